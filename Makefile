@@ -1,0 +1,52 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# one thread a process: on shared cores two were 8 times slower
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: run test check format schema lock clean help
+
+run: $(VENV)/ready  ## set up, then run the whole chain on the experiment of config/config.yaml
+	@echo "gonogo: snakemake --profile local   (a NO-GO ends with exit code 1 and says why)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --profile local
+
+test: $(VENV)/ready  ## set up, then run the test suite
+	@echo "gonogo: running the test suite (about 8 minutes on two cores)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
+	@echo "gonogo: checking style, types and generated files"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check --compact-diff Snakefile workflow
+	@$(BIN)/mypy
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
+	@$(BIN)/python -m gonogo.configload | diff - config/schema.json
+	@$(BIN)/python -m gonogo.verdict | diff - docs/verdict.schema.json
+
+format: $(VENV)/ready  ## let the formatters write
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format . ; $(BIN)/snakefmt Snakefile workflow
+
+schema: $(VENV)/ready  ## write the JSON schemas from the models
+	@$(BIN)/python -m gonogo.configload > config/schema.json
+	@$(BIN)/python -m gonogo.verdict > docs/verdict.schema.json
+
+lock:  ## resolve pyproject.toml anew into requirements.lock
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	@build/lock/bin/pip install --quiet torch==2.13.0 && build/lock/bin/pip install --quiet -e '.[dev]'
+	@build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@echo "gonogo: setting up $(VENV) with $$($(PYTHON) --version) (once, a few minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit("gonogo needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+clean:  ## remove results and caches; archive/ is kept
+	@rm -rf results .snakemake .pytest_cache .ruff_cache .mypy_cache build
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12

@@ -1,0 +1,83 @@
+"""Consistency view synthesis: a U-Net learns novel views from pictures that a Gaussian decoder renders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from experiments.cvs.settings import CVSSettings
+from gonogo.config import Training
+from gonogo.experiment import Experiment, Progress, Stage
+
+
+class CVS(Experiment):
+    """See config/experiments/cvs.yaml for its keys and README.md in this folder for its story."""
+
+    kind = "views"
+    Settings = CVSSettings
+    settings: CVSSettings
+    generate_code: ClassVar[tuple[str, ...]] = (
+        "photographs.py", "depth.py", "splats.py", "decoder.py", "cameras.py", "generate.py",
+    )  # fmt: skip
+
+    def settings_for(self, stage: Stage) -> Any:
+        return self.settings.data.model_dump(mode="json") if stage == "generate" else super().settings_for(stage)
+
+    def assets_needed(self) -> list[tuple[str, bool, str]]:
+        from experiments.cvs.depth import check_models
+
+        return check_models(self.settings)
+
+    def prepare(self, out: Path, seed: int) -> dict[str, Any]:
+        from experiments.cvs.generate import prepare
+
+        return prepare(self.settings.data, self._inputs(), out, seed)
+
+    def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
+        from experiments.cvs.generate import generate
+
+        assert self.assets is not None
+        generate(self.settings.data, self._inputs(), self.assets, indices, out, seed, progress)
+
+    def module(self, training: Training) -> Any:
+        from experiments.cvs.module import CVSModule
+
+        return CVSModule(self.settings, training)
+
+    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> Any:
+        from experiments.cvs.data import CVSDataModule
+
+        return CVSDataModule(self.settings, training, data, seed, self.config.validation_share)
+
+    def example_batch(self, batch_size: int) -> Any:
+        from experiments.cvs.data import example_batch
+
+        return example_batch(self.settings, batch_size)
+
+    def inputs(self, batch: Any) -> Any:
+        return batch["input"]
+
+    def targets(self, batch: Any) -> Any:
+        return batch["target"]
+
+    def without_input(self, batch: Any) -> Any:
+        import torch
+
+        return {**batch, **{key: torch.zeros_like(batch[key]) for key in ("input", "tokens") if key in batch}}
+
+    def predict(self, checkpoint: Path, data: Sequence[Path], out: Path, seed: int) -> dict[str, float]:
+        from experiments.cvs.predict import predict
+
+        share = self.config.validation_share
+        return predict(checkpoint, self.settings, self.config.training, data, out, seed, share)
+
+    def show(self, batch: Any, outputs: Any, out: Path) -> None:
+        from experiments.cvs.predict import picture
+
+        picture(batch["input"], outputs, batch["target"], out)
+
+    def _inputs(self) -> Path:
+        folder = self.inputs_folder()
+        assert folder is not None, "config/experiments/cvs.yaml sets `inputs`"
+        return folder

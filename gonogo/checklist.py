@@ -1,0 +1,117 @@
+"""What the launch gate looks at, gathered: earlier verdicts, files, environment, money, approval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gonogo.config import Ssh, Target
+from gonogo.errors import UserError
+from gonogo.evidence import Judged, confirm, data_digest, learning_digest, memory_digest
+from gonogo.files import digest, folder_digest
+from gonogo.forecast.forecast import Forecast
+from gonogo.launch import Approval, Item, Measurements
+from gonogo.stage import Run
+from gonogo.verdict import Verdict
+
+
+def checklist(run: Run, forecast: Forecast) -> Measurements:
+    """Everything that should be settled before money is spent, measured now."""
+    sample = data_digest([run.results / "sample"])
+    return Measurements(
+        inputs_digest=launch_digest(run),
+        items=_items(run),
+        expected_statement=run.experiment_config.expected.statement,
+        hours=forecast.hours,
+        usd=forecast.usd,
+        usd_per_hour=forecast.usd_per_hour,
+        budget_usd=run.config.budget_usd,
+        max_hours=run.target.max_hours,
+        approval=_approval(run.results / "approval.json"),
+        sample_digest=sample,
+        evidence=[str(run.results / "quality" / "sample" / "contact_sheet.png")],
+    )
+
+
+def confirm_all(run: Run, last: str) -> list[Verdict]:
+    """The verdicts of every gate up to `last`, each about the data, code and config that are here now.
+
+    Raises:
+        UserError: one is stale, altered or does not pass.
+    """
+    judged = judged_so_far(run)
+    names = [item.gate for item in judged]
+    return confirm(judged[: len(names) - names[::-1].index(last)], run.gates, run.config.overrides)
+
+
+def judged_so_far(run: Run) -> list[Judged]:
+    """The gates before the paid run in their order, each with the digest that its verdict must carry now."""
+    experiment = run.load_experiment()
+    data = data_digest(run.shards)
+    by_mode = run.results / run.mode
+    generator = digest(folder_digest(run.results / "assets"), experiment.fingerprint("generate"))
+    own_training = run.experiment_config.training
+    return [
+        Judged("generator", run.results / "generator", generator),
+        Judged("quality", run.results / "quality" / "sample", data_digest([run.results / "sample"])),
+        Judged("quality", run.results / "quality" / "dataset", data),
+        Judged("learning", run.results / "learning", learning_digest(data, experiment, own_training)),
+        Judged("memory", by_mode / "memory", memory_digest(experiment, run.training, run.settings.accelerator)),
+        Judged("launch", by_mode / "launch", launch_digest(run)),
+        Judged("canary", by_mode / "canary", launch_digest(run)),
+    ]
+
+
+def launch_digest(run: Run) -> str:
+    """What the launch and canary gates were about: data, code, plan and machine."""
+    return digest(
+        data_digest(run.shards),
+        run.load_experiment().fingerprint("train"),
+        run.training.model_dump(mode="json"),
+        run.target.model_dump(mode="json"),
+    )
+
+
+def _items(run: Run) -> list[Item]:
+    items = [_verdicts(run), _unbuffered(run.target), _forbidden_environment(run)]
+    items += [Item(name=name, ok=ok, detail=detail) for name, ok, detail in run.load_experiment().assets_needed()]
+    if isinstance(run.target.connection, Ssh):
+        items += [_file("SSH key", run.target.connection.key_file), _file("known host keys", run.target.connection.known_hosts)]
+    return items
+
+
+def _verdicts(run: Run) -> Item:
+    name = "Verdicts are about today's data, code and config"
+    try:
+        confirmed = confirm_all(run, "memory")
+    except UserError as error:
+        return Item(name=name, ok=False, detail=str(error))
+    overridden = [verdict.title for verdict in confirmed if verdict.override]
+    detail = f"{len(confirmed)} gates" + (f"; overridden: {', '.join(overridden)}" if overridden else "")
+    return Item(name=name, ok=True, detail=detail)
+
+
+def _unbuffered(target: Target) -> Item:
+    value = target.environment.get("PYTHONUNBUFFERED")
+    detail = "set" if value else "unset: the log would arrive in blocks; set it in the target's environment"
+    return Item(name="PYTHONUNBUFFERED", ok=bool(value), detail=detail)
+
+
+def _forbidden_environment(run: Run) -> Item:
+    accelerator = run.settings.accelerator
+    present = [name for name in accelerator.forbidden_environment if name in run.target.environment]
+    detail = f"{', '.join(present)} must not be set on {accelerator.title}" if present else "nothing that it forbids"
+    return Item(name=f"Environment for {accelerator.title}", ok=not present, detail=detail)
+
+
+def _file(name: str, path: Path) -> Item:
+    path = path.expanduser()
+    return Item(name=name, ok=path.is_file(), detail=str(path) if path.is_file() else f"{path} is not there")
+
+
+def _approval(path: Path) -> Approval | None:
+    if not path.exists():
+        return None
+    try:
+        return Approval.model_validate_json(path.read_text())
+    except ValueError:
+        raise UserError(f"{path}: not an approval; remove it and approve again with: gonogo approve") from None

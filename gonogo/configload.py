@@ -1,0 +1,179 @@
+"""YAML into the models of `gonogo.config`, with errors that name the file, the key, the value and the fix."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from gonogo.config import Accelerator, Config, ExperimentConfig, Gates, Target, Training, training_for
+from gonogo.errors import UserError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a workflow run was asked to do, resolved and checked."""
+
+    root: Path
+    config: Config
+    experiments: dict[str, ExperimentConfig]
+    gates: dict[str, Gates]
+    target: Target
+    accelerator: Accelerator
+
+    def training(self, experiment: str) -> Training:
+        return training_for(self.experiments[experiment], self.config.mode)
+
+
+def load(raw: Mapping[str, Any], root: Path) -> Settings:
+    """Check the top-level config and read every file that it names.
+
+    Args:
+        raw: the mapping that Snakemake made of config.yaml and `--config`.
+        root: the repository's root; `config/` lies below it.
+
+    Raises:
+        UserError: something is misspelt, missing or of the wrong type.
+    """
+    folder = root / "config"
+    config = validate(Config, raw, "config/config.yaml or --config")
+    experiments = {name: load_experiment(folder / "experiments", name) for name in config.experiments}
+    gates = {name: _gates(name, config, experiment) for name, experiment in experiments.items()}
+    for name, experiment in experiments.items():
+        where = f"config/experiments/{name}.yaml"
+        if config.mode not in experiment.modes:
+            raise UserError(f"mode: {_unknown(config.mode, experiment.modes)} (modes of {where})")
+        for mode in experiment.modes:
+            validate(Training, {**experiment.training.model_dump(), **experiment.modes[mode].training}, where, f"modes.{mode}.training")
+    for override in config.overrides:
+        if override.gate not in Gates.model_fields:
+            raise UserError(f"overrides: gate {_unknown(override.gate, Gates.model_fields)}")
+    target = validate(Target, _read(folder / "targets", config.target, "target"), f"config/targets/{config.target}.yaml")
+    return Settings(root, config, experiments, gates, target, load_accelerator(folder, target.accelerator))
+
+
+def _gates(name: str, config: Config, experiment: ExperimentConfig) -> Gates:
+    """Thresholds for one experiment: the config's, what it expects of its results, and its own."""
+    expected = {"results": {"metrics": experiment.expected.metrics}}
+    raw = _laid_over(_laid_over(config.gates.model_dump(mode="json"), expected), experiment.gates)
+    return validate(Gates, raw, f"config/experiments/{name}.yaml", "gates")
+
+
+def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
+    """`load`, as the Snakefile calls it: one line and exit code 1 instead of a traceback."""
+    try:
+        return load(raw, Path(root))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def load_experiment(folder: Path, name: str) -> ExperimentConfig:
+    """One experiment's file, laid over the one that it extends."""
+    raw = _read(folder, name, "experiments")
+    seen = [name]
+    while parent := raw.get("extends"):
+        if parent in seen:
+            raise UserError(f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle")
+        seen.append(parent)
+        base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
+        raw = _laid_over(base, {key: value for key, value in raw.items() if key != "extends"})
+    return validate(ExperimentConfig, raw, f"config/experiments/{name}.yaml")
+
+
+def load_accelerator(folder: Path, name: str) -> Accelerator:
+    catalogue = _yaml(folder / "accelerators.yaml")
+    if name not in catalogue:
+        raise UserError(f"accelerator: {_unknown(name, catalogue)} (config/accelerators.yaml)")
+    return validate(Accelerator, catalogue[name], "config/accelerators.yaml", name)
+
+
+def validate(model: type[M], raw: Any, where: str, prefix: str = "") -> M:
+    """`raw` as a `model`, or a UserError that says what to write instead."""
+    if not isinstance(raw, Mapping):
+        raise UserError(f"{where}: {prefix or 'the file'} should be a mapping of keys to values, not {raw!r}")
+    try:
+        return model.model_validate(dict(raw))
+    except ValidationError as error:
+        problems = [_teach(model, problem, prefix) for problem in error.errors()]
+        raise UserError(f"{where}: " + "; ".join(problems)) from None
+
+
+def _teach(model: type[BaseModel], problem: Mapping[str, Any], prefix: str) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join([*([prefix] if prefix else []), *location])
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(model, problem["loc"][:-1])
+        return f"{key}: unknown key {_unknown(location[-1], known)}"
+    if problem["type"] == "missing":
+        return f"{key}: missing; it has no default"
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{key}: {problem['input']!r} is wrong: {message}"
+
+
+def _keys_at(model: Any, location: tuple[Any, ...]) -> list[str]:
+    """The keys that a nested model allows, following pydantic's error location."""
+    for part in location:
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _unknown(given: Any, allowed: Any) -> str:
+    allowed = list(allowed)
+    near = difflib.get_close_matches(str(given), allowed, n=1)
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{str(given)!r}{guess} Allowed: {', '.join(allowed)}." if allowed else f"{str(given)!r}"
+
+
+def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
+    path = folder / f"{name}.yaml"
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name not in known:
+        raise UserError(f"{key}: unknown {_unknown(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
+    return _yaml(path)
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; the workflow needs this file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: should hold keys and values, not {raw!r}")
+    return raw
+
+
+def _laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """`top` over `base`, mapping by mapping."""
+    merged = dict(base)
+    for key, value in top.items():
+        old = merged.get(key)
+        merged[key] = _laid_over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def schema() -> dict[str, Any]:
+    """One JSON schema for all config files, for editors: `$defs` holds ExperimentConfig, Target and Accelerator."""
+    top = Config.model_json_schema()
+    for model in (ExperimentConfig, Target, Accelerator):
+        part = model.model_json_schema()
+        top["$defs"].update(part.pop("$defs", {}))
+        top["$defs"][model.__name__] = part
+    return top
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2))

@@ -1,0 +1,66 @@
+"""What each gate's verdict was about, as one digest: so that a verdict on other data, code or config is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from gonogo import gates
+from gonogo.config import Accelerator, Gates, Training
+from gonogo.errors import UserError
+from gonogo.experiment import Experiment
+from gonogo.files import digest, manifest
+from gonogo.verdict import Override, Verdict
+
+Digest: TypeAlias = str
+
+
+def data_digest(folders: Sequence[Path]) -> Digest:
+    """Names and contents of every file below the folders, whichever shard they lie in."""
+    return digest([sorted(manifest(folder).items()) for folder in folders])
+
+
+def learning_digest(data: Digest, experiment: Experiment, training: Training) -> Digest:
+    return digest(data, experiment.fingerprint("train"), training.model_dump(mode="json"))
+
+
+def memory_digest(experiment: Experiment, training: Training, accelerator: Accelerator) -> Digest:
+    return digest(experiment.fingerprint("train"), training.model_dump(mode="json"), accelerator.model_dump(mode="json"))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A gate's folder, and the digest that its verdict must carry to be about what is there now."""
+
+    gate: str
+    folder: Path
+    digest: Digest
+
+
+def confirm(judged: Sequence[Judged], thresholds: Gates, overrides: Sequence[Override]) -> list[Verdict]:
+    """The verdicts in these folders, each still true: about today's inputs, as its measurements say, and passing.
+
+    Raises:
+        UserError: a verdict is stale, was altered, or does not pass; names the gate and what to do.
+    """
+    confirmed = []
+    for item in judged:
+        verdict = Verdict.read(item.folder / "verdict.json")
+        again = gates.judge(
+            item.gate, item.folder / "measurements.json", thresholds, experiment=verdict.experiment,
+            mode=verdict.mode, scope=verdict.scope,
+            override=gates.override_for(overrides, verdict.experiment, item.gate),
+        )  # fmt: skip
+        if verdict.inputs_digest != item.digest:
+            raise UserError(f"the {verdict.title} verdict is stale: its data, code or config has changed since. {_RERUN.format(rule=item.gate)}")
+        if again.status != verdict.status:
+            raise UserError(f"{item.folder / 'verdict.json'} says {verdict.status.label}, its measurements say {again.status.label}. {_RERUN.format(rule=item.gate)}")
+        if not again.go:
+            raise UserError(f"the {again.title} gate says {again.status.label}: {again.summary}")
+        confirmed.append(again)
+    return confirmed
+
+
+_RERUN = "Judge it again: snakemake --profile local --forcerun measure_{rule} judge_{rule}"

@@ -1,0 +1,181 @@
+"""The contract that an experiment fulfils, and how the workflow finds one by name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel
+
+from gonogo.config import ExperimentConfig, Training
+from gonogo.configload import Settings, validate
+from gonogo.errors import UserError
+from gonogo.files import code_digest, digest, walk
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule, LightningModule
+
+Stage = Literal["generate", "train"]
+Progress = Callable[[int, int], None]
+
+
+class Experiment(ABC):
+    """One machine-learning experiment, from its data to its predictions.
+
+    A subclass lives in a folder of its own below `experiments/` and is named by `class:` in its YAML.
+    Its module is imported whenever the workflow is read, so torch and other heavy libraries are imported
+    inside the methods that need them.
+
+    Attributes:
+        kind: which inspector reads the data (`views`).
+        Settings: pydantic model of the experiment's own keys (`settings:` in its YAML).
+        packages: import name → extra to install, for libraries beyond the core.
+        assets: folder that `prepare` filled.
+    """
+
+    kind: ClassVar[str]
+    Settings: ClassVar[type[BaseModel]]
+    packages: ClassVar[dict[str, str]] = {}
+    generate_code: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> None:
+        self.name = name
+        self.config = config
+        self.root = root
+        self.assets = assets
+        self.settings = validate(self.Settings, config.settings, f"config/experiments/{name}.yaml", "settings")
+
+    # --- data ---
+
+    @abstractmethod
+    def prepare(self, out: Path, seed: int) -> dict[str, Any]:
+        """Make what `generate` needs (fit a decoder, build an index) into `out`, and measure it alone.
+
+        Returns:
+            Measurements for the generator gate: the keys of `gonogo.generator.Measurements`.
+        """
+
+    @abstractmethod
+    def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
+        """Write the items with these indices into `out`, one folder or file each; the same index gives the same item.
+
+        `progress(done, total)` is called after each item.
+        """
+
+    # --- training ---
+
+    @abstractmethod
+    def module(self, training: Training) -> LightningModule:
+        """The model with its loss and optimizer.
+
+        `training_step(batch, i)` returns the loss and works without a Trainer (the memory trace calls it);
+        `predict_step(batch, i)` returns outputs shaped like `targets(batch)`.
+        """
+
+    @abstractmethod
+    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> LightningDataModule:
+        """Batches from the generated folders `data`, split by whole items."""
+
+    @abstractmethod
+    def example_batch(self, batch_size: int) -> Any:
+        """A batch of the right shapes and dtypes, any values: what the memory trace feeds."""
+
+    @abstractmethod
+    def inputs(self, batch: Any) -> Any:
+        """Tensor that the model reads (N, …), for the learning gate."""
+
+    @abstractmethod
+    def targets(self, batch: Any) -> Any:
+        """Tensor that the model should produce (N, …), for the learning gate."""
+
+    @abstractmethod
+    def without_input(self, batch: Any) -> Any:
+        """The batch with what the model reads zeroed: does it use its input at all?"""
+
+    # --- results ---
+
+    @abstractmethod
+    def predict(self, checkpoint: Path, data: Sequence[Path], out: Path, seed: int) -> dict[str, float]:
+        """Predict held-out items from a checkpoint into `out`, in the data's own layout.
+
+        Returns:
+            Metrics by name; `skill` (1 - L / L_mean-predictor) is always among them.
+        """
+
+    @abstractmethod
+    def show(self, batch: Any, outputs: Any, out: Path) -> None:
+        """Write one picture of outputs beside targets: what a person would look at during training."""
+
+    # --- what the workflow asks about it ---
+
+    def assets_needed(self) -> list[tuple[str, bool, str]]:
+        """Pretrained files that the settings name: (name, whether it is there and runs, detail)."""
+        return []
+
+    def settings_for(self, stage: Stage) -> Any:
+        """The settings that a stage's result depends on; a change to them, and to no other, redoes the stage."""
+        return self.settings.model_dump(mode="json")
+
+    def fingerprint(self, stage: Stage) -> str:
+        """Digest of the code and settings that a stage's result depends on."""
+        return digest(self.settings_for(stage), code_digest(self.code(stage)))
+
+    def inputs_folder(self) -> Path | None:
+        """Where the inputs lie; relative paths count from the repository's root."""
+        return None if self.config.inputs is None else self.root / self.config.inputs.expanduser()
+
+    def inputs_listing(self) -> str:
+        """Digest of the names, sizes and times of the input files, so that a changed input is noticed at once."""
+        folder = self.inputs_folder()
+        if folder is None or not folder.is_dir():
+            return ""
+        return digest([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in walk(folder)])
+
+    def code(self, stage: Stage) -> list[Path]:
+        """Source files that a stage's result depends on."""
+        folder = Path(importlib.import_module(type(self).__module__).__file__ or "").parent
+        files = sorted(folder.glob("*.py"))
+        if stage == "generate":
+            return [file for file in files if file.name in self.generate_code]
+        return files
+
+    def check_packages(self) -> None:
+        """Raise UserError for a library that this experiment needs and that is not installed."""
+        for package, extra in self.packages.items():
+            if importlib.util.find_spec(package) is None:
+                raise UserError(f"{self.name} needs the package {package!r}, which is not installed: pip install '.[{extra}]'")
+
+
+def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> Experiment:
+    """The experiment that `class:` names, with its settings checked.
+
+    Raises:
+        UserError: the class cannot be found or imported, or a setting is wrong.
+    """
+    where = f"config/experiments/{name}.yaml: class"
+    module_name, _, class_name = config.experiment_class.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        raise UserError(f"{where}: {config.experiment_class!r} cannot be imported: no module {error.name!r}") from None
+    except AttributeError:
+        raise UserError(f"{where}: module {module_name!r} has no class {class_name!r}") from None
+    if not (isinstance(found, type) and issubclass(found, Experiment)):
+        raise UserError(f"{where}: {config.experiment_class!r} is not a subclass of gonogo.experiment.Experiment")
+    return found(name, config, root, assets)
+
+
+def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
+    """Every experiment that a run was asked for, as the Snakefile wants them: one line and exit code 1 if one cannot be."""
+    try:
+        found = {name: load_experiment(name, config, settings.root) for name, config in settings.experiments.items()}
+        for experiment in found.values():
+            experiment.check_packages()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    return found

@@ -1,0 +1,91 @@
+"""Files written whole or not at all, and digests of what is on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well, and goes when it does not.
+
+    The temporary name ends like the real one, so libraries that look at suffixes write the right format.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    temporary.chmod(0o644)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_replacing(path: Path | str) -> Iterator[Path]:
+    """`replacing` for a folder: filled under a temporary name, renamed when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    temporary.chmod(0o755)
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def file_digest(path: Path | str) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest(*parts: Any) -> str:
+    """sha256 over JSON-serialisable values, in hex; the same values give the same digest in any process."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def walk(folder: Path | str) -> list[Path]:
+    """Every regular file below `folder`, sorted; Snakemake's own bookkeeping and hidden files left out."""
+    folder = Path(folder)
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+def manifest(folder: Path | str) -> dict[str, str]:
+    """Relative POSIX path → sha256 for every file below `folder`."""
+    folder = Path(folder)
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in walk(folder)}
+
+
+def folder_digest(folder: Path | str) -> str:
+    """One digest for everything below `folder`: names and contents."""
+    return digest(manifest(folder))
+
+
+def code_digest(files: Iterable[Path | str]) -> str:
+    """One digest for source files, by name and content."""
+    return digest(sorted((Path(file).name, file_digest(file)) for file in files))

@@ -1,0 +1,90 @@
+"""Hours and dollars of the paid run, with the range that the estimate deserves and where it comes from."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, Field
+
+from gonogo.config import Accelerator, Target, Training
+from gonogo.learning.speed import Speed
+from gonogo.units import dollars, duration
+
+SETUP_HOURS = (0.05, 0.08, 0.25)  # three of the user's own setups: 3, 5 and 15 minutes, uploads included
+OWN_SETUP_HOURS = (0.001, 0.002, 0.005)  # a machine that needs nothing installed: this one
+
+
+class Range(BaseModel):
+    """A low, a likely and a high value."""
+
+    low: float
+    mid: float
+    high: float
+
+    def scaled(self, factor: float) -> Range:
+        return Range(low=self.low * factor, mid=self.mid * factor, high=self.high * factor)
+
+
+class Forecast(BaseModel):
+    steps: int
+    step_s: Range = Field(description="on the target")
+    hours: Range | None = Field(description="setup, upload and training; null: the target's speed is not known")
+    usd: Range | None
+    usd_per_hour: float
+    basis: str = Field(description="where the figures and their range come from")
+
+
+def forecast(speed: Speed, training: Training, target: Target, accelerator: Accelerator) -> Forecast:
+    """Measured step time × steps × price, carried over to the target by its peak and bandwidth ratios."""
+    steps_per_epoch = math.ceil(speed.train_samples / training.effective_batch_size)
+    steps = steps_per_epoch * training.epochs
+    scale = training.effective_batch_size / speed.samples_per_step
+    here = Range(low=speed.step_s_low, mid=speed.step_s, high=speed.step_s_high).scaled(scale)
+    faster = _speed_up(speed, accelerator)
+    if faster is None:
+        return Forecast(
+            steps=steps, step_s=here, hours=None, usd=None, usd_per_hour=target.usd_per_hour,
+            basis=f"the speed of {accelerator.title} is not in the catalogue",
+        )  # fmt: skip
+    slow, fast = faster
+    step_s = Range(low=here.low / fast, mid=here.mid / math.sqrt(slow * fast), high=here.high / slow)
+    setup = OWN_SETUP_HOURS if accelerator.is_this_machine else SETUP_HOURS
+    between_epochs = Range(low=0.8, mid=1.0, high=1.5).scaled(speed.epoch_overhead_s * training.epochs)
+    hours = Range(
+        low=setup[0] + (steps * step_s.low + between_epochs.low) / 3600,
+        mid=setup[1] + (steps * step_s.mid + between_epochs.mid) / 3600,
+        high=setup[2] + (steps * step_s.high + between_epochs.high) / 3600,
+    )
+    return Forecast(
+        steps=steps, step_s=step_s, hours=hours, usd=hours.scaled(target.usd_per_hour),
+        usd_per_hour=target.usd_per_hour, basis=_basis(speed, accelerator, slow, fast),
+    )  # fmt: skip
+
+
+def _speed_up(speed: Speed, accelerator: Accelerator) -> tuple[float, float] | None:
+    """How many times faster the target is, at least and at most; a step is bound by arithmetic or by bandwidth."""
+    if accelerator.is_this_machine:
+        return 1.0, 1.0
+    if accelerator.tflops_fp32 is None or accelerator.bandwidth_gb_s is None:
+        return None
+    ratios = (accelerator.tflops_fp32 / speed.tflops_fp32, accelerator.bandwidth_gb_s / speed.bandwidth_gb_s)
+    return min(ratios), max(ratios)
+
+
+def _basis(speed: Speed, accelerator: Accelerator, slow: float, fast: float) -> str:
+    own = f"{speed.step_s:.3f} s a step measured in the smoke run (10th to 90th percentile)"
+    if accelerator.is_this_machine:
+        return f"{own}; the target is this machine"
+    return (
+        f"{own}; {accelerator.title} taken as {slow:.0f} to {fast:.0f} times faster: the ratios of bandwidth and of "
+        f"fp32 peak to those measured here ({speed.bandwidth_gb_s:.0f} GB/s, {speed.tflops_fp32:.2f} TFLOPS)"
+    )
+
+
+def describe(found: Forecast) -> str:
+    """One line: time and money with their ranges."""
+    if found.hours is None or found.usd is None:
+        return f"{found.steps} steps; time and cost unknown: {found.basis}"
+    low, mid, high = (duration(3600 * hours) for hours in (found.hours.low, found.hours.mid, found.hours.high))
+    money = f"{dollars(found.usd.mid)} ({dollars(found.usd.low)} to {dollars(found.usd.high)})"
+    return f"{found.steps} steps, {mid} ({low} to {high}), {money} at {dollars(found.usd_per_hour)}/h"

@@ -1,0 +1,144 @@
+"""The results gate: is what came back from the paid machine what was hoped for?"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from gonogo.config import ResultsGate
+from gonogo.errors import UserError
+from gonogo.evidence import data_digest
+from gonogo.files import digest, file_digest, folder_replacing
+from gonogo.measured import Measured
+from gonogo.quality.measurements import ViewMeasurements
+from gonogo.stage import Run
+from gonogo.verdict import Check, Status
+
+
+class Measurements(Measured):
+    metrics: dict[str, float] = Field(description="as the experiment reports them; `skill` is among them")
+    geometry_auc: float | None = Field(description="how surely a predicted view is nearest to its own reference")
+    pictures: ViewMeasurements | None = Field(description="the predicted views, looked at as data is")
+
+
+def validate(run: Run, archive: Path, predictions: Path) -> Measurements:
+    """Predict held-out items from the downloaded checkpoint into `predictions`, and look at what comes out.
+
+    Raises:
+        UserError: the archive holds no checkpoint, or it is not the one that was downloaded.
+    """
+    checkpoint, sha256 = _checkpoint(archive)
+    with run.work():
+        experiment = run.load_experiment()
+        with folder_replacing(predictions) as out:
+            metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
+    run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
+    pictures = auc = None
+    if experiment.kind == "views":
+        from gonogo.quality.views import measure
+
+        pictures = measure([predictions])
+        auc = geometry_auc(predictions, run.shards)
+    return Measurements(
+        inputs_digest=digest(sha256, data_digest(run.shards)),
+        metrics=metrics,
+        geometry_auc=auc,
+        pictures=pictures,
+        evidence=[str(predictions), str(checkpoint)],
+    )
+
+
+def _checkpoint(archive: Path) -> tuple[Path, str]:
+    """The best checkpoint of an archive, still as it was downloaded."""
+    folder = Path(json.loads(archive.read_text())["folder"])
+    for name in ("best.ckpt", "last.ckpt"):
+        checkpoint = folder / "out" / "checkpoints" / name
+        if checkpoint.exists():
+            return checkpoint, file_digest(checkpoint)
+    raise UserError(f"{folder}: no checkpoint in out/checkpoints. Download again: snakemake --profile local --forcerun download")
+
+
+def geometry_auc(predictions: Path, references: Sequence[Path]) -> float | None:
+    """Mean over predicted views of the share of the scene's other references that are further than its own.
+
+    1: every view stands where it should; 0.5: the views might be in any order. None: no scene has two views.
+    """
+    shares = []
+    for scene in sorted(predictions.glob("image_*")):
+        reference = next((folder / scene.name for folder in references if (folder / scene.name).is_dir()), None)
+        views = sorted(scene.glob("view_*"))
+        if reference is None or len(views) < 2:
+            continue
+        own = [_thumbnail(view / "rgb.png") for view in views]
+        others = [_thumbnail(reference / view.name / "rgb.png") for view in views]
+        for index, picture in enumerate(own):
+            distances = [float(abs(picture - other).mean()) for other in others]
+            further = [distance > distances[index] for k, distance in enumerate(distances) if k != index]
+            shares.append(statistics.fmean(further))
+    return statistics.fmean(shares) if shares else None
+
+
+def _thumbnail(path: Path):  # type: ignore[no-untyped-def]  # numpy is not imported for a type
+    import cv2
+
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise UserError(f"{path}: not a readable picture")
+    return cv2.resize(picture, (32, 32), interpolation=cv2.INTER_AREA).astype("float32")
+
+
+def judge(measured: Measurements, gate: ResultsGate) -> tuple[list[Check], str]:
+    checks = [_skill(measured, gate), *_expected(measured, gate)]
+    if measured.geometry_auc is not None:
+        checks.append(_geometry(measured.geometry_auc, gate))
+    cause = "RESULT" if any(not check.status.passes for check in checks) else ""
+    if measured.pictures is not None:
+        from gonogo.quality.judge import judge as judge_pictures
+
+        found, picture_cause = judge_pictures(measured.pictures, gate.pictures)
+        checks += found
+        cause = cause or picture_cause
+    return checks, cause
+
+
+def _skill(m: Measurements, gate: ResultsGate) -> Check:
+    skill = m.metrics.get("skill")
+    if skill is None:
+        return Check(id="skill", title="Skill over predicting the mean", status=Status.UNKNOWN, why="not reported by the experiment")
+    good = skill > gate.min_skill
+    return Check(
+        id="skill", title="Skill over predicting the mean, held-out items", value=round(skill, 3), threshold=f"> {gate.min_skill}",
+        status=Status.GO if good else Status.NO_GO,
+        why="" if good else f"the trained model predicts held-out items no better than their mean (skill {skill:.2f})",
+        hint="" if good else "Compare with the smoke run: if that had skill, the paid run lost it on its way.",
+    )  # fmt: skip
+
+
+def _expected(m: Measurements, gate: ResultsGate) -> list[Check]:
+    checks = []
+    for name, least in gate.metrics.items():
+        value = m.metrics.get(name)
+        status = Status.UNKNOWN if value is None else Status.GO if value >= least else Status.NO_GO
+        why = f"{name} was not reported" if value is None else f"{name} is {value:.3g}; {least:g} was expected before the run"
+        checks.append(
+            Check(
+                id=f"expected_{name}", title=f"Expected {name}", value=value if value is None else round(value, 3),
+                threshold=f">= {least:g}", status=status, why="" if status is Status.GO else why,
+                hint="" if status is Status.GO else "The expectation stood before the run: the hypothesis is in doubt, not the infrastructure.",
+            )  # fmt: skip
+        )
+    return checks
+
+
+def _geometry(auc: float, gate: ResultsGate) -> Check:
+    good = auc >= gate.min_geometry_auc
+    return Check(
+        id="geometry", title="Predicted views stand where they should", value=round(auc, 3),
+        threshold=f">= {gate.min_geometry_auc} (0.5: in any order)", status=Status.GO if good else Status.NO_GO,
+        why="" if good else f"predicted views are not nearest to their own references (AUC {auc:.2f}): their geometry is inconsistent",
+        hint="" if good else "Check that poses are given in the same frame in training and in prediction.",
+    )  # fmt: skip

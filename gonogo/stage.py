@@ -1,0 +1,181 @@
+"""What every stage of the workflow has in common: its log, its ledger row, its errors, and its end with its owner.
+
+A script's body is `with stage(snakemake) as run:`; inside, `with run.work():` marks what is the experiment's own
+work (generating, training, tracing, transferring), so that the chain's overhead can be told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from gonogo import ledger, lifetime
+from gonogo.config import Config, ExperimentConfig, Gates, Target, Training
+from gonogo.configload import Settings, load
+from gonogo.errors import UserError, explain_os_error
+from gonogo.experiment import Experiment, load_experiment
+
+OWNER = "GONOGO_OWNER_PID"
+SESSION = "GONOGO_SESSION"
+
+
+def owner_pid() -> int:
+    """The process whose end ends everything that was started for it: the main snakemake."""
+    return int(os.environ.get(OWNER, os.getpid()))
+
+
+@dataclass
+class Run:
+    """One execution of a stage, as its script sees it."""
+
+    stage: str
+    experiment: str
+    mode: str
+    settings: Settings
+    log: TextIO
+    started_at: float = field(default_factory=time.time)
+    work_started_at: float | None = None
+    work_ended_at: float | None = None
+    usd: float = 0.0
+
+    @property
+    def config(self) -> Config:
+        return self.settings.config
+
+    @property
+    def experiment_config(self) -> ExperimentConfig:
+        return self.settings.experiments[self.experiment]
+
+    @property
+    def gates(self) -> Gates:
+        return self.settings.gates[self.experiment]
+
+    @property
+    def training(self) -> Training:
+        return self.settings.training(self.experiment)
+
+    def load_experiment(self) -> Experiment:
+        """The experiment, with what its `prepare` made."""
+        config = self.experiment_config
+        return load_experiment(self.experiment, config, self.settings.root, self.results / "assets")
+
+    @property
+    def results(self) -> Path:
+        """What does not depend on the mode; `results / mode` holds what does."""
+        return self.config.results_dir / self.experiment
+
+    @property
+    def shards(self) -> list[Path]:
+        return [self.results / "dataset" / f"shard_{part}" for part in range(self.experiment_config.shards)]
+
+    @property
+    def target(self) -> Target:
+        return self.settings.target
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.config.results_dir / "ledger.sqlite"
+
+    @contextlib.contextmanager
+    def work(self) -> Iterator[None]:
+        """The part of the stage that a person would wait for without this workflow, too."""
+        self.work_started_at = self.work_started_at or time.time()
+        try:
+            yield
+        finally:
+            self.work_ended_at = time.time()
+
+    @property
+    def colour(self) -> bool:
+        return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+    def say(self, text: str) -> None:
+        """One line for the terminal and the log."""
+        line = f"{self.experiment:10s} {self.stage:15s} {text}"
+        print(line, file=sys.stderr, flush=True)
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        """One line for the log alone."""
+        print(time.strftime("%H:%M:%S"), text, file=self.log, flush=True)
+
+    def progress(self, text: str) -> None:
+        """A line that the next one replaces; only where someone is looking at a terminal."""
+        if sys.stderr.isatty():
+            print(f"\r\x1b[2K{self.experiment:10s} {self.stage:15s} {text}", end="", file=sys.stderr, flush=True)
+
+    def end_progress(self) -> None:
+        if sys.stderr.isatty():
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
+    def row(self, outcome: str) -> ledger.Row:
+        return ledger.Row(
+            session=os.environ.get(SESSION, "alone"),
+            experiment=self.experiment,
+            mode=self.mode,
+            stage=self.stage,
+            started_at=self.started_at,
+            wall_s=time.time() - self.started_at,
+            work_started_at=self.work_started_at,
+            work_ended_at=self.work_ended_at,
+            usd=self.usd,
+            outcome=outcome,
+        )
+
+
+class stage:  # noqa: N801  (reads as a statement: `with stage(snakemake) as run`)
+    """Context of one script. A UserError, or a full disk, becomes one message and exit code 1."""
+
+    def __init__(self, snakemake: Any) -> None:
+        self._snakemake = snakemake
+
+    def __enter__(self) -> Run:
+        job = self._snakemake
+        name = "_".join([job.rule, *([job.wildcards.scope] if "scope" in job.wildcards.keys() else [])])  # noqa: SIM118
+        lifetime.watch(owner_pid(), lambda: os._exit(1))
+        try:
+            settings = load(job.config, Path.cwd())
+            log_path = Path(job.log[0])
+            log_path.parent.mkdir(parents=True, exist_ok=True)
+            log = log_path.open("w", buffering=1)
+        except UserError as error:
+            _give_up(name, str(error))
+        except OSError as error:
+            _give_up(name, str(explain_os_error(error) or error))
+        self.run = Run(
+            stage=name,
+            experiment=job.wildcards.experiment,
+            mode=getattr(job.wildcards, "mode", ""),
+            settings=settings,
+            log=log,
+        )
+        return self.run
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.run.end_progress()
+        failed = error is not None and not (isinstance(error, SystemExit) and not error.code)
+        with contextlib.suppress(OSError):
+            ledger.add(self.run.ledger_path, self.run.row("failed" if failed else "done"))
+        if isinstance(error, OSError):
+            error = explain_os_error(error) or error
+        if isinstance(error, UserError):
+            self.run.note(str(error))
+            _give_up(f"{self.run.experiment}: {self.run.stage}", str(error))
+        if error is not None and not isinstance(error, (SystemExit, KeyboardInterrupt)):
+            traceback.print_exception(kind, error, trace, file=self.run.log)
+        self.run.log.close()
+
+
+def _give_up(where: str, message: str) -> Any:
+    print(f"error: {where}: {message}", file=sys.stderr, flush=True)
+    sys.exit(1)

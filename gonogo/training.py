@@ -1,0 +1,240 @@
+"""One training run with Lightning: the smoke run, the canary and the paid run are all this, with other limits.
+
+On the instance: `python -m gonogo.training run.json`. Its output folder then holds `checkpoints/`, `samples/`,
+`metrics.csv` and, written last, `training.json`.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from gonogo.config import ExperimentConfig, Training
+from gonogo.experiment import Experiment, load_experiment
+from gonogo.files import write_text
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+
+
+class RunSpec(BaseModel):
+    """Everything that a run is made of, so that the same file gives the same run on any machine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    experiment: str
+    experiment_config: ExperimentConfig
+    training: Training
+    data: list[Path]
+    seed: int
+    max_steps: int | None = None
+    max_minutes: float | None = None
+
+
+class TrainingResult(BaseModel):
+    """What a run measured about itself."""
+
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+    steps: int
+    epochs: int
+    parameters: int
+    train_loss: list[float]
+    val_steps: list[int]
+    val_loss: list[float]
+    step_s: list[float]
+    wall_s: float
+    peak_memory_bytes: int
+    device: str
+    finite: bool
+    stopped: str = ""
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite; training cannot recover from it."""
+
+
+def train(
+    experiment: Experiment, spec: RunSpec, out: Path
+) -> tuple[TrainingResult, LightningModule, LightningDataModule]:
+    """Train as `spec` says, leaving checkpoints and pictures in `out`.
+
+    Returns:
+        What was measured, the trained module, and its data.
+    """
+    import lightning.pytorch as pl
+    import torch
+
+    _quieten()
+    torch.set_num_threads(spec.training.threads)
+    pl.seed_everything(spec.seed, verbose=False)
+    module = experiment.module(spec.training)
+    data = experiment.datamodule(spec.training, spec.data, spec.seed)
+    recorder = _recorder(spec)
+    trainer = _trainer(experiment, spec, out, recorder)
+    started = time.time()
+    stopped = ""
+    try:
+        trainer.fit(module, datamodule=data)
+    except NonFiniteLossError as error:
+        stopped = str(error)
+    result = TrainingResult(
+        steps=trainer.global_step,
+        epochs=trainer.current_epoch,
+        parameters=sum(p.numel() for p in module.parameters() if p.requires_grad),
+        train_loss=recorder.train_loss,
+        val_steps=recorder.val_steps,
+        val_loss=recorder.val_loss,
+        step_s=recorder.step_s,
+        wall_s=time.time() - started,
+        peak_memory_bytes=_peak_memory_bytes(),
+        device=_device_name(),
+        finite=not stopped,
+        stopped=stopped,
+    )
+    return result, module, data
+
+
+def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callback) -> Trainer:
+    import lightning.pytorch as pl
+    from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+    from lightning.pytorch.loggers import CSVLogger
+
+    training = spec.training
+    checkpoints = out / "checkpoints"
+    callbacks: list[pl.Callback] = [
+        recorder,
+        ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False),
+        ModelCheckpoint(
+            checkpoints,
+            filename="epoch_{epoch:04d}",
+            auto_insert_metric_name=False,
+            every_n_epochs=training.checkpoint_every_epochs,
+            save_top_k=-1,
+        ),
+        _sampler(experiment, training, out / "samples"),
+    ]
+    if spec.max_minutes is not None:
+        callbacks.append(Timer(duration={"minutes": spec.max_minutes}))
+    return pl.Trainer(
+        max_epochs=training.epochs if spec.max_steps is None else -1,
+        max_steps=-1 if spec.max_steps is None else spec.max_steps,
+        accumulate_grad_batches=training.accumulate_grad_batches,
+        gradient_clip_val=training.gradient_clip_val or None,
+        precision=training.precision,
+        devices=1,
+        callbacks=callbacks,
+        logger=CSVLogger(out, name="", version=""),
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _recorder(spec: RunSpec) -> Any:
+    from lightning.pytorch import Callback
+
+    class Recorder(Callback):
+        """Keeps losses and step times, prints a line a second, and stops at the first loss that is not finite."""
+
+        def __init__(self) -> None:
+            self.train_loss: list[float] = []
+            self.val_steps: list[int] = []
+            self.val_loss: list[float] = []
+            self.step_s: list[float] = []
+            self._batch_started = self._printed = 0.0
+
+        def on_train_batch_start(self, *_: Any) -> None:
+            self._batch_started = time.perf_counter()
+
+        def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+            loss = float(outputs["loss"])
+            self.step_s.append(time.perf_counter() - self._batch_started)
+            self.train_loss.append(loss)
+            if not -float("inf") < loss < float("inf"):
+                raise NonFiniteLossError(f"the loss is {loss} at step {trainer.global_step}")
+            last = trainer.global_step == trainer.estimated_stepping_batches
+            if last or time.monotonic() - self._printed > 1.0:
+                self._printed = time.monotonic()
+                epoch = f"epoch {trainer.current_epoch + 1}/{spec.training.epochs}  " if spec.max_steps is None else ""
+                print(
+                    f"step {trainer.global_step}/{int(trainer.estimated_stepping_batches)}  {epoch}"
+                    f"loss {loss:.4f}  {self.step_s[-1]:.3f} s/step",
+                    flush=True,
+                )
+
+        def on_validation_end(self, trainer: Any, module: Any) -> None:
+            self.val_steps.append(trainer.global_step)
+            self.val_loss.append(float(trainer.callback_metrics["val_loss"]))
+
+    return Recorder()
+
+
+def _sampler(experiment: Experiment, training: Training, folder: Path) -> Any:
+    from lightning.pytorch import Callback
+
+    class Sampler(Callback):
+        """A picture of predictions beside targets every few epochs, from the same held-out batch."""
+
+        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+            import torch
+
+            epoch = trainer.current_epoch + 1
+            if epoch % training.sample_every_epochs and epoch != trainer.max_epochs:
+                return
+            batch = next(iter(trainer.datamodule.val_dataloader()))
+            batch = trainer.strategy.batch_to_device(batch)
+            with torch.no_grad():
+                outputs = module.predict_step(batch, 0)
+            experiment.show(batch, outputs, folder / f"epoch_{epoch:04d}" / "predictions.png")
+
+    return Sampler()
+
+
+def _quieten() -> None:
+    """Lightning's advice on tips, workers and loggers is not for the reader of this run's log."""
+    import logging
+
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def _peak_memory_bytes() -> int:
+    """Reserved by the allocator on a GPU, the process's high-water mark on a CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_reserved()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _device_name() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def main(argv: list[str]) -> int:
+    """`python -m gonogo.training RUN.json`: train in the current folder's `out/`, as the instance does."""
+    spec = RunSpec.model_validate_json(Path(argv[0]).read_text())
+    out = Path(argv[1])
+    print(f"training {spec.experiment}: loading", flush=True)
+    experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
+    result, _, _ = train(experiment, spec, out)
+    write_text(out / "training.json", result.model_dump_json())
+    print(f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}", flush=True)
+    return 0 if result.finite else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

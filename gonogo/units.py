@@ -1,0 +1,52 @@
+"""Numbers as people read them: bytes, seconds, dollars. GB (10⁹) and GiB (2³⁰) each say their own name."""
+
+from __future__ import annotations
+
+
+def gigabytes(size_bytes: float) -> str:
+    """Decimal units, as disks, networks and card makers count: `2.31 GB`, `829 MB`, `3.7 kB`."""
+    return _scaled(size_bytes, 1000, ("bytes", "kB", "MB", "GB", "TB"))
+
+
+def gibibytes(size_bytes: float) -> str:
+    """Binary units, as memory allocators count: `2.15 GiB`, `791 MiB`, `3.6 KiB`."""
+    return _scaled(size_bytes, 1024, ("bytes", "KiB", "MiB", "GiB", "TiB"))
+
+
+def _scaled(size_bytes: float, base: int, units: tuple[str, ...]) -> str:
+    value, index = float(size_bytes), 0
+    while index < len(units) - 1 and round(value) >= base:
+        value, index = value / base, index + 1
+    return f"{value:.{_decimals(value, index)}f} {units[index]}"
+
+
+def _decimals(value: float, index: int) -> int:
+    """Three figures or so; none for whole bytes."""
+    if index == 0:
+        return 0
+    if index < 3:
+        return 0 if value >= 10 else 1
+    return 1 if value >= 100 else 2
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `37 s`, `12 min 05 s`, `2 h 05 min`, `3 d 04 h`: the two units that matter."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d {hours % 24:02d} h"
+
+
+def dollars(usd: float) -> str:
+    """`$0.33`, `$1,234.50`; less than a cent is told apart from nothing: `< $0.01`."""
+    if 0 < usd < 0.005:
+        return "< $0.01"
+    return f"${usd:,.2f}"

@@ -1,0 +1,142 @@
+"""The one value that every gate hands on: a verdict, made of checks.
+
+A verdict is plain JSON (schema: docs/verdict.schema.json, made by `python -m gonogo.verdict`).
+`gonogo.report.render` turns it into text, Markdown and HTML.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gonogo.files import write_text
+
+
+class Status(StrEnum):
+    """What a check or a gate found. UNKNOWN is "not measured", and never passes a gate."""
+
+    GO = "GO"
+    CAUTION = "CAUTION"
+    UNKNOWN = "UNKNOWN"
+    NO_GO = "NO_GO"
+
+    @property
+    def label(self) -> str:
+        return self.value.replace("_", "-")
+
+    @property
+    def passes(self) -> bool:
+        return self in (Status.GO, Status.CAUTION)
+
+
+_SEVERITY = [Status.GO, Status.CAUTION, Status.UNKNOWN, Status.NO_GO]
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The gravest of several statuses; GO for none."""
+    return max(statuses, key=_SEVERITY.index, default=Status.GO)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Check(_Model):
+    """One measured quantity held against one threshold."""
+
+    id: str = Field(description="stable name, for machines: `darkness`")
+    title: str = Field(description="for people: `Brightness of the views against their input`")
+    value: float | int | str | bool | None = Field(default=None, description="measured; null: not measured")
+    unit: str = ""
+    threshold: str = Field(default="", description="what was asked, in words with its figure: `>= 0.45`")
+    status: Status
+    why: str = Field(default="", description="the cause in the user's terms")
+    hint: str = Field(default="", description="what to do now")
+    evidence: list[str] = Field(default_factory=list, description="files that show it")
+
+
+class Override(_Model):
+    """A NO-GO that a named person decided to pass, with the reason."""
+
+    experiment: str = Field(description="experiment whose gate is passed")
+    gate: str = Field(description="gate that is passed, e.g. `quality`")
+    by: str = Field(min_length=1, description="who decided it")
+    reason: str = Field(min_length=10, description="why, in at least ten characters")
+
+
+class Saved(_Model):
+    """What stopping here saves: the rest of the plan that will not be run."""
+
+    seconds: float | None = None
+    usd: float | None = None
+
+
+class Verdict(_Model):
+    """The outcome of one gate for one experiment."""
+
+    gate: str
+    experiment: str
+    mode: str = Field(default="", description="empty for gates that do not depend on the mode")
+    scope: str = Field(default="", description="part that was judged where a gate judges several: `sample`")
+    status: Status
+    cause: str = Field(default="", description="one word that tells causes apart: DATA, CAMERA, …; empty for GO")
+    summary: str = Field(description="one sentence")
+    checks: list[Check]
+    measured_at: dt.datetime
+    inputs_digest: str = Field(description="sha256 over the data, code and config that were judged")
+    saved: Saved = Field(default_factory=Saved)
+    override: Override | None = None
+
+    @property
+    def go(self) -> bool:
+        """Whether the work may go on: the status passes, or someone took the decision by name."""
+        return self.status.passes or self.override is not None
+
+    @property
+    def title(self) -> str:
+        return f"{self.gate} ({self.scope})" if self.scope else self.gate
+
+    @property
+    def failed(self) -> list[Check]:
+        """Checks that do not pass, gravest first."""
+        bad = [check for check in self.checks if not check.status.passes]
+        return sorted(bad, key=lambda check: -_SEVERITY.index(check.status))
+
+    def write(self, path: Path) -> None:
+        write_text(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Verdict:
+        return cls.model_validate_json(Path(path).read_text())
+
+
+def decide(checks: Iterable[Check], **fields: Any) -> Verdict:
+    """A verdict whose status is the gravest of its checks, with a summary where none is given."""
+    checks = list(checks)
+    status = worst(check.status for check in checks) if checks else Status.UNKNOWN
+    verdict = Verdict(status=status, checks=checks, summary=fields.pop("summary", ""), **fields)
+    if not verdict.summary:
+        verdict.summary = _summary(verdict)
+    return verdict
+
+
+def _summary(verdict: Verdict) -> str:
+    if verdict.failed:
+        first = verdict.failed[0]
+        return first.why or f"{first.title}: {first.value} {first.unit}".strip()
+    warned = [check for check in verdict.checks if check.status is Status.CAUTION]
+    if warned:
+        return warned[0].why or f"{warned[0].title}: {warned[0].value} {warned[0].unit}".strip()
+    if not verdict.checks:
+        return "nothing was measured"
+    return f"all {len(verdict.checks)} checks pass"
+
+
+if __name__ == "__main__":
+    print(json.dumps(Verdict.model_json_schema(), indent=2))

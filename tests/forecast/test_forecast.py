@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from gonogo.config import Accelerator, Target, Training
+from gonogo.forecast.forecast import describe, forecast
+from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
+from gonogo.learning.speed import Speed
+
+SPEED = Speed(
+    step_s=0.2, step_s_low=0.18, step_s_high=0.25, samples_per_step=8, train_samples=272, epoch_overhead_s=1.0,
+    tflops_fp32=0.05, bandwidth_gb_s=10,
+)  # fmt: skip
+HERE = Accelerator(title="here", visible_bytes=None, is_this_machine=True, source="-")
+CARD = Accelerator(title="card", visible_bytes=10, tflops_fp32=100, bandwidth_gb_s=5000, source="-")
+
+
+def test_on_this_machine_it_is_steps_times_time_times_price() -> None:
+    found = forecast(SPEED, Training(epochs=10, micro_batch_size=8), Target(usd_per_hour=2.0), HERE)
+    assert found.steps == 340 and found.hours is not None and found.usd is not None
+    assert found.hours.mid * 3600 == pytest.approx(340 * 0.2 + 10 * 1.0 + 7.2)
+    assert found.hours.low < found.hours.mid < found.hours.high
+    assert found.usd.mid == pytest.approx(2 * found.hours.mid)
+
+
+def test_half_the_data_is_half_the_steps_and_accumulation_keeps_the_work() -> None:
+    half = SPEED.model_copy(update={"train_samples": 136})
+    whole = forecast(SPEED, Training(epochs=10, micro_batch_size=8), Target(), HERE)
+    assert forecast(half, Training(epochs=10, micro_batch_size=8), Target(), HERE).steps * 2 == whole.steps
+    bigger = forecast(SPEED, Training(epochs=10, micro_batch_size=8, accumulate_grad_batches=2), Target(), HERE)
+    assert bigger.steps * 2 == whole.steps and bigger.step_s.mid == pytest.approx(2 * whole.step_s.mid)
+
+
+def test_another_card_gets_an_interval_from_both_ratios() -> None:
+    found = forecast(SPEED, Training(epochs=10), Target(usd_per_hour=2.0), CARD)
+    assert found.step_s.low == pytest.approx(0.18 / 2000) and found.step_s.high == pytest.approx(0.25 / 500)
+    assert "500 to 2000 times faster" in found.basis
+
+
+def test_an_unknown_card_gets_no_figure() -> None:
+    unknown = CARD.model_copy(update={"bandwidth_gb_s": None})
+    found = forecast(SPEED, Training(epochs=10), Target(), unknown)
+    assert found.hours is None and found.usd is None and "unknown" in describe(found)
+
+
+def test_the_probe_measures_something_plausible() -> None:
+    assert 0.001 < tflops_fp32(512) < 50
+    assert 0.1 < bandwidth_gb_s(32) < 2000

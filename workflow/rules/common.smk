@@ -1,0 +1,103 @@
+# Paths, settings and the gate function: what every stage shares.
+import json
+import os
+import sys
+import time
+
+sys.path.insert(0, str(workflow.basedir))
+from gonogo.configload import load_or_exit
+from gonogo.experiment import load_experiments_or_exit
+from gonogo.gates import override_for
+
+# threads that fight for cores are 8 times slower than one each
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# what is started for this invocation ends with it; jobs of cluster executors keep the first process's values
+os.environ.setdefault("GONOGO_OWNER_PID", str(os.getpid()))
+os.environ.setdefault("GONOGO_SESSION", f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+
+SETTINGS = load_or_exit(config, workflow.basedir)
+EXPERIMENTS = load_experiments_or_exit(SETTINGS)
+MODE = SETTINGS.config.mode
+RESULTS = SETTINGS.config.results_dir.as_posix()
+
+
+wildcard_constraints:
+    experiment="|".join(EXPERIMENTS),
+    mode=MODE,
+    scope="sample|dataset",
+    shard=r"\d+",
+
+
+# the gates in the order in which they are passed; those of the second half depend on the mode
+GATES = ["generator", "quality/sample", "quality/dataset", "learning", "memory", "launch", "canary", "results"]
+MODE_GATES = {"memory", "launch", "canary", "results"}
+
+
+def gate_folder(gate, wildcards):
+    """Folder that holds a gate's measurements, verdict and token."""
+    return "/".join([RESULTS, wildcards.experiment, *([MODE] if gate in MODE_GATES else []), gate])
+
+
+def passed(last):
+    """Input function: the tokens of all gates up to `last`, or the first one's halt, which stops the work.
+
+    Every expensive rule takes all gates before it, not only the next one: a token does not change with
+    thresholds, so nothing is done again that need not be.
+    """
+    gates = GATES[: GATES.index(last) + 1]
+
+    def tokens(wildcards):
+        found = []
+        for gate in gates:
+            name, _, scope = gate.partition("/")
+            which = {"experiment": wildcards.experiment}
+            which |= {"mode": MODE} if gate in MODE_GATES else {}
+            which |= {"scope": scope} if scope else {}
+            verdict = getattr(checkpoints, f"judge_{name}").get(**which).output.verdict
+            folder = gate_folder(gate, wildcards)
+            if not may_go_on(verdict):
+                return [f"{folder}/halted"]
+            found.append(f"{folder}/token")
+        return found
+
+    return tokens
+
+
+def may_go_on(verdict):
+    """Whether a verdict file passes, by its status or by a recorded override."""
+    with open(verdict) as file:
+        found = json.load(file)
+    return found["status"] in ("GO", "CAUTION") or found["override"] is not None
+
+
+def thresholds(gate):
+    """Parameter function: the gate's thresholds and any override; a change to them judges again, and nothing else."""
+
+    def values(wildcards):
+        override = override_for(SETTINGS.config.overrides, wildcards.experiment, gate)
+        return {
+            "thresholds": getattr(SETTINGS.gates[wildcards.experiment], gate).model_dump_json(),
+            "override": override.model_dump_json() if override else "",
+        }
+
+    return values
+
+
+def experiment_config(wildcards):
+    return SETTINGS.experiments[wildcards.experiment]
+
+
+def fingerprint(stage):
+    """Parameter function: digest of the code and settings that the experiment's stage depends on."""
+    return lambda wildcards: EXPERIMENTS[wildcards.experiment].fingerprint(stage)
+
+
+def training(wildcards):
+    """The training keys of this mode, as one string."""
+    return SETTINGS.training(wildcards.experiment).model_dump_json()
+
+
+def shards(wildcards):
+    """The data set's folders."""
+    parts = range(experiment_config(wildcards).shards)
+    return [f"{RESULTS}/{wildcards.experiment}/dataset/shard_{part}" for part in parts]

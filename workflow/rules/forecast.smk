@@ -1,0 +1,20 @@
+# forecast: hours and dollars of the paid run, with their range.
+
+
+rule forecast:
+    input:
+        speed=f"{RESULTS}/{{experiment}}/learning/speed.json",
+        gates=passed("memory"),
+    output:
+        forecast=f"{RESULTS}/{{experiment}}/{{mode}}/forecast/forecast.json",
+    params:
+        training=training,
+        target=SETTINGS.target.model_dump_json(),
+        accelerator=SETTINGS.accelerator.model_dump_json(),
+    log:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/forecast.log",
+    localrule: True
+    message:
+        "{wildcards.experiment}: how long, and how much?"
+    script:
+        "../scripts/forecast.py"

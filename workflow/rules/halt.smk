@@ -1,0 +1,17 @@
+# halt: where a NO-GO ends. Prints the verdict, writes the negative-result document, exits 1; never makes its output.
+
+
+rule halt:
+    input:
+        verdict=f"{RESULTS}/{{experiment}}/{{gate}}/verdict.json",
+    output:
+        f"{RESULTS}/{{experiment}}/{{gate}}/halted",
+    wildcard_constraints:
+        gate="|".join([f"{MODE}/{gate}" if gate in MODE_GATES else gate for gate in GATES]),
+    log:
+        f"{RESULTS}/{{experiment}}/logs/halt_{{gate}}.log",
+    localrule: True
+    message:
+        "{wildcards.experiment}: NO-GO"
+    script:
+        "../scripts/halt.py"

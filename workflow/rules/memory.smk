@@ -1,0 +1,40 @@
+# trace_memory → memory gate: the planned step's peak, traced without running it, against the card.
+
+
+rule trace_memory:
+    input:
+        gates=passed("learning"),
+    output:
+        measurements=f"{RESULTS}/{{experiment}}/{{mode}}/memory/measurements.json",
+    params:
+        fingerprint=fingerprint("train"),
+        training=training,
+        accelerator=SETTINGS.accelerator.model_dump_json(),
+    log:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/trace_memory.log",
+    benchmark:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/trace_memory.tsv"
+    resources:
+        mem_mb=3000,
+    message:
+        "{wildcards.experiment}: tracing a training step's memory"
+    script:
+        "../scripts/trace_memory.py"
+
+
+checkpoint judge_memory:
+    input:
+        f"{RESULTS}/{{experiment}}/{{mode}}/memory/measurements.json",
+    output:
+        verdict=f"{RESULTS}/{{experiment}}/{{mode}}/memory/verdict.json",
+        token=f"{RESULTS}/{{experiment}}/{{mode}}/memory/token",
+    params:
+        gate="memory",
+        judged_by=thresholds("memory"),
+    log:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_memory.log",
+    localrule: True
+    message:
+        "{wildcards.experiment}: does it fit the card?"
+    script:
+        "../scripts/judge.py"

@@ -1,0 +1,39 @@
+# prepare → generator gate: what makes the data is fitted, and judged alone before it makes any.
+
+
+rule prepare:
+    output:
+        assets=directory(f"{RESULTS}/{{experiment}}/assets"),
+        measurements=f"{RESULTS}/{{experiment}}/generator/measurements.json",
+    params:
+        fingerprint=fingerprint("generate"),
+        inputs=lambda wildcards: EXPERIMENTS[wildcards.experiment].inputs_listing(),
+        seed=SETTINGS.config.seed,
+    log:
+        f"{RESULTS}/{{experiment}}/logs/prepare.log",
+    benchmark:
+        f"{RESULTS}/{{experiment}}/logs/prepare.tsv"
+    resources:
+        mem_mb=2000,
+    message:
+        "{wildcards.experiment}: preparing what makes the data"
+    script:
+        "../scripts/prepare.py"
+
+
+checkpoint judge_generator:
+    input:
+        f"{RESULTS}/{{experiment}}/generator/measurements.json",
+    output:
+        verdict=f"{RESULTS}/{{experiment}}/generator/verdict.json",
+        token=f"{RESULTS}/{{experiment}}/generator/token",
+    params:
+        gate="generator",
+        judged_by=thresholds("generator"),
+    log:
+        f"{RESULTS}/{{experiment}}/logs/judge_generator.log",
+    localrule: True
+    message:
+        "{wildcards.experiment}: is the generator good alone?"
+    script:
+        "../scripts/judge.py"

@@ -1,0 +1,27 @@
+# results gate: is what came back what was hoped for?
+
+
+checkpoint judge_results:
+    input:
+        measurements=f"{RESULTS}/{{experiment}}/{{mode}}/results/measurements.json",
+        data=f"{RESULTS}/{{experiment}}/{{mode}}/validate/predictions",
+    output:
+        verdict=f"{RESULTS}/{{experiment}}/{{mode}}/results/verdict.json",
+        token=f"{RESULTS}/{{experiment}}/{{mode}}/results/token",
+        contact_sheet=report(
+            f"{RESULTS}/{{experiment}}/{{mode}}/results/contact_sheet.png",
+            category="{experiment}",
+            subcategory="results",
+            caption="../report/predictions.rst",
+            labels={"shows": "contact sheet", "of": "predictions"},
+        ),
+    params:
+        gate="results",
+        judged_by=thresholds("results"),
+    log:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_results.log",
+    localrule: True
+    message:
+        "{wildcards.experiment}: is it what was expected?"
+    script:
+        "../scripts/judge.py"

@@ -1,0 +1,33 @@
+# smoke_train: minutes of real training here, before hours of it there.
+
+
+rule smoke_train:
+    input:
+        data=shards,
+        gates=passed("quality/dataset"),
+    output:
+        run=directory(f"{RESULTS}/{{experiment}}/smoke_train"),
+        measurements=f"{RESULTS}/{{experiment}}/learning/measurements.json",
+        speed=f"{RESULTS}/{{experiment}}/learning/speed.json",
+        curve=report(
+            f"{RESULTS}/{{experiment}}/learning/loss_curve.png",
+            category="{experiment}",
+            subcategory="learning",
+            caption="../report/loss_curve.rst",
+            labels={"shows": "loss curve", "of": "smoke run"},
+        ),
+    params:
+        fingerprint=fingerprint("train"),
+        training=lambda wildcards: experiment_config(wildcards).training.model_dump_json(),
+        smoke=lambda wildcards: experiment_config(wildcards).smoke.model_dump_json(),
+        seed=SETTINGS.config.seed,
+    log:
+        f"{RESULTS}/{{experiment}}/logs/smoke_train.log",
+    benchmark:
+        f"{RESULTS}/{{experiment}}/logs/smoke_train.tsv"
+    resources:
+        mem_mb=4000,
+    message:
+        "{wildcards.experiment}: rehearsing the training here"
+    script:
+        "../scripts/smoke_train.py"

@@ -1,0 +1,44 @@
+# What a person sees: each stage says one line for itself, so with the shipped profiles Snakemake's own
+# bookkeeping stays in its log file. `--verbose`, or no profile, shows it.
+import logging
+
+from gonogo.lock import hold_or_exit
+from gonogo.report.session import conclude
+
+
+class StagesSpeakForThemselves(logging.Filter):
+    """Drops Snakemake's account of jobs that have already told the reader what went wrong."""
+
+    NOISE = (
+        "Assuming unrestricted shared filesystem",
+        "Building DAG",
+        "Using shell",
+        "Select jobs",
+        "Execute ",
+        "RuleException:\nCalledProcessError",
+        "Shutting down, this might take some time",
+        "Exiting because a job execution failed",
+        "Complete log",
+        "Elapsed time",
+        "WorkflowError:\nAt least one job did not complete successfully",
+    )
+
+    def filter(self, record):
+        return not record.getMessage().lstrip().startswith(self.NOISE)
+
+
+if "rules" in {str(kind.value) for kind in workflow.output_settings.quiet or ()}:
+    for handler in logging.getLogger("snakemake.logging").handlers + logging.getLogger().handlers:
+        handler.addFilter(StagesSpeakForThemselves())
+
+
+onstart:
+    hold_or_exit(SETTINGS.config.results_dir)
+
+
+onsuccess:
+    conclude(SETTINGS, os.environ["GONOGO_SESSION"])
+
+
+onerror:
+    conclude(SETTINGS, os.environ["GONOGO_SESSION"])

@@ -1,0 +1,22 @@
+# upload: data, code and the run's own config, by a manifest of hashes; only what differs is sent.
+
+
+rule upload:
+    input:
+        data=shards,
+        gates=passed("launch"),
+    output:
+        upload=f"{RESULTS}/{{experiment}}/{{mode}}/upload/upload.json",
+        run=f"{RESULTS}/{{experiment}}/{{mode}}/upload/run.json",
+    params:
+        target=SETTINGS.target.model_dump_json(),
+        training=training,
+        code=fingerprint("train"),
+    log:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/upload.log",
+    localrule: True
+    retries: 1
+    message:
+        "{wildcards.experiment}: uploading"
+    script:
+        "../scripts/upload.py"

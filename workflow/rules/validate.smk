@@ -1,0 +1,21 @@
+# validate: the downloaded checkpoint predicts held-out items here.
+
+
+rule validate:
+    input:
+        archive=f"{RESULTS}/{{experiment}}/{{mode}}/download/archive.json",
+        data=shards,
+        gates=passed("canary"),
+    output:
+        predictions=directory(f"{RESULTS}/{{experiment}}/{{mode}}/validate/predictions"),
+        measurements=f"{RESULTS}/{{experiment}}/{{mode}}/results/measurements.json",
+    log:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/validate.log",
+    benchmark:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/validate.tsv"
+    resources:
+        mem_mb=3000,
+    message:
+        "{wildcards.experiment}: predicting held-out items"
+    script:
+        "../scripts/validate.py"

@@ -1,0 +1,14 @@
+"""Hours and dollars of the paid run."""
+
+from pathlib import Path
+
+from gonogo.files import write_text
+from gonogo.forecast.forecast import describe, forecast
+from gonogo.learning.speed import Speed
+from gonogo.stage import stage
+
+with stage(snakemake) as run:
+    speed = Speed.model_validate_json(Path(snakemake.input.speed).read_text())
+    found = forecast(speed, run.training, run.target, run.settings.accelerator)
+    write_text(snakemake.output.forecast, found.model_dump_json(indent=1))
+    run.say(describe(found))

@@ -1,0 +1,18 @@
+"""Generate items: the sample, or one shard of the set."""
+
+import time
+from pathlib import Path
+
+from gonogo.files import folder_replacing, walk
+from gonogo.stage import stage
+from gonogo.units import gigabytes
+
+with stage(snakemake) as run:
+    indices = snakemake.params.get("indices") or [0, snakemake.params.items]
+    started = time.time()
+    with run.work(), folder_replacing(snakemake.output[0]) as out:
+        run.load_experiment().generate(
+            range(*indices), out, run.config.seed, lambda done, total: run.progress(f"{done} of {total} items")
+        )
+    size = gigabytes(sum(file.stat().st_size for file in walk(Path(snakemake.output[0]))))
+    run.say(f"{indices[1] - indices[0]} items, {size}, in {time.time() - started:.1f} s")

@@ -1,0 +1,11 @@
+"""Where a NO-GO ends: the verdict in plain words, the negative-result document, exit code 1."""
+
+import sys
+from pathlib import Path
+
+from gonogo.report.halt import halt
+from gonogo.stage import stage
+
+with stage(snakemake) as run:
+    halt(run, Path(snakemake.input.verdict))
+    sys.exit(1)

@@ -1,0 +1,29 @@
+"""Hold a gate's measurements against its thresholds: the same short script for every gate."""
+
+from pathlib import Path
+
+from gonogo import gates
+from gonogo.files import write_text
+from gonogo.report.illustrate import illustrate
+from gonogo.report.render import to_line
+from gonogo.stage import stage
+
+with stage(snakemake) as run:
+    gate, scope = snakemake.params.gate, snakemake.wildcards.get("scope", "")
+    verdict = gates.judge(
+        gate,
+        Path(snakemake.output.verdict).parent / "measurements.json",
+        run.gates,
+        experiment=run.experiment,
+        mode=run.mode,
+        scope=scope,
+        override=gates.override_for(run.config.overrides, run.experiment, gate),
+        saved=gates.saved_by_stopping(run.results / run.mode / "forecast" / "forecast.json"),
+    )
+    illustrate(verdict, run, snakemake.output)
+    verdict.write(Path(snakemake.output.verdict))
+    # the token says only that this was judged: what depends on it is redone when the inputs change, not the thresholds
+    write_text(snakemake.output.token, f"{verdict.gate} {verdict.scope} {verdict.inputs_digest}\n")
+    run.note(verdict.summary)
+    if verdict.go:
+        run.say(to_line(verdict, colour=run.colour).strip())

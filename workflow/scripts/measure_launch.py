@@ -1,0 +1,11 @@
+"""Go through everything that should be settled before money is spent."""
+
+from pathlib import Path
+
+from gonogo.checklist import checklist
+from gonogo.forecast.forecast import Forecast
+from gonogo.stage import stage
+
+with stage(snakemake) as run:
+    forecast = Forecast.model_validate_json(Path(snakemake.input.forecast).read_text())
+    checklist(run, forecast).write(snakemake.output.measurements)

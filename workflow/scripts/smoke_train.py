@@ -1,0 +1,33 @@
+"""A short real training run here, and what it learned."""
+
+from pathlib import Path
+
+from gonogo.evidence import learning_digest, data_digest
+from gonogo.files import folder_replacing, write_text
+from gonogo.report.curves import loss_curve
+from gonogo.stage import stage
+from gonogo.training import RunSpec
+
+with stage(snakemake) as run:
+    with run.work():
+        from gonogo.learning.smoke import curve_of, smoke_run
+
+        experiment = run.load_experiment()
+        smoke = run.experiment_config.smoke
+        spec = RunSpec(
+            experiment=run.experiment,
+            experiment_config=run.experiment_config,
+            training=run.experiment_config.training,
+            data=run.shards,
+            seed=run.config.seed,
+            max_steps=smoke.steps,
+            max_minutes=smoke.max_minutes,
+        )
+        with folder_replacing(snakemake.output.run) as out:
+            measured, result, speed = smoke_run(experiment, spec, smoke, out, run)
+            write_text(out / "training.json", result.model_dump_json())
+    measured.inputs_digest = learning_digest(data_digest(run.shards), experiment, spec.training)
+    measured.evidence = [snakemake.output.curve, snakemake.output.run]
+    measured.write(snakemake.output.measurements)
+    write_text(snakemake.output.speed, speed.model_dump_json())
+    loss_curve(curve_of(result, measured, run.experiment), Path(snakemake.output.curve))
