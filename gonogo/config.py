@@ -124,18 +124,18 @@ class Gates(Model):
 class Training(Model):
     """What Lightning's Trainer is given, and the batch plan that the memory gate judges."""
 
-    epochs: Count = 10
+    epochs: Count = Field(10, description="passes over the training items")
     micro_batch_size: Count = Field(8, description="samples per forward pass")
     accumulate_grad_batches: Count = Field(1, description="forward passes per optimizer step")
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "32-true"
-    learning_rate: Positive = 1e-4
-    weight_decay: float = Field(0.01, ge=0)
+    learning_rate: Positive = Field(1e-4, description="peak of the schedule")
+    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     warmup_epochs: float = Field(0.5, ge=0, description="learning rate rises linearly, then follows a cosine to zero")
     gradient_clip_val: float = Field(1.0, ge=0, description="L2 norm; 0: off")
     ema_decay: Fraction = Field(0.999, description="limit; warms up as min(decay, (1 + n) / (10 + n))")
     checkpoint_every_epochs: Count = Field(20, description="besides best and last")
     sample_every_epochs: Count = Field(10, description="validation pictures")
-    num_workers: int = Field(0, ge=0)
+    num_workers: int = Field(0, ge=0, description="processes that load batches; 0: the training process itself")
     threads: Count = Field(1, description="torch threads; on shared cores one was 8 times faster than two")
 
     @property
@@ -147,7 +147,7 @@ class ModeConfig(Model):
     """One length of the paid run: the training keys that it sets, and when a person would choose it."""
 
     when: str = Field("", description="when to use it")
-    recommended: bool = False
+    recommended: bool = Field(False, description="marked in the preflight checklist; one mode of each experiment")
     training: dict[str, Any] = Field(default_factory=dict, description="laid over the experiment's `training`")
 
 
@@ -167,7 +167,7 @@ class Expected(Model):
 
 
 class ExperimentConfig(Model):
-    """`config/experiments/NAME.yaml`."""
+    """One experiment. A user adds a file of their own here, and a class that it names."""
 
     experiment_class: str = Field(alias="class", description="`package.module:Class` that fulfils gonogo.experiment.Experiment")
     extends: str | None = Field(None, description="another experiment's name; this file is laid over it")
@@ -198,19 +198,19 @@ class Ssh(Model):
     """A machine reached by SSH. Its host key must be known beforehand."""
 
     kind: Literal["ssh"] = "ssh"
-    host: str
-    user: str
-    port: int = 22
+    host: str = Field(description="name or address")
+    user: str = Field(description="login on the machine")
+    port: int = Field(22, description="of its SSH server")
     key_file: Path = Field(Path("~/.ssh/id_ed25519"), description="private key")
     known_hosts: Path = Field(Path("~/.ssh/known_hosts"), description="file with the machine's host key")
 
 
 class Target(Model):
-    """`config/targets/NAME.yaml`: where training runs, and what it costs."""
+    """Where training runs, and what it costs."""
 
     connection: Annotated[Embedded | Ssh, Field(discriminator="kind")] = Embedded()
     accelerator: str = Field("cpu", description="a name in config/accelerators.yaml")
-    usd_per_hour: float = Field(0.0, ge=0)
+    usd_per_hour: float = Field(0.0, ge=0, description="price while the machine is held")
     root: str = Field("gonogo", description="folder on the machine; relative to the login's home")
     python: str = Field("python3", description="interpreter on the machine; `this`: the one that runs gonogo (embedded only)")
     environment: dict[str, str] = Field(
@@ -221,9 +221,9 @@ class Target(Model):
 
 
 class Accelerator(Model):
-    """One entry of `config/accelerators.yaml`."""
+    """What a card is, each figure with its source."""
 
-    title: str
+    title: str = Field(description="name for people")
     visible_bytes: int | None = Field(description="what the framework sees; null: the machine's RAM, measured")
     context_bytes: int = Field(0, description="taken by driver and libraries before the first tensor")
     tflops_fp32: float | None = Field(None, description="dense peak")
@@ -245,14 +245,16 @@ def _names(value: Any) -> Any:
 
 
 class Config(Model):
-    """`config/config.yaml`, with what `--config` lays over it."""
+    """What to run. Each key can be given with `--config`."""
 
-    experiments: Annotated[list[str], BeforeValidator(_names), Field(min_length=1)] = ["cvs"]
+    experiments: Annotated[list[str], BeforeValidator(_names)] = Field(
+        ["cvs"], min_length=1, description="names in config/experiments/; on the command line with commas: `a,b`"
+    )
     mode: str = Field("validate", description="one of the experiment's `modes`")
     target: str = Field("local", description="a name in config/targets/")
-    seed: int = Field(0, ge=0)
-    results_dir: Path = Path("results")
-    archive_dir: Path = Path("archive")
+    seed: int = Field(0, ge=0, description="of everything that is random")
+    results_dir: Path = Field(Path("results"), description="everything that a run makes; can be deleted and made again")
+    archive_dir: Path = Field(Path("archive"), description="what came back from the machine; nothing is ever overwritten")
     budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, buffer included")
     overrides: list[Override] = Field(default_factory=list, description="gates passed by decision of a named person")
     gates: Gates = Gates()

@@ -1,12 +1,14 @@
 """One training run with Lightning: the smoke run, the canary and the paid run are all this, with other limits.
 
-On the instance: `python -m gonogo.training run.json`. Its output folder then holds `checkpoints/`, `samples/`,
+On the machine: `python -m gonogo.training RUN.json OUT`. OUT then holds `checkpoints/`, `samples/`,
 `metrics.csv` and, written last, `training.json`.
 """
 
 from __future__ import annotations
 
+import argparse
 import resource
+import statistics
 import sys
 import time
 import warnings
@@ -20,6 +22,7 @@ from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
 
 if TYPE_CHECKING:
+    import torch
     from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 
 
@@ -54,6 +57,11 @@ class TrainingResult(BaseModel):
     device: str
     finite: bool
     stopped: str = ""
+
+    @property
+    def median_step_s(self) -> float:
+        """Of the steps after the first few, which warm caches up."""
+        return statistics.median(self.step_s[3:] or self.step_s)
 
 
 class NonFiniteLossError(RuntimeError):
@@ -224,17 +232,32 @@ def _device_name() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
-def main(argv: list[str]) -> int:
-    """`python -m gonogo.training RUN.json`: train in the current folder's `out/`, as the instance does."""
-    spec = RunSpec.model_validate_json(Path(argv[0]).read_text())
-    out = Path(argv[1])
+def optimizer_of(module: LightningModule) -> torch.optim.Optimizer:
+    """The module's own optimizer, in any of the shapes that Lightning allows for a single one; no Trainer needed."""
+    configured: Any = module.configure_optimizers()
+    if isinstance(configured, dict):
+        return configured["optimizer"]
+    while isinstance(configured, (list, tuple)):
+        configured = configured[0]
+    return configured
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train as RUN.json says, leaving everything in OUT. Exit code 3: the loss stopped being a number."""
+    parser = argparse.ArgumentParser(prog="python -m gonogo.training", description=main.__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN.json")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--max-steps", type=int, help="stop after so many optimizer steps: a canary")
+    arguments = parser.parse_args(argv)
+    spec = RunSpec.model_validate_json(arguments.run.read_text())
+    spec = spec.model_copy(update={"max_steps": arguments.max_steps})
     print(f"training {spec.experiment}: loading", flush=True)
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
-    result, _, _ = train(experiment, spec, out)
-    write_text(out / "training.json", result.model_dump_json())
+    result, _, _ = train(experiment, spec, arguments.out)
+    write_text(arguments.out / "training.json", result.model_dump_json())
     print(f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}", flush=True)
     return 0 if result.finite else 3
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -18,7 +18,7 @@ class CVS(Experiment):
     Settings = CVSSettings
     settings: CVSSettings
     generate_code: ClassVar[tuple[str, ...]] = (
-        "photographs.py", "depth.py", "splats.py", "decoder.py", "cameras.py", "generate.py",
+        "photographs.py", "depth.py", "splats.py", "decoder.py", "cameras.py", "generate.py", "pretrained.py",
     )  # fmt: skip
 
     def settings_for(self, stage: Stage) -> Any:

@@ -15,7 +15,9 @@ from gonogo.experiment import Experiment
 from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
 from gonogo.learning.judge import Measurements
 from gonogo.learning.speed import Speed
-from gonogo.training import RunSpec, TrainingResult, train
+from gonogo.training import RunSpec, TrainingResult, optimizer_of, train
+
+OVERFIT_WARMUP_STEPS = 10
 
 
 def smoke_run(
@@ -38,13 +40,15 @@ def overfit_one_batch(experiment: Experiment, spec: RunSpec, steps: int) -> floa
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
-    optimizer = torch.optim.AdamW(module.parameters(), lr=spec.training.learning_rate)
+    optimizer = optimizer_of(module)
+    warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / OVERFIT_WARMUP_STEPS))
     module.train()
     for step in range(steps):
         optimizer.zero_grad()
         module.training_step(batch, step).backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), spec.training.gradient_clip_val or float("inf"))
         optimizer.step()
+        warm_up.step()
         module.on_train_batch_end(None, batch, step)
     target = experiment.targets(batch)
     return float(_squared_error(module, batch, target) / _spread(target))

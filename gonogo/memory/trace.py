@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 from gonogo.config import Training
 from gonogo.experiment import Experiment
 from gonogo.memory.judge import Trace
+from gonogo.training import optimizer_of
 
 
 class LiveBytes(TorchDispatchMode):
@@ -106,7 +107,7 @@ def _run(experiment: Experiment, training: Training, live: LiveBytes, steps: int
         live.move(tensor, "weights")
     for tensor in [*frozen, *module.buffers()]:
         live.move(tensor, "frozen weights, moving average")
-    optimizer = _optimizer(module)
+    optimizer = optimizer_of(module)
     module.train()
     dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(training.precision)
     for step in range(steps):
@@ -130,13 +131,3 @@ def _run(experiment: Experiment, training: Training, live: LiveBytes, steps: int
         optimizer.zero_grad()
     return sum(parameter.numel() for parameter in trainable)
 
-
-def _optimizer(module: Any) -> torch.optim.Optimizer:
-    """The module's own, in any of the shapes that Lightning allows for a single one."""
-    configured = module.configure_optimizers()
-    if isinstance(configured, dict):
-        return configured["optimizer"]
-    if isinstance(configured, (list, tuple)):
-        first = configured[0]
-        return first[0] if isinstance(first, (list, tuple)) else first
-    return configured

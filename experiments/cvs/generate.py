@@ -1,0 +1,172 @@
+"""The data of `cvs`: photographs → depth → Gaussians → posed views, and the measurement of the decoder alone.
+
+An item lies in `image_NNNN/`: `input.png`, `input_depth.npy` and, for each view, `view_NNN/` with `rgb.png`,
+`depth.npy` and `pose.json`. Depths are float32 (H, W), scene units; a view's is 0 where nothing was rendered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from experiments.cvs import decoder
+from experiments.cvs.cameras import Camera, input_camera, orbit, orbit_camera, pose
+from experiments.cvs.depth import depth_of
+from experiments.cvs.photographs import Item, Photographs
+from experiments.cvs.settings import DataSettings
+from experiments.cvs.splats import Gaussians, Rendering, render
+from gonogo.files import replacing, write_json
+
+CHECKPOINT = "decoder.pt"
+PICTURE = "decoder.png"
+PREPARED_ITEMS = 16  # fitted on some, measured on the others
+PICTURED_ITEMS = 6
+COVERED_ALPHA = 0.5  # a pixel that stops more light than this is covered
+SIDE_DEG = 15.0
+MAX_PSNR_DB = 99.0
+
+Progress = Callable[[int, int], None]
+
+
+def prepare(settings: DataSettings, inputs: Path, out: Path, seed: int) -> dict[str, Any]:
+    """Fit the decoder on some of the inputs, unless one is configured, and measure it alone on the others.
+
+    Leaves `decoder.pt` and `decoder.png` in `out`. The picture shows, for each input measured, the input, its
+    cloud from the same place, and from 15° to the left and to the right.
+
+    Returns:
+        The medians of `measure`.
+
+    Raises:
+        UserError: the inputs or a configured model cannot be used.
+    """
+    photographs = Photographs(inputs)
+    items = [photographs.item(index, settings.image_size, seed) for index in range(PREPARED_ITEMS)]
+    known, held_out = split_items(items)
+    if settings.decoder_model is None:
+        network = decoder.fit([(item.image, depth_of(item, settings)) for item in known], settings, seed)
+        decoder.save(network, out / CHECKPOINT)
+    return measure(_decoder(settings, out), held_out, settings, out)
+
+
+def split_items(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+    """Items to fit on, and items to measure on: other photographs, or other crops where there is but one."""
+    names = sorted({item.name for item in items})
+    if len(names) == 1:
+        return list(items[::2]), list(items[1::2])
+    held_out = set(names[1::2])
+    return [i for i in items if i.name not in held_out], [i for i in items if i.name in held_out]
+
+
+@torch.no_grad()
+def measure(
+    network: decoder.Decoder, items: Sequence[Item], settings: DataSettings, out: Path
+) -> dict[str, Any]:
+    """How good a decoder is on its own, whatever cameras are configured.
+
+    Returns:
+        `own_view_psnr_db`: the cloud from the input's place, against the input. `rotated_coverage`: share of
+        pixels covered 15° off, about the cloud's middle. `rotated_brightness_ratio`: mean luminance of those
+        pixels against the input's. Each is the median over items; `items` is their number, `picture` a path
+        below `out`.
+    """
+    psnr, coverage, brightness, rows = [], [], [], []
+    for item in items:
+        cloud = decoder.decode(network, (item.image, depth_of(item, settings)), settings)
+        own = render(cloud, input_camera(settings))
+        sides = [render(cloud, _side_camera(cloud, settings, degrees)) for degrees in (-SIDE_DEG, SIDE_DEG)]
+        psnr.append(_psnr_db(_pixels(own), item.image))
+        for side in sides:
+            covered = (side.alpha > COVERED_ALPHA).numpy()
+            coverage.append(covered.mean())
+            light = _luminance(_pixels(side))[covered]
+            brightness.append(light.mean() / max(_luminance(item.image).mean(), 1.0) if light.size else 0.0)
+        rows.append(np.concatenate([item.image, *map(_pixels, [own, *sides])], axis=1))
+    with replacing(out / PICTURE) as temporary:
+        Image.fromarray(np.concatenate(rows[:PICTURED_ITEMS])).save(temporary)
+    return {
+        "own_view_psnr_db": float(np.median(psnr)),
+        "rotated_coverage": float(np.median(coverage)),
+        "rotated_brightness_ratio": float(np.median(brightness)),
+        "items": len(items),
+        "picture": PICTURE,
+    }
+
+
+@torch.no_grad()
+def generate(  # noqa: PLR0917
+    settings: DataSettings,
+    inputs: Path,
+    assets: Path,
+    indices: Sequence[int],
+    out: Path,
+    seed: int,
+    progress: Progress | None = None,
+) -> None:
+    """Write the items with these indices into `out`; an index and a seed give the same item in any company.
+
+    Args:
+        assets: folder that `prepare` filled.
+        progress: called after each item with the number done and the number asked for.
+
+    Raises:
+        UserError: the inputs, the prepared decoder or a configured model cannot be used.
+    """
+    photographs = Photographs(inputs)
+    network = _decoder(settings, assets)
+    for done, index in enumerate(indices, start=1):
+        item = photographs.item(index, settings.image_size, seed)
+        depth = depth_of(item, settings)
+        cloud = decoder.decode(network, (item.image, depth), settings)
+        folder = out / f"image_{index:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(item.image).save(folder / "input.png")
+        np.save(folder / "input_depth.npy", depth)
+        rng = np.random.default_rng([seed, index, settings.views])
+        for number, camera in enumerate(orbit(settings, _distance(cloud), rng)):
+            _write_view(folder / f"view_{number:03d}", render(cloud, camera), camera, settings)
+        if progress is not None:
+            progress(done, len(indices))
+
+
+def _write_view(folder: Path, view: Rendering, camera: Camera, settings: DataSettings) -> None:
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(_pixels(view)).save(folder / "rgb.png")
+    np.save(folder / "depth.npy", torch.where(view.alpha > COVERED_ALPHA, view.depth, 0).numpy())
+    write_json(folder / "pose.json", pose(camera, input_camera(settings)))
+
+
+def _decoder(settings: DataSettings, assets: Path) -> decoder.Decoder:
+    if settings.decoder_model is not None:
+        return decoder.load_onnx(settings.decoder_model, settings.gaussians_per_cell)
+    return decoder.load(assets / CHECKPOINT, settings.gaussians_per_cell)
+
+
+def _distance(cloud: Gaussians) -> float:
+    """From the input camera to the cloud's middle, along its axis."""
+    return float(-cloud.means[:, 2].mean())
+
+
+def _side_camera(cloud: Gaussians, settings: DataSettings, azimuth_deg: float) -> Camera:
+    distance = _distance(cloud)
+    return orbit_camera(settings, np.array([0.0, 0.0, -distance]), distance, azimuth_deg, 0.0)
+
+
+def _pixels(view: Rendering) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    return (view.rgb.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+
+
+def _luminance(pixels: np.ndarray) -> np.ndarray:
+    return pixels @ np.array([0.299, 0.587, 0.114])
+
+
+def _psnr_db(pixels: np.ndarray, reference: np.ndarray) -> float:
+    error = np.square(pixels.astype(float) - reference).mean() / 255**2
+    return min(-10 * math.log10(error), MAX_PSNR_DB) if error > 0 else MAX_PSNR_DB

@@ -1,0 +1,81 @@
+"""The keys under `settings:` in config/experiments/cvs*.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from gonogo.config import Count, Fraction, Model, Positive
+
+
+class Cameras(Model):
+    """Where the views are taken from."""
+
+    orbit: Literal["cloud", "origin"] = Field("cloud", description="what the cameras circle and look at")
+    radius: Positive | None = Field(
+        None, description="null: the input camera's distance from the orbit's centre"
+    )
+    arc_deg: Positive = Field(
+        50.0, le=360, description="azimuths are spread over this arc about the input's; 360: all round"
+    )
+    elevation_deg: float = Field(8.0, ge=0, lt=90, description="elevations vary up to this, item by item")
+
+    @model_validator(mode="after")
+    def _radius_about_the_origin(self) -> Self:
+        if self.orbit == "origin" and self.radius is None:
+            raise ValueError(
+                "`orbit: origin` needs a radius, for the input camera itself stands there: `radius: 2.0`"
+            )
+        return self
+
+
+class DataSettings(Model):
+    """The generator: photograph + depth → Gaussians → posed views."""
+
+    image_size: int = Field(64, ge=8, description="side of inputs and views, pixels")
+    views: Count = 8
+    near: Positive = Field(2.0, description="depth of the nearest point, scene units")
+    far: Positive = Field(4.0, description="depth of the farthest point, scene units")
+    focal_ratio: Positive = Field(1.2, description="focal length / image width")
+    grid: int = Field(32, ge=4, description="decoder cells per side")
+    gaussians_per_cell: Count = 4
+    fit_steps: Count = Field(80, description="optimizer steps of the decoder's fit")
+    cameras: Cameras = Cameras()
+    depth_model: Path | None = Field(
+        None, description="depth_anything_v2_small.onnx; null: embedded prior, or true disparity"
+    )
+    decoder_model: Path | None = Field(
+        None, description="gaussian_decoder.onnx; null: the decoder fitted here"
+    )
+
+    @model_validator(mode="after")
+    def _near_before_far(self) -> Self:
+        if self.near >= self.far:
+            raise ValueError(f"near ({self.near:g}) must be less than far ({self.far:g})")
+        return self
+
+
+class ModelSettings(Model):
+    """The U-Net and its objective."""
+
+    patch_size: Count = Field(2, description="pixels a side folded into channels before the first level; 1: none")
+    base_channels: Count = 32
+    channel_multipliers: tuple[int, ...] = (1, 2, 2)
+    res_blocks: Count = 1
+    token_width: Count = Field(64, description="width of image and pose tokens in the cross-attention")
+    image_tokens: Literal["patches", "dinov2"] = "patches"
+    token_model: Path | None = Field(None, description="dinov2_small.onnx, for `image_tokens: dinov2`")
+    pose_tokens: Count = 16
+    diffusion_steps: Count = 1000
+    perceptual_weight: float = Field(0.5, ge=0)
+    consistency_weights: tuple[float, float, float] = Field(
+        (0.1, 0.3, 1.0), description="by thirds of training"
+    )
+    depth_edge_weight: Fraction = Field(0.2, description="loss weight of pixels on a depth edge")
+
+
+class CVSSettings(Model):
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
