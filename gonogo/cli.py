@@ -14,16 +14,28 @@ from gonogo.launch import Approval
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="gonogo", description=__doc__, epilog="The workflow itself: snakemake --profile local")
+    parser = argparse.ArgumentParser(
+        prog="gonogo", description=__doc__, epilog="The workflow itself: snakemake --profile local"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     approve = commands.add_parser("approve", help="sign off a sample after looking at its contact sheet")
     approve.add_argument("experiment")
     approve.add_argument("--by", required=True, metavar="NAME", help="who looked")
     approve.add_argument("--note", default="", help="what was seen")
-    approve.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER", help="results_dir (default: results)")
+    approve.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="FOLDER",
+        help="results_dir (default: results)",
+    )
     arguments = parser.parse_args(argv)
     try:
-        print(_approve(arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note))
+        print(
+            _approve(
+                arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note
+            )
+        )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -34,7 +46,9 @@ def _approve(folder: Path, experiment: str, by: str, note: str) -> str:
     """Record that `by` looked at this very sample; another sample needs another look."""
     sample = folder / "sample"
     if not sample.is_dir():
-        raise UserError(f"{sample} is not there: run the workflow first, so that there is a sample to look at")
+        raise UserError(
+            f"{sample} is not there: run the workflow first, so that there is a sample to look at"
+        )
     if not by.strip():
         raise UserError("--by: an approval needs a name")
     approval = Approval(

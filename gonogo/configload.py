@@ -30,8 +30,9 @@ class Settings:
     target: Target
     accelerator: Accelerator
 
-    def training(self, experiment: str) -> Training:
-        return training_for(self.experiments[experiment], self.config.mode)
+    def training(self, experiment: str, mode: str = "") -> Training:
+        """The training keys of a mode; of the one that was asked for where none is named."""
+        return training_for(self.experiments[experiment], mode or self.config.mode)
 
 
 def load(raw: Mapping[str, Any], root: Path) -> Settings:
@@ -53,11 +54,18 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
         if config.mode not in experiment.modes:
             raise UserError(f"mode: {_unknown(config.mode, experiment.modes)} (modes of {where})")
         for mode in experiment.modes:
-            validate(Training, {**experiment.training.model_dump(), **experiment.modes[mode].training}, where, f"modes.{mode}.training")
+            validate(
+                Training,
+                {**experiment.training.model_dump(), **experiment.modes[mode].training},
+                where,
+                f"modes.{mode}.training",
+            )
     for override in config.overrides:
         if override.gate not in Gates.model_fields:
             raise UserError(f"overrides: gate {_unknown(override.gate, Gates.model_fields)}")
-    target = validate(Target, _read(folder / "targets", config.target, "target"), f"config/targets/{config.target}.yaml")
+    target = validate(
+        Target, _read(folder / "targets", config.target, "target"), f"config/targets/{config.target}.yaml"
+    )
     return Settings(root, config, experiments, gates, target, load_accelerator(folder, target.accelerator))
 
 
@@ -82,7 +90,9 @@ def load_experiment(folder: Path, name: str) -> ExperimentConfig:
     seen = [name]
     while parent := raw.get("extends"):
         if parent in seen:
-            raise UserError(f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle")
+            raise UserError(
+                f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle"
+            )
         seen.append(parent)
         base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
         raw = _laid_over(base, {key: value for key, value in raw.items() if key != "extends"})
@@ -123,7 +133,9 @@ def _keys_at(model: Any, location: tuple[Any, ...]) -> list[str]:
     """The keys that a nested model allows, following pydantic's error location."""
     for part in location:
         field = getattr(model, "model_fields", {}).get(part)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+        if field is None or not (
+            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        ):
             return []
         model = field.annotation
     return [field.alias or name for name, field in model.model_fields.items()]
@@ -140,7 +152,9 @@ def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
     path = folder / f"{name}.yaml"
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name not in known:
-        raise UserError(f"{key}: unknown {_unknown(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
+        raise UserError(
+            f"{key}: unknown {_unknown(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/."
+        )
     return _yaml(path)
 
 
@@ -161,7 +175,9 @@ def _laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any
     merged = dict(base)
     for key, value in top.items():
         old = merged.get(key)
-        merged[key] = _laid_over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        merged[key] = (
+            _laid_over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        )
     return merged
 
 

@@ -17,7 +17,11 @@ def explain_os_error(error: OSError) -> UserError | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         existing = next((p for p in [where, *where.parents] if p.exists()), Path())
         free_mb = shutil.disk_usage(existing).free / 1e6
-        return UserError(f"{where}: the disk is full ({free_mb:.0f} MB free). Free some space and run the same command again; nothing half written was kept.")
+        return UserError(
+            f"{where}: the disk is full ({free_mb:.0f} MB free). Free some space and run the same command again; nothing half written was kept."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-        return UserError(f"{where}: cannot be written or read ({error.strerror}). Check its permissions, or choose another folder with results_dir.")
+        return UserError(
+            f"{where}: cannot be written or read ({error.strerror}). Check its permissions, or choose another folder with results_dir."
+        )
     return None

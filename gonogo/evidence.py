@@ -27,7 +27,9 @@ def learning_digest(data: Digest, experiment: Experiment, training: Training) ->
 
 
 def memory_digest(experiment: Experiment, training: Training, accelerator: Accelerator) -> Digest:
-    return digest(experiment.fingerprint("train"), training.model_dump(mode="json"), accelerator.model_dump(mode="json"))
+    return digest(
+        experiment.fingerprint("train"), training.model_dump(mode="json"), accelerator.model_dump(mode="json")
+    )
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,13 @@ def confirm(judged: Sequence[Judged], thresholds: Gates, overrides: Sequence[Ove
             override=gates.override_for(overrides, verdict.experiment, item.gate),
         )  # fmt: skip
         if verdict.inputs_digest != item.digest:
-            raise UserError(f"the {verdict.title} verdict is stale: its data, code or config has changed since. {_RERUN.format(rule=item.gate)}")
+            raise UserError(
+                f"the {verdict.title} verdict is stale: its data, code or config has changed since. {_RERUN.format(rule=item.gate)}"
+            )
         if again.status != verdict.status:
-            raise UserError(f"{item.folder / 'verdict.json'} says {verdict.status.label}, its measurements say {again.status.label}. {_RERUN.format(rule=item.gate)}")
+            raise UserError(
+                f"{item.folder / 'verdict.json'} says {verdict.status.label}, its measurements say {again.status.label}. {_RERUN.format(rule=item.gate)}"
+            )
         if not again.go:
             raise UserError(f"the {again.title} gate says {again.status.label}: {again.summary}")
         confirmed.append(again)

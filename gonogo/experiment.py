@@ -19,6 +19,7 @@ from gonogo.files import code_digest, digest, walk
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
+    from torch import Tensor
 
 Stage = Literal["generate", "train"]
 Progress = Callable[[int, int], None]
@@ -48,7 +49,9 @@ class Experiment(ABC):
         self.config = config
         self.root = root
         self.assets = assets
-        self.settings = validate(self.Settings, config.settings, f"config/experiments/{name}.yaml", "settings")
+        self.settings = validate(
+            self.Settings, config.settings, f"config/experiments/{name}.yaml", "settings"
+        )
 
     # --- data ---
 
@@ -85,6 +88,10 @@ class Experiment(ABC):
     def example_batch(self, batch_size: int) -> Any:
         """A batch of the right shapes and dtypes, any values: what the memory trace feeds."""
 
+    def error(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Held-out error, a scalar: what `validation_step` logs as `val_loss`, and what skill is reckoned in."""
+        return (outputs - targets).abs().mean()
+
     @abstractmethod
     def inputs(self, batch: Any) -> Any:
         """Tensor that the model reads (N, …), for the learning gate."""
@@ -104,7 +111,7 @@ class Experiment(ABC):
         """Predict held-out items from a checkpoint into `out`, in the data's own layout.
 
         Returns:
-            Metrics by name; `skill` (1 - L / L_mean-predictor) is always among them.
+            Metrics by name; `skill` (1 - error / error of predicting the training mean) is always among them.
         """
 
     @abstractmethod
@@ -148,10 +155,14 @@ class Experiment(ABC):
         """Raise UserError for a library that this experiment needs and that is not installed."""
         for package, extra in self.packages.items():
             if importlib.util.find_spec(package) is None:
-                raise UserError(f"{self.name} needs the package {package!r}, which is not installed: pip install '.[{extra}]'")
+                raise UserError(
+                    f"{self.name} needs the package {package!r}, which is not installed: pip install '.[{extra}]'"
+                )
 
 
-def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> Experiment:
+def load_experiment(
+    name: str, config: ExperimentConfig, root: Path, assets: Path | None = None
+) -> Experiment:
     """The experiment that `class:` names, with its settings checked.
 
     Raises:
@@ -162,18 +173,25 @@ def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Pat
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
-        raise UserError(f"{where}: {config.experiment_class!r} cannot be imported: no module {error.name!r}") from None
+        raise UserError(
+            f"{where}: {config.experiment_class!r} cannot be imported: no module {error.name!r}"
+        ) from None
     except AttributeError:
         raise UserError(f"{where}: module {module_name!r} has no class {class_name!r}") from None
     if not (isinstance(found, type) and issubclass(found, Experiment)):
-        raise UserError(f"{where}: {config.experiment_class!r} is not a subclass of gonogo.experiment.Experiment")
+        raise UserError(
+            f"{where}: {config.experiment_class!r} is not a subclass of gonogo.experiment.Experiment"
+        )
     return found(name, config, root, assets)
 
 
 def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
     """Every experiment that a run was asked for, as the Snakefile wants them: one line and exit code 1 if one cannot be."""
     try:
-        found = {name: load_experiment(name, config, settings.root) for name, config in settings.experiments.items()}
+        found = {
+            name: load_experiment(name, config, settings.root)
+            for name, config in settings.experiments.items()
+        }
         for experiment in found.values():
             experiment.check_packages()
     except UserError as error:

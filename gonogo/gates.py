@@ -10,6 +10,20 @@ from pathlib import Path
 from gonogo.config import Gates
 from gonogo.verdict import Override, Saved, Verdict, decide
 
+# in the order in which they are passed; quality is judged twice, on the sample and on the set
+ORDER = [
+    "generator",
+    "quality/sample",
+    "quality/dataset",
+    "learning",
+    "memory",
+    "launch",
+    "canary",
+    "results",
+]
+# what these judge depends on the mode
+BY_MODE = {"memory", "launch", "canary", "results"}
+
 # each module has `Measurements` (what the measuring stage wrote) and `judge(measurements, thresholds)`
 JUDGES = {
     "generator": "gonogo.generator",
@@ -48,6 +62,11 @@ def judge(
     if not verdict.status.passes:
         verdict.override = override
     return verdict
+
+
+def folder(gate: str, experiment: Path | str, mode: str) -> Path:
+    """Where a gate of `ORDER` keeps its measurements, verdict and token, below the experiment's results."""
+    return Path(experiment, mode, gate) if gate in BY_MODE else Path(experiment, gate)
 
 
 def override_for(overrides: Sequence[Override], experiment: str, gate: str) -> Override | None:

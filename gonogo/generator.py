@@ -52,5 +52,9 @@ def _check(id_: str, title: str, value: float | None, unit: str, least: float, w
 
 def _no_generator() -> Check:
     return Check(
-        id="no_generator", title="Nothing is fitted before data is made", value=True, threshold="none", status=Status.GO
+        id="no_generator",
+        title="Nothing is fitted before data is made",
+        value=True,
+        threshold="none",
+        status=Status.GO,
     )

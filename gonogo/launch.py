@@ -104,7 +104,13 @@ def _money(m: Measurements, gate: LaunchGate) -> list[Check]:
 
 def _approval(m: Measurements) -> Check:
     given, current = m.approval, m.approval is not None and m.approval.inputs_digest == m.sample_digest
-    why = "" if current else "nobody has signed off the sample" if given is None else "the approval is for an earlier sample"
+    why = (
+        ""
+        if current
+        else "nobody has signed off the sample"
+        if given is None
+        else "the approval is for an earlier sample"
+    )
     return Check(
         id="approval", title="A person looked at the sample", value=given.by if given else None, threshold="required",
         status=Status.GO if current else Status.NO_GO, why=why,

@@ -23,7 +23,9 @@ def hold(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("a+")
     except OSError as error:
-        raise explain_os_error(error) or UserError(f"{folder}: cannot be made: {error.strerror}. Set results_dir.") from None
+        raise explain_os_error(error) or UserError(
+            f"{folder}: cannot be made: {error.strerror}. Set results_dir."
+        ) from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

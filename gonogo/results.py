@@ -21,7 +21,9 @@ from gonogo.verdict import Check, Status
 
 class Measurements(Measured):
     metrics: dict[str, float] = Field(description="as the experiment reports them; `skill` is among them")
-    geometry_auc: float | None = Field(description="how surely a predicted view is nearest to its own reference")
+    geometry_auc: float | None = Field(
+        description="how surely a predicted view is nearest to its own reference"
+    )
     pictures: ViewMeasurements | None = Field(description="the predicted views, looked at as data is")
 
 
@@ -59,7 +61,9 @@ def _checkpoint(archive: Path) -> tuple[Path, str]:
         checkpoint = folder / "out" / "checkpoints" / name
         if checkpoint.exists():
             return checkpoint, file_digest(checkpoint)
-    raise UserError(f"{folder}: no checkpoint in out/checkpoints. Download again: snakemake --profile local --forcerun download")
+    raise UserError(
+        f"{folder}: no checkpoint in out/checkpoints. Download again: snakemake --profile local --forcerun download"
+    )
 
 
 def geometry_auc(predictions: Path, references: Sequence[Path]) -> float | None:
@@ -69,7 +73,9 @@ def geometry_auc(predictions: Path, references: Sequence[Path]) -> float | None:
     """
     shares = []
     for scene in sorted(predictions.glob("image_*")):
-        reference = next((folder / scene.name for folder in references if (folder / scene.name).is_dir()), None)
+        reference = next(
+            (folder / scene.name for folder in references if (folder / scene.name).is_dir()), None
+        )
         views = sorted(scene.glob("view_*"))
         if reference is None or len(views) < 2:
             continue
@@ -95,20 +101,22 @@ def judge(measured: Measurements, gate: ResultsGate) -> tuple[list[Check], str]:
     checks = [_skill(measured, gate), *_expected(measured, gate)]
     if measured.geometry_auc is not None:
         checks.append(_geometry(measured.geometry_auc, gate))
-    cause = "RESULT" if any(not check.status.passes for check in checks) else ""
     if measured.pictures is not None:
         from gonogo.quality.judge import judge as judge_pictures
 
-        found, picture_cause = judge_pictures(measured.pictures, gate.pictures)
-        checks += found
-        cause = cause or picture_cause
-    return checks, cause
+        checks += judge_pictures(measured.pictures, gate.pictures).checks
+    return checks, "RESULT" if any(not check.status.passes for check in checks) else ""
 
 
 def _skill(m: Measurements, gate: ResultsGate) -> Check:
     skill = m.metrics.get("skill")
     if skill is None:
-        return Check(id="skill", title="Skill over predicting the mean", status=Status.UNKNOWN, why="not reported by the experiment")
+        return Check(
+            id="skill",
+            title="Skill over predicting the mean",
+            status=Status.UNKNOWN,
+            why="not reported by the experiment",
+        )
     good = skill > gate.min_skill
     return Check(
         id="skill", title="Skill over predicting the mean, held-out items", value=round(skill, 3), threshold=f"> {gate.min_skill}",
@@ -123,12 +131,22 @@ def _expected(m: Measurements, gate: ResultsGate) -> list[Check]:
     for name, least in gate.metrics.items():
         value = m.metrics.get(name)
         status = Status.UNKNOWN if value is None else Status.GO if value >= least else Status.NO_GO
-        why = f"{name} was not reported" if value is None else f"{name} is {value:.3g}; {least:g} was expected before the run"
+        why = (
+            f"{name} was not reported"
+            if value is None
+            else f"{name} is {value:.3g}; {least:g} was expected before the run"
+        )
         checks.append(
             Check(
-                id=f"expected_{name}", title=f"Expected {name}", value=value if value is None else round(value, 3),
-                threshold=f">= {least:g}", status=status, why="" if status is Status.GO else why,
-                hint="" if status is Status.GO else "The expectation stood before the run: the hypothesis is in doubt, not the infrastructure.",
+                id=f"expected_{name}",
+                title=f"Expected {name}",
+                value=value if value is None else round(value, 3),
+                threshold=f">= {least:g}",
+                status=status,
+                why="" if status is Status.GO else why,
+                hint=""
+                if status is Status.GO
+                else "The expectation stood before the run: the hypothesis is in doubt, not the infrastructure.",
             )  # fmt: skip
         )
     return checks

@@ -110,7 +110,9 @@ class Run:
     def progress(self, text: str) -> None:
         """A line that the next one replaces; only where someone is looking at a terminal."""
         if sys.stderr.isatty():
-            print(f"\r\x1b[2K{self.experiment:10s} {self.stage:15s} {text}", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r\x1b[2K{self.experiment:10s} {self.stage:15s} {text}", end="", file=sys.stderr, flush=True
+            )
 
     def end_progress(self) -> None:
         if sys.stderr.isatty():
@@ -131,7 +133,7 @@ class Run:
         )
 
 
-class stage:  # noqa: N801  (reads as a statement: `with stage(snakemake) as run`)
+class stage:
     """Context of one script. A UserError, or a full disk, becomes one message and exit code 1."""
 
     def __init__(self, snakemake: Any) -> None:

@@ -7,6 +7,7 @@ On the machine: `python -m gonogo.training RUN.json OUT`. OUT then holds `checkp
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import resource
 import statistics
 import sys
@@ -118,7 +119,9 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callbac
     checkpoints = out / "checkpoints"
     callbacks: list[pl.Callback] = [
         recorder,
-        ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False),
+        ModelCheckpoint(
+            checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False
+        ),
         ModelCheckpoint(
             checkpoints,
             filename="epoch_{epoch:04d}",
@@ -129,7 +132,7 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callbac
         _sampler(experiment, training, out / "samples"),
     ]
     if spec.max_minutes is not None:
-        callbacks.append(Timer(duration={"minutes": spec.max_minutes}))
+        callbacks.append(Timer(duration=dt.timedelta(minutes=spec.max_minutes)))
     return pl.Trainer(
         max_epochs=training.epochs if spec.max_steps is None else -1,
         max_steps=-1 if spec.max_steps is None else spec.max_steps,
@@ -171,7 +174,11 @@ def _recorder(spec: RunSpec) -> Any:
             last = trainer.global_step == trainer.estimated_stepping_batches
             if last or time.monotonic() - self._printed > 1.0:
                 self._printed = time.monotonic()
-                epoch = f"epoch {trainer.current_epoch + 1}/{spec.training.epochs}  " if spec.max_steps is None else ""
+                epoch = (
+                    f"epoch {trainer.current_epoch + 1}/{spec.training.epochs}  "
+                    if spec.max_steps is None
+                    else ""
+                )
                 print(
                     f"step {trainer.global_step}/{int(trainer.estimated_stepping_batches)}  {epoch}"
                     f"loss {loss:.4f}  {self.step_s[-1]:.3f} s/step",
@@ -255,7 +262,10 @@ def main(argv: list[str] | None = None) -> int:
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
     result, _, _ = train(experiment, spec, arguments.out)
     write_text(arguments.out / "training.json", result.model_dump_json())
-    print(f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}", flush=True)
+    print(
+        f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}",
+        flush=True,
+    )
     return 0 if result.finite else 3
 
 

@@ -30,19 +30,23 @@ def _decimals(value: float, index: int) -> int:
 
 
 def duration(seconds: float) -> str:
-    """`0.4 s`, `37 s`, `12 min 05 s`, `2 h 05 min`, `3 d 04 h`: the two units that matter."""
+    """`0.4 s`, `37 s`, `12 min 05 s`, `2 h 05 min`, `3 d 04 h`, `9 h`: the two units that matter."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
+        return _two(whole, "min", "s", 60)
     minutes = round(seconds / 60)
     if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    hours = round(seconds / 3600)
-    return f"{hours // 24} d {hours % 24:02d} h"
+        return _two(minutes, "h", "min", 60)
+    return _two(round(seconds / 3600), "d", "h", 24)
+
+
+def _two(count: int, large: str, small: str, per_large: int) -> str:
+    rest = count % per_large
+    return f"{count // per_large} {large}" + (f" {rest:02d} {small}" if rest else "")
 
 
 def dollars(usd: float) -> str:

@@ -12,7 +12,9 @@ from gonogo.config import LearningGate
 from gonogo.measured import Measured
 from gonogo.verdict import Check, Status
 
-DATA_HINT = "Open the contact sheet. Mend the data first; more epochs cannot make a model brighter than its targets."
+DATA_HINT = (
+    "Open the contact sheet. Mend the data first; more epochs cannot make a model brighter than its targets."
+)
 
 
 class Measurements(Measured):
@@ -31,12 +33,14 @@ class Measurements(Measured):
     output_mean: float | None
     target_sigma: float | None
     output_sigma: float | None
-    skill: float | None = Field(description="1 - MSE / MSE of predicting the training mean")
+    skill: float | None = Field(
+        description="1 - error / error of predicting the training mean, held-out items"
+    )
     skill_without_input: float | None
     copy_skill: float | None = Field(description="skill of copying the input, where shapes allow; else null")
-    mse: float | None
-    mse_of_mean: float | None
-    mse_of_copy: float | None
+    error: float | None = Field(description="in the experiment's own measure, that of `val_loss`")
+    error_of_mean: float | None
+    error_of_copy: float | None
 
 
 def judge(measured: Measurements, gate: LearningGate) -> tuple[list[Check], str]:
@@ -58,9 +62,18 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and abs(value) < float("inf") else None
 
 
-def _check(id_: str, title: str, value: float | None, threshold: str, good: bool, why: str, hint: str) -> Check:
+def _check(
+    id_: str, title: str, value: float | None, threshold: str, good: bool, why: str, hint: str
+) -> Check:
     if _number(value) is None:
-        return Check(id=id_, title=title, threshold=threshold, status=Status.UNKNOWN, why=f"{title}: not measured", hint=hint)
+        return Check(
+            id=id_,
+            title=title,
+            threshold=threshold,
+            status=Status.UNKNOWN,
+            why=f"{title}: not measured",
+            hint=hint,
+        )
     return Check(
         id=id_, title=title, value=round(float(value or 0), 4), threshold=threshold,
         status=Status.GO if good else Status.NO_GO, why="" if good else why, hint="" if good else hint,

@@ -15,6 +15,7 @@ from gonogo.experiment import Experiment
 from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
 from gonogo.learning.judge import Measurements
 from gonogo.learning.speed import Speed
+from gonogo.report.curves import LossCurve
 from gonogo.training import RunSpec, TrainingResult, optimizer_of, train
 
 OVERFIT_WARMUP_STEPS = 10
@@ -28,9 +29,15 @@ def smoke_run(
     overfit = overfit_one_batch(experiment, spec, smoke.overfit_steps)
     say(f"one batch alone: error {overfit:.3f} of its variance after {smoke.overfit_steps} steps")
     result, module, data = train(experiment, spec, out)
-    say(f"{result.steps} steps in {result.wall_s:.0f} s, loss {result.train_loss[0]:.3f} → {result.train_loss[-1]:.3f}")
+    say(
+        f"{result.steps} steps in {result.wall_s:.0f} s, loss {result.train_loss[0]:.3f} → {result.train_loss[-1]:.3f}"
+    )
     measured = _measure(experiment, module, data, result, overfit)
-    return measured, result, _speed(result, spec, len(data.train_dataloader()) * spec.training.micro_batch_size)
+    return (
+        measured,
+        result,
+        _speed(result, spec, len(data.train_dataloader()) * spec.training.micro_batch_size),
+    )
 
 
 def overfit_one_batch(experiment: Experiment, spec: RunSpec, steps: int) -> float:
@@ -41,11 +48,14 @@ def overfit_one_batch(experiment: Experiment, spec: RunSpec, steps: int) -> floa
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
     optimizer = optimizer_of(module)
-    warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / OVERFIT_WARMUP_STEPS))
+    warm_up = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / OVERFIT_WARMUP_STEPS)
+    )
     module.train()
     for step in range(steps):
         optimizer.zero_grad()
-        module.training_step(batch, step).backward()
+        loss: Any = module.training_step(batch, step)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), spec.training.gradient_clip_val or float("inf"))
         optimizer.step()
         warm_up.step()
@@ -60,24 +70,11 @@ def _measure(
     """Held-out error against that of predicting the mean, of copying the input, and of a zeroed input."""
     module.eval()
     mean = _mean_target(experiment, data.train_dataloader())
-    sums: dict[str, list[float]] = {name: [] for name in ("model", "mean", "copy", "blind", "out", "out_sd", "y", "y_sd", "x")}
     with torch.no_grad():
-        for batch in data.val_dataloader():
-            x, y = experiment.inputs(batch), experiment.targets(batch)
-            output = module.predict_step(batch, 0)
-            blind = module.predict_step(experiment.without_input(batch), 0)
-            sums["model"].append(_mse(output, y))
-            sums["blind"].append(_mse(blind, y))
-            sums["mean"].append(_mse(mean.expand_as(y), y))
-            if x.shape == y.shape:
-                sums["copy"].append(_mse(x, y))
-            sums["out"].append(float(output.mean()))
-            sums["out_sd"].append(float(output.std()))
-            sums["y"].append(float(y.mean()))
-            sums["y_sd"].append(float(y.std()))
-            sums["x"].append(float(x.mean()))
-    average = {name: statistics.fmean(values) if values else None for name, values in sums.items()}
-    floor = average["mean"] or 1e-12
+        batches = [_compare(experiment, module, batch, mean) for batch in data.val_dataloader()]
+    average = {name: statistics.fmean(batch[name] for batch in batches) for name in batches[0]}
+    floor = max(average["error_of_mean"], 1e-12)
+    copied = average.get("error_of_copy")
     return Measurements(
         finite=result.finite,
         stopped=result.stopped,
@@ -85,20 +82,43 @@ def _measure(
         first_loss=_level(result.train_loss[:5]),
         last_loss=_level(result.train_loss[-20:]),
         val_steps=result.val_steps,
-        val_loss=result.val_loss,
+        val_loss=list(result.val_loss),
         overfit_ratio=overfit,
-        input_mean=average["x"],
-        target_mean=average["y"],
-        output_mean=average["out"],
-        target_sigma=average["y_sd"],
-        output_sigma=average["out_sd"],
-        skill=1 - average["model"] / floor,
-        skill_without_input=1 - average["blind"] / floor,
-        copy_skill=None if average["copy"] is None else 1 - average["copy"] / floor,
-        mse=average["model"],
-        mse_of_mean=average["mean"],
-        mse_of_copy=average["copy"],
+        input_mean=average["input_mean"],
+        target_mean=average["target_mean"],
+        output_mean=average["output_mean"],
+        target_sigma=average["target_sigma"],
+        output_sigma=average["output_sigma"],
+        skill=1 - average["error"] / floor,
+        skill_without_input=1 - average["error_without_input"] / floor,
+        copy_skill=None if copied is None else 1 - copied / floor,
+        error=average["error"],
+        error_of_mean=average["error_of_mean"],
+        error_of_copy=copied,
     )
+
+
+def _compare(
+    experiment: Experiment, module: LightningModule, batch: Any, mean: torch.Tensor
+) -> dict[str, float]:
+    """One held-out batch: errors of the model and of what it should beat, and what outputs and targets look like."""
+    inputs, targets = experiment.inputs(batch), experiment.targets(batch)
+    outputs = module.predict_step(batch, 0)
+    found = {
+        "error": experiment.error(outputs, targets),
+        "error_without_input": experiment.error(
+            module.predict_step(experiment.without_input(batch), 0), targets
+        ),
+        "error_of_mean": experiment.error(mean.expand_as(targets), targets),
+        "input_mean": inputs.mean(),
+        "target_mean": targets.mean(),
+        "output_mean": outputs.mean(),
+        "target_sigma": targets.std(),
+        "output_sigma": outputs.std(),
+    }
+    if inputs.shape == targets.shape:
+        found["error_of_copy"] = experiment.error(inputs, targets)
+    return {name: float(value) for name, value in found.items()}
 
 
 def _mean_target(experiment: Experiment, batches: Iterable[Any]) -> torch.Tensor:
@@ -121,10 +141,6 @@ def _spread(target: torch.Tensor) -> torch.Tensor:
     return ((target - target.mean(0)) ** 2).mean().clamp(min=1e-12)
 
 
-def _mse(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float(((a - b) ** 2).mean())
-
-
 def _level(losses: list[float]) -> float:
     return statistics.fmean(losses) if losses else float("nan")
 
@@ -142,4 +158,18 @@ def _speed(result: TrainingResult, spec: RunSpec, train_samples: int) -> Speed:
         train_samples=train_samples,
         tflops_fp32=tflops_fp32(),
         bandwidth_gb_s=bandwidth_gb_s(),
+    )
+
+
+def curve_of(result: TrainingResult, measured: Measurements, experiment: str) -> LossCurve:
+    """The picture of the run: losses, and what predicting the mean and copying the input would score."""
+    baselines = {"predict the mean": measured.error_of_mean, "copy the input": measured.error_of_copy}
+    return LossCurve(
+        title=f"{experiment}: smoke run of {result.steps} steps",
+        steps=list(range(1, len(result.train_loss) + 1)),
+        train_loss=list(result.train_loss),
+        val_steps=result.val_steps,
+        val_loss=list(result.val_loss),
+        baselines={name: value for name, value in baselines.items() if value is not None},
+        unit="loss; validation: held-out error",
     )

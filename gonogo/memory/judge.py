@@ -41,7 +41,11 @@ def judge(measured: Measurements, gate: MemoryGate) -> tuple[list[Check], str]:
     needed = measured.needed_bytes
     title = f"Peak of a training step on {measured.accelerator}, micro-batch {trace.micro_batch_size}"
     if needed is None or capacity is None:
-        why = f"the step could not be traced: {trace.error}" if needed is None else "the card's memory is not known"
+        why = (
+            f"the step could not be traced: {trace.error}"
+            if needed is None
+            else "the card's memory is not known"
+        )
         return [_unknown(title, why)], "MEMORY"
     high = round(needed * (1 + gate.estimate_error))
     room = capacity - high
@@ -52,7 +56,11 @@ def judge(measured: Measurements, gate: MemoryGate) -> tuple[list[Check], str]:
         status, why = Status.CAUTION, f"the step needs {gigabytes(needed)} ({share}): tight"
     else:
         status, why = Status.GO, ""
-    hint = "Halve micro_batch_size and double accumulate_grad_batches: the effective batch stays the same." if why else ""
+    hint = (
+        "Halve micro_batch_size and double accumulate_grad_batches: the effective batch stays the same."
+        if why
+        else ""
+    )
     check = Check(
         id="peak_memory", title=title, value=round(needed / 1e9, 2), unit="GB",
         threshold=f"<= {capacity / 1e9:.2f} GB, error range ±{100 * gate.estimate_error:.0f} %",

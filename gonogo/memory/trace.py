@@ -103,8 +103,8 @@ def _run(experiment: Experiment, training: Training, live: LiveBytes, steps: int
     module = experiment.module(training)
     trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
     frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
-    for tensor in trainable:
-        live.move(tensor, "weights")
+    for weight in trainable:
+        live.move(weight, "weights")
     for tensor in [*frozen, *module.buffers()]:
         live.move(tensor, "frozen weights, moving average")
     optimizer = optimizer_of(module)
@@ -116,7 +116,8 @@ def _run(experiment: Experiment, training: Training, live: LiveBytes, steps: int
             batch = experiment.example_batch(training.micro_batch_size)
             live.phase = "activations"
             with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
-                loss = module.training_step(batch, step) / training.accumulate_grad_batches
+                loss: Any = module.training_step(batch, step)
+                loss = loss / training.accumulate_grad_batches
             live.phase = "gradients and backward"
             loss.backward()
             for parameter in trainable:
@@ -127,7 +128,6 @@ def _run(experiment: Experiment, training: Training, live: LiveBytes, steps: int
         if training.gradient_clip_val:
             torch.nn.utils.clip_grad_norm_(trainable, training.gradient_clip_val)
         optimizer.step()
-        module.on_train_batch_end(None, batch, step)  # type: ignore[arg-type]  # no outputs without a Trainer
+        module.on_train_batch_end(None, batch, step)
         optimizer.zero_grad()
     return sum(parameter.numel() for parameter in trainable)
-

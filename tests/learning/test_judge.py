@@ -11,8 +11,8 @@ from gonogo.verdict import Status, worst
 HEALTHY = {
     "finite": True, "steps": 120, "first_loss": 0.5, "last_loss": 0.1, "val_steps": [60, 120], "val_loss": [0.2, 0.1],
     "overfit_ratio": 0.02, "input_mean": 0.45, "target_mean": 0.42, "output_mean": 0.41, "target_sigma": 0.2,
-    "output_sigma": 0.19, "skill": 0.6, "skill_without_input": 0.0, "copy_skill": 0.7, "mse": 0.02,
-    "mse_of_mean": 0.05, "mse_of_copy": 0.015,
+    "output_sigma": 0.19, "skill": 0.6, "skill_without_input": 0.0, "copy_skill": 0.7, "error": 0.02,
+    "error_of_mean": 0.05, "error_of_copy": 0.015,
 }  # fmt: skip
 
 

@@ -5,9 +5,9 @@ import sys
 import time
 
 sys.path.insert(0, str(workflow.basedir))
+from gonogo import gates
 from gonogo.configload import load_or_exit
 from gonogo.experiment import load_experiments_or_exit
-from gonogo.gates import override_for
 
 # threads that fight for cores are 8 times slower than one each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,33 +28,23 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-# the gates in the order in which they are passed; those of the second half depend on the mode
-GATES = ["generator", "quality/sample", "quality/dataset", "learning", "memory", "launch", "canary", "results"]
-MODE_GATES = {"memory", "launch", "canary", "results"}
-
-
-def gate_folder(gate, wildcards):
-    """Folder that holds a gate's measurements, verdict and token."""
-    return "/".join([RESULTS, wildcards.experiment, *([MODE] if gate in MODE_GATES else []), gate])
-
-
 def passed(last):
     """Input function: the tokens of all gates up to `last`, or the first one's halt, which stops the work.
 
     Every expensive rule takes all gates before it, not only the next one: a token does not change with
     thresholds, so nothing is done again that need not be.
     """
-    gates = GATES[: GATES.index(last) + 1]
+    wanted = gates.ORDER[: gates.ORDER.index(last) + 1]
 
     def tokens(wildcards):
         found = []
-        for gate in gates:
+        for gate in wanted:
             name, _, scope = gate.partition("/")
             which = {"experiment": wildcards.experiment}
-            which |= {"mode": MODE} if gate in MODE_GATES else {}
+            which |= {"mode": MODE} if gate in gates.BY_MODE else {}
             which |= {"scope": scope} if scope else {}
             verdict = getattr(checkpoints, f"judge_{name}").get(**which).output.verdict
-            folder = gate_folder(gate, wildcards)
+            folder = gates.folder(gate, f"{RESULTS}/{wildcards.experiment}", MODE)
             if not may_go_on(verdict):
                 return [f"{folder}/halted"]
             found.append(f"{folder}/token")
@@ -74,7 +64,7 @@ def thresholds(gate):
     """Parameter function: the gate's thresholds and any override; a change to them judges again, and nothing else."""
 
     def values(wildcards):
-        override = override_for(SETTINGS.config.overrides, wildcards.experiment, gate)
+        override = gates.override_for(SETTINGS.config.overrides, wildcards.experiment, gate)
         return {
             "thresholds": getattr(SETTINGS.gates[wildcards.experiment], gate).model_dump_json(),
             "override": override.model_dump_json() if override else "",

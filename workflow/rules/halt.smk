@@ -7,7 +7,7 @@ rule halt:
     output:
         f"{RESULTS}/{{experiment}}/{{gate}}/halted",
     wildcard_constraints:
-        gate="|".join([f"{MODE}/{gate}" if gate in MODE_GATES else gate for gate in GATES]),
+        gate="|".join(str(gates.folder(gate, "", MODE)) for gate in gates.ORDER),
     log:
         f"{RESULTS}/{{experiment}}/logs/halt_{{gate}}.log",
     localrule: True

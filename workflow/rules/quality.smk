@@ -2,7 +2,7 @@
 
 
 def data_folders(wildcards):
-    return f"{RESULTS}/{wildcards.experiment}/sample" if wildcards.scope == "sample" else shards(wildcards)
+    return [f"{RESULTS}/{wildcards.experiment}/sample"] if wildcards.scope == "sample" else shards(wildcards)
 
 
 rule measure_quality:
@@ -36,7 +36,7 @@ checkpoint judge_quality:
             caption="../report/contact_sheet.rst",
             labels={"shows": "contact sheet", "of": "{scope}"},
         ),
-        items=f"{RESULTS}/{{experiment}}/quality/{{scope}}/items.csv",
+        table=f"{RESULTS}/{{experiment}}/quality/{{scope}}/items.csv",
     params:
         gate="quality",
         judged_by=thresholds("quality"),

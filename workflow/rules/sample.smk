@@ -9,7 +9,7 @@ rule sample:
         directory(f"{RESULTS}/{{experiment}}/sample"),
     params:
         fingerprint=fingerprint("generate"),
-        items=lambda wildcards: experiment_config(wildcards).sample_items,
+        indices=lambda wildcards: [0, experiment_config(wildcards).sample_items],
         seed=SETTINGS.config.seed,
     log:
         f"{RESULTS}/{{experiment}}/logs/sample.log",
@@ -18,6 +18,6 @@ rule sample:
     resources:
         mem_mb=2000,
     message:
-        "{wildcards.experiment}: generating {params.items} sample items"
+        "{wildcards.experiment}: generating {params.indices[1]} sample items"
     script:
         "../scripts/generate.py"

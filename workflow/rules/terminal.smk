@@ -10,8 +10,11 @@ class StagesSpeakForThemselves(logging.Filter):
     """Drops Snakemake's account of jobs that have already told the reader what went wrong."""
 
     NOISE = (
+        "Config file ",
         "Assuming unrestricted shared filesystem",
         "Building DAG",
+        "DAG of jobs will be updated",
+        "Updating checkpoint dependencies",
         "Using shell",
         "Select jobs",
         "Execute ",
@@ -27,8 +30,8 @@ class StagesSpeakForThemselves(logging.Filter):
         return not record.getMessage().lstrip().startswith(self.NOISE)
 
 
-if "rules" in {str(kind.value) for kind in workflow.output_settings.quiet or ()}:
-    for handler in logging.getLogger("snakemake.logging").handlers + logging.getLogger().handlers:
+if "RULES" in {kind.name for kind in workflow.output_settings.quiet or ()} and not workflow.output_settings.dryrun:
+    for handler in logging.getLogger("snakemake.logging").handlers:
         handler.addFilter(StagesSpeakForThemselves())
 
 

@@ -8,7 +8,7 @@ from gonogo.stage import stage
 from gonogo.units import gigabytes
 
 with stage(snakemake) as run:
-    indices = snakemake.params.get("indices") or [0, snakemake.params.items]
+    indices = snakemake.params.indices
     started = time.time()
     with run.work(), folder_replacing(snakemake.output[0]) as out:
         run.load_experiment().generate(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gonogo.evidence import learning_digest, data_digest
+from gonogo.evidence import data_digest, learning_digest
 from gonogo.files import folder_replacing, write_text
 from gonogo.report.curves import loss_curve
 from gonogo.stage import stage
@@ -24,7 +24,7 @@ with stage(snakemake) as run:
             max_minutes=smoke.max_minutes,
         )
         with folder_replacing(snakemake.output.run) as out:
-            measured, result, speed = smoke_run(experiment, spec, smoke, out, run)
+            measured, result, speed = smoke_run(experiment, spec, smoke, out, run.say)
             write_text(out / "training.json", result.model_dump_json())
     measured.inputs_digest = learning_digest(data_digest(run.shards), experiment, spec.training)
     measured.evidence = [snakemake.output.curve, snakemake.output.run]

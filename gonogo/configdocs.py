@@ -1,0 +1,99 @@
+"""The key tables of config/README.md, made from the models, so that they cannot fall behind them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from gonogo.config import (
+    Accelerator,
+    Config,
+    Embedded,
+    Expected,
+    ExperimentConfig,
+    Gates,
+    ModeConfig,
+    Smoke,
+    Ssh,
+    Target,
+    Training,
+)
+from gonogo.files import write_text
+from gonogo.verdict import Override
+
+START, END = "<!-- keys: made by `make schema` -->", "<!-- end of keys -->"
+SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
+    ("config/config.yaml", "", Config),
+    ("`overrides`, each", "overrides[].", Override),
+    ("config/experiments/NAME.yaml", "", ExperimentConfig),
+    ("`training`, and what a mode lays over it", "training.", Training),
+    ("`modes`, each", "modes.NAME.", ModeConfig),
+    ("`smoke`", "smoke.", Smoke),
+    ("`expected`", "expected.", Expected),
+    ("config/targets/NAME.yaml", "", Target),
+    ("`connection` of kind embedded", "connection.", Embedded),
+    ("`connection` of kind ssh", "connection.", Ssh),
+    ("config/accelerators.yaml, each", "NAME.", Accelerator),
+]
+
+
+def tables() -> str:
+    """Markdown tables of every key."""
+    gates = [
+        (f"`gates.{name}`", f"gates.{name}.", field.annotation) for name, field in Gates.model_fields.items()
+    ]
+    parts = [
+        _table(title, prefix, model) for title, prefix, model in [*SECTIONS, *gates] if model is not None
+    ]
+    return "\n\n".join(parts)
+
+
+def _table(title: str, prefix: str, model: Any) -> str:
+    rows = [
+        f"### {title}",
+        "",
+        " ".join((model.__doc__ or "").split()),
+        "",
+        "| key | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in model.model_fields.items():
+        meaning = (field.description or _one_line(field.annotation)).replace("|", "\\|")
+        rows.append(f"| `{prefix}{field.alias or name}` | {_default(field)} | {meaning} |")
+    return "\n".join(rows)
+
+
+def _default(field: Any) -> str:
+    if field.default_factory is not None:
+        return "empty" if not field.default_factory() else "one: `validate`"
+    if field.default is PydanticUndefined:
+        return "required"
+    if isinstance(field.default, BaseModel):
+        return "see below"
+    return f"`{field.default if field.default is not None else 'null'}`"
+
+
+def _one_line(annotation: Any) -> str:
+    """The first sentence of a nested model's docstring, or the allowed values."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation.__doc__ or "").strip().split("\n")[0]
+    values = [value for value in get_args(annotation) if isinstance(value, str)]
+    return "one of " + ", ".join(f"`{value}`" for value in values) if values else ""
+
+
+def written_into(text: str) -> str:
+    """`text` with what stands between the markers made anew."""
+    before, after = text.split(START, maxsplit=1)[0], text.split(END)[1]
+    return f"{before}{START}\n\n{tables()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    readme = Path("config/README.md")
+    fresh = written_into(readme.read_text())
+    if "--check" in sys.argv:
+        sys.exit(0 if fresh == readme.read_text() else f"{readme} is behind the models: run `make schema`")
+    write_text(readme, fresh)

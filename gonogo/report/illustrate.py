@@ -1,0 +1,120 @@
+"""What a gate shows beside its verdict: a contact sheet, a table, the preflight checklist."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from gonogo.files import walk, write_text
+from gonogo.report.standing import earlier_verdicts, rerun_command
+from gonogo.stage import Run
+from gonogo.verdict import Verdict
+
+
+def illustrate(verdict: Verdict, run: Run, outputs: Any) -> None:
+    """Write the gate's pictures and documents to the outputs that its rule names, and note them as evidence."""
+    draw = {"quality": _quality, "results": _results, "launch": _launch}.get(verdict.gate)
+    if draw is not None:
+        draw(verdict, run, outputs)
+
+
+def _quality(verdict: Verdict, run: Run, outputs: Any) -> None:
+    from gonogo.quality.contact_sheet import contact_sheet
+    from gonogo.quality.items import write_items
+    from gonogo.quality.judge import Measurements, judge
+
+    measured = Measurements.read(Path(outputs.verdict).parent / "measurements.json")
+    judgement = judge(measured, run.gates.quality)
+    contact_sheet([Path(folder) for folder in measured.folders], judgement, Path(outputs.contact_sheet))
+    write_items(judgement, Path(outputs.table))
+    _add_evidence(verdict, outputs.contact_sheet, outputs.table)
+
+
+def _results(verdict: Verdict, run: Run, outputs: Any) -> None:
+    from gonogo.quality.contact_sheet import contact_sheet
+    from gonogo.quality.judge import judge
+    from gonogo.results import Measurements
+
+    measured = Measurements.read(Path(outputs.verdict).parent / "measurements.json")
+    if measured.pictures is None:
+        return
+    judgement = judge(measured.pictures, run.gates.results.pictures)
+    folders = [Path(folder) for folder in measured.pictures.folders]
+    contact_sheet(folders, judgement, Path(outputs.contact_sheet))
+    _add_evidence(verdict, outputs.contact_sheet)
+
+
+def _launch(verdict: Verdict, run: Run, outputs: Any) -> None:
+    from gonogo.report.preflight import preflight
+
+    write_text(
+        outputs.preflight, preflight([*earlier_verdicts(run, "launch"), verdict], _preflight_facts(run))
+    )
+    _add_evidence(verdict, outputs.preflight)
+
+
+def _add_evidence(verdict: Verdict, *paths: str) -> None:
+    """The files that show it, with every check that does not pass."""
+    for check in verdict.failed:
+        check.evidence = [*(str(path) for path in paths), *check.evidence]
+
+
+def _preflight_facts(run: Run) -> Any:
+    from gonogo.forecast.forecast import Forecast, forecast
+    from gonogo.launch import Measurements
+    from gonogo.learning.speed import Speed
+    from gonogo.memory.judge import Measurements as MemoryMeasurements
+    from gonogo.report.preflight import Command, Mode, PreflightFacts
+
+    folder = run.results / run.mode
+    launch = Measurements.read(folder / "launch" / "measurements.json")
+    memory = MemoryMeasurements.read(folder / "memory" / "measurements.json")
+    planned = Forecast.model_validate_json((folder / "forecast" / "forecast.json").read_text())
+    speed = Speed.model_validate_json((run.results / "learning" / "speed.json").read_text())
+    modes = []
+    for name, mode in run.experiment_config.modes.items():
+        training = run.settings.training(run.experiment, name)
+        found = forecast(speed, training, run.target, run.settings.accelerator)
+        modes.append(
+            Mode(
+                name=name,
+                epochs=training.epochs,
+                batch=training.effective_batch_size,
+                when=mode.when,
+                hours=found.hours.mid if found.hours else None,
+                usd=found.usd.mid if found.usd else None,
+                recommended=mode.recommended,
+            )  # fmt: skip
+        )
+    approval = launch.approval
+    return PreflightFacts(
+        experiment=run.experiment,
+        mode=run.mode,
+        target=run.config.target,
+        accelerator=run.settings.accelerator.title,
+        date=dt.datetime.now(dt.UTC),
+        usd_per_hour=launch.usd_per_hour,
+        hours=planned.hours,
+        usd=planned.usd,
+        forecast_basis=planned.basis,
+        budget_usd=launch.budget_usd,
+        budget_buffer=run.gates.launch.budget_buffer,
+        upload_bytes=sum(file.stat().st_size for shard in run.shards for file in walk(shard)),
+        items=launch.items,
+        modes=modes,
+        components_bytes=memory.trace.components_bytes,
+        peak_bytes=memory.needed_bytes,
+        capacity_bytes=memory.capacity_bytes,
+        expected_statement=launch.expected_statement,
+        expected_metrics=run.experiment_config.expected.metrics,
+        approval=f"{approval.by}, {approval.approved_at}" if approval else "",
+        launch=[Command(does="start, or take up again", command=rerun_command(run))],
+        monitor=[
+            Command(does="follow the run's log", command=f"tail -f {folder / 'cloud_train' / 'log.txt'}"),
+            Command(
+                does="time and dollars so far, stage by stage",
+                command=f"cat {run.config.results_dir / 'timing.json'}",
+            ),
+        ],
+    )

@@ -1,0 +1,98 @@
+"""The report of a finished run, gathered from what its stages left."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from gonogo.files import write_text
+from gonogo.forecast.forecast import Forecast
+from gonogo.report.run_report import Leg, Metric, Picture, RunFacts, run_report, run_report_html
+from gonogo.report.standing import costs, earlier_verdicts, timings
+from gonogo.results import Measurements
+from gonogo.stage import Run
+from gonogo.training import TrainingResult
+
+
+def write_report(run: Run, markdown: str, html: str) -> None:
+    """Write the report as Markdown and as a page that stands alone."""
+    facts = run_facts(run, Path(html).parent)
+    write_text(markdown, run_report(facts))
+    write_text(html, run_report_html(facts, Path(html).parent))
+    run.say(f"{facts.status.label}: {html}")
+
+
+def run_facts(run: Run, folder: Path) -> RunFacts:
+    by_mode = run.results / run.mode
+    results = Measurements.read(by_mode / "results" / "measurements.json")
+    planned = Forecast.model_validate_json((by_mode / "forecast" / "forecast.json").read_text())
+    paid = _json(by_mode / "cloud_train" / "run.json")
+    asked = run.gates.results.metrics
+    return RunFacts(
+        experiment=run.experiment,
+        mode=run.mode,
+        target=run.config.target,
+        date=dt.datetime.now(dt.UTC),
+        verdicts=earlier_verdicts(run),
+        expected_statement=run.experiment_config.expected.statement,
+        metrics=[
+            Metric(name=name, least=asked.get(name), obtained=results.metrics.get(name))
+            for name in dict.fromkeys([*asked, *results.metrics])
+        ],
+        legs=_legs(run, paid),
+        forecast_hours=planned.hours,
+        forecast_usd=planned.usd,
+        actual_hours=paid["hours"],
+        actual_usd=paid["usd"],
+        archive=_json(by_mode / "download" / "archive.json")["folder"],
+        pictures=_pictures(run, folder),
+        stages=timings(costs(run)),
+    )
+
+
+def _legs(run: Run, paid: dict[str, Any]) -> list[Leg]:
+    """The rehearsal here beside the run there."""
+    here = TrainingResult.model_validate_json((run.results / "smoke_train" / "training.json").read_text())
+    there = TrainingResult.model_validate(paid["result"])
+    own = run.experiment_config.training.effective_batch_size
+    return [
+        _leg("smoke run, here", here, own, here.wall_s / 3600, 0.0),
+        _leg(
+            f"{run.mode}, {run.config.target}",
+            there,
+            run.training.effective_batch_size,
+            paid["hours"],
+            paid["usd"],
+        ),
+    ]
+
+
+def _leg(name: str, result: TrainingResult, batch: int, hours: float, usd: float) -> Leg:
+    loss = result.val_loss[-1] if result.val_loss else None
+    return Leg(
+        name=name, device=result.device, batch=batch, steps=result.steps, step_s=result.median_step_s, loss=loss,
+        hours=hours, usd=usd,
+    )  # fmt: skip
+
+
+def _pictures(run: Run, folder: Path) -> list[Picture]:
+    shown = [
+        (run.results / "quality" / "sample" / "contact_sheet.png", "The sample: input beside its views"),
+        (
+            run.results / "learning" / "loss_curve.png",
+            "The smoke run's loss, with what trivial answers would score",
+        ),
+        (run.results / run.mode / "results" / "contact_sheet.png", "Predicted views of held-out inputs"),
+    ]
+    return [
+        Picture(path=os.path.relpath(path, folder), caption=caption)
+        for path, caption in shown
+        if path.exists()
+    ]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())

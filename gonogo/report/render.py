@@ -1,0 +1,158 @@
+"""A verdict for people: terminal text, Markdown, HTML. One function each."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from gonogo.report.drawing import WIDEST, drawn
+from gonogo.report.words import (
+    MARKS,
+    about,
+    clean,
+    decision,
+    evidence_paths,
+    headline,
+    measured,
+    notable,
+    saved,
+    unique,
+)
+from gonogo.verdict import Check, Status, Verdict
+
+STYLES = {Status.GO: "green", Status.CAUTION: "yellow", Status.UNKNOWN: "bright_black", Status.NO_GO: "red"}
+MOST_PATHS = 5
+
+# two lines a letter, for a word that is seen across the room
+_BIG = {
+    "A": ("█▀█", "█▀█"),
+    "C": ("█▀▀", "█▄▄"),
+    "G": ("█▀▀", "█▄█"),
+    "I": ("█", "█"),
+    "K": ("█▄▀", "█ █"),
+    "N": ("█▄ █", "█ ▀█"),
+    "O": ("█▀█", "█▄█"),
+    "T": ("▀█▀", " █ "),
+    "U": ("█ █", "█▄█"),
+    "W": ("█ █ █", "▀▄▀▄▀"),
+    "-": ("▄▄", "  "),
+}
+
+
+def to_line(verdict: Verdict, colour: bool) -> str:
+    """One line, for a gate that passes: status, gate, summary. No line break, whatever the verdict holds."""
+    line = Text(f"  {verdict.status.label:<9}", style=f"bold {STYLES[verdict.status]}")
+    line.append(f"{clean(verdict.title)}  ", style="not bold default")
+    line.append(
+        clean(verdict.summary),
+        style="not bold " + ("yellow" if verdict.status is Status.CAUTION else "default"),
+    )
+    if verdict.override:
+        line.append(f"  {decision(verdict)}", style="bold yellow")
+    return drawn(line, colour, width=max(1, line.cell_len))
+
+
+def to_text(verdict: Verdict, colour: bool, width: int) -> str:
+    """A framed block: what was found, why, and what to do at a glance; no line is longer than `width`."""
+    style = STYLES[verdict.status]
+    panel = Panel(
+        Group(*_blocks(verdict)),
+        title=Text(f"{verdict.status.label} · {about(verdict)}", style=f"bold {style}"),
+        title_align="left",
+        border_style=style,
+        padding=(1, 2),
+    )
+    return drawn(panel, colour, width=min(width, WIDEST))
+
+
+def to_markdown(verdict: Verdict) -> str:
+    from gonogo.report.pages import markdown_page
+
+    return markdown_page("verdict.md.j2", verdict=verdict)
+
+
+def to_html(verdict: Verdict) -> str:
+    """A page of its own: no file beside it is needed."""
+    from gonogo.report.pages import html_page
+
+    return html_page("verdict.html.j2", verdict=verdict)
+
+
+def _blocks(verdict: Verdict) -> list[RenderableType]:
+    told: set[str] = set()
+    blocks = [_head(verdict), *(_check(check, told) for check in notable(verdict))]
+    if passed := [check for check in verdict.checks if check.status is Status.GO]:
+        blocks.append(_passed(passed))
+    if rows := _rows(verdict):
+        blocks.append(Group(*rows))
+    if verdict.override:
+        blocks.append(Text(f"The work goes on: {decision(verdict)}", style="bold yellow"))
+    return [part for block in blocks for part in (Text(), block)][1:]
+
+
+def _rows(verdict: Verdict) -> list[RenderableType]:
+    rows = []
+    if paths := evidence_paths(verdict):
+        more = [f"and {len(paths) - MOST_PATHS} more"] if len(paths) > MOST_PATHS else []
+        rows.append(_row("look at", Text("\n".join(paths[:MOST_PATHS] + more), overflow="fold")))
+    if not verdict.go:
+        rows.append(_row("saved", Text(saved(verdict.saved))))
+    return rows
+
+
+def _head(verdict: Verdict) -> RenderableType:
+    style = STYLES[verdict.status]
+    letters = [_BIG[letter] for letter in verdict.status.label]
+    big = Text("\n".join(" ".join(letter[line] for letter in letters) for line in (0, 1)), style=f"bold {style}")
+    grid = Table.grid(padding=(0, 4))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    said = {clean(check.why) for check in verdict.checks} | {headline(verdict)}
+    words = unique([headline(verdict), "" if clean(verdict.summary) in said else verdict.summary])
+    grid.add_row(big, Text("\n".join(words), style="bold"))
+    return grid
+
+
+def _check(check: Check, told: set[str]) -> RenderableType:
+    """Why (value against threshold), then the hint, unless a check above has already given it."""
+    style = STYLES[check.status]
+    text = Text(overflow="fold")
+    text.append(clean(check.title), style="bold")
+    text.append(f": {measured(check)}", style=style)
+    if check.threshold:
+        text.append(f" (asked: {clean(check.threshold)})", style="dim")
+    if check.why:
+        text.append(f"\n{clean(check.why)}")
+    if (hint := clean(check.hint)) and hint not in told:
+        text.append(f"\n→ {hint}", style="cyan")
+        told.add(hint)
+    return _marked(Text(MARKS[check.status], style=f"bold {style}"), text)
+
+
+def _passed(checks: list[Check]) -> RenderableType:
+    names = ", ".join(clean(check.id.replace("_", " ")) for check in checks)
+    plural = "checks pass" if len(checks) != 1 else "check passes"
+    return _marked(Text(MARKS[Status.GO], style="bold green"), _one_line(f"{len(checks)} {plural}: {names}"))
+
+
+def _one_line(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _marked(mark: Text, text: Text) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    grid.add_row(mark, text)
+    return grid
+
+
+def _row(name: str, text: Text) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True, min_width=8)
+    grid.add_column()
+    grid.add_row(Text(name, style="dim"), text)
+    return Padding(grid, (0, 0, 0, 2))

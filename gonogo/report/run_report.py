@@ -1,0 +1,99 @@
+"""The report of a finished run: every verdict, what was expected and what came, what it cost."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gonogo.forecast.forecast import Range
+from gonogo.report.parts import parts
+from gonogo.report.timing import StageTiming
+from gonogo.verdict import Status, Verdict, worst
+
+
+class Metric(BaseModel):
+    """One figure of the result. `least` null: nothing was asked of it; `obtained` null: not measured."""
+
+    name: str
+    least: float | None
+    obtained: float | None
+
+    @property
+    def status(self) -> Status | None:
+        """Whether it is what was asked; None where nothing was."""
+        if self.least is None:
+            return None
+        if self.obtained is None:
+            return Status.UNKNOWN
+        return Status.GO if self.obtained >= self.least else Status.NO_GO
+
+
+class Leg(BaseModel):
+    """One training run of the comparison: the rehearsal, an earlier run, the paid run. Null: not measured."""
+
+    name: str = Field(description="`smoke run, here`")
+    device: str
+    batch: int | None = Field(description="effective: samples per optimizer step")
+    steps: int | None
+    step_s: float | None
+    loss: float | None = Field(description="at the end")
+    hours: float | None
+    usd: float | None
+
+
+class Picture(BaseModel):
+    path: str = Field(description="from the report's folder")
+    caption: str
+
+
+class RunFacts(BaseModel):
+    """What the report shows. Null: not measured."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    experiment: str
+    mode: str
+    target: str
+    date: dt.datetime
+    verdicts: list[Verdict] = Field(description="of all gates, in the order in which they judged")
+    expected_statement: str
+    metrics: list[Metric]
+    legs: list[Leg]
+    forecast_hours: Range | None
+    forecast_usd: Range | None
+    actual_hours: float | None
+    actual_usd: float | None
+    archive: str = Field(description="folder of the download; empty: nothing was downloaded")
+    pictures: list[Picture]
+    stages: list[StageTiming]
+    wall_s: float | None = Field(None, description="of the whole invocation; stages run side by side")
+    work_s: float | None = None
+
+    @property
+    def status(self) -> Status:
+        """The gravest of all verdicts and metrics; UNKNOWN without any verdict."""
+        asked = [metric.status for metric in self.metrics if metric.status]
+        judged = [verdict.status for verdict in self.verdicts]
+        return worst([*judged, *asked]) if judged else Status.UNKNOWN
+
+    @property
+    def overridden(self) -> list[Verdict]:
+        return [verdict for verdict in self.verdicts if verdict.override]
+
+
+def run_report(facts: RunFacts) -> str:
+    """The report in Markdown; pictures are linked from the report's folder."""
+    from gonogo.report.pages import markdown_page
+
+    return markdown_page("run_report.md.j2", facts=facts, by_part=parts(facts.verdicts))
+
+
+def run_report_html(facts: RunFacts, folder: Path) -> str:
+    """The report as a page of its own: pictures below `folder` are embedded, a missing one is named."""
+    from gonogo.report.pages import html_page
+
+    pictures = [(picture, folder / picture.path) for picture in facts.pictures]
+    shown = [(picture, file if file.is_file() else None) for picture, file in pictures]
+    return html_page("run_report.html.j2", facts=facts, by_part=parts(facts.verdicts), pictures=shown)

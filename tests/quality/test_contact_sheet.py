@@ -1,0 +1,91 @@
+"""What a person and a machine are given to look at."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from gonogo.config import QualityGate
+from gonogo.quality.contact_sheet import contact_sheet
+from gonogo.quality.items import write_items
+from gonogo.quality.judge import Judgement, judge
+from gonogo.quality.views import measure
+
+from .scenes import Scene, make_scene, write
+
+RED, GREEN = (0xD1, 0x24, 0x2F), (0x2D, 0xA4, 0x4E)
+
+
+@pytest.fixture
+def made() -> list[Scene]:
+    scenes = [make_scene(seed) for seed in range(5)]
+    scenes[3].views = [(0.05 * view).astype(np.uint8) for view in scenes[3].views]
+    return scenes
+
+
+@pytest.fixture
+def data(made: list[Scene], tmp_path: Path) -> Path:
+    return write(tmp_path / "data", made)
+
+
+@pytest.fixture
+def judged(data: Path) -> Judgement:
+    return judge(measure([data]), QualityGate())
+
+
+def where(sheet: np.ndarray, picture: np.ndarray) -> tuple[int, int] | None:
+    """Row and column of the picture, at twice its size, in the sheet (both RGB)."""
+    large = picture.repeat(2, 0).repeat(2, 1)
+    match = cv2.matchTemplate(sheet, large, cv2.TM_SQDIFF)
+    row, column = np.unravel_index(match.argmin(), match.shape)
+    found = sheet[row : row + large.shape[0], column : column + large.shape[1]]
+    return (int(row), int(column)) if (found == large).all() else None
+
+
+def test_every_item_is_on_the_sheet_worst_first(
+    made: list[Scene], data: Path, judged: Judgement, tmp_path: Path
+) -> None:
+    contact_sheet([data], judged, tmp_path / "sheet.png")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    inputs, views = sheet[:, :160], sheet[:, 800:1100]  # two columns, to search in
+    places = [where(inputs, scene.image[..., ::-1]) for scene in made]
+    assert None not in places
+    rows = [place[0] for place in places if place]
+    assert rows.index(min(rows)) == 3
+    for scene, row in zip(made, rows, strict=True):
+        view = where(views, scene.views[5][..., ::-1])
+        assert view is not None
+        assert view[0] == row
+
+
+def test_frames_and_bar_carry_the_colours(data: Path, judged: Judgement, tmp_path: Path) -> None:
+    contact_sheet([data], judged, tmp_path / "sheet.png", limit=1)
+    pixels = {tuple(color) for _, color in Image.open(tmp_path / "sheet.png").getcolors(1 << 24) or []}
+    assert RED in pixels
+    assert GREEN not in pixels  # the one scene shown is the bad one
+    contact_sheet([data], judged, tmp_path / "all.png")
+    assert GREEN in {tuple(color) for _, color in Image.open(tmp_path / "all.png").getcolors(1 << 24) or []}
+
+
+def test_unreadable_pictures_leave_a_blank(data: Path, tmp_path: Path) -> None:
+    for path in (data / "image_0000").rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:200])
+    contact_sheet([data], judge(measure([data]), QualityGate()), tmp_path / "sheet.png")
+    assert Image.open(tmp_path / "sheet.png").height > 5 * 128
+
+
+def test_the_table_holds_every_view_worst_first(data: Path, judged: Judgement, tmp_path: Path) -> None:
+    write_items(judged, tmp_path / "items.csv")
+    with (tmp_path / "items.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 40
+    assert {row["scene"] for row in rows[:8]} == {"image_0003"}
+    assert {row["faults"] for row in rows[:8]} == {"dark"}
+    assert all(Path(row["path"]).exists() for row in rows)
+    assert all(value != "" for key, value in rows[0].items() if key not in {"identical_to"})
+    assert float(rows[0]["mean"]) < 0.1 * float(rows[0]["input_mean"])
