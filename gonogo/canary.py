@@ -32,9 +32,7 @@ def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:
     )  # fmt: skip
     if ran.status is Status.NO_GO:
         tail = measured.log_tail[-1] if measured.log_tail else "no output"
-        ran.why = (
-            f"the canary ended as '{measured.exit_cause}' after {measured.steps} steps; its last line: {tail}"
-        )
+        ran.why = f"the canary ended as '{measured.exit_cause}' after {measured.steps} steps; its last line: {tail}"
         ran.hint = "Read the canary's log (evidence). Nothing but the canary's minute was paid for."
         return [ran], "MACHINE"
     checks = [ran, _finite(measured), _memory(measured, gate), _speed(measured, gate)]
@@ -67,9 +65,7 @@ def _memory(m: Measurements, gate: CanaryGate) -> Check:
 def _speed(m: Measurements, gate: CanaryGate) -> Check:
     title = "Seconds a step against the forecast's upper bound"
     if m.step_s is None or m.planned_step_s_high is None:
-        return Check(
-            id="speed", title=title, status=Status.UNKNOWN, why="step time was not measured or not forecast"
-        )
+        return Check(id="speed", title=title, status=Status.UNKNOWN, why="step time was not measured or not forecast")
     ratio = m.step_s / m.planned_step_s_high
     good = ratio <= gate.max_slowdown
     return Check(

@@ -55,9 +55,7 @@ def judged_so_far(run: Run) -> list[Judged]:
         Judged("quality", run.results / "quality" / "sample", data_digest([run.results / "sample"])),
         Judged("quality", run.results / "quality" / "dataset", data),
         Judged("learning", run.results / "learning", learning_digest(data, experiment, own_training)),
-        Judged(
-            "memory", by_mode / "memory", memory_digest(experiment, run.training, run.settings.accelerator)
-        ),
+        Judged("memory", by_mode / "memory", memory_digest(experiment, run.training, run.settings.accelerator)),
         Judged("launch", by_mode / "launch", launch_digest(run)),
         Judged("canary", by_mode / "canary", launch_digest(run)),
     ]
@@ -75,9 +73,7 @@ def launch_digest(run: Run) -> str:
 
 def _items(run: Run) -> list[Item]:
     items = [_verdicts(run), _unbuffered(run.target), _forbidden_environment(run)]
-    items += [
-        Item(name=name, ok=ok, detail=detail) for name, ok, detail in run.load_experiment().assets_needed()
-    ]
+    items += [Item(name=name, ok=ok, detail=detail) for name, ok, detail in run.load_experiment().assets_needed()]
     if isinstance(run.target.connection, Ssh):
         items += [
             _file("SSH key", run.target.connection.key_file),
@@ -106,11 +102,7 @@ def _unbuffered(target: Target) -> Item:
 def _forbidden_environment(run: Run) -> Item:
     accelerator = run.settings.accelerator
     present = [name for name in accelerator.forbidden_environment if name in run.target.environment]
-    detail = (
-        f"{', '.join(present)} must not be set on {accelerator.title}"
-        if present
-        else "nothing that it forbids"
-    )
+    detail = f"{', '.join(present)} must not be set on {accelerator.title}" if present else "nothing that it forbids"
     return Item(name=f"Environment for {accelerator.title}", ok=not present, detail=detail)
 
 
@@ -125,6 +117,4 @@ def _approval(path: Path) -> Approval | None:
     try:
         return Approval.model_validate_json(path.read_text())
     except ValueError:
-        raise UserError(
-            f"{path}: not an approval; remove it and approve again with: gonogo approve"
-        ) from None
+        raise UserError(f"{path}: not an approval; remove it and approve again with: gonogo approve") from None

@@ -31,11 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        print(
-            _approve(
-                arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note
-            )
-        )
+        print(_approve(arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -46,9 +42,7 @@ def _approve(folder: Path, experiment: str, by: str, note: str) -> str:
     """Record that `by` looked at this very sample; another sample needs another look."""
     sample = folder / "sample"
     if not sample.is_dir():
-        raise UserError(
-            f"{sample} is not there: run the workflow first, so that there is a sample to look at"
-        )
+        raise UserError(f"{sample} is not there: run the workflow first, so that there is a sample to look at")
     if not by.strip():
         raise UserError("--by: an approval needs a name")
     approval = Approval(

@@ -43,12 +43,8 @@ SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
 
 def tables() -> str:
     """Markdown tables of every key."""
-    gates = [
-        (f"`gates.{name}`", f"gates.{name}.", field.annotation) for name, field in Gates.model_fields.items()
-    ]
-    parts = [
-        _table(title, prefix, model) for title, prefix, model in [*SECTIONS, *gates] if model is not None
-    ]
+    gates = [(f"`gates.{name}`", f"gates.{name}.", field.annotation) for name, field in Gates.model_fields.items()]
+    parts = [_table(title, prefix, model) for title, prefix, model in [*SECTIONS, *gates] if model is not None]
     return "\n\n".join(parts)
 
 

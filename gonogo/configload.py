@@ -90,9 +90,7 @@ def load_experiment(folder: Path, name: str) -> ExperimentConfig:
     seen = [name]
     while parent := raw.get("extends"):
         if parent in seen:
-            raise UserError(
-                f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle"
-            )
+            raise UserError(f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle")
         seen.append(parent)
         base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
         raw = _laid_over(base, {key: value for key, value in raw.items() if key != "extends"})
@@ -133,9 +131,7 @@ def _keys_at(model: Any, location: tuple[Any, ...]) -> list[str]:
     """The keys that a nested model allows, following pydantic's error location."""
     for part in location:
         field = getattr(model, "model_fields", {}).get(part)
-        if field is None or not (
-            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        ):
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
             return []
         model = field.annotation
     return [field.alias or name for name, field in model.model_fields.items()]
@@ -152,9 +148,7 @@ def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
     path = folder / f"{name}.yaml"
     known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name not in known:
-        raise UserError(
-            f"{key}: unknown {_unknown(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/."
-        )
+        raise UserError(f"{key}: unknown {_unknown(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
     return _yaml(path)
 
 
@@ -175,9 +169,7 @@ def _laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any
     merged = dict(base)
     for key, value in top.items():
         old = merged.get(key)
-        merged[key] = (
-            _laid_over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-        )
+        merged[key] = _laid_over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 

@@ -49,9 +49,7 @@ class Experiment(ABC):
         self.config = config
         self.root = root
         self.assets = assets
-        self.settings = validate(
-            self.Settings, config.settings, f"config/experiments/{name}.yaml", "settings"
-        )
+        self.settings = validate(self.Settings, config.settings, f"config/experiments/{name}.yaml", "settings")
 
     # --- data ---
 
@@ -160,9 +158,7 @@ class Experiment(ABC):
                 )
 
 
-def load_experiment(
-    name: str, config: ExperimentConfig, root: Path, assets: Path | None = None
-) -> Experiment:
+def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> Experiment:
     """The experiment that `class:` names, with its settings checked.
 
     Raises:
@@ -173,25 +169,18 @@ def load_experiment(
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"{where}: {config.experiment_class!r} cannot be imported: no module {error.name!r}"
-        ) from None
+        raise UserError(f"{where}: {config.experiment_class!r} cannot be imported: no module {error.name!r}") from None
     except AttributeError:
         raise UserError(f"{where}: module {module_name!r} has no class {class_name!r}") from None
     if not (isinstance(found, type) and issubclass(found, Experiment)):
-        raise UserError(
-            f"{where}: {config.experiment_class!r} is not a subclass of gonogo.experiment.Experiment"
-        )
+        raise UserError(f"{where}: {config.experiment_class!r} is not a subclass of gonogo.experiment.Experiment")
     return found(name, config, root, assets)
 
 
 def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
     """Every experiment that a run was asked for, as the Snakefile wants them: one line and exit code 1 if one cannot be."""
     try:
-        found = {
-            name: load_experiment(name, config, settings.root)
-            for name, config in settings.experiments.items()
-        }
+        found = {name: load_experiment(name, config, settings.root) for name, config in settings.experiments.items()}
         for experiment in found.values():
             experiment.check_packages()
     except UserError as error:

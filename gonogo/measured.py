@@ -25,9 +25,7 @@ class Measured(BaseModel):
 
     measured_at: dt.datetime = Field(default_factory=now)
     inputs_digest: str = Field("", description="sha256 over the data, code and config that were measured")
-    evidence: list[str] = Field(
-        default_factory=list, description="files that show it, from the repository's root"
-    )
+    evidence: list[str] = Field(default_factory=list, description="files that show it, from the repository's root")
 
     def write(self, path: Path | str) -> None:
         write_text(path, self.model_dump_json(indent=1) + "\n")
@@ -37,6 +35,4 @@ class Measured(BaseModel):
         try:
             return cls.model_validate_json(Path(path).read_text())
         except ValueError as error:
-            raise UserError(
-                f"{path}: not a measurement of this version ({error}); remove it and run again"
-            ) from None
+            raise UserError(f"{path}: not a measurement of this version ({error}); remove it and run again") from None

@@ -21,9 +21,7 @@ from gonogo.verdict import Check, Status
 
 class Measurements(Measured):
     metrics: dict[str, float] = Field(description="as the experiment reports them; `skill` is among them")
-    geometry_auc: float | None = Field(
-        description="how surely a predicted view is nearest to its own reference"
-    )
+    geometry_auc: float | None = Field(description="how surely a predicted view is nearest to its own reference")
     pictures: ViewMeasurements | None = Field(description="the predicted views, looked at as data is")
 
 
@@ -73,9 +71,7 @@ def geometry_auc(predictions: Path, references: Sequence[Path]) -> float | None:
     """
     shares = []
     for scene in sorted(predictions.glob("image_*")):
-        reference = next(
-            (folder / scene.name for folder in references if (folder / scene.name).is_dir()), None
-        )
+        reference = next((folder / scene.name for folder in references if (folder / scene.name).is_dir()), None)
         views = sorted(scene.glob("view_*"))
         if reference is None or len(views) < 2:
             continue

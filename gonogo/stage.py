@@ -110,9 +110,7 @@ class Run:
     def progress(self, text: str) -> None:
         """A line that the next one replaces; only where someone is looking at a terminal."""
         if sys.stderr.isatty():
-            print(
-                f"\r\x1b[2K{self.experiment:10s} {self.stage:15s} {text}", end="", file=sys.stderr, flush=True
-            )
+            print(f"\r\x1b[2K{self.experiment:10s} {self.stage:15s} {text}", end="", file=sys.stderr, flush=True)
 
     def end_progress(self) -> None:
         if sys.stderr.isatty():

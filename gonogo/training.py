@@ -119,9 +119,7 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callbac
     checkpoints = out / "checkpoints"
     callbacks: list[pl.Callback] = [
         recorder,
-        ModelCheckpoint(
-            checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False
-        ),
+        ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False),
         ModelCheckpoint(
             checkpoints,
             filename="epoch_{epoch:04d}",
@@ -174,11 +172,7 @@ def _recorder(spec: RunSpec) -> Any:
             last = trainer.global_step == trainer.estimated_stepping_batches
             if last or time.monotonic() - self._printed > 1.0:
                 self._printed = time.monotonic()
-                epoch = (
-                    f"epoch {trainer.current_epoch + 1}/{spec.training.epochs}  "
-                    if spec.max_steps is None
-                    else ""
-                )
+                epoch = f"epoch {trainer.current_epoch + 1}/{spec.training.epochs}  " if spec.max_steps is None else ""
                 print(
                     f"step {trainer.global_step}/{int(trainer.estimated_stepping_batches)}  {epoch}"
                     f"loss {loss:.4f}  {self.step_s[-1]:.3f} s/step",

@@ -85,9 +85,7 @@ class Verdict(_Model):
     mode: str = Field(default="", description="empty for gates that do not depend on the mode")
     scope: str = Field(default="", description="part that was judged where a gate judges several: `sample`")
     status: Status
-    cause: str = Field(
-        default="", description="one word that tells causes apart: DATA, CAMERA, …; empty for GO"
-    )
+    cause: str = Field(default="", description="one word that tells causes apart: DATA, CAMERA, …; empty for GO")
     summary: str = Field(description="one sentence")
     checks: list[Check]
     measured_at: dt.datetime

@@ -42,7 +42,9 @@ def test_schema_is_the_models(root: Path) -> None:
 
 
 def test_strings_from_the_command_line_are_coerced(site: Path) -> None:
-    settings = load({"experiments": "cvs,cvs_dark", "budget_usd": "7.5", "gates": {"learning": {"min_skill": "0.2"}}}, site)
+    settings = load(
+        {"experiments": "cvs,cvs_dark", "budget_usd": "7.5", "gates": {"learning": {"min_skill": "0.2"}}}, site
+    )
     assert list(settings.experiments) == ["cvs", "cvs_dark"]
     assert settings.config.budget_usd == 7.5
     assert settings.gates["cvs"].learning.min_skill == 0.2

@@ -90,7 +90,9 @@ def find_items(data: Sequence[Path]) -> list[Path]:
     Raises:
         UserError: there are fewer than two, or two of the same name.
     """
-    items = sorted((path for root in data for path in root.rglob("image_*") if path.is_dir()), key=lambda path: path.name)
+    items = sorted(
+        (path for root in data for path in root.rglob("image_*") if path.is_dir()), key=lambda path: path.name
+    )
     where = ", ".join(map(str, data))
     if len(items) < 2:
         raise UserError(f"{where}: {len(items)} items (folders image_NNNN); two are needed, to train and to hold out")
@@ -182,7 +184,9 @@ def read_input(item: Path, settings: CVSSettings) -> Input:
 
 def read_view(folder: Path, size: int) -> View:
     target = _read(folder / "rgb.png", lambda path: _picture(path, size))
-    depth = _read(folder / "depth.npy", lambda path: np.load(path, allow_pickle=False).astype(np.float32).reshape(size, size))
+    depth = _read(
+        folder / "depth.npy", lambda path: np.load(path, allow_pickle=False).astype(np.float32).reshape(size, size)
+    )
     pose = _read(folder / "pose.json", _pose)
     return View(_channels_first(target), depth_edges(torch.from_numpy(depth)[None]), torch.from_numpy(pose))
 
@@ -195,7 +199,9 @@ def dinov2_tokens(picture: np.ndarray, model: Path | None) -> np.ndarray:
     """
     key = "settings.model.token_model"
     if model is None:
-        raise UserError(f"{key}: `image_tokens: dinov2` needs the file of a DINOv2 model here. One is at {TOKEN_SOURCE}.")
+        raise UserError(
+            f"{key}: `image_tokens: dinov2` needs the file of a DINOv2 model here. One is at {TOKEN_SOURCE}."
+        )
     session = open_model(model, key, TOKEN_SOURCE)
     height, width = picture_side(session)
     pixels = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC) / 255

@@ -54,9 +54,7 @@ class Network(nn.Module):
         last = nn.Linear(HIDDEN, gaussians_per_cell * PARAMETERS)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.layers = nn.Sequential(
-            nn.Linear(FEATURES, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, HIDDEN), nn.SiLU(), last
-        )
+        self.layers = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, HIDDEN), nn.SiLU(), last)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.layers(features)
@@ -153,9 +151,7 @@ def _area(values: Tensor, height: int, width: int) -> Tensor:
 def save(network: Network, path: Path) -> None:
     """A checkpoint, written whole or not at all."""
     with replacing(path) as temporary:
-        torch.save(
-            {"gaussians_per_cell": network.gaussians_per_cell, "weights": network.state_dict()}, temporary
-        )
+        torch.save({"gaussians_per_cell": network.gaussians_per_cell, "weights": network.state_dict()}, temporary)
 
 
 def load(path: Path, gaussians_per_cell: int) -> Network:

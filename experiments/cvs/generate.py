@@ -65,9 +65,7 @@ def split_items(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
 
 
 @torch.no_grad()
-def measure(
-    network: decoder.Decoder, items: Sequence[Item], settings: DataSettings, out: Path
-) -> dict[str, Any]:
+def measure(network: decoder.Decoder, items: Sequence[Item], settings: DataSettings, out: Path) -> dict[str, Any]:
     """How good a decoder is on its own, whatever cameras are configured.
 
     Returns:

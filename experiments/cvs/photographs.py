@@ -77,9 +77,7 @@ class Photographs:
         turns = [self.paths[(index + turn) % len(self.paths)] for turn in range(len(self.paths))]
         photograph = next((found for found in map(_read, turns) if found), None)
         if photograph is None:
-            raise UserError(
-                f"inputs: {self.folder}: none of its {len(self.paths)} pictures can be read. {_ADVICE}"
-            )
+            raise UserError(f"inputs: {self.folder}: none of its {len(self.paths)} pictures can be read. {_ADVICE}")
         rng = np.random.default_rng([seed, index])
         best = _crop(photograph, size, rng)
         for _ in range(CROP_TRIALS - 1):
@@ -102,9 +100,7 @@ def _read(path: Path) -> Photograph | None:
     except Exception as error:  # decoders raise anything on damaged bytes
         log.warning("warning: %s: cannot be read and is left out (%s)", path, error)
         return None
-    return Photograph(
-        path.name, picture, _read_inverse_depth(path.with_suffix(".inverse_depth.npz"), picture)
-    )
+    return Photograph(path.name, picture, _read_inverse_depth(path.with_suffix(".inverse_depth.npz"), picture))
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

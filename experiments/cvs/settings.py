@@ -14,9 +14,7 @@ class Cameras(Model):
     """Where the views are taken from."""
 
     orbit: Literal["cloud", "origin"] = Field("cloud", description="what the cameras circle and look at")
-    radius: Positive | None = Field(
-        None, description="null: the input camera's distance from the orbit's centre"
-    )
+    radius: Positive | None = Field(None, description="null: the input camera's distance from the orbit's centre")
     arc_deg: Positive = Field(
         50.0, le=360, description="azimuths are spread over this arc about the input's; 360: all round"
     )
@@ -25,9 +23,7 @@ class Cameras(Model):
     @model_validator(mode="after")
     def _radius_about_the_origin(self) -> Self:
         if self.orbit == "origin" and self.radius is None:
-            raise ValueError(
-                "`orbit: origin` needs a radius, for the input camera itself stands there: `radius: 2.0`"
-            )
+            raise ValueError("`orbit: origin` needs a radius, for the input camera itself stands there: `radius: 2.0`")
         return self
 
 
@@ -46,9 +42,7 @@ class DataSettings(Model):
     depth_model: Path | None = Field(
         None, description="depth_anything_v2_small.onnx; null: embedded prior, or true disparity"
     )
-    decoder_model: Path | None = Field(
-        None, description="gaussian_decoder.onnx; null: the decoder fitted here"
-    )
+    decoder_model: Path | None = Field(None, description="gaussian_decoder.onnx; null: the decoder fitted here")
 
     @model_validator(mode="after")
     def _near_before_far(self) -> Self:
@@ -70,9 +64,7 @@ class ModelSettings(Model):
     pose_tokens: Count = 16
     diffusion_steps: Count = 1000
     perceptual_weight: float = Field(0.5, ge=0)
-    consistency_weights: tuple[float, float, float] = Field(
-        (0.1, 0.3, 1.0), description="by thirds of training"
-    )
+    consistency_weights: tuple[float, float, float] = Field((0.1, 0.3, 1.0), description="by thirds of training")
     depth_edge_weight: Fraction = Field(0.2, description="loss weight of pixels on a depth edge")
 
 

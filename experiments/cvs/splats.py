@@ -90,9 +90,7 @@ def _project(gaussians: Gaussians, camera: Camera) -> _Ellipses:
     limit_x, limit_y = (FIELD_MARGIN * side / (2 * focal) for side in (camera.width, camera.height))
     slope_x, slope_y = (x / depth).clamp(-limit_x, limit_x), (y / depth).clamp(-limit_y, limit_y)
     zero, scale = torch.zeros_like(depth), focal / depth
-    jacobian = torch.stack([scale, zero, scale * slope_x, zero, -scale, -scale * slope_y], -1).view(
-        len(depth), 2, 3
-    )
+    jacobian = torch.stack([scale, zero, scale * slope_x, zero, -scale, -scale * slope_y], -1).view(len(depth), 2, 3)
     spread = jacobian @ (view[:3, :3] @ gaussians.factors[order])
     covariance = spread @ spread.transpose(1, 2)
     xx, xy, yy = covariance[:, 0, 0] + DILATION, covariance[:, 0, 1], covariance[:, 1, 1] + DILATION
@@ -130,9 +128,7 @@ def _pairs(ellipses: _Ellipses, columns: int, rows: int) -> tuple[Tensor, Tensor
     return gaussian[order], torch.bincount(tile, minlength=columns * rows)
 
 
-def _blend(
-    ellipses: _Ellipses, gaussian_of_pair: Tensor, counts: Tensor, columns: int
-) -> tuple[Tensor, Tensor]:
+def _blend(ellipses: _Ellipses, gaussian_of_pair: Tensor, counts: Tensor, columns: int) -> tuple[Tensor, Tensor]:
     """Front-to-back blending of every tile that has a Gaussian.
 
     Returns:

@@ -28,9 +28,7 @@ class Range(BaseModel):
 class Forecast(BaseModel):
     steps: int
     step_s: Range = Field(description="on the target")
-    hours: Range | None = Field(
-        description="setup, upload and training; null: the target's speed is not known"
-    )
+    hours: Range | None = Field(description="setup, upload and training; null: the target's speed is not known")
     usd: Range | None
     usd_per_hour: float
     basis: str = Field(description="where the figures and their range come from")
@@ -87,8 +85,6 @@ def describe(found: Forecast) -> str:
     """One line: time and money with their ranges."""
     if found.hours is None or found.usd is None:
         return f"{found.steps} steps; time and cost unknown: {found.basis}"
-    low, mid, high = (
-        duration(3600 * hours) for hours in (found.hours.low, found.hours.mid, found.hours.high)
-    )
+    low, mid, high = (duration(3600 * hours) for hours in (found.hours.low, found.hours.mid, found.hours.high))
     money = f"{dollars(found.usd.mid)} ({dollars(found.usd.low)} to {dollars(found.usd.high)})"
     return f"{found.steps} steps, {mid} ({low} to {high}), {money} at {dollars(found.usd_per_hour)}/h"

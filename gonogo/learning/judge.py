@@ -12,9 +12,7 @@ from gonogo.config import LearningGate
 from gonogo.measured import Measured
 from gonogo.verdict import Check, Status
 
-DATA_HINT = (
-    "Open the contact sheet. Mend the data first; more epochs cannot make a model brighter than its targets."
-)
+DATA_HINT = "Open the contact sheet. Mend the data first; more epochs cannot make a model brighter than its targets."
 
 
 class Measurements(Measured):
@@ -33,9 +31,7 @@ class Measurements(Measured):
     output_mean: float | None
     target_sigma: float | None
     output_sigma: float | None
-    skill: float | None = Field(
-        description="1 - error / error of predicting the training mean, held-out items"
-    )
+    skill: float | None = Field(description="1 - error / error of predicting the training mean, held-out items")
     skill_without_input: float | None
     copy_skill: float | None = Field(description="skill of copying the input, where shapes allow; else null")
     error: float | None = Field(description="in the experiment's own measure, that of `val_loss`")
@@ -62,9 +58,7 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and abs(value) < float("inf") else None
 
 
-def _check(
-    id_: str, title: str, value: float | None, threshold: str, good: bool, why: str, hint: str
-) -> Check:
+def _check(id_: str, title: str, value: float | None, threshold: str, good: bool, why: str, hint: str) -> Check:
     if _number(value) is None:
         return Check(
             id=id_,

@@ -29,9 +29,7 @@ def smoke_run(
     overfit = overfit_one_batch(experiment, spec, smoke.overfit_steps)
     say(f"one batch alone: error {overfit:.3f} of its variance after {smoke.overfit_steps} steps")
     result, module, data = train(experiment, spec, out)
-    say(
-        f"{result.steps} steps in {result.wall_s:.0f} s, loss {result.train_loss[0]:.3f} → {result.train_loss[-1]:.3f}"
-    )
+    say(f"{result.steps} steps in {result.wall_s:.0f} s, loss {result.train_loss[0]:.3f} → {result.train_loss[-1]:.3f}")
     measured = _measure(experiment, module, data, result, overfit)
     return (
         measured,
@@ -48,9 +46,7 @@ def overfit_one_batch(experiment: Experiment, spec: RunSpec, steps: int) -> floa
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
     optimizer = optimizer_of(module)
-    warm_up = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / OVERFIT_WARMUP_STEPS)
-    )
+    warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / OVERFIT_WARMUP_STEPS))
     module.train()
     for step in range(steps):
         optimizer.zero_grad()
@@ -98,17 +94,13 @@ def _measure(
     )
 
 
-def _compare(
-    experiment: Experiment, module: LightningModule, batch: Any, mean: torch.Tensor
-) -> dict[str, float]:
+def _compare(experiment: Experiment, module: LightningModule, batch: Any, mean: torch.Tensor) -> dict[str, float]:
     """One held-out batch: errors of the model and of what it should beat, and what outputs and targets look like."""
     inputs, targets = experiment.inputs(batch), experiment.targets(batch)
     outputs = module.predict_step(batch, 0)
     found = {
         "error": experiment.error(outputs, targets),
-        "error_without_input": experiment.error(
-            module.predict_step(experiment.without_input(batch), 0), targets
-        ),
+        "error_without_input": experiment.error(module.predict_step(experiment.without_input(batch), 0), targets),
         "error_of_mean": experiment.error(mean.expand_as(targets), targets),
         "input_mean": inputs.mean(),
         "target_mean": targets.mean(),

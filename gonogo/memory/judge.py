@@ -41,11 +41,7 @@ def judge(measured: Measurements, gate: MemoryGate) -> tuple[list[Check], str]:
     needed = measured.needed_bytes
     title = f"Peak of a training step on {measured.accelerator}, micro-batch {trace.micro_batch_size}"
     if needed is None or capacity is None:
-        why = (
-            f"the step could not be traced: {trace.error}"
-            if needed is None
-            else "the card's memory is not known"
-        )
+        why = f"the step could not be traced: {trace.error}" if needed is None else "the card's memory is not known"
         return [_unknown(title, why)], "MEMORY"
     high = round(needed * (1 + gate.estimate_error))
     room = capacity - high
@@ -57,9 +53,7 @@ def judge(measured: Measurements, gate: MemoryGate) -> tuple[list[Check], str]:
     else:
         status, why = Status.GO, ""
     hint = (
-        "Halve micro_batch_size and double accumulate_grad_batches: the effective batch stays the same."
-        if why
-        else ""
+        "Halve micro_batch_size and double accumulate_grad_batches: the effective batch stays the same." if why else ""
     )
     check = Check(
         id="peak_memory", title=title, value=round(needed / 1e9, 2), unit="GB",

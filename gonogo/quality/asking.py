@@ -42,9 +42,10 @@ def ask_side_views(scenes: Sequence[SceneFinding], gate: QualityGate) -> list[Ch
     if not side.views:
         why = f"no view is that far: the furthest is at {max(known):.0f}°"
         return [Check(id="side_views", title=title, value=0, unit="views", status=Status.GO, why=why)]
+    front = tally(scenes, lambda view: bool(view.faults), gate, among=lambda view: not view.side)
+    hint = "Keep the cameras nearer to the input, or mend what the generator makes of unseen sides."
     why = within_tolerance(side)
     if side.bad:
-        front = tally(scenes, lambda view: bool(view.faults), gate, among=lambda view: not view.side)
         nearer = f"nearer ones: {len(front.flagged)} of {front.views} views"
         why = "; ".join([_main_fault(side.flagged, _beyond(gate)), side.where(), nearer])
     check = tally_check(
@@ -54,7 +55,7 @@ def ask_side_views(scenes: Sequence[SceneFinding], gate: QualityGate) -> list[Ch
         title=title,
         asked="counted by views with any fault",
         why=why,
-        hint="Keep the cameras nearer to the input, or mend what the generator makes of unseen sides.",
+        hint=hint if not front.bad else "",
         paths=picture_paths(scenes, side.flagged),
     )
     return [check]

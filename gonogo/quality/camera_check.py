@@ -14,7 +14,7 @@ from gonogo.quality.tally import not_judged, percent, tally, tally_check, within
 from gonogo.verdict import Check, Status
 
 ID, TITLE = "cameras", "Cameras against the input's points"
-AT_ORIGIN = 0.1  # of the distance to the cloud: nearer to the origin than that is at the origin
+AT_ORIGIN, AT_CENTRE = 0.1, 0.2  # of the cloud's distance from the origin: nearer than that counts as there
 LISTED_VIEWS = 16
 
 
@@ -32,7 +32,8 @@ def cameras(scenes: Sequence[SceneFinding], gate: QualityGate) -> Check:
         gate,
         id=ID,
         title=TITLE,
-        asked=f"a camera sees at least {percent(gate.min_visible_points)} of the points",
+        asked=f"a camera sees at least {percent(gate.min_visible_points)} of the points, "
+        f"and they fill at least {percent(gate.min_coverage_ratio)} of its frame",
         why=_account(scenes, gate) if counted.bad else within_tolerance(counted),
         hint=_hint(scenes),
         paths=picture_paths(scenes, counted.flagged),
@@ -45,12 +46,12 @@ def cameras(scenes: Sequence[SceneFinding], gate: QualityGate) -> Check:
 
 
 def _account(scenes: Sequence[SceneFinding], gate: QualityGate) -> str:
-    """Which views miss the cloud, and what each covers, as means over the scenes that have misses."""
+    """Which views miss the cloud, and what each covers, as means over the scenes that have faults of this kind."""
     affected = [scene for scene in scenes if any(misses(view) for view in scene.views)]
     seen = _by_view(affected, lambda view: view.visible_points_share)
     rendered = _by_view(affected, lambda view: view.rendered_share)
     missing = {name: value for name, value in seen.items() if value < gate.min_visible_points}
-    text = f"the camera misses the cloud in {len(affected)} of {len(scenes)} scenes"
+    text = f"the cloud is missed, or too small, in {len(affected)} of {len(scenes)} scenes"
     if missing:
         least, most = min(missing.values()), max(missing.values())
         amount = " to ".join(dict.fromkeys([percent(least), percent(most)]))
@@ -80,6 +81,8 @@ def _hint(scenes: Sequence[SceneFinding]) -> str:
     for scene in scenes:
         look_at, centre = scene.measured.look_at, scene.measured.cloud_centre
         if look_at and centre and any(misses(view) for view in scene.views):
+            if math.dist(look_at, centre) < AT_CENTRE * math.hypot(*centre):
+                return f"Move the cameras nearer to the cloud's centre {_point(centre)}, or lengthen the focal length."
             instead = "the origin" if math.hypot(*look_at) < AT_ORIGIN * math.hypot(*centre) else _point(look_at)
             return f"Orbit the cloud's centre {_point(centre)} instead of {instead}, which the cameras look at."
     return "Point the cameras at the cloud's centre: the mean of the input's unprojected depth."

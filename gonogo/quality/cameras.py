@@ -14,6 +14,7 @@ import numpy as np
 from gonogo.quality.measurements import Point
 
 MOST_POINTS_PER_SIDE = 64  # of a depth map: 4,096 points tell a share within 1 %
+CELLS = 16  # a side, in which a frame is divided
 LEAST_CONVERGENCE = 1e-4  # eigenvalue, 0-1, below which viewing axes count as parallel (about 1° apart)
 
 
@@ -84,13 +85,20 @@ def point_cloud(depth: np.ndarray, pose: Pose) -> np.ndarray:
     return in_camera @ to_world[:3, :3].T + to_world[:3, 3]
 
 
-def visible_share(points: np.ndarray, pose: Pose) -> float:
-    """Share of world points (N, 3) in front of the view's camera and inside its frame; hidden ones count."""
+def sight(points: np.ndarray, pose: Pose) -> tuple[float, float]:
+    """What a camera sees of world points (N, 3), whether or not one hides another.
+
+    Returns:
+        Share of the points in front of the camera and inside its frame; share of the frame, in 16×16 cells, that
+        they fall in.
+    """
     x, y, z = _to_camera(points, pose).T
-    ahead = z < 0
-    reach = np.where(ahead, -z, 1.0) / pose.focal_px
-    inside = ahead & (np.abs(x) <= reach * pose.width / 2) & (np.abs(y) <= reach * pose.height / 2)
-    return float(inside.mean())
+    scale = pose.focal_px / np.where(z < 0, -z, np.inf)
+    column = np.floor((x * scale / pose.width + 0.5) * CELLS).astype(int)
+    row = np.floor((0.5 - y * scale / pose.height) * CELLS).astype(int)
+    inside = (z < 0) & (column >= 0) & (column < CELLS) & (row >= 0) & (row < CELLS)
+    cells = np.unique(row[inside] * CELLS + column[inside])
+    return float(inside.mean()), len(cells) / CELLS**2
 
 
 def off_axis_deg(point: np.ndarray, pose: Pose) -> float:

@@ -22,27 +22,27 @@ class Cause(StrEnum):
 def picture_cause(scenes: Sequence[SceneFinding], gate: QualityGate) -> Cause:
     """The cause that most of the faulty views point to, in the scenes that are bad.
 
-    Dark views whose cameras miss the input's points are the cameras' fault; dark views whose cameras see them
-    are the decoder's, unless the inputs are as dark.
+    Dark views are the cameras' fault where the input's points fill so little of the frame that the best decoder would
+    have left it dark; else they are the decoder's, unless the inputs are as dark.
     """
     faulty = [view for scene in scenes if scene.bad for view in scene.views if view.faults]
     dark = [view for view in faulty if "dark" in view.ids]
-    missing = [view for view in faulty if misses(view)]
     if not _most(dark, faulty):
-        return Cause.CAMERA if _most(missing, faulty) else Cause.DATA
-    seen = [view for view in dark if view.measured.visible_points_share is not None]
+        return Cause.CAMERA if _most([view for view in faulty if misses(view)], faulty) else Cause.DATA
+    shares = [share for view in dark if (share := view.measured.cloud_frame_share) is not None]
     bright_inputs = [view for view in dark if view.source and view.source.p99 >= gate.dark_p99]
-    if not seen or not _most(bright_inputs, dark):
+    if not shares or not _most(bright_inputs, dark):
         return Cause.DATA
-    return Cause.CAMERA if _most([view for view in seen if misses(view)], seen) else Cause.DECODER
+    empty = [share for share in shares if share < gate.min_brightness_ratio]
+    return Cause.CAMERA if _most(empty, shares) else Cause.DECODER
 
 
 def misses(view: ViewFinding) -> bool:
-    """Whether the camera does not see enough of the input's points."""
-    return "misses_cloud" in view.ids
+    """Whether the camera does not see enough of the input's points, or sees them too small."""
+    return bool(view.ids & {"misses_cloud", "cloud_small"})
 
 
-def _most(part: Sequence[ViewFinding], whole: Sequence[ViewFinding]) -> bool:
+def _most(part: Sequence[object], whole: Sequence[object]) -> bool:
     return bool(part) and 2 * len(part) >= len(whole)
 
 
@@ -56,7 +56,7 @@ def explained(question: Question, cause: Cause) -> Question:
 
 REMARKS = {
     Cause.CAMERA: (
-        "the cameras miss what there is to see",
+        "the cameras show too little of what there is to see",
         "Mend the cameras first: what they do not look at, nothing can render.",
     ),
     Cause.DECODER: (

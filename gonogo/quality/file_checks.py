@@ -35,7 +35,7 @@ def readable(measured: ViewMeasurements, scenes: Sequence[SceneFinding], gate: Q
         title="Files that can be read",
         value=len(problems),
         unit=f"of {files} files unreadable",
-        threshold=f"none; {tolerated(len(scenes), gate)}, or where most files are",
+        threshold=f"none; {tolerated(len(scenes), gate)}, or where most files are unreadable",
         status=status,
         why=why,
         hint="Generate these scenes again; look for a full disk or an interrupted run." if problems else "",

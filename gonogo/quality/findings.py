@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gonogo.config import QualityGate
 from gonogo.quality.measurements import (
@@ -16,8 +16,7 @@ from gonogo.quality.measurements import (
 from gonogo.quality.pairs import Fault, pair_faults, picture_faults
 
 NEAR_DEG = 5.0  # a view from so near to the input's camera may look like a copy of it
-
-TELLING = ("unreadable", "dark", "misses_cloud")  # faults that explain others come first
+TELLING = ("unreadable", "dark", "misses_cloud", "cloud_small")  # faults that explain others come first
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class SceneFinding:
     measured: SceneMeasurement
     faults: list[Fault]
     views: list[ViewFinding]
-    bad: bool = field(default=False)
+    bad: bool
 
     @property
     def ids(self) -> set[str]:
@@ -67,7 +66,7 @@ def share(flags: list[bool]) -> float:
 
 def expected_views(measured: ViewMeasurements) -> int:
     """Views that a scene has, by the count that most scenes have (the larger of two equally common)."""
-    counts = Counter(len(scene.views) for scene in measured.scenes)
+    counts = Counter(len(scene.views) for scene in measured.scenes if scene.views)
     return max(counts, key=lambda views: (counts[views], views), default=0)
 
 
@@ -122,11 +121,21 @@ def _view(
         faults += picture_faults(y, gate)
     if view.identical_to:
         faults.append(Fault("repeated", f"same as {_short(view.identical_to, scene.name)}"))
-    if view.visible_points_share is not None and view.visible_points_share < gate.min_visible_points:
-        faults.append(Fault("misses_cloud", f"misses cloud {view.visible_points_share:.0%}"))
+    faults += _camera_faults(view, gate)
     faults.sort(key=lambda fault: TELLING.index(fault.id) if fault.id in TELLING else len(TELLING))
     side = view.angle_deg is not None and abs(view.angle_deg) > gate.side_angle_deg
     return ViewFinding(path, view, x, faults, side)
+
+
+def _camera_faults(view: ViewMeasurement, gate: QualityGate) -> list[Fault]:
+    """The camera sees too few of the input's points, or sees them so small that they fill too little of its frame."""
+    if view.visible_points_share is None or view.cloud_frame_share is None:
+        return []
+    if view.visible_points_share < gate.min_visible_points:
+        return [Fault("misses_cloud", f"misses cloud {view.visible_points_share:.0%}")]
+    if view.cloud_frame_share < gate.min_coverage_ratio:
+        return [Fault("cloud_small", f"cloud fills {view.cloud_frame_share:.0%}")]
+    return []
 
 
 def _near(view: ViewMeasurement) -> bool:

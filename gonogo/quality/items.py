@@ -14,7 +14,7 @@ from gonogo.quality.measurements import PICTURE, PixelStatistics
 STATISTICS = list(PixelStatistics.model_fields)
 COLUMNS = [
     *("path", "scene", "view", "scene_bad", "faults", "reasons"),
-    *("angle_deg", "rendered_share", "visible_points_share", "cloud_off_axis_deg"),
+    *("angle_deg", "rendered_share", "visible_points_share", "cloud_frame_share", "cloud_off_axis_deg"),
     *("nearer_than_others", "thumbnail_difference", "dhash_bits", "identical_to"),
     *("sha256", "width", "height", "mode"),
     *STATISTICS,

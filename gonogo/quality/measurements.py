@@ -85,6 +85,7 @@ class ViewMeasurement(_Model):
         default=None,
         description="points of the input's depth map in front of the camera and inside its frame",
     )
+    cloud_frame_share: float | None = Field(default=None, description="share of the frame that those points fall in")
     cloud_off_axis_deg: float | None = Field(
         default=None, description="between the viewing axis and the cloud's centre"
     )

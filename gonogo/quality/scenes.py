@@ -123,7 +123,7 @@ def _look(scene: SceneMeasurement, depth: np.ndarray, poses: Sequence[Pose | Non
     scene.look_at = cameras.meeting_point(known)
     for view, pose in zip(scene.views, poses, strict=True):
         if pose is not None:
-            view.visible_points_share = cameras.visible_share(points, pose)
+            view.visible_points_share, view.cloud_frame_share = cameras.sight(points, pose)
             view.cloud_off_axis_deg = cameras.off_axis_deg(centre, pose)
 
 

@@ -22,6 +22,7 @@ UNTELLING = frozenset(
         "washed_out",
         "repeated",
         "misses_cloud",
+        "cloud_small",
         "unreadable",
     }
 )

@@ -40,6 +40,4 @@ def halt(run: Run, verdict_file: Path) -> None:
 
 
 def _data(run: Run) -> list[Path]:
-    return [
-        path for path in (run.results / "sample", *run.shards, run.results / "smoke_train") if path.exists()
-    ]
+    return [path for path in (run.results / "sample", *run.shards, run.results / "smoke_train") if path.exists()]

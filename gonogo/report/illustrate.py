@@ -48,9 +48,7 @@ def _results(verdict: Verdict, run: Run, outputs: Any) -> None:
 def _launch(verdict: Verdict, run: Run, outputs: Any) -> None:
     from gonogo.report.preflight import preflight
 
-    write_text(
-        outputs.preflight, preflight([*earlier_verdicts(run, "launch"), verdict], _preflight_facts(run))
-    )
+    write_text(outputs.preflight, preflight([*earlier_verdicts(run, "launch"), verdict], _preflight_facts(run)))
     _add_evidence(verdict, outputs.preflight)
 
 

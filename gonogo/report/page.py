@@ -87,11 +87,7 @@ def _pictures(run: Run, folder: Path) -> list[Picture]:
         ),
         (run.results / run.mode / "results" / "contact_sheet.png", "Predicted views of held-out inputs"),
     ]
-    return [
-        Picture(path=os.path.relpath(path, folder), caption=caption)
-        for path, caption in shown
-        if path.exists()
-    ]
+    return [Picture(path=os.path.relpath(path, folder), caption=caption) for path, caption in shown if path.exists()]
 
 
 def _json(path: Path) -> dict[str, Any]:

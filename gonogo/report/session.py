@@ -27,9 +27,7 @@ def conclude(settings: Settings, session: str) -> None:
     wall_s = time.time() - psutil.Process(owner_pid()).create_time()
     work = [(r.work_started_at, r.work_ended_at) for r in rows if r.work_started_at and r.work_ended_at]
     work_s = ledger.union_s(work)
-    stages = [
-        StageTiming(experiment=r.experiment, stage=r.stage, wall_s=r.wall_s, work_s=r.work_s) for r in rows
-    ]
+    stages = [StageTiming(experiment=r.experiment, stage=r.stage, wall_s=r.wall_s, work_s=r.work_s) for r in rows]
     write_json(
         results / "timing.json",
         {

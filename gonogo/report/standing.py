@@ -32,6 +32,4 @@ def costs(run: Run) -> list[ledger.Row]:
 
 
 def timings(rows: list[ledger.Row]) -> list[StageTiming]:
-    return [
-        StageTiming(experiment=r.experiment, stage=r.stage, wall_s=r.wall_s, work_s=r.work_s) for r in rows
-    ]
+    return [StageTiming(experiment=r.experiment, stage=r.stage, wall_s=r.wall_s, work_s=r.work_s) for r in rows]

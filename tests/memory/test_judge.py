@@ -17,7 +17,13 @@ def measured(peak_bytes: int | None, capacity: int | None = 16_000_000_000, erro
 
 @pytest.mark.parametrize(
     ("peak", "status"),
-    [(5e9, Status.GO), (13.0e9, Status.CAUTION), (15.4e9, Status.CAUTION), (15.6e9, Status.NO_GO), (40e9, Status.NO_GO)],
+    [
+        (5e9, Status.GO),
+        (13.0e9, Status.CAUTION),
+        (15.4e9, Status.CAUTION),
+        (15.6e9, Status.NO_GO),
+        (40e9, Status.NO_GO),
+    ],
 )
 def test_peak_against_card(peak: float, status: Status) -> None:
     (check,), cause = judge(measured(int(peak)), MemoryGate())
@@ -31,7 +37,9 @@ def test_gb_and_gib_are_told_apart() -> None:
     assert "40.50 GB" in check.why and "GiB" in check.why
 
 
-@pytest.mark.parametrize("case", [measured(None, error="DataDependentOutputException: aten.nonzero"), measured(10, None)])
+@pytest.mark.parametrize(
+    "case", [measured(None, error="DataDependentOutputException: aten.nonzero"), measured(10, None)]
+)
 def test_what_is_not_known_never_passes(case: Measurements) -> None:
     (check,), _ = judge(case, MemoryGate())
     assert check.status is Status.UNKNOWN and check.why

@@ -150,10 +150,17 @@ def test_an_orbit_off_the_cloud_is_a_camera_fault(inspect: Inspect) -> None:
     cameras = check(found, "cameras")
     assert found.cause == "CAMERA"
     assert {"darkness", "cameras"} <= set(stopped(found))
-    assert "the cameras miss" in check(found, "darkness").why
+    assert "the cameras show too little" in check(found, "darkness").why
     assert "views 002, 003, 004, 005, 006 see 0 % of the input's points" in cameras.why
     assert "coverage per view: 000 35 %, 001 13 %, 002 0 %" in cameras.why
     assert cameras.hint.startswith("Orbit the cloud's centre (0.0, 0.0, -3.0) instead of the origin")
+
+
+def test_cameras_too_far_away_are_a_camera_fault(inspect: Inspect) -> None:
+    found = inspect(scenes(radius=9.0))
+    assert {"darkness", "cameras"} <= set(stopped(found))
+    assert found.cause == "CAMERA"
+    assert check(found, "cameras").hint.startswith("Move the cameras nearer")
 
 
 def test_an_input_as_dark_as_its_views_is_a_data_fault(inspect: Inspect) -> None:

@@ -47,6 +47,7 @@ def test_every_view_is_measured(measured: ViewMeasurements) -> None:
             assert view.visible_points_share is not None
             assert 0.7 < view.rendered_share < 1
             assert 0.7 < view.visible_points_share <= 1
+            assert view.cloud_frame_share == pytest.approx(view.rendered_share, abs=0.08)
             assert view.cloud_off_axis_deg == pytest.approx(0, abs=1)
 
 

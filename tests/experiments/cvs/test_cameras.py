@@ -23,9 +23,7 @@ def angles(settings: DataSettings) -> np.ndarray:
     return np.array([pose(c, input_camera(settings))["angle_deg"] for c in views(settings)])
 
 
-@pytest.mark.parametrize(
-    ("settings", "centre", "radius"), [(DataSettings(), [0, 0, -3], 3), (DARK, [0, 0, 0], 2)]
-)
+@pytest.mark.parametrize(("settings", "centre", "radius"), [(DataSettings(), [0, 0, -3], 3), (DARK, [0, 0, 0], 2)])
 def test_cameras_look_at_what_they_circle(settings: DataSettings, centre: list[float], radius: float) -> None:
     cameras = views(settings)
     assert len(cameras) == settings.views
@@ -59,9 +57,7 @@ def test_an_orbit_without_displacement_starts_at_the_input() -> None:
 
 
 def test_displacement_is_small_and_belongs_to_the_item() -> None:
-    assert np.array_equal(
-        views(DataSettings(), 1)[0].world_to_camera, views(DataSettings(), 1)[0].world_to_camera
-    )
+    assert np.array_equal(views(DataSettings(), 1)[0].world_to_camera, views(DataSettings(), 1)[0].world_to_camera)
     shift = np.linalg.norm(position(views(DataSettings(), 1)[0]) - position(views(DataSettings(), 2)[0]))
     assert 0 < shift < 1
 

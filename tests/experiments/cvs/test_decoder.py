@@ -40,9 +40,7 @@ def wild(gaussians_per_cell: int = 4) -> decoder.Network:
 
 
 @torch.no_grad()
-def psnr(
-    network: decoder.Decoder, pair: decoder.Pair, settings: DataSettings, grid: int | None = None
-) -> float:
+def psnr(network: decoder.Decoder, pair: decoder.Pair, settings: DataSettings, grid: int | None = None) -> float:
     view = render(decoder.decode(network, pair, settings, grid), input_camera(settings))
     target = torch.tensor(pair[0]).permute(2, 0, 1) / 255
     return -10 * math.log10((view.rgb.clamp(0, 1) - target).square().mean())
@@ -59,9 +57,7 @@ def test_first_guess_lies_on_the_depth_map_in_its_colours(pairs: list[decoder.Pa
     assert torch.allclose(u.view(64, 64), ((torch.arange(64) + 0.5) / 64).expand(64, 64), atol=1e-3)
 
 
-def test_fit_makes_pictures_of_unseen_inputs_better(
-    pairs: list[decoder.Pair], fitted: decoder.Network
-) -> None:
+def test_fit_makes_pictures_of_unseen_inputs_better(pairs: list[decoder.Pair], fitted: decoder.Network) -> None:
     before = np.median([psnr(decoder.Network(4), pair, SETTINGS) for pair in pairs[4:]])
     after = np.median([psnr(fitted, pair, SETTINGS) for pair in pairs[4:]])
     assert after > before + 3
@@ -89,9 +85,7 @@ def test_it_works_at_other_grid_sizes(root: Path, fitted: decoder.Network, grid:
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (32, 32)), (2, (32, 64)), (3, (32, 96)), (6, (64, 96))])
-def test_any_number_of_gaussians_a_cell(
-    pairs: list[decoder.Pair], count: int, shape: tuple[int, int]
-) -> None:
+def test_any_number_of_gaussians_a_cell(pairs: list[decoder.Pair], count: int, shape: tuple[int, int]) -> None:
     settings = SETTINGS.model_copy(update={"gaussians_per_cell": count})
     cloud = decoder.decode(decoder.Network(count), pairs[0], settings)
     assert len(cloud.means) == shape[0] * shape[1]
@@ -109,9 +103,7 @@ def test_a_cell_corrects_its_own_gaussians(pairs: list[decoder.Pair]) -> None:
 
 
 def same(first: Gaussians, second: Gaussians, tolerance: float = 0.0) -> bool:
-    return all(
-        torch.allclose(a, b, atol=tolerance, rtol=tolerance) for a, b in zip(first, second, strict=True)
-    )
+    return all(torch.allclose(a, b, atol=tolerance, rtol=tolerance) for a, b in zip(first, second, strict=True))
 
 
 def decoded(network: decoder.Decoder, pair: decoder.Pair) -> Gaussians:
@@ -125,14 +117,10 @@ def test_fit_is_the_same_for_the_same_seed(pairs: list[decoder.Pair]) -> None:
     clouds = [decoded(decoder.fit(pairs[:2], few, seed), pairs[0]) for seed in (0, 0, 1)]
     assert same(clouds[0], clouds[1])
     assert not same(clouds[0], clouds[2])
-    assert torch.equal(torch.random.get_rng_state(), random_state), (
-        "the caller's random numbers were disturbed"
-    )
+    assert torch.equal(torch.random.get_rng_state(), random_state), "the caller's random numbers were disturbed"
 
 
-def test_checkpoint_gives_the_same_cloud(
-    pairs: list[decoder.Pair], fitted: decoder.Network, tmp_path: Path
-) -> None:
+def test_checkpoint_gives_the_same_cloud(pairs: list[decoder.Pair], fitted: decoder.Network, tmp_path: Path) -> None:
     decoder.save(fitted, tmp_path / "decoder.pt")
     assert [file.name for file in tmp_path.iterdir()] == ["decoder.pt"]
     assert same(decoded(decoder.load(tmp_path / "decoder.pt", 4), pairs[0]), decoded(fitted, pairs[0]))

@@ -17,9 +17,7 @@ from gonogo.errors import UserError
 SIDE = 518
 
 
-def model(
-    path: Path, nodes: list[onnx.NodeProto], shape: list[int | str], constants: dict[str, np.ndarray]
-) -> Path:
+def model(path: Path, nodes: list[onnx.NodeProto], shape: list[int | str], constants: dict[str, np.ndarray]) -> Path:
     """An ONNX model from input `x` of this shape to output `y`."""
     graph = helper.make_graph(
         nodes,
@@ -51,9 +49,7 @@ def token_model(path: Path, width: int = 384) -> Path:
 
 def decoder_model(path: Path, gaussians_per_cell: int = 4) -> Path:
     weight = np.zeros((FEATURES, gaussians_per_cell * PARAMETERS), np.float32)
-    return model(
-        path, [helper.make_node("MatMul", ["x", "weight"], ["y"])], ["cells", FEATURES], {"weight": weight}
-    )
+    return model(path, [helper.make_node("MatMul", ["x", "weight"], ["y"])], ["cells", FEATURES], {"weight": weight})
 
 
 def item(image: np.ndarray, inverse_depth: np.ndarray | None = None) -> Item:

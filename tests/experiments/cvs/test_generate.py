@@ -44,9 +44,7 @@ Make = Callable[..., Path]
 
 @pytest.fixture
 def make(inputs: Path, assets: Path, measured: dict[str, Any], tmp_path: Path) -> Make:
-    def made(
-        indices: list[int], name: str = "data", settings: DataSettings = SETTINGS, seed: int = 0
-    ) -> Path:
+    def made(indices: list[int], name: str = "data", settings: DataSettings = SETTINGS, seed: int = 0) -> Path:
         generate(settings, inputs, assets, indices, tmp_path / name, seed)
         return tmp_path / name
 
@@ -130,9 +128,7 @@ def test_a_decoder_that_makes_nothing_is_seen(inputs: Path, tmp_path: Path) -> N
     assert measured["own_view_psnr_db"] < GATE.min_own_view_psnr_db
 
 
-def test_wrecked_weights_are_seen(
-    inputs: Path, assets: Path, measured: dict[str, Any], tmp_path: Path
-) -> None:
+def test_wrecked_weights_are_seen(inputs: Path, assets: Path, measured: dict[str, Any], tmp_path: Path) -> None:
     network = decoder.load(assets / CHECKPOINT, SETTINGS.gaussians_per_cell)
     torch.manual_seed(0)
     for weights in network.parameters():
@@ -176,9 +172,7 @@ def test_poses_say_where_the_views_were_taken_from(make: Make) -> None:
     for view in sorted(folder.glob("view_*")):
         pose = json.loads((view / "pose.json").read_text())
         focal, matrix = pose["focal_px"], np.array(pose["world_to_camera"])
-        points = np.stack(
-            [(u - 32) / focal * depth, -(v - 32) / focal * depth, -depth, np.ones_like(depth)], -1
-        )
+        points = np.stack([(u - 32) / focal * depth, -(v - 32) / focal * depth, -depth, np.ones_like(depth)], -1)
         x, y, z, _ = np.moveaxis(points @ matrix.T, -1, 0)
         column, row = (32 + focal * x / -z).astype(int), (32 - focal * y / -z).astype(int)
         inside = (column >= 2) & (column < 62) & (row >= 2) & (row < 62)
@@ -191,9 +185,7 @@ def test_poses_say_where_the_views_were_taken_from(make: Make) -> None:
 def test_default_views_are_lit_and_covered(make: Make) -> None:
     data = make(list(range(7)))
     found = views(data)
-    light = (
-        np.mean([np.asarray(Image.open(file).convert("L")).mean() for file in data.glob("*/input.png")]) / 255
-    )
+    light = np.mean([np.asarray(Image.open(file).convert("L")).mean() for file in data.glob("*/input.png")]) / 255
     assert np.median([view["coverage"] for view in found]) > 0.85
     assert min(view["coverage"] for view in found) > 0.6
     assert 0.8 < np.mean([view["luminance"] for view in found]) / light < 1.1

@@ -32,9 +32,7 @@ def test_shipped_folder_is_small_documented_and_gives_64_distinct_bright_inputs(
     assert all(path.name in readme for path in shipped.paths)
 
     items = [shipped.item(index, SIZE, 0) for index in range(64)]
-    thumbnails = np.stack([np.asarray(Image.fromarray(item.image).resize((8, 8))) for item in items]).astype(
-        float
-    )
+    thumbnails = np.stack([np.asarray(Image.fromarray(item.image).resize((8, 8))) for item in items]).astype(float)
     differences = np.abs(thumbnails[:, None] - thumbnails[None]).mean((2, 3, 4)) + 255 * np.eye(64)
     assert differences.min() > 4, "two of the inputs are nearly the same picture"
     luma = np.stack([item.image for item in items]) @ np.array([0.299, 0.587, 0.114])
@@ -84,9 +82,7 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
     assert 60 < Photographs(tmp_path).item(0, SIZE, 0).image.mean() < 200
 
 
-def test_an_unreadable_picture_is_named_and_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unreadable_picture_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     whole = noise(tmp_path / "a.jpg")
     (tmp_path / "b.jpg").write_bytes(whole.read_bytes()[:2000])
     (tmp_path / "c.png").write_text("not a picture")

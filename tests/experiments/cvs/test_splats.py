@@ -79,9 +79,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
 
 def test_a_gaussian_lands_where_the_pinhole_puts_it() -> None:
     means = torch.tensor([[0.5, 0.25, -2.0]])
-    gaussians = Gaussians(
-        means, 0.02 * torch.eye(3)[None], torch.tensor([[1.0, 0.5, 0.0]]), torch.tensor([0.9])
-    )
+    gaussians = Gaussians(means, 0.02 * torch.eye(3)[None], torch.tensor([[1.0, 0.5, 0.0]]), torch.tensor([0.9]))
     view = render(gaussians, input_camera(SETTINGS))
     row, column = divmod(int(view.alpha.argmax()), SETTINGS.image_size)
     focal = SETTINGS.focal_ratio * SETTINGS.image_size

@@ -1,0 +1,13 @@
+"""What can go wrong with another machine, in words for the person who waits for it."""
+
+from __future__ import annotations
+
+from gonogo.errors import UserError
+
+
+class RemoteError(UserError):
+    """A command, a transfer or a run on the machine failed."""
+
+
+class Unreachable(RemoteError):
+    """The machine does not answer, or the link to it dropped: trying again later can help."""
