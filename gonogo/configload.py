@@ -53,6 +53,9 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
         where = f"config/experiments/{name}.yaml"
         if config.mode not in experiment.modes:
             raise UserError(f"mode: {_unknown(config.mode, experiment.modes)} (modes of {where})")
+        recommended = [mode for mode, chosen in experiment.modes.items() if chosen.recommended]
+        if len(recommended) > 1:
+            raise UserError(f"{where}: modes: {', '.join(recommended)} are all recommended; recommend one")
         for mode in experiment.modes:
             validate(
                 Training,
@@ -60,6 +63,10 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
                 where,
                 f"modes.{mode}.training",
             )
+    for key in ("results_dir", "archive_dir"):
+        where = getattr(config, key)
+        if any(part.exists() and not part.is_dir() for part in [where, *where.parents]):
+            raise UserError(f"{key}: {where} is, or lies below, a file; choose another folder")
     for override in config.overrides:
         if override.gate not in Gates.model_fields:
             raise UserError(f"overrides: gate {_unknown(override.gate, Gates.model_fields)}")

@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+
+FULL_BELOW_BYTES = 1_000_000  # numpy and torch report a full disk as errors of their own: less free than this is one
 
 
 class UserError(Exception):
     """Something that the user can mend: the message names it and says how."""
 
 
-def explain_os_error(error: OSError) -> UserError | None:
-    """A full disk or an unwritable folder in words; None for any other OSError."""
-    where = Path(str(error.filename or "."))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        existing = next((p for p in [where, *where.parents] if p.exists()), Path())
-        free_mb = shutil.disk_usage(existing).free / 1e6
+@contextlib.contextmanager
+def explained(working_in: Path) -> Iterator[None]:
+    """Turns a full disk or an unwritable path into a UserError while it still is full: before anything is cleaned up."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if found := explain(error, working_in):
+            raise found from error
+        raise
+
+
+def explain(error: Exception, working_in: Path) -> UserError | None:
+    """A full disk or an unwritable path in words; None for any other error.
+
+    Args:
+        working_in: folder that was being written, for errors that do not name a file.
+    """
+    where = Path(str(getattr(error, "filename", None) or working_in))
+    existing = next((path for path in [where, *where.parents] if path.exists()), Path())
+    free_bytes = shutil.disk_usage(existing).free
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.ENOSPC, errno.EDQUOT) or free_bytes < FULL_BELOW_BYTES:
         return UserError(
-            f"{where}: the disk is full ({free_mb:.0f} MB free). Free some space and run the same command again; nothing half written was kept."
+            f"{where}: the disk is full ({free_bytes / 1e6:.1f} MB free). Free some space and run the same command again; "
+            "nothing half written was kept."
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
         return UserError(
-            f"{where}: cannot be written or read ({error.strerror}). Check its permissions, or choose another folder with results_dir."
+            f"{where}: cannot be read or written ({error.strerror}). Check its permissions, "  # type: ignore[attr-defined]
+            "or choose another folder with results_dir."
         )
     return None

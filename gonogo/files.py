@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gonogo.errors import explained
+
 
 @contextlib.contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
@@ -26,8 +28,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     temporary = Path(name)
     temporary.chmod(0o644)
     try:
-        yield temporary
-        temporary.replace(path)
+        with explained(path.parent):
+            yield temporary
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -40,10 +43,11 @@ def folder_replacing(path: Path | str) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     temporary.chmod(0o755)
     try:
-        yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        with explained(path.parent):
+            yield temporary
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from gonogo.errors import UserError, explain_os_error
+from gonogo.errors import UserError, explain
 
 _held: list[TextIO] = []
 
@@ -23,7 +23,7 @@ def hold(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("a+")
     except OSError as error:
-        raise explain_os_error(error) or UserError(
+        raise explain(error, folder) or UserError(
             f"{folder}: cannot be made: {error.strerror}. Set results_dir."
         ) from None
     try:

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from gonogo import ledger, lifetime
 from gonogo.config import Config, ExperimentConfig, Gates, Target, Training
 from gonogo.configload import Settings, load
-from gonogo.errors import UserError, explain_os_error
+from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
 
 OWNER = "GONOGO_OWNER_PID"
@@ -149,7 +149,9 @@ class stage:
         except UserError as error:
             _give_up(name, str(error))
         except OSError as error:
-            _give_up(name, str(explain_os_error(error) or error))
+            _give_up(name, str(explain(error, Path.cwd()) or error))
+        self._stdout = contextlib.redirect_stdout(log)  # what libraries print is for the log
+        self._stdout.__enter__()
         self.run = Run(
             stage=name,
             experiment=job.wildcards.experiment,
@@ -163,11 +165,12 @@ class stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.run.end_progress()
+        self._stdout.__exit__(kind, error, trace)
         failed = error is not None and not (isinstance(error, SystemExit) and not error.code)
         with contextlib.suppress(OSError):
             ledger.add(self.run.ledger_path, self.run.row("failed" if failed else "done"))
-        if isinstance(error, OSError):
-            error = explain_os_error(error) or error
+        if isinstance(error, Exception) and not isinstance(error, UserError):
+            error = explain(error, self.run.config.results_dir) or error
         if isinstance(error, UserError):
             self.run.note(str(error))
             _give_up(f"{self.run.experiment}: {self.run.stage}", str(error))

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,9 +71,9 @@ class NonFiniteLossError(RuntimeError):
 
 
 def train(
-    experiment: Experiment, spec: RunSpec, out: Path
+    experiment: Experiment, spec: RunSpec, out: Path, say: Callable[[str], None] = print
 ) -> tuple[TrainingResult, LightningModule, LightningDataModule]:
-    """Train as `spec` says, leaving checkpoints and pictures in `out`.
+    """Train as `spec` says, leaving checkpoints and pictures in `out`; `say` is told of progress once a second.
 
     Returns:
         What was measured, the trained module, and its data.
@@ -85,7 +86,7 @@ def train(
     pl.seed_everything(spec.seed, verbose=False)
     module = experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
-    recorder = _recorder(spec)
+    recorder = _recorder(spec, say)
     trainer = _trainer(experiment, spec, out, recorder)
     started = time.time()
     stopped = ""
@@ -147,11 +148,11 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callbac
     )
 
 
-def _recorder(spec: RunSpec) -> Any:
+def _recorder(spec: RunSpec, say: Callable[[str], None]) -> Any:
     from lightning.pytorch import Callback
 
     class Recorder(Callback):
-        """Keeps losses and step times, prints a line a second, and stops at the first loss that is not finite."""
+        """Keeps losses and step times, says a line a second, and stops at the first loss that is not finite."""
 
         def __init__(self) -> None:
             self.train_loss: list[float] = []
@@ -173,10 +174,9 @@ def _recorder(spec: RunSpec) -> Any:
             if last or time.monotonic() - self._printed > 1.0:
                 self._printed = time.monotonic()
                 epoch = f"epoch {trainer.current_epoch + 1}/{spec.training.epochs}  " if spec.max_steps is None else ""
-                print(
+                say(
                     f"step {trainer.global_step}/{int(trainer.estimated_stepping_batches)}  {epoch}"
-                    f"loss {loss:.4f}  {self.step_s[-1]:.3f} s/step",
-                    flush=True,
+                    f"loss {loss:.4f}  {self.step_s[-1]:.3f} s/step"
                 )
 
         def on_validation_end(self, trainer: Any, module: Any) -> None:
@@ -254,7 +254,7 @@ def main(argv: list[str] | None = None) -> int:
     spec = spec.model_copy(update={"max_steps": arguments.max_steps})
     print(f"training {spec.experiment}: loading", flush=True)
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
-    result, _, _ = train(experiment, spec, arguments.out)
+    result, _, _ = train(experiment, spec, arguments.out, lambda line: print(line, flush=True))
     write_text(arguments.out / "training.json", result.model_dump_json())
     print(
         f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}",

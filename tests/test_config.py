@@ -58,6 +58,12 @@ def test_extends_lays_one_file_over_another(site: Path) -> None:
     assert dark.expected.statement
 
 
+def test_one_mode_is_recommended(site: Path) -> None:
+    modes = {name: {"recommended": True} for name in ("validate", "fast")}
+    edit(site / "config/experiments/cvs.yaml", modes=modes)
+    assert "fast, validate are all recommended" in message({}, site)
+
+
 def test_an_experiments_own_gates_win(site: Path) -> None:
     edit(site / "config/experiments/cvs.yaml", gates={"quality": {"max_bad_scenes": 0.2}})
     assert load({"experiments": "cvs"}, site).gates["cvs"].quality.max_bad_scenes == 0.2

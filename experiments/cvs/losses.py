@@ -13,7 +13,7 @@ from torch import Tensor
 EDGE_JUMP = 0.1  # of the nearer depth; a larger one within 3×3 pixels is an edge of something
 SSIM_WINDOW, SSIM_STRIDE = 7, 2
 SSIM_SCALES = 3
-SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # for a range of 1; Wang et al. 2004
+SSIM_C1, SSIM_C2 = 0.01, 0.01
 
 
 def depth_edges(depth: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def edge_weight(edges: Tensor, weight: float) -> Tensor:
 def masked_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean absolute error of (B, 3, H, W) with each pixel's weight (B, 1, H, W); scalar."""
     error = (prediction - target).abs().mean(1, keepdim=True)
-    return (error * weight).sum() / weight.sum()
+    return (error * weight).mean()
 
 
 def consistency_weight(progress: float, weights: tuple[float, float, float]) -> float:

@@ -16,6 +16,7 @@ from experiments.cvs.poses import POSE_SIZE
 from experiments.cvs.settings import ModelSettings
 
 HEAD_WIDTH = 32
+KEEP = 1.0
 PATCH_PX = 8
 DINOV2_WIDTH = 384
 
@@ -48,7 +49,7 @@ class UNet(nn.Module):
         self.enlarge = nn.ModuleList(
             nn.Conv2d(c, n, 3, padding=1) for n, c in zip(channels[:-1], channels[1:], strict=True)
         )
-        last = zeroed(nn.Conv2d(channels[0], 3 * fold**2, 3, padding=1))
+        last = zeroed(nn.Conv2d(channels[0], 4 * fold**2, 3, padding=1))
         self.out = nn.Sequential(norm(channels[0]), nn.SiLU(), last, nn.PixelShuffle(fold))
 
     def forward(self, noisy: Tensor, picture: Tensor, time: Tensor, pose: Tensor, tokens: Tensor | None) -> Tensor:
@@ -75,7 +76,8 @@ class UNet(nn.Module):
             if level < len(self.enlarge):
                 x = self.enlarge[level](F.interpolate(x, scale_factor=2.0, mode="nearest"))
             x = blocks(torch.cat([x, skips[level]], dim=1), embedded)
-        return picture + self.out(x)
+        colour, keep = self.out(x).split([3, 1], dim=1)
+        return torch.lerp(colour, picture, torch.sigmoid(keep + KEEP))
 
 
 class Level(nn.Module):
@@ -93,16 +95,20 @@ class Level(nn.Module):
 
 
 class ResBlock(nn.Module):
-    def __init__(self, wide_in: int, wide_out: int, embedding: int) -> None:
+    """Two convolutions; time and pose scale and shift what lies between them (Perez et al., FiLM, 2018)."""
+
+    def __init__(self, channels_in: int, channels: int, embedding: int) -> None:
         super().__init__()
-        self.before = nn.Sequential(norm(wide_in), nn.SiLU(), nn.Conv2d(wide_in, wide_out, 3, padding=1))
-        self.embedding = nn.Linear(embedding, 2*wide_out); self.n2=norm(wide_out)
-        self.after = nn.Sequential(nn.SiLU(), zeroed(nn.Conv2d(wide_out, wide_out, 3, padding=1)))
-        self.skip = nn.Conv2d(wide_in, wide_out, 1) if wide_in != wide_out else nn.Identity()
+        self.before = nn.Sequential(
+            norm(channels_in), nn.SiLU(), nn.Conv2d(channels_in, channels, 3, padding=1), norm(channels)
+        )
+        self.modulation = nn.Linear(embedding, 2 * channels)
+        self.after = nn.Sequential(nn.SiLU(), zeroed(nn.Conv2d(channels, channels, 3, padding=1)))
+        self.skip = nn.Conv2d(channels_in, channels, 1) if channels_in != channels else nn.Identity()
 
     def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
-        sc,sh=self.embedding(embedded)[:, :, None, None].chunk(2,1); hidden = self.n2(self.before(x))*(1+sc)+sh
-        return self.skip(x) + self.after(hidden)
+        scale, shift = self.modulation(embedded)[:, :, None, None].chunk(2, dim=1)
+        return self.skip(x) + self.after(self.before(x) * (1 + scale) + shift)
 
 
 class Bottleneck(nn.Module):

@@ -22,13 +22,13 @@ OVERFIT_WARMUP_STEPS = 10
 
 
 def smoke_run(
-    experiment: Experiment, spec: RunSpec, smoke: Smoke, out: Path, say: Callable[[str], None]
+    experiment: Experiment, spec: RunSpec, smoke: Smoke, out: Path, say: Callable[[str], None], progress: Callable[[str], None]
 ) -> tuple[Measurements, TrainingResult, Speed]:
     """Fit one batch alone, then train for `smoke.steps`, and measure what was learned on held-out items."""
     torch.set_num_threads(spec.training.threads)
-    overfit = overfit_one_batch(experiment, spec, smoke.overfit_steps)
+    overfit = overfit_one_batch(experiment, spec, smoke.overfit_steps, progress)
     say(f"one batch alone: error {overfit:.3f} of its variance after {smoke.overfit_steps} steps")
-    result, module, data = train(experiment, spec, out)
+    result, module, data = train(experiment, spec, out, progress)
     say(f"{result.steps} steps in {result.wall_s:.0f} s, loss {result.train_loss[0]:.3f} → {result.train_loss[-1]:.3f}")
     measured = _measure(experiment, module, data, result, overfit)
     return (
@@ -38,7 +38,9 @@ def smoke_run(
     )
 
 
-def overfit_one_batch(experiment: Experiment, spec: RunSpec, steps: int) -> float:
+def overfit_one_batch(
+    experiment: Experiment, spec: RunSpec, steps: int, progress: Callable[[str], None]
+) -> float:
     """Mean squared error over variance, after `steps` on one batch: near 0 when model, loss and optimizer fit together."""
     torch.manual_seed(spec.seed)
     module = experiment.module(spec.training)
@@ -56,6 +58,7 @@ def overfit_one_batch(experiment: Experiment, spec: RunSpec, steps: int) -> floa
         optimizer.step()
         warm_up.step()
         module.on_train_batch_end(None, batch, step)
+        progress(f"one batch alone: step {step + 1}/{steps}  loss {float(loss.detach()):.4f}")
     target = experiment.targets(batch)
     return float(_squared_error(module, batch, target) / _spread(target))
 

@@ -37,7 +37,8 @@ COLOURS = {
 def contact_sheet(folders: Sequence[Path], findings: Judgement, out: Path, limit: int = 12) -> None:
     """Write a PNG with a row for each scene; of more than `limit` scenes the worst are shown.
 
-    A view's frame is red for a fault in a bad scene, yellow for one that is tolerated, green without fault.
+    A view's frame is red for a fault in a bad scene, yellow for one that is tolerated, green without fault,
+    grey where it could not be held against its input.
 
     Args:
         folders: where the data lies.
@@ -77,9 +78,14 @@ def _row(sheet: Image.Image, scene: SceneFinding, folder: Path, top: int) -> Non
     _cell(sheet, (GAP, top + LABEL), folder / scene.name / INPUT, PAPER, ["input"])
     worst = sorted(scene.views, key=lambda view: -len(view.faults))[:MOST_VIEWS]
     for column, view in enumerate(sorted(worst, key=lambda view: view.path), 1):
-        status = Status.GO if not view.faults else Status.NO_GO if scene.bad else Status.CAUTION
         corner = (GAP + column * (BOX + GAP), top + LABEL)
-        _cell(sheet, corner, folder / view.path / PICTURE, COLOURS[status], _captions(view))
+        _cell(sheet, corner, folder / view.path / PICTURE, COLOURS[_status(scene, view)], _captions(view))
+
+
+def _status(scene: SceneFinding, view: ViewFinding) -> Status:
+    if view.faults:
+        return Status.NO_GO if scene.bad else Status.CAUTION
+    return Status.GO if view.source else Status.UNKNOWN
 
 
 def _captions(view: ViewFinding) -> list[str]:

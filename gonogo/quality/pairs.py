@@ -31,7 +31,7 @@ class Fault:
 
     Attributes:
         id: for machines: `dark`.
-        reason: a few words to stand under a picture: `dark 0.02`.
+        reason: a few words to stand under a picture, in Latin letters: `dark 0.02`.
     """
 
     id: str
@@ -91,12 +91,12 @@ def _dark(x: PixelStatistics, y: PixelStatistics, gate: QualityGate) -> bool:
 def _noise(x: PixelStatistics, y: PixelStatistics, gate: QualityGate) -> list[Fault]:
     near, far = y.autocorrelation_1, y.autocorrelation_8
     if near < min(gate.min_autocorrelation, x.autocorrelation_1 - AUTOCORRELATION_DROP):
-        return [Fault("noise", f"noise ρ {near:.2f}")]
+        return [Fault("noise", f"noise {near:.2f}")]
     faults = []
     if far < min(gate.min_autocorrelation_8, x.autocorrelation_8 - AUTOCORRELATION_8_DROP):
-        faults.append(Fault("blotchy", f"blotchy ρ {far:.2f}"))
+        faults.append(Fault("blotchy", f"blotchy {far:.2f}"))
     if y.noise_sigma > max(gate.max_noise_sigma, NOISE_RATIO * x.noise_sigma + NOISE_OFFSET):
-        faults.append(Fault("noisy", f"noisy σ {y.noise_sigma:.0f}"))
+        faults.append(Fault("noisy", f"noisy {y.noise_sigma:.0f}"))
     return faults
 
 

@@ -18,7 +18,8 @@ from gonogo.quality.views import measure
 
 from .scenes import Scene, make_scene, write
 
-RED, GREEN = (0xD1, 0x24, 0x2F), (0x2D, 0xA4, 0x4E)
+GREY, BLANK = (0x8B, 0x94, 0x9E), (0xD0, 0xD5, 0xDB)
+RED, YELLOW, GREEN = (0xD1, 0x24, 0x2F), (0xE3, 0xA0, 0x08), (0x2D, 0xA4, 0x4E)
 
 
 @pytest.fixture
@@ -65,18 +66,41 @@ def test_every_item_is_on_the_sheet_worst_first(
 
 def test_frames_and_bar_carry_the_colours(data: Path, judged: Judgement, tmp_path: Path) -> None:
     contact_sheet([data], judged, tmp_path / "sheet.png", limit=1)
-    pixels = {tuple(color) for _, color in Image.open(tmp_path / "sheet.png").getcolors(1 << 24) or []}
-    assert RED in pixels
-    assert GREEN not in pixels  # the one scene shown is the bad one
+    sheet = Image.open(tmp_path / "sheet.png")
+    assert sheet.getpixel((0, 0)) == YELLOW  # one bad scene of five is no evidence
+    pictures = sheet.crop((0, 100, *sheet.size))
+    assert colours(pictures) & {RED, GREEN, YELLOW} == {RED}
     contact_sheet([data], judged, tmp_path / "all.png")
-    assert GREEN in {tuple(color) for _, color in Image.open(tmp_path / "all.png").getcolors(1 << 24) or []}
+    assert {RED, GREEN} <= colours(Image.open(tmp_path / "all.png"))
+
+
+def test_a_tolerated_fault_is_yellow(made: list[Scene], tmp_path: Path) -> None:
+    made[1].views[4] = np.zeros_like(made[1].views[4])
+    folder = write(tmp_path / "tolerated", made[:3])
+    contact_sheet([folder], judge(measure([folder]), QualityGate()), tmp_path / "sheet.png")
+    assert colours(Image.open(tmp_path / "sheet.png")) & {RED, GREEN, YELLOW} == {GREEN, YELLOW}
+
+
+def colours(picture: Image.Image) -> set[object]:
+    return {color for _, color in picture.getcolors(1 << 24) or []}
 
 
 def test_unreadable_pictures_leave_a_blank(data: Path, tmp_path: Path) -> None:
     for path in (data / "image_0000").rglob("*.png"):
         path.write_bytes(path.read_bytes()[:200])
     contact_sheet([data], judge(measure([data]), QualityGate()), tmp_path / "sheet.png")
-    assert Image.open(tmp_path / "sheet.png").height > 5 * 128
+    sheet = Image.open(tmp_path / "sheet.png")
+    assert sheet.height > 5 * 128
+    assert BLANK in colours(sheet)
+
+
+def test_views_that_cannot_be_compared_are_grey_not_green(made: list[Scene], tmp_path: Path) -> None:
+    folder = write(tmp_path / "blind", made[:1])
+    (folder / "image_0000" / "input.png").write_bytes(b"")
+    contact_sheet([folder], judge(measure([folder]), QualityGate()), tmp_path / "sheet.png")
+    found = colours(Image.open(tmp_path / "sheet.png"))
+    assert GREY in found
+    assert GREEN not in found
 
 
 def test_the_table_holds_every_view_worst_first(data: Path, judged: Judgement, tmp_path: Path) -> None:

@@ -1,0 +1,140 @@
+"""The whole chain, for real: one experiment goes all the way while another is stopped, in one DAG.
+
+The tests of this file share a site and run in their order: each starts where the one before it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from gonogo import gates
+from gonogo.verdict import Status, Verdict
+from tests.workflow.conftest import Site
+
+JUDGES = ["judge_" + gate.replace("/", "_") for gate in gates.ORDER]
+CHAIN = [
+    "prepare", "judge_generator", "sample", "measure_quality_sample", "judge_quality_sample", "dataset", "dataset",
+    "measure_quality_dataset", "judge_quality_dataset", "smoke_train", "judge_learning", "trace_memory", "judge_memory",
+    "forecast", "measure_launch", "judge_launch", "upload", "setup", "canary", "judge_canary", "cloud_train", "download",
+    "validate", "judge_results", "report",
+]  # fmt: skip
+
+pytestmark = pytest.mark.slow
+
+
+def archives(site: Site) -> list[Path]:
+    return sorted((site.folder / "archive").glob("*/*"))
+
+
+def orphans(site: Site) -> list[str]:
+    """Processes that still work in this site."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if str(site.folder) in line and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(line)
+    return found
+
+
+def test_a_no_go_leaves_the_other_experiment_running(site: Site) -> None:
+    done = site.run("--config", "experiments=cvs_dark,tiny")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    results = site.folder / "results"
+    # one was stopped at its first quality gate, and nothing of it was sent anywhere
+    assert Verdict.read(results / "cvs_dark/quality/sample/verdict.json").status is Status.NO_GO
+    assert site.stages("cvs_dark")[-1] == "halt" and "upload" not in site.stages("cvs_dark")
+    assert not (results / "instance/home/gonogo/cvs_dark").exists()
+    # the other one passed every gate, each stage once and in order
+    assert sorted(site.stages("tiny")) == sorted(CHAIN)
+    for gate in gates.ORDER:
+        verdict = Verdict.read(gates.folder(gate, results / "tiny", "validate") / "verdict.json")
+        assert verdict.go and verdict.inputs_digest, gate
+
+
+def test_the_download_is_whole_and_what_was_trained(site: Site) -> None:
+    (archive,) = archives(site)
+    checkpoint = torch.load(archive / "out/checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 2 * 10  # ten training items of eight views, eight a batch, two epochs
+    assert (archive / "out/samples/epoch_0002/predictions.png").stat().st_size > 1000
+    assert (site.folder / "results/tiny/validate/report/report.html").stat().st_size > 10_000
+
+
+def test_time_is_accounted_for(site: Site) -> None:
+    timing = json.loads((site.folder / "results/timing.json").read_text())
+    assert timing["wall_s"] == pytest.approx(timing["work_s"] + timing["overhead_s"], abs=0.05)
+    assert {stage["stage"] for stage in timing["stages"]} >= {"sample", "smoke_train", "cloud_train"}
+
+
+def test_no_orphan_is_left(site: Site) -> None:
+    time.sleep(1.5)
+    assert orphans(site) == []
+
+
+def test_again_is_nothing_to_be_done(site: Site) -> None:
+    before = len(site.stages("tiny"))
+    done = site.run("--config", "experiments=tiny")
+    assert done.returncode == 0 and "Nothing to be done" in done.stderr
+    assert len(site.stages("tiny")) == before
+
+
+def test_snakemakes_own_views_work(site: Site) -> None:
+    assert site.run("-n", "--config", "experiments=cvs_dark").returncode == 0
+    assert "cloud_train" in site.run("--summary", "--config", "experiments=tiny").stderr
+    done = site.run("--report", "report.html", "--config", "experiments=tiny")
+    assert done.returncode == 0, done.stderr
+    assert "contact sheet" in (site.folder / "report.html").read_text()
+
+
+def test_a_changed_threshold_only_judges(site: Site) -> None:
+    before = len(site.stages("tiny"))
+    done = site.run("--config", "experiments=tiny", "gates={quality: {min_brightness_ratio: 0.4}}")
+    assert done.returncode == 0, done.stderr
+    assert set(site.stages("tiny", before)) == {"judge_quality_sample", "judge_quality_dataset"}
+    done = site.run("--config", "experiments=tiny", "gates={memory: {estimate_error: 1.0}}", "budget_usd=20")
+    assert done.returncode == 0, done.stderr
+    assert set(site.stages("tiny", before + 2)) == {"judge_quality_sample", "judge_quality_dataset", "judge_memory"}
+
+
+def test_a_threshold_can_stop_what_went_before_and_let_it_go_again(site: Site) -> None:
+    before = len(site.stages("tiny"))
+    done = site.run("--config", "experiments=tiny", "gates={canary: {max_memory_over_plan: 0.0001}}")
+    assert done.returncode == 1 and "the plan was wrong" in done.stderr
+    assert "cloud_train" not in site.stages("tiny", before)
+    assert site.run("--config", "experiments=tiny").returncode == 0
+    assert "cloud_train" not in site.stages("tiny", before)
+
+
+def test_one_stage_again_and_what_depends_on_it(site: Site) -> None:
+    before = len(site.stages("tiny"))
+    done = site.run("--config", "experiments=tiny", "--forcerun", "download")
+    assert done.returncode == 0, done.stderr
+    assert site.stages("tiny", before) == ["download", "validate", "judge_results", "report"]
+    assert len(archives(site)) == 2
+
+
+def test_a_hand_made_token_passes_no_gate(site: Site) -> None:
+    """Neither a touched token nor an edited verdict gets past upload."""
+    verdict_file = site.folder / "results/tiny/learning/verdict.json"
+    verdict = json.loads(verdict_file.read_text())
+    verdict_file.write_text(json.dumps({**verdict, "status": "NO_GO"}))
+    assert site.run("--config", "experiments=tiny", "--forcerun", "upload").returncode == 1
+    measured_file = site.folder / "results/tiny/learning/measurements.json"
+    measured = json.loads(measured_file.read_text())
+    measured_file.write_text(json.dumps({**measured, "finite": False}))
+    verdict_file.write_text(json.dumps(verdict))
+    done = site.run("--config", "experiments=tiny", "--forcerun", "upload")
+    assert done.returncode == 1 and "its measurements say NO-GO" in done.stderr
+    measured_file.write_text(json.dumps(measured))
+    changed = site.folder / "results/tiny/dataset/shard_0/image_0000/input_depth.npy"
+    original = changed.read_bytes()
+    changed.write_bytes(original[:-1] + b"x")
+    done = site.run("--config", "experiments=tiny", "--forcerun", "upload")
+    assert done.returncode == 1 and "stale" in done.stderr
+    changed.write_bytes(original)
