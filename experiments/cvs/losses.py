@@ -13,7 +13,8 @@ from torch import Tensor
 EDGE_JUMP = 0.1  # of the nearer depth; a larger one within 3×3 pixels is an edge of something
 SSIM_WINDOW, SSIM_STRIDE = 7, 2
 SSIM_SCALES = 3
-SSIM_C1, SSIM_C2 = 0.01, 0.01
+# Ten times Wang's K1: with his (0.01, 0.03) a black background that is not perfectly black outweighs everything else.
+SSIM_C = 0.1**2
 
 
 def depth_edges(depth: Tensor) -> Tensor:
@@ -31,10 +32,9 @@ def edge_weight(edges: Tensor, weight: float) -> Tensor:
     return torch.where(edges, weight, 1.0)
 
 
-def masked_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute error of (B, 3, H, W) with each pixel's weight (B, 1, H, W); scalar."""
-    error = (prediction - target).abs().mean(1, keepdim=True)
-    return (error * weight).mean()
+def weighted_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean of |prediction - target| (B, 3, H, W) times each pixel's weight (B, 1, H, W); scalar."""
+    return ((prediction - target).abs() * weight).mean()
 
 
 def consistency_weight(progress: float, weights: tuple[float, float, float]) -> float:
@@ -80,17 +80,17 @@ def _load_lpips() -> Any:
 
 
 def ms_ssim_loss(a: Tensor, b: Tensor) -> Tensor:
-    """1 - SSIM, its mean over scales, each half the one before; scalar, 0 for equal pictures in [0, 1].
+    """1 - SSIM, the mean over scales, each half the one before; scalar, 0 for equal pictures (B, 3, H, W) in [0, 1].
 
-    SSIM of Wang et al. 2004 with a uniform window. The mean, and not the product of Wang et al. 2003, because a
-    product has no gradient where one scale is 0.
+    SSIM of Wang et al. 2004 with a uniform window and C1 = C2 = SSIM_C. The mean of the scales, and not the product of
+    Wang et al. 2003, for a product has no gradient where one scale is 0. Pictures are at least SSIM_WINDOW wide.
     """
     losses = []
     for _ in range(SSIM_SCALES):
-        if min(a.shape[2:]) < SSIM_WINDOW:
-            break
         losses.append(1 - _ssim(a, b))
         a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+        if min(a.shape[2:]) < SSIM_WINDOW:
+            break
     return torch.stack(losses).mean()
 
 
@@ -101,5 +101,5 @@ def _ssim(a: Tensor, b: Tensor) -> Tensor:
     mean_a, mean_b = local(a), local(b)
     variances = local(a * a + b * b) - mean_a**2 - mean_b**2
     covariance = local(a * b) - mean_a * mean_b
-    luminance = (2 * mean_a * mean_b + SSIM_C1) / (mean_a**2 + mean_b**2 + SSIM_C1)
-    return (luminance * (2 * covariance + SSIM_C2) / (variances + SSIM_C2)).mean()
+    luminance = (2 * mean_a * mean_b + SSIM_C) / (mean_a**2 + mean_b**2 + SSIM_C)
+    return (luminance * (2 * covariance + SSIM_C) / (variances + SSIM_C)).mean()

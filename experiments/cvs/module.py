@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from experiments.cvs.data import Batch
 from experiments.cvs.diffusion import CosineSchedule
 from experiments.cvs.ema import ema_useful, moving_average
-from experiments.cvs.losses import Perceptual, consistency_weight, masked_l1
+from experiments.cvs.losses import Perceptual, consistency_weight, weighted_l1
 from experiments.cvs.settings import CVSSettings
-from experiments.cvs.unet import PATCH_PX, UNet
+from experiments.cvs.unet import UNet, size_multiple
 from gonogo.config import Training
 from gonogo.errors import UserError
 
@@ -23,18 +23,20 @@ PREDICTION_SEED = 0
 
 
 class CVSModule(LightningModule):
-    """Loss = L1 off depth edges + perceptual + w · L1 to what the weights' moving average sees one noise level lower.
+    """Loss: L1 off depth edges + perceptual + w · L1 to what the weights' moving average sees one noise level lower.
 
-    Pictures are [0, 1] in batches and predictions, [-1, 1] within.
+    Pictures are in [0, 1] in batches, losses and predictions, in [-1, 1] for the network.
 
     Raises:
-        UserError: the pictures' size does not fit the network's levels.
+        UserError: the pictures' size does not divide into the network's levels.
     """
 
     def __init__(self, settings: CVSSettings, training: Training) -> None:
         super().__init__()
-        self.settings, self.training_config = settings.model, training
-        _check_size(settings)
+        self.settings, self.plan = settings.model, training
+        size, multiple = settings.data.image_size, size_multiple(settings.model)
+        if size % multiple:
+            raise UserError(f"settings.data.image_size: {size} is wrong: this U-Net needs a multiple of {multiple}")
         self.network = UNet(settings.model)
         self.average = moving_average(self.network, training.ema_decay)
         self.schedule = CosineSchedule(settings.model.diffusion_steps)
@@ -55,100 +57,97 @@ class CVSModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The loss of a batch; works without a Trainer too."""
-        target = to_signed(batch["target"])
+        target = batch["target"].float()
         noise = torch.randn_like(target)
         step = self.schedule.training_steps(len(target), target.device)
-        estimate = self.estimate(self.network, batch, self.schedule.q_sample(target, noise, step), step)
+        estimate = self._from_noise(self.network, batch, noise, step)
         with torch.no_grad():
-            nearby = self.schedule.neighbour(step)
-            teacher = self.estimate(self.average.module, batch, self.schedule.q_sample(target, noise, nearby), nearby)
-        l1 = masked_l1(estimate, target, batch["edge_weight"]) / 2
-        perceptual = self.perceptual(to_unit(estimate), batch["target"])
-        consistency = F.l1_loss(estimate, teacher) / 2
+            teacher = self._from_noise(self.average.module, batch, noise, self.schedule.neighbour(step))
+        l1 = weighted_l1(estimate, target, batch["edge_weight"])
+        perceptual = self.perceptual(estimate, target)
+        consistency = F.l1_loss(estimate, teacher)
         weight = consistency_weight(self.progress, self.settings.consistency_weights)
         loss = l1 + self.settings.perceptual_weight * perceptual + weight * consistency
         if self._trainer:
-            terms = {
-                "train_loss": loss,
-                "train_l1": l1,
-                "train_perceptual": perceptual,
-                "train_consistency": consistency,
-            }
-            self.log_dict(terms, batch_size=len(target))
+            terms = {"l1": l1, "perceptual": perceptual, "consistency": consistency}
+            self.log_dict({"train_loss": loss, **{f"train_{name}": term for name, term in terms.items()}})
         return loss
 
-    def estimate(self, network: nn.Module, batch: Batch, noisy: Tensor, step: Tensor) -> Tensor:
-        """The clean target (B, 3, H, W), in [-1, 1] but for errors, from a noisy one at steps (B,)."""
-        time = step / (self.schedule.steps - 1)
-        return network(noisy, to_signed(batch["input"]), time, batch["pose"], batch.get("tokens"))
+    def _from_noise(self, network: nn.Module, batch: Batch, noise: Tensor, step: Tensor) -> Tensor:
+        """The target (B, 3, H, W) in [0, 1], estimated from itself with the noise of steps (B,) on it."""
+        noisy = self.schedule.q_sample(_signed(batch["target"].float()), noise, step)
+        return _unsigned(self._estimate(network, batch, noisy, step))
+
+    def _estimate(self, network: nn.Module, batch: Batch, noisy: Tensor, step: Tensor) -> Tensor:
+        """The network's clean target in [-1, 1], float32, whatever precision the network runs in."""
+        dtype = next(network.parameters()).dtype
+        picture, pose, tokens = _signed(batch["input"]), batch["pose"], batch.get("tokens")
+        time = step / self.schedule.last
+        return network(
+            noisy.to(dtype), picture.to(dtype), time, pose.to(dtype), None if tokens is None else tokens.to(dtype)
+        ).float()
 
     def on_fit_start(self) -> None:
         print(f"perceptual loss: {self.perceptual_name}", flush=True)
 
+    def on_train_start(self) -> None:
+        self._averaged_step = self.global_step
+
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
-        """Move the average after each optimizer step; batches that only accumulate gradients leave the weights alone."""
-        if self._trainer and self.global_step == self._averaged_step:
-            return
-        self._averaged_step = self.global_step if self._trainer else 0
+        """Move the average after an optimizer step; a batch that only accumulates gradients leaves the weights alone."""
+        if self._trainer:
+            if self.global_step == self._averaged_step:
+                return
+            self._averaged_step = self.global_step
         self.average.update_parameters(self.network)
 
     def configure_optimizers(self) -> Any:
-        config = self.training_config
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        """AdamW; under a Trainer with a linear warm-up and a cosine to zero, step by step."""
+        parameters = self.network.parameters()
+        optimizer = torch.optim.AdamW(parameters, lr=self.plan.learning_rate, weight_decay=self.plan.weight_decay)
         if not self._trainer:
             return optimizer
         total = int(self.trainer.estimated_stepping_batches)
-        self.trainer.fit_loop.setup_data()  # an epoch's length is not known before, where only max_steps is given
+        self.trainer.fit_loop.setup_data()  # the length of an epoch is unknown before, where only max_steps is given
         epoch = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
-        warmup = min(round(config.warmup_epochs * epoch), total // 2)
+        warmup = min(round(self.plan.warmup_epochs * epoch), total // 2)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, warmup, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     # --- prediction ---
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        loss = F.l1_loss(self.predict_step(batch, batch_index), batch["target"])
-        if self._trainer:
-            self.log("val_loss", loss, batch_size=len(batch["target"]))
+        """Logs `val_loss`: mean absolute error of `predict_step`."""
+        loss = F.l1_loss(self.predict_step(batch, batch_index), batch["target"].float())
+        self.log("val_loss", loss, batch_size=len(batch["target"]))
 
-    def predict_step(self, batch: Batch, batch_index: int, evaluations: int = 1) -> Tensor:
-        """The views (B, 3, H, W) in [0, 1]; the same for the same input, pose and weights, whatever the batch."""
+    def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """The views (B, 3, H, W) in [0, 1]; the same for the same weights, input and pose, whatever else is in the batch."""
         network = self.average.module if self.weights_in_use == "average" else self.network
-        generator = torch.Generator().manual_seed(PREDICTION_SEED)
         picture = batch["input"]
-        noise = torch.randn(1, *picture.shape[1:], generator=generator).to(picture).expand_as(picture)
-        clean = self.schedule.sample(lambda x, step: self.estimate(network, batch, x, step), noise, evaluations)
-        return to_unit(clean).clamp(0, 1)
+        generator = torch.Generator().manual_seed(PREDICTION_SEED)
+        noise = torch.randn(picture.shape[1:], generator=generator, dtype=torch.float32)
+        noise = noise.to(picture.device).expand(picture.shape)
+        clean = self.schedule.sample(lambda noisy, step: self._estimate(network, batch, noisy, step), noise)
+        return _unsigned(clean).clamp(0, 1)
 
     @property
     def weights_in_use(self) -> Literal["average", "raw"]:
-        """Whose predictions are shown: the average's once it has forgotten where it began."""
+        """Which weights predict: the average, once it has forgotten those that it began with."""
         updates = int(self.average.n_averaged)
-        return "average" if ema_useful(self.training_config.ema_decay, updates, warmup=True) else "raw"
+        return "average" if ema_useful(self.plan.ema_decay, updates, warmup=True) else "raw"
 
 
 def learning_rate_factor(step: int, warmup: int, total: int) -> float:
-    """Linear from 0 to 1 over `warmup` steps, then half a cosine to 0 at `total`."""
+    """Linear up to 1 over the first `warmup` steps, then half a cosine down to 0 at step `total`."""
     if step < warmup:
         return (step + 1) / (warmup + 1)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
 
-def to_signed(picture: Tensor) -> Tensor:
+def _signed(picture: Tensor) -> Tensor:
     return 2 * picture - 1
 
 
-def to_unit(picture: Tensor) -> Tensor:
+def _unsigned(picture: Tensor) -> Tensor:
     return (picture + 1) / 2
-
-
-def _check_size(settings: CVSSettings) -> None:
-    size, levels = settings.data.image_size, len(settings.model.channel_multipliers)
-    multiple = max(2 ** (levels - 1), PATCH_PX if settings.model.image_tokens == "patches" else 1)
-    if size % multiple:
-        raise UserError(
-            f"settings.data.image_size: {size} does not divide into the network's {levels} levels and patches; "
-            f"take a multiple of {multiple}"
-        )

@@ -55,17 +55,17 @@ class ModelSettings(Model):
     """The U-Net and its objective."""
 
     patch_size: Count = Field(2, description="pixels a side folded into channels before the first level; 1: none")
-    base_channels: Count = 32
-    channel_multipliers: tuple[int, ...] = (1, 2, 2)
-    res_blocks: Count = 1
-    token_width: Count = Field(64, description="width of image and pose tokens in the cross-attention")
+    base_channels: Count = Field(32, multiple_of=4)
+    channel_multipliers: tuple[Count, ...] = Field((1, 2, 2), min_length=1, description="one level of the U-Net each")
+    res_blocks: Count = Field(1, description="residual blocks a level, on the way down and on the way up")
+    token_width: Count = Field(64, multiple_of=4, description="of image and pose tokens in the cross-attention")
     image_tokens: Literal["patches", "dinov2"] = "patches"
     token_model: Path | None = Field(None, description="dinov2_small.onnx, for `image_tokens: dinov2`")
     pose_tokens: Count = 16
-    diffusion_steps: Count = 1000
+    diffusion_steps: int = Field(1000, ge=2)
     perceptual_weight: float = Field(0.5, ge=0)
     consistency_weights: tuple[float, float, float] = Field((0.1, 0.3, 1.0), description="by thirds of training")
-    depth_edge_weight: Fraction = Field(0.2, description="loss weight of pixels on a depth edge")
+    depth_edge_weight: Fraction = Field(0.2, description="loss weight of pixels on a depth edge, or not rendered")
 
 
 class CVSSettings(Model):

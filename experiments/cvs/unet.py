@@ -1,66 +1,70 @@
 """The U-Net of consistency view synthesis: a noisy target and the input picture in, an estimate of the target out.
 
-Residual blocks as in DDPM and ADM (Ho et al. 2020, Dhariwal & Nichol 2021). At the bottleneck the picture attends to
-itself, then to tokens of the input picture and of the pose that the view is asked from.
+Residual blocks as in ADM (Dhariwal & Nichol 2021). At the bottleneck the picture attends to itself, then to tokens
+of the input picture and of the pose that the view is asked from.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.cvs.poses import POSE_SIZE
+from experiments.cvs.pretrained import TOKEN_WIDTH
 from experiments.cvs.settings import ModelSettings
 
 HEAD_WIDTH = 32
-KEEP = 1.0
-PATCH_PX = 8
-DINOV2_WIDTH = 384
+TOKEN_PATCH_PX = 8
+INPUT_KEPT = 1.0  # logit: an untrained network shows 0.73 of the input
+TIME_SCALE = 1000  # sinusoids tell apart whole numbers, times run 0-1
+
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
 class UNet(nn.Module):
-    """Estimate of the clean target (B, 3, H, W) in [-1, 1].
+    """Estimate of a clean target in [-1, 1], blended from a predicted picture and the input picture.
 
-    H and W are divisible by 2 for each level below the first, and by 8 where the tokens are patches.
+    The last convolution gives the colours and, pixel by pixel, how much of the input to keep instead of them.
+    Height and width must be multiples of `size_multiple(settings)`.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        base, width, blocks = settings.base_channels, settings.token_width, settings.res_blocks
+        base, width, blocks, fold = (
+            settings.base_channels, settings.token_width, settings.res_blocks, settings.patch_size,
+        )  # fmt: skip
         channels = [base * multiplier for multiplier in settings.channel_multipliers]
-        embedding = base
-        self.time = TimeEmbedding(base, embedding)
-        self.direction = PoseEmbedding(embedding)
+        pairs = list(zip([base, *channels], channels, strict=False))  # channels that come into a level, and within it
+        self.time = nn.Sequential(nn.Linear(base, base), nn.SiLU(), nn.Linear(base, base))
+        self.pose = nn.Sequential(nn.Linear(POSE_SIZE, base), nn.SiLU(), nn.Linear(base, base))
         self.pose_tokens = PoseTokens(settings.pose_tokens, width)
-        self.image_tokens: nn.Module = nn.Linear(DINOV2_WIDTH, width)
-        if settings.image_tokens == "patches":
-            self.image_tokens = PatchTokens(width)
+        self.image_tokens = PatchTokens(width) if settings.image_tokens == "patches" else nn.Linear(TOKEN_WIDTH, width)
 
-        fold = settings.patch_size
         self.stem = nn.Sequential(nn.PixelUnshuffle(fold), nn.Conv2d(6 * fold**2, base, 3, padding=1))
-        narrower = [base, *channels[:-1]]
-        self.down = nn.ModuleList(Level(n, c, blocks, embedding) for n, c in zip(narrower, channels, strict=True))
-        self.shrink = nn.ModuleList(nn.Conv2d(c, c, 3, stride=2, padding=1) for c in channels[:-1])
-        self.middle = Bottleneck(channels[-1], embedding, width)
-        self.up = nn.ModuleList(Level(2 * c, c, blocks, embedding) for c in channels)
-        self.enlarge = nn.ModuleList(
-            nn.Conv2d(c, n, 3, padding=1) for n, c in zip(channels[:-1], channels[1:], strict=True)
-        )
+        self.down = nn.ModuleList(Level(before, wide, blocks, base) for before, wide in pairs)
+        self.shrink = nn.ModuleList(nn.Conv2d(wide, wide, 3, stride=2, padding=1) for wide in channels[:-1])
+        self.middle = Bottleneck(channels[-1], base, width)
+        self.up = nn.ModuleList(Level(2 * wide, wide, blocks, base) for wide in channels)
+        self.enlarge = nn.ModuleList(nn.Conv2d(wide, before, 3, padding=1) for before, wide in pairs[1:])
         last = zeroed(nn.Conv2d(channels[0], 4 * fold**2, 3, padding=1))
         self.out = nn.Sequential(norm(channels[0]), nn.SiLU(), last, nn.PixelShuffle(fold))
 
     def forward(self, noisy: Tensor, picture: Tensor, time: Tensor, pose: Tensor, tokens: Tensor | None) -> Tensor:
-        """Args:
-        noisy: target with noise (B, 3, H, W).
-        picture: input picture (B, 3, H, W) in [-1, 1].
-        time: noise level (B,) in [0, 1].
-        pose: the view relative to the input (B, 15).
-        tokens: DINOv2 tokens of the input (B, N, 384); None where the tokens are patches of it.
+        """The clean target (B, 3, H, W).
+
+        Args:
+            noisy: target with noise (B, 3, H, W).
+            picture: input picture (B, 3, H, W) in [-1, 1].
+            time: noise level (B,) in [0, 1], 1 for pure noise; float32.
+            pose: of the view relative to the input (B, 15).
+            tokens: DINOv2 tokens of the input (B, N, 384); None where the tokens are patches of it.
         """
-        embedded = F.silu(self.time(time) + self.direction(pose))
+        waves = sinusoids(TIME_SCALE * time, self.time[0].in_features).to(noisy.dtype)
+        embedded = F.silu(self.time(waves) + self.pose(pose))
         image_tokens = self.image_tokens(picture if tokens is None else tokens)
         context = torch.cat([image_tokens, self.pose_tokens(pose)], dim=1)
 
@@ -72,12 +76,19 @@ class UNet(nn.Module):
             if level < len(self.shrink):
                 x = self.shrink[level](x)
         x = self.middle(x, embedded, context)
-        for level, blocks in reversed(list(enumerate(self.up))):
+        for level in reversed(range(len(self.up))):
             if level < len(self.enlarge):
                 x = self.enlarge[level](F.interpolate(x, scale_factor=2.0, mode="nearest"))
-            x = blocks(torch.cat([x, skips[level]], dim=1), embedded)
-        colour, keep = self.out(x).split([3, 1], dim=1)
-        return torch.lerp(colour, picture, torch.sigmoid(keep + KEEP))
+            x = self.up[level](torch.cat([x, skips[level]], dim=1), embedded)
+        colour, kept = self.out(x).split([3, 1], dim=1)
+        kept = torch.sigmoid(kept + INPUT_KEPT)
+        return kept * picture + (1 - kept) * colour
+
+
+def size_multiple(settings: ModelSettings) -> int:
+    """Height and width of pictures must be a multiple of this many pixels."""
+    levels = settings.patch_size * 2 ** (len(settings.channel_multipliers) - 1)
+    return math.lcm(levels, TOKEN_PATCH_PX) if settings.image_tokens == "patches" else levels
 
 
 class Level(nn.Module):
@@ -112,22 +123,20 @@ class ResBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Residual block, self-attention, cross-attention."""
+    """Residual block, self-attention, cross-attention to `context` (B, M, token_width)."""
 
     def __init__(self, channels: int, embedding: int, token_width: int) -> None:
         super().__init__()
-        self.before = ResBlock(channels, channels, embedding)
-        self.itself = Attention(channels, channels)
-        self.others = Attention(channels, token_width)
+        self.block = ResBlock(channels, channels, embedding)
+        self.self_attention = Attention(channels, channels)
+        self.cross_attention = Attention(channels, token_width)
 
     def forward(self, x: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
-        x = self.before(x, embedded)
-        batch, channels, height, width = x.shape
-        queries = x.flatten(2).transpose(1, 2)
-        queries = queries + grid_positions(height, width, channels, x.device)
-        queries = self.itself(queries, queries)
-        queries = self.others(queries, context)
-        return queries.transpose(1, 2).reshape(batch, channels, height, width)
+        x = self.block(x, embedded)
+        places = as_tokens(x)
+        places = self.self_attention(places, places)
+        places = self.cross_attention(places, context)
+        return places.transpose(1, 2).reshape(x.shape)
 
 
 class Attention(nn.Module):
@@ -135,9 +144,8 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, context_width: int) -> None:
         super().__init__()
-        self.heads = max(1, channels // HEAD_WIDTH)
-        self.norm = nn.LayerNorm(channels)
-        self.context_norm = nn.LayerNorm(context_width)
+        self.heads = math.gcd(channels, max(1, channels // HEAD_WIDTH))
+        self.norm, self.context_norm = nn.LayerNorm(channels), nn.LayerNorm(context_width)
         self.query = nn.Linear(channels, channels)
         self.key_value = nn.Linear(context_width, 2 * channels)
         self.out = zeroed(nn.Linear(channels, channels))
@@ -148,23 +156,6 @@ class Attention(nn.Module):
         query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value))
         attended = F.scaled_dot_product_attention(query, key, value)
         return x + self.out(attended.transpose(1, 2).flatten(2))
-
-
-class TimeEmbedding(nn.Module):
-    def __init__(self, features: int, width: int) -> None:
-        super().__init__()
-        self.features = features
-        self.mlp = nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, width))
-
-    def forward(self, time: Tensor) -> Tensor:
-        return self.mlp(sinusoids(1000 * time, self.features))
-
-
-class PoseEmbedding(nn.Sequential):
-    """(B, 15) → (B, width), added to the time embedding, so that every residual block knows the pose."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__(nn.Linear(POSE_SIZE, width), nn.SiLU(), nn.Linear(width, width))
 
 
 class PoseTokens(nn.Module):
@@ -180,39 +171,38 @@ class PoseTokens(nn.Module):
 
 
 class PatchTokens(nn.Module):
-    """(B, 3, H, W) → (B, H/8 · W/8, width), each with its place in the picture."""
+    """(B, 3, H, W) → (B, H/8 · W/8, width): learned patches, where no pretrained tokens are configured."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(3, width, PATCH_PX, stride=PATCH_PX)
+        self.embed = nn.Conv2d(3, width, TOKEN_PATCH_PX, stride=TOKEN_PATCH_PX)
 
     def forward(self, picture: Tensor) -> Tensor:
-        grid = self.embed(picture)
-        return grid.flatten(2).transpose(1, 2) + grid_positions(*grid.shape[2:], grid.shape[1], grid.device)
+        return as_tokens(self.embed(picture))
+
+
+def as_tokens(x: Tensor) -> Tensor:
+    """(B, C, H, W) → (B, H · W, C), each told its place: half of the features its row, half its column."""
+    _, channels, height, width = x.shape
+    rows = sinusoids(torch.arange(height, device=x.device), channels // 2)[:, None].expand(-1, width, -1)
+    columns = sinusoids(torch.arange(width, device=x.device), channels // 2)[None].expand(height, -1, -1)
+    return x.flatten(2).transpose(1, 2) + torch.cat([rows, columns], dim=-1).flatten(0, 1).to(x.dtype)
+
+
+def sinusoids(positions: Tensor, features: int) -> Tensor:
+    """(N,) → (N, features) float32: cosines and sines of geometrically spaced frequencies (Vaswani et al. 2017)."""
+    half = features // 2
+    exponents = torch.arange(half, device=positions.device, dtype=torch.float32) / half
+    angles = positions[:, None] * torch.exp(-math.log(10_000) * exponents)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
 def norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(8, channels), channels)
 
 
-def zeroed(layer: nn.Conv2d | nn.Linear):
+def zeroed(layer: Layer) -> Layer:
+    """The layer with zero weights, so that what it is added to passes unchanged at first."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def sinusoids(positions: Tensor, features: int) -> Tensor:
-    """(N,) → (N, features): cosines and sines of geometrically spaced frequencies (Vaswani et al. 2017)."""
-    half = features // 2
-    frequencies = torch.exp(-math.log(10_000) * torch.arange(half, device=positions.device) / half)
-    angles = positions[:, None] * frequencies
-    return torch.cat([angles.cos(), angles.sin()], dim=-1)
-
-
-def grid_positions(height: int, width: int, features: int, device: torch.device) -> Tensor:
-    """(height · width, features): half of the features tell the row, half the column."""
-    rows = sinusoids(torch.arange(height, device=device), features // 2)
-    columns = sinusoids(torch.arange(width, device=device), features // 2)
-    rows = rows[:, None].expand(height, width, -1)
-    columns = columns[None].expand(height, width, -1)
-    return torch.cat([rows, columns], dim=-1).flatten(0, 1)

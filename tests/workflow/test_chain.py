@@ -6,6 +6,7 @@ The tests of this file share a site and run in their order: each starts where th
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from gonogo import gates
 from gonogo.verdict import Status, Verdict
 from tests.workflow.conftest import Site
 
-JUDGES = ["judge_" + gate.replace("/", "_") for gate in gates.ORDER]
 CHAIN = [
     "prepare", "judge_generator", "sample", "measure_quality_sample", "judge_quality_sample", "dataset", "dataset",
     "measure_quality_dataset", "judge_quality_dataset", "smoke_train", "judge_learning", "trace_memory", "judge_memory",
@@ -119,22 +119,31 @@ def test_one_stage_again_and_what_depends_on_it(site: Site) -> None:
     assert len(archives(site)) == 2
 
 
-def test_a_hand_made_token_passes_no_gate(site: Site) -> None:
-    """Neither a touched token nor an edited verdict gets past upload."""
-    verdict_file = site.folder / "results/tiny/learning/verdict.json"
-    verdict = json.loads(verdict_file.read_text())
-    verdict_file.write_text(json.dumps({**verdict, "status": "NO_GO"}))
-    assert site.run("--config", "experiments=tiny", "--forcerun", "upload").returncode == 1
-    measured_file = site.folder / "results/tiny/learning/measurements.json"
-    measured = json.loads(measured_file.read_text())
-    measured_file.write_text(json.dumps({**measured, "finite": False}))
-    verdict_file.write_text(json.dumps(verdict))
-    done = site.run("--config", "experiments=tiny", "--forcerun", "upload")
-    assert done.returncode == 1 and "its measurements say NO-GO" in done.stderr
-    measured_file.write_text(json.dumps(measured))
+def edit(path: Path, **changes: object) -> bytes:
+    """Change a JSON file behind the workflow's back: its time stays as it was."""
+    original, times = path.read_bytes(), path.stat()
+    path.write_text(json.dumps({**json.loads(original), **changes}))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return original
+
+
+def test_no_gate_is_passed_by_touching_files(site: Site) -> None:
+    learning = site.folder / "results/tiny/learning"
+    upload_again = ("--config", "experiments=tiny", "--forcerun", "upload")
+    # a verdict that says NO-GO stops the work whatever the token is
+    good = edit(learning / "verdict.json", status="NO_GO")
+    (learning / "token").touch()
+    assert site.run(*upload_again).returncode == 1
+    # a verdict edited to GO does not fit its measurements
+    (learning / "verdict.json").write_bytes(good)
+    measured = edit(learning / "measurements.json", finite=False)
+    done = site.run(*upload_again)
+    assert done.returncode == 1 and "says GO, its measurements say NO-GO" in done.stderr, done.stderr
+    (learning / "measurements.json").write_bytes(measured)
+    # data changed after it was judged is not what the verdict is about
     changed = site.folder / "results/tiny/dataset/shard_0/image_0000/input_depth.npy"
     original = changed.read_bytes()
     changed.write_bytes(original[:-1] + b"x")
-    done = site.run("--config", "experiments=tiny", "--forcerun", "upload")
-    assert done.returncode == 1 and "stale" in done.stderr
+    done = site.run(*upload_again)
+    assert done.returncode == 1 and "stale" in done.stderr, done.stderr
     changed.write_bytes(original)
