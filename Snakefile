@@ -8,7 +8,8 @@ min_version("9.19")
 configfile: "config/config.yaml"
 
 
-container: None
+# used only with --software-deployment-method; `make` sets up the environment that everything else uses
+container: "docker://python:3.11"
 
 
 include: "workflow/rules/common.smk"
@@ -37,4 +38,7 @@ include: "workflow/rules/halt.smk"
 rule all:
     default_target: True
     input:
-        expand(f"{RESULTS}/{{experiment}}/{MODE}/report/report.html", experiment=EXPERIMENTS),
+        expand(
+            f"{RESULTS}/{{experiment}}/{MODE}/report/report.html",
+            experiment=EXPERIMENTS,
+        ),

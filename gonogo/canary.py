@@ -7,7 +7,7 @@ from pydantic import Field
 from gonogo.config import CanaryGate
 from gonogo.measured import Measured
 from gonogo.units import gigabytes
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, held
 
 
 class Measurements(Measured):
@@ -25,52 +25,70 @@ class Measurements(Measured):
 
 
 def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:
-    ran = Check(
-        id="ran", title=f"First steps on the machine ({measured.device or 'device unknown'})", value=measured.steps, unit="steps",
-        threshold=f"{gate.steps} steps, no crash",
-        status=Status.GO if measured.exit_cause == "finished" and measured.steps >= gate.steps else Status.NO_GO,
-    )  # fmt: skip
-    if ran.status is Status.NO_GO:
-        tail = measured.log_tail[-1] if measured.log_tail else "no output"
-        ran.why = f"the canary ended as '{measured.exit_cause}' after {measured.steps} steps; its last line: {tail}"
-        ran.hint = "Read the canary's log (evidence). Nothing but the canary's minute was paid for."
-        return [ran], "MACHINE"
-    checks = [ran, _finite(measured), _memory(measured, gate), _speed(measured, gate)]
+    checks = [_ran(measured, gate)]
+    if checks[0].status.passes:
+        checks += [_finite(measured), _memory(measured, gate), _speed(measured, gate)]
     return checks, "MACHINE" if any(not check.status.passes for check in checks) else ""
 
 
+def _ran(m: Measurements, gate: CanaryGate) -> Check:
+    tail = m.log_tail[-1] if m.log_tail else "no output"
+    return held(
+        "ran",
+        f"First steps on the machine ({m.device or 'device unknown'})",
+        m.steps,
+        f"{gate.steps} steps, no crash",
+        m.exit_cause == "finished" and m.steps >= gate.steps,
+        unit="steps",
+        why=f"the canary ended as '{m.exit_cause}' after {m.steps} steps; its last line: {tail}",
+        hint="Read the canary's log (evidence). Nothing but the canary's minute was paid for.",
+    )
+
+
 def _finite(m: Measurements) -> Check:
-    return Check(
-        id="finite", title="Loss of the first steps", value=m.last_loss, threshold="a number",
-        status=Status.GO if m.finite else Status.NO_GO,
-        why="" if m.finite else "the loss is not a number on this machine, though it was in the smoke run",
-        hint="" if m.finite else "Compare precision and library versions of the two machines.",
-    )  # fmt: skip
+    return held(
+        "finite",
+        "Loss of the first steps",
+        m.last_loss,
+        "a number",
+        m.finite,
+        why="the loss is not a number on this machine, though it was in the smoke run",
+        hint="Compare precision and library versions of the two machines.",
+    )
 
 
 def _memory(m: Measurements, gate: CanaryGate) -> Check:
     title = "Peak memory, measured against planned"
     if m.peak_memory_bytes is None or m.planned_peak_bytes is None:
-        return Check(id="memory", title=title, status=Status.UNKNOWN, why="peak memory was not measured")
+        return held("memory", title, None, "measured", None, why="peak memory was not measured")
     ratio = m.peak_memory_bytes / m.planned_peak_bytes
-    good = ratio <= gate.max_memory_over_plan
-    plan = f"{gigabytes(m.peak_memory_bytes)} measured, {gigabytes(m.planned_peak_bytes)} planned"
-    return Check(
-        id="memory", title=title, value=round(ratio, 2), unit="x", threshold=f"<= {gate.max_memory_over_plan:g}",
-        status=Status.GO if good else Status.NO_GO, why="" if good else f"the plan was wrong: {plan}",
-        hint="" if good else "Trace again with this machine's figures, or take the next smaller micro-batch.",
-    )  # fmt: skip
+    return held(
+        "memory",
+        title,
+        round(ratio, 2),
+        f"<= {gate.max_memory_over_plan:g}",
+        ratio <= gate.max_memory_over_plan,
+        unit="x",
+        why=f"the plan was wrong: {gigabytes(m.peak_memory_bytes)} measured, {gigabytes(m.planned_peak_bytes)} planned",
+        hint="Trace again with this machine's figures, or take the next smaller micro-batch.",
+    )
 
 
 def _speed(m: Measurements, gate: CanaryGate) -> Check:
     title = "Seconds a step against the forecast's upper bound"
     if m.step_s is None or m.planned_step_s_high is None:
-        return Check(id="speed", title=title, status=Status.UNKNOWN, why="step time was not measured or not forecast")
+        return held("speed", title, None, "measured", None, why="step time was not measured or not forecast")
     ratio = m.step_s / m.planned_step_s_high
-    good = ratio <= gate.max_slowdown
-    return Check(
-        id="speed", title=title, value=round(ratio, 2), unit="x", threshold=f"<= {gate.max_slowdown:g}",
-        status=Status.GO if good else Status.NO_GO,
-        why="" if good else f"{m.step_s:.3f} s a step here, {m.planned_step_s_high:.3f} s expected at most: the run would cost {ratio:.1f} times the forecast",
-        hint="" if good else "Check that the accelerator is used, and not shared; then forecast again.",
-    )  # fmt: skip
+    return held(
+        "speed",
+        title,
+        round(ratio, 2),
+        f"<= {gate.max_slowdown:g}",
+        ratio <= gate.max_slowdown,
+        unit="x",
+        why=(
+            f"{m.step_s:.3f} s a step here, {m.planned_step_s_high:.3f} s expected at most: "
+            f"the run would cost {ratio:.1f} times the forecast"
+        ),
+        hint="Check that the accelerator is used, and not shared; then forecast again.",
+    )

@@ -17,7 +17,7 @@ class UserError(Exception):
 
 @contextlib.contextmanager
 def explained(working_in: Path) -> Iterator[None]:
-    """Turns a full disk or an unwritable path into a UserError while it still is full: before anything is cleaned up."""
+    """Turns a full disk or an unwritable path into a UserError, before a clean-up makes room again."""
     try:
         yield
     except UserError:
@@ -40,8 +40,8 @@ def explain(error: Exception, working_in: Path) -> UserError | None:
     code = error.errno if isinstance(error, OSError) else None
     if code in (errno.ENOSPC, errno.EDQUOT) or free_bytes < FULL_BELOW_BYTES:
         return UserError(
-            f"{where}: the disk is full ({free_bytes / 1e6:.1f} MB free). Free some space and run the same command again; "
-            "nothing half written was kept."
+            f"{where}: the disk is full ({free_bytes / 1e6:.1f} MB free). "
+            "Free some space and run the same command again; nothing half written was kept."
         )
     if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
         return UserError(

@@ -55,18 +55,17 @@ def confirm(judged: Sequence[Judged], thresholds: Gates, overrides: Sequence[Ove
             mode=verdict.mode, scope=verdict.scope,
             override=gates.override_for(overrides, verdict.experiment, item.gate),
         )  # fmt: skip
+        rerun = f"Measure again: snakemake --profile local --forcerun {gates.MEASURED_BY[item.gate]}"
         if verdict.inputs_digest != item.digest:
             raise UserError(
-                f"the {verdict.title} verdict is stale: its data, code or config has changed since. {_RERUN.format(rule=item.gate)}"
+                f"the {verdict.title} verdict is stale: its data, code or config has changed since. {rerun}"
             )
         if again.status != verdict.status:
             raise UserError(
-                f"{item.folder / 'verdict.json'} says {verdict.status.label}, its measurements say {again.status.label}. {_RERUN.format(rule=item.gate)}"
+                f"{item.folder / 'verdict.json'} says {verdict.status.label}, "
+                f"its measurements say {again.status.label}. {rerun}"
             )
         if not again.go:
             raise UserError(f"the {again.title} gate says {again.status.label}: {again.summary}")
         confirmed.append(again)
     return confirmed
-
-
-_RERUN = "Judge it again: snakemake --profile local --forcerun measure_{rule} judge_{rule}"

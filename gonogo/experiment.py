@@ -178,7 +178,7 @@ def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Pat
 
 
 def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
-    """Every experiment that a run was asked for, as the Snakefile wants them: one line and exit code 1 if one cannot be."""
+    """Every experiment that was asked for, as the Snakefile wants them: one line and exit code 1 if one cannot be."""
     try:
         found = {name: load_experiment(name, config, settings.root) for name, config in settings.experiments.items()}
         for experiment in found.values():

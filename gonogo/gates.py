@@ -10,6 +10,17 @@ from pathlib import Path
 from gonogo.config import Gates
 from gonogo.verdict import Override, Saved, Verdict, decide
 
+# the rule whose measurements each gate judges
+MEASURED_BY = {
+    "generator": "prepare",
+    "quality": "measure_quality",
+    "learning": "smoke_train",
+    "memory": "trace_memory",
+    "launch": "measure_launch",
+    "canary": "canary",
+    "results": "validate",
+}
+
 # in the order in which they are passed; quality is judged twice, on the sample and on the set
 ORDER = [
     "generator",

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from gonogo.config import LaunchGate
 from gonogo.forecast.forecast import Range
 from gonogo.measured import Measured
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, Status, held
 
 
 class Item(BaseModel):
@@ -55,64 +55,71 @@ def judge(measured: Measurements, gate: LaunchGate) -> tuple[list[Check], str]:
 
 def _items(m: Measurements) -> Check:
     bad = [item for item in m.items if not item.ok]
-    return Check(
-        id="items", title="Critical items in place", value=f"{len(m.items) - len(bad)} of {len(m.items)}", threshold="all",
-        status=Status.NO_GO if bad else Status.GO,
+    return held(
+        "items",
+        "Critical items in place",
+        f"{len(m.items) - len(bad)} of {len(m.items)}",
+        "all",
+        not bad,
         why="; ".join(f"{item.name}: {item.detail}" for item in bad),
-        hint="Provide what is missing, then run the same command again." if bad else "",
-    )  # fmt: skip
+        hint="Provide what is missing, then run the same command again.",
+    )
 
 
 def _expected(m: Measurements) -> Check:
-    good = bool(m.expected_statement.strip())
-    return Check(
-        id="expected", title="Expected result written down before the run", value=good, threshold="a statement",
-        status=Status.GO if good else Status.NO_GO,
-        why="" if good else "nobody has said what result is expected, so no result could be a disappointment",
-        hint="" if good else "Write expected.statement in the experiment's YAML.",
-    )  # fmt: skip
+    written = bool(m.expected_statement.strip())
+    return held(
+        "expected",
+        "Expected result written down before the run",
+        written,
+        "a statement",
+        written,
+        why="nobody has said what result is expected, so no result could be a disappointment",
+        hint="Write expected.statement in the experiment's YAML.",
+    )
 
 
 def _money(m: Measurements, gate: LaunchGate) -> list[Check]:
+    title = "Forecast cost within budget"
     if m.usd is None or m.hours is None:
-        return [
-            Check(
-                id="budget", title="Forecast within budget", status=Status.UNKNOWN,
-                why="the target's speed is not known, so its cost cannot be forecast",
-                hint="Add tflops_fp32 and bandwidth_gb_s to config/accelerators.yaml, each with its source.",
-            )
-        ]  # fmt: skip
+        why = "the target's speed is not known, so its cost cannot be forecast"
+        hint = "Add tflops_fp32 and bandwidth_gb_s to config/accelerators.yaml, each with its source."
+        return [held("budget", title, None, "a forecast", None, why=why, hint=hint)]
     allowed = m.budget_usd * (1 - gate.budget_buffer)
-    over, may_be_over = m.usd.mid > allowed, m.usd.high > allowed
-    budget = Check(
-        id="budget", title="Forecast cost within budget", value=round(m.usd.mid, 2), unit="USD",
-        threshold=f"<= {allowed:.2f} USD (budget {m.budget_usd:.2f}, {100 * gate.budget_buffer:.0f} % kept free)",
-        status=Status.NO_GO if over else Status.CAUTION if may_be_over else Status.GO,
-        why=f"the run is forecast at ${m.usd.mid:.2f} (${m.usd.low:.2f} to ${m.usd.high:.2f}) at ${m.usd_per_hour:.2f}/h"
-        if over or may_be_over else "",
-        hint="Choose a shorter mode, a cheaper target, or raise budget_usd." if over else "",
-    )  # fmt: skip
-    late = m.hours.mid > m.max_hours
-    cap = Check(
-        id="time_cap", title="Forecast time within the target's cap", value=round(m.hours.mid, 3), unit="h",
-        threshold=f"<= {m.max_hours:g} h", status=Status.NO_GO if late else Status.GO,
-        why=f"the run is forecast at {m.hours.mid:.1f} h, and the agent would end it at {m.max_hours:g} h" if late else "",
-        hint="Raise max_hours in the target, or choose a shorter mode." if late else "",
-    )  # fmt: skip
+    likely = f"${m.usd.mid:.2f} (${m.usd.low:.2f} to ${m.usd.high:.2f}) at ${m.usd_per_hour:.2f}/h"
+    budget = held(
+        "budget",
+        title,
+        round(m.usd.mid, 2),
+        f"<= {allowed:.2f} USD (budget {m.budget_usd:.2f}, {100 * gate.budget_buffer:.0f} % kept free)",
+        m.usd.mid <= allowed,
+        unit="USD",
+        why=f"the run is forecast at {likely}",
+        hint="Choose a shorter mode, a cheaper target, or raise budget_usd.",
+    )
+    if budget.status is Status.GO and m.usd.high > allowed:
+        budget.status, budget.why = Status.CAUTION, f"the run is forecast at {likely}: it may break the budget"
+    cap = held(
+        "time_cap",
+        "Forecast time within the target's cap",
+        round(m.hours.mid, 3),
+        f"<= {m.max_hours:g} h",
+        m.hours.mid <= m.max_hours,
+        unit="h",
+        why=f"the run is forecast at {m.hours.mid:.1f} h, and the agent would end it at {m.max_hours:g} h",
+        hint="Raise max_hours in the target, or choose a shorter mode.",
+    )
     return [budget, cap]
 
 
 def _approval(m: Measurements) -> Check:
-    given, current = m.approval, m.approval is not None and m.approval.inputs_digest == m.sample_digest
-    why = (
-        ""
-        if current
-        else "nobody has signed off the sample"
-        if given is None
-        else "the approval is for an earlier sample"
+    given = m.approval
+    return held(
+        "approval",
+        "A person looked at the sample",
+        given.by if given else None,
+        "required",
+        given is not None and given.inputs_digest == m.sample_digest,
+        why="nobody has signed off the sample" if given is None else "the approval is for an earlier sample",
+        hint="Open the contact sheet, then: gonogo approve EXPERIMENT --by YOUR_NAME",
     )
-    return Check(
-        id="approval", title="A person looked at the sample", value=given.by if given else None, threshold="required",
-        status=Status.GO if current else Status.NO_GO, why=why,
-        hint="" if current else "Open the contact sheet, then: gonogo approve EXPERIMENT --by YOUR_NAME",
-    )  # fmt: skip

@@ -31,7 +31,8 @@ def hold(folder: Path) -> None:
     except BlockingIOError:
         file.seek(0)
         raise UserError(
-            f"{folder}: another run is at work here (process {file.read().strip() or 'unknown'}). Wait for it, or stop it."
+            f"{folder}: another run is at work here (process {file.read().strip() or 'unknown'}). "
+            "Wait for it, or stop it."
         ) from None
     file.truncate(0)
     file.write(str(os.getpid()))

@@ -16,7 +16,7 @@ from gonogo.files import digest, file_digest, folder_replacing
 from gonogo.measured import Measured
 from gonogo.quality.measurements import ViewMeasurements
 from gonogo.stage import Run
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, held
 
 
 class Measurements(Measured):
@@ -105,54 +105,46 @@ def judge(measured: Measurements, gate: ResultsGate) -> tuple[list[Check], str]:
 
 
 def _skill(m: Measurements, gate: ResultsGate) -> Check:
-    skill = m.metrics.get("skill")
+    title, skill = "Skill over predicting the mean, held-out items", m.metrics.get("skill")
     if skill is None:
-        return Check(
-            id="skill",
-            title="Skill over predicting the mean",
-            status=Status.UNKNOWN,
-            why="not reported by the experiment",
-        )
-    good = skill > gate.min_skill
-    return Check(
-        id="skill", title="Skill over predicting the mean, held-out items", value=round(skill, 3), threshold=f"> {gate.min_skill}",
-        status=Status.GO if good else Status.NO_GO,
-        why="" if good else f"the trained model predicts held-out items no better than their mean (skill {skill:.2f})",
-        hint="" if good else "Compare with the smoke run: if that had skill, the paid run lost it on its way.",
-    )  # fmt: skip
+        return held("skill", title, None, f"> {gate.min_skill}", None, why="not reported by the experiment")
+    return held(
+        "skill",
+        title,
+        round(skill, 3),
+        f"> {gate.min_skill}",
+        skill > gate.min_skill,
+        why=f"the trained model predicts held-out items no better than their mean (skill {skill:.2f})",
+        hint="Compare with the smoke run: if that had skill, the paid run lost it on its way.",
+    )
 
 
 def _expected(m: Measurements, gate: ResultsGate) -> list[Check]:
     checks = []
     for name, least in gate.metrics.items():
         value = m.metrics.get(name)
-        status = Status.UNKNOWN if value is None else Status.GO if value >= least else Status.NO_GO
-        why = (
-            f"{name} was not reported"
-            if value is None
-            else f"{name} is {value:.3g}; {least:g} was expected before the run"
-        )
+        obtained = "was not reported" if value is None else f"is {value:.3g}"
         checks.append(
-            Check(
-                id=f"expected_{name}",
-                title=f"Expected {name}",
-                value=value if value is None else round(value, 3),
-                threshold=f">= {least:g}",
-                status=status,
-                why="" if status is Status.GO else why,
-                hint=""
-                if status is Status.GO
-                else "The expectation stood before the run: the hypothesis is in doubt, not the infrastructure.",
-            )  # fmt: skip
+            held(
+                f"expected_{name}",
+                f"Expected {name}",
+                None if value is None else round(value, 3),
+                f">= {least:g}",
+                None if value is None else value >= least,
+                why=f"{name} {obtained}; {least:g} was expected before the run",
+                hint="The expectation stood before the run: the hypothesis is in doubt, not the infrastructure.",
+            )
         )
     return checks
 
 
 def _geometry(auc: float, gate: ResultsGate) -> Check:
-    good = auc >= gate.min_geometry_auc
-    return Check(
-        id="geometry", title="Predicted views stand where they should", value=round(auc, 3),
-        threshold=f">= {gate.min_geometry_auc} (0.5: in any order)", status=Status.GO if good else Status.NO_GO,
-        why="" if good else f"predicted views are not nearest to their own references (AUC {auc:.2f}): their geometry is inconsistent",
-        hint="" if good else "Check that poses are given in the same frame in training and in prediction.",
-    )  # fmt: skip
+    return held(
+        "geometry",
+        "Predicted views stand where they should",
+        round(auc, 3),
+        f">= {gate.min_geometry_auc} (0.5: in any order)",
+        auc >= gate.min_geometry_auc,
+        why=f"predicted views are not nearest to their own references (AUC {auc:.2f}): their geometry is inconsistent",
+        hint="Check that poses are given in the same frame in training and in prediction.",
+    )

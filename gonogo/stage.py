@@ -32,6 +32,11 @@ def owner_pid() -> int:
     return int(os.environ.get(OWNER, os.getpid()))
 
 
+def session_name() -> str:
+    """The invocation of snakemake that this process belongs to."""
+    return os.environ.get(SESSION, "alone")
+
+
 @dataclass
 class Run:
     """One execution of a stage, as its script sees it."""
@@ -118,7 +123,7 @@ class Run:
 
     def row(self, outcome: str) -> ledger.Row:
         return ledger.Row(
-            session=os.environ.get(SESSION, "alone"),
+            session=session_name(),
             experiment=self.experiment,
             mode=self.mode,
             stage=self.stage,

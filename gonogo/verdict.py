@@ -116,6 +116,24 @@ class Verdict(_Model):
         return cls.model_validate_json(Path(path).read_text())
 
 
+def held(
+    id_: str,
+    title: str,
+    value: float | int | str | bool | None,
+    threshold: str,
+    good: bool | None,
+    *,
+    why: str,
+    hint: str = "",
+    unit: str = "",
+) -> Check:
+    """A check that is GO, or NO-GO for the reason given; UNKNOWN where `good` is None, because it was not measured."""
+    status = Status.UNKNOWN if good is None else Status.GO if good else Status.NO_GO
+    if good:
+        why = hint = ""
+    return Check(id=id_, title=title, value=value, unit=unit, threshold=threshold, status=status, why=why, hint=hint)
+
+
 def decide(checks: Iterable[Check], **fields: Any) -> Verdict:
     """A verdict whose status is the gravest of its checks, with a summary where none is given."""
     checks = list(checks)

@@ -14,6 +14,8 @@ from gonogo.configload import load, schema
 from gonogo.errors import UserError
 from gonogo.experiment import load_experiment
 
+OVERRIDE = {"experiment": "cvs", "gate": "quality", "by": "A", "reason": "because I say so"}
+
 
 @pytest.fixture
 def site(tmp_path: Path, root: Path) -> Path:
@@ -74,15 +76,15 @@ def test_an_experiments_own_gates_win(site: Path) -> None:
     ("raw", "words"),
     [
         ({"experimnts": "cvs"}, ["experimnts", "did you mean 'experiments'"]),
-        ({"gates": {"quality": {"max_bad_scens": 0.1}}}, ["gates.quality.max_bad_scens", "did you mean 'max_bad_scenes'"]),
+        ({"gates": {"quality": {"max_bad_scens": 0.1}}}, ["quality.max_bad_scens", "mean 'max_bad_scenes'"]),
         ({"budget_usd": "twenty"}, ["budget_usd", "'twenty'", "valid number"]),
         ({"budget_usd": -1}, ["budget_usd", "-1", "greater than or equal to 0"]),
         ({"experiments": "cvx"}, ["'cvx'", "did you mean 'cvs'", "config/experiments/"]),
         ({"experiments": ""}, ["experiments", "at least 1"]),
         ({"mode": "fsat"}, ["mode", "did you mean 'fast'", "validate, fast, extended"]),
         ({"target": "moon"}, ["target", "'moon'", "local", "config/targets/"]),
-        ({"overrides": [{"experiment": "cvs", "gate": "qualty", "by": "A", "reason": "because I say so"}]}, ["qualty", "quality"]),
-        ({"overrides": [{"experiment": "cvs", "gate": "quality", "by": "A", "reason": "no"}]}, ["overrides", "reason", "10"]),
+        ({"overrides": [{**OVERRIDE, "gate": "qualty"}]}, ["qualty", "quality"]),
+        ({"overrides": [{**OVERRIDE, "reason": "no"}]}, ["overrides", "reason", "10"]),
     ],
 )  # fmt: skip
 def test_bad_values_are_named_with_their_fix(raw: dict, words: list[str], site: Path) -> None:

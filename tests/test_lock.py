@@ -12,7 +12,14 @@ import pytest
 from gonogo.errors import UserError
 from gonogo.lock import hold
 
-HOLDER = "import sys, time; from pathlib import Path; from gonogo.lock import hold; hold(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+HOLDER = """
+import sys, time
+from pathlib import Path
+from gonogo.lock import hold
+hold(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
 
 
 def test_one_at_a_time_and_a_killed_run_leaves_no_lock(tmp_path: Path, root: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -29,6 +30,7 @@ from gonogo.errors import UserError
 
 TOKENS = 37 * 37
 KEEP_BYTES = 2e9  # a set whose decoded views take less stays in memory
+VIEW_BYTES_PER_PIXEL = 4  # colours and the edge mask
 
 Batch: TypeAlias = dict[str, Tensor]
 """float32: `input` and `target` (B, 3, H, W) in [0, 1], `edge_weight` (B, 1, H, W), `pose` (B, 15), and with DINOv2
@@ -96,7 +98,7 @@ def find_items(data: Sequence[Path]) -> list[Path]:
     where = ", ".join(map(str, data))
     if len(items) < 2:
         raise UserError(f"{where}: {len(items)} items (folders image_NNNN); two are needed, to train and to hold out")
-    for one, other in zip(items, items[1:], strict=False):
+    for one, other in pairwise(items):
         if one.name == other.name:
             raise UserError(f"{one} and {other} are the same item twice; name folders of data that do not overlap")
     return items
@@ -121,7 +123,7 @@ class Views(Dataset[Batch]):
         self.folders = [view for item in items for view in view_folders(item)]
         self._inputs = {item: read_input(item, settings) for item in items}
         size = settings.data.image_size
-        small = len(self.folders) * size * size * View.BYTES_PER_PIXEL < KEEP_BYTES
+        small = len(self.folders) * size * size * VIEW_BYTES_PER_PIXEL < KEEP_BYTES
         self._kept = [read_view(folder, size) for folder in self.folders] if small else None
 
     def __len__(self) -> int:
@@ -163,8 +165,6 @@ class View(NamedTuple):
     target: Tensor  # (3, S, S) uint8
     edges: Tensor  # (1, S, S) bool
     pose: Tensor  # (15,) float32
-
-    BYTES_PER_PIXEL = 4
 
 
 def view_folders(item: Path) -> list[Path]:

@@ -98,7 +98,7 @@ def measure(network: decoder.Decoder, items: Sequence[Item], settings: DataSetti
 
 
 @torch.no_grad()
-def generate(  # noqa: PLR0917
+def generate(
     settings: DataSettings,
     inputs: Path,
     assets: Path,

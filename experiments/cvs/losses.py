@@ -18,9 +18,9 @@ SSIM_C = 0.1**2
 
 
 def depth_edges(depth: Tensor) -> Tensor:
-    """Pixels (…, 1, H, W), bool, whose colour is not to be learned from a depth (…, 1, H, W), 0 where nothing was rendered.
+    """Pixels whose colour is not to be trusted, bool, from a depth (…, 1, H, W) that is 0 where nothing was rendered.
 
-    True on and beside a depth edge, where a renderer blends near and far, and where nothing was rendered.
+    True where nothing was rendered, and on and beside a depth edge, where a renderer blends near and far.
     """
     farthest = F.max_pool2d(depth, 3, stride=1, padding=1)
     nearest = -F.max_pool2d(-depth, 3, stride=1, padding=1)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from experiments.cvs.data import Batch
 from experiments.cvs.diffusion import CosineSchedule
-from experiments.cvs.ema import ema_useful, moving_average
+from experiments.cvs.ema import MovingAverage, ema_useful
 from experiments.cvs.losses import Perceptual, consistency_weight, weighted_l1
 from experiments.cvs.settings import CVSSettings
 from experiments.cvs.unet import UNet, size_multiple
@@ -38,7 +38,7 @@ class CVSModule(LightningModule):
         if size % multiple:
             raise UserError(f"settings.data.image_size: {size} is wrong: this U-Net needs a multiple of {multiple}")
         self.network = UNet(settings.model)
-        self.average = moving_average(self.network, training.ema_decay)
+        self.average = MovingAverage(self.network, training.ema_decay)
         self.schedule = CosineSchedule(settings.model.diffusion_steps)
         self.perceptual = Perceptual()
         self._averaged_step = 0
@@ -94,7 +94,7 @@ class CVSModule(LightningModule):
         self._averaged_step = self.global_step
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
-        """Move the average after an optimizer step; a batch that only accumulates gradients leaves the weights alone."""
+        """Move the average after an optimizer step; a batch that only accumulates gradients changes no weights."""
         if self._trainer:
             if self.global_step == self._averaged_step:
                 return
@@ -119,10 +119,11 @@ class CVSModule(LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Logs `val_loss`: mean absolute error of `predict_step`."""
         loss = F.l1_loss(self.predict_step(batch, batch_index), batch["target"].float())
-        self.log("val_loss", loss, batch_size=len(batch["target"]))
+        if self._trainer:
+            self.log("val_loss", loss, batch_size=len(batch["target"]))
 
     def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The views (B, 3, H, W) in [0, 1]; the same for the same weights, input and pose, whatever else is in the batch."""
+        """The views (B, 3, H, W) in [0, 1]: the same for the same weights, input and pose, whatever is beside them."""
         network = self.average.module if self.weights_in_use == "average" else self.network
         picture = batch["input"]
         generator = torch.Generator().manual_seed(PREDICTION_SEED)

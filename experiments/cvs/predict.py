@@ -89,7 +89,7 @@ def mean_view(views: Views) -> Tensor:
 
 
 def picture(inputs: Tensor, outputs: Tensor, targets: Tensor, out: Path) -> None:
-    """A picture of up to 8 samples side by side: the input above the prediction above the target; (B, 3, S, S) in [0, 1]."""
+    """Up to 8 samples (B, 3, S, S) in [0, 1] side by side: the input above the prediction above the target."""
     rows = [np.concatenate(list(_pixels(part[:SHOWN])), axis=1) for part in (inputs, outputs, targets)]
     with replacing(out) as temporary:
         Image.fromarray(np.concatenate(rows)).save(temporary)

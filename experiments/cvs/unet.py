@@ -22,7 +22,7 @@ TOKEN_PATCH_PX = 8
 INPUT_KEPT = 1.0  # logit: an untrained network shows 0.73 of the input
 TIME_SCALE = 1000  # sinusoids tell apart whole numbers, times run 0-1
 
-Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class UNet(nn.Module):
@@ -39,6 +39,7 @@ class UNet(nn.Module):
         )  # fmt: skip
         channels = [base * multiplier for multiplier in settings.channel_multipliers]
         pairs = list(zip([base, *channels], channels, strict=False))  # channels that come into a level, and within it
+        self.time_waves = base
         self.time = nn.Sequential(nn.Linear(base, base), nn.SiLU(), nn.Linear(base, base))
         self.pose = nn.Sequential(nn.Linear(POSE_SIZE, base), nn.SiLU(), nn.Linear(base, base))
         self.pose_tokens = PoseTokens(settings.pose_tokens, width)
@@ -63,7 +64,7 @@ class UNet(nn.Module):
             pose: of the view relative to the input (B, 15).
             tokens: DINOv2 tokens of the input (B, N, 384); None where the tokens are patches of it.
         """
-        waves = sinusoids(TIME_SCALE * time, self.time[0].in_features).to(noisy.dtype)
+        waves = sinusoids(TIME_SCALE * time, self.time_waves).to(noisy.dtype)
         embedded = F.silu(self.time(waves) + self.pose(pose))
         image_tokens = self.image_tokens(picture if tokens is None else tokens)
         context = torch.cat([image_tokens, self.pose_tokens(pose)], dim=1)
@@ -202,7 +203,7 @@ def norm(channels: int) -> nn.GroupNorm:
 
 
 def zeroed(layer: Layer) -> Layer:
-    """The layer with zero weights, so that what it is added to passes unchanged at first."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    """The layer with all its weights zero, so that what it is added to passes unchanged at first."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
     return layer

@@ -10,9 +10,7 @@ from pydantic import Field
 
 from gonogo.config import LearningGate
 from gonogo.measured import Measured
-from gonogo.verdict import Check, Status
-
-DATA_HINT = "Open the contact sheet. Mend the data first; more epochs cannot make a model brighter than its targets."
+from gonogo.verdict import Check, Status, held
 
 
 class Measurements(Measured):
@@ -58,90 +56,111 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and abs(value) < float("inf") else None
 
 
-def _check(id_: str, title: str, value: float | None, threshold: str, good: bool, why: str, hint: str) -> Check:
-    if _number(value) is None:
-        return Check(
-            id=id_,
-            title=title,
-            threshold=threshold,
-            status=Status.UNKNOWN,
-            why=f"{title}: not measured",
-            hint=hint,
-        )
-    return Check(
-        id=id_, title=title, value=round(float(value or 0), 4), threshold=threshold,
-        status=Status.GO if good else Status.NO_GO, why="" if good else why, hint="" if good else hint,
-    )  # fmt: skip
-
-
 def _finite(m: Measurements) -> Check:
-    return Check(
-        id="finite", title="Loss is a number at every step", value=m.finite, threshold="no NaN, no infinity",
-        status=Status.GO if m.finite else Status.NO_GO, why=m.stopped,
-        hint="" if m.finite else "Lower the learning rate by 10, and check the targets for NaN.",
-    )  # fmt: skip
+    return held(
+        "finite",
+        "Loss is a number at every step",
+        m.finite,
+        "no NaN, no infinity",
+        m.finite,
+        why=m.stopped,
+        hint="Lower the learning rate by 10, and check the targets for NaN.",
+    )
 
 
 def _data(m: Measurements, gate: LearningGate) -> Check:
+    title, threshold = "Targets against inputs, mean", f">= {gate.min_target_input_ratio}"
     x, y = _number(m.input_mean), _number(m.target_mean)
-    ratio = None if x is None or y is None else y / max(abs(x), 1e-9)
-    why = f"the targets are dark: their mean is {y or 0:.3f} against {x or 0:.3f} at the input; a model trained on them learns black"
-    return _check(
-        "target_brightness", "Targets against inputs, mean", ratio, f">= {gate.min_target_input_ratio}",
-        ratio is not None and ratio >= gate.min_target_input_ratio, why, DATA_HINT,
-    )  # fmt: skip
+    if x is None or y is None:
+        return held("target_brightness", title, None, threshold, None, why="not measured")
+    ratio = y / max(abs(x), 1e-9)
+    return held(
+        "target_brightness",
+        title,
+        round(ratio, 4),
+        threshold,
+        ratio >= gate.min_target_input_ratio,
+        why=f"the targets are dark: their mean is {y:.3f} against {x:.3f} at the input; a model of them learns black",
+        hint="Open the contact sheet. Mend the data first; more epochs cannot make a model brighter than its targets.",
+    )
 
 
 def _wiring(m: Measurements, gate: LearningGate) -> Check:
+    title, threshold = "One batch fitted alone, error / variance", f"<= {gate.max_overfit_ratio}"
     value = _number(m.overfit_ratio)
-    return _check(
-        "overfit_one_batch", "One batch fitted alone, error / variance", value, f"<= {gate.max_overfit_ratio}",
-        value is not None and value <= gate.max_overfit_ratio,
-        f"the model cannot even fit one batch ({value or 0:.2f} of its variance is left): loss, targets or gradients are not connected",
-        "Check that the loss sees the outputs, that gradients reach the weights, and the learning rate.",
-    )  # fmt: skip
+    if value is None:
+        return held("overfit_one_batch", title, None, threshold, None, why="not measured")
+    return held(
+        "overfit_one_batch",
+        title,
+        round(value, 4),
+        threshold,
+        value <= gate.max_overfit_ratio,
+        why=(
+            f"the model cannot even fit one batch ({value:.2f} of its variance is left): "
+            "loss, targets or gradients are not connected"
+        ),
+        hint="Check that the loss sees the outputs, that gradients reach the weights, and the learning rate.",
+    )
 
 
 def _outputs(m: Measurements, gate: LearningGate) -> Check:
     low, high = gate.output_mean_range
+    title, threshold = "Outputs against targets, mean", f"{low}-{high}, spread >= {gate.min_output_sigma_ratio}"
     out, y = _number(m.output_mean), _number(m.target_mean)
-    ratio = None if out is None or y is None else out / max(abs(y), 1e-9)
-    sigma = (m.output_sigma or 0) / max(m.target_sigma or 0, 1e-9)
-    good = ratio is not None and low <= ratio <= high and sigma >= gate.min_output_sigma_ratio
-    return _check(
-        "output_statistics", "Outputs against targets, mean", ratio,
-        f"{low}-{high}, spread >= {gate.min_output_sigma_ratio}", good,
-        f"outputs do not look like the targets yet: mean {ratio or 0:.2f} of theirs, spread {sigma:.2f} of theirs, and the targets are healthy",
-        "Train the smoke run longer (smoke.steps); the data is not at fault.",
-    )  # fmt: skip
+    if out is None or y is None:
+        return held("output_statistics", title, None, threshold, None, why="not measured")
+    ratio = out / max(abs(y), 1e-9)
+    spread = (m.output_sigma or 0) / max(m.target_sigma or 0, 1e-9)
+    return held(
+        "output_statistics",
+        title,
+        round(ratio, 4),
+        threshold,
+        low <= ratio <= high and spread >= gate.min_output_sigma_ratio,
+        why=f"outputs do not look like the targets yet: mean {ratio:.2f} of theirs, spread {spread:.2f} of theirs",
+        hint="Train the smoke run longer (smoke.steps).",
+    )
 
 
 def _skill(m: Measurements, gate: LearningGate) -> Check:
+    title, threshold = "Skill over predicting the mean, held-out items", f"> {gate.min_skill}"
     value = _number(m.skill)
-    return _check(
-        "skill", "Skill over predicting the mean, held-out items", value, f"> {gate.min_skill}",
-        value is not None and value > gate.min_skill,
-        f"on held-out items the model is no better than predicting the mean (skill {value or 0:.2f})",
-        "Train the smoke run longer (smoke.steps). If the skill stays flat, inputs and targets may not belong together.",
-    )  # fmt: skip
+    if value is None:
+        return held("skill", title, None, threshold, None, why="not measured")
+    return held(
+        "skill",
+        title,
+        round(value, 4),
+        threshold,
+        value > gate.min_skill,
+        why=f"on held-out items the model is no better than predicting the mean (skill {value:.2f})",
+        hint="Train the smoke run longer. If the skill stays flat, inputs and targets may not belong together.",
+    )
 
 
 def _input_used(m: Measurements, gate: LearningGate) -> Check:
+    title, threshold = "Skill lost when the input is zeroed", f">= {gate.min_input_skill}"
     with_input, without = _number(m.skill), _number(m.skill_without_input)
-    lost = None if with_input is None or without is None else with_input - without
-    return _check(
-        "input_used", "Skill lost when the input is zeroed", lost, f">= {gate.min_input_skill}",
-        lost is not None and lost >= gate.min_input_skill,
-        f"zeroing the input costs only {lost or 0:.2f} skill: the model ignores its input",
-        "Check that the input reaches the model, and that inputs and targets are paired.",
-    )  # fmt: skip
+    if with_input is None or without is None:
+        return held("input_used", title, None, threshold, None, why="not measured")
+    lost = with_input - without
+    return held(
+        "input_used",
+        title,
+        round(lost, 4),
+        threshold,
+        lost >= gate.min_input_skill,
+        why=f"zeroing the input costs only {lost:.2f} skill: the model ignores its input",
+        hint="Check that the input reaches the model, and that inputs and targets are paired.",
+    )
 
 
 def _loss(m: Measurements) -> Check:
     """Shown for the reader; a falling loss is never a reason to go."""
     first, last = _number(m.first_loss), _number(m.last_loss)
     fall = None if first is None or last is None else round(100 * (1 - last / max(first, 1e-12)), 1)
+    threshold = "none: a falling loss is not success"
     return Check(
-        id="loss_fall", title="Training loss fell by", value=fall, unit="%", threshold="none: a falling loss is not success",
-        status=Status.GO,
-    )  # fmt: skip
+        id="loss_fall", title="Training loss fell by", value=fall, unit="%", threshold=threshold, status=Status.GO
+    )

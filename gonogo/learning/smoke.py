@@ -22,7 +22,12 @@ OVERFIT_WARMUP_STEPS = 10
 
 
 def smoke_run(
-    experiment: Experiment, spec: RunSpec, smoke: Smoke, out: Path, say: Callable[[str], None], progress: Callable[[str], None]
+    experiment: Experiment,
+    spec: RunSpec,
+    smoke: Smoke,
+    out: Path,
+    say: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> tuple[Measurements, TrainingResult, Speed]:
     """Fit one batch alone, then train for `smoke.steps`, and measure what was learned on held-out items."""
     torch.set_num_threads(spec.training.threads)
@@ -38,10 +43,8 @@ def smoke_run(
     )
 
 
-def overfit_one_batch(
-    experiment: Experiment, spec: RunSpec, steps: int, progress: Callable[[str], None]
-) -> float:
-    """Mean squared error over variance, after `steps` on one batch: near 0 when model, loss and optimizer fit together."""
+def overfit_one_batch(experiment: Experiment, spec: RunSpec, steps: int, progress: Callable[[str], None]) -> float:
+    """Squared error over variance after `steps` on one batch: well below 1 where model, loss and optimizer fit."""
     torch.manual_seed(spec.seed)
     module = experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)

@@ -45,7 +45,8 @@ def judge(measured: Measurements, gate: MemoryGate) -> tuple[list[Check], str]:
         return [_unknown(title, why)], "MEMORY"
     high = round(needed * (1 + gate.estimate_error))
     room = capacity - high
-    share = f"{100 * needed / capacity:.0f} % of {gigabytes(capacity)} = {gibibytes(capacity)}, ±{100 * gate.estimate_error:.0f} %"
+    card = f"{gigabytes(capacity)} = {gibibytes(capacity)}"
+    share = f"{100 * needed / capacity:.0f} % of {card}, ±{100 * gate.estimate_error:.0f} %"
     if needed > capacity:
         status, why = Status.NO_GO, f"the step needs {gigabytes(needed)} ({share}): it will run out of memory"
     elif room < max(1e9, gate.caution_margin * capacity):

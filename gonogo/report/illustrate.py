@@ -83,7 +83,7 @@ def _preflight_facts(run: Run) -> Any:
                 hours=found.hours.mid if found.hours else None,
                 usd=found.usd.mid if found.usd else None,
                 recommended=mode.recommended,
-            )  # fmt: skip
+            )
         )
     approval = launch.approval
     return PreflightFacts(

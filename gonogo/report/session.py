@@ -12,16 +12,16 @@ from gonogo import ledger
 from gonogo.configload import Settings
 from gonogo.files import write_json
 from gonogo.report.timing import StageTiming, timing_table
-from gonogo.stage import owner_pid
+from gonogo.stage import owner_pid, session_name
 
 WIDEST = 100  # columns
 
 
-def conclude(settings: Settings, session: str) -> None:
+def conclude(settings: Settings) -> None:
     """Print stage by stage what this invocation took, and write it to `timing.json`. The overhead is what was
     neither generating, training, tracing nor transferring; work that ran side by side counts once."""
     results = settings.config.results_dir
-    rows = ledger.rows(results / "ledger.sqlite", session=session)
+    rows = ledger.rows(results / "ledger.sqlite", session=session_name())
     if not rows:
         return
     wall_s = time.time() - psutil.Process(owner_pid()).create_time()

@@ -52,7 +52,7 @@ class Site:
         """snakemake --profile local ARGUMENTS, to its end; what it says is in `stderr`."""
         done = subprocess.run(
             self.command(*arguments), cwd=self.folder, env=self.environment(), capture_output=True, text=True,
-            timeout=timeout_s, stdin=subprocess.DEVNULL,
+            timeout=timeout_s, stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout, done.stdout + done.stderr)
 

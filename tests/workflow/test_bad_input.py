@@ -40,7 +40,9 @@ def test_inputs_that_cannot_be_used(fresh: Site) -> None:
     assert "pictures" in refused(fresh, "--config", "experiments=tiny")
     pictures.mkdir()
     assert "pictures" in refused(fresh, "--config", "experiments=tiny")
-    (pictures / "half.png").write_bytes((fresh.folder / "resources/photographs").joinpath("chelsea.jpg").read_bytes()[:400])
+    (pictures / "half.png").write_bytes(
+        (fresh.folder / "resources/photographs").joinpath("chelsea.jpg").read_bytes()[:400]
+    )
     said = refused(fresh, "--config", "experiments=tiny")
     assert "half.png" in said
     assert not (fresh.folder / "results/tiny/assets").exists()
@@ -77,7 +79,7 @@ def small_disk(tmp_path: Path) -> Path:
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small disk needs root")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)

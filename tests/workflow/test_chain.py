@@ -21,8 +21,8 @@ from tests.workflow.conftest import Site
 CHAIN = [
     "prepare", "judge_generator", "sample", "measure_quality_sample", "judge_quality_sample", "dataset", "dataset",
     "measure_quality_dataset", "judge_quality_dataset", "smoke_train", "judge_learning", "trace_memory", "judge_memory",
-    "forecast", "measure_launch", "judge_launch", "upload", "setup", "canary", "judge_canary", "cloud_train", "download",
-    "validate", "judge_results", "report",
+    "forecast", "measure_launch", "judge_launch", "upload", "setup", "canary", "judge_canary", "cloud_train",
+    "download", "validate", "judge_results", "report",
 ]  # fmt: skip
 
 pytestmark = pytest.mark.slow

@@ -11,11 +11,11 @@ rule canary:
     output:
         measurements=f"{RESULTS}/{{experiment}}/{{mode}}/canary/measurements.json",
         log=f"{RESULTS}/{{experiment}}/{{mode}}/canary/canary.txt",
-    params:
-        steps=lambda wildcards: SETTINGS.gates[wildcards.experiment].canary.steps,
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/canary.log",
     localrule: True
+    params:
+        steps=lambda wildcards: SETTINGS.gates[wildcards.experiment].canary.steps,
     message:
         "{wildcards.experiment}: first steps on the machine"
     script:
@@ -28,12 +28,11 @@ checkpoint judge_canary:
     output:
         verdict=f"{RESULTS}/{{experiment}}/{{mode}}/canary/verdict.json",
         token=f"{RESULTS}/{{experiment}}/{{mode}}/canary/token",
-    params:
-        gate="canary",
-        judged_by=thresholds("canary"),
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_canary.log",
     localrule: True
+    params:
+        judged_by=thresholds("canary"),
     message:
         "{wildcards.experiment}: does the machine keep what the plan promised?"
     script:

@@ -13,7 +13,9 @@ from gonogo.experiment import load_experiments_or_exit
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # what is started for this invocation ends with it; jobs of cluster executors keep the first process's values
 os.environ.setdefault("GONOGO_OWNER_PID", str(os.getpid()))
-os.environ.setdefault("GONOGO_SESSION", f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+os.environ.setdefault(
+    "GONOGO_SESSION", f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+)
 
 SETTINGS = load_or_exit(config, workflow.basedir)
 EXPERIMENTS = load_experiments_or_exit(SETTINGS)
@@ -31,7 +33,7 @@ wildcard_constraints:
 def passed(last):
     """Input function: the tokens of all gates up to `last`, or the first one's halt, which stops the work.
 
-    Every expensive rule takes all gates before it, not only the next one: a token does not change with
+    Every expensive rule takes all gates before it, not only the next one; a token does not change with
     thresholds, so nothing is done again that need not be.
     """
     wanted = gates.ORDER[: gates.ORDER.index(last) + 1]
@@ -64,9 +66,13 @@ def thresholds(gate):
     """Parameter function: the gate's thresholds and any override; a change to them judges again, and nothing else."""
 
     def values(wildcards):
-        override = gates.override_for(SETTINGS.config.overrides, wildcards.experiment, gate)
+        override = gates.override_for(
+            SETTINGS.config.overrides, wildcards.experiment, gate
+        )
         return {
-            "thresholds": getattr(SETTINGS.gates[wildcards.experiment], gate).model_dump_json(),
+            "thresholds": getattr(
+                SETTINGS.gates[wildcards.experiment], gate
+            ).model_dump_json(),
             "override": override.model_dump_json() if override else "",
         }
 
@@ -91,3 +97,25 @@ def shards(wildcards):
     """The data set's folders."""
     parts = range(experiment_config(wildcards).shards)
     return [f"{RESULTS}/{wildcards.experiment}/dataset/shard_{part}" for part in parts]
+
+
+def data_folders(wildcards):
+    """What the quality gate looks at: the sample's folder, or the data set's."""
+    return (
+        [f"{RESULTS}/{wildcards.experiment}/sample"]
+        if wildcards.scope == "sample"
+        else shards(wildcards)
+    )
+
+
+def shard_indices(wildcards):
+    """First and last item (exclusive) of a shard."""
+    wanted = experiment_config(wildcards)
+    part, parts, items = int(wildcards.shard), wanted.shards, wanted.dataset_items
+    return [part * items // parts, (part + 1) * items // parts]
+
+
+def approval(wildcards):
+    """`gonogo approve` writes it; judged again when it appears or changes."""
+    path = f"{RESULTS}/{wildcards.experiment}/approval.json"
+    return path if os.path.exists(path) else []

@@ -9,8 +9,8 @@ rule download:
         archive=f"{RESULTS}/{{experiment}}/{{mode}}/download/archive.json",
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/download.log",
-    localrule: True
     retries: 1
+    localrule: True
     message:
         "{wildcards.experiment}: downloading results"
     script:

@@ -7,13 +7,13 @@ rule forecast:
         gates=passed("memory"),
     output:
         forecast=f"{RESULTS}/{{experiment}}/{{mode}}/forecast/forecast.json",
+    log:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/forecast.log",
+    localrule: True
     params:
         training=training,
         target=SETTINGS.target.model_dump_json(),
         accelerator=SETTINGS.accelerator.model_dump_json(),
-    log:
-        f"{RESULTS}/{{experiment}}/{{mode}}/logs/forecast.log",
-    localrule: True
     message:
         "{wildcards.experiment}: how long, and how much?"
     script:

@@ -6,10 +6,10 @@ rule halt:
         verdict=f"{RESULTS}/{{experiment}}/{{gate}}/verdict.json",
     output:
         f"{RESULTS}/{{experiment}}/{{gate}}/halted",
-    wildcard_constraints:
-        gate="|".join(str(gates.folder(gate, "", MODE)) for gate in gates.ORDER),
     log:
         f"{RESULTS}/{{experiment}}/logs/halt_{{gate}}.log",
+    wildcard_constraints:
+        gate="|".join(str(gates.folder(gate, "", MODE)) for gate in gates.ORDER),
     localrule: True
     message:
         "{wildcards.experiment}: NO-GO"

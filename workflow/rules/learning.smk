@@ -7,12 +7,11 @@ checkpoint judge_learning:
     output:
         verdict=f"{RESULTS}/{{experiment}}/learning/verdict.json",
         token=f"{RESULTS}/{{experiment}}/learning/token",
-    params:
-        gate="learning",
-        judged_by=thresholds("learning"),
     log:
         f"{RESULTS}/{{experiment}}/logs/judge_learning.log",
     localrule: True
+    params:
+        judged_by=thresholds("learning"),
     message:
         "{wildcards.experiment}: is it learning?"
     script:

@@ -6,16 +6,16 @@ rule trace_memory:
         gates=passed("learning"),
     output:
         measurements=f"{RESULTS}/{{experiment}}/{{mode}}/memory/measurements.json",
-    params:
-        fingerprint=fingerprint("train"),
-        training=training,
-        accelerator=SETTINGS.accelerator.model_dump_json(),
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/trace_memory.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/trace_memory.tsv"
     resources:
         mem_mb=3000,
+    params:
+        fingerprint=fingerprint("train"),
+        training=training,
+        accelerator=SETTINGS.accelerator.model_dump_json(),
     message:
         "{wildcards.experiment}: tracing a training step's memory"
     script:
@@ -28,12 +28,11 @@ checkpoint judge_memory:
     output:
         verdict=f"{RESULTS}/{{experiment}}/{{mode}}/memory/verdict.json",
         token=f"{RESULTS}/{{experiment}}/{{mode}}/memory/token",
-    params:
-        gate="memory",
-        judged_by=thresholds("memory"),
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_memory.log",
     localrule: True
+    params:
+        judged_by=thresholds("memory"),
     message:
         "{wildcards.experiment}: does it fit the card?"
     script:

@@ -5,16 +5,16 @@ rule prepare:
     output:
         assets=directory(f"{RESULTS}/{{experiment}}/assets"),
         measurements=f"{RESULTS}/{{experiment}}/generator/measurements.json",
-    params:
-        fingerprint=fingerprint("generate"),
-        inputs=lambda wildcards: EXPERIMENTS[wildcards.experiment].inputs_listing(),
-        seed=SETTINGS.config.seed,
     log:
         f"{RESULTS}/{{experiment}}/logs/prepare.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/logs/prepare.tsv"
     resources:
         mem_mb=2000,
+    params:
+        fingerprint=fingerprint("generate"),
+        inputs=lambda wildcards: EXPERIMENTS[wildcards.experiment].inputs_listing(),
+        seed=SETTINGS.config.seed,
     message:
         "{wildcards.experiment}: preparing what makes the data"
     script:
@@ -27,12 +27,11 @@ checkpoint judge_generator:
     output:
         verdict=f"{RESULTS}/{{experiment}}/generator/verdict.json",
         token=f"{RESULTS}/{{experiment}}/generator/token",
-    params:
-        gate="generator",
-        judged_by=thresholds("generator"),
     log:
         f"{RESULTS}/{{experiment}}/logs/judge_generator.log",
     localrule: True
+    params:
+        judged_by=thresholds("generator"),
     message:
         "{wildcards.experiment}: is the generator good alone?"
     script:

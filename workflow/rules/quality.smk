@@ -1,10 +1,6 @@
 # quality gate, twice: on the sample before the set is made, and on the whole set before anything is trained.
 
 
-def data_folders(wildcards):
-    return [f"{RESULTS}/{wildcards.experiment}/sample"] if wildcards.scope == "sample" else shards(wildcards)
-
-
 rule measure_quality:
     input:
         data=data_folders,
@@ -37,12 +33,11 @@ checkpoint judge_quality:
             labels={"shows": "contact sheet", "of": "{scope}"},
         ),
         table=f"{RESULTS}/{{experiment}}/quality/{{scope}}/items.csv",
-    params:
-        gate="quality",
-        judged_by=thresholds("quality"),
     log:
         f"{RESULTS}/{{experiment}}/logs/judge_quality_{{scope}}.log",
     localrule: True
+    params:
+        judged_by=thresholds("quality"),
     message:
         "{wildcards.experiment}: is the {wildcards.scope} worth training on?"
     script:

@@ -15,12 +15,11 @@ checkpoint judge_results:
             caption="../report/predictions.rst",
             labels={"shows": "contact sheet", "of": "predictions"},
         ),
-    params:
-        gate="results",
-        judged_by=thresholds("results"),
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_results.log",
     localrule: True
+    params:
+        judged_by=thresholds("results"),
     message:
         "{wildcards.experiment}: is it what was expected?"
     script:

@@ -7,16 +7,16 @@ rule sample:
         gates=passed("generator"),
     output:
         directory(f"{RESULTS}/{{experiment}}/sample"),
-    params:
-        fingerprint=fingerprint("generate"),
-        indices=lambda wildcards: [0, experiment_config(wildcards).sample_items],
-        seed=SETTINGS.config.seed,
     log:
         f"{RESULTS}/{{experiment}}/logs/sample.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/logs/sample.tsv"
     resources:
         mem_mb=2000,
+    params:
+        fingerprint=fingerprint("generate"),
+        indices=lambda wildcards: [0, experiment_config(wildcards).sample_items],
+        seed=SETTINGS.config.seed,
     message:
         "{wildcards.experiment}: generating {params.indices[1]} sample items"
     script:

@@ -7,11 +7,11 @@ rule setup:
         gates=passed("launch"),
     output:
         setup=f"{RESULTS}/{{experiment}}/{{mode}}/setup/setup.json",
-    params:
-        target=SETTINGS.target.model_dump_json(),
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/setup.log",
     localrule: True
+    params:
+        target=SETTINGS.target.model_dump_json(),
     message:
         "{wildcards.experiment}: setting up the machine"
     script:

@@ -16,17 +16,19 @@ rule smoke_train:
             caption="../report/loss_curve.rst",
             labels={"shows": "loss curve", "of": "smoke run"},
         ),
-    params:
-        fingerprint=fingerprint("train"),
-        training=lambda wildcards: experiment_config(wildcards).training.model_dump_json(),
-        smoke=lambda wildcards: experiment_config(wildcards).smoke.model_dump_json(),
-        seed=SETTINGS.config.seed,
     log:
         f"{RESULTS}/{{experiment}}/logs/smoke_train.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/logs/smoke_train.tsv"
     resources:
         mem_mb=4000,
+    params:
+        fingerprint=fingerprint("train"),
+        training=lambda wildcards: experiment_config(
+            wildcards
+        ).training.model_dump_json(),
+        smoke=lambda wildcards: experiment_config(wildcards).smoke.model_dump_json(),
+        seed=SETTINGS.config.seed,
     message:
         "{wildcards.experiment}: rehearsing the training here"
     script:

@@ -30,7 +30,10 @@ class StagesSpeakForThemselves(logging.Filter):
         return not record.getMessage().lstrip().startswith(self.NOISE)
 
 
-if "RULES" in {kind.name for kind in workflow.output_settings.quiet or ()} and not workflow.output_settings.dryrun:
+if (
+    "RULES" in {kind.name for kind in workflow.output_settings.quiet or ()}
+    and not workflow.output_settings.dryrun
+):
     for handler in logging.getLogger("snakemake.logging").handlers:
         handler.addFilter(StagesSpeakForThemselves())
 
@@ -40,8 +43,8 @@ onstart:
 
 
 onsuccess:
-    conclude(SETTINGS, os.environ["GONOGO_SESSION"])
+    conclude(SETTINGS)
 
 
 onerror:
-    conclude(SETTINGS, os.environ["GONOGO_SESSION"])
+    conclude(SETTINGS)

@@ -8,14 +8,14 @@ rule upload:
     output:
         upload=f"{RESULTS}/{{experiment}}/{{mode}}/upload/upload.json",
         run=f"{RESULTS}/{{experiment}}/{{mode}}/upload/run.json",
+    log:
+        f"{RESULTS}/{{experiment}}/{{mode}}/logs/upload.log",
+    retries: 1
+    localrule: True
     params:
         target=SETTINGS.target.model_dump_json(),
         training=training,
         code=fingerprint("train"),
-    log:
-        f"{RESULTS}/{{experiment}}/{{mode}}/logs/upload.log",
-    localrule: True
-    retries: 1
     message:
         "{wildcards.experiment}: uploading"
     script:

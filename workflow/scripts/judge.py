@@ -9,7 +9,7 @@ from gonogo.report.render import to_line
 from gonogo.stage import stage
 
 with stage(snakemake) as run:
-    gate, scope = snakemake.params.gate, snakemake.wildcards.get("scope", "")
+    gate, scope = snakemake.rule.removeprefix("judge_"), snakemake.wildcards.get("scope", "")
     verdict = gates.judge(
         gate,
         Path(snakemake.output.verdict).parent / "measurements.json",

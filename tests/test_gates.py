@@ -1,0 +1,36 @@
+"""The gates' names agree with the workflow's rules and with the config."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+from gonogo import gates
+from gonogo.config import Gates
+from gonogo.verdict import Override
+
+
+def test_every_gate_has_a_judge_a_rule_and_thresholds(root: Path) -> None:
+    rules = "\n".join(file.read_text() for file in (root / "workflow/rules").glob("*.smk"))
+    names = {gate.split("/")[0] for gate in gates.ORDER}
+    assert names == set(gates.JUDGES) == set(gates.MEASURED_BY) == set(Gates.model_fields)
+    for name in names:
+        assert re.search(rf"^checkpoint judge_{name}:", rules, re.M)
+        assert re.search(rf"^rule {gates.MEASURED_BY[name]}:", rules, re.M)
+        module = importlib.import_module(gates.JUDGES[name])
+        assert callable(module.judge) and module.Measurements
+
+
+def test_an_override_is_for_one_gate_of_one_experiment() -> None:
+    decision = Override(experiment="cvs", gate="quality", by="Ada", reason="seen and accepted")
+    assert gates.override_for([decision], "cvs", "quality") is decision
+    assert gates.override_for([decision], "cvs", "learning") is None
+    assert gates.override_for([decision], "eeg", "quality") is None
+
+
+def test_what_stopping_saves_is_known_once_it_is_forecast(tmp_path: Path) -> None:
+    forecast = tmp_path / "forecast.json"
+    assert gates.saved_by_stopping(forecast).usd is None
+    forecast.write_text('{"hours": {"low": 2, "mid": 2.5, "high": 3}, "usd": {"low": 4, "mid": 5, "high": 6}}')
+    assert gates.saved_by_stopping(forecast).usd == 5 and gates.saved_by_stopping(forecast).seconds == 9000
