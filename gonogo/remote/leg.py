@@ -160,12 +160,12 @@ def _run_to_end(run: Run, kind: str, options: list[str], on_line: Callable[[str]
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with machine(run) as there:
         run_dir = _start_or_attach(run, there, kind, options)
-    latest = {"line": "", "heartbeat": {}}
+    latest: dict[str, Any] = {"line": "", "heartbeat": {}}
 
     def show() -> None:
         beat = latest["heartbeat"]
-        cost = f"  {dollars(beat['usd'])}" if isinstance(beat, dict) and beat.get("usd") else ""
-        elapsed = f"{duration(beat['elapsed_s'])}" if isinstance(beat, dict) and "elapsed_s" in beat else ""
+        cost = f"  {dollars(beat['usd'])}" if beat.get("usd") else ""
+        elapsed = duration(beat["elapsed_s"]) if "elapsed_s" in beat else ""
         run.progress(f"{elapsed}{cost}  {latest['line']}")
 
     with log_path.open("w", buffering=1) as log:

@@ -1,0 +1,103 @@
+"""Watching a run on the machine to its end, across dropped links."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gonogo.config import Ssh, Target
+from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.machine import Machine, connect
+
+SILENT_S = 20.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
+
+
+def follow(
+    ssh: Ssh | Callable[[], Ssh],
+    target: Target,
+    run_dir: str,
+    on_log: Callable[[str], None],
+    on_heartbeat: Callable[[dict[str, Any]], None],
+    *,
+    offset: int = 0,
+    patience_s: float = 300.0,
+) -> dict[str, Any]:
+    """Hand on the run's log, line by line, and its heartbeat every second, until it ends; returns its exit.
+
+    A dropped link is opened again and the log goes on where it was: no line twice, none lost. Looking renews the
+    run's lease.
+
+    Args:
+        ssh: how to reach the machine; a function is asked again for each connection.
+        run_dir: the run's folder, from the target's root.
+        offset: byte of the log to begin with.
+        patience_s: how long to try again while the machine cannot be reached.
+
+    Raises:
+        RemoteError: the run is lost or was never there, or the machine could not be reached for `patience_s`.
+        UserError: the machine refuses us, or is another than it was.
+    """
+    for message in _messages(ssh, target, run_dir, offset, patience_s):
+        if "log" in message:
+            on_log(message["log"])
+        elif "heartbeat" in message:
+            on_heartbeat(message["heartbeat"] or {})
+        elif "exit" in message:
+            ended: dict[str, Any] = message["exit"]
+            return ended
+        else:
+            break
+    raise RemoteError(_lost(target, run_dir, message["state"]))
+
+
+def _messages(
+    ssh: Ssh | Callable[[], Ssh], target: Target, run_dir: str, offset: int, patience_s: float
+) -> Iterator[dict[str, Any]]:
+    """What `agent follow` says, without end: the reader stops at the message that ends the run."""
+    heard, pause = time.monotonic(), FIRST_PAUSE_S
+    while True:
+        try:
+            with connect(ssh() if callable(ssh) else ssh, target) as machine:
+                for message in _session(machine, run_dir, offset):
+                    offset = message.get("offset", offset)
+                    yield message
+                    heard, pause = time.monotonic(), FIRST_PAUSE_S
+        except Unreachable as error:
+            if time.monotonic() - heard > patience_s:
+                raise RemoteError(
+                    f"{error} Tried again for {patience_s:.0f} s. The run goes on without us until its lease ends "
+                    f"({target.lease_minutes:g} min); run the same command again to attach to it."
+                ) from error
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+def _session(machine: Machine, run_dir: str, offset: int) -> Iterator[dict[str, Any]]:
+    """The messages of one connection; each heartbeat is answered, which renews the lease."""
+    with machine.start_agent("follow", run_dir, f"--offset={offset}") as channel:
+        rest = b""
+        while data := channel.read(1 << 16, timeout_s=SILENT_S):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                if not line.startswith(b"{"):
+                    continue  # a login script's
+                message: dict[str, Any] = json.loads(line)
+                if "heartbeat" in message:
+                    with contextlib.suppress(RemoteError):  # that it has ended is found where the rest is read
+                        channel.write(b"\n")
+                yield message
+        channel.check()
+
+
+def _lost(target: Target, run_dir: str, state: str) -> str:
+    if state == "none":
+        return f"there is no run in {target.root}/{run_dir} on the machine"
+    return (
+        f"the run in {target.root}/{run_dir} is lost: nothing of it is alive, and it left no exit status; the machine "
+        f"may have been restarted, or its memory run out. Its log is {target.root}/{run_dir}/log.txt on the machine; "
+        "its checkpoints stay there. The next run starts anew."
+    )

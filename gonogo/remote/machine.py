@@ -1,0 +1,216 @@
+"""The machine that a target names: commands, files and runs on it. Its paths are relative to the target's root."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import posixpath
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fabric
+import paramiko
+
+from gonogo.config import Ssh, Target
+from gonogo.remote import agent
+from gonogo.remote.channel import Channel, Silent, failure
+from gonogo.remote.connection import open_connection
+from gonogo.remote.errors import RemoteError, Unreachable
+
+AGENT = "agent.py"
+ANSWER_S = 120.0
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@contextlib.contextmanager
+def connect(ssh: Ssh, target: Target) -> Iterator[Machine]:
+    """The target's machine, for as long as the block lasts.
+
+    Raises:
+        UserError: it cannot be reached, is not the machine that it was, or does not let us in; says what to do.
+    """
+    connection = open_connection(ssh)
+    try:
+        yield Machine(connection, target)
+    finally:
+        connection.close()
+
+
+class Machine:
+    """A machine that we are connected to. Arguments are quoted: none is ever read by the remote shell."""
+
+    def __init__(self, connection: fabric.Connection, target: Target) -> None:
+        self._connection = connection
+        self.root = target.root
+        self.where = f"{connection.user}@{connection.host}"
+        here = target.python == "this"
+        self._agent_python = sys.executable if here else target.python
+        self.training_python = sys.executable if here else "./env/bin/python"
+
+    def path(self, path: str) -> str:
+        """A path below the root, as the login sees it."""
+        return posixpath.join(self.root, path)
+
+    # --- commands ---
+
+    def start(self, argv: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None) -> Channel:
+        """Start a command; in the login's home, or in `cwd` below the root."""
+        words = [*(["env", *(f"{name}={value}" for name, value in env.items())] if env else []), *argv]
+        command = "exec " + shlex.join(words)
+        if cwd is not None:
+            command = f"cd {shlex.quote(self.path(cwd))} && {command}"
+        transport: paramiko.Transport = self._connection.transport
+        return Channel(transport, command, " ".join(argv[:3]), self.where)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_s: float = ANSWER_S,
+        check: bool = True,
+        stdin: str = "",
+    ) -> Completed:
+        """Run a command to its end.
+
+        Raises:
+            RemoteError: it failed (unless `check` is off), or took longer than `timeout_s`; with its last words.
+            Unreachable: the link dropped.
+        """
+        with self.start(argv, cwd=cwd, env=env) as channel:
+            done = _completed(channel, timeout_s, stdin)
+        if check and done.code:
+            raise failure(self.where, channel.name, done.code, done.stderr)
+        return done
+
+    def start_agent(self, *args: str) -> Channel:
+        """Start a command of the agent, in the root."""
+        channel = self.start([self._agent_python, AGENT, *args], cwd=".")
+        channel.name = f"agent {args[0]}"
+        return channel
+
+    def run_agent(self, *args: str, stdin: str = "", timeout_s: float = ANSWER_S) -> Any:
+        """Run a command of the agent, in the root; returns what it answers."""
+        with self.start_agent(*args) as channel:
+            done = _completed(channel, timeout_s, stdin)
+        if done.code:
+            raise failure(self.where, channel.name, done.code, done.stderr)
+        try:
+            return json.loads(done.stdout.splitlines()[-1])  # a login script may have printed before it
+        except (IndexError, ValueError):
+            raise RemoteError(
+                f"{self.where}: {channel.name} answered {done.stdout[:200]!r}, which is not JSON"
+            ) from None
+
+    # --- files ---
+
+    def install_agent(self) -> bool:
+        """Put the agent into the root unless it is there already; whether that was needed."""
+        wanted = Path(agent.__file__).read_text()
+        if self.read_text(AGENT) == wanted:
+            return False
+        self.put_text(AGENT, wanted)
+        return True
+
+    def read_text(self, path: str) -> str | None:
+        """A small file's text; None where there is no such file."""
+        with self._sftp(path) as sftp:
+            try:
+                with sftp.open(self.path(path)) as stream:
+                    return stream.read().decode()
+            except FileNotFoundError:
+                return None
+
+    def put_text(self, path: str, text: str) -> None:
+        """Write a small file whole or not at all, its folders made."""
+        with self._sftp(path) as sftp, self._replacing(sftp, path) as temporary, sftp.open(temporary, "wb") as stream:
+            stream.write(text.encode())
+
+    def put_file(self, path: str, local: Path) -> None:
+        """Copy one file whole or not at all, its folders made."""
+        with self._sftp(path) as sftp, self._replacing(sftp, path) as temporary:
+            sftp.put(str(local), temporary)
+
+    @contextlib.contextmanager
+    def _sftp(self, path: str) -> Iterator[paramiko.SFTPClient]:
+        try:
+            sftp = self._connection.sftp()
+            sftp.get_channel().settimeout(ANSWER_S)
+            yield sftp
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if not self._connection.is_connected:
+                raise Unreachable(f"{self.where}: the link dropped at {path}") from error
+            raise RemoteError(f"{self.where}: {self.path(path)}: {error}") from error
+
+    @contextlib.contextmanager
+    def _replacing(self, sftp: paramiko.SFTPClient, path: str) -> Iterator[str]:
+        full = self.path(path)
+        folders = full.split("/")[:-1]
+        for depth in range(1, len(folders) + 1):
+            with contextlib.suppress(OSError):
+                sftp.mkdir("/".join(folders[:depth]) or "/")
+        temporary = f"{full}.{secrets.token_hex(4)}"
+        yield temporary
+        sftp.posix_rename(temporary, full)
+
+    # --- runs ---
+
+    def launch(
+        self,
+        run_dir: str,
+        *,
+        key: str,
+        workspace: str,
+        cwd: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        max_s: float = 0.0,
+        lease_s: float = 0.0,
+        usd_per_hour: float = 0.0,
+        max_usd: float = 0.0,
+    ) -> dict[str, Any]:
+        """Start the training interpreter with these arguments, detached; limits of 0 are none.
+
+        Returns:
+            `state` started | already (a run holds the workspace) | done (this key has finished), with that run's
+            `run_dir` and `key`.
+        """
+        limits = {"max-s": max_s, "lease-s": lease_s, "usd-per-hour": usd_per_hour, "max-usd": max_usd}
+        options = [f"--{name}={value}" for name, value in limits.items()]
+        options += [f"--env={name}={value}" for name, value in environment.items()]
+        answer: dict[str, Any] = self.run_agent(
+            "launch", run_dir, f"--key={key}", f"--workspace={workspace}", f"--cwd={cwd}", *options,
+            "--", self.training_python, *arguments,
+        )  # fmt: skip
+        return answer
+
+
+def _completed(channel: Channel, timeout_s: float, stdin: str) -> Completed:
+    until = time.monotonic() + timeout_s
+    output = bytearray()
+    try:
+        if stdin:
+            channel.write(stdin.encode())
+        channel.end_input()
+        while data := channel.read(CHUNK_BYTES, max(0.01, until - time.monotonic())):
+            output += data
+        code, errors = channel.finish(max(0.01, until - time.monotonic()))
+    except Silent:
+        raise RemoteError(f"{channel.where}: {channel.name} has not ended after {timeout_s:g} s") from None
+    return Completed(code, output.decode(errors="replace"), errors)

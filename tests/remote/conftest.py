@@ -1,0 +1,55 @@
+"""An embedded instance for the whole session, and a fresh root on it for each test."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gonogo.config import Ssh, Target
+from gonogo.remote import embedded
+from gonogo.remote.machine import Machine, connect
+
+
+@pytest.fixture(scope="session")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of a running embedded instance."""
+    folder = tmp_path_factory.mktemp("instance")
+    embedded.ensure(folder, os.getpid())
+    yield folder
+    embedded.stop(folder)
+
+
+@pytest.fixture
+def ssh(instance: Path) -> Ssh:
+    return embedded.ensure(instance, os.getpid())
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> Target:
+    """A target whose root on the instance no other test uses."""
+    return Target(root=f"root of {abs(hash(request.node.nodeid))}", python="this")
+
+
+@pytest.fixture
+def root_there(instance: Path, target: Target) -> Path:
+    """The target's root, as this machine sees it."""
+    return instance / "home" / target.root
+
+
+@pytest.fixture
+def machine(ssh: Ssh, target: Target) -> Iterator[Machine]:
+    with connect(ssh, target) as connected:
+        connected.install_agent()
+        yield connected
+
+
+def wait_for(done: Callable[[], object], seconds: float = 5.0) -> None:
+    """Until `done()` is true; fails after `seconds`."""
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until, f"still not after {seconds} s"
+        time.sleep(0.02)

@@ -1,0 +1,145 @@
+"""Watching a run to its end: every line once, whatever happens to the link."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gonogo.config import Ssh, Target
+from gonogo.remote import embedded
+from gonogo.remote.errors import RemoteError
+from gonogo.remote.follow import follow
+from gonogo.remote.machine import Machine, connect
+from tests.remote.conftest import wait_for
+
+COUNT = "import sys, time\nfor i in range({n}):\n    print('step', i)\n    time.sleep({pause})\nsys.exit({code})"
+
+
+def _launch(machine: Machine, n: int, pause: float, code: int = 0, **limits: float) -> None:
+    (arguments, environment) = ["-c", COUNT.format(n=n, pause=pause, code=code)], {"A": "b; c"}
+    answer = machine.launch(
+        "ws/runs/r 1", key="k", workspace="ws", cwd=".", arguments=arguments, environment=environment, **limits
+    )
+    assert (answer["state"], answer["run_dir"]) == ("started", "ws/runs/r 1")
+
+
+def _steps(lines: list[str]) -> list[str]:
+    return [line.partition(" ")[2] for line in lines]
+
+
+def _ignore(value: Any) -> None:
+    """Nobody looks at this."""
+
+
+@pytest.fixture(autouse=True)
+def no_survivors(instance: Path) -> Iterator[None]:
+    yield
+    for path in (instance / "home").rglob("heartbeat.json"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(json.loads(path.read_text())["child_pid"], signal.SIGKILL)
+
+
+def test_follows_to_the_end(ssh: Ssh, target: Target, machine: Machine) -> None:
+    _launch(machine, 30, 0.05, code=5, usd_per_hour=3.6)
+    lines: list[str] = []
+    beats: list[dict[str, Any]] = []
+    ended = follow(ssh, target, "ws/runs/r 1", lines.append, beats.append)
+    assert _steps(lines) == [f"step {i}" for i in range(30)]
+    assert (ended["cause"], ended["code"]) == ("failed", 5)
+    assert len(beats) >= 2
+    assert beats[-1]["usd"] == pytest.approx(beats[-1]["elapsed_s"] / 1000, abs=1e-5)
+    again: list[str] = []
+    follow(ssh, target, "ws/runs/r 1", again.append, _ignore)
+    assert again == lines, "a run that has ended can be read from the start"
+    rest: list[str] = []
+    follow(ssh, target, "ws/runs/r 1", rest.append, _ignore, offset=len("\n".join(lines[:10])) + 1)
+    assert rest == lines[10:]
+
+
+def test_the_server_is_killed_and_restarted_midway(tmp_path: Path) -> None:
+    target = Target(python="this")
+    with connect(embedded.ensure(tmp_path, os.getpid()), target) as machine:
+        machine.install_agent()
+        _launch(machine, 60, 0.05)
+    lines: list[str] = []
+    killed = threading.Event()
+
+    def line(text: str) -> None:
+        lines.append(text)
+        if len(lines) == 20:
+            os.kill(embedded.Instance.model_validate_json((tmp_path / "instance.json").read_text()).pid, signal.SIGKILL)
+            killed.set()
+
+    ended = follow(lambda: embedded.ensure(tmp_path, os.getpid()), target, "ws/runs/r 1", line, _ignore)
+    assert killed.is_set()
+    assert ended["cause"] == "finished"
+    assert _steps(lines) == [f"step {i}" for i in range(60)], "no line twice, none lost"
+    embedded.stop(tmp_path)
+
+
+def test_looking_keeps_the_lease_and_looking_away_loses_it(ssh: Ssh, target: Target, machine: Machine) -> None:
+    _launch(machine, 200, 0.1, lease_s=1.5)
+
+    class SeenEnough(Exception):
+        pass
+
+    began = time.monotonic()
+
+    def beat(heartbeat: dict[str, Any]) -> None:
+        if time.monotonic() - began > 3:
+            raise SeenEnough
+
+    with pytest.raises(SeenEnough):
+        follow(ssh, target, "ws/runs/r 1", _ignore, beat)
+    assert machine.run_agent("status", "ws/runs/r 1")["state"] == "running"
+    wait_for(lambda: machine.run_agent("status", "ws/runs/r 1")["state"] == "exited", seconds=6)
+    assert machine.run_agent("status", "ws/runs/r 1")["exit"]["cause"] == "lease_lost"
+
+
+def test_a_lost_run_is_told_and_where_its_log_is(ssh: Ssh, target: Target, machine: Machine) -> None:
+    _launch(machine, 200, 0.1)
+    beat = machine.run_agent("status", "ws/runs/r 1")["heartbeat"]
+    threading.Timer(0.5, os.kill, (beat["pid"], signal.SIGKILL)).start()
+    with pytest.raises(RemoteError, match=r"is lost: .*ws/runs/r 1/log.txt"):
+        follow(ssh, target, "ws/runs/r 1", _ignore, _ignore)
+
+
+def test_no_run_there(ssh: Ssh, target: Target, machine: Machine) -> None:
+    with pytest.raises(RemoteError, match=r"there is no run in .*ws/runs/none"):
+        follow(ssh, target, "ws/runs/none", _ignore, _ignore)
+
+
+def test_patience_ends(tmp_path: Path) -> None:
+    ssh = embedded.ensure(tmp_path, os.getpid())
+    target = Target(python="this")
+    with connect(ssh, target) as machine:
+        machine.install_agent()
+        _launch(machine, 40, 0.05)
+    keys = {name: (tmp_path / name).read_text() for name in ("client_key", "known_hosts")}
+    embedded.stop(tmp_path)
+    for name, text in keys.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    began = time.monotonic()
+    with pytest.raises(RemoteError, match=r"nothing listens there.*Tried again for 1 s"):
+        follow(ssh, target, "ws/runs/r 1", _ignore, _ignore, patience_s=1)
+    assert 1 < time.monotonic() - began < 4
+
+
+def test_another_host_key_is_not_waited_for(ssh: Ssh, target: Target, machine: Machine, tmp_path: Path) -> None:
+    _launch(machine, 5, 0.05)
+    (tmp_path / "known_hosts").touch()
+    stranger = ssh.model_copy(update={"known_hosts": tmp_path / "known_hosts"})
+    began = time.monotonic()
+    with pytest.raises(RemoteError, match="its host key"):
+        follow(stranger, target, "ws/runs/r 1", _ignore, _ignore)
+    assert time.monotonic() - began < 2

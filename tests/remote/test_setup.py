@@ -1,0 +1,82 @@
+"""A machine is made ready once, and says what it is like."""
+
+from __future__ import annotations
+
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from gonogo.config import Accelerator, Ssh, Target
+from gonogo.remote.errors import RemoteError
+from gonogo.remote.machine import connect
+from gonogo.remote.setup import set_up
+
+
+def _accelerator(*forbidden: str) -> Accelerator:
+    return Accelerator(title="CPU", visible_bytes=None, source="a test", forbidden_environment=list(forbidden))
+
+
+def test_this_python_needs_nothing_and_is_looked_at_once(ssh: Ssh, target: Target, tmp_path: Path) -> None:
+    with connect(ssh, target) as machine:
+        first = set_up(machine, target, _accelerator(), tmp_path / "none.txt")
+        began = time.monotonic()
+        second = set_up(machine, target, _accelerator(), tmp_path / "none.txt")
+        took_s = time.monotonic() - began
+    assert first.changed and not second.changed
+    assert took_s < 1
+    assert second.model_copy(update={"changed": True, "disk_free_bytes": 0, "clock_skew_s": 0}) == first.model_copy(
+        update={"disk_free_bytes": 0, "clock_skew_s": 0}
+    )
+    assert first.problems == []
+    assert first.torch_version == torch.__version__
+    assert first.interpreter == sys.executable
+    assert first.device
+    assert first.disk_free_bytes > 0 and first.memory_bytes > 0
+    assert abs(first.clock_skew_s) < 1
+
+    target = target.model_copy(update={"environment": {"HSA_OVERRIDE_GFX_VERSION": "9.4.2"}})
+    forbidden = _accelerator("HSA_OVERRIDE_GFX_VERSION", "LOGNAME", "NOT_SET")
+    with connect(ssh, target) as machine:
+        there, here = set_up(machine, target, forbidden, tmp_path / "none.txt").problems
+    assert there.startswith("LOGNAME is set on the machine")
+    assert here.startswith("HSA_OVERRIDE_GFX_VERSION is set by the target's environment")
+
+
+def _wheel(folder: Path, version: str) -> Path:
+    """A package `tiny` that defines nothing but its version; enough for pip."""
+    path = folder / f"tiny-{version}-py3-none-any.whl"
+    info = f"tiny-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("tiny.py", f"version = {version!r}\n")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    return path
+
+
+def test_an_environment_is_made_once_for_each_requirements(ssh: Ssh, target: Target, tmp_path: Path) -> None:
+    target = target.model_copy(update={"python": sys.executable})
+    requirements = tmp_path / "requirements.lock"
+    with connect(ssh, target) as machine:
+        requirements.write_text(f"{_wheel(tmp_path, '1.0')}\n")
+        assert set_up(machine, target, _accelerator(), requirements).changed
+        again = set_up(machine, target, _accelerator(), requirements)
+        assert not again.changed
+        assert again.interpreter.endswith("/env/bin/python")
+        assert [problem.partition(":")[0] for problem in again.problems] == ["torch cannot be used on the machine"]
+        show = ["-c", "import tiny; print(tiny.version)"]
+        assert machine.run([machine.training_python, *show], cwd=".").stdout == "1.0\n"
+
+        requirements.write_text(f"{_wheel(tmp_path, '2.0')}\n")
+        assert set_up(machine, target, _accelerator(), requirements).changed
+        assert machine.run([machine.training_python, *show], cwd=".").stdout == "2.0\n"
+
+        requirements.write_text("/no/such/package.whl\n")
+        with pytest.raises(RemoteError, match=r"pip install failed on the machine:(.|\n)*no/such/package"):
+            set_up(machine, target, _accelerator(), requirements)
