@@ -27,7 +27,7 @@ def write_items(folder: Path, indices: range, brightness: float = 1.0) -> Path:
     settings = DataSettings(image_size=SIZE)
     for index in indices:
         rng = np.random.default_rng(index)
-        coarse = rng.uniform(40, 255, (5, 5, 3)).astype(np.float32)
+        coarse = rng.uniform(40, 255, (4, 4, 3)).astype(np.float32)
         picture = cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
         item = folder / f"image_{index:04d}"
         item.mkdir(parents=True)
@@ -36,8 +36,10 @@ def write_items(folder: Path, indices: range, brightness: float = 1.0) -> Path:
         for number, azimuth_deg in enumerate(np.linspace(-20, 20, VIEWS)):
             view = item / f"view_{number:03d}"
             view.mkdir()
-            shift = np.float32([[1, 0, azimuth_deg * SIZE / 100], [0, 1, 0]])
-            Image.fromarray((cv2.warpAffine(picture, shift, (SIZE, SIZE)) * brightness).astype(np.uint8)).save(view / "rgb.png")
+            shift = np.float32([[1, 0, azimuth_deg * SIZE / 200], [0, 1, 0]])
+            Image.fromarray((cv2.warpAffine(picture, shift, (SIZE, SIZE)) * brightness).astype(np.uint8)).save(
+                view / "rgb.png"
+            )
             np.save(view / "depth.npy", cv2.warpAffine(np.full((SIZE, SIZE), 3, np.float32), shift, (SIZE, SIZE)))
             camera = orbit_camera(settings, np.array([0.0, 0.0, -3.0]), 3.0, azimuth_deg, 0.0)
             (view / "pose.json").write_text(json.dumps(pose(camera, input_camera(settings))))

@@ -1,0 +1,105 @@
+"""The same client against OpenSSH's own server, as on a rented machine."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gonogo.config import Accelerator, Ssh, Target
+from gonogo.errors import UserError
+from gonogo.remote.follow import follow
+from gonogo.remote.machine import connect
+from gonogo.remote.setup import set_up
+from gonogo.remote.transfer import download, upload
+from tests.remote.conftest import wait_for
+
+SSHD = Path("/usr/sbin/sshd")
+pytestmark = pytest.mark.skipif(not SSHD.exists(), reason="OpenSSH's server is not installed")
+
+CONFIG = """
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host_key
+PidFile {folder}/sshd.pid
+AuthorizedKeysFile {folder}/client_key.pub
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+Subsystem sftp internal-sftp
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def openssh(tmp_path: Path) -> Iterator[Ssh]:
+    """A running sshd of the test's own, with its key in known_hosts."""
+    for name in ("host_key", "client_key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
+    port = free_port()
+    (tmp_path / "sshd_config").write_text(CONFIG.format(port=port, folder=tmp_path))
+    kind, key = (tmp_path / "host_key.pub").read_text().split()[:2]
+    (tmp_path / "known_hosts").write_text(f"[127.0.0.1]:{port} {kind} {key}\n")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    server = subprocess.Popen([str(SSHD), "-D", "-f", str(tmp_path / "sshd_config"), "-E", str(tmp_path / "sshd.log")])
+    wait_for(lambda: answers(port))
+    yield Ssh(
+        host="127.0.0.1",
+        port=port,
+        user=getpass.getuser(),
+        key_file=tmp_path / "client_key",
+        known_hosts=tmp_path / "known_hosts",
+    )
+    server.terminate()
+    server.wait()
+
+
+def test_upload_run_follow_download(openssh: Ssh, tmp_path: Path) -> None:
+    target = Target(root=str(tmp_path / "there"), python=sys.executable)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "numbers.txt").write_text("1\n2\n3\n")
+    with connect(openssh, target) as machine:
+        (tmp_path / "none.txt").write_text("")
+        ready = set_up(machine, target, Accelerator(title="any", visible_bytes=None, source="-"), tmp_path / "none.txt")
+        assert ready.changed and str(tmp_path / "there") in ready.interpreter
+        sent = upload(machine, {"data": data}, "work", lambda done, total: None)
+        assert (sent.files_sent, sent.files_total) == (1, 1)
+        script = (
+            "import pathlib; n = pathlib.Path('data/numbers.txt').read_text(); print('sum', sum(map(int, n.split())))"
+        )
+        started = machine.launch(
+            "work/runs/one", key="k", workspace="work", cwd="work", arguments=["-c", script], environment={},
+            max_s=60, lease_s=60, usd_per_hour=0.0,
+        )  # fmt: skip
+        assert started["state"] == "started"
+    lines: list[str] = []
+    ended = follow(openssh, target, "work/runs/one", lines.append, lambda beat: None)
+    assert ended["cause"] == "finished" and any(line.endswith("sum 6") for line in lines)
+    with connect(openssh, target) as machine:
+        got = download(machine, "work/runs/one", tmp_path / "archive", lambda done, total: None)
+    assert got.files_total >= 2 and (tmp_path / "archive/log.txt").read_text().strip().endswith("sum 6")
+
+
+def test_another_host_key_is_refused(openssh: Ssh, tmp_path: Path) -> None:
+    kind, key = (tmp_path / "client_key.pub").read_text().split()[:2]
+    (tmp_path / "known_hosts").write_text(f"[127.0.0.1]:{openssh.port} {kind} {key}\n")
+    with pytest.raises(UserError, match="HOST KEY HAS CHANGED"), connect(openssh, Target(root=str(tmp_path))):
+        pass
