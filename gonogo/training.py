@@ -121,14 +121,7 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callbac
     callbacks: list[pl.Callback] = [
         recorder,
         ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False),
-        ModelCheckpoint(
-            checkpoints,
-            filename="epoch_{epoch:04d}",
-            auto_insert_metric_name=False,
-            every_n_epochs=training.checkpoint_every_epochs,
-            save_top_k=-1,
-        ),
-        _sampler(experiment, training, out / "samples"),
+        _periodic(experiment, training, out),
     ]
     if spec.max_minutes is not None:
         callbacks.append(Timer(duration=dt.timedelta(minutes=spec.max_minutes)))
@@ -186,25 +179,27 @@ def _recorder(spec: RunSpec, say: Callable[[str], None]) -> Any:
     return Recorder()
 
 
-def _sampler(experiment: Experiment, training: Training, folder: Path) -> Any:
+def _periodic(experiment: Experiment, training: Training, out: Path) -> Any:
     from lightning.pytorch import Callback
 
-    class Sampler(Callback):
-        """A picture of predictions beside targets every few epochs, from the same held-out batch."""
+    class Periodic(Callback):
+        """Every few epochs a checkpoint that is kept, and a picture of predictions of the same held-out batch."""
 
         def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
+            epoch = trainer.current_epoch + 1
+            if epoch % training.checkpoint_every_epochs == 0:
+                trainer.save_checkpoint(out / "checkpoints" / f"epoch_{epoch:04d}.ckpt")
+            if epoch % training.sample_every_epochs == 0 or epoch == trainer.max_epochs:
+                self._picture(trainer, module, out / "samples" / f"epoch_{epoch:04d}" / "predictions.png")
+
+        def _picture(self, trainer: Any, module: Any, path: Path) -> None:
             import torch
 
-            epoch = trainer.current_epoch + 1
-            if epoch % training.sample_every_epochs and epoch != trainer.max_epochs:
-                return
-            batch = next(iter(trainer.datamodule.val_dataloader()))
-            batch = trainer.strategy.batch_to_device(batch)
+            batch = trainer.strategy.batch_to_device(next(iter(trainer.datamodule.val_dataloader())))
             with torch.no_grad():
-                outputs = module.predict_step(batch, 0)
-            experiment.show(batch, outputs, folder / f"epoch_{epoch:04d}" / "predictions.png")
+                experiment.show(batch, module.predict_step(batch, 0), path)
 
-    return Sampler()
+    return Periodic()
 
 
 def _quieten() -> None:

@@ -153,7 +153,7 @@ def _summary(verdict: Verdict) -> str:
         return warned[0].why or f"{warned[0].title}: {warned[0].value} {warned[0].unit}".strip()
     if not verdict.checks:
         return "nothing was measured"
-    return f"all {len(verdict.checks)} checks pass"
+    return "its check passes" if len(verdict.checks) == 1 else f"all {len(verdict.checks)} checks pass"
 
 
 if __name__ == "__main__":

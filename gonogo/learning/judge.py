@@ -48,7 +48,17 @@ def judge(measured: Measurements, gate: LearningGate) -> tuple[list[Check], str]
         ("INPUT IGNORED", _input_used(measured, gate)),
     ]
     cause = next((name for name, check in tests if not check.status.passes), "")
+    if cause == "WIRING" and _blind(measured, gate):
+        cause = "INPUT IGNORED"
     return [check for _, check in tests] + [_loss(measured)], cause
+
+
+def _blind(m: Measurements, gate: LearningGate) -> bool:
+    """Whether the model learned the mean and nothing of its input: it is wired, but it cannot see."""
+    with_input, without = _number(m.skill), _number(m.skill_without_input)
+    if with_input is None or without is None:
+        return False
+    return abs(with_input) < gate.min_skill and with_input - without < gate.min_input_skill
 
 
 def _number(value: float | None) -> float | None:

@@ -23,7 +23,8 @@ HEALTHY = {
         ({"finite": False, "stopped": "the loss is nan at step 3", "last_loss": None, "skill": None}, "DIVERGING"),
         # the founding failure: everything is learned, and it is black
         ({"target_mean": 0.014, "output_mean": 0.014, "skill": 0.9, "last_loss": 0.03}, "DATA"),
-        ({"overfit_ratio": 0.9, "skill": 0.0}, "WIRING"),
+        ({"overfit_ratio": 0.9, "skill": -0.8}, "WIRING"),
+        ({"overfit_ratio": 1.0, "skill": 0.0}, "INPUT IGNORED"),  # it learned the mean, so it is wired
         ({"output_mean": 0.1, "output_sigma": 0.02, "skill": 0.05}, "UNDERTRAINED"),
         ({"skill": 0.02, "skill_without_input": 0.0}, "UNDERTRAINED"),
         ({"skill": 0.3, "skill_without_input": 0.29}, "INPUT IGNORED"),
