@@ -32,10 +32,9 @@ def validate(run: Run, archive: Path, predictions: Path) -> Measurements:
         UserError: the archive holds no checkpoint, or it is not the one that was downloaded.
     """
     checkpoint, sha256 = _checkpoint(archive)
-    with run.work():
-        experiment = run.load_experiment()
-        with folder_replacing(predictions) as out:
-            metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
+    experiment = run.load_experiment()
+    with folder_replacing(predictions) as out:
+        metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
     run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
     pictures = auc = None
     if experiment.kind == "views":

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from experiments.cvs.data import Batch
 from experiments.cvs.diffusion import CosineSchedule
-from experiments.cvs.ema import MovingAverage, ema_useful
+from experiments.cvs.ema import MovingAverage
 from experiments.cvs.losses import Perceptual, consistency_weight, weighted_l1
 from experiments.cvs.settings import CVSSettings
 from experiments.cvs.unet import UNet, size_multiple
 from gonogo.config import Training
 from gonogo.errors import UserError
+from gonogo.learning.ema import useful
 
 PREDICTION_SEED = 0
 
@@ -38,7 +39,7 @@ class CVSModule(LightningModule):
         if size % multiple:
             raise UserError(f"settings.data.image_size: {size} is wrong: this U-Net needs a multiple of {multiple}")
         self.network = UNet(settings.model)
-        self.average = MovingAverage(self.network, training.ema_decay)
+        self.average = MovingAverage(self.network, training.ema_decay, training.ema_warmup)
         self.schedule = CosineSchedule(settings.model.diffusion_steps)
         self.perceptual = Perceptual()
         self._averaged_step = 0
@@ -136,7 +137,7 @@ class CVSModule(LightningModule):
     def weights_in_use(self) -> Literal["average", "raw"]:
         """Which weights predict: the average, once it has forgotten those that it began with."""
         updates = int(self.average.n_averaged)
-        return "average" if ema_useful(self.plan.ema_decay, updates, warmup=True) else "raw"
+        return "average" if useful(self.plan.ema_decay, updates, self.plan.ema_warmup) else "raw"
 
 
 def learning_rate_factor(step: int, warmup: int, total: int) -> float:

@@ -32,7 +32,7 @@ def predict(
     seed: int,
     validation_share: float,
 ) -> dict[str, float]:
-    """Predict every view of the held-out items into `out`: `image_NNNN/{input.png, view_NNN/{rgb.png, pose.json}}`.
+    """Predict every view of the held-out items into `out`: `image_NNNN/{input.png, input_depth.npy, view_NNN/{rgb.png, pose.json}}`.
 
     Args:
         checkpoint: of Lightning's Trainer.
@@ -97,7 +97,8 @@ def picture(inputs: Tensor, outputs: Tensor, targets: Tensor, out: Path) -> None
 
 def _write(item: Path, predicted: Tensor, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(item / "input.png", out / "input.png")
+    for name in ("input.png", "input_depth.npy"):
+        shutil.copyfile(item / name, out / name)
     for view, pixels in zip(view_folders(item), _pixels(predicted), strict=True):
         folder = out / view.name
         folder.mkdir(exist_ok=True)

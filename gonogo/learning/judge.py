@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from gonogo.config import LearningGate
+from gonogo.learning.ema import MAX_INITIAL_SHARE
 from gonogo.measured import Measured
 from gonogo.verdict import Check, Status, held
 
@@ -31,6 +32,9 @@ class Measurements(Measured):
     output_sigma: float | None
     skill: float | None = Field(description="1 - error / error of predicting the training mean, held-out items")
     skill_without_input: float | None
+    ema_initial_share: float | None = Field(
+        None, description="of the initial weights in the moving average; null: none kept"
+    )
     copy_skill: float | None = Field(description="skill of copying the input, where shapes allow; else null")
     error: float | None = Field(description="in the experiment's own measure, that of `val_loss`")
     error_of_mean: float | None
@@ -50,7 +54,7 @@ def judge(measured: Measurements, gate: LearningGate) -> tuple[list[Check], str]
     cause = next((name for name, check in tests if not check.status.passes), "")
     if cause == "WIRING" and _blind(measured, gate):
         cause = "INPUT IGNORED"
-    return [check for _, check in tests] + [_loss(measured)], cause
+    return [check for _, check in tests] + [_average(measured), _loss(measured)], cause
 
 
 def _blind(m: Measurements, gate: LearningGate) -> bool:
@@ -163,6 +167,23 @@ def _input_used(m: Measurements, gate: LearningGate) -> Check:
         lost >= gate.min_input_skill,
         why=f"zeroing the input costs only {lost:.2f} skill: the model ignores its input",
         hint="Check that the input reaches the model, and that inputs and targets are paired.",
+    )
+
+
+def _average(m: Measurements) -> Check:
+    """A warning and no more: the weights themselves may be good."""
+    share = m.ema_initial_share
+    stale = share is not None and share > MAX_INITIAL_SHARE
+    return Check(
+        id="moving_average",
+        title="Initial weights left in the moving average",
+        value="no average is kept" if share is None else round(share, 4),
+        threshold=f"<= {MAX_INITIAL_SHARE}",
+        status=Status.CAUTION if stale else Status.GO,
+        why=f"after {m.steps} steps the moving average is {share:.0%} initial weights: its pictures say nothing"
+        if stale
+        else "",
+        hint="Lower ema_decay, or set ema_warmup: true." if stale else "",
     )
 
 

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule
 from gonogo.config import Smoke
 from gonogo.experiment import Experiment
 from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
+from gonogo.learning.ema import initial_share
 from gonogo.learning.judge import Measurements
 from gonogo.learning.speed import Speed
 from gonogo.report.curves import LossCurve
@@ -36,6 +37,8 @@ def smoke_run(
     result, module, data = train(experiment, spec, out, progress)
     say(f"{result.steps} steps in {result.wall_s:.0f} s, loss {result.train_loss[0]:.3f} → {result.train_loss[-1]:.3f}")
     measured = _measure(experiment, module, data, result, overfit)
+    if spec.training.ema_decay:
+        measured.ema_initial_share = initial_share(spec.training.ema_decay, result.steps, spec.training.ema_warmup)
     return (
         measured,
         result,

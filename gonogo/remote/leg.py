@@ -89,7 +89,7 @@ def set_up_machine(run: Run, report: str) -> None:
         UserError: the machine lacks something that the run needs.
     """
     requirements = run.settings.root / "requirements.lock"
-    with run.work(), machine(run) as there:
+    with machine(run) as there:
         found = set_up(there, run.target, run.settings.accelerator, requirements)
     write_text(report, found.model_dump_json(indent=1) + "\n")
     if found.problems:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gonogo.config import LearningGate
+from gonogo.learning.ema import initial_share
 from gonogo.learning.judge import Measurements, judge
 from gonogo.verdict import Status, worst
 
@@ -43,6 +44,16 @@ def test_a_falling_loss_is_not_success() -> None:
     fall = next(check for check in checks if check.id == "loss_fall")
     assert fall.value > 80 and cause == "DATA"
     assert "0.020 against 0.450" in next(check.why for check in checks if check.id == "target_brightness")
+
+
+def test_a_moving_average_that_has_not_moved_is_a_warning() -> None:
+    share = initial_share(0.9999, 1250, warmup=False)
+    checks, cause = judge(Measurements(**{**HEALTHY, "steps": 1250, "ema_initial_share": share}), LearningGate())
+    check = next(check for check in checks if check.id == "moving_average")
+    assert check.status is Status.CAUTION and "88%" in check.why and cause == ""
+    assert initial_share(0.9999, 1250, warmup=True) < 0.01
+    warm = {**HEALTHY, "ema_initial_share": initial_share(0.9999, 1250, warmup=True)}
+    assert worst(check.status for check in judge(Measurements(**warm), LearningGate())[0]) is Status.GO
 
 
 def test_unmeasured_is_unknown() -> None:

@@ -11,12 +11,13 @@ from PIL import Image
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from experiments.cvs.data import CVSDataModule, example_batch
-from experiments.cvs.ema import MovingAverage, ema_useful
+from experiments.cvs.ema import MovingAverage
 from experiments.cvs.module import CVSModule, learning_rate_factor
 from experiments.cvs.predict import mean_view, picture, predict
 from experiments.cvs.settings import CVSSettings
 from gonogo.config import Training
 from gonogo.errors import UserError
+from gonogo.learning.ema import useful
 from tests.experiments.cvs.items import SIZE, VIEWS, small_settings, write_items
 
 SEED, SHARE = 0, 0.2
@@ -104,7 +105,7 @@ def test_a_picture_that_does_not_divide_into_the_levels_is_refused() -> None:
 def test_the_average_follows_the_weights_and_warms_up() -> None:
     weights = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(weights.weight)
-    average = MovingAverage(weights, decay=0.5)
+    average = MovingAverage(weights, decay=0.5, warmup=True)
     torch.nn.init.zeros_(weights.weight)
     initial_share = []
     for _ in range(20):
@@ -115,11 +116,11 @@ def test_the_average_follows_the_weights_and_warms_up() -> None:
 
 
 def test_an_average_is_useful_once_it_has_forgotten_its_beginning() -> None:
-    assert not ema_useful(0.9999, 1250, warmup=False)  # 88 % of the initial weights are left
-    assert not ema_useful(0.9999, 23_024, warmup=False)
-    assert ema_useful(0.9999, 23_025, warmup=False)
-    assert ema_useful(0.9999, 1250, warmup=True)
-    assert not ema_useful(0.9999, 0, warmup=True)
+    assert not useful(0.9999, 1250, warmup=False)  # 88 % of the initial weights are left
+    assert not useful(0.9999, 23_024, warmup=False)
+    assert useful(0.9999, 23_025, warmup=False)
+    assert useful(0.9999, 1250, warmup=True)
+    assert not useful(0.9999, 0, warmup=True)
 
 
 def test_prediction_uses_the_average_once_it_is_useful() -> None:

@@ -1,0 +1,142 @@
+"""The pages say what the code does: links live, named tests exist, gates and folders are all there."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import os
+import re
+import string
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gonogo import gates
+from gonogo.config import Gates, Model
+from gonogo.experiment import Experiment
+from tests.conftest import ROOT
+
+LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?\)")
+TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
+CAPABILITIES = 126
+
+
+@cache
+def ignored() -> list[str]:
+    """Names of folders that are made, not written; and git's own."""
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    return [".git", *(line.strip("/") for line in lines if line.endswith("/"))]
+
+
+def written(names: list[str]) -> list[str]:
+    return sorted(name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in ignored()))
+
+
+def pages() -> Iterator[Path]:
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = written(folders)
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(".md"))
+
+
+PAGES = [path.relative_to(ROOT).as_posix() for path in pages()]
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+def prose(page: str) -> str:
+    """The page without code, in which brackets are no links."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"```.*?```", "", read(page), flags=re.DOTALL))
+
+
+def anchors(page: Path) -> set[str]:
+    """Of the headings, as GitHub names them."""
+    kept = set(string.punctuation) - set("-_")
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), flags=re.MULTILINE)
+    return {"".join(c for c in heading.lower() if c not in kept).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_link_is_dead(page: str) -> None:
+    dead = []
+    for target in LINK.findall(prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (ROOT / page).parent / path if path else ROOT / page
+        if not found.exists() or (anchor and anchor not in anchors(found)):
+            dead.append(target)
+    assert dead == []
+
+
+@cache
+def functions_in(file: str) -> set[str]:
+    """Names of a test file's functions; none for a file that is not there."""
+    path = ROOT / file
+    tree = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    assert [f"{file}::{name}" for file, name in TEST.findall(read(page)) if name not in functions_in(file)] == []
+
+
+def capabilities() -> list[list[str]]:
+    rows = [line.strip("| ").split(" | ") for line in read("docs/capabilities.md").splitlines()]
+    return [row for row in rows if row[0].isdigit()]
+
+
+def test_every_capability_has_a_row_that_says_how_it_stands() -> None:
+    rows = capabilities()
+    assert [int(row[0]) for row in rows] == list(range(1, CAPABILITIES + 1))
+    assert [row for row in rows if len(row) != 4] == []
+    stands = [(re.match("partly|open", row[3]) or ["proven"])[0] for row in rows]
+    assert all(TEST.search(row[3]) for row, stand in zip(rows, stands, strict=True) if stand == "proven")
+    counts = {stand: stands.count(stand) for stand in ("proven", "partly", "open")}
+    assert "Today: {proven} proven, {partly} partly, {open} open.".format(**counts) in read("docs/capabilities.md")
+
+
+def section_of(gate: str) -> str:
+    """The part of docs/gates.md under the heading that names the gate."""
+    parts = re.split(r"^## ", read("docs/gates.md"), flags=re.MULTILINE)
+    found = [part for part in parts if f"`{gate}`" in part.splitlines()[0]]
+    assert len(found) == 1, f"docs/gates.md has {len(found)} headings that name `{gate}`"
+    return found[0]
+
+
+def thresholds(gate: Model) -> Iterator[tuple[str, str]]:
+    """Key and default, as the page writes them."""
+    for name, value in gate:
+        if isinstance(value, tuple):
+            yield name, "-".join(f"{bound:g}" for bound in value)
+        elif not isinstance(value, (dict, Model)):
+            yield name, value if isinstance(value, str) else f"{value:g}"
+
+
+@pytest.mark.parametrize("gate", gates.ORDER)
+def test_every_gate_is_described_with_its_defaults(gate: str) -> None:
+    section, defaults = section_of(gate), getattr(Gates(), gate.partition("/")[0])
+    missing = [f"`{name}` {value}" for name, value in thresholds(defaults)]
+    assert [text for text in missing if not re.search(re.escape(text) + r"(?![\d.]*\d)", section)] == []
+
+
+def test_the_house_names_every_folder() -> None:
+    house = read("docs/architecture.md").split("\n## ")[1]
+    top = written([path.name for path in ROOT.iterdir() if path.is_dir() and any(path.iterdir())])
+    top = [name for name in top if not name.startswith(".") or name in (".ci", ".github")]  # editors have folders, too
+    assert [name for name in top if not re.search(rf"^{re.escape(name)}/? +\w", house, re.MULTILINE)] == []
+    packages = written([path.name for path in (ROOT / "gonogo").iterdir() if path.is_dir()])
+    assert [name for name in packages if not re.search(rf"^  {name}/ ", house, re.MULTILINE)] == []
+
+
+def test_the_skeleton_of_an_experiment_fulfils_the_contract() -> None:
+    (skeleton,) = re.findall(r"```python\n(.*?)```", read("docs/experiments.md"), flags=re.DOTALL)
+    names: dict[str, Any] = {"__name__": "skeleton"}
+    exec(skeleton, names)
+    assert issubclass(names["Mine"], Experiment)
+    assert names["Mine"].__abstractmethods__ == frozenset()
