@@ -92,7 +92,7 @@ class MemoryGate(Model):
 
     caution_margin: Fraction = Field(0.10, description="of the card; less room (or less than 1 GB) is CAUTION")
     estimate_error: Fraction = Field(
-        0.13, description="median + spread of live-bytes traces on 16 published RTX 3060 peaks"
+        0.13, description="median error of live-bytes traces, on 16 published RTX 3060 peaks"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gonogo.config import Accelerator, Config, ExperimentConfig, Gates, Target, Training, training_for
+from gonogo.config import Accelerator, Config, ExperimentConfig, Gates, Ssh, Target, Training, training_for
 from gonogo.errors import UserError
 
 M = TypeVar("M", bound=BaseModel)
@@ -73,6 +73,10 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     target = validate(
         Target, _read(folder / "targets", config.target, "target"), f"config/targets/{config.target}.yaml"
     )
+    if target.python == "this" and isinstance(target.connection, Ssh):
+        raise UserError(
+            f"config/targets/{config.target}.yaml: python: 'this' is for the embedded instance; name one there"
+        )
     return Settings(root, config, experiments, gates, target, load_accelerator(folder, target.accelerator))
 
 

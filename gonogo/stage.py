@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 import time
 import traceback
@@ -23,13 +24,17 @@ from gonogo.configload import Settings, load
 from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
 
-OWNER = "GONOGO_OWNER_PID"
+OWNER = "GONOGO_OWNER"
 SESSION = "GONOGO_SESSION"
 
 
 def owner_pid() -> int:
-    """The process whose end ends everything that was started for it: the main snakemake."""
-    return int(os.environ.get(OWNER, os.getpid()))
+    """The process whose end ends everything that was started for it: the main snakemake.
+
+    This process itself, where that one runs on another machine (a cluster's node cannot see it).
+    """
+    pid, _, host = os.environ.get(OWNER, "").partition("@")
+    return int(pid) if host == socket.gethostname() else os.getpid()
 
 
 def session_name() -> str:

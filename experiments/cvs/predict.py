@@ -32,7 +32,7 @@ def predict(
     seed: int,
     validation_share: float,
 ) -> dict[str, float]:
-    """Predict every view of the held-out items into `out`: `image_NNNN/{input.png, input_depth.npy, view_NNN/{rgb.png, pose.json}}`.
+    """Predict every view of the held-out items into `out`, in the layout of the data less the views' depth.
 
     Args:
         checkpoint: of Lightning's Trainer.

@@ -10,9 +10,6 @@ from gonogo.config import Accelerator, Target, Training
 from gonogo.learning.speed import Speed
 from gonogo.units import dollars, duration
 
-SETUP_HOURS = (0.05, 0.08, 0.25)  # three of the user's own setups: 3, 5 and 15 minutes, uploads included
-OWN_SETUP_HOURS = (0.001, 0.002, 0.005)  # a machine that needs nothing installed: this one
-
 
 class Range(BaseModel):
     """A low, a likely and a high value."""
@@ -21,8 +18,17 @@ class Range(BaseModel):
     mid: float
     high: float
 
+    def __add__(self, other: Range) -> Range:
+        return Range(low=self.low + other.low, mid=self.mid + other.mid, high=self.high + other.high)
+
     def scaled(self, factor: float) -> Range:
         return Range(low=self.low * factor, mid=self.mid * factor, high=self.high * factor)
+
+
+# what checklists for rented machines allow for upload and setup: 3, 5 and 15 minutes; not measured by us
+SETUP_HOURS = Range(low=0.05, mid=0.08, high=0.25)
+# upload and setup of the embedded instance, measured: 3 to 6 seconds
+OWN_SETUP_HOURS = Range(low=0.001, mid=0.0012, high=0.002)
 
 
 class Forecast(BaseModel):
@@ -30,6 +36,7 @@ class Forecast(BaseModel):
     step_s: Range = Field(description="on the target")
     hours: Range | None = Field(description="setup, upload and training; null: the target's speed is not known")
     usd: Range | None
+    setup_hours: Range = Field(description="part of `hours` that passes before training")
     usd_per_hour: float
     basis: str = Field(description="where the figures and their range come from")
 
@@ -40,25 +47,26 @@ def forecast(speed: Speed, training: Training, target: Target, accelerator: Acce
     steps = steps_per_epoch * training.epochs
     scale = training.effective_batch_size / speed.samples_per_step
     here = Range(low=speed.step_s_low, mid=speed.step_s, high=speed.step_s_high).scaled(scale)
+    setup = OWN_SETUP_HOURS if accelerator.is_this_machine else SETUP_HOURS
     faster = _speed_up(speed, accelerator)
     if faster is None:
         return Forecast(
-            steps=steps, step_s=here, hours=None, usd=None, usd_per_hour=target.usd_per_hour,
+            steps=steps, step_s=here, hours=None, usd=None, setup_hours=setup, usd_per_hour=target.usd_per_hour,
             basis=f"the speed of {accelerator.title} is not in the catalogue",
         )  # fmt: skip
     slow, fast = faster
     step_s = Range(low=here.low / fast, mid=here.mid / math.sqrt(slow * fast), high=here.high / slow)
-    setup = OWN_SETUP_HOURS if accelerator.is_this_machine else SETUP_HOURS
     between_epochs = Range(low=0.8, mid=1.0, high=1.5).scaled(speed.epoch_overhead_s * training.epochs)
-    hours = Range(
-        low=setup[0] + (steps * step_s.low + between_epochs.low) / 3600,
-        mid=setup[1] + (steps * step_s.mid + between_epochs.mid) / 3600,
-        high=setup[2] + (steps * step_s.high + between_epochs.high) / 3600,
-    )
+    hours = setup + (step_s.scaled(steps) + between_epochs).scaled(1 / 3600)
     return Forecast(
-        steps=steps, step_s=step_s, hours=hours, usd=hours.scaled(target.usd_per_hour),
-        usd_per_hour=target.usd_per_hour, basis=_basis(speed, accelerator, slow, fast),
-    )  # fmt: skip
+        steps=steps,
+        step_s=step_s,
+        hours=hours,
+        usd=hours.scaled(target.usd_per_hour),
+        setup_hours=setup,
+        usd_per_hour=target.usd_per_hour,
+        basis=_basis(speed, accelerator, slow, fast),
+    )
 
 
 def _speed_up(speed: Speed, accelerator: Accelerator) -> tuple[float, float] | None:

@@ -100,6 +100,8 @@ def trace(experiment: Experiment, training: Training, steps: int = 2) -> Trace:
 
 
 def _run(experiment: Experiment, training: Training, live: LiveBytes, steps: int) -> int:
+    if training.precision.endswith("-true") and training.precision != "32-true":
+        raise NotImplementedError(f"precision {training.precision} cannot be traced yet")
     module = experiment.module(training)
     trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
     frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]

@@ -96,6 +96,7 @@ def _preflight_facts(run: Run) -> Any:
         hours=planned.hours,
         usd=planned.usd,
         forecast_basis=planned.basis,
+        setup_hours=planned.setup_hours.mid,
         budget_usd=launch.budget_usd,
         budget_buffer=run.gates.launch.budget_buffer,
         upload_bytes=sum(file.stat().st_size for shard in run.shards for file in walk(shard)),
@@ -111,7 +112,7 @@ def _preflight_facts(run: Run) -> Any:
         monitor=[
             Command(does="follow the run's log", command=f"tail -f {folder / 'cloud_train' / 'log.txt'}"),
             Command(
-                does="time and dollars so far, stage by stage",
+                does="where the time went, once an invocation has ended",
                 command=f"cat {run.config.results_dir / 'timing.json'}",
             ),
         ],

@@ -69,6 +69,11 @@ def test_nothing_is_really_allocated() -> None:
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 500e6
 
 
+def test_a_precision_that_is_not_traced_yet_is_unknown() -> None:
+    found = run(10, 1, precision="bf16-true")
+    assert found.peak_bytes is None and "bf16-true" in found.error
+
+
 def test_what_cannot_be_traced_gets_no_number() -> None:
     found = trace(Case(10, data_dependent=True), Training())  # type: ignore[arg-type]
     assert found.peak_bytes is None and found.components_bytes == {}

@@ -22,6 +22,8 @@ def test_the_founding_failure_is_stopped_with_its_cause(fresh: Site) -> None:
     camera = next(check for check in verdict.failed if "coverage per view" in check.why)
     assert "002 0 %" in camera.why and "000 3" in camera.why
     assert any("black" in check.why for check in verdict.failed)
+    # nothing more than the sample was made
+    assert "dataset" not in fresh.stages("cvs_dark") and not (fresh.folder / "results/cvs_dark/dataset").exists()
     # the evidence is there, and nothing left the machine
     assert Image.open(folder / "contact_sheet.png").size[0] > 1000
     document = (folder / "negative_result.md").read_text()

@@ -1,6 +1,7 @@
 # Paths, settings and the gate function: what every stage shares.
 import json
 import os
+import socket
 import sys
 import time
 
@@ -12,7 +13,7 @@ from gonogo.experiment import load_experiments_or_exit
 # threads that fight for cores are 8 times slower than one each
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # what is started for this invocation ends with it; jobs of cluster executors keep the first process's values
-os.environ.setdefault("GONOGO_OWNER_PID", str(os.getpid()))
+os.environ.setdefault("GONOGO_OWNER", f"{os.getpid()}@{socket.gethostname()}")
 os.environ.setdefault(
     "GONOGO_SESSION", f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 )

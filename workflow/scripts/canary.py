@@ -1,6 +1,6 @@
 """The first steps on the paid machine."""
 
-from gonogo.remote.leg import run_canary
+from gonogo.remote.runs import run_canary
 from gonogo.stage import stage
 
 with stage(snakemake) as run:

@@ -1,7 +1,7 @@
 """Start the paid run, or attach to the one that is running, and watch it to its end."""
 
 from gonogo.checklist import confirm_all
-from gonogo.remote.leg import run_training
+from gonogo.remote.runs import run_training
 from gonogo.stage import stage
 
 with stage(snakemake) as run:

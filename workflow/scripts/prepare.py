@@ -10,6 +10,7 @@ from gonogo.stage import stage
 with stage(snakemake) as run:
     experiment = run.load_experiment()
     assets = Path(snakemake.output.assets)
+    assets.mkdir(parents=True, exist_ok=True)
     started = time.time()
     with run.work():
         found = experiment.prepare(assets, run.config.seed)
