@@ -141,6 +141,11 @@ class Experiment(ABC):
             return ""
         return digest([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in walk(folder)])
 
+    def import_root(self) -> Path:
+        """The folder that the experiment's package is imported from."""
+        module = importlib.import_module(type(self).__module__)
+        return Path(module.__file__ or "").parents[module.__name__.count(".")]
+
     def code(self, stage: Stage) -> list[Path]:
         """Source files that a stage's result depends on."""
         folder = Path(importlib.import_module(type(self).__module__).__file__ or "").parent

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sys
 import time
 import traceback
@@ -18,28 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+import psutil
+
 from gonogo import ledger, lifetime
 from gonogo.config import Config, ExperimentConfig, Gates, Target, Training
 from gonogo.configload import Settings, load
 from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
+from gonogo.session import owner_pid, session_name
 
-OWNER = "GONOGO_OWNER"
-SESSION = "GONOGO_SESSION"
-
-
-def owner_pid() -> int:
-    """The process whose end ends everything that was started for it: the main snakemake.
-
-    This process itself, where that one runs on another machine (a cluster's node cannot see it).
-    """
-    pid, _, host = os.environ.get(OWNER, "").partition("@")
-    return int(pid) if host == socket.gethostname() else os.getpid()
-
-
-def session_name() -> str:
-    """The invocation of snakemake that this process belongs to."""
-    return os.environ.get(SESSION, "alone")
+INTERRUPTED = 130  # as a shell's exit code says it
 
 
 @dataclass
@@ -51,7 +38,7 @@ class Run:
     mode: str
     settings: Settings
     log: TextIO
-    started_at: float = field(default_factory=time.time)
+    started_at: float = field(default_factory=lambda: psutil.Process().create_time())  # imports included
     work_started_at: float | None = None
     work_ended_at: float | None = None
     usd: float = 0.0
@@ -184,7 +171,10 @@ class stage:
         if isinstance(error, UserError):
             self.run.note(str(error))
             _give_up(f"{self.run.experiment}: {self.run.stage}", str(error))
-        if error is not None and not isinstance(error, (SystemExit, KeyboardInterrupt)):
+        if isinstance(error, KeyboardInterrupt):
+            self.run.note("interrupted")
+            sys.exit(INTERRUPTED)
+        if error is not None and not isinstance(error, SystemExit):
             traceback.print_exception(kind, error, trace, file=self.run.log)
         self.run.log.close()
 

@@ -20,7 +20,8 @@ from gonogo.remote import embedded
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.setup import set_up
 from gonogo.remote.transfer import Transfer, download, upload
-from gonogo.stage import Run, owner_pid
+from gonogo.session import owner_pid
+from gonogo.stage import Run
 from gonogo.training import RunSpec
 from gonogo.units import duration, gigabytes
 
@@ -70,9 +71,12 @@ def _code(run: Run) -> dict[str, Path]:
     """Relative remote name → local file, of this package and the experiment's."""
     package = Path(gonogo.__file__).parent
     code = {f"gonogo/{path.relative_to(package).as_posix()}": path for path in sorted(package.rglob("*.py"))}
-    for path in run.load_experiment().code("train"):
-        code[path.relative_to(run.settings.root).as_posix()] = path
-    code["experiments/__init__.py"] = run.settings.root / "experiments" / "__init__.py"
+    experiment = run.load_experiment()
+    top = experiment.import_root()
+    for path in experiment.code("train"):
+        code[path.relative_to(top).as_posix()] = path
+        packages = [parent / "__init__.py" for parent in path.parents if top in parent.parents]
+        code |= {package.relative_to(top).as_posix(): package for package in packages if package.exists()}
     return code
 
 

@@ -106,7 +106,12 @@ def _run_to_end(run: Run, kind: str, options: list[str], on_line: Callable[[str]
             latest["heartbeat"] = beat
             show()
 
-        ended = follow(lambda: ssh_settings(run), run.target, run_dir, line, heartbeat)
+        try:
+            ended = follow(lambda: ssh_settings(run), run.target, run_dir, line, heartbeat)
+        except KeyboardInterrupt:
+            run.end_progress()
+            run.say(f"interrupted here; {Path(run_dir).name} goes on there, and the same command attaches to it")
+            raise
     run.end_progress()
     return run_dir, ended
 

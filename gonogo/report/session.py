@@ -12,7 +12,7 @@ from gonogo import ledger
 from gonogo.configload import Settings
 from gonogo.files import write_json
 from gonogo.report.timing import StageTiming, timing_table
-from gonogo.stage import owner_pid, session_name
+from gonogo.session import owner_pid, session_name
 
 WIDEST = 100  # columns
 

@@ -20,7 +20,7 @@ TINY = {
     "extends": "cvs",
     "dataset_items": 12,
     "smoke": {"steps": 20, "overfit_steps": 10},
-    "modes": {"validate": {"training": {"epochs": 2}}, "long": {"training": {"epochs": 14}}},
+    "modes": {"validate": {"training": {"epochs": 2}}, "long": {"training": {"epochs": 10}}},
     "expected": {"metrics": {"psnr_db": 0, "copy_skill": -10}},
     # twenty steps teach little: what is tested here is the chain
     "gates": {

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.workflow.conftest import Site
+from tests.workflow.conftest import Site, make_site
 
 pytestmark = pytest.mark.slow
 LONG = ("--config", "experiments=tiny", "mode=long")
@@ -29,30 +29,40 @@ def server_pid(site: Site) -> int:
     return json.loads((site.folder / "results/instance/instance.json").read_text())["pid"]
 
 
-def training_runs(site: Site) -> list[Path]:
-    return [path for path in (site.folder / "results/instance").rglob("runs/*") if "_long_" in path.name]
+def training_runs(site: Site) -> set[Path]:
+    return {path for path in (site.folder / "results/instance").rglob("runs/*") if "_long_" in path.name}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return make_site(tmp_path_factory.mktemp("reattach"))
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_during_cloud_train_the_next_invocation_attaches(fresh: Site, how: signal.Signals) -> None:
-    log = fresh.folder / "results/tiny/long/cloud_train/log.txt"
-    killed = fresh.start(*LONG)
+def test_killed_during_cloud_train_the_next_invocation_attaches(shared: Site, how: signal.Signals) -> None:
+    log = shared.folder / "results/tiny/long/cloud_train/log.txt"
+    log.unlink(missing_ok=True)
+    earlier = training_runs(shared)
+    command = (*LONG, "--forcerun", "cloud_train") if earlier else LONG
+    killed = shared.start(*command)
     wait_for(lambda: log.exists() and "step" in log.read_text(), 200, "the paid run's first step")
-    server = server_pid(fresh)
+    server = server_pid(shared)
     if how is signal.SIGINT:
         os.killpg(killed.pid, how)  # as a terminal does
     else:
         killed.send_signal(how)
     assert killed.wait(timeout=60) != 0
     wait_for(lambda: not psutil.pid_exists(server), 10, "the embedded server's end")
-    (run,) = training_runs(fresh)
-    (agent_pid,) = [json.loads((run / "heartbeat.json").read_text())["pid"]]
-    assert psutil.pid_exists(agent_pid), "the paid run should go on without us"
-    done = fresh.run(*LONG)
+    (run,) = training_runs(shared) - earlier
+    agent = json.loads((run / "heartbeat.json").read_text())["pid"]
+    assert psutil.pid_exists(agent), "the paid run should go on without us"
+    if how is signal.SIGINT:
+        said = (shared.folder / "snakemake.txt").read_text()
+        assert f"{run.name} goes on there" in said and "Traceback" not in said
+    done = shared.run(*command)
     assert done.returncode == 0, done.stderr
-    assert "attached to" in done.stderr
-    assert training_runs(fresh) == [run]
-    (archive,) = (fresh.folder / "archive/tiny").iterdir()
-    assert run.name in archive.name
+    assert f"attached to {run.name}" in done.stderr
+    assert training_runs(shared) - earlier == {run}
+    assert [path for path in (shared.folder / "archive/tiny").iterdir() if run.name in path.name]
     steps = [line for line in log.read_text().splitlines() if "step 1/" in line]
     assert len(steps) == 1, "the log is shown from its beginning, and the run was started once"

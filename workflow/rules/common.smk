@@ -1,23 +1,15 @@
 # Paths, settings and the gate function: what every stage shares.
 import json
 import os
-import socket
 import sys
-import time
 
 sys.path.insert(0, str(workflow.basedir))
 from gonogo import gates
 from gonogo.configload import load_or_exit
 from gonogo.experiment import load_experiments_or_exit
+from gonogo.session import begin
 
-# threads that fight for cores are 8 times slower than one each
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-# what is started for this invocation ends with it; jobs of cluster executors keep the first process's values
-os.environ.setdefault("GONOGO_OWNER", f"{os.getpid()}@{socket.gethostname()}")
-os.environ.setdefault(
-    "GONOGO_SESSION", f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-)
-
+begin(workflow.basedir)
 SETTINGS = load_or_exit(config, workflow.basedir)
 EXPERIMENTS = load_experiments_or_exit(SETTINGS)
 MODE = SETTINGS.config.mode

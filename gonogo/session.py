@@ -1,0 +1,35 @@
+"""One invocation of snakemake: what its processes have in common, handed on in their environment."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+OWNER, SESSION = "GONOGO_OWNER", "GONOGO_SESSION"
+
+
+def begin(root: Path | str) -> None:
+    """Mark this process as the invocation's owner, unless an earlier one is: jobs of cluster executors keep the first.
+
+    Scripts import this checkout's package and experiments, also where another checkout is installed.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that fight for cores are 8 times slower than one each
+    os.environ.setdefault(OWNER, f"{os.getpid()}@{socket.gethostname()}")
+    os.environ.setdefault(SESSION, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+
+
+def owner_pid() -> int:
+    """The process whose end ends everything that was started for it: the main snakemake.
+
+    This process itself, where that one runs on another machine (a cluster's node cannot see it).
+    """
+    pid, _, host = os.environ.get(OWNER, "").partition("@")
+    return int(pid) if host == socket.gethostname() else os.getpid()
+
+
+def session_name() -> str:
+    """The invocation that this process belongs to, as the ledger names it."""
+    return os.environ.get(SESSION, "alone")
