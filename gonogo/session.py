@@ -7,7 +7,7 @@ import socket
 import time
 from pathlib import Path
 
-OWNER, SESSION = "GONOGO_OWNER", "GONOGO_SESSION"
+OWNER, SESSION, ROOT = "GONOGO_OWNER", "GONOGO_SESSION", "GONOGO_ROOT"
 
 
 def begin(root: Path | str) -> None:
@@ -18,6 +18,7 @@ def begin(root: Path | str) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that fight for cores are 8 times slower than one each
     os.environ.setdefault(OWNER, f"{os.getpid()}@{socket.gethostname()}")
     os.environ.setdefault(SESSION, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+    os.environ[ROOT] = str(root)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
 
 
@@ -28,6 +29,11 @@ def owner_pid() -> int:
     """
     pid, _, host = os.environ.get(OWNER, "").partition("@")
     return int(pid) if host == socket.gethostname() else os.getpid()
+
+
+def workflow_root() -> Path:
+    """The folder of the Snakefile, where `config/` lies; the working directory may be another (`--directory`)."""
+    return Path(os.environ.get(ROOT, "."))
 
 
 def session_name() -> str:

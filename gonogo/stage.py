@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import psutil
 
@@ -24,7 +24,7 @@ from gonogo.config import Config, ExperimentConfig, Gates, Target, Training
 from gonogo.configload import Settings, load
 from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
-from gonogo.session import owner_pid, session_name
+from gonogo.session import owner_pid, session_name, workflow_root
 
 INTERRUPTED = 130  # as a shell's exit code says it
 
@@ -139,7 +139,7 @@ class stage:
         name = "_".join([job.rule, *([job.wildcards.scope] if "scope" in job.wildcards.keys() else [])])  # noqa: SIM118
         lifetime.watch(owner_pid(), lambda: os._exit(1))
         try:
-            settings = load(job.config, Path.cwd())
+            settings = load(job.config, workflow_root())
             log_path = Path(job.log[0])
             log_path.parent.mkdir(parents=True, exist_ok=True)
             log = log_path.open("w", buffering=1)
@@ -179,6 +179,6 @@ class stage:
         self.run.log.close()
 
 
-def _give_up(where: str, message: str) -> Any:
+def _give_up(where: str, message: str) -> NoReturn:
     print(f"error: {where}: {message}", file=sys.stderr, flush=True)
     sys.exit(1)
