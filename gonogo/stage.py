@@ -96,6 +96,7 @@ class Run:
 
     def say(self, text: str) -> None:
         """One line for the terminal and the log."""
+        self.end_progress()
         line = f"{self.experiment:10s} {self.stage:15s} {text}"
         print(line, file=sys.stderr, flush=True)
         self.note(text)

@@ -33,6 +33,7 @@ def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
     lines: list[str] = []
     with run.work():
         run_dir, ended = _run_to_end(run, "canary", ["--max-steps", str(steps)], lines.append)
+        _state_file(run, "canary").unlink(missing_ok=True)
         result = _result(run, run_dir)
     run.usd = ended["elapsed_s"] / 3600 * run.target.usd_per_hour
     write_text(outputs.log, "\n".join(lines) + "\n")

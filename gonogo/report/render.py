@@ -44,7 +44,7 @@ _BIG = {
 
 def to_line(verdict: Verdict, colour: bool) -> str:
     """One line, for a gate that passes: status, gate, summary. No line break, whatever the verdict holds."""
-    line = Text(f"  {verdict.status.label:<9}", style=f"bold {STYLES[verdict.status]}")
+    line = Text(f"{verdict.status.label:<9}", style=f"bold {STYLES[verdict.status]}")
     line.append(f"{clean(verdict.title)}  ", style="not bold default")
     line.append(
         clean(verdict.summary),

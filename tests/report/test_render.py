@@ -74,8 +74,8 @@ def test_colour_only_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "dumb")
     assert "\x1b[31m" in to_text(dark(), colour=True, width=80)
-    assert "\x1b[1;33m  CAUTION" in to_line(cautious(), colour=True)
-    assert "\x1b[1;32m  GO" in to_line(going("quality"), colour=True)
+    assert "\x1b[1;33mCAUTION" in to_line(cautious(), colour=True)
+    assert "\x1b[1;32mGO" in to_line(going("quality"), colour=True)
 
 
 def test_one_line_for_a_gate_that_passes() -> None:

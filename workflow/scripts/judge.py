@@ -26,4 +26,4 @@ with stage(snakemake) as run:
     write_text(snakemake.output.token, f"{verdict.gate} {verdict.scope} {verdict.inputs_digest}\n")
     run.note(verdict.summary)
     if verdict.go:
-        run.say(to_line(verdict, colour=run.colour).strip())
+        run.say(to_line(verdict, colour=run.colour))
