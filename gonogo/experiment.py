@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["generate", "train"]
 Progress = Callable[[int, int], None]
+INSPECTED_KINDS = ("views",)
 
 
 class Experiment(ABC):
@@ -188,6 +189,11 @@ def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
         found = {name: load_experiment(name, config, settings.root) for name, config in settings.experiments.items()}
         for experiment in found.values():
             experiment.check_packages()
+            if experiment.kind not in INSPECTED_KINDS:
+                raise UserError(
+                    f"{experiment.name}: its data is of kind {experiment.kind!r}; "
+                    f"there is an inspector for: {', '.join(INSPECTED_KINDS)}"
+                )
     except UserError as error:
         sys.exit(f"error: {error}")
     return found

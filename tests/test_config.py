@@ -12,7 +12,7 @@ import yaml
 from gonogo.config import Gates
 from gonogo.configload import load, schema
 from gonogo.errors import UserError
-from gonogo.experiment import load_experiment
+from gonogo.experiment import load_experiment, load_experiments_or_exit
 
 OVERRIDE = {"experiment": "cvs", "gate": "quality", "by": "A", "reason": "because I say so"}
 
@@ -131,6 +131,13 @@ def test_missing_package_names_the_extra(root: Path) -> None:
             experiment.check_packages()
     finally:
         type(experiment).packages = {}
+
+
+def test_data_that_nothing_can_inspect_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load({"experiments": "cvs"}, root)
+    monkeypatch.setattr("experiments.cvs.experiment.CVS.kind", "smells")
+    with pytest.raises(SystemExit, match="kind 'smells'; there is an inspector for: views"):
+        load_experiments_or_exit(settings)
 
 
 def test_every_threshold_says_what_it_is() -> None:
