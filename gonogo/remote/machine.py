@@ -142,11 +142,6 @@ class Machine:
         with self._sftp(path) as sftp, self._replacing(sftp, path) as temporary, sftp.open(temporary, "wb") as stream:
             stream.write(text.encode())
 
-    def put_file(self, path: str, local: Path) -> None:
-        """Copy one file whole or not at all, its folders made."""
-        with self._sftp(path) as sftp, self._replacing(sftp, path) as temporary:
-            sftp.put(str(local), temporary)
-
     @contextlib.contextmanager
     def _sftp(self, path: str) -> Iterator[paramiko.SFTPClient]:
         try:
