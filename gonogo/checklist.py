@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from gonogo import gates
 from gonogo.config import Ssh, Target
 from gonogo.errors import UserError
 from gonogo.evidence import Judged, confirm, data_digest, learning_digest, memory_digest
@@ -28,7 +30,7 @@ def checklist(run: Run, forecast: Forecast) -> Measurements:
         max_hours=run.target.max_hours,
         approval=_approval(run.results / "approval.json"),
         sample_digest=sample,
-        evidence=[str(run.results / "quality" / "sample" / "contact_sheet.png")],
+        evidence=[str(gates.latest("quality/sample", run.results, "") / "contact_sheet.png")],
     )
 
 
@@ -52,13 +54,18 @@ def judged_so_far(run: Run) -> list[Judged]:
     own_training = run.experiment_config.training
     return [
         Judged("generator", run.results / "generator", generator),
-        Judged("quality", run.results / "quality" / "sample", data_digest([run.results / "sample"])),
-        Judged("quality", run.results / "quality" / "dataset", data),
+        _judged_data(run, "sample", run.sample_shards),
+        _judged_data(run, "dataset", run.shards),
         Judged("learning", run.results / "learning", learning_digest(data, experiment, own_training)),
         Judged("memory", by_mode / "memory", memory_digest(experiment, run.training, run.settings.accelerator)),
         Judged("launch", by_mode / "launch", launch_digest(run)),
         Judged("canary", by_mode / "canary", launch_digest(run)),
     ]
+
+
+def _judged_data(run: Run, scope: str, shards: Sequence[Path]) -> Judged:
+    folder = gates.latest(f"quality/{scope}", run.results, "")
+    return Judged("quality", folder, data_digest(shards), tuple(run.measured(scope, shard) for shard in shards))
 
 
 def launch_digest(run: Run) -> str:

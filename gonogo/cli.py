@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from gonogo.errors import UserError
 from gonogo.evidence import data_digest
 from gonogo.files import write_text
 from gonogo.launch import Approval
+from gonogo.quality.kinds import KINDS
+from gonogo.verdict import Status
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Exit code of `inspect`: 0 GO (with or without caution), 1 NO-GO, 2 it could not be judged."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except Exception:  # an error of ours is no verdict: its exit code must not be that of a NO-GO
+        traceback.print_exc()
+    return int(arguments.on_error)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gonogo", description=__doc__, epilog="The workflow itself: snakemake --profile local"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     approve = commands.add_parser("approve", help="sign off a sample after looking at its contact sheet")
+    approve.set_defaults(run=_approve_command, on_error=1)
     approve.add_argument("experiment")
     approve.add_argument("--by", required=True, metavar="NAME", help="who looked")
     approve.add_argument("--note", default="", help="what was seen")
@@ -29,13 +47,60 @@ def main(argv: list[str] | None = None) -> int:
         metavar="FOLDER",
         help="results_dir (default: results)",
     )
-    arguments = parser.parse_args(argv)
-    try:
-        print(_approve(arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    inspect = commands.add_parser(
+        "inspect",
+        help="the quality gate on a folder of data, without a workflow",
+        description="Look at every file of a folder once and say whether it is worth training on.",
+        epilog="Exit code: 0 GO (with or without caution), 1 NO-GO, 2 it could not be judged.",
+    )
+    inspect.set_defaults(run=_inspect_command, on_error=2)
+    inspect.add_argument("folder", type=Path, help="of the data; folders train/, val/, test/ in it are its splits")
+    inspect.add_argument("--kind", required=True, choices=list(KINDS), help="what the data is")
+    inspect.add_argument("--json", type=Path, metavar="FILE", help="verdict, and path, status and checks of every file")
+    inspect.add_argument("--table", type=Path, metavar="FILE", help="CSV of every statistic of every file")
+    inspect.add_argument("--distributions", type=Path, metavar="FILE", help="SVG of statistics against thresholds")
+    inspect.add_argument("--sheet", type=Path, metavar="FILE", help="PNG of the worst items, the reason under each")
+    inspect.add_argument("--gate", type=Path, metavar="FILE", help="YAML with thresholds, keys as in gates.quality")
+    inspect.add_argument(
+        "--sample", action="store_true", help="this is a sample of a larger set, and the verdict is about that"
+    )
+    return parser
+
+
+def _approve_command(arguments: argparse.Namespace) -> int:
+    print(_approve(arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note))
     return 0
+
+
+def _inspect_command(arguments: argparse.Namespace) -> int:
+    from gonogo.quality.inspect import inspect, read_gate
+    from gonogo.quality.show import Outputs
+    from gonogo.report.render import to_text
+
+    found = inspect(
+        arguments.folder,
+        arguments.kind,
+        read_gate(arguments.gate) if arguments.gate else None,
+        sampled=arguments.sample,
+        json_file=arguments.json,
+        outputs=Outputs(arguments.table, arguments.distributions, arguments.sheet),
+        progress=_progress if sys.stderr.isatty() else None,
+    )
+    if sys.stderr.isatty():
+        print("\r\x1b[2K", end="", file=sys.stderr)
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(to_text(found.verdict, colour, shutil.get_terminal_size().columns))
+    if found.worst:
+        print("\nThe worst files:")
+        print("\n".join(f"  {row['path']}: {row['reasons']}" for row in found.worst))
+    if found.verdict.status.passes:
+        return 0
+    return 1 if found.verdict.status is Status.NO_GO else 2
+
+
+def _progress(done: int, total: int) -> None:
+    if done % 50 == 0 or done == total:
+        print(f"\r\x1b[2K{done} of {total} items", end="", file=sys.stderr, flush=True)
 
 
 def _approve(folder: Path, experiment: str, by: str, note: str) -> str:

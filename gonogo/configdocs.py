@@ -43,9 +43,29 @@ SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
 
 def tables() -> str:
     """Markdown tables of every key."""
-    gates = [(f"`gates.{name}`", f"gates.{name}.", field.annotation) for name, field in Gates.model_fields.items()]
+    gates = [
+        section
+        for name, field in Gates.model_fields.items()
+        for section in _sections(f"gates.{name}", field.annotation)
+    ]
     parts = [_table(title, prefix, model) for title, prefix, model in [*SECTIONS, *gates] if model is not None]
     return "\n\n".join(parts)
+
+
+def _sections(key: str, model: Any) -> list[tuple[str, str, Any]]:
+    """A block of thresholds, and the blocks within it; those of another gate are described there."""
+    inner = [
+        section
+        for name, field in model.model_fields.items()
+        if _is_block(field.annotation)
+        and field.annotation not in {gate.annotation for gate in Gates.model_fields.values()}
+        for section in _sections(f"{key}.{name}", field.annotation)
+    ]
+    return [(f"`{key}`", f"{key}.", model), *inner]
+
+
+def _is_block(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _table(title: str, prefix: str, model: Any) -> str:
@@ -75,7 +95,7 @@ def _default(field: Any) -> str:
 
 def _one_line(annotation: Any) -> str:
     """The first sentence of a nested model's docstring, or the allowed values."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if _is_block(annotation):
         return (annotation.__doc__ or "").strip().split("\n")[0]
     values = [value for value in get_args(annotation) if isinstance(value, str)]
     return "one of " + ", ".join(f"`{value}`" for value in values) if values else ""

@@ -11,7 +11,7 @@ from gonogo import gates
 from gonogo.config import Accelerator, Gates, Training
 from gonogo.errors import UserError
 from gonogo.experiment import Experiment
-from gonogo.files import digest, manifest
+from gonogo.files import digest, folder_digest
 from gonogo.verdict import Override, Verdict
 
 Digest: TypeAlias = str
@@ -19,7 +19,7 @@ Digest: TypeAlias = str
 
 def data_digest(folders: Sequence[Path]) -> Digest:
     """Names and contents of every file below the folders, whichever shard they lie in."""
-    return digest([sorted(manifest(folder).items()) for folder in folders])
+    return digest([folder_digest(folder) for folder in folders])
 
 
 def learning_digest(data: Digest, experiment: Experiment, training: Training) -> Digest:
@@ -39,6 +39,7 @@ class Judged:
     gate: str
     folder: Path
     digest: Digest
+    measurements: tuple[Path, ...] = ()  # where they are not the folder's own
 
 
 def confirm(judged: Sequence[Judged], thresholds: Gates, overrides: Sequence[Override]) -> list[Verdict]:
@@ -51,8 +52,8 @@ def confirm(judged: Sequence[Judged], thresholds: Gates, overrides: Sequence[Ove
     for item in judged:
         verdict = Verdict.read(item.folder / "verdict.json")
         again = gates.judge(
-            item.gate, item.folder / "measurements.json", thresholds, experiment=verdict.experiment,
-            mode=verdict.mode, scope=verdict.scope,
+            item.gate, item.measurements or [item.folder / "measurements.json"], thresholds,
+            experiment=verdict.experiment, mode=verdict.mode, scope=verdict.scope,
             override=gates.override_for(overrides, verdict.experiment, item.gate),
         )  # fmt: skip
         rerun = f"Measure again: snakemake --profile local --forcerun {gates.MEASURED_BY[item.gate]}"

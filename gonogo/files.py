@@ -85,9 +85,31 @@ def manifest(folder: Path | str) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in walk(folder)}
 
 
+class FolderDigest:
+    """One digest for names and contents of files, whatever the order in which they are added."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, path: str, sha256: str) -> None:
+        """A file, by its relative POSIX path and the hash of its bytes."""
+        one = hashlib.sha256(f"{path}\0{sha256}".encode(errors="surrogateescape")).digest()
+        self._sum = (self._sum + int.from_bytes(one)) % (1 << 256)
+
+    def merge(self, other: FolderDigest) -> None:
+        """Add all that was added to another."""
+        self._sum = (self._sum + other._sum) % (1 << 256)
+
+    def hex(self) -> str:
+        return f"{self._sum:064x}"
+
+
 def folder_digest(folder: Path | str) -> str:
     """One digest for everything below `folder`: names and contents."""
-    return digest(manifest(folder))
+    total = FolderDigest()
+    for path, sha256 in manifest(folder).items():
+        total.add(path, sha256)
+    return total.hex()
 
 
 def code_digest(files: Iterable[Path | str]) -> str:

@@ -32,6 +32,7 @@ ORDER = [
     "canary",
     "results",
 ]
+SAMPLE = "sample"
 # what these judge depends on the mode
 BY_MODE = {"memory", "launch", "canary", "results"}
 
@@ -49,7 +50,7 @@ JUDGES = {
 
 def judge(
     gate: str,
-    measurements: Path,
+    measurements: Sequence[Path],
     thresholds: Gates,
     *,
     experiment: str,
@@ -60,24 +61,57 @@ def judge(
 ) -> Verdict:
     """Hold one gate's measurements against its thresholds. Pure: the same files give the same verdict.
 
+    Args:
+        measurements: the file that the measuring stage wrote; for quality a folder for each part of the data.
+
     Raises:
         UserError: the measurements cannot be read.
     """
     module = importlib.import_module(JUDGES[gate])
-    measured = module.Measurements.read(measurements)
-    checks, cause = module.judge(measured, getattr(thresholds, gate))
+    measured = module.Measurements.read(*measurements)
+    options = {"sampled": scope == SAMPLE} if gate == "quality" else {}
+    judgement = module.judge(measured, getattr(thresholds, gate), **options)
+    checks, cause = judgement
     verdict = decide(
         checks, gate=gate, experiment=experiment, mode=mode, scope=scope, cause=cause,
         measured_at=measured.measured_at, inputs_digest=measured.inputs_digest, saved=saved or Saved(),
+        more=getattr(judgement, "more", 0),
     )  # fmt: skip
     if not verdict.status.passes:
         verdict.override = override
     return verdict
 
 
-def folder(gate: str, experiment: Path | str, mode: str) -> Path:
-    """Where a gate of `ORDER` keeps its measurements, verdict and token, below the experiment's results."""
-    return Path(experiment, mode, gate) if gate in BY_MODE else Path(experiment, gate)
+def folder(gate: str, experiment: Path | str, mode: str, round: int = 0) -> Path:
+    """Where a gate of `ORDER` keeps its measurements, verdict and token, below the experiment's results.
+
+    Args:
+        round: how often more of the sample was asked for before.
+    """
+    name = f"{gate}_{round}" if round else gate
+    return Path(experiment, mode, name) if gate in BY_MODE else Path(experiment, name)
+
+
+def latest(gate: str, experiment: Path | str, mode: str) -> Path:
+    """The folder of the verdict that stands: a sample that did not decide was judged again with more."""
+    last = rounds(experiment) - 1 if gate == f"quality/{SAMPLE}" else 0
+    return folder(gate, experiment, mode, last)
+
+
+def rounds(experiment: Path | str) -> int:
+    """How often the sample was judged, each time with more: at least 1, counting one that is still to come."""
+    number = 0
+    while asks_for_more(folder(f"quality/{SAMPLE}", experiment, "", number) / "verdict.json"):
+        number += 1
+    return number + 1
+
+
+def asks_for_more(verdict: Path | str) -> int:
+    """How many more items a verdict file asks for; 0 for none, for a decision by name, and where there is no file."""
+    if not Path(verdict).exists():
+        return 0
+    found = json.loads(Path(verdict).read_text())
+    return 0 if found["override"] else int(found["more"])
 
 
 def override_for(overrides: Sequence[Override], experiment: str, gate: str) -> Override | None:

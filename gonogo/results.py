@@ -14,7 +14,9 @@ from gonogo.errors import UserError
 from gonogo.evidence import data_digest
 from gonogo.files import digest, file_digest, folder_replacing
 from gonogo.measured import Measured
-from gonogo.quality.measurements import ViewMeasurements
+from gonogo.quality.judge import judge as judge_data
+from gonogo.quality.kinds import kind_of
+from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.stage import Run
 from gonogo.verdict import Check, held
 
@@ -22,11 +24,13 @@ from gonogo.verdict import Check, held
 class Measurements(Measured):
     metrics: dict[str, float] = Field(description="as the experiment reports them; `skill` is among them")
     geometry_auc: float | None = Field(description="how surely a predicted view is nearest to its own reference")
-    pictures: ViewMeasurements | None = Field(description="the predicted views, looked at as data is")
+    pictures: Path = Field(description="measurements of the predictions, looked at as data is")
 
 
-def validate(run: Run, archive: Path, predictions: Path) -> Measurements:
+def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Measurements:
     """Predict held-out items from the downloaded checkpoint into `predictions`, and look at what comes out.
+
+    What is seen of each prediction is left in `measured`.
 
     Raises:
         UserError: the archive holds no checkpoint, or it is not the one that was downloaded.
@@ -36,17 +40,13 @@ def validate(run: Run, archive: Path, predictions: Path) -> Measurements:
     with folder_replacing(predictions) as out:
         metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
     run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
-    pictures = auc = None
-    if experiment.kind == "views":
-        from gonogo.quality.views import measure
-
-        pictures = measure([predictions])
-        auc = geometry_auc(predictions, run.shards)
+    measure_part(kind_of(experiment.kind).configured(run.gates.results.pictures), predictions, measured)
+    auc = geometry_auc(predictions, run.shards) if experiment.kind == "views" else None
     return Measurements(
         inputs_digest=digest(sha256, data_digest(run.shards)),
         metrics=metrics,
         geometry_auc=auc,
-        pictures=pictures,
+        pictures=measured,
         evidence=[str(predictions), str(checkpoint)],
     )
 
@@ -96,10 +96,7 @@ def judge(measured: Measurements, gate: ResultsGate) -> tuple[list[Check], str]:
     checks = [_skill(measured, gate), *_expected(measured, gate)]
     if measured.geometry_auc is not None:
         checks.append(_geometry(measured.geometry_auc, gate))
-    if measured.pictures is not None:
-        from gonogo.quality.judge import judge as judge_pictures
-
-        checks += judge_pictures(measured.pictures, gate.pictures).checks
+    checks += judge_data(MeasuredSet.read(measured.pictures), gate.pictures).checks
     return checks, "RESULT" if any(not check.status.passes for check in checks) else ""
 
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TextIO
 
 import psutil
 
-from gonogo import ledger, lifetime
+from gonogo import gates, ledger, lifetime
 from gonogo.config import Config, ExperimentConfig, Gates, Target, Training
 from gonogo.configload import Settings, load
 from gonogo.errors import UserError, explain
@@ -72,6 +72,16 @@ class Run:
     @property
     def shards(self) -> list[Path]:
         return [self.results / "dataset" / f"shard_{part}" for part in range(self.experiment_config.shards)]
+
+    @property
+    def sample_shards(self) -> list[Path]:
+        """The sample's folders: one, and another for each time that it did not decide."""
+        rounds = gates.rounds(self.results)
+        return [self.results / "sample" / f"shard_{part}" for part in range(rounds)]
+
+    def measured(self, scope: str, shard: Path) -> Path:
+        """Where the measurements of a folder of the sample, or of the set, lie."""
+        return self.results / "quality" / "measured" / scope / shard.name
 
     @property
     def target(self) -> Target:

@@ -90,6 +90,7 @@ class Verdict(_Model):
     checks: list[Check]
     measured_at: dt.datetime
     inputs_digest: str = Field(description="sha256 over the data, code and config that were judged")
+    more: int = Field(default=0, description="items to generate before this can be decided; 0: decided")
     saved: Saved = Field(default_factory=Saved)
     override: Override | None = None
 

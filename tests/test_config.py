@@ -67,8 +67,8 @@ def test_one_mode_is_recommended(site: Path) -> None:
 
 
 def test_an_experiments_own_gates_win(site: Path) -> None:
-    edit(site / "config/experiments/cvs.yaml", gates={"quality": {"max_bad_scenes": 0.2}})
-    assert load({"experiments": "cvs"}, site).gates["cvs"].quality.max_bad_scenes == 0.2
+    edit(site / "config/experiments/cvs.yaml", gates={"quality": {"max_bad_items": 0.2}})
+    assert load({"experiments": "cvs"}, site).gates["cvs"].quality.max_bad_items == 0.2
     assert load({"experiments": "cvs"}, site).gates["cvs"].results.metrics == {"psnr_db": 16, "copy_skill": 0}
 
 
@@ -76,7 +76,7 @@ def test_an_experiments_own_gates_win(site: Path) -> None:
     ("raw", "words"),
     [
         ({"experimnts": "cvs"}, ["experimnts", "did you mean 'experiments'"]),
-        ({"gates": {"quality": {"max_bad_scens": 0.1}}}, ["quality.max_bad_scens", "mean 'max_bad_scenes'"]),
+        ({"gates": {"quality": {"max_bad_scens": 0.1}}}, ["quality.max_bad_scens", "mean 'max_bad_items'"]),
         ({"budget_usd": "twenty"}, ["budget_usd", "'twenty'", "valid number"]),
         ({"budget_usd": -1}, ["budget_usd", "-1", "greater than or equal to 0"]),
         ({"experiments": "cvx"}, ["'cvx'", "did you mean 'cvs'", "config/experiments/"]),
@@ -136,7 +136,7 @@ def test_missing_package_names_the_extra(root: Path) -> None:
 def test_data_that_nothing_can_inspect_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load({"experiments": "cvs"}, root)
     monkeypatch.setattr("experiments.cvs.experiment.CVS.kind", "smells")
-    with pytest.raises(SystemExit, match="kind 'smells'; there is an inspector for: views"):
+    with pytest.raises(SystemExit, match="kind 'smells': there is an inspector for: views"):
         load_experiments_or_exit(settings)
 
 

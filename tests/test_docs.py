@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gonogo import gates
-from gonogo.config import Gates, Model
+from gonogo.config import Gates, Model, QualityGate
 from gonogo.experiment import Experiment
 from tests.conftest import ROOT
 
@@ -123,6 +123,18 @@ def test_every_gate_is_described_with_its_defaults(gate: str) -> None:
     section, defaults = section_of(gate), getattr(Gates(), gate.partition("/")[0])
     missing = [f"`{name}` {value}" for name, value in thresholds(defaults)]
     assert [text for text in missing if not re.search(re.escape(text) + r"(?![\d.]*\d)", section)] == []
+
+
+KINDS = [name for name, value in QualityGate() if isinstance(value, Model)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_data_is_described_with_its_defaults(kind: str) -> None:
+    page = re.split(r"^#+ ", read("docs/gates.md"), flags=re.MULTILINE)
+    (section,) = [part for part in page if part.lower().startswith(f"{kind}\n")]
+    for name, value in getattr(QualityGate(), kind):
+        said = f"`{name}` {value:g}" if type(value) in (int, float) else f"`{name}`"
+        assert re.search(re.escape(said) + r"(?![\d.]*\d)", section), f"{said} is not in the section on {kind}"
 
 
 def test_the_house_names_every_folder() -> None:

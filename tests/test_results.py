@@ -12,7 +12,7 @@ import pytest
 
 from gonogo.config import ResultsGate
 from gonogo.errors import UserError
-from gonogo.quality.views import measure
+from gonogo.quality.parts import measure_part
 from gonogo.results import Measurements, _checkpoint, geometry_auc, judge
 from gonogo.verdict import Status
 
@@ -49,10 +49,11 @@ def write(folder: Path, spoil: Spoil | None = None) -> Path:
 def judged(tmp_path: Path, spoil: Spoil | None = None, **metrics: float) -> tuple[dict[str, Status], str]:
     references = write(tmp_path / "references")
     predictions = write(tmp_path / "predictions", spoil)
+    measure_part("views", predictions, tmp_path / "measured")
     measured = Measurements(
         metrics={"skill": 0.7, "psnr_db": 19.0, **metrics},
         geometry_auc=geometry_auc(predictions, [references]),
-        pictures=measure([predictions]),
+        pictures=tmp_path / "measured",
     )
     checks, cause = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
     return {check.id: check.status for check in checks}, cause
@@ -84,9 +85,12 @@ def test_figures_below_what_was_expected_are_stopped(tmp_path: Path) -> None:
     assert judged(tmp_path / "again", skill=0.05)[0]["skill"] is Status.NO_GO
 
 
-def test_an_unreported_figure_is_unknown() -> None:
-    checks, _ = judge(Measurements(metrics={}, geometry_auc=None, pictures=None), ResultsGate(metrics={"psnr_db": 15}))
-    assert {check.status for check in checks} == {Status.UNKNOWN}
+def test_an_unreported_figure_is_unknown(tmp_path: Path) -> None:
+    measure_part("views", write(tmp_path / "predictions"), tmp_path / "measured")
+    measured = Measurements(metrics={}, geometry_auc=None, pictures=tmp_path / "measured")
+    checks, _ = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
+    unknown = [check.id for check in checks if check.status is Status.UNKNOWN]
+    assert unknown == ["skill", "expected_psnr_db"]
 
 
 def test_an_archive_without_a_checkpoint_is_named(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ from experiments.cvs.settings import CVSSettings
 from gonogo.config import Training
 from gonogo.errors import UserError
 
+T = TypeVar("T")
 TOKENS = 37 * 37
 KEEP_BYTES = 2e9  # a set whose decoded views take less stays in memory
 VIEW_BYTES_PER_PIXEL = 4  # colours and the edge mask
@@ -38,7 +39,7 @@ Batch: TypeAlias = dict[str, Tensor]
 
 
 class CVSDataModule(LightningDataModule):
-    """The items below the folders `data`, split by whole items: no picture is both trained on and held out.
+    """The items below the folders `data`, split by photograph: none is both trained on and held out, in other crops.
 
     Attributes:
         train_items, val_items: folders of the items, sorted by name.
@@ -105,10 +106,33 @@ def find_items(data: Sequence[Path]) -> list[Path]:
 
 
 def split(items: Sequence[Path], seed: int, validation_share: float) -> tuple[list[Path], list[Path]]:
-    """(training, validation): at least one item in each; the same seed gives the same split."""
-    held_out = min(max(1, round(validation_share * len(items))), len(items) - 1)
-    order = np.random.default_rng(seed).permutation(len(items))
-    return [items[i] for i in sorted(order[held_out:])], [items[i] for i in sorted(order[:held_out])]
+    """(training, validation), by photograph: whole photographs are held out until there are enough items.
+
+    At least one item in each; the same seed gives the same split. Items of a single photograph are split one by one.
+    """
+    sources = [source_of(item) for item in items]
+    if len(set(sources)) == 1:
+        sources = [item.name for item in items]
+    wanted = round(validation_share * len(items))
+    held_out: set[str] = set()
+    for source in np.random.default_rng(seed).permutation(sorted(set(sources)))[:-1]:
+        if held_out and sum(name in held_out for name in sources) >= wanted:
+            break
+        held_out.add(str(source))
+    train = [item for item, source in zip(items, sources, strict=True) if source not in held_out]
+    return train, [item for item, source in zip(items, sources, strict=True) if source in held_out]
+
+
+def source_of(item: Path) -> str:
+    """The photograph that an item is cut from; the item's own name where it does not say.
+
+    Raises:
+        UserError: its `source.json` does not hold what it should.
+    """
+    path = item / "source.json"
+    if not path.exists():
+        return item.name
+    return str(_read(path, lambda path: json.loads(path.read_text())["group"]))
 
 
 class Views(Dataset[Batch]):
@@ -224,7 +248,7 @@ def _pose(path: Path) -> np.ndarray:
     return relative_pose(pose["world_to_camera"], pose["input_world_to_camera"])
 
 
-def _read(path: Path, reader: Callable[[Path], np.ndarray]) -> np.ndarray:
+def _read(path: Path, reader: Callable[[Path], T]) -> T:
     try:
         return reader(path)
     except Exception as error:  # decoders raise anything on damaged bytes

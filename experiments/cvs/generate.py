@@ -1,7 +1,8 @@
 """The data of `cvs`: photographs → depth → Gaussians → posed views, and the measurement of the decoder alone.
 
-An item lies in `image_NNNN/`: `input.png`, `input_depth.npy` and, for each view, `view_NNN/` with `rgb.png`,
-`depth.npy` and `pose.json`. Depths are float32 (H, W), scene units; a view's is 0 where nothing was rendered.
+An item lies in `image_NNNN/`: `input.png`, `input_depth.npy`, `source.json` (the photograph it is cut from) and, for
+each view, `view_NNN/` with `rgb.png`, `depth.npy` and `pose.json`. Depths are float32 (H, W), scene units; a view's is 0
+where nothing was rendered.
 """
 
 from __future__ import annotations
@@ -126,6 +127,7 @@ def generate(
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(item.image).save(folder / "input.png")
         np.save(folder / "input_depth.npy", depth)
+        write_json(folder / "source.json", {"group": item.name})
         rng = np.random.default_rng([seed, index, settings.views])
         for number, camera in enumerate(orbit(settings, _distance(cloud), rng)):
             _write_view(folder / f"view_{number:03d}", render(cloud, camera), camera, settings)

@@ -97,7 +97,7 @@ def picture(inputs: Tensor, outputs: Tensor, targets: Tensor, out: Path) -> None
 
 def _write(item: Path, predicted: Tensor, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("input.png", "input_depth.npy"):
+    for name in ("input.png", "input_depth.npy", "source.json"):
         shutil.copyfile(item / name, out / name)
     for view, pixels in zip(view_folders(item), _pixels(predicted), strict=True):
         folder = out / view.name

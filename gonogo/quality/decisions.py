@@ -1,14 +1,23 @@
-"""What a count of bad scenes says about the share of bad ones: exact binomial, no approximation."""
+"""What a count of bad items decides: exactly for a whole set, sequentially for a sample of a larger one.
+
+The detector errs, too: every rule reckons with the share of good items that it takes for bad, and of bad ones that it
+misses.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gonogo.verdict import Status
 
-FALSE_STOP = 0.01  # chance accepted of stopping data that is just within tolerance; 10 items at 5 %: from 4 bad
 CONFIDENCE = 0.95  # of each bound, one-sided
+AT_ONCE = 0.002  # chance at which a count is evidence by itself: 10 items, 5 % tolerated, 1 % false alarms: from 4 bad
+# Wald's sequential test: chances accepted of stopping good data and of passing bad data
+FALSE_STOP, FALSE_PASS = 0.01, 0.05
+UNACCEPTABLE = 4  # times the tolerance is the share of bad items that a sample is sure to stop, at least …
+LEAST_EXCESS = 0.15  # … so much above it
 
 
 def tail(bad: int, n: int, share: float) -> float:
@@ -56,24 +65,99 @@ def _where(reached: Callable[[float], bool]) -> float:
     return high
 
 
-def stop_count(n: int, tolerance: float) -> int:
-    """Least number of bad among n that is evidence of more than the tolerated share.
+@dataclass(frozen=True)
+class Decision:
+    """How a count of bad items becomes a status.
 
-    All of them bad is always enough, however few they are, unless any share is tolerated.
+    Attributes:
+        tolerance: share of items allowed to be bad.
+        false_alarm, miss: of the detector, shares of good and of bad items.
+        sampled: the items are a sample of a larger set; else they are all that there is.
+        most: items after which a sample is decided as it stands.
     """
-    if tolerance >= 1:
-        return n + 1
-    low, high = 1, max(n, 1)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if tail(middle, n, tolerance) <= FALSE_STOP else (middle + 1, high)
-    return low
 
+    tolerance: float
+    false_alarm: float = 0.0
+    miss: float = 0.0
+    sampled: bool = False
+    most: int = 0
 
-def decide(bad: int, n: int, tolerance: float) -> Status:
-    """NO_GO on evidence of more than the tolerated share, GO on none or evidence of less, else CAUTION."""
-    if n == 0:
-        return Status.UNKNOWN
-    if bad >= stop_count(n, tolerance):
-        return Status.NO_GO
-    return Status.GO if bad == 0 or bounds(bad, n)[1] <= tolerance else Status.CAUTION
+    def status(self, bad: int, n: int) -> Status:
+        """NO_GO on evidence of more than the tolerated share, GO on none or evidence of less, else CAUTION.
+
+        All of them bad is always enough, however few they are, unless any share is tolerated. UNKNOWN for n = 0.
+        """
+        if n == 0:
+            return Status.UNKNOWN
+        if self.stops(bad, n):
+            return Status.NO_GO
+        return Status.GO if bad == 0 or self._passes(bad, n) else Status.CAUTION
+
+    def more(self, bad: int, n: int) -> int:
+        """How many items more a sample needs before it can pass, if all of them are good; 0 where it is decided."""
+        if not self.sampled or n == 0 or n >= self.most or self.stops(bad, n) or self._passes(bad, n):
+            return 0
+        return min(self.most - n, math.ceil((self._evidence(bad, n) - self._pass_at) / -self._good))
+
+    def stops(self, bad: int, n: int) -> bool:
+        if self.tolerance >= 1 or bad == 0:
+            return False
+        if bad == n:
+            return True
+        if self.sampled:
+            return self._evidence(bad, n) >= self._stop_at or tail(bad, n, self._seen(self.tolerance)) <= AT_ONCE
+        tolerated = self._tolerated(n)
+        return bad > tolerated and tail(bad - tolerated, n - tolerated, self.false_alarm) <= AT_ONCE
+
+    def stop_count(self, n: int) -> int:
+        """Least number of bad among n that is NO_GO; n + 1 where there is none."""
+        low, high = 1, n + 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.stops(middle, n) else (middle + 1, high)
+        return low
+
+    def corrected(self, bad: int, n: int) -> float:
+        """The share of bad items that a detector with these errors sees as `bad` of `n`.
+
+        Source: Rogan & Gladen, American Journal of Epidemiology 107 (1978).
+        """
+        right = 1 - self.false_alarm - self.miss
+        return min(1.0, max(0.0, (bad / n - self.false_alarm) / right)) if n and right > 0 else 0.0
+
+    def _passes(self, bad: int, n: int) -> bool:
+        if self.sampled:
+            return self._evidence(bad, n) <= self._pass_at
+        return bad <= self._tolerated(n)
+
+    def _tolerated(self, n: int) -> int:
+        return math.floor(self.tolerance * n + 1e-9)
+
+    # --- Wald, Sequential Analysis (1947): log-likelihood ratio of an unacceptable share over the tolerated one ---
+
+    def _evidence(self, bad: int, n: int) -> float:
+        return bad * self._bad + (n - bad) * self._good
+
+    @property
+    def _bad(self) -> float:
+        return math.log(self._seen(self._unacceptable) / self._seen(self.tolerance))
+
+    @property
+    def _good(self) -> float:
+        return math.log((1 - self._seen(self._unacceptable)) / (1 - self._seen(self.tolerance)))
+
+    @property
+    def _stop_at(self) -> float:
+        return math.log((1 - FALSE_PASS) / FALSE_STOP)
+
+    @property
+    def _pass_at(self) -> float:
+        return math.log(FALSE_PASS / (1 - FALSE_STOP))
+
+    @property
+    def _unacceptable(self) -> float:
+        return min(max(UNACCEPTABLE * self.tolerance, self.tolerance + LEAST_EXCESS), (1 + self.tolerance) / 2)
+
+    def _seen(self, share: float) -> float:
+        """The share that the detector sees as bad, where `share` of the items is."""
+        return min(max(share * (1 - self.miss) + (1 - share) * self.false_alarm, 1e-6), 1 - 1e-6)

@@ -1,53 +1,78 @@
-"""A table for machines: every statistic of every view, worst first."""
+"""What every kind of data has in common: items as they are measured, and what is found wrong with them."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from gonogo.files import replacing
-from gonogo.quality.findings import SceneFinding, ViewFinding
-from gonogo.quality.judge import Judgement
-from gonogo.quality.measurements import PICTURE, PixelStatistics
-
-STATISTICS = list(PixelStatistics.model_fields)
-COLUMNS = [
-    *("path", "scene", "view", "scene_bad", "faults", "reasons"),
-    *("angle_deg", "rendered_share", "visible_points_share", "cloud_frame_share", "cloud_off_axis_deg"),
-    *("nearer_than_others", "thumbnail_difference", "dhash_bits", "identical_to"),
-    *("sha256", "width", "height", "mode"),
-    *STATISTICS,
-    *[f"input_{name}" for name in STATISTICS],
-]
+from pydantic import BaseModel, ConfigDict, Field
 
 
-def write_items(judgement: Judgement, out: Path) -> None:
-    """CSV of one row a view, scenes as in `judgement.scenes`, views with most faults first; written whole."""
-    with replacing(out) as temporary, temporary.open("w", newline="") as stream:
-        table = csv.DictWriter(stream, COLUMNS, restval="")
-        table.writeheader()
-        for scene in judgement.scenes:
-            for view in sorted(scene.views, key=lambda view: -len(view.faults)):
-                table.writerow(_row(scene, view))
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
 
 
-def _row(scene: SceneFinding, view: ViewFinding) -> dict[str, Any]:
-    measured, picture = view.measured, view.measured.picture
-    row: dict[str, Any] = {
-        "path": f"{scene.folder}/{view.path}/{PICTURE}",
-        "scene": scene.name,
-        "view": measured.name,
-        "scene_bad": scene.bad,
-        "faults": " ".join(fault.id for fault in view.faults),
-        "reasons": "; ".join(fault.reason for fault in view.faults),
-        **measured.model_dump(include=set(COLUMNS)),
-        **picture.model_dump(include=set(COLUMNS)),
-    }
-    if measured.pair:
-        row |= measured.pair.model_dump()
-    if picture.pixels:
-        row |= picture.pixels.model_dump()
-    if view.source:
-        row |= {f"input_{name}": value for name, value in view.source.model_dump().items()}
-    return {key: round(value, 6) if isinstance(value, float) else value for key, value in row.items()}
+class FileProblem(Model):
+    path: str = Field(description="from the data folder")
+    reason: str
+
+
+class MeasuredItem(Model):
+    """The unit of every decision, with all that was measured of it: one line of `items.jsonl`."""
+
+    name: str = Field(description="path from the data folder: `image_0000`, `train/patient_7.nii.gz`")
+    folder: str = Field(description="data folder that it lies in")
+    content: str = Field(default="", description="sha256 of what tells it from others; empty: not read")
+    near: str = Field(default="", description="hash that differs in few bits for items that look alike, hex")
+    split: str = Field(default="", description="`train`, `val` or `test`, where the data says so")
+    group: str = Field(default="", description="what must be on one side of a split: a subject, a photograph")
+    files: int = Field(default=1, description="that were to be read")
+    problems: list[FileProblem] = Field(default_factory=list, description="files that could not be")
+
+    @property
+    def path(self) -> str:
+        """From where the data folder is named."""
+        return f"{self.folder}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One check that fired.
+
+    Attributes:
+        id: for machines: `dark`.
+        reason: a few words to stand under a picture, in Latin letters: `dark 0.02`.
+        warns: it is told, and makes no item bad.
+    """
+
+    id: str
+    reason: str
+    warns: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One item, and the checks that fired for it."""
+
+    item: MeasuredItem
+    faults: list[Fault]
+
+    @property
+    def name(self) -> str:
+        return self.item.name
+
+    @property
+    def folder(self) -> str:
+        return self.item.folder
+
+    @property
+    def bad(self) -> bool:
+        return any(not fault.warns for fault in self.faults)
+
+    @property
+    def badness(self) -> float:
+        """How far up it belongs among bad items."""
+        return float(sum(not fault.warns for fault in self.faults))
+
+    @property
+    def ids(self) -> set[str]:
+        return {fault.id for fault in self.faults}

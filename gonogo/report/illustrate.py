@@ -3,49 +3,44 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gonogo import gates
 from gonogo.files import walk, write_text
 from gonogo.report.standing import earlier_verdicts, rerun_command
 from gonogo.stage import Run
 from gonogo.verdict import Verdict
 
 
-def illustrate(verdict: Verdict, run: Run, outputs: Any) -> None:
+def illustrate(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
     """Write the gate's pictures and documents to the outputs that its rule names, and note them as evidence."""
     draw = {"quality": _quality, "results": _results, "launch": _launch}.get(verdict.gate)
     if draw is not None:
-        draw(verdict, run, outputs)
+        draw(verdict, run, measurements, outputs)
 
 
-def _quality(verdict: Verdict, run: Run, outputs: Any) -> None:
-    from gonogo.quality.contact_sheet import contact_sheet
-    from gonogo.quality.items import write_items
-    from gonogo.quality.judge import Measurements, judge
+def _quality(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
+    from gonogo.quality.judge import Measurements
+    from gonogo.quality.show import Outputs, judge_and_show
 
-    measured = Measurements.read(Path(outputs.verdict).parent / "measurements.json")
-    judgement = judge(measured, run.gates.quality)
-    contact_sheet([Path(folder) for folder in measured.folders], judgement, Path(outputs.contact_sheet))
-    write_items(judgement, Path(outputs.table))
-    _add_evidence(verdict, outputs.contact_sheet, outputs.table)
+    shown = Outputs(Path(outputs.table), Path(outputs.distributions), Path(outputs.contact_sheet))
+    judge_and_show(Measurements.read(*measurements), run.gates.quality, shown, verdict.scope == gates.SAMPLE)
+    _add_evidence(verdict, outputs.contact_sheet, outputs.table, outputs.distributions)
 
 
-def _results(verdict: Verdict, run: Run, outputs: Any) -> None:
-    from gonogo.quality.contact_sheet import contact_sheet
-    from gonogo.quality.judge import judge
+def _results(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
+    from gonogo.quality.parts import MeasuredSet
+    from gonogo.quality.show import Outputs, judge_and_show
     from gonogo.results import Measurements
 
-    measured = Measurements.read(Path(outputs.verdict).parent / "measurements.json")
-    if measured.pictures is None:
-        return
-    judgement = judge(measured.pictures, run.gates.results.pictures)
-    folders = [Path(folder) for folder in measured.pictures.folders]
-    contact_sheet(folders, judgement, Path(outputs.contact_sheet))
+    predictions = MeasuredSet.read(Measurements.read(*measurements).pictures)
+    judge_and_show(predictions, run.gates.results.pictures, Outputs(sheet=Path(outputs.contact_sheet)))
     _add_evidence(verdict, outputs.contact_sheet)
 
 
-def _launch(verdict: Verdict, run: Run, outputs: Any) -> None:
+def _launch(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
     from gonogo.report.preflight import preflight
 
     write_text(outputs.preflight, preflight([*earlier_verdicts(run, "launch"), verdict], _preflight_facts(run)))

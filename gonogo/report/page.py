@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from gonogo import gates
 from gonogo.files import write_text
 from gonogo.forecast.forecast import Forecast
 from gonogo.report.run_report import Leg, Metric, Picture, RunFacts, run_report, run_report_html
@@ -80,7 +81,10 @@ def _leg(name: str, result: TrainingResult, batch: int, hours: float, usd: float
 
 def _pictures(run: Run, folder: Path) -> list[Picture]:
     shown = [
-        (run.results / "quality" / "sample" / "contact_sheet.png", "The sample: input beside its views"),
+        (
+            gates.latest("quality/sample", run.results, run.mode) / "contact_sheet.png",
+            "The sample: input beside its views",
+        ),
         (
             run.results / "learning" / "loss_curve.png",
             "The smoke run's loss, with what trivial answers would score",

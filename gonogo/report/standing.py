@@ -14,7 +14,7 @@ def earlier_verdicts(run: Run, before: str = "") -> list[Verdict]:
     for gate in gates.ORDER:
         if gate == before:
             break
-        path = gates.folder(gate, run.results, run.mode) / "verdict.json"
+        path = gates.latest(gate, run.results, run.mode) / "verdict.json"
         if path.exists():
             found.append(Verdict.read(path))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gonogo.quality.cameras import meeting_point, off_axis_deg, point_cloud, read_pose, sight
+from gonogo.quality.views.cameras import meeting_point, off_axis_deg, point_cloud, read_pose, sight
 
 from .scenes import CENTRE, DISTANCE, FOCAL_PX, SIZE, look_from
 

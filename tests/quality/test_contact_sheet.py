@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import cv2
@@ -11,11 +10,10 @@ import pytest
 from PIL import Image
 
 from gonogo.config import QualityGate
-from gonogo.quality.contact_sheet import contact_sheet
-from gonogo.quality.items import write_items
 from gonogo.quality.judge import Judgement, judge
-from gonogo.quality.views import measure
+from gonogo.quality.views.contact_sheet import contact_sheet
 
+from .conftest import measure_views
 from .scenes import Scene, make_scene, write
 
 GREY, BLANK = (0x8B, 0x94, 0x9E), (0xD0, 0xD5, 0xDB)
@@ -36,7 +34,7 @@ def data(made: list[Scene], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def judged(data: Path) -> Judgement:
-    return judge(measure([data]), QualityGate())
+    return judge(measure_views([data]), QualityGate())
 
 
 def where(sheet: np.ndarray, picture: np.ndarray) -> tuple[int, int] | None:
@@ -77,7 +75,7 @@ def test_frames_and_bar_carry_the_colours(data: Path, judged: Judgement, tmp_pat
 def test_a_tolerated_fault_is_yellow(made: list[Scene], tmp_path: Path) -> None:
     made[1].views[4] = np.zeros_like(made[1].views[4])
     folder = write(tmp_path / "tolerated", made[:3])
-    contact_sheet([folder], judge(measure([folder]), QualityGate()), tmp_path / "sheet.png")
+    contact_sheet([folder], judge(measure_views([folder]), QualityGate()), tmp_path / "sheet.png")
     assert colours(Image.open(tmp_path / "sheet.png")) & {RED, GREEN, YELLOW} == {GREEN, YELLOW}
 
 
@@ -88,7 +86,7 @@ def colours(picture: Image.Image) -> set[object]:
 def test_unreadable_pictures_leave_a_blank(data: Path, tmp_path: Path) -> None:
     for path in (data / "image_0000").rglob("*.png"):
         path.write_bytes(path.read_bytes()[:200])
-    contact_sheet([data], judge(measure([data]), QualityGate()), tmp_path / "sheet.png")
+    contact_sheet([data], judge(measure_views([data]), QualityGate()), tmp_path / "sheet.png")
     sheet = Image.open(tmp_path / "sheet.png")
     assert sheet.height > 5 * 128
     assert BLANK in colours(sheet)
@@ -97,19 +95,7 @@ def test_unreadable_pictures_leave_a_blank(data: Path, tmp_path: Path) -> None:
 def test_views_that_cannot_be_compared_are_grey_not_green(made: list[Scene], tmp_path: Path) -> None:
     folder = write(tmp_path / "blind", made[:1])
     (folder / "image_0000" / "input.png").write_bytes(b"")
-    contact_sheet([folder], judge(measure([folder]), QualityGate()), tmp_path / "sheet.png")
+    contact_sheet([folder], judge(measure_views([folder]), QualityGate()), tmp_path / "sheet.png")
     found = colours(Image.open(tmp_path / "sheet.png"))
     assert GREY in found
     assert GREEN not in found
-
-
-def test_the_table_holds_every_view_worst_first(data: Path, judged: Judgement, tmp_path: Path) -> None:
-    write_items(judged, tmp_path / "items.csv")
-    with (tmp_path / "items.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == 40
-    assert {row["scene"] for row in rows[:8]} == {"image_0003"}
-    assert {row["faults"] for row in rows[:8]} == {"dark"}
-    assert all(Path(row["path"]).exists() for row in rows)
-    assert all(value != "" for key, value in rows[0].items() if key not in {"identical_to"})
-    assert float(rows[0]["mean"]) < 0.1 * float(rows[0]["input_mean"])

@@ -9,20 +9,28 @@ import numpy as np
 import pytest
 
 from gonogo.config import QualityGate
-from gonogo.quality.measurements import PairStatistics
-from gonogo.quality.pairs import pair_faults
-from gonogo.quality.statistics import pixel_statistics
+from gonogo.quality.pictures.measurements import ImageStatistics, PairStatistics
+from gonogo.quality.pictures.pixels import measured_pixels
+from gonogo.quality.pictures.statistics import pair_statistics, pixel_statistics
+from gonogo.quality.views.pairs import pair_faults
 
-from .scenes import make_scene
+from .scenes import PHOTOGRAPHS, make_scene
 
 RNG = np.random.default_rng(7)
 GATE = QualityGate()
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-def faults(x: np.ndarray, y: np.ndarray, pair: PairStatistics | None = None) -> set[str]:
-    apart = PairStatistics(thumbnail_difference=30, dhash_bits=20)
-    return {fault.id for fault in pair_faults(pixel_statistics(x), pixel_statistics(y), pair or apart, GATE)}
+def faults(x: np.ndarray, y: np.ndarray, gate: QualityGate = GATE) -> set[str]:
+    own, other = measured(x), measured(y)
+    pair = pair_statistics(own, other)
+    assert pair is not None
+    return {fault.id for fault in pair_faults(own.pixels, other.pixels, pair, gate)}
+
+
+def measured(picture: np.ndarray) -> ImageStatistics:
+    pixels, thumbnail = measured_pixels(picture)
+    return ImageStatistics(pixels=pixels, thumbnail=thumbnail)
 
 
 def view_of(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,8 +38,45 @@ def view_of(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return scene.image, scene.views[1]
 
 
+def colourful(name: str, size: int = 128) -> np.ndarray:
+    """The middle of a photograph that has colours and a layout."""
+    picture = cv2.imread(str(PHOTOGRAPHS / f"{name}.jpg"))
+    side = min(picture.shape[:2])
+    top, left = ((extent - side) // 2 for extent in picture.shape[:2])
+    return cv2.resize(picture[top : top + side, left : left + side], (size, size), interpolation=cv2.INTER_AREA)
+
+
+def nearer(picture: np.ndarray) -> np.ndarray:
+    """What a camera sees that moved on by an eighth."""
+    size = picture.shape[0]
+    return cv2.resize(picture[size // 8 : -size // 8, size // 8 : -size // 8], (size, size))
+
+
 def levels(change: Callable[[np.ndarray], np.ndarray]) -> Change:
     return lambda picture: np.clip(change(picture.astype(float)), 0, 255).astype(np.uint8)
+
+
+def lines_lost(picture: np.ndarray) -> np.ndarray:
+    spoiled = picture.copy()
+    spoiled[3::5] = 0
+    return spoiled
+
+
+def rows_stuck(picture: np.ndarray) -> np.ndarray:
+    spoiled = picture.copy()
+    spoiled[len(picture) // 2 :] = spoiled[len(picture) // 2]
+    return spoiled
+
+
+def tiles_shuffled(picture: np.ndarray) -> np.ndarray:
+    rows = [np.hstack(np.hsplit(band, 4)[::-1]) for band in np.vsplit(picture, 4)]
+    return np.vstack([rows[place] for place in (2, 0, 3, 1)])
+
+
+def specks(picture: np.ndarray) -> np.ndarray:
+    spoiled = picture.copy()
+    spoiled[np.random.default_rng(0).random(picture.shape[:2]) < 0.08] = 255
+    return spoiled
 
 
 CORRUPTIONS: dict[str, Change] = {
@@ -51,6 +96,49 @@ def test_each_corruption_is_named(name: str) -> None:
         assert name in faults(x, CORRUPTIONS[name](y))
 
 
+BROKEN: dict[str, tuple[str, Change]] = {
+    "lines lost": ("seams", lines_lost),
+    "rows stuck": ("repeated_lines", rows_stuck),
+    "pixelated": ("repeated_lines", lambda p: cv2.resize(p[4::8, 4::8], (128, 128), interpolation=cv2.INTER_NEAREST)),
+    "tiles shuffled": ("blocks", tiles_shuffled),
+    "coarse JPEG": ("blocks", lambda p: cv2.imdecode(cv2.imencode(".jpg", p, [cv2.IMWRITE_JPEG_QUALITY, 3])[1], 1)),
+    "half black": ("black_parts", lambda p: p * (np.arange(128) < 64).astype(np.uint8)[:, None, None]),
+    "few levels": ("few_levels", levels(lambda p: p // 86 * 86)),
+    "specks": ("specks", specks),
+    "negative": ("inverted", lambda p: 255 - p),
+    "upside down": ("upside_down", lambda p: p[::-1].copy()),
+    "mirrored": ("mirrored", lambda p: p[:, ::-1].copy()),
+    "red for blue": ("colours", lambda p: p[..., ::-1].copy()),
+    "no red": ("colours", lambda p: p * np.array([1, 1, 0], np.uint8)),
+    "grey": ("colours", lambda p: np.repeat(p.mean(2, keepdims=True), 3, 2).astype(np.uint8)),
+    "green cast": ("colours", levels(lambda p: p * [0.4, 1.2, 0.4])),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_breaks_a_picture_is_named(name: str) -> None:
+    fault, spoil = BROKEN[name]
+    x = colourful("china")
+    assert fault in faults(x, spoil(nearer(x)))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "china", "coffee", "flower", "motorcycle"])
+def test_what_nobody_would_blame_passes(name: str) -> None:
+    """A nearer camera, a quarter more or less light, half the contrast, grain, a little blur, JPEG, warmer light."""
+    x = colourful(name)
+    y = nearer(x)
+    mild: list[Change] = [
+        lambda p: p,
+        levels(lambda p: 0.75 * p),
+        levels(lambda p: 0.5 * p + 60),
+        levels(lambda p: p + np.random.default_rng(0).normal(0, 10, p.shape)),
+        lambda p: cv2.GaussianBlur(p, (0, 0), 0.8),
+        lambda p: cv2.imdecode(cv2.imencode(".jpg", p, [cv2.IMWRITE_JPEG_QUALITY, 50])[1], 1),
+        levels(lambda p: p * [0.85, 1, 1.15]),
+    ]
+    assert [faults(x, change(y)) for change in mild] == [set()] * len(mild)
+
+
 def test_noise_over_a_smooth_picture() -> None:
     for seed in range(8):
         x, y = (cv2.GaussianBlur(picture, (0, 0), 1.5) for picture in view_of(seed))
@@ -60,15 +148,10 @@ def test_noise_over_a_smooth_picture() -> None:
 
 
 def test_noise_in_blotches_is_told_from_structure() -> None:
-    """By the correlation 8 pixels apart, so where the input has some."""
-    told = 0
     for seed in range(20):
         x, _ = view_of(seed)
         blotches = cv2.resize(RNG.uniform(0, 255, (16, 16, 3)), (64, 64), interpolation=cv2.INTER_CUBIC)
-        if pixel_statistics(x).autocorrelation_8 > 0.5:
-            told += 1
-            assert faults(x, blotches.clip(0, 255).astype(np.uint8)) == {"blotchy"}
-    assert told >= 3
+        assert "blotchy" in faults(x, blotches.clip(0, 255).astype(np.uint8))
 
 
 def test_good_views_have_no_fault() -> None:
@@ -83,7 +166,7 @@ def test_bright_against_a_dim_input() -> None:
 
 def test_an_empty_view_is_told_by_coverage() -> None:
     x = np.full((64, 64, 3), 120, np.uint8)
-    cv2.rectangle(x, (8, 8), (55, 55), (200, 180, 40), -1)
+    cv2.rectangle(x, (8, 8), (55, 55), (200, 220, 240), -1)
     y = np.full((64, 64, 3), 120, np.uint8)
     cv2.rectangle(y, (28, 24), (38, 42), (230, 230, 240), -1)
     assert "coverage" in faults(x, y)
@@ -91,8 +174,13 @@ def test_an_empty_view_is_told_by_coverage() -> None:
 
 def test_a_copy_is_told_by_hash_and_thumbnail() -> None:
     x, y = view_of(0)
-    assert "copy" in faults(x, x, PairStatistics(thumbnail_difference=1, dhash_bits=1))
-    assert "copy" not in faults(x, y, PairStatistics(thumbnail_difference=1, dhash_bits=9))
+    assert "copy" in faults(x, x)
+    astronaut = colourful("astronaut")
+    saved_again = cv2.imdecode(cv2.imencode(".jpg", astronaut, [cv2.IMWRITE_JPEG_QUALITY, 95])[1], 1)
+    assert "copy" in faults(astronaut, saved_again)
+    assert "copy" not in faults(x, y)
+    moved_a_little = PairStatistics(thumbnail_difference=1.4, dhash_bits=9)
+    assert pair_faults(pixel_statistics(x), pixel_statistics(x), moved_a_little, GATE) == []
 
 
 def test_darkness_is_not_told_as_other_faults_too() -> None:
@@ -116,8 +204,5 @@ def test_an_object_before_black_is_not_dark() -> None:
 def test_thresholds_decide() -> None:
     x, y = view_of(1)
     half = levels(lambda p: 0.6 * p)(y)
-    strict = QualityGate(min_brightness_ratio=0.9)
-    apart = PairStatistics(thumbnail_difference=30, dhash_bits=20)
     assert faults(x, half) == set()
-    found = pair_faults(pixel_statistics(x), pixel_statistics(half), apart, strict)
-    assert [fault.id for fault in found] == ["dark"]
+    assert faults(x, half, QualityGate(min_brightness_ratio=0.9)) == {"dark"}

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from gonogo.quality.statistics import image_statistics, pair_statistics, pixel_statistics
+from gonogo.quality.pictures.measurements import ImageStatistics
+from gonogo.quality.pictures.statistics import image_statistics, pair_statistics, pixel_statistics
 
-from .scenes import photograph
+from .scenes import PHOTOGRAPHS, photograph
 
 
 @pytest.fixture
@@ -41,6 +42,61 @@ def test_scalars_agree_with_numpy(picture: np.ndarray) -> None:
     assert found.entropy_bits == pytest.approx(-(shares[shares > 0] * np.log2(shares[shares > 0])).sum())
 
 
+def every_row(picture: np.ndarray) -> dict[str, float]:
+    """What a few rows are to stand for, by the definitions, from all of them."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(float)
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], float)
+
+    def autocorrelation(lag: int) -> float:
+        across = ((grey[:, lag:] - grey[:, :-lag]) ** 2).mean()
+        return float(1 - (across + ((grey[lag:] - grey[:-lag]) ** 2).mean()) / (4 * grey.var()))
+
+    return {
+        "mean": grey.mean(),
+        "sigma": grey.std(),
+        "p5": np.percentile(grey, 5),
+        "p95": np.percentile(grey, 95),
+        "autocorrelation_1": autocorrelation(1),
+        "autocorrelation_8": autocorrelation(8),
+        "laplacian_variance": cv2.Laplacian(grey, cv2.CV_64F)[1:-1, 1:-1].var(),
+        "noise_sigma": float(np.median(np.abs(cv2.filter2D(grey, -1, kernel)))) / 0.6745 / 6,
+    }
+
+
+@pytest.mark.parametrize("size", [(256, 256), (300, 517), (131, 200)])
+@pytest.mark.parametrize("noise", [0, 12])
+def test_some_rows_stand_for_all(size: tuple[int, int], noise: float) -> None:
+    rng = np.random.default_rng(0)
+    ratios = []
+    for path in sorted(PHOTOGRAPHS.glob("*.jpg")):
+        picture = cv2.resize(cv2.imread(str(path)), size[::-1], interpolation=cv2.INTER_AREA)
+        picture = np.clip(picture + rng.normal(0, noise, picture.shape), 0, 255).astype(np.uint8)
+        found, expected = pixel_statistics(picture), every_row(picture)
+        for name, within in {"mean": 1.5, "sigma": 1, "p5": 3, "p95": 5, "noise_sigma": 0.5}.items():
+            assert getattr(found, name) == pytest.approx(expected[name], abs=within), (path.name, name)
+        assert found.autocorrelation_1 == pytest.approx(expected["autocorrelation_1"], abs=0.01)
+        assert found.autocorrelation_8 == pytest.approx(expected["autocorrelation_8"], abs=0.02)
+        ratios.append(found.laplacian_variance / expected["laplacian_variance"])
+    assert np.abs(np.log(ratios)).max() < 0.2
+    assert np.median(np.abs(np.log(ratios))) < 0.06
+
+
+def test_blocks_of_jpeg_do_not_sway_the_sample(tmp_path: Path) -> None:
+    """A sample in step with the 8×8 blocks would see their edges always or never."""
+    for path in sorted(PHOTOGRAPHS.glob("*.jpg")):
+        picture = cv2.resize(cv2.imread(str(path)), (256, 256), interpolation=cv2.INTER_CUBIC)
+        blocky = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 15])[1], cv2.IMREAD_COLOR)
+        expected = every_row(blocky)["laplacian_variance"]
+        assert pixel_statistics(blocky).laplacian_variance == pytest.approx(expected, rel=0.2)
+
+
+def test_pictures_of_any_shape_are_measured(tmp_path: Path, picture: np.ndarray) -> None:
+    for height, width in [(16, 16), (17, 300), (127, 16), (128, 16), (129, 1000), (1500, 40), (801, 1203)]:
+        found = pixel_statistics(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR))
+        assert found.mean == pytest.approx(picture.mean(), abs=25)
+        assert found.noise_sigma >= 0
+
+
 def test_white_noise_has_no_autocorrelation_and_its_sigma_is_found() -> None:
     noise = np.clip(np.random.default_rng(0).normal(128, 15, (128, 128)), 0, 255).astype(np.uint8)
     found = pixel_statistics(cv2.cvtColor(noise, cv2.COLOR_GRAY2BGR))
@@ -59,6 +115,20 @@ def test_coverage_is_the_object_before_its_background() -> None:
     found = pixel_statistics(picture)
     assert found.coverage == pytest.approx(0.25)
     assert (found.border_share, found.border_level) == (1, 5)
+
+
+def test_coverage_of_a_large_picture_is_taken_from_points() -> None:
+    picture = np.full((700, 500, 3), 5, np.uint8)
+    picture[100:450, 100:350] = 200
+    assert pixel_statistics(picture).coverage == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_thumbnail_is_the_mean_of_its_part(tmp_path: Path) -> None:
+    ramp = np.add.outer(np.arange(256.0), np.arange(256.0)) / 2
+    picture = np.stack([ramp, 255 - ramp, np.full_like(ramp, 77)], -1).astype(np.uint8)
+    thumbnail = image_statistics(save(tmp_path, picture)).thumbnail
+    assert (thumbnail.shape, thumbnail.dtype) == ((32, 32, 3), np.uint8)
+    assert np.abs(thumbnail - picture.reshape(32, 8, 32, 8, 3).mean((1, 3))).max() <= 2
 
 
 def test_a_file_is_hashed_and_described(tmp_path: Path, picture: np.ndarray) -> None:
@@ -96,6 +166,25 @@ def test_other_things_than_pictures_are_findings(tmp_path: Path) -> None:
     assert "too small" in image_statistics(save(tmp_path, np.zeros((8, 8, 3), np.uint8))).problem
     spoiled = np.full((32, 32, 3), np.nan, np.float32)
     assert "NaN" in image_statistics(save(tmp_path, spoiled, "a.tiff")).problem
+
+
+def test_what_was_measured_before_is_not_decoded_again(tmp_path: Path, picture: np.ndarray) -> None:
+    path = save(tmp_path, picture)
+    first = image_statistics(path)
+    earlier = first.model_copy(update={"problem": "from earlier"})
+    asked: list[str] = []
+
+    def known(sha256: str) -> ImageStatistics | None:
+        asked.append(sha256)
+        return earlier if sha256 == first.sha256 else None
+
+    assert image_statistics(path, known) is earlier
+    other = image_statistics(save(tmp_path, picture[::-1], "b.png"), known)
+    assert other.problem == ""
+    assert asked == [first.sha256, other.sha256]
+    path.rename(tmp_path / "a.jpg")
+    assert image_statistics(tmp_path / "a.jpg", known).wrong_suffix
+    assert not earlier.wrong_suffix
 
 
 def test_other_modes_are_named_and_measured_alike(tmp_path: Path, picture: np.ndarray) -> None:

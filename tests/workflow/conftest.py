@@ -30,7 +30,7 @@ TINY = {
         },
         "results": {
             "min_skill": -10, "min_geometry_auc": 0,
-            "pictures": {"max_bad_scenes": 1, "min_pairing_auc": 0, "min_view_variance_ratio": 0},
+            "pictures": {"max_bad_items": 1, "min_pairing_auc": 0, "min_view_variance_ratio": 0},
         },
         "canary": {"steps": 3, "max_slowdown": 50},
     },

@@ -56,9 +56,9 @@ def test_one_truncated_picture_does_not_stop_the_others(fresh: Site) -> None:
         Image.open(photographs / name).save(pictures / name)
     (pictures / "half.jpg").write_bytes((photographs / "chelsea.jpg").read_bytes()[:400])
     tiny(fresh, inputs="pictures")
-    done = fresh.run("results/tiny/sample", "--config", "experiments=tiny", timeout_s=120)
+    done = fresh.run("results/tiny/sample/shard_0", "--config", "experiments=tiny", timeout_s=120)
     assert done.returncode == 0 and "half.jpg" in done.stderr
-    assert len(list((fresh.folder / "results/tiny/sample").glob("image_*"))) == 10
+    assert len(list((fresh.folder / "results/tiny/sample/shard_0").glob("image_*"))) == 10
 
 
 def test_a_missing_package_is_named_with_its_extra(fresh: Site) -> None:
@@ -88,5 +88,5 @@ def small_disk(tmp_path: Path) -> Path:
 def test_a_full_disk(fresh: Site, small_disk: Path) -> None:
     said = refused(fresh, "--config", "experiments=tiny", f"results_dir={small_disk}")
     assert "the disk is full" in said and "nothing half written was kept" in said
-    assert not (small_disk / "tiny/sample").exists()
-    assert not list(small_disk.rglob(".sample-*"))
+    assert not list((small_disk / "tiny/sample").glob("shard_*"))
+    assert not list(small_disk.rglob(".shard_0-*"))

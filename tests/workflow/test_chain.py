@@ -19,8 +19,9 @@ from gonogo.verdict import Status, Verdict
 from tests.workflow.conftest import Site
 
 CHAIN = [
-    "prepare", "judge_generator", "sample", "measure_quality_sample", "judge_quality_sample", "dataset", "dataset",
-    "measure_quality_dataset", "judge_quality_dataset", "smoke_train", "judge_learning", "trace_memory", "judge_memory",
+    "prepare", "judge_generator", *["sample", "measure_quality_sample", "judge_quality_sample"] * 2,
+    *["dataset", "measure_quality_dataset"] * 2, "judge_quality_dataset", "smoke_train", "judge_learning",
+    "trace_memory", "judge_memory",
     "forecast", "measure_launch", "judge_launch", "upload", "setup", "canary", "judge_canary", "cloud_train",
     "download", "validate", "judge_results", "report",
 ]  # fmt: skip
@@ -54,8 +55,18 @@ def test_a_no_go_leaves_the_other_experiment_running(site: Site) -> None:
     # the other one passed every gate, each stage once and in order
     assert sorted(site.stages("tiny")) == sorted(CHAIN)
     for gate in gates.ORDER:
-        verdict = Verdict.read(gates.folder(gate, results / "tiny", "validate") / "verdict.json")
+        verdict = Verdict.read(gates.latest(gate, results / "tiny", "validate") / "verdict.json")
         assert verdict.go and verdict.inputs_digest, gate
+
+
+def test_a_sample_that_does_not_decide_was_enlarged_and_judged_again(site: Site) -> None:
+    results = site.folder / "results/tiny"
+    first, second = (Verdict.read(results / f"quality/{name}/verdict.json") for name in ("sample", "sample_1"))
+    assert (first.status, first.more) == (Status.UNKNOWN, 8)
+    assert (second.status, second.more) == (Status.GO, 0)
+    assert "of 18 scenes" in next(check.why for check in second.checks if check.id == "bad_items")
+    more = sorted(path.name for path in (results / "sample/shard_1").glob("image_*"))
+    assert more == [f"image_{index:04d}" for index in range(10, 18)]
 
 
 def test_the_download_is_whole_and_what_was_trained(site: Site) -> None:
@@ -99,7 +110,7 @@ def test_a_changed_threshold_only_judges(site: Site) -> None:
     assert set(site.stages("tiny", before)) == {"judge_quality_sample", "judge_quality_dataset"}
     done = site.run("--config", "experiments=tiny", "gates={memory: {estimate_error: 1.0}}", "budget_usd=20")
     assert done.returncode == 0, done.stderr
-    assert set(site.stages("tiny", before + 2)) == {"judge_quality_sample", "judge_quality_dataset", "judge_memory"}
+    assert set(site.stages("tiny", before + 3)) == {"judge_quality_sample", "judge_quality_dataset", "judge_memory"}
 
 
 def test_a_threshold_can_stop_what_went_before_and_let_it_go_again(site: Site) -> None:

@@ -7,6 +7,7 @@ sys.path.insert(0, str(workflow.basedir))
 from gonogo import gates
 from gonogo.configload import load_or_exit
 from gonogo.experiment import load_experiments_or_exit
+from gonogo.quality.kinds import CONFIGURED, kind_of
 from gonogo.session import begin
 
 begin(workflow.basedir)
@@ -20,6 +21,7 @@ wildcard_constraints:
     experiment="|".join(EXPERIMENTS),
     mode=MODE,
     scope="sample|dataset",
+    round=r"(_\d+)?",
     shard=r"\d+",
 
 
@@ -34,18 +36,28 @@ def passed(last):
     def tokens(wildcards):
         found = []
         for gate in wanted:
-            name, _, scope = gate.partition("/")
-            which = {"experiment": wildcards.experiment}
-            which |= {"mode": MODE} if gate in gates.BY_MODE else {}
-            which |= {"scope": scope} if scope else {}
-            verdict = getattr(checkpoints, f"judge_{name}").get(**which).output.verdict
-            folder = gates.folder(gate, f"{RESULTS}/{wildcards.experiment}", MODE)
+            verdict = standing_verdict(gate, wildcards.experiment)
             if not may_go_on(verdict):
-                return [f"{folder}/halted"]
+                return [f"{os.path.dirname(verdict)}/halted"]
+            folder = gates.folder(gate, f"{RESULTS}/{wildcards.experiment}", MODE)
             found.append(f"{folder}/token")
         return found
 
     return tokens
+
+
+def standing_verdict(gate, experiment):
+    """The verdict file of a gate; where a sample does not decide, the one of the next round, with more of it."""
+    name, _, scope = gate.partition("/")
+    which = {"experiment": experiment}
+    which |= {"mode": MODE} if gate in gates.BY_MODE else {}
+    which |= {"scope": scope, "round": ""} if scope else {}
+    judged, number = getattr(checkpoints, f"judge_{name}"), 0
+    verdict = judged.get(**which).output.verdict
+    while scope == gates.SAMPLE and gates.asks_for_more(verdict):
+        number += 1
+        verdict = judged.get(**which | {"round": f"_{number}"}).output.verdict
+    return verdict
 
 
 def may_go_on(verdict):
@@ -92,13 +104,40 @@ def shards(wildcards):
     return [f"{RESULTS}/{wildcards.experiment}/dataset/shard_{part}" for part in parts]
 
 
-def data_folders(wildcards):
-    """What the quality gate looks at: the sample's folder, or the data set's."""
-    return (
-        [f"{RESULTS}/{wildcards.experiment}/sample"]
-        if wildcards.scope == "sample"
-        else shards(wildcards)
+def reading(wildcards):
+    """Parameter function: what the quality gate says about how data is read, where its kind leaves that open."""
+    kind = EXPERIMENTS[wildcards.experiment].kind
+    gate = SETTINGS.gates[wildcards.experiment].quality
+    return kind_of(kind).configured(gate).reading if kind in CONFIGURED else ""
+
+
+def measured_shards(wildcards):
+    """The measurements that a quality verdict is made from: of the data set, or of the sample so far."""
+    rounds = 1 + int(wildcards.round.lstrip("_") or 0)
+    count = (
+        rounds
+        if wildcards.scope == gates.SAMPLE
+        else experiment_config(wildcards).shards
     )
+    folder = f"{RESULTS}/{wildcards.experiment}/quality/measured/{wildcards.scope}"
+    return [f"{folder}/shard_{shard}" for shard in range(count)]
+
+
+def asked_for_more(wildcards):
+    """The verdict that asks for this part of the sample; nothing does for the first one."""
+    before = int(wildcards.shard) - 1
+    folder = f"{RESULTS}/{wildcards.experiment}"
+    return [] if before < 0 else f"{gates.folder('quality/sample', folder, '', before)}/verdict.json"
+
+
+def sample_indices(wildcards):
+    """First and last item (exclusive) of a part of the sample."""
+    folder, first = f"{RESULTS}/{wildcards.experiment}", 0
+    last = experiment_config(wildcards).sample_items
+    for before in range(int(wildcards.shard)):
+        verdict = f"{gates.folder('quality/sample', folder, '', before)}/verdict.json"
+        first, last = last, last + gates.asks_for_more(verdict)
+    return [first, last]
 
 
 def shard_indices(wildcards):

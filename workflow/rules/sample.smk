@@ -1,23 +1,24 @@
-# sample: a few items, to be looked at before the rest is made.
+# sample: a few items, to be looked at before the rest is made; a few more where those do not decide.
 
 
 rule sample:
     input:
         assets=f"{RESULTS}/{{experiment}}/assets",
         gates=passed("generator"),
+        asked=asked_for_more,
     output:
-        directory(f"{RESULTS}/{{experiment}}/sample"),
+        directory(f"{RESULTS}/{{experiment}}/sample/shard_{{shard}}"),
     log:
-        f"{RESULTS}/{{experiment}}/logs/sample.log",
+        f"{RESULTS}/{{experiment}}/logs/sample_{{shard}}.log",
     benchmark:
-        f"{RESULTS}/{{experiment}}/logs/sample.tsv"
+        f"{RESULTS}/{{experiment}}/logs/sample_{{shard}}.tsv"
     resources:
         mem_mb=2000,
     params:
         fingerprint=fingerprint("generate"),
-        indices=lambda wildcards: [0, experiment_config(wildcards).sample_items],
+        indices=sample_indices,
         seed=SETTINGS.config.seed,
     message:
-        "{wildcards.experiment}: generating {params.indices[1]} sample items"
+        "{wildcards.experiment}: generating sample items {params.indices[0]} to {params.indices[1]}"
     script:
         "../scripts/generate.py"

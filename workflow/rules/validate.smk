@@ -8,6 +8,7 @@ rule validate:
         gates=passed("canary"),
     output:
         predictions=directory(f"{RESULTS}/{{experiment}}/{{mode}}/validate/predictions"),
+        measured=directory(f"{RESULTS}/{{experiment}}/{{mode}}/validate/measured"),
         measurements=f"{RESULTS}/{{experiment}}/{{mode}}/results/measurements.json",
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/validate.log",

@@ -10,9 +10,11 @@ from gonogo.stage import stage
 
 with stage(snakemake) as run:
     gate, scope = snakemake.rule.removeprefix("judge_"), snakemake.wildcards.get("scope", "")
+    folder = Path(snakemake.output.verdict).parent
+    measurements = [Path(part) for part in snakemake.input.get("measured", [])] or [folder / "measurements.json"]
     verdict = gates.judge(
         gate,
-        Path(snakemake.output.verdict).parent / "measurements.json",
+        measurements,
         run.gates,
         experiment=run.experiment,
         mode=run.mode,
@@ -20,10 +22,10 @@ with stage(snakemake) as run:
         override=gates.override_for(run.config.overrides, run.experiment, gate),
         saved=gates.saved_by_stopping(run.results / run.mode / "forecast" / "forecast.json"),
     )
-    illustrate(verdict, run, snakemake.output)
+    illustrate(verdict, run, measurements, snakemake.output)
     verdict.write(Path(snakemake.output.verdict))
     # the token says only that this was judged: what depends on it is redone when the inputs change, not the thresholds
     write_text(snakemake.output.token, f"{verdict.gate} {verdict.scope} {verdict.inputs_digest}\n")
     run.note(verdict.summary)
-    if verdict.go:
+    if verdict.go or verdict.more:
         run.say(to_line(verdict, colour=run.colour))

@@ -1,11 +1,21 @@
-"""Look at every picture of the sample, or of the set, once."""
+"""Look at every item of one part of the sample, or of the set, once."""
 
 from pathlib import Path
 
-from gonogo.quality.views import measure
+from gonogo.quality.cache import open_cache
+from gonogo.quality.kinds import kind_of
+from gonogo.quality.parts import measure_part
 from gonogo.stage import stage
 
 with stage(snakemake) as run:
-    folders = [Path(folder) for folder in snakemake.input.data]
-    measured = measure(folders, lambda done, total: run.progress(f"{done} of {total} scenes"))
-    measured.write(snakemake.output.measurements)
+    kind = kind_of(run.load_experiment().kind).configured(run.gates.quality)
+    # outlives an interrupted scan, whose outputs Snakemake removes
+    name = f"{snakemake.wildcards.scope}_{snakemake.wildcards.shard}.sqlite"
+    with open_cache(run.results / "quality" / "cache" / name, kind.name) as known:
+        measure_part(
+            kind,
+            Path(snakemake.input[0]),
+            Path(snakemake.output[0]),
+            lambda done, total: run.progress(f"{done} of {total} items"),
+            known,
+        )

@@ -24,7 +24,7 @@ with stage(snakemake) as run:
             max_minutes=smoke.max_minutes,
         )
         with folder_replacing(snakemake.output.run) as out:
-            measured, result, speed = smoke_run(experiment, spec, smoke, out, run.say, run.progress)
+            measured, result, speed = smoke_run(experiment, spec, smoke, out, run.say, run.progress, run.gates.learning)
             write_text(out / "training.json", result.model_dump_json())
     measured.inputs_digest = learning_digest(data_digest(run.shards), experiment, spec.training)
     measured.evidence = [snakemake.output.curve, snakemake.output.run]

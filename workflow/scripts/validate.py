@@ -6,6 +6,6 @@ from gonogo.results import validate
 from gonogo.stage import stage
 
 with stage(snakemake) as run:
-    validate(run, Path(snakemake.input.archive), Path(snakemake.output.predictions)).write(
-        snakemake.output.measurements
-    )
+    outputs = snakemake.output
+    measured = validate(run, Path(snakemake.input.archive), Path(outputs.predictions), Path(outputs.measured))
+    measured.write(outputs.measurements)

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.cvs.data import CVSDataModule, dinov2_tokens, example_batch, find_items, split
+from experiments.cvs.data import CVSDataModule, dinov2_tokens, example_batch, find_items, source_of, split
 from experiments.cvs.settings import CVSSettings
 from gonogo.config import Training
 from gonogo.errors import UserError
@@ -77,6 +78,28 @@ def test_there_is_something_to_train_on_and_something_held_out(share: float, hel
     assert len(validation) == held_out
     assert len(train) == 10 - held_out
     assert not set(train) & set(validation)
+
+
+def test_a_photograph_is_on_one_side_only(tmp_path: Path) -> None:
+    items = [tmp_path / f"image_{index:04d}" for index in range(20)]
+    for index, item in enumerate(items):
+        item.mkdir()
+        (item / "source.json").write_text(json.dumps({"group": f"photograph_{index % 5}.jpg"}))
+    for seed in range(6):
+        train, validation = split(items, seed, 0.3)
+        assert len(validation) == 8, "two photographs of four crops each: six are asked for"
+        assert not {source_of(item) for item in train} & {source_of(item) for item in validation}
+
+
+def test_crops_of_one_photograph_are_split_one_by_one(tmp_path: Path) -> None:
+    items = [tmp_path / f"image_{index:04d}" for index in range(10)]
+    for item in items:
+        item.mkdir()
+        (item / "source.json").write_text('{"group": "only.jpg"}')
+    assert len(split(items, 0, 0.2)[1]) == 2
+    (items[3] / "source.json").write_text("{}")
+    with pytest.raises(UserError, match=r"image_0003/source\.json: cannot be read"):
+        split(items, 0, 0.2)
 
 
 def test_the_seed_decides_the_order_of_training(folder: Path) -> None:

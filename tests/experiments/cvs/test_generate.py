@@ -138,13 +138,15 @@ def test_wrecked_weights_are_seen(inputs: Path, assets: Path, measured: dict[str
     assert wrecked["own_view_psnr_db"] < GATE.min_own_view_psnr_db
 
 
-def test_an_item_holds_its_input_its_depth_and_its_posed_views(make: Make) -> None:
+def test_an_item_holds_its_input_its_depth_and_its_posed_views(make: Make, inputs: Path) -> None:
     folder = make([3]) / "image_0003"
     assert sorted(file.name for file in folder.iterdir()) == [
         "input.png",
         "input_depth.npy",
+        "source.json",
         *(f"view_{number:03d}" for number in range(8)),
     ]
+    assert (inputs / json.loads((folder / "source.json").read_text())["group"]).is_file()
     depth = np.load(folder / "input_depth.npy")
     assert (depth.shape, depth.dtype) == ((64, 64), np.float32)
     assert Image.open(folder / "input.png").size == (64, 64)

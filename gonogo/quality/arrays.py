@@ -1,0 +1,104 @@
+"""Numpy's own files, read piece by piece; and what a library's exception says, in a few words."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NUMPY_SUFFIXES = (".npy", ".npz")
+
+
+@contextlib.contextmanager
+def numpy_arrays(path: Path) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays of a .npz by name, or that of a .npy under an empty one; mapped, not read.
+
+    A .npz is unpacked into a temporary folder, which also holds its checksums against its bytes. What is no array of
+    plain values in it is left out.
+
+    Raises:
+        ValueError: the file is no array, or shorter than it promises.
+    """
+    if path.suffix.lower() == ".npy":
+        yield {"": mapped(path)}
+        return
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as temporary:
+        found = {}
+        for position, name in enumerate(archive.namelist()):
+            unpacked = Path(temporary, f"{position}.npy")
+            with archive.open(name) as packed, unpacked.open("wb") as plain:
+                shutil.copyfileobj(packed, plain, 1 << 20)
+            with contextlib.suppress(ValueError):
+                found[name.removesuffix(".npy")] = mapped(unpacked)
+        yield found
+
+
+def mapped(path: Path) -> np.ndarray:
+    """
+    Raises:
+        ValueError: it is no array of plain values, or shorter than it promises.
+    """
+    with path.open("rb") as stream:
+        if stream.read(6) != b"\x93NUMPY":
+            raise ValueError("not a numpy array")
+    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def chosen(arrays: Mapping[str, Any], names: Sequence[str], dimensions: Collection[int]) -> str:
+    """Which of several arrays is meant: the first that `names` names, or the largest that could be.
+
+    Args:
+        arrays: by their paths in the file; with shape, size and dtype.
+        names: last parts of paths, in lower case.
+
+    Raises:
+        ValueError: none is of numbers, has so many dimensions, and holds anything.
+    """
+    fit = {path: array for path, array in arrays.items() if is_numeric(array.dtype) and array.ndim in dimensions}
+    wanted = " or ".join(map(str, sorted(dimensions)))
+    if not fit:
+        raise ValueError(f"no array of numbers with {wanted} dimensions, among: {listed_arrays(arrays) or 'none'}")
+    for name in names:
+        for path in fit:
+            if path.rsplit("/", maxsplit=1)[-1].lower() == name:
+                return path
+    return max(fit, key=lambda path: int(fit[path].size))
+
+
+def listed_arrays(arrays: Mapping[str, Any], most: int = 5) -> str:
+    """`x (5, 3) float32, y (5,) int64`."""
+    told = [f"{path} {array.shape} {array.dtype}".strip() for path, array in list(arrays.items())[:most]]
+    return ", ".join(told) + (" …" if len(arrays) > most else "")
+
+
+def is_numeric(dtype: np.dtype) -> bool:
+    """Whole or real numbers, or truth values."""
+    return dtype.kind in "iufb"
+
+
+@contextlib.contextmanager
+def explained_errors() -> Iterator[None]:
+    """Whatever a library raises on a damaged file becomes a ValueError of one line; absurd figures make no noise."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except ValueError as error:
+        raise ValueError(one_line(error)) from None
+    except MemoryError:
+        raise ValueError("asks for more memory than there is: damaged, or too large") from None
+    except Exception as error:
+        raise ValueError(one_line(error)) from error
+
+
+def one_line(error: Exception, most: int = 160) -> str:
+    """What an exception says, shortened; its name where it says nothing."""
+    text = " ".join(str(error).split()).replace("synchronously ", "")  # HDF5's calls have names of no use here
+    text = f"{type(error).__name__} {text}".strip() if isinstance(error, KeyError) or not text else text
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,227 @@
+"""What is wrong with a picture that nothing is held against, and with a set of pictures as a whole.
+
+A fault makes a picture bad where a person would not train on it. What a person would keep, and a loader may trip over,
+is a warning.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gonogo.config import ImagesGate
+from gonogo.quality.filekind import Overview, Question
+from gonogo.quality.items import Fault, MeasuredItem
+from gonogo.quality.wording import percent
+from gonogo.verdict import Check, Status
+
+if TYPE_CHECKING:
+    from gonogo.quality.pictures.kind import Picture
+    from gonogo.quality.pictures.measurements import PixelStatistics
+
+DRAWN_SHARE = 0.9  # of one luma bin: a drawing, whose percentiles say nothing of its range
+SMOOTH_LAPLACIAN = 1.6  # variance, luma: a picture with more has something sharp in it somewhere
+FEW_LEVELS = 2  # bits; a chessboard has blocks, too
+GREATEST_NOISE = 60  # where the measure of noise saturates, luma
+
+
+class ImageOverview(Overview):
+    """What is common in the set: sizes, modes, colour, light. Ten bytes a picture beside its twins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sizes, self._areas = array("Q"), np.zeros(0)
+        self._modes, self._grey = Counter[str](), 0
+        self._p99, self._range = (np.zeros(256, np.int64) for _ in range(2))
+        self.size, self.mode = (0, 0), ""
+        self.size_share = self.mode_share = self.grey_share = self.median_area = 0.0
+
+    def add(self, item: MeasuredItem) -> None:
+        super().add(item)
+        picture: Picture = item  # type: ignore[assignment]
+        if item.problems:
+            return
+        self._sizes.append(picture.width << 32 | picture.height)
+        self._modes[picture.mode] += 1
+        self._grey += picture.grey_in_rgb or picture.mode.startswith("grey")
+        if picture.pixels:
+            self._p99[picture.pixels.p99] += 1
+            self._range[picture.pixels.p99 - picture.pixels.p1] += 1
+
+    def close(self) -> None:
+        super().close()
+        total = len(self._sizes)
+        if not total:
+            return
+        sizes, counts = np.unique(np.frombuffer(self._sizes, np.uint64), return_counts=True)
+        commonest = int(sizes[counts.argmax()])
+        self.size, self.size_share = (commonest >> 32, commonest & 0xFFFFFFFF), float(counts.max()) / total
+        areas = (sizes >> np.uint64(32)).astype(float) * (sizes & np.uint64(0xFFFFFFFF)).astype(float)
+        order = np.argsort(areas)
+        middle = np.searchsorted(counts[order].cumsum(), total / 2)
+        self.median_area = float(areas[order][middle])
+        self.mode = min(self._modes, key=lambda mode: (-self._modes[mode], mode))
+        self.mode_share, self.grey_share = self._modes[self.mode] / total, self._grey / total
+        self._sizes = array("Q")
+
+    @property
+    def p99(self) -> int | None:
+        """Median over the pictures; None where there is none."""
+        return _median(self._p99)
+
+    @property
+    def range(self) -> int | None:
+        return _median(self._range)
+
+
+def image_faults(picture: Picture, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
+    """The checks that fire for a picture that was read."""
+    return [*_content_faults(picture, gate), *_odd(picture, overview, gate), *_format_faults(picture)]
+
+
+def _content_faults(picture: Picture, gate: ImagesGate) -> list[Fault]:
+    """The gravest, without what only follows from it."""
+    if min(picture.width, picture.height) < gate.min_side:
+        return [Fault("too_small", f"{picture.width}x{picture.height}")]
+    if picture.not_finite_share:
+        return [Fault("not_finite", f"NaN or Inf {percent(picture.not_finite_share)}")]
+    if picture.pixels is None:
+        return []
+    return (_light_faults(picture.pixels, gate) or _structure_faults(picture, picture.pixels, gate))[:1]
+
+
+def _light_faults(y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
+    told = [
+        ("dark", "black" if y.p99 <= 1 else f"dark {y.p99 / 255:.2f}", y.p99 < gate.dark_p99),
+        ("white", f"white {y.white_share:.1%}", y.white_share > gate.max_white_share),
+        ("constant", "one colour", y.sigma < gate.min_sigma or y.mode_share > gate.max_mode_share),
+        (
+            "washed_out",
+            f"flat {(y.p99 - y.p1) / 255:.2f}",
+            y.p99 - y.p1 < gate.min_range and y.mode_share < DRAWN_SHARE,
+        ),
+    ]
+    return [Fault(id_, reason) for id_, reason, fires in told if fires]
+
+
+def _structure_faults(picture: Picture, y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
+    white_noise = y.noise_sigma > gate.min_noise_share * min(y.sigma, GREATEST_NOISE)
+    told = [
+        ("noise", f"noise {y.autocorrelation_1:.2f}", white_noise and y.autocorrelation_1 < gate.min_autocorrelation),
+        ("specks", f"specks {y.specks:.0%}", y.specks > gate.max_speck_share),
+        ("blocks", f"blocks {y.blocks:.1f}", y.blocks > gate.max_blocks and y.entropy_bits > FEW_LEVELS),
+        (
+            "blurred",
+            f"no detail {picture.detail:.3f}",
+            picture.detail < gate.min_detail and y.laplacian_variance < SMOOTH_LAPLACIAN,
+        ),
+    ]
+    return [Fault(id_, reason) for id_, reason, fires in told if fires]
+
+
+def _odd(picture: Picture, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
+    """What sets it apart from nearly all others."""
+    faults = []
+    size = (picture.width, picture.height)
+    if size != overview.size and overview.size_share >= gate.common_share:
+        faults.append(Fault("odd_size", f"{size[0]}x{size[1]}, not {overview.size[0]}x{overview.size[1]}", warns=True))
+    elif not 1 / gate.max_area_ratio <= size[0] * size[1] / overview.median_area <= gate.max_area_ratio:
+        faults.append(Fault("odd_size", f"{size[0]}x{size[1]}, far from the others", warns=True))
+    if picture.mode != overview.mode and overview.mode_share >= gate.common_share:
+        faults.append(Fault("odd_mode", f"{picture.mode}, not {overview.mode}", warns=True))
+    elif picture.grey_in_rgb and overview.grey_share <= 1 - gate.common_share:
+        faults.append(Fault("grey", "grey among colour", warns=True))
+    return faults
+
+
+def _format_faults(picture: Picture) -> list[Fault]:
+    """What one loader reads otherwise than another."""
+    told = [
+        ("palette", "palette", picture.palette),
+        ("transparent", f"see-through {percent(picture.not_opaque_share)}", picture.not_opaque_share > 0),
+        ("deep", picture.mode, picture.mode in ("rgb16", "rgba16")),
+        ("out_of_unit", f"outside 0-1 {percent(picture.outside_unit_share)}", picture.outside_unit_share > 0),
+        ("cmyk", "CMYK", picture.mode.startswith("cmyk")),
+        ("turned", f"EXIF orientation {picture.orientation}", picture.orientation != 1),
+        ("frames", f"{picture.frames} frames", picture.frames > 1),
+        ("suffix", f"is {picture.format}", picture.wrong_suffix),
+    ]
+    return [Fault(id_, reason, warns=True) for id_, reason, fires in told if fires]
+
+
+def image_questions(gate: ImagesGate) -> list[Question]:
+    return [
+        Question(
+            "light", "Pictures show something", frozenset({"dark", "white", "constant", "washed_out"}),
+            f"p99 under {gate.dark_p99:g}, white over {percent(gate.max_white_share)}, σ under {gate.min_sigma:g}, or "
+            f"p99 - p1 under {gate.min_range:g}",
+            "are black, white, of one colour or washed out",
+            "Look at how they were exposed, rendered or converted: 16 bits read as 8, 0-1 written as 0-255.",
+        ),
+        Question(
+            "noise", "Pictures are no noise", frozenset({"noise", "specks", "not_finite"}),
+            f"autocorrelation under {gate.min_autocorrelation:g}, single pixels over {percent(gate.max_speck_share)}, "
+            "or any NaN or infinity",
+            "are noise", "Look at the generator's weights, or at how the bytes were laid out.",
+        ),
+        Question(
+            "detail", "Pictures have detail", frozenset({"blurred", "blocks", "too_small"}),
+            f"thumbnail's Laplacian variance / variance under {gate.min_detail:g}, a grid {gate.max_blocks:g} times as "
+            f"strong as what is near it, or a side under {gate.min_side} pixels",
+            "have no detail", "Leave out thumbnails, failed renders and over-compressed files.",
+        ),
+        Question(
+            "format", "Pictures are of one size and mode, and plain", frozenset(
+                {"odd_size", "odd_mode", "grey", "palette", "transparent", "deep", "out_of_unit", "cmyk", "turned",
+                 "frames", "suffix"}
+            ),
+            "never bad: other than nearly all, or of a format that loaders read differently", "",
+            "Convert them once, on purpose: size, mode, opacity, EXIF rotation.",
+        ),
+    ]  # fmt: skip
+
+
+def set_brightness(overview: ImageOverview, gate: ImagesGate) -> Check:
+    """A whole set that is dark, which no picture shows: a night photograph is no fault."""
+    p99 = overview.p99
+    dark, dim = p99 is not None and p99 < gate.min_set_p99, p99 is not None and p99 < gate.dim_set_p99
+    return Check(
+        id="set_brightness",
+        title="Brightness of the set",
+        value=p99,
+        unit="luma, median of the 99th percentiles",
+        threshold=f">= {gate.min_set_p99:g}; CAUTION below {gate.dim_set_p99:g}",
+        status=_status(p99, dark, dim),
+        why=f"half of the pictures have hardly a pixel brighter than {p99} of 255" if dim else "",
+        hint="If they are not all taken at night, look at the exposure, or at 16 bits read as 8." if dim else "",
+    )
+
+
+def set_contrast(overview: ImageOverview, gate: ImagesGate) -> Check:
+    """A whole set that is washed out."""
+    span = overview.range
+    flat, low = span is not None and span < gate.min_set_range, span is not None and span < 2 * gate.min_set_range
+    return Check(
+        id="set_contrast",
+        title="Contrast of the set",
+        value=span,
+        unit="luma, median of p99 - p1",
+        threshold=f">= {gate.min_set_range:g}; CAUTION below {2 * gate.min_set_range:g}",
+        status=_status(span, flat, low),
+        why=f"half of the pictures use no more than {span} of 255 levels" if low else "",
+        hint="Look at how they were normalised before they were written." if low else "",
+    )
+
+
+def _status(value: int | None, bad: bool, doubtful: bool) -> Status:
+    if value is None:
+        return Status.UNKNOWN
+    return Status.NO_GO if bad else Status.CAUTION if doubtful else Status.GO
+
+
+def _median(bins: np.ndarray) -> int | None:
+    total = int(bins.sum())
+    return int(np.searchsorted(bins.cumsum(), total / 2)) if total else None

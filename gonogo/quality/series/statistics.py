@@ -1,0 +1,144 @@
+"""What is measured of a recording's samples, block by block, each channel by itself."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array as numbers
+from typing import Any
+
+import numpy as np
+
+MAINS_HZ = (50.0, 60.0)
+HUM_WIDTH_HZ = 1.0
+SEGMENT = 4096  # samples of each block and channel that spectra are taken of, at most
+DIGITS = 6  # significant, of what is kept for each channel
+
+
+class SeriesStatistics:
+    """Fed with blocks in any division of the recording, all channels of a window in ascending order of samples.
+
+    Args:
+        shape: (windows, channels, samples).
+    """
+
+    def __init__(self, shape: tuple[int, int, int], rate_hz: float | None) -> None:
+        self._shape, self._rate = shape, rate_hz
+        channels = shape[1]
+        self._count, self._mean, self._squares = (np.zeros(channels) for _ in range(3))
+        self._low, self._high = np.full(channels, np.inf), np.full(channels, -np.inf)
+        self._at_low, self._at_high = np.zeros(channels), np.zeros(channels)
+        self._nonfinite = 0
+        self._last = -1  # sample that is not zero in some channel, counted over all windows
+        self._power, self._hum = np.zeros(channels), np.zeros((len(MAINS_HZ), channels))
+        self._hashes, self._empty_windows = numbers("Q"), 0
+
+    def add(self, window: int, channel: int, sample: int, stored: np.ndarray) -> None:
+        """One block (windows, channels, samples) and where it begins."""
+        values = stored.astype(np.float64)
+        here = slice(channel, channel + values.shape[1])
+        self._look_at_windows(stored)
+        self._note_last(window, sample, values)
+        finite = np.isfinite(values)
+        counts = finite.sum(axis=(0, 2))
+        self._nonfinite += values.size - int(counts.sum())
+        values[~finite] = 0
+        self._add_moments(here, values, finite, counts)
+        self._low[here], self._at_low[here] = self._extreme(values, finite, self._low[here], self._at_low[here], 1)
+        self._high[here], self._at_high[here] = self._extreme(values, finite, self._high[here], self._at_high[here], -1)
+        self._add_spectrum(here, values)
+
+    def _add_moments(self, here: slice, values: np.ndarray, finite: np.ndarray, counts: np.ndarray) -> None:
+        """Chan, Golub & LeVeque, The American Statistician 37 (1983): means and squares of two parts joined."""
+        some = np.maximum(counts, 1)
+        mean = values.sum(axis=(0, 2)) / some
+        squares = np.square(values - mean[:, None], where=finite, out=np.zeros_like(values)).sum(axis=(0, 2))
+        before, total = self._count[here], np.maximum(self._count[here] + counts, 1)
+        apart = mean - self._mean[here]
+        self._squares[here] += squares + apart**2 * before * counts / total
+        self._mean[here] += apart * counts / total
+        self._count[here] = before + counts
+
+    @staticmethod
+    def _extreme(
+        values: np.ndarray, finite: np.ndarray, known: np.ndarray, held: np.ndarray, sign: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Least (greatest: sign -1) value of each channel, and its samples there that have a neighbour there."""
+        own = sign * np.where(finite, sign * values, np.inf).min(axis=(0, 2))
+        found = sign * np.minimum(sign * known, sign * own)
+        there = (values == found[:, None]) & finite
+        beside = np.zeros_like(there)
+        beside[..., 1:] |= there[..., :-1]
+        beside[..., :-1] |= there[..., 1:]
+        return found, np.where(found == known, held, 0) + (there & beside).sum(axis=(0, 2))
+
+    def _look_at_windows(self, stored: np.ndarray) -> None:
+        if self._shape[0] == 1 or stored.shape[1:] != self._shape[1:]:
+            return
+        flat = (stored == stored[..., :1]).all(axis=(1, 2))
+        self._empty_windows += int(flat.sum())
+        for window in stored[~flat]:
+            hashed = hashlib.blake2b(window.tobytes(), digest_size=8)
+            self._hashes.append(int.from_bytes(hashed.digest()))
+
+    def _note_last(self, window: int, sample: int, values: np.ndarray) -> None:
+        found = np.argwhere((values != 0).any(axis=1))
+        if len(found):
+            at = (window + found[-1][0]) * self._shape[2] + sample + found[-1][1]
+            self._last = max(self._last, int(at))
+
+    def _add_spectrum(self, here: slice, values: np.ndarray) -> None:
+        length = min(values.shape[2], SEGMENT)
+        if not self._rate or self._rate < 2 * (MAINS_HZ[0] + HUM_WIDTH_HZ) or length < self._rate:
+            return
+        start = (values.shape[2] - length) // 2
+        segment = values[values.shape[0] // 2, :, start : start + length]
+        power = np.abs(np.fft.rfft((segment - segment.mean(axis=1, keepdims=True)) * np.hanning(length))) ** 2
+        frequency = np.fft.rfftfreq(length, 1 / self._rate)
+        self._power[here] += power[:, frequency > HUM_WIDTH_HZ].sum(axis=1)
+        for hum, mains in zip(self._hum, MAINS_HZ, strict=True):
+            hum[here] += power[:, np.abs(frequency - mains) <= HUM_WIDTH_HZ].sum(axis=1)
+
+    def result(self) -> dict[str, Any]:
+        """Fields of SeriesItem."""
+        windows, _, samples = self._shape
+        sigma = np.sqrt(self._squares / np.maximum(self._count, 1))
+        rail = np.maximum(self._at_low, self._at_high) / np.maximum(self._count, 1)
+        heard = self._power > 0
+        shares = (self._hum[:, heard] / self._power[heard]).max(axis=0) if heard.any() else None
+        return {
+            "near": self._hash(sigma),
+            "nonfinite": self._nonfinite,
+            "channel_sigma": _rounded(np.where(self._low == self._high, 0, sigma)),
+            "channel_rail": _rounded(rail),
+            "zero_tail": 1 - (self._last + 1) / (windows * samples),
+            "hum_share": None if shares is None else float(np.median(shares)),
+            "empty_windows": self._empty_windows,
+            "repeated_windows": len(self._hashes) - len(np.unique(np.asarray(self._hashes))),
+        }
+
+    def _hash(self, sigma: np.ndarray) -> str:
+        """Of what is the same in any layout of the file; other recordings share none of it."""
+        extremes = np.stack([self._low, self._high]).tolist()
+        return hashlib.blake2b(
+            repr((self._shape, extremes, _rounded(self._mean), _rounded(sigma))).encode(), digest_size=16
+        ).hexdigest()
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.{DIGITS}g}") for value in values]
+
+
+class TargetStatistics:
+    """Whether targets vary, and are numbers."""
+
+    def __init__(self) -> None:
+        self._low, self._high, self._nonfinite = np.inf, -np.inf, 0
+
+    def add(self, values: np.ndarray) -> None:
+        finite = values[np.isfinite(values)]
+        self._nonfinite += values.size - finite.size
+        if finite.size:
+            self._low, self._high = min(self._low, finite.min()), max(self._high, finite.max())
+
+    def result(self) -> dict[str, Any]:
+        return {"targets_constant": bool(self._low == self._high), "targets_nonfinite": self._nonfinite}

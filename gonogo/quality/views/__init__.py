@@ -1,0 +1,1 @@
+"""Posed views: inputs with the pictures that a generator made of them."""

@@ -1,0 +1,80 @@
+"""The picture that a person looks at: every input beside its views, worst first, the reason under each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from gonogo.files import replacing
+from gonogo.quality.drawing import (
+    BOX,
+    COLOURS,
+    GAP,
+    HEAD,
+    INK,
+    LINE,
+    PAPER,
+    REASONS,
+    cell,
+    font,
+    opened,
+    reasons,
+    title,
+)
+from gonogo.quality.kinds import Judgement
+from gonogo.quality.views.findings import SceneFinding, ViewFinding
+from gonogo.quality.views.measurements import INPUT, PICTURE
+from gonogo.verdict import Status
+
+LABEL = 18  # height of a scene's name
+ROW = LABEL + BOX + (1 + REASONS) * LINE + GAP
+MOST_VIEWS = 12  # beside an input; of more the worst are shown
+FEWEST_VIEWS = 5  # whose width the title needs
+
+
+def contact_sheet(folders: Sequence[Path], findings: Judgement, out: Path, limit: int = 12) -> None:
+    """Write a PNG with a row for each scene; of more than `limit` scenes the worst are shown.
+
+    A view's frame is red for a fault in a bad scene, yellow for one that is tolerated, green without fault,
+    grey where it could not be held against its input.
+
+    Args:
+        folders: where the data lies.
+    """
+    scenes = findings.worst[:limit]
+    views = max((len(scene.views) for scene in scenes), default=0)
+    width = GAP + (1 + min(max(views, FEWEST_VIEWS), MOST_VIEWS)) * (BOX + GAP)
+    sheet = Image.new("RGB", (width, HEAD + len(scenes) * ROW), PAPER)
+    title(sheet, findings, "scenes", len(scenes))
+    for index, scene in enumerate(scenes):
+        places = [Path(scene.folder), *map(Path, folders)]
+        folder = next((place for place in places if (place / scene.name).is_dir()), places[0])
+        _row(sheet, scene, folder, HEAD + index * ROW)
+    with replacing(out) as temporary:
+        sheet.save(temporary, compress_level=3)
+
+
+def _row(sheet: Image.Image, scene: SceneFinding, folder: Path, top: int) -> None:
+    faults = "; ".join(fault.reason for fault in scene.faults)
+    name = " · ".join(filter(None, [scene.name, "bad" if scene.bad else "", faults]))
+    ink = COLOURS[Status.NO_GO] if scene.bad else INK
+    ImageDraw.Draw(sheet).text((GAP, top), name, ink, font(13))
+    cell(sheet, (GAP, top + LABEL), opened(folder / scene.name / INPUT), PAPER, ["input"])
+    worst = sorted(scene.views, key=lambda view: -len(view.faults))[:MOST_VIEWS]
+    for column, view in enumerate(sorted(worst, key=lambda view: view.path), 1):
+        corner = (GAP + column * (BOX + GAP), top + LABEL)
+        cell(sheet, corner, opened(folder / view.path / PICTURE), COLOURS[_status(scene, view)], _captions(view))
+
+
+def _status(scene: SceneFinding, view: ViewFinding) -> Status:
+    if view.faults:
+        return Status.NO_GO if scene.bad else Status.CAUTION
+    return Status.GO if view.source else Status.UNKNOWN
+
+
+def _captions(view: ViewFinding) -> list[str]:
+    number = view.measured.name.removeprefix("view_")
+    angle = "" if view.measured.angle_deg is None else f"  {round(view.measured.angle_deg)}°"
+    return [number + angle, *reasons([fault.reason for fault in view.faults])]

@@ -1,0 +1,150 @@
+"""Scenes on disk: what lies in a data folder, and one of them read, every file once, every fault noted."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from gonogo.errors import UserError
+from gonogo.files import walk
+from gonogo.quality.kinds import ItemFiles, ItemReading, Known, NothingKnown
+from gonogo.quality.pictures.matching import inliers_of_files
+from gonogo.quality.pictures.measurements import ImageStatistics
+from gonogo.quality.pictures.near import near_hash
+from gonogo.quality.pictures.statistics import pair_statistics
+from gonogo.quality.views import cameras
+from gonogo.quality.views.cameras import Pose
+from gonogo.quality.views.measurements import (
+    DEPTH,
+    INPUT,
+    INPUT_DEPTH,
+    PICTURE,
+    POSE,
+    SOURCE,
+    SceneMeasurement,
+    ViewMeasurement,
+)
+from gonogo.quality.views.reader import FileReader
+
+SCENE, VIEW = re.compile(r"image_\d+"), re.compile(r"view_\d+")
+LOOK_SIDE = 8  # pixels of the thumbnails that tell pairs apart
+
+
+def scan(folder: Path) -> tuple[list[ItemFiles], list[str]]:
+    """Scenes in the order of their numbers, and the files that belong to none, from the folder.
+
+    Raises:
+        UserError: there is no scene.
+    """
+    names = sorted((path.name for path in folder.iterdir() if _is_scene(path)), key=_number)
+    found: dict[str, list[str]] = {name: [] for name in names}
+    others: list[str] = []
+    for path in walk(folder):
+        relative = path.relative_to(folder)
+        found.get(relative.parts[0], others).append(relative.as_posix())
+    if not found:
+        where = f"It holds {len(others)} other files." if others else "It is empty."
+        raise UserError(
+            f"{folder}: no scene here. A scene is a folder image_NNNN/ with {INPUT} and view_NNN/{PICTURE}. {where}"
+        )
+    return [ItemFiles(folder, name, tuple(files)) for name, files in found.items()], others
+
+
+def read_scene(scene: ItemFiles, known: Known) -> ItemReading:
+    """Statistics of the input and its views, and what the cameras see; hashes of all files, read or not."""
+    reader = FileReader(scene.folder, frozenset(scene.files), known)
+    source = reader.picture(f"{scene.name}/{INPUT}")
+    depth = reader.depth(f"{scene.name}/{INPUT_DEPTH}")
+    group = reader.group(f"{scene.name}/{SOURCE}")
+    views, poses = [], []
+    for name in _view_names(scene):
+        stem = f"{scene.name}/{name}"
+        picture = reader.picture(f"{stem}/{PICTURE}")
+        rendered = reader.depth(f"{stem}/{DEPTH}")
+        pose = reader.pose(f"{stem}/{POSE}")
+        poses.append(pose)
+        views.append(
+            ViewMeasurement(
+                name=name,
+                picture=picture,
+                pair=pair_statistics(source, picture),
+                angle_deg=None if pose is None else pose.angle_deg,
+                rendered_share=None if rendered is None else float((rendered > 0).mean()),
+                look=_look_of(picture),
+            )
+        )
+    result = SceneMeasurement(
+        name=scene.name,
+        folder=str(scene.folder),
+        content=source.sha256,
+        near="" if source.thumbnail is None else near_hash(source.thumbnail),
+        group=group,
+        input=source,
+        look=_look_of(source),
+        views=views,
+    )
+    if depth is not None:
+        _see(result, depth, poses)
+    reader.hash_the_rest()
+    result.files, result.problems = reader.asked, reader.problems
+    return ItemReading(result, reader.hashes)
+
+
+def nearest_view_inliers(scene: ItemFiles) -> int | None:
+    """How many points of the input are found again in the view from nearest by, on one motion of the camera."""
+    reader = FileReader(scene.folder, frozenset(scene.files), NothingKnown())
+    views = []
+    for name in _view_names(scene):
+        pose = reader.pose(f"{scene.name}/{name}/{POSE}")
+        views.append((abs(pose.angle_deg) if pose else 0.0, name))
+    if not views:
+        return None
+    folder = scene.folder / scene.name
+    return inliers_of_files(folder / INPUT, folder / min(views)[1] / PICTURE)
+
+
+def look(text: str) -> np.ndarray:
+    """A thumbnail as it was written: (8·8·3,) uint8."""
+    return np.frombuffer(base64.b64decode(text), np.uint8)
+
+
+def _look_of(picture: ImageStatistics) -> str:
+    if picture.thumbnail is None:
+        return ""
+    small = cv2.resize(picture.thumbnail, (LOOK_SIDE, LOOK_SIDE), interpolation=cv2.INTER_AREA)
+    return base64.b64encode(small.astype(np.uint8).tobytes()).decode()
+
+
+def _see(scene: SceneMeasurement, depth: np.ndarray, poses: Sequence[Pose | None]) -> None:
+    """Fill in what the cameras see of the input's points."""
+    known = [pose for pose in poses if pose is not None]
+    if not known:
+        return
+    points = cameras.point_cloud(depth, known[0])
+    if not len(points):
+        return
+    centre = np.median(points, axis=0)
+    scene.cloud_centre = (float(centre[0]), float(centre[1]), float(centre[2]))
+    scene.look_at = cameras.meeting_point(known)
+    for view, pose in zip(scene.views, poses, strict=True):
+        if pose is not None:
+            view.visible_points_share, view.cloud_frame_share = cameras.sight(points, pose)
+            view.cloud_off_axis_deg = cameras.off_axis_deg(centre, pose)
+
+
+def _view_names(scene: ItemFiles) -> list[str]:
+    parts = {path.split("/")[1] for path in scene.files if path.count("/") >= 2}
+    return sorted((part for part in parts if VIEW.fullmatch(part)), key=_number)
+
+
+def _is_scene(path: Path) -> bool:
+    return path.is_dir() and SCENE.fullmatch(path.name) is not None
+
+
+def _number(name: str) -> tuple[int, str]:
+    return int(name.rsplit("_", 1)[1]), name

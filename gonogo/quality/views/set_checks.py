@@ -1,0 +1,146 @@
+"""Checks of the set as a whole: its variety and its pairing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gonogo.config import QualityGate
+from gonogo.quality.counting import Count, not_judged, percent
+from gonogo.quality.pictures.matching import TELLING_INLIERS
+from gonogo.quality.views.findings import SceneFinding
+from gonogo.quality.views.overview import SceneOverview
+from gonogo.verdict import Check, Status
+
+LEAST_MATCHING = 0.5  # of right pairs 93-97 % match, of wrong ones 3-14 %
+FEW_SCENES = 4  # below, a set's spread and pairing can be chance
+UNTELLING = frozenset(
+    {
+        "dark",
+        "constant",
+        "overexposed",
+        "noise",
+        "blotchy",
+        "washed_out",
+        "repeated",
+        "misses_cloud",
+        "cloud_small",
+        "unreadable",
+    }
+)
+"""Faults that take away what would tell whose view it is."""
+
+
+class Pairing:
+    """Whether views are more like their own input than like others, over the views that can tell."""
+
+    def __init__(self, gate: QualityGate) -> None:
+        self._gate = gate
+        self.scenes = self._views = self._untelling = self._unvaried = 0
+        self._telling, self._all = [0.0, 0], [0.0, 0]
+
+    def add(self, scene: SceneFinding) -> None:
+        self.scenes += 1
+        for view in scene.views:
+            explained = view.ids & UNTELLING
+            self._views += 1
+            self._untelling += bool(explained)
+            self._unvaried += bool(explained - {"repeated"})
+            if view.nearer is not None:
+                for sums in [self._all] if explained else [self._all, self._telling]:
+                    sums[0] += view.nearer
+                    sums[1] += 1
+
+    def check(self) -> Check:
+        id_, title = "pairing", "Views belong to their input"
+        total, count = self._telling if self._telling[1] else self._all
+        if not count:
+            return not_judged(id_, title, "it takes two scenes with readable pictures")
+        auc = total / count
+        status, remark = self.of_set(auc >= self._gate.min_pairing_auc, self._untelling)
+        stopped = status is Status.NO_GO
+        claim = "views do not belong to their input: it" if stopped else "a view's own input"
+        why = f"{claim} is nearer than another's in {percent(auc)} of comparisons (chance: 50 %){remark}"
+        return Check(
+            id=id_,
+            title=title,
+            value=round(auc, 3),
+            unit="AUC",
+            threshold=f">= {self._gate.min_pairing_auc:g}",
+            status=status,
+            why="" if status is Status.GO else why,
+            hint="Look for shuffled names, or an off-by-one between inputs and views." if stopped else "",
+        )
+
+    def of_set(self, good: bool, explained: int) -> tuple[Status, str]:
+        """Status of a figure over the set; it only warns where other faults explain it, or scenes are few."""
+        if good:
+            return Status.GO, ""
+        if 2 * explained > self._views:
+            return Status.CAUTION, "; the faults told elsewhere explain it"
+        if self.scenes < FEW_SCENES:
+            return Status.CAUTION, f"; {self.scenes} scenes are too few to be sure"
+        return Status.NO_GO, ""
+
+    @property
+    def untelling(self) -> int:
+        """Views with a fault that takes away what would tell whose they are."""
+        return self._untelling
+
+    @property
+    def unvaried(self) -> int:
+        """Views with a fault that makes pictures alike."""
+        return self._unvaried
+
+
+def view_variance(overview: SceneOverview, pairing: Pairing, gate: QualityGate) -> Check:
+    """Whether the views of different inputs differ at all, against how the inputs do."""
+    id_, title, ratio = "view_variance", "Views differ from one another", overview.variance_ratio
+    if ratio is None:
+        return not_judged(id_, title, "it takes two scenes with different inputs")
+    status, remark = pairing.of_set(ratio >= gate.min_view_variance_ratio, pairing.unvaried)
+    stopped = status is Status.NO_GO
+    claim = "every view is nearly the same: they" if stopped else "the views"
+    why = f"{claim} vary by {100 * ratio:.1f} % of what their inputs do{remark}"
+    return Check(
+        id=id_,
+        title=title,
+        value=round(ratio, 4),
+        unit="of the inputs' variance",
+        threshold=f">= {gate.min_view_variance_ratio:g}",
+        status=status,
+        why="" if status is Status.GO else why,
+        hint="Look whether the input reaches the generator." if stopped else "",
+    )
+
+
+def geometry(inliers: Sequence[int], pairing: Pairing) -> Check:
+    """Whether points of an input are found again in its view: a warning about the set, from a few of its scenes."""
+    id_, title = "matches", "Views show the scene of their input"
+    if len(inliers) < FEW_SCENES:
+        why = "asked of scenes of 64 pixels and more with enough detail"
+        return Check(id=id_, title=title, value=len(inliers), unit="scenes to tell", status=Status.GO, why=why)
+    telling = sum(count >= TELLING_INLIERS for count in inliers)
+    good = telling >= LEAST_MATCHING * len(inliers)
+    status, remark = pairing.of_set(good, pairing.untelling)
+    why = f"the input's points are found again in {telling} of {len(inliers)} nearest views{remark}"
+    return Check(
+        id=id_,
+        title=title,
+        value=telling,
+        unit=f"of {len(inliers)} scenes",
+        threshold=f">= {percent(LEAST_MATCHING)} with {TELLING_INLIERS} matches that agree; a warning",
+        status=Status.GO if good else Status.CAUTION,
+        why="" if good else why,
+        hint="" if status is not Status.NO_GO else "Look whether views are of another picture, mirrored, or distorted.",
+    )
+
+
+def nothing_to_judge(scenes: Count) -> Check:
+    return Check(
+        id="bad_items",
+        title="Scenes with any fault",
+        unit="% of scenes",
+        status=Status.UNKNOWN,
+        why=f"none of {scenes.asked} scenes has a view",
+        hint="Generate the views, then judge again.",
+    )

@@ -1,0 +1,1 @@
+"""Volumes: CT and other scans on a grid of voxels."""

@@ -1,0 +1,104 @@
+"""What is measured of a volume's voxels, in one pass over its slices."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gonogo.quality.volumes.items import AIR_HU, BIN, BINS, LOWEST
+from gonogo.quality.volumes.patches import cell_edges, pack_cells
+
+if TYPE_CHECKING:
+    from gonogo.quality.volumes.files import Volume
+
+CELLS = 24  # of the grid of air shares, at most, along each axis
+
+
+class VolumeStatistics:
+    """Fed with slices in their order; holds one of them at a time."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._type = np.dtype(np.float64 if volume.dtype.itemsize == 8 else np.float32)
+        self._histogram = np.zeros(BINS, dtype=np.int64)
+        self._low, self._high = math.inf, -math.inf
+        self._voxels = self._nonfinite = self._saturated = 0
+        self._constant: list[bool] = []
+        self._repeated, self._before, self._hash = 0, b"", hashlib.blake2b(digest_size=16)
+        self._extremes = _extremes(volume.dtype)
+        self._solid = all(length == 1 for length in volume.shape[3:])
+        shape = volume.shape[:3] + (1,) * (3 - len(volume.shape))
+        order = [volume.axis, *(axis for axis in range(3) if axis != volume.axis)] if self._solid else [2, 0, 1]
+        self._edges = [cell_edges(shape[axis], min(CELLS, shape[axis])) for axis in order]
+        self._cells = np.zeros([len(edges) - 1 for edges in self._edges])
+
+    def add(self, stored: np.ndarray) -> None:
+        """One slice, as it is stored."""
+        values: np.ndarray = stored.astype(self._type)
+        if self._volume.slope != 1 or self._volume.inter != 0:
+            values = values * self._volume.slope + self._volume.inter
+        self._look_for_twin(stored)
+        self._voxels += stored.size
+        self._saturated += sum(int(np.count_nonzero(stored == extreme)) for extreme in self._extremes)
+        finite = values
+        if not np.isfinite(values).all():
+            finite = values[np.isfinite(values)]
+            self._nonfinite += values.size - finite.size
+        if finite.size:
+            self._low, self._high = min(self._low, float(finite.min())), max(self._high, float(finite.max()))
+        bins = np.clip((finite - LOWEST) / BIN, 0, BINS - 1).astype(np.intp)
+        self._histogram += np.bincount(bins.ravel(order="K"), minlength=BINS)
+        if self._solid:
+            self._add_air(values < AIR_HU)
+
+    def _look_for_twin(self, stored: np.ndarray) -> None:
+        hashed = hashlib.blake2b(stored.tobytes(order="A"), digest_size=16).digest()
+        self._constant.append(bool((stored == stored.flat[0]).all()))
+        self._repeated += hashed == self._before and not self._constant[-1]
+        self._before = hashed
+        self._hash.update(hashed)
+
+    def _add_air(self, air: np.ndarray) -> None:
+        depth, rows, columns = self._edges
+        at = int(np.searchsorted(depth, len(self._constant) - 1, side="right")) - 1
+        by_row = np.add.reduceat(air.view(np.uint8), rows[:-1], axis=0, dtype=np.int32)
+        self._cells[at] += np.add.reduceat(by_row, columns[:-1], axis=1)
+
+    def result(self) -> dict[str, Any]:
+        """Fields of VolumeItem."""
+        varied = [number for number, constant in enumerate(self._constant) if not constant]
+        inner = self._constant[varied[0] : varied[-1]] if varied else []
+        self._hash.update(repr((self._volume.shape, self._volume.dtype.str)).encode())
+        seen = math.isfinite(self._low)
+        return {
+            "shape": list(self._volume.shape),
+            "dtype": str(self._volume.dtype),
+            "near": self._hash.hexdigest(),
+            "voxels": self._voxels,
+            "nonfinite": self._nonfinite,
+            "low": self._low if seen else None,
+            "high": self._high if seen else None,
+            "saturated_share": self._saturated / max(self._voxels, 1),
+            "slices": len(self._constant),
+            "constant_slices": sum(self._constant),
+            "hollow_slices": sum(inner),
+            "repeated_slices": self._repeated,
+            "histogram": self._histogram.tolist(),
+            "air_cells": self._packed_cells(),
+        }
+
+    def _packed_cells(self) -> str:
+        depth, rows, columns = map(np.diff, self._edges)
+        cells = self._cells / (depth[:, None, None] * rows[:, None] * columns)
+        return pack_cells(np.moveaxis(cells, 0, self._volume.axis)) if self._solid else ""
+
+
+def _extremes(dtype: np.dtype) -> list[int]:
+    """Stored values at which an integer type ends; an unsigned type's zero is as good as any."""
+    if dtype.kind not in "iu":
+        return []
+    limits = np.iinfo(dtype)
+    return [limits.max] if dtype.kind == "u" else [limits.min, limits.max]
