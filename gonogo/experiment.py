@@ -16,6 +16,7 @@ from gonogo.config import ExperimentConfig, Training
 from gonogo.configload import Settings, validate
 from gonogo.errors import UserError
 from gonogo.files import code_digest, digest, walk
+from gonogo.quality.kinds import check_kind
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 Stage = Literal["generate", "train"]
 Progress = Callable[[int, int], None]
-INSPECTED_KINDS = ("views",)
 
 
 class Experiment(ABC):
@@ -34,7 +34,7 @@ class Experiment(ABC):
     inside the methods that need them.
 
     Attributes:
-        kind: which inspector reads the data (`views`).
+        kind: which inspector reads the data: `views`, `images`, `volumes`, `series`, `points` or `text`.
         Settings: pydantic model of the experiment's own keys (`settings:` in its YAML).
         packages: import name → extra to install, for libraries beyond the core.
         assets: folder that `prepare` filled.
@@ -103,6 +103,13 @@ class Experiment(ABC):
     def without_input(self, batch: Any) -> Any:
         """The batch with what the model reads zeroed: does it use its input at all?"""
 
+    def groups(self, batch: Any) -> list[str] | None:
+        """For each sample what it was made from (a photograph, a subject), which must lie on one side of the split.
+
+        None: nothing is known of it.
+        """
+        return None
+
     # --- results ---
 
     @abstractmethod
@@ -155,6 +162,13 @@ class Experiment(ABC):
             return [file for file in files if file.name in self.generate_code]
         return files
 
+    def check_kind(self) -> None:
+        """Raise UserError where no inspector reads this kind of data, or its library is not installed."""
+        try:
+            check_kind(self.kind)
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from None
+
     def check_packages(self) -> None:
         """Raise UserError for a library that this experiment needs and that is not installed."""
         for package, extra in self.packages.items():
@@ -189,11 +203,7 @@ def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
         found = {name: load_experiment(name, config, settings.root) for name, config in settings.experiments.items()}
         for experiment in found.values():
             experiment.check_packages()
-            if experiment.kind not in INSPECTED_KINDS:
-                raise UserError(
-                    f"{experiment.name}: its data is of kind {experiment.kind!r}; "
-                    f"there is an inspector for: {', '.join(INSPECTED_KINDS)}"
-                )
+            experiment.check_kind()
     except UserError as error:
         sys.exit(f"error: {error}")
     return found

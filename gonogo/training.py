@@ -1,7 +1,7 @@
 """One training run with Lightning: the smoke run, the canary and the paid run are all this, with other limits.
 
 On the machine: `python -m gonogo.training RUN.json OUT`. OUT then holds `checkpoints/`, `samples/`,
-`metrics.csv` and, written last, `training.json`.
+`metrics.csv`, `in_flight.jsonl` where the learning gate goes along and, written last, `training.json`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from gonogo.config import ExperimentConfig, Training
+from gonogo.config import ExperimentConfig, LearningGate, Training
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
+from gonogo.learning.in_flight import StoppedByGateError
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +42,9 @@ class RunSpec(BaseModel):
     seed: int
     max_steps: int | None = None
     max_minutes: float | None = None
+    gate: LearningGate | None = Field(
+        None, description="a run that these say comes to nothing is stopped; null: none is"
+    )
 
 
 class TrainingResult(BaseModel):
@@ -59,41 +64,79 @@ class TrainingResult(BaseModel):
     device: str
     finite: bool
     stopped: str = ""
+    cause: str = Field("", description="the learning gate's word for why it stopped the run")
+    bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was no number")
 
     @property
     def median_step_s(self) -> float:
         """Of the steps after the first few, which warm caches up."""
-        return statistics.median(self.step_s[3:] or self.step_s)
+        return statistics.median(self.step_s[3:] or self.step_s or [0.0])
+
+
+STOPPED_BY_GATE, NOT_FINITE = 4, 3  # exit codes
+NO_GRADIENT = "does not require grad"  # torch's words for a loss that no parameter takes part in
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite; training cannot recover from it."""
+    """The loss became NaN or infinite; training cannot recover from it.
+
+    Attributes:
+        bad_batch: `inputs` or `targets` of the batch, where they were at fault.
+    """
+
+    def __init__(self, message: str, bad_batch: str) -> None:
+        super().__init__(message)
+        self.bad_batch = bad_batch
+
+
+@dataclass
+class _Ending:
+    """How a run ended before its time."""
+
+    stopped: str = ""
+    finite: bool = True
+    cause: str = ""
+    bad_batch: str = ""
 
 
 def train(
-    experiment: Experiment, spec: RunSpec, out: Path, say: Callable[[str], None] = print
+    experiment: Experiment,
+    spec: RunSpec,
+    out: Path,
+    say: Callable[[str], None] = print,
+    *,
+    watch: Callback | None = None,
+    resume: LightningModule | None = None,
 ) -> tuple[TrainingResult, LightningModule, LightningDataModule]:
     """Train as `spec` says, leaving checkpoints and pictures in `out`; `say` is told of progress once a second.
 
+    Args:
+        watch: looks on; by default the learning gate, where `spec.gate` gives its thresholds.
+        resume: a module whose training goes on from `out/checkpoints/last.ckpt`: weights, optimizer and step are
+            those of the checkpoint, and learning-rate schedules stand where they would in a run of the new length.
+
     Returns:
-        What was measured, the trained module, and its data.
+        What was measured (after a resumption: of the new steps), the trained module, and its data.
     """
     import lightning.pytorch as pl
     import torch
 
     _quieten()
     torch.set_num_threads(spec.training.threads)
-    pl.seed_everything(spec.seed, verbose=False)
-    module = experiment.module(spec.training)
+    pl.seed_everything(spec.seed if resume is None else spec.seed + 1, verbose=False)
+    module = resume or experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
-    recorder = _recorder(spec, say)
-    trainer = _trainer(experiment, spec, out, recorder)
+    recorder = _recorder(experiment, spec, say)
+    if watch is None and spec.gate is not None:
+        from gonogo.learning.watch import InFlight
+
+        watch = InFlight(experiment, spec.gate, out, say)
+    trainer = _trainer(experiment, spec, out, recorder, watch, part="" if resume is None else "extension")
+    last = out / "checkpoints" / "last.ckpt"
     started = time.time()
-    stopped = ""
-    try:
-        trainer.fit(module, datamodule=data)
-    except NonFiniteLossError as error:
-        stopped = str(error)
+    ending = _fit(trainer, module, data, None if resume is None else last, judged=spec.gate is not None)
+    if spec.max_steps is not None and not ending.stopped:
+        trainer.save_checkpoint(last)
     result = TrainingResult(
         steps=trainer.global_step,
         epochs=trainer.current_epoch,
@@ -105,13 +148,42 @@ def train(
         wall_s=time.time() - started,
         peak_memory_bytes=_peak_memory_bytes(),
         device=_device_name(),
-        finite=not stopped,
-        stopped=stopped,
+        **vars(ending),
     )
     return result, module, data
 
 
-def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callback) -> Trainer:
+def _fit(trainer: Trainer, module: LightningModule, data: Any, checkpoint: Path | None, *, judged: bool) -> _Ending:
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=False if checkpoint else None)
+    except NonFiniteLossError as error:
+        cause = "DATA" if error.bad_batch else "DIVERGING"
+        return _Ending(str(error), finite=False, cause=cause if judged else "", bad_batch=error.bad_batch)
+    except StoppedByGateError as error:
+        return _Ending(str(error), cause=error.cause)
+    except RuntimeError as error:
+        if NO_GRADIENT not in str(error):
+            raise
+        return _Ending("no parameter takes part in the loss", cause="WIRING" if judged else "")
+    return _Ending()
+
+
+def joined(first: TrainingResult, more: TrainingResult) -> TrainingResult:
+    """Two parts of one run, the second resumed from the end of the first, as one."""
+    parts = {name: getattr(first, name) + getattr(more, name) for name in ("train_loss", "val_steps", "val_loss")}
+    return more.model_copy(
+        update={
+            **parts,
+            "step_s": first.step_s + more.step_s,
+            "wall_s": first.wall_s + more.wall_s,
+            "peak_memory_bytes": max(first.peak_memory_bytes, more.peak_memory_bytes),
+        }
+    )
+
+
+def _trainer(
+    experiment: Experiment, spec: RunSpec, out: Path, recorder: Callback, watch: Callback | None, part: str
+) -> Trainer:
     import lightning.pytorch as pl
     from lightning.pytorch.callbacks import ModelCheckpoint, Timer
     from lightning.pytorch.loggers import CSVLogger
@@ -123,6 +195,8 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callbac
         ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False),
         _periodic(experiment, training, out),
     ]
+    callbacks += [watch] if watch else []
+    callbacks += [_stretched_schedules()] if part else []
     if spec.max_minutes is not None:
         callbacks.append(Timer(duration=dt.timedelta(minutes=spec.max_minutes)))
     return pl.Trainer(
@@ -133,7 +207,7 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callbac
         precision=training.precision,
         devices=1,
         callbacks=callbacks,
-        logger=CSVLogger(out, name="", version=""),
+        logger=CSVLogger(out, name="", version=part),  # a log that is there would be emptied
         log_every_n_steps=10,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
@@ -141,7 +215,38 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callbac
     )
 
 
-def _recorder(spec: RunSpec, say: Callable[[str], None]) -> Any:
+def _stretched_schedules() -> Any:
+    from lightning.pytorch import Callback
+
+    class StretchedSchedules(Callback):
+        """Takes a resumed run's learning-rate schedules for those of a longer run, at the step that was reached.
+
+        Restored as they were they would have ended, and some refuse to go beyond their end.
+        """
+
+        def __init__(self) -> None:
+            self._fresh = False
+
+        def on_load_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
+            self._fresh = not any("best" in state for state in checkpoint["lr_schedulers"])  # those look at a metric
+            if self._fresh:
+                checkpoint["lr_schedulers"] = []
+
+        def on_train_start(self, trainer: Any, module: Any) -> None:
+            for config in trainer.lr_scheduler_configs if self._fresh else []:
+                scheduler: Any = config.scheduler
+                for group, rate in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
+                    group["lr"] = rate
+                reached = trainer.global_step if config.interval == "step" else trainer.current_epoch
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # that no optimizer step came between
+                    for _ in range(reached // config.frequency):
+                        scheduler.step()
+
+    return StretchedSchedules()
+
+
+def _recorder(experiment: Experiment, spec: RunSpec, say: Callable[[str], None]) -> Any:
     from lightning.pytorch import Callback
 
     class Recorder(Callback):
@@ -162,7 +267,9 @@ def _recorder(spec: RunSpec, say: Callable[[str], None]) -> Any:
             self.step_s.append(time.perf_counter() - self._batch_started)
             self.train_loss.append(loss)
             if not -float("inf") < loss < float("inf"):
-                raise NonFiniteLossError(f"the loss is {loss} at step {trainer.global_step}")
+                bad = _not_finite(experiment, batch)
+                found = f": the batch's {bad} hold NaN or infinity" if bad else ""
+                raise NonFiniteLossError(f"the loss is {loss} at step {trainer.global_step}{found}", bad)
             last = trainer.global_step == trainer.estimated_stepping_batches
             if last or time.monotonic() - self._printed > 1.0:
                 self._printed = time.monotonic()
@@ -177,6 +284,12 @@ def _recorder(spec: RunSpec, say: Callable[[str], None]) -> Any:
             self.val_loss.append(float(trainer.callback_metrics["val_loss"]))
 
     return Recorder()
+
+
+def _not_finite(experiment: Experiment, batch: Any) -> str:
+    """Which part of the batch is not finite, if any."""
+    parts = {"targets": experiment.targets(batch), "inputs": experiment.inputs(batch)}
+    return next((name for name, values in parts.items() if not bool(values.isfinite().all())), "")
 
 
 def _periodic(experiment: Experiment, training: Training, out: Path) -> Any:
@@ -239,14 +352,18 @@ def optimizer_of(module: LightningModule) -> torch.optim.Optimizer:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train as RUN.json says, leaving everything in OUT. Exit code 3: the loss stopped being a number."""
+    """Train as RUN.json says, leaving everything in OUT.
+
+    Exit code 4: stopped by the learning gate, whose thresholds RUN.json gives. 3: the loss stopped being a number.
+    """
     parser = argparse.ArgumentParser(prog="python -m gonogo.training", description=main.__doc__)
     parser.add_argument("run", type=Path, metavar="RUN.json")
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--max-steps", type=int, help="stop after so many optimizer steps: a canary")
     arguments = parser.parse_args(argv)
     spec = RunSpec.model_validate_json(arguments.run.read_text())
-    spec = spec.model_copy(update={"max_steps": arguments.max_steps})
+    if arguments.max_steps is not None:
+        spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None})
     print(f"training {spec.experiment}: loading", flush=True)
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
     result, _, _ = train(experiment, spec, arguments.out, lambda line: print(line, flush=True))
@@ -255,7 +372,10 @@ def main(argv: list[str] | None = None) -> int:
         f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}",
         flush=True,
     )
-    return 0 if result.finite else 3
+    if result.cause:
+        print(f"stopped by the learning gate: {result.cause}", flush=True)
+        return STOPPED_BY_GATE
+    return 0 if result.finite else NOT_FINITE
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The data of `cvs`: photographs → depth → Gaussians → posed views, and the measurement of the decoder alone.
 
 An item lies in `image_NNNN/`: `input.png`, `input_depth.npy`, `source.json` (the photograph it is cut from) and, for
-each view, `view_NNN/` with `rgb.png`, `depth.npy` and `pose.json`. Depths are float32 (H, W), scene units; a view's is 0
-where nothing was rendered.
+each view, `view_NNN/` with `rgb.png`, `depth.npy` and `pose.json`. Depths are float32 (H, W), scene units; a view's is
+0 where nothing was rendered.
 """
 
 from __future__ import annotations

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 
-from gonogo.config import Smoke
+from gonogo.config import LearningGate, Smoke
 from gonogo.experiment import Experiment
 from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
+from gonogo.learning.batches import at_most
 from gonogo.learning.ema import initial_share
-from gonogo.learning.judge import Measurements
+from gonogo.learning.evaluate import evaluate
+from gonogo.learning.judge import judge
+from gonogo.learning.look import look_at
+from gonogo.learning.measurements import Evaluation, Measurements, OneBatch, number
+from gonogo.learning.overfit import overfit_one_batch, try_other_rates
+from gonogo.learning.route import modules_that_see
 from gonogo.learning.speed import Speed
+from gonogo.learning.summary import summarized
+from gonogo.learning.watch import SAMPLES, Watch
 from gonogo.report.curves import LossCurve
-from gonogo.training import RunSpec, TrainingResult, optimizer_of, train
+from gonogo.training import RunSpec, TrainingResult, joined, train
 
-OVERFIT_WARMUP_STEPS = 10
+
+@dataclass
+class _Rehearsal:
+    """What a smoke run is about, and whom it tells."""
+
+    experiment: Experiment
+    spec: RunSpec
+    smoke: Smoke
+    gate: LearningGate
+    say: Callable[[str], None]
+    progress: Callable[[str], None]
 
 
 def smoke_run(
@@ -29,133 +48,132 @@ def smoke_run(
     out: Path,
     say: Callable[[str], None],
     progress: Callable[[str], None],
+    gate: LearningGate | None = None,
 ) -> tuple[Measurements, TrainingResult, Speed]:
-    """Fit one batch alone, then train for `smoke.steps`, and measure what was learned on held-out items."""
+    """Fit one batch alone, then train for `spec.max_steps`, and measure what was learned on held-out items.
+
+    Where the judge says UNDERTRAINED, training goes on from its last checkpoint, within `smoke.max_extension` and
+    `spec.max_minutes`.
+
+    Args:
+        gate: thresholds for that decision alone; the measurements hold none.
+    """
+    rehearsal = _Rehearsal(experiment, spec, smoke, gate or LearningGate(), say, progress)
     torch.set_num_threads(spec.training.threads)
-    overfit = overfit_one_batch(experiment, spec, smoke.overfit_steps, progress)
-    say(f"one batch alone: error {overfit:.3f} of its variance after {smoke.overfit_steps} steps")
-    result, module, data = train(experiment, spec, out, progress)
-    say(f"{result.steps} steps in {result.wall_s:.0f} s, loss {result.train_loss[0]:.3f} → {result.train_loss[-1]:.3f}")
-    measured = _measure(experiment, module, data, result, overfit)
-    if spec.training.ema_decay:
-        measured.ema_initial_share = initial_share(spec.training.ema_decay, result.steps, spec.training.ema_warmup)
-    return (
-        measured,
-        result,
-        _speed(result, spec, len(data.train_dataloader()) * spec.training.micro_batch_size),
-    )
-
-
-def overfit_one_batch(experiment: Experiment, spec: RunSpec, steps: int, progress: Callable[[str], None]) -> float:
-    """Squared error over variance after `steps` on one batch: well below 1 where model, loss and optimizer fit."""
-    torch.manual_seed(spec.seed)
-    module = experiment.module(spec.training)
+    one = overfit_one_batch(experiment, spec, smoke.overfit_steps, progress)
+    say(f"one batch alone: error {one.ratio:.3f} of its variance after {one.steps} steps")
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
     data.setup("fit")
-    batch = next(iter(data.train_dataloader()))
-    optimizer = optimizer_of(module)
-    warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / OVERFIT_WARMUP_STEPS))
-    module.train()
-    for step in range(steps):
-        optimizer.zero_grad()
-        loss: Any = module.training_step(batch, step)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), spec.training.gradient_clip_val or float("inf"))
-        optimizer.step()
-        warm_up.step()
-        module.on_train_batch_end(None, batch, step)
-        progress(f"one batch alone: step {step + 1}/{steps}  loss {float(loss.detach()):.4f}")
-    target = experiment.targets(batch)
-    return float(_squared_error(module, batch, target) / _spread(target))
+    watch = Watch(experiment, look_at(experiment, data))
+    result, module, data = train(experiment, spec, out, progress, watch=watch)
+    _say_result(rehearsal, result)
+    measured = _measure(rehearsal, module, watch, result, one)
+    if _needs_other_rates(measured, rehearsal.gate):
+        one = try_other_rates(experiment, spec, one, smoke.overfit_steps, progress)
+        measured = measured.model_copy(update={"one_batch": one})
+    while length := _extension(rehearsal, measured, result):
+        say(f"UNDERTRAINED after {result.steps} steps (skill {measured.skill:.2f}): training on to step {length}")
+        longer = spec.model_copy(update={"max_steps": length})
+        more, module, data = train(experiment, longer, out, progress, watch=watch, resume=module)
+        result = joined(result, more)
+        _say_result(rehearsal, result)
+        measured = _measure(rehearsal, module, watch, result, one)
+    train_samples = len(data.train_dataloader()) * spec.training.micro_batch_size
+    return measured, result, _speed(result, spec, train_samples, watch.spent_s)
+
+
+def _say_result(r: _Rehearsal, result: TrainingResult) -> None:
+    losses = f", loss {result.train_loss[0]:.3f} → {result.train_loss[-1]:.3f}" if result.train_loss else ""
+    r.say(f"{result.steps} steps in {result.wall_s:.0f} s{losses}")
+
+
+def _needs_other_rates(m: Measurements, gate: LearningGate) -> bool:
+    """One batch was not fitted, nothing was learned, and it is not for want of gradients."""
+    if m.one_batch is None or m.one_batch.gradients.blocked:
+        return False
+    ratio, skill = number(m.overfit_ratio), number(m.skill)
+    return (ratio is None or ratio > gate.max_overfit_ratio) and (skill is None or skill <= gate.min_skill)
+
+
+def _extension(r: _Rehearsal, measured: Measurements, result: TrainingResult) -> int:
+    """The step to which training should go on; 0: it should not.
+
+    It goes on where that is all that is missing and there are steps and minutes left. A learning rate that one batch
+    shows to be too small is not mended by more steps.
+    """
+    _, cause = judge(measured, r.gate)
+    planned = r.spec.max_steps
+    if cause != "UNDERTRAINED" or planned is None or result.steps < planned or measured.one_batch is None:
+        return 0
+    if (measured.one_batch.other_rate or 0) > 1:
+        return 0
+    if r.spec.max_minutes is not None and result.wall_s > 60 * r.spec.max_minutes:
+        return 0
+    length = min(result.steps + planned, int(r.smoke.max_extension * planned))
+    return length if length > result.steps else 0
 
 
 def _measure(
-    experiment: Experiment, module: LightningModule, data: Any, result: TrainingResult, overfit: float
+    r: _Rehearsal, module: LightningModule, watch: Watch, result: TrainingResult, one: OneBatch
 ) -> Measurements:
     """Held-out error against that of predicting the mean, of copying the input, and of a zeroed input."""
-    module.eval()
-    mean = _mean_target(experiment, data.train_dataloader())
-    with torch.no_grad():
-        batches = [_compare(experiment, module, batch, mean) for batch in data.val_dataloader()]
-    average = {name: statistics.fmean(batch[name] for batch in batches) for name in batches[0]}
-    floor = max(average["error_of_mean"], 1e-12)
-    copied = average.get("error_of_copy")
-    return Measurements(
+    looked, experiment = watch.looked, r.experiment
+    assert looked is not None
+    end = evaluate(experiment, module, looked.held_out, looked.mean, result.steps)
+    seen = at_most(experiment, looked.seen, SAMPLES)
+    on_seen = evaluate(experiment, module, seen, looked.mean, result.steps, thorough=False)
+    watched = [evaluation for evaluation in watch.evaluations if evaluation.step < result.steps]
+    copied = _error_of_copy(experiment, looked.held_out)
+    seeing = modules_that_see(experiment, module, looked.held_out[0])
+    training = r.spec.training
+    return summarized(
+        [*watched, end],
+        result.train_loss,
+        data=looked.look,
+        gradients=watch.gradients.report() if watch.gradients else one.gradients,
+        seen_skill=on_seen.skill,
+        modules_that_see=None if seeing is None else seeing[:5],
         finite=result.finite,
         stopped=result.stopped,
+        bad_batch=result.bad_batch,
         steps=result.steps,
-        first_loss=_level(result.train_loss[:5]),
-        last_loss=_level(result.train_loss[-20:]),
         val_steps=result.val_steps,
         val_loss=list(result.val_loss),
-        overfit_ratio=overfit,
-        input_mean=average["input_mean"],
-        target_mean=average["target_mean"],
-        output_mean=average["output_mean"],
-        target_sigma=average["target_sigma"],
-        output_sigma=average["output_sigma"],
-        skill=1 - average["error"] / floor,
-        skill_without_input=1 - average["error_without_input"] / floor,
-        copy_skill=None if copied is None else 1 - copied / floor,
-        error=average["error"],
-        error_of_mean=average["error_of_mean"],
+        overfit_ratio=one.ratio,
+        one_batch=one,
         error_of_copy=copied,
+        copy_skill=None if copied is None else 1 - copied / max(_error_of_mean(end), 1e-12),
+        ema_initial_share=initial_share(training.ema_decay, result.steps, training.ema_warmup)
+        if training.ema_decay
+        else None,
     )
 
 
-def _compare(experiment: Experiment, module: LightningModule, batch: Any, mean: torch.Tensor) -> dict[str, float]:
-    """One held-out batch: errors of the model and of what it should beat, and what outputs and targets look like."""
-    inputs, targets = experiment.inputs(batch), experiment.targets(batch)
-    outputs = module.predict_step(batch, 0)
-    found = {
-        "error": experiment.error(outputs, targets),
-        "error_without_input": experiment.error(module.predict_step(experiment.without_input(batch), 0), targets),
-        "error_of_mean": experiment.error(mean.expand_as(targets), targets),
-        "input_mean": inputs.mean(),
-        "target_mean": targets.mean(),
-        "output_mean": outputs.mean(),
-        "target_sigma": targets.std(),
-        "output_sigma": outputs.std(),
-    }
-    if inputs.shape == targets.shape:
-        found["error_of_copy"] = experiment.error(inputs, targets)
-    return {name: float(value) for name, value in found.items()}
+def _error_of_mean(end: Evaluation) -> float:
+    return end.error_of_mean or 0.0
 
 
-def _mean_target(experiment: Experiment, batches: Iterable[Any]) -> torch.Tensor:
-    total, count = None, 0
-    for batch in batches:
-        target = experiment.targets(batch)
-        total = target.sum(0) if total is None else total + target.sum(0)
-        count += len(target)
-    assert total is not None
-    return total / count
+def _error_of_copy(experiment: Experiment, batches: list[Any]) -> float | None:
+    """Held-out error of answering with the input; None where the shapes differ."""
+    errors = [
+        float(experiment.error(x, y)) * len(y)
+        for batch in batches
+        for x, y in [(experiment.inputs(batch), experiment.targets(batch))]
+        if x.shape == y.shape
+    ]
+    return sum(errors) / sum(len(experiment.targets(batch)) for batch in batches) if errors else None
 
 
-def _squared_error(module: LightningModule, batch: Any, target: torch.Tensor) -> torch.Tensor:
-    module.eval()
-    with torch.no_grad():
-        return ((module.predict_step(batch, 0) - target) ** 2).mean()
-
-
-def _spread(target: torch.Tensor) -> torch.Tensor:
-    return ((target - target.mean(0)) ** 2).mean().clamp(min=1e-12)
-
-
-def _level(losses: list[float]) -> float:
-    return statistics.fmean(losses) if losses else float("nan")
-
-
-def _speed(result: TrainingResult, spec: RunSpec, train_samples: int) -> Speed:
+def _speed(result: TrainingResult, spec: RunSpec, train_samples: int, watched_s: float) -> Speed:
     """Quantiles of the steps after the first few, which warm caches up."""
-    steady = sorted(result.step_s[3:] or result.step_s)
+    steady = sorted(result.step_s[3:] or result.step_s or [0.0])
     in_steps = sum(result.step_s)
     return Speed(
         step_s=statistics.median(steady),
         step_s_low=steady[len(steady) // 10],
         step_s_high=steady[(len(steady) * 9) // 10],
         samples_per_step=spec.training.micro_batch_size,
-        epoch_overhead_s=max(0.0, result.wall_s - in_steps) / max(1, len(result.val_steps)),
+        epoch_overhead_s=max(0.0, result.wall_s - watched_s - in_steps) / max(1, len(result.val_steps)),
         train_samples=train_samples,
         tflops_fp32=tflops_fp32(),
         bandwidth_gb_s=bandwidth_gb_s(),

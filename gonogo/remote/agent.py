@@ -47,6 +47,7 @@ RELAUNCH_WAIT_S = 5.0
 LONGEST_LINE_BYTES = 64 << 10
 DRAIN_S = 2.0
 STARTED = "started"
+ENDED_AS = {0: "finished", 4: "stopped_by_gate"}  # exit codes of `python -m gonogo.training`
 OLDEST_PYTHON = (3, 11)
 
 
@@ -655,7 +656,7 @@ class Supervisor:
 
     def _record(self, code: int) -> None:
         facts = {
-            "cause": self.reason or ("finished" if code == 0 else "killed" if code < 0 else "failed"),
+            "cause": self.reason or ENDED_AS.get(code) or ("killed" if code < 0 else "failed"),
             "code": code if code >= 0 else None,
             "signal": -code if code < 0 else None,
             "started_at": self.started_at,

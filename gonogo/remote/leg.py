@@ -16,6 +16,7 @@ import gonogo
 from gonogo.config import Embedded, Ssh
 from gonogo.errors import UserError
 from gonogo.files import write_json, write_text
+from gonogo.gates import override_for
 from gonogo.remote import embedded
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.setup import set_up
@@ -56,6 +57,7 @@ def upload_run(run: Run, report: str, spec_file: str) -> None:
         training=run.training,
         data=[Path("../data") / shard.name for shard in run.shards],
         seed=run.config.seed,
+        gate=None if override_for(run.config.overrides, run.experiment, "learning") else run.gates.learning,
     )
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
     parts: dict[str, Path] = {f"data/{shard.name}": shard for shard in run.shards}

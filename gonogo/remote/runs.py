@@ -70,6 +70,12 @@ def run_training(run: Run, inputs: Any, report: str) -> None:
     hours = ended["elapsed_s"] / 3600
     run.usd = hours * run.target.usd_per_hour
     _state_file(run, run.mode).unlink(missing_ok=True)
+    if ended["cause"] == "stopped_by_gate" and result is not None:
+        raise UserError(
+            f"the learning gate stopped the run on the machine after {duration(ended['elapsed_s'])} "
+            f"({dollars(run.usd)}): {result.stopped}. Mend that, and rehearse again; the same run would be stopped "
+            f"again. Its checkpoints and in_flight.jsonl, each evaluation, are on the machine in {run_dir}/out."
+        )
     if ended["cause"] != "finished" or result is None:
         raise UserError(
             f"the run ended as '{ended['cause']}' (exit code {ended['code']}) after {duration(ended['elapsed_s'])}. "

@@ -96,20 +96,27 @@ CAUSES = {
         headline="training and validation share items",
         part="data",
         meaning=("The same items, or copies of them, lie on both sides of the split; validation figures say nothing."),
-        told_apart="Shared items were counted. A model that is merely good does not need them.",
+        told_apart=(
+            "Shared items were counted: same bytes, copies nearer than chance allows, groups on both sides. "
+            "A model that is merely good does not need them."
+        ),
         lesson="Split by whole items or subjects, and count what both sides share.",
         requirements=("No item, group or near copy on both sides of the split.",),
         alternatives=("A validation set from another source.",),
     ),
     "WIRING": Cause(
-        headline="the model cannot fit even one batch",
+        headline="parts of the model are not connected",
         part="code",
-        meaning="Loss, targets, gradients and optimizer are not all connected.",
+        meaning="Loss, targets, gradients and optimizer are not all connected, or one batch alone cannot be fitted.",
         told_apart=(
-            "One batch fitted alone needs neither good data nor a long run; healthy code does it in a few steps."
+            "One batch fitted alone needs neither good data nor a long run. A learning rate that is too small or too "
+            "large is told by trying others; then gradients reach every module."
         ),
-        lesson="Fit one batch before training on all of them.",
-        requirements=("One batch fitted alone goes below its threshold.", "The learning gate passes."),
+        lesson="Fit one batch before training on all of them, and look where gradients arrive.",
+        requirements=(
+            "Gradients reach every module, and one batch fitted alone goes below its threshold.",
+            "The learning gate passes.",
+        ),
         alternatives=("The last version of the code that passed the learning gate.",),
     ),
     "INPUT IGNORED": Cause(
@@ -124,19 +131,24 @@ CAUSES = {
         alternatives=("A stronger conditioning path, tried on one batch first.",),
     ),
     "DIVERGING": Cause(
-        headline="the loss stopped being a number",
+        headline="the run went out of control",
         part="code",
         meaning=("The run left the range in which it can learn: a step too large, or a value that is not finite."),
-        told_apart="An undertrained run has finite losses at every step; this one does not.",
+        told_apart=(
+            "An undertrained run gets better, if slowly. Here losses, errors or gradients exploded, or skill that was "
+            "there was lost; and the data holds no NaN that would explain it."
+        ),
         lesson="Rehearse with the precision and learning rate of the paid run.",
-        requirements=("Every step of the smoke run has a finite loss.",),
+        requirements=("Every step of the smoke run has a finite loss, and its skill does not fall.",),
         alternatives=("A lower learning rate with a longer warm-up.", "32-bit precision."),
     ),
     "UNDERTRAINED": Cause(
         headline="too early to tell: the run was too short",
         part=None,
         meaning="The targets are healthy and the model can learn; its outputs do not look like them yet.",
-        told_apart="Targets pass where outputs fail. With bad data the targets fail too.",
+        told_apart=(
+            "Targets pass where outputs fail, and they belong to their inputs. With bad data the targets fail too."
+        ),
         lesson="Decide how long is long enough from what the smoke run needs, not from habit.",
         requirements=("The smoke run, made longer, has skill over predicting the mean.",),
         alternatives=("A smaller model, or smaller pictures, that learn within the rehearsal.",),

@@ -6,7 +6,8 @@ import pytest
 
 from gonogo.config import LearningGate
 from gonogo.learning.ema import initial_share
-from gonogo.learning.judge import Measurements, judge
+from gonogo.learning.judge import judge
+from gonogo.learning.measurements import DataLook, Evaluation, Gradients, Measurements, OneBatch
 from gonogo.verdict import Status, worst
 
 HEALTHY = {
@@ -15,6 +16,42 @@ HEALTHY = {
     "output_sigma": 0.19, "skill": 0.6, "skill_without_input": 0.0, "copy_skill": 0.7, "error": 0.02,
     "error_of_mean": 0.05, "error_of_copy": 0.015,
 }  # fmt: skip
+
+LOOK = DataLook(
+    train_samples=272, held_out_samples=48, read_all=True, bad_inputs=0, bad_targets=0, input_mean=0.0,
+    inputs_vary=True, targets_vary=True, comparable=False, zero=0, input_autocorrelation=None,
+    target_autocorrelation=None, independence_p=0.004, exact_copies=0, near_copies=0, shared_groups=[],
+    shared_group_count=0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("look", "skill", "cause"),
+    [
+        ({}, 0.5, ""),
+        ({"bad_targets": 3}, 0.5, "DATA"),
+        ({"targets_vary": False}, 0.5, "DATA"),
+        ({"inputs_vary": False}, 0.0, "INPUT IGNORED"),
+        ({"exact_copies": 2}, 0.5, "LEAKAGE"),
+        ({"near_copies": 1}, 0.5, "LEAKAGE"),
+        ({"shared_group_count": 1, "shared_groups": ["chelsea"]}, 0.5, "LEAKAGE"),
+        ({"exact_copies": None, "near_copies": None}, 0.5, ""),
+        ({"independence_p": 0.6}, 0.0, "DATA"),
+        ({"independence_p": 0.6}, 0.5, ""),  # learned all the same
+        ({"independence_p": None}, 0.0, "UNDERTRAINED"),
+        ({"target_autocorrelation": 0.01, "input_autocorrelation": 0.8}, 0.0, "DATA"),
+        ({"target_autocorrelation": 0.01, "input_autocorrelation": 0.8}, 0.5, ""),
+        ({"target_autocorrelation": 0.01, "input_autocorrelation": 0.02}, 0.0, "UNDERTRAINED"),
+    ],
+)
+def test_what_the_data_shows(look: dict, skill: float, cause: str) -> None:
+    measured = Measurements(
+        **{**HEALTHY, "skill": skill, "skill_without_input": -0.2, "data": LOOK.model_copy(update=look)}
+    )
+    checks, found = judge(measured, LearningGate())
+    assert found == cause, [(check.id, check.why) for check in checks if check.why]
+    if "shared_groups" in look:
+        assert "chelsea" in next(check.why for check in checks if check.id == "leakage")
 
 
 @pytest.mark.parametrize(
@@ -59,3 +96,92 @@ def test_a_moving_average_that_has_not_moved_is_a_warning() -> None:
 def test_unmeasured_is_unknown() -> None:
     checks, _ = judge(Measurements(**{**HEALTHY, "skill": None}), LearningGate())
     assert {check.id: check.status for check in checks}["skill"] is Status.UNKNOWN
+
+
+def evaluation(step: int, skill: float, **changes: float | None) -> Evaluation:
+    known = {
+        "step": step, "samples": 48, "error": 1 - skill, "error_of_mean": 1.0, "skill": skill,
+        "skill_low": skill - 0.05,
+        "skill_high": skill + 0.05, "output_mean": 0.4, "target_mean": 0.42,
+        "output_sigma": 0.19, "target_sigma": 0.2,
+        "output_change": 0.5,
+    }  # fmt: skip
+    return Evaluation(**{**known, **changes})
+
+
+def course(*skills: float, **changes: object) -> Measurements:
+    """A run with these held-out skills, ten steps apart; `changes` are of the measurements."""
+    found = [evaluation(10 * index, skill) for index, skill in enumerate(skills)]
+    last = {"evaluations": found, "steps": found[-1].step, "skill": skills[-1], "output_change": 0.5}
+    return Measurements(**{**HEALTHY, **last, "skill_without_input": skills[-1] - 0.3, **changes})
+
+
+REACHED = Gradients(norms=[1.0] * 50, modules=3, unreached=[], blocked=[], starved_first=False, not_optimized=[])
+ONE = OneBatch(steps=200, ratio=0.9, first_ratio=1.1, falling=False, rose=False, gradients=REACHED)
+HALF = REACHED.model_copy(update={"unreached": ["body.0"], "blocked": ["body.0"]})
+ZEROS = REACHED.model_copy(update={"unreached": ["body.0"], "starved_first": True})
+
+
+@pytest.mark.parametrize(
+    ("measured", "cause"),
+    [
+        # one batch is not fitted: what else was tried tells why
+        (course(-1, -0.9, overfit_ratio=0.9, one_batch=ONE), "WIRING"),
+        (course(-1, -0.9, overfit_ratio=0.9, one_batch=ONE.model_copy(update={"falling": True})), "UNDERTRAINED"),
+        (
+            course(
+                -1, -1, overfit_ratio=0.9, one_batch=ONE.model_copy(update={"other_rate": 100.0, "other_ratio": 0.1})
+            ),
+            "UNDERTRAINED",
+        ),
+        (
+            course(
+                -1, -1, overfit_ratio=9.0, one_batch=ONE.model_copy(update={"other_rate": 0.01, "other_ratio": 0.1})
+            ),
+            "DIVERGING",
+        ),
+        (course(-1, -1, overfit_ratio=9.0, one_batch=ONE.model_copy(update={"rose": True})), "DIVERGING"),
+        # a model with skill is wired, whatever one batch says
+        (course(-1, 0.2, 0.5, 0.6, overfit_ratio=0.3, one_batch=ONE), ""),
+        # gradients
+        (course(-1, 0.3, gradients=HALF), "WIRING"),
+        (course(-1, 0.0, overfit_ratio=1.0, gradients=ZEROS), "INPUT IGNORED"),
+        (course(-1, 0.3, gradients=REACHED.model_copy(update={"not_optimized": ["head"]})), "WIRING"),
+        # out of control, with finite losses
+        (course(-1, -4, -9), "DIVERGING"),
+        (course(-1, 0.2, 0.6, 0.6, 0.1), "DIVERGING"),
+        (course(-0.2, -0.1, -0.1, first_loss=1.0, peak_loss=400.0), "DIVERGING"),
+        (course(-0.2, -0.1, gradients=REACHED.model_copy(update={"norms": [1.0] * 20 + [1e4] * 20})), "DIVERGING"),
+        (course(-0.2, 0.0, output_change=0.0), "DIVERGING"),  # it saw its input before the first step
+        # too early to tell
+        (course(-0.9, -0.8, -0.7, -0.6, -0.5, -0.4), "UNDERTRAINED"),
+        (course(0.14, 0.15, 0.17, skill_without_input=0.16), "UNDERTRAINED"),  # it was there before the first step
+        (course(0.85, 0.86, 0.86, 0.86), ""),  # a pretrained model, which takes its input
+        # learned, and not from the input
+        (course(-1, 0.1, 0.3, 0.4, 0.4, 0.4, 0.4, 0.4, skill_without_input=0.39), "INPUT IGNORED"),
+        (course(-1, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, skill_without_input=0.49), ""),  # it still rises
+    ],
+)
+def test_causes_of_a_course(measured: Measurements, cause: str) -> None:
+    checks, found = judge(measured, LearningGate())
+    if not cause:
+        assert worst(check.status for check in checks).passes, [c for c in checks if not c.status.passes]
+    assert found == cause, [(check.id, check.why) for check in checks if check.why]
+
+
+def test_small_outputs_of_a_noisy_target_are_a_warning_and_those_that_still_grow_are_not() -> None:
+    noisy = course(-1, 0.15, 0.2, 0.2, output_sigma=0.08, calibration=1.0, skill_low=0.1, skill_high=0.3)
+    checks, cause = judge(noisy, LearningGate())
+    assert cause == "" and {c.id: c.status for c in checks}["output_statistics"] is Status.CAUTION
+    assert judge(noisy.model_copy(update={"calibration": 3.0}), LearningGate())[1] == "UNDERTRAINED"
+
+
+def test_means_near_zero_are_compared_in_spreads() -> None:
+    standardised = course(-1, 0.5, input_mean=0.001, target_mean=-0.002, output_mean=0.03, data=LOOK)
+    assert judge(standardised, LearningGate())[1] == ""
+
+
+def test_a_loss_that_rises_again_is_not_converged() -> None:
+    checks, cause = judge(course(-1, 0.5, val_steps=[300, 1500], val_loss=[0.0732, 0.0860]), LearningGate())
+    check = next(check for check in checks if check.id == "convergence")
+    assert check.status is Status.CAUTION and check.value == "rising" and "0.086" in check.why and cause == ""

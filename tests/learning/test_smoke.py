@@ -25,7 +25,7 @@ def nothing(line: str) -> None:
         ("dark", 0.01, "DATA"),
         ("unwired", 0.01, "WIRING"),
         ("blind", 0.01, "INPUT IGNORED"),
-        ("", 1e-6, "WIRING"),
+        ("", 1e-6, "UNDERTRAINED"),
         ("nan", 0.01, "DIVERGING"),
     ],
 )

@@ -1,0 +1,157 @@
+"""Checks of the learning gate on the data, as the dataloaders give it. Each gives its check and the cause."""
+
+from __future__ import annotations
+
+from gonogo.config import LearningGate
+from gonogo.learning.facts import blind, learned, memorized, rising
+from gonogo.learning.measurements import Measurements, number
+from gonogo.verdict import Check, held
+
+NOISE_AUTOCORRELATION, PICTURE_AUTOCORRELATION = 0.1, 0.5  # of targets, where inputs have at least the second
+INDEPENDENT_P = 0.01
+
+
+def readable(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    if m.data is None:
+        return None
+    inputs, targets = m.data.bad_inputs, m.data.bad_targets
+    if m.bad_batch:
+        inputs, targets = max(inputs, int(m.bad_batch == "inputs")), max(targets, int(m.bad_batch == "targets"))
+    what = " and ".join(f"{n} {name}" for n, name in ((inputs, "inputs"), (targets, "targets")) if n)
+    check = held(
+        "data_finite",
+        "Samples with NaN or infinity",
+        inputs + targets,
+        "0",
+        inputs + targets == 0,
+        why=f"{what} hold NaN or infinity: the loss of their batch is no number, whatever the learning rate",
+        hint="Find them with torch.isfinite in the dataset; mend them or leave them out.",
+    )
+    return check, "DATA"
+
+
+def brightness(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+    title, threshold = "Targets against inputs, mean", f">= {gate.min_target_input_ratio}"
+    x, y = number(m.input_mean), number(m.target_mean)
+    if m.data is not None and not m.data.comparable:
+        return _passing("target_brightness", title, "not comparable quantities", threshold), ""
+    if x is None or y is None:
+        return held("target_brightness", title, None, threshold, None, why="not measured"), ""
+    zero = m.data.zero if m.data else 0.0
+    ratio = (y - zero) / max(abs(x - zero), 1e-9)
+    check = held(
+        "target_brightness",
+        title,
+        round(ratio, 4),
+        threshold,
+        ratio >= gate.min_target_input_ratio,
+        why=f"the targets are dark: their mean is {y:.3f} against {x:.3f} at the input; a model of them learns black",
+        hint="Open the contact sheet. Mend the data first; more epochs cannot make a model brighter than its targets.",
+    )
+    return check, "DATA"
+
+
+def variety(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    if m.data is None:
+        return None
+    check = held(
+        "target_variety",
+        "Targets differ from each other",
+        m.data.targets_vary,
+        "any two",
+        m.data.targets_vary,
+        why="every target is the same: there is nothing to learn",
+        hint="Look at what the dataset returns as its target.",
+    )
+    return check, "DATA"
+
+
+def noise(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Only where nothing was learned: noise-like targets that can be predicted are no fault."""
+    if m.data is None or m.data.target_autocorrelation is None or m.data.input_autocorrelation is None:
+        return None
+    y, x = m.data.target_autocorrelation, m.data.input_autocorrelation
+    noisy = y < NOISE_AUTOCORRELATION and x >= PICTURE_AUTOCORRELATION
+    check = held(
+        "target_noise",
+        "Lag-1 autocorrelation of the targets",
+        round(y, 3),
+        f">= {NOISE_AUTOCORRELATION}, or learned all the same",
+        not noisy or learned(m, gate),
+        why=f"neighbouring values of the targets have nothing to do with each other (autocorrelation {y:.2f}, {x:.2f} "
+        "in the inputs): they are noise, which no model can predict",
+        hint="Look at the targets. Mend what makes them.",
+    )
+    return check, "DATA"
+
+
+def leakage(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    if m.data is None:
+        return None
+    exact, near, groups = m.data.exact_copies, m.data.near_copies, m.data.shared_group_count
+    title, threshold = "Held-out samples also trained on", f"<= {gate.max_leaked_share:g} of them"
+    if exact is None and not groups:
+        return _passing("leakage", title, "not told: so small samples recur by chance", threshold), ""
+    exact, near = exact or 0, near or 0
+    share = (exact + near) / max(1, m.data.held_out_samples)
+    told = (
+        [f"{exact} of {m.data.held_out_samples} held-out samples are in the training set, to the bit"] if exact else []
+    )
+    told += [f"{near} are near copies of training samples"] if near else []
+    told += [f"{groups} groups are on both sides ({', '.join(m.data.shared_groups)})"] if groups else []
+    part = "" if m.data.read_all else f" (compared with {m.data.train_samples} training samples, not all)"
+    check = held(
+        "leakage",
+        title,
+        round(share, 4),
+        threshold,
+        share <= gate.max_leaked_share and not groups,
+        why="; ".join(told) + f": validation figures say nothing{part}",
+        hint="Split by whole items, subjects or photographs, before anything is cut from them.",
+    )
+    return check, "LEAKAGE"
+
+
+def variety_of_inputs(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    if m.data is None:
+        return None
+    check = held(
+        "input_variety",
+        "Inputs differ from each other",
+        m.data.inputs_vary,
+        "any two",
+        m.data.inputs_vary,
+        why="the model gets the same input for every sample: there is nothing to tell its targets apart by",
+        hint="Look at what the dataset returns as its input: is it read, and is it not zeroed?",
+    )
+    return check, "INPUT IGNORED"
+
+
+def pairing(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Inputs and targets that do not belong together: nothing learned, and the data itself shows no relation."""
+    if m.data is None:
+        return None
+    p = m.data.independence_p
+    unrelated = p is not None and p > INDEPENDENT_P and not learned(m, gate) and not (number(m.own_input_gain) or 0) > 0
+    learned_by_heart = memorized(m, gate) and not rising(m) and not blind(m)
+    why = (
+        f"inputs and targets do not belong together: the targets of like inputs are no more alike than any (p = {p:.2f}"
+        f" over {m.data.train_samples} samples), and held-out skill is {m.skill or 0:.2f}"
+        if unrelated and p is not None
+        else f"what was learned does not hold: skill {m.seen_skill or 0:.2f} on samples that were trained on, "
+        f"{m.skill or 0:.2f} on others, and not rising: inputs and targets do not belong together, or are too few"
+    )
+    check = held(
+        "pairing",
+        "Targets depend on their inputs",
+        None if p is None else round(p, 4),
+        f"p <= {INDEPENDENT_P}, or learned all the same",
+        not (unrelated or learned_by_heart),
+        why=why,
+        hint="Look at some pairs side by side; check how inputs and targets are joined, and any shuffling of one.",
+    )
+    return check, "DATA"
+
+
+def _passing(id_: str, title: str, value: str, threshold: str) -> Check:
+    return held(id_, title, value, threshold, True, why="")

@@ -1,0 +1,57 @@
+"""Samples as short vectors: small enough to compare all with all, faithful enough to tell copies from neighbours."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+SIDE = 16  # of a thumbnail
+WIDEST = 512  # numbers of a vector; longer ones are projected
+GRID_SIDE = 4  # from which the last axes are taken for space or time
+
+
+def content_hash(*tensors: Tensor) -> bytes:
+    """16 bytes that two samples share only if they are the same to the bit."""
+    found = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        found.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.digest()
+
+
+def is_grid(values: Tensor) -> bool:
+    """Whether samples (N, …) have axes of space or time: pictures, volumes, signals of several channels."""
+    return values.ndim >= 3 and values.shape[-1] >= GRID_SIDE
+
+
+def vectors(values: Tensor) -> Tensor:
+    """(N, …) of any kind → (N, D) float32: thumbnails of pictures, else the values, projected where they are many.
+
+    The projection's signs are random and always the same; it keeps distances within a few percent (Johnson and
+    Lindenstrauss 1984).
+    """
+    values = values.detach().float().cpu()
+    if is_grid(values):
+        sides = (min(SIDE, values.shape[-2]), min(SIDE, values.shape[-1]))
+        lead = values.shape[1:-2]
+        values = torch.nn.functional.adaptive_avg_pool2d(values.reshape(len(values), -1, *values.shape[-2:]), sides)
+        values = values.reshape(len(values), *lead, *sides)
+    flat = values.reshape(len(values), -1)
+    if flat.shape[1] > WIDEST:
+        signs = torch.randn(flat.shape[1], WIDEST // 2, generator=torch.Generator().manual_seed(0))
+        flat = flat @ signs / (WIDEST // 2) ** 0.5
+    return flat
+
+
+def autocorrelation(values: Tensor) -> float | None:
+    """Lag-1 autocorrelation along the last axis, median over samples; near 0: noise. None: no axis of space or time."""
+    if not is_grid(values):
+        return None
+    rows = values.detach().float().cpu().flatten(1, -2)
+    variance = rows.var(dim=(1, 2))
+    lag = (rows[..., 1:] - rows[..., :-1]).square().mean(dim=(1, 2))
+    found = (1 - lag / (2 * variance))[variance > 0]
+    found = found[torch.isfinite(found)]
+    return float(found.median()) if len(found) else None

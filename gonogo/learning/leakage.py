@@ -1,0 +1,111 @@
+"""Are held-out samples also trained on? Same bytes, near copies, shared groups."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+CHANCE = 0.01  # near copies expected by chance among all that are compared, at the distance that counts as one
+FAR_BELOW = 0.1  # a near copy is nearer than this share of the typical distance between two training samples
+CLUMPED = 0.5  # of that distance: data comes in clumps, such as crops of one photograph, which are nearer than chance
+PAIRS_FROM = 512  # training samples whose distances among each other are looked at
+AXES = 32  # principal axes along which samples are compared
+FEWEST = 8  # training samples
+SMALL = 16  # a sample of no more numbers, all of them whole, can recur by chance
+
+
+@dataclass
+class Side:
+    """One side of the split, as far as it was read; a list entry or row for each sample."""
+
+    hashes: list[bytes] = field(default_factory=list)
+    vectors: list[np.ndarray] = field(default_factory=list)
+    input_columns: int = 0  # of a vector; the target's follow
+    grids: tuple[bool, bool] = (False, False)  # whether inputs and targets are pictures or signals
+    groups: set[str] = field(default_factory=set)
+    whole_numbers: bool = True
+    numbers: int = 0  # of one sample
+    complete: bool = True
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Held-out samples that are also on the training side.
+
+    Attributes:
+        exact, near: counts of held-out samples; None: copies can arise by chance, so that they prove nothing.
+        groups: names on both sides.
+    """
+
+    exact: int | None
+    near: int | None
+    groups: list[str]
+
+
+def shared(train: Side, held_out: Side) -> Shared:
+    """Counts what both sides share: bytes of (input, target), near copies of it, and group names."""
+    groups = sorted(train.groups & held_out.groups)
+    if not len(train) or not len(held_out):
+        return Shared(None, None, groups)
+    if train.whole_numbers and train.numbers <= SMALL:
+        return Shared(None, None, groups)
+    known = set(train.hashes)
+    copies = np.array([found in known for found in held_out.hashes])
+    return Shared(int(copies.sum()), _near(train, held_out, ~copies), groups)
+
+
+def _near(train: Side, held_out: Side, compared: np.ndarray) -> int:
+    """How many of the held-out samples in question lie so near to a training sample that chance does not explain it."""
+    mine, theirs = _evened(train), _evened(held_out)[compared]
+    mine, theirs = mine[np.isfinite(mine).all(1)], theirs[np.isfinite(theirs).all(1)]
+    if not len(theirs) or len(mine) < FEWEST:
+        return 0
+    mine, theirs = _whitened(mine, theirs)
+    radius = near_radius(mine, len(theirs))
+    exactly = "donot_use_mm_for_euclid_dist"  # the faster way rounds small distances to nothing
+    nearest = torch.cdist(torch.from_numpy(theirs), torch.from_numpy(mine), compute_mode=exactly).amin(1)
+    return int((nearest < radius).sum())
+
+
+def _evened(side: Side) -> np.ndarray:
+    """Vectors in which each picture has the same brightness and contrast: a dull one is near to every other."""
+    rows = np.stack(side.vectors)
+    for is_grid, columns in zip(side.grids, (slice(side.input_columns), slice(side.input_columns, None)), strict=True):
+        if is_grid:
+            part = rows[:, columns]
+            spread = part.std(1, keepdims=True)
+            rows[:, columns] = (part - part.mean(1, keepdims=True)) / (spread + 0.1 * spread.mean() + 1e-12)
+    return rows
+
+
+def _whitened(train: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both along the training samples' principal axes, each axis in its own spread; float32."""
+    middle = train.mean(0)
+    _, strength, axes = np.linalg.svd(train - middle, full_matrices=False)
+    count = int((strength > 1e-3 * strength[0] + 1e-12).sum()) if len(strength) else 0
+    count = max(1, min(AXES, count, len(train) // 4))
+    turn = axes[:count].T / (strength[:count] / len(train) ** 0.5 + 1e-12)
+    return ((train - middle) @ turn).astype(np.float32), ((held_out - middle) @ turn).astype(np.float32)
+
+
+def near_radius(train: np.ndarray, compared: int) -> float:
+    """Distance below which fewer than `CHANCE` of all pairs of `compared` and training samples fall by chance.
+
+    The number of pairs within r grows as r^d, with d the correlation dimension (Grassberger and Procaccia 1983), told
+    from the training samples' own distances; samples of few dimensions are close by chance, pictures are not.
+    """
+    sample = torch.from_numpy(train[np.random.default_rng(0).permutation(len(train))[:PAIRS_FROM]])
+    distances = np.sort(torch.pdist(sample).numpy())
+    distances = distances[distances > 1e-6 * np.median(distances)]
+    if not len(distances):
+        return 0.0
+    low, few, half = (float(np.quantile(distances, share)) for share in (0.005, 0.05, 0.5))
+    dimension = min(math.log(10) / math.log(max(few / low, 1.0001)), math.log(10) / math.log(max(half / few, 1.0001)))
+    by_chance = CHANCE / (0.05 * compared * len(train))
+    return CLUMPED * min(few * min(1.0, by_chance) ** (1 / dimension), FAR_BELOW * half)

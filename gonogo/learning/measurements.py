@@ -1,0 +1,137 @@
+"""What a run showed: of its data, of one batch fitted alone, of its steps, and on held-out samples."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gonogo.measured import Measured
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DataLook(_Part):
+    """Both sides of the split as the dataloaders give them, read before training."""
+
+    train_samples: int = Field(description="read, not necessarily all")
+    held_out_samples: int
+    read_all: bool
+    bad_inputs: int = Field(description="samples with NaN or infinity, both sides")
+    bad_targets: int
+    input_mean: float | None
+    inputs_vary: bool = Field(description="whether any two training inputs differ")
+    targets_vary: bool
+    comparable: bool = Field(description="inputs and targets are of one kind and range, so that means can be compared")
+    zero: float = Field(description="value that is black in both: 0, or the lowest where values are negative")
+    input_autocorrelation: float | None = Field(description="lag-1, along the last axis; null: no pictures or signals")
+    target_autocorrelation: float | None
+    independence_p: float | None = Field(
+        description="p-value of: targets do not depend on inputs; null: too few distinct inputs"
+    )
+    exact_copies: int | None = Field(description="held-out samples also trained on; null: copies can arise by chance")
+    near_copies: int | None
+    shared_groups: list[str] = Field(description="up to five group names on both sides")
+    shared_group_count: int
+
+
+class Gradients(_Part):
+    """Norms before clipping, one for each optimizer step; and what they never reached."""
+
+    norms: list[float | None]
+    modules: int = Field(description="modules with trainable parameters of their own")
+    unreached: list[str] = Field(description="those with a parameter whose gradient was zero at every step, in order")
+    blocked: list[str] = Field(description="of these, where it was a bias: no gradient flows there at all")
+    starved_first: bool = Field(
+        description="the first module's bias has gradients, its weight has none: it reads zeros"
+    )
+    not_optimized: list[str] = Field(description="modules with a gradient that no optimizer holds")
+
+
+class OneBatch(_Part):
+    """One batch fitted alone. Ratios: squared error / variance of its targets."""
+
+    steps: int
+    ratio: float | None
+    first_ratio: float | None = Field(description="before the first step")
+    falling: bool = Field(description="its loss still fell, beyond noise, over the second half of the steps")
+    rose: bool = Field(description="its loss went above three times where it began, or was no number")
+    gradients: Gradients
+    other_rate: float | None = Field(None, description="factor on the learning rate with which it was tried again")
+    other_ratio: float | None = Field(None, description="the ratio that this gave")
+
+
+class Evaluation(_Part):
+    """The model at one step, on held-out samples."""
+
+    step: int
+    samples: int
+    error: float | None
+    error_of_mean: float | None
+    skill: float | None = Field(description="1 - error / error of predicting the training mean")
+    skill_low: float | None = Field(description="of a 90 % t interval over distinct inputs; null: too few")
+    skill_high: float | None
+    output_mean: float | None
+    target_mean: float | None
+    output_sigma: float | None
+    target_sigma: float | None
+    calibration: float | None = Field(
+        None,
+        description="slope of targets over outputs, both less the training mean; 1: right, above: outputs too small",
+    )
+    skill_without_input: float | None = None
+    output_change: float | None = Field(
+        None, description="root mean square change of outputs when the input is zeroed / spread of the targets"
+    )
+    own_input_gain: float | None = Field(
+        None, description="skill with the own input - skill with another sample's; the low end of its interval"
+    )
+
+
+class Measurements(Measured):
+    """What the smoke run showed on held-out items. Pictures and signals in the experiment's own units."""
+
+    finite: bool
+    stopped: str = ""
+    bad_batch: str = Field("", description="`inputs` or `targets` of the batch at which the loss was no number")
+    steps: int
+    first_loss: float | None = Field(description="mean of the first 5 steps; null: not a number")
+    last_loss: float | None = Field(description="mean of the last 20 steps")
+    peak_loss: float | None = Field(None, description="highest of any step")
+    val_steps: list[int]
+    val_loss: list[float | None]
+    overfit_ratio: float | None = Field(description="one batch fitted alone: squared error / variance")
+    input_mean: float | None
+    target_mean: float | None
+    output_mean: float | None
+    target_sigma: float | None
+    output_sigma: float | None
+    skill: float | None = Field(description="1 - error / error of predicting the training mean, held-out items")
+    skill_low: float | None = Field(None, description="of a 90 % t interval over distinct inputs; null: too few")
+    skill_high: float | None = None
+    seen_skill: float | None = Field(None, description="the same on samples that were trained on")
+    calibration: float | None = Field(None, description="slope of targets over outputs; above 1: outputs too small")
+    skill_without_input: float | None
+    output_change: float | None = Field(
+        None, description="of the outputs when the input is zeroed / spread of the targets"
+    )
+    modules_that_see: list[str] | None = Field(
+        None, description="up to five, in order, whose inputs change with the model's; null: not told"
+    )
+    own_input_gain: float | None = Field(None, description="skill lost with another sample's input: interval's low end")
+    ema_initial_share: float | None = Field(
+        None, description="of the initial weights in the moving average; null: none kept"
+    )
+    copy_skill: float | None = Field(description="skill of copying the input, where shapes allow; else null")
+    error: float | None = Field(description="in the experiment's own measure, that of `val_loss`")
+    error_of_mean: float | None
+    error_of_copy: float | None
+    data: DataLook | None = None
+    one_batch: OneBatch | None = None
+    gradients: Gradients | None = None
+    evaluations: list[Evaluation] = Field(default_factory=list, description="over the run, from before its first step")
+
+
+def number(value: float | None) -> float | None:
+    """The value, or None when it is not a finite number."""
+    return value if value is not None and abs(value) < float("inf") else None

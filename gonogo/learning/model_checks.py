@@ -1,0 +1,239 @@
+"""Checks of the learning gate on the model: gradients, one batch alone, its input. Each gives its check and cause."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from gonogo.config import LearningGate
+from gonogo.learning.facts import blind, flat, learned, rising, shrunk, silenced, skill_slope, unseen
+from gonogo.learning.measurements import Gradients, Measurements, number
+from gonogo.verdict import Check, Status, held
+
+FITS = 0.5  # with another learning rate one batch fits: the ratio is below this, and half of what it was
+EXPLODED = 100.0  # gradient norm at the end over that at the start
+SPIKED = 10.0  # highest loss over the first
+WORSE = 2.0  # held-out error over the greater of: before the first step, predicting the mean
+ENDS = 0.1  # share of the steps that is taken for the start and the end
+
+
+def finite(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+    check = held(
+        "finite",
+        "Loss is a number at every step",
+        m.finite,
+        "no NaN, no infinity",
+        m.finite,
+        why=m.stopped,
+        hint="Lower the learning rate by 10, and look for logarithms, roots and divisions of values near zero.",
+    )
+    return check, "DIVERGING"
+
+
+def connected(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Every module gets gradients and is held by an optimizer."""
+    found = _gradients(m)
+    if found is None:
+        return None
+    missing = [*found.unreached, *found.not_optimized]
+    share = len(missing) / max(1, found.modules)
+    grave = share > gate.max_unconnected_share or not (learned(m, gate) or _fits(m, gate))
+    status = Status.GO if not missing else Status.NO_GO if grave else Status.CAUTION
+    cause, why, hint = "WIRING", "", ""
+    starved = found.unreached and not found.blocked and (found.starved_first or blind(m))
+    if missing and (starved or unseen(m)):
+        cause = "INPUT IGNORED"
+        why = f"`{missing[0]}` reads nothing but zeros: its weight never gets a gradient, what follows it does"
+        hint = "Follow the input to that module: it is zeroed or replaced on its way."
+    elif missing:
+        which = (found.blocked or found.unreached or found.not_optimized)[0]
+        what = "no gradient ever reaches" if found.unreached else "no optimizer holds"
+        why = f"{what} `{which}`, first of {len(missing)} of {found.modules} modules: it is not connected to the loss"
+        if not found.unreached:
+            why = f"{what} `{which}`, first of {len(missing)} of {found.modules} modules: it never changes"
+        hint = "Look for detach(), no_grad, an output that the loss does not use, or parameters left out."
+    check = Check(
+        id="gradients",
+        title="Modules that learn nothing",
+        value=len(missing),
+        unit=f"of {found.modules}",
+        threshold=f"<= {gate.max_unconnected_share:.0%}",
+        status=status,
+        why=why,
+        hint=hint,
+    )
+    return check, cause
+
+
+def _gradients(m: Measurements) -> Gradients | None:
+    """Of the run; where it had no step, of the batch fitted alone."""
+    if m.gradients is not None and m.gradients.norms:
+        return m.gradients
+    return m.one_batch.gradients if m.one_batch else m.gradients
+
+
+def stable(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Neither losses nor gradients explode, and what was learned is not lost again."""
+    why = _instability(m, gate)
+    norms = [norm for norm in map(number, m.gradients.norms) if norm is not None] if m.gradients else []
+    if not norms and not m.evaluations:
+        return None
+    size = max(1, int(ENDS * len(norms)))
+    value = round(median(norms[-size:]) / max(median(norms[:size]), 1e-30), 3) if norms else None
+    check = Check(
+        id="stability",
+        title="Gradient norm, end over start",
+        value=value,
+        unit="x",
+        threshold=f"<= {EXPLODED:g}; no loss {SPIKED:g} times its first; skill is kept",
+        status=Status.NO_GO if why else Status.GO,
+        why=why,
+        hint="Lower the learning rate by 10 or more, or warm it up longer; clip gradients." if why else "",
+    )
+    return check, "DIVERGING"
+
+
+def _instability(m: Measurements, gate: LearningGate) -> str:
+    """What went up that should not; empty where nothing did."""
+    told = _lost(m, gate) or _worse_than_before(m)
+    if told or learned(m, gate):
+        return told
+    first, peak = number(m.first_loss), number(m.peak_loss)
+    start = m.evaluations[0] if m.evaluations else None
+    highest = max((e.error or 0 for e in m.evaluations), default=0)
+    if start and start.error and start.error_of_mean and highest > SPIKED * max(start.error, start.error_of_mean):
+        return f"held-out error rose to {highest:.3g}, from {start.error:.3g} before the first step"
+    if first is not None and peak is not None and first > 0 and peak > SPIKED * first:
+        return f"the loss rose to {peak:.3g}, from {first:.3g} at first, and nothing was learned since"
+    norms = [norm for norm in map(number, m.gradients.norms) if norm is not None] if m.gradients else []
+    size = max(1, int(ENDS * len(norms)))
+    if norms and median(norms[-size:]) > EXPLODED * max(median(norms[:size]), 1e-30) > 0:
+        return f"the gradients grew from {median(norms[:size]):.3g} to {median(norms[-size:]):.3g}"
+    if silenced(m):
+        return "the outputs no longer depend on the input, as they did before the first step: the network has died"
+    return ""
+
+
+def _worse_than_before(m: Measurements) -> str:
+    """Held-out error far above both what it was untrained and what predicting the mean gives."""
+    if len(m.evaluations) < 2:
+        return ""
+    start, end = m.evaluations[0], m.evaluations[-1]
+    if start.error is None or end.error is None or start.error_of_mean is None:
+        return ""
+    if end.error <= WORSE * max(start.error, start.error_of_mean):
+        return ""
+    return f"held-out error is {end.error:.3g} after {end.step} steps, and was {start.error:.3g} before the first"
+
+
+def _lost(m: Measurements, gate: LearningGate) -> str:
+    """Skill that was there and is gone: less than half of the best is left, beyond the interval of both."""
+    known = [e for e in m.evaluations if number(e.skill) is not None]
+    if not known:
+        return ""
+    best, end = max(known, key=lambda e: e.skill or 0.0), known[-1]
+    if best.skill is None or end.skill is None or best.skill <= max(gate.min_skill, 0) or end.skill > best.skill / 2:
+        return ""
+    high, low = number(end.skill_high), number(best.skill_low)
+    if (end.skill > 0) if high is None or low is None else high > low:  # without intervals, only what is gone for good
+        return ""
+    return f"held-out skill was {best.skill:.2f} at step {best.step} and is {end.skill:.2f} at step {end.step}"
+
+
+def one_batch(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+    title, threshold = "One batch fitted alone, error / variance", f"<= {gate.max_overfit_ratio}"
+    value = number(m.overfit_ratio)
+    if value is None and not (m.one_batch and m.one_batch.rose):
+        return held("overfit_one_batch", title, None, threshold, None, why="not measured"), ""
+    status, cause, why, hint = _judged(m, gate, value)
+    shown = None if value is None else round(value, 4)
+    check = Check(
+        id="overfit_one_batch", title=title, value=shown, threshold=threshold, status=status, why=why, hint=hint
+    )
+    return check, cause
+
+
+def _judged(m: Measurements, gate: LearningGate, value: float | None) -> tuple[Status, str, str, str]:
+    """Status, cause, why and hint of the batch that was fitted alone."""
+    one = m.one_batch
+    left = "its loss is no number" if value is None else f"{value:.2f} of its variance is left"
+    start = f"one batch alone is not fitted ({left})"
+    if _fits(m, gate):
+        return Status.GO, "", "", ""
+    if learned(m, gate):
+        hint = "Give smoke.overfit_steps more, or the gate a threshold of its own."
+        return Status.CAUTION, "", f"{start}, though the model has skill on held-out items", hint
+    if one and one.other_rate is not None and _fits_otherwise(one.other_ratio, value):
+        with_it = (
+            f"{start}, but with a learning rate {one.other_rate:g} times as large it is ({one.other_ratio:.2f} left)"
+        )
+        if one.other_rate < 1:
+            cause, why = "DIVERGING", f"{with_it}: the rate is too large"
+            hint = f"Set the learning rate to {one.other_rate:g} of what it is."
+        else:
+            cause, why = "UNDERTRAINED", f"{with_it}: the rate is too small"
+            hint = f"Raise the learning rate, by up to {one.other_rate:g} times."
+    elif one and one.rose:
+        cause, why, hint = "DIVERGING", f"{start}: its loss rose", "Lower the learning rate by 10 or more."
+    elif one and one.falling and not (one.gradients.unreached or one.gradients.not_optimized or blind(m)):
+        cause, why = "UNDERTRAINED", f"{start}, and its loss still falls: gradients reach every module"
+        hint = "Give smoke.overfit_steps more, or raise the learning rate."
+    elif blind(m) or _answers_with_the_mean(m, gate):
+        cause, why = "INPUT IGNORED", f"{start} better than by its mean: the model does not see its input"
+        hint = "Follow the input into the model: it is zeroed on its way, or unused."
+    else:
+        cause = "WIRING"
+        why = f"the model cannot even fit one batch ({left}): loss, targets or gradients are not connected"
+        hint = "Check that the loss sees the outputs, and that gradients reach the weights."
+    return Status.NO_GO, cause, why, hint
+
+
+def _fits(m: Measurements, gate: LearningGate) -> bool:
+    value = number(m.overfit_ratio)
+    return value is not None and value <= gate.max_overfit_ratio
+
+
+def _fits_otherwise(ratio: float | None, value: float | None) -> bool:
+    return ratio is not None and ratio < FITS and (value is None or ratio < value / 2)
+
+
+def _answers_with_the_mean(m: Measurements, gate: LearningGate) -> bool:
+    """Whether the model learned the mean and nothing of its input: it is wired, but it cannot see."""
+    with_input, without = number(m.skill), number(m.skill_without_input)
+    if with_input is None or without is None or (number(m.output_change) or 0) > gate.min_input_skill:
+        return False
+    return abs(with_input) < gate.min_skill and with_input - without < gate.min_input_skill
+
+
+def input_used(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+    """Asked of a model that has learned something, of one whose outputs do not move, and of one that stands still."""
+    title, threshold = "Skill lost when the input is zeroed", f">= {gate.min_input_skill}"
+    with_input, without = number(m.skill), number(m.skill_without_input)
+    if with_input is None or without is None:
+        return held("input_used", title, None, threshold, None, why="not measured"), ""
+    lost = with_input - without
+    why = f"zeroing the input costs only {lost:.2f} skill: the model ignores its input"
+    if blind(m):
+        last = f", not beyond `{m.modules_that_see[-1]}`" if m.modules_that_see else ""
+        why = f"the outputs are the same with and without the input: it does not reach them{last}"
+    check = held(
+        "input_used",
+        title,
+        round(lost, 4),
+        threshold,
+        not blind(m) and (lost >= gate.min_input_skill or not _settled(m, gate)),
+        why=why,
+        hint="Check that the input reaches the model, and that inputs and targets are paired.",
+    )
+    return check, "INPUT IGNORED"
+
+
+def _settled(m: Measurements, gate: LearningGate) -> bool:
+    """Whether it is late enough to ask what the input is good for; a model finds the mean before it finds more."""
+    if not m.evaluations:
+        return learned(m, gate)
+    slope = skill_slope(m)
+    if slope is None or slope.low == float("-inf"):
+        return False
+    if learned(m, gate):
+        return not (rising(m) or shrunk(m))
+    return flat(m) and not (number(m.own_input_gain) or 0) > 0 and _answers_with_the_mean(m, gate)

@@ -1,0 +1,136 @@
+"""One batch fitted alone: it needs neither good data nor a long run, so where it fails, something is not connected.
+
+Where it fails, it is tried again with other learning rates: if one of them fits, nothing is disconnected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gonogo.learning.batches import same_chance
+from gonogo.learning.gradients import GradientRecord
+from gonogo.learning.measurements import OneBatch
+from gonogo.learning.trend import theil_sen
+from gonogo.training import optimizer_of
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+
+    from gonogo.experiment import Experiment
+    from gonogo.training import RunSpec
+
+WARMUP_STEPS = 10
+LOOKS = 8  # at the ratio, over the run
+FITTED = 0.01  # nothing is left to fit: stop early
+ROSE = 3.0  # loss over where it began
+SMALLER, LARGER = (0.1, 0.01, 0.001), (10.0, 100.0, 1000.0)
+TREND_POINTS = 24
+
+
+def overfit_one_batch(
+    experiment: Experiment, spec: RunSpec, steps: int, progress: Callable[[str], None], rate: float = 1.0
+) -> OneBatch:
+    """Fit the first training batch for up to `steps` steps, with the module's own optimizer and `rate` × its rates."""
+    torch.manual_seed(spec.seed)
+    module = experiment.module(spec.training)
+    data = experiment.datamodule(spec.training, spec.data, spec.seed)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    target = experiment.targets(batch)
+    optimizer = optimizer_of(module)
+    for group in optimizer.param_groups:
+        group["lr"] *= rate
+    record = GradientRecord(module)
+    first = ratio = _ratio(module, batch, target)
+    losses: list[float] = []
+    try:
+        for step, loss in enumerate(_steps(module, optimizer, batch, steps, record, spec.training.gradient_clip_val)):
+            losses.append(loss)
+            progress(f"one batch alone: step {step + 1}/{steps}  loss {loss:.4f}")
+            if (step + 1) % max(1, steps // LOOKS) == 0 or step + 1 == steps:
+                ratio = _ratio(module, batch, target)
+            if ratio < FITTED or not math.isfinite(loss):
+                break
+    except RuntimeError as error:
+        if "does not require grad" not in str(error):
+            raise
+    return OneBatch(
+        steps=len(losses),
+        ratio=ratio,
+        first_ratio=first,
+        falling=_falling(losses),
+        rose=_rose(losses),
+        gradients=record.report(),
+    )
+
+
+def try_other_rates(
+    experiment: Experiment, spec: RunSpec, one: OneBatch, steps: int, progress: Callable[[str], None]
+) -> OneBatch:
+    """The same with the learning rate tenths or tens of it, until one fits; which way is told by the loss."""
+    tried: list[tuple[float, float]] = []
+    for factor in SMALLER if one.rose else LARGER:
+        found = overfit_one_batch(experiment, spec, steps, progress, factor)
+        if found.ratio is not None and math.isfinite(found.ratio):
+            tried.append((found.ratio, factor))
+            if found.ratio < FITTED or (one.ratio is not None and found.ratio < min(0.1, one.ratio / 2)):
+                break
+    if not tried:
+        return one
+    ratio, factor = min(tried)
+    return one.model_copy(update={"other_rate": factor, "other_ratio": ratio})
+
+
+def _steps(
+    module: LightningModule,
+    optimizer: torch.optim.Optimizer,
+    batch: Any,
+    steps: int,
+    record: GradientRecord,
+    clip: float,
+) -> Any:
+    """Train; yields the loss of each step."""
+    warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / WARMUP_STEPS))
+    for step in range(steps):
+        module.train()
+        optimizer.zero_grad()
+        found: Any = module.training_step(batch, step)
+        loss = found["loss"] if isinstance(found, dict) else found
+        loss.backward()
+        record.step([optimizer])
+        torch.nn.utils.clip_grad_norm_(module.parameters(), clip or float("inf"))
+        optimizer.step()
+        warm_up.step()
+        module.on_train_batch_end(None, batch, step)
+        yield float(loss.detach())
+
+
+def _ratio(module: LightningModule, batch: Any, target: Tensor) -> float:
+    """Squared error / variance over the batch; of a batch of one sample, over its values."""
+    module.eval()
+    with torch.no_grad(), same_chance(target.device):
+        error = (module.predict_step(batch, 0) - target).float().square().mean()
+    centre = target.float().mean(0) if len(target) > 1 else target.float().mean()
+    spread = (target.float() - centre).square().mean()
+    return float(error / spread.clamp(min=1e-12))
+
+
+def _rose(losses: list[float]) -> bool:
+    if not all(map(math.isfinite, losses)):
+        return True
+    return len(losses) > 1 and losses[0] > 0 and max(losses) > ROSE * losses[0]
+
+
+def _falling(losses: list[float]) -> bool:
+    """Over the second half, in means of a few steps each, because a loss may be noisy."""
+    half = losses[len(losses) // 2 :]
+    size = max(1, len(half) // TREND_POINTS)
+    means = [fmean(half[i : i + size]) for i in range(0, len(half) - size + 1, size)]
+    trend = theil_sen(range(len(means)), means)
+    return trend is not None and trend.high < 0

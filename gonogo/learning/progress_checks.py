@@ -1,0 +1,136 @@
+"""Checks of the learning gate on how far training has come. Each gives its check and the cause that it names."""
+
+from __future__ import annotations
+
+from gonogo.config import LearningGate
+from gonogo.learning.ema import MAX_INITIAL_SHARE
+from gonogo.learning.facts import falling, learned, rising, shrunk, skill_slope
+from gonogo.learning.measurements import Measurements, number
+from gonogo.learning.trend import converged
+from gonogo.verdict import Check, Status, held
+
+
+def outputs(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+    """Mean and spread of the outputs.
+
+    Small spread alone is a warning where the model has skill: of a noisy target only so much can be predicted. Then
+    targets lie about the outputs with slope 1 (`calibration`); where it is larger, the outputs still grow.
+    """
+    low, high = gate.output_mean_range
+    title, threshold = "Outputs against targets, mean", f"{low}-{high}, spread >= {gate.min_output_sigma_ratio}"
+    out, y = number(m.output_mean), number(m.target_mean)
+    if out is None or y is None:
+        return held("output_statistics", title, None, threshold, None, why="not measured"), ""
+    sigma = max(m.target_sigma or 0, 1e-9)
+    ratio = out / y if abs(y) > 1e-9 else None
+    placed = (ratio is not None and low <= ratio <= high) or abs(out - y) <= gate.max_output_mean_shift * sigma
+    spread = (number(m.output_sigma) or 0) / sigma
+    wide = spread >= gate.min_output_sigma_ratio
+    status, cause = Status.GO, ""
+    seen = f"mean {out:.3g} against {y:.3g}, spread {spread:.2f} of theirs"
+    why, hint = f"outputs do not look like the targets yet: {seen}", "Train longer (smoke.steps, smoke.max_extension)."
+    if placed and wide:
+        why = hint = ""
+    elif placed and learned(m, gate) and _skill_is_sure(m) and not shrunk(m):
+        status, why = Status.CAUTION, f"outputs vary less than the targets: {seen}; what is left may be noise"
+    elif falling(m) and not learned(m, gate):
+        status, cause, why = Status.NO_GO, "DIVERGING", f"outputs move away from the targets and skill falls: {seen}"
+        hint = "Lower the learning rate, and look at what the outputs became."
+    else:
+        status, cause = Status.NO_GO, "UNDERTRAINED"
+    value = f"{out:.3g} against {y:.3g}" if ratio is None else round(ratio, 4)
+    check = Check(
+        id="output_statistics", title=title, value=value, threshold=threshold, status=status, why=why, hint=hint
+    )
+    return check, cause
+
+
+def _skill_is_sure(m: Measurements) -> bool:
+    low = number(m.skill_low)
+    return low is None or low > 0
+
+
+def skill(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+    title, threshold = "Skill over predicting the mean, held-out items", f"> {gate.min_skill}"
+    value = number(m.skill)
+    if value is None:
+        return held("skill", title, None, threshold, None, why="not measured"), ""
+    status = Status.NO_GO if not learned(m, gate) else Status.GO if _skill_is_sure(m) else Status.CAUTION
+    low, high = number(m.skill_low), number(m.skill_high)
+    between = "" if low is None or high is None else f", 90 % interval {low:.2f} to {high:.2f}"
+    no_better = f"on held-out items the model is no better than predicting the mean (skill {value:.2f}{between})"
+    if value > gate.min_skill:
+        no_better = f"the skill on held-out items ({value:.2f}{between}) was there before the first step"
+    why = {
+        Status.NO_GO: no_better + _slope_in_words(m),
+        Status.CAUTION: f"skill {value:.2f} may be chance{between}",
+        Status.GO: "",
+    }[status]
+    hint = "Train longer." if rising(m) else "Train longer; if the skill stays flat, try a higher learning rate."
+    check = Check(
+        id="skill",
+        title=title,
+        value=round(value, 4),
+        threshold=threshold,
+        status=status,
+        why=why,
+        hint=hint if status is Status.NO_GO else "Hold out more items." if why else "",
+    )
+    return check, "UNDERTRAINED"
+
+
+def _slope_in_words(m: Measurements) -> str:
+    slope = skill_slope(m)
+    if slope is None or m.steps <= 0:
+        return ""
+    word = "rising" if rising(m) else "falling" if falling(m) else "flat or too short to tell"
+    return f"; {word}, {100 * slope.slope:+.3f} a hundred steps at the end"
+
+
+def convergence(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """A warning and no more: what is lost beyond that is for `stability` to stop."""
+    found = converged(m.val_steps, m.val_loss)
+    if found.state == "unknown" and m.evaluations:
+        after = [e for e in m.evaluations if e.step > 0]
+        found = converged([e.step for e in after], [e.error for e in after])
+    check = Check(
+        id="convergence",
+        title="Validation loss at its end",
+        value=found.state,
+        threshold="none: falling or flat; rising is a warning",
+        status=Status.CAUTION if found.state == "rising" and found.beyond_noise else Status.GO,
+        why=found.told if found.state == "rising" else "",
+        hint="Stop at the best checkpoint, lower the learning rate, or take more data."
+        if found.state == "rising"
+        else "",
+    )
+    return check, ""
+
+
+def average(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+    """A warning and no more: the weights themselves may be good."""
+    share = m.ema_initial_share
+    stale = share is not None and share > MAX_INITIAL_SHARE
+    check = Check(
+        id="moving_average",
+        title="Initial weights left in the moving average",
+        value="no average is kept" if share is None else round(share, 4),
+        threshold=f"<= {MAX_INITIAL_SHARE}",
+        status=Status.CAUTION if stale else Status.GO,
+        why=f"after {m.steps} steps the moving average is {share:.0%} initial weights: its pictures say nothing"
+        if stale
+        else "",
+        hint="Lower ema_decay, or set ema_warmup: true." if stale else "",
+    )
+    return check, ""
+
+
+def loss(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+    """Shown for the reader; a falling loss is never a reason to go."""
+    first, last = number(m.first_loss), number(m.last_loss)
+    fall = None if first is None or last is None else round(100 * (1 - last / max(first, 1e-12)), 1)
+    threshold = "none: a falling loss is not success"
+    check = Check(
+        id="loss_fall", title="Training loss fell by", value=fall, unit="%", threshold=threshold, status=Status.GO
+    )
+    return check, ""

@@ -1,0 +1,152 @@
+"""Goes along with a training run: gradients at each step, and the model on held-out samples now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch import Callback
+
+from gonogo.config import LearningGate
+from gonogo.learning.batches import at_most
+from gonogo.learning.evaluate import evaluate
+from gonogo.learning.gradients import GradientRecord
+from gonogo.learning.in_flight import Doom, StoppedByGateError, doomed, enough
+from gonogo.learning.look import Looked, look_at
+from gonogo.learning.measurements import Evaluation, Measurements
+from gonogo.learning.summary import summarized
+
+if TYPE_CHECKING:
+    from gonogo.experiment import Experiment
+
+SAMPLES = 64  # held-out samples of an evaluation, at most
+SMOKE_EVALUATIONS, PAID_EVALUATIONS = 12, 40  # over the planned steps
+PAID_SHARE = 0.02  # of the training's time, at most, that evaluations of a paid run may take,
+PAID_FREE_S = 60.0  # once they have taken so long together
+
+
+class Watch(Callback):
+    """Keeps what `judge` needs, whatever module is trained.
+
+    Attributes:
+        looked: what the data showed; set before the first step.
+        evaluations: one before the first step, then evenly spaced.
+        spent_s: seconds that looking took, which a run without it would not.
+    """
+
+    evaluations_planned = SMOKE_EVALUATIONS
+
+    def __init__(self, experiment: Experiment, looked: Looked | None = None) -> None:
+        self.experiment = experiment
+        self.looked = looked
+        self.evaluations: list[Evaluation] = []
+        self.losses: list[float] = []
+        self.gradients: GradientRecord | None = None
+        self.spent_s = 0.0
+        self._every = 0
+        self._step = -1
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        began = time.monotonic()
+        self.looked = self.looked or look_at(self.experiment, trainer.datamodule, SAMPLES)
+        self.spent_s += time.monotonic() - began
+        self.gradients = self.gradients or GradientRecord(module)
+        planned = trainer.estimated_stepping_batches
+        self._every = self._every or max(1, int(min(planned, 1e9)) // self.evaluations_planned)
+        if not self.evaluations:
+            self._evaluate(trainer, module, 0)
+
+    def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
+        assert self.gradients is not None
+        self.gradients.step(trainer.optimizers)
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        self.losses.append(float(outputs["loss"]))
+        step = trainer.global_step
+        if step == self._step or not self._due(step):
+            return
+        self._step = step
+        self._evaluate(trainer, module, step)
+
+    def _due(self, step: int) -> bool:
+        return step % self._every == 0
+
+    def _evaluate(self, trainer: Any, module: Any, step: int) -> None:
+        assert self.looked is not None
+        began = time.monotonic()
+        held_out = at_most(self.experiment, self.looked.held_out, SAMPLES)
+        context = trainer.precision_plugin.val_step_context()
+        found = evaluate(
+            self.experiment, module, held_out, self.looked.mean, step, thorough=self._thorough(step), precision=context
+        )
+        self.evaluations.append(found)
+        self.spent_s += time.monotonic() - began
+
+    def _thorough(self, step: int) -> bool:
+        return step == 0
+
+
+class InFlight(Watch):
+    """The learning gate on a paid run: judges each evaluation, and stops a run that cannot come to anything.
+
+    Every evaluation is a line of `OUT/in_flight.jsonl`.
+
+    Raises:
+        StoppedByGateError: from `on_train_batch_end`, after the checkpoint was kept.
+    """
+
+    evaluations_planned = PAID_EVALUATIONS
+
+    def __init__(self, experiment: Experiment, gate: LearningGate, out: Path, say: Callable[[str], None]) -> None:
+        super().__init__(experiment)
+        self.gate, self.out, self.say = gate, out, say
+        self.dooms: list[Doom] = []
+        self._took_s, self._ended_at = 0.0, 0.0
+
+    def _thorough(self, step: int) -> bool:
+        return True
+
+    def _due(self, step: int) -> bool:
+        if not super()._due(step):
+            return False
+        return self.spent_s < PAID_FREE_S or time.monotonic() - self._ended_at >= self._took_s / PAID_SHARE
+
+    def _evaluate(self, trainer: Any, module: Any, step: int) -> None:
+        began = time.monotonic()
+        super()._evaluate(trainer, module, step)
+        doom = doomed(self.measured(trainer, module), self.gate)
+        self.dooms.append(doom)
+        self.out.mkdir(parents=True, exist_ok=True)
+        with (self.out / "in_flight.jsonl").open("a") as lines:
+            lines.write(doom.line(self.evaluations[-1]) + "\n")
+        self._ended_at = time.monotonic()
+        self._took_s = self._ended_at - began
+        share = step / max(1, trainer.estimated_stepping_batches)
+        self.say(f"held-out skill {self.evaluations[-1].skill:.3f} at step {step}{doom.told()}")
+        if enough(self.dooms, share):
+            trainer.save_checkpoint(self.out / "checkpoints" / "last.ckpt")
+            raise StoppedByGateError(doom.cause, f"{doom.cause} at step {step}: {doom.why}")
+
+    def measured(self, trainer: Any, module: Any) -> Measurements:
+        """So far, without a batch fitted alone; the trained samples are looked at, too."""
+        assert self.looked is not None and self.gradients is not None
+        seen = at_most(self.experiment, self.looked.seen, SAMPLES)
+        context = trainer.precision_plugin.val_step_context()
+        on_seen = evaluate(
+            self.experiment,
+            module,
+            seen,
+            self.looked.mean,
+            self.evaluations[-1].step,
+            thorough=False,
+            precision=context,
+        )
+        return summarized(
+            self.evaluations,
+            self.losses,
+            data=self.looked.look,
+            gradients=self.gradients.report(),
+            seen_skill=on_seen.skill,
+        )
