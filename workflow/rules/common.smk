@@ -123,15 +123,8 @@ def measured_shards(wildcards):
     return [f"{folder}/shard_{shard}" for shard in range(count)]
 
 
-def asked_for_more(wildcards):
-    """The verdict that asks for this part of the sample; nothing does for the first one."""
-    before = int(wildcards.shard) - 1
-    folder = f"{RESULTS}/{wildcards.experiment}"
-    return [] if before < 0 else f"{gates.folder('quality/sample', folder, '', before)}/verdict.json"
-
-
 def sample_indices(wildcards):
-    """First and last item (exclusive) of a part of the sample."""
+    """First and last item (exclusive) of a part of the sample: as many as the verdict before asked for."""
     folder, first = f"{RESULTS}/{wildcards.experiment}", 0
     last = experiment_config(wildcards).sample_items
     for before in range(int(wildcards.shard)):

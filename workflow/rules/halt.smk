@@ -9,9 +9,7 @@ rule halt:
     log:
         f"{RESULTS}/{{experiment}}/logs/halt_{{gate}}.log",
     wildcard_constraints:
-        gate="|".join(
-            rf"{gates.folder(gate, '', MODE)}(_\d+)?" for gate in gates.ORDER
-        ),
+        gate="|".join(rf"{gates.folder(gate, '', MODE)}(_\d+)?" for gate in gates.ORDER),
     localrule: True
     message:
         "{wildcards.experiment}: NO-GO"

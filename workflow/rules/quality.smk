@@ -6,7 +6,9 @@ rule measure_quality:
     input:
         f"{RESULTS}/{{experiment}}/{{scope}}/shard_{{shard}}",
     output:
-        directory(f"{RESULTS}/{{experiment}}/quality/measured/{{scope}}/shard_{{shard}}"),
+        directory(
+            f"{RESULTS}/{{experiment}}/quality/measured/{{scope}}/shard_{{shard}}"
+        ),
     log:
         f"{RESULTS}/{{experiment}}/logs/measure_quality_{{scope}}_{{shard}}.log",
     benchmark:

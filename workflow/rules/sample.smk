@@ -5,7 +5,6 @@ rule sample:
     input:
         assets=f"{RESULTS}/{{experiment}}/assets",
         gates=passed("generator"),
-        asked=asked_for_more,
     output:
         directory(f"{RESULTS}/{{experiment}}/sample/shard_{{shard}}"),
     log:
