@@ -57,7 +57,7 @@ def judged_so_far(run: Run) -> list[Judged]:
         _judged_data(run, "sample", run.sample_shards),
         _judged_data(run, "dataset", run.shards),
         Judged("learning", run.results / "learning", learning_digest(data, experiment, own_training)),
-        Judged("memory", by_mode / "memory", memory_digest(experiment, run.training, run.settings.accelerator)),
+        Judged("memory", by_mode / "memory", memory_digest(experiment, run.asked_training, run.settings.accelerator)),
         Judged("launch", by_mode / "launch", launch_digest(run)),
         Judged("canary", by_mode / "canary", launch_digest(run)),
     ]

@@ -18,9 +18,9 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Model(BaseModel):
-    """Unknown keys are errors, so that a misspelt threshold is never silently the default."""
+    """Unknown keys are errors, so that a misspelt threshold is never silently the default; so are NaN and infinity."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, validate_default=True, allow_inf_nan=False)
 
 
 # --- gates: one block of thresholds each -----------------------------------------------------------------
@@ -281,7 +281,10 @@ class MemoryGate(Model):
 
     caution_margin: Fraction = Field(0.10, description="of the card; less room (or less than 1 GB) is CAUTION")
     estimate_error: Fraction = Field(
-        0.13, description="median error of live-bytes traces, on 16 published RTX 3060 peaks"
+        0.06, description="mean error of the estimate on 16 published RTX 3060 peaks; less room is CAUTION"
+    )
+    on_no_go: Literal["halt", "replan"] = Field(
+        "halt", description="`replan`: train the cheapest change to micro-batch, accumulation or precision that fits"
     )
 
 
@@ -334,13 +337,21 @@ class Gates(Model):
 # --- an experiment ---------------------------------------------------------------------------------------
 
 
+def _not_tf32(value: Any) -> Any:
+    if "tf32" in str(value).lower():
+        raise ValueError("TF32 is how some cards multiply at 32-true; 16-mixed is fp16, which overflows sooner")
+    return value
+
+
 class Training(Model):
     """What Lightning's Trainer is given, and the batch plan that the memory gate judges."""
 
     epochs: Count = Field(10, description="passes over the training items")
     micro_batch_size: Count = Field(8, description="samples per forward pass")
     accumulate_grad_batches: Count = Field(1, description="forward passes per optimizer step")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = "32-true"
+    precision: Annotated[Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"], BeforeValidator(_not_tf32)] = (
+        "32-true"
+    )
     learning_rate: Positive = Field(1e-4, description="peak of the schedule")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     warmup_epochs: float = Field(0.5, ge=0, description="learning rate rises linearly, then follows a cosine to zero")
@@ -447,20 +458,36 @@ class Target(Model):
     lease_minutes: Positive = Field(60, description="the agent ends the run when nobody has looked for so long")
 
 
+Architecture = Literal["cpu", "turing", "ampere", "ada", "hopper", "blackwell", "cdna3", "rdna1", "rdna3", "other"]
+
+
 class Accelerator(Model):
-    """What a card is, each figure with its source."""
+    """What a card is, each figure with its source. `gonogo.memory.catalogue` refuses figures that cannot be true."""
 
     title: str = Field(description="name for people")
-    visible_bytes: int | None = Field(description="what the framework sees; null: the machine's RAM, measured")
-    context_bytes: int = Field(0, description="taken by driver and libraries before the first tensor")
-    tflops_fp32: float | None = Field(None, description="dense peak")
-    tflops_bf16: float | None = Field(None, description="dense peak")
-    bandwidth_gb_s: float | None = Field(None, description="memory bandwidth, GB/s")
+    architecture: Architecture = Field(
+        "other", description="whose libraries take workspace beside the tensors; of `other` none is known"
+    )
+    visible_bytes: int | None = Field(gt=0, description="what the framework sees; null: the machine's RAM, measured")
+    context_bytes: int = Field(0, ge=0, description="taken by driver and libraries before the first tensor")
+    tflops_fp32: Positive | None = Field(None, description="dense peak, without tensor cores")
+    tflops_tf32: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
+    tflops_fp16: Positive | None = Field(None, description="dense peak, as the card multiplies matrices")
+    tflops_bf16: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
+    tflops_fp8: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
+    bandwidth_gb_s: Positive | None = Field(None, description="memory bandwidth, GB/s")
+    usd_per_hour: tuple[float, float] | None = Field(None, description="lowest and highest price seen for one card")
     environment: dict[str, str] = Field(default_factory=dict, description="variables that it needs")
     forbidden_environment: list[str] = Field(default_factory=list, description="variables that it must not have")
+    known_faults: list[str] = Field(default_factory=list, description="what goes wrong on it, for people")
     is_this_machine: bool = Field(False, description="training runs on the processor that runs gonogo")
     source: str = Field(description="where the figures come from, with the date")
-    verified: bool = Field(False, description="measured on the device itself")
+    sources: dict[str, str] = Field(
+        default_factory=dict, description="key → source and date, of figures that come from elsewhere"
+    )
+    unverified: list[str] = Field(
+        default_factory=list, description="keys whose figure nobody has confirmed on the card or in a data sheet"
+    )
 
 
 # --- the whole -------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from gonogo.config import Accelerator, Config, ExperimentConfig, Gates, Ssh, Target, Training, training_for
 from gonogo.errors import UserError
+from gonogo.memory.catalogue import doubts
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -83,7 +84,7 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
 def _gates(name: str, config: Config, experiment: ExperimentConfig) -> Gates:
     """Thresholds for one experiment: the config's, what it expects of its results, and its own."""
     expected = {"results": {"metrics": experiment.expected.metrics}}
-    raw = _laid_over(_laid_over(config.gates.model_dump(mode="json"), expected), experiment.gates)
+    raw = laid_over(laid_over(config.gates.model_dump(mode="json"), expected), experiment.gates)
     return validate(Gates, raw, f"config/experiments/{name}.yaml", "gates")
 
 
@@ -104,7 +105,7 @@ def load_experiment(folder: Path, name: str) -> ExperimentConfig:
             raise UserError(f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle")
         seen.append(parent)
         base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
-        raw = _laid_over(base, {key: value for key, value in raw.items() if key != "extends"})
+        raw = laid_over(base, {key: value for key, value in raw.items() if key != "extends"})
     return validate(ExperimentConfig, raw, f"config/experiments/{name}.yaml")
 
 
@@ -112,7 +113,11 @@ def load_accelerator(folder: Path, name: str) -> Accelerator:
     catalogue = _yaml(folder / "accelerators.yaml")
     if name not in catalogue:
         raise UserError(f"accelerator: {_unknown(name, catalogue)} (config/accelerators.yaml)")
-    return validate(Accelerator, catalogue[name], "config/accelerators.yaml", name)
+    found = validate(Accelerator, catalogue[name], "config/accelerators.yaml", name)
+    if wrong := doubts(found):
+        hint = "Correct the figure, or write null where it is unknown."
+        raise UserError(f"config/accelerators.yaml: {name}: {'; '.join(wrong)}. {hint}")
+    return found
 
 
 def validate(model: type[M], raw: Any, where: str, prefix: str = "") -> M:
@@ -150,8 +155,9 @@ def _keys_at(model: Any, location: tuple[Any, ...]) -> list[str]:
 
 def _unknown(given: Any, allowed: Any) -> str:
     allowed = list(allowed)
-    near = difflib.get_close_matches(str(given), allowed, n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ""
+    by_lower = {str(name).lower(): name for name in allowed}
+    near = difflib.get_close_matches(str(given).lower(), by_lower, n=1)
+    guess = f"; did you mean {by_lower[near[0]]!r}?" if near else ""
     return f"{str(given)!r}{guess} Allowed: {', '.join(allowed)}." if allowed else f"{str(given)!r}"
 
 
@@ -175,12 +181,12 @@ def _yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
-def _laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+def laid_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
     """`top` over `base`, mapping by mapping."""
     merged = dict(base)
     for key, value in top.items():
         old = merged.get(key)
-        merged[key] = _laid_over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        merged[key] = laid_over(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
 
 

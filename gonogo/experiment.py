@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
     from torch import Tensor
 
+    from gonogo.memory.options import PlanOption
+
 Stage = Literal["generate", "train"]
 Progress = Callable[[int, int], None]
 
@@ -128,6 +130,13 @@ class Experiment(ABC):
 
     def assets_needed(self) -> list[tuple[str, bool, str]]:
         """Pretrained files that the settings name: (name, whether it is there and runs, detail)."""
+        return []
+
+    def plan_options(self) -> list[PlanOption]:
+        """What can be changed about a training step so that it needs less memory, with what each change costs.
+
+        Smaller micro-batches with more accumulation, and half precision, are always tried and not named here.
+        """
         return []
 
     def settings_for(self, stage: Stage) -> Any:

@@ -56,8 +56,15 @@ class Run:
         return self.settings.gates[self.experiment]
 
     @property
-    def training(self) -> Training:
+    def asked_training(self) -> Training:
+        """The training keys that the configuration asks for: what the memory gate judges."""
         return self.settings.training(self.experiment)
+
+    @property
+    def training(self) -> Training:
+        """What this mode trains with: the memory gate's plan once there is one, else what was asked for."""
+        planned = self.results / self.mode / "memory" / "training.json"
+        return Training.model_validate_json(planned.read_text()) if planned.exists() else self.asked_training
 
     def load_experiment(self) -> Experiment:
         """The experiment, with what its `prepare` made."""

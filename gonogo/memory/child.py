@@ -6,57 +6,114 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from gonogo.config import ExperimentConfig, Training
+from gonogo.config import Architecture, ExperimentConfig, Training
+from gonogo.errors import UserError
 from gonogo.experiment import load_experiment
-from gonogo.memory.judge import Trace
+from gonogo.memory.traced import Traced
 
 LIMIT_S = 300
 LIMIT_BYTES = 8_000_000_000  # of address space; a trace holds shapes, not data
 
 
+class Model(BaseModel):
+    """A library's model, and the step that is made of it."""
+
+    name: str = Field(description="timm:NAME, torchvision:NAME, transformers:CONFIG.json or package.module:name")
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    shape: tuple[int, ...] = Field(description="of one sample: an image's, or (length,) of a text")
+    classes: int = 10
+    optimizer: str = "AdamW"
+    gradient_checkpointing: bool = False
+
+
 class Order(BaseModel):
-    experiment: str
-    experiment_config: ExperimentConfig
-    training: Training
+    """What to trace: an experiment, a library's model, or a step that a function returns."""
+
+    experiment: str = ""
+    experiment_config: ExperimentConfig | None = None
+    model: Model | None = None
+    entry: str = Field("", description="package.module:function that returns a step")
+    training: Training = Training()
+    architecture: Architecture = "ampere"
 
 
-def trace_in_child(order: Order, limit_s: float = LIMIT_S) -> Trace:
+def trace_in_child(order: Order, limit_s: float = LIMIT_S, limit_bytes: int = LIMIT_BYTES) -> Traced:
     """Trace the training step that `order` describes; whatever goes wrong is the trace's `error`."""
     started = time.time()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "gonogo.memory.child"], input=order.model_dump_json(by_alias=True),
-            capture_output=True, text=True, timeout=limit_s, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return _failed(order, f"the trace took longer than {limit_s:.0f} s", started)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return _failed(order, f"the trace's process ended with exit code {done.returncode}: {last}", started)
-    return Trace.model_validate_json(done.stdout.splitlines()[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "gonogo.memory.child", folder, str(limit_bytes)]
+        try:
+            done = subprocess.run(
+                command, input=order.model_dump_json(by_alias=True),
+                capture_output=True, text=True, timeout=limit_s, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return _failed(order, f"the trace took longer than {limit_s:.0f} s", started)
+        if done.returncode == 0:
+            return Traced.load(Path(folder))
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if "MemoryError" in done.stderr or "can't allocate memory" in done.stderr or "bad_alloc" in done.stderr:
+        return _failed(order, f"the trace needs more than {limit_bytes / 1e9:g} GB of memory: {last}", started)
+    return _failed(order, f"the trace's process ended with exit code {done.returncode}: {last}", started)
 
 
-def _failed(order: Order, error: str, started: float) -> Trace:
+def _failed(order: Order, error: str, started: float) -> Traced:
     training = order.training
-    return Trace(
-        parameters=0, micro_batch_size=training.micro_batch_size, precision=training.precision, peak_bytes=None,
-        accumulate_grad_batches=training.accumulate_grad_batches, components_bytes={}, operations=0, error=error,
-        seconds=time.time() - started,
+    return Traced(
+        training.micro_batch_size, training.accumulate_grad_batches, training.precision,
+        error=error, seconds=time.time() - started,
     )  # fmt: skip
 
 
-def main() -> None:
-    from gonogo.memory.trace import trace
+def traced_here(order: Order) -> Traced:
+    """The trace that `order` asks for, in this process.
 
-    resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
+    Raises:
+        UserError: what it names cannot be found or built.
+    """
+    from gonogo.memory import builders
+    from gonogo.memory.devices import card_of
+    from gonogo.memory.step import Step, experiment_step
+    from gonogo.memory.trace import trace_step
+
+    builders.allow_torchvision()
+    training = order.training
+    changes = {
+        "accumulate_grad_batches": training.accumulate_grad_batches,
+        "gradient_clip_val": training.gradient_clip_val, "precision": training.precision,
+    }  # fmt: skip
+
+    def build() -> Step:
+        if order.experiment_config is not None:
+            experiment = load_experiment(order.experiment, order.experiment_config, Path.cwd())
+            return experiment_step(experiment, training)
+        if order.model is None:
+            return builders.from_entry(order.entry)
+        return builders.library_step(order.model, training.micro_batch_size, changes)
+
+    device = "cpu" if order.architecture == "cpu" else "cuda"
+    started = Traced(training.micro_batch_size, training.accumulate_grad_batches, training.precision)
+    return trace_step(build, device, card_of(order.architecture), traced=started)
+
+
+def main() -> None:
+    """`python -m gonogo.memory.child FOLDER LIMIT_BYTES`: an Order on stdin, its trace into FOLDER."""
+    folder, limit = Path(sys.argv[1]), int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    sys.path.insert(0, str(Path.cwd()))
     order = Order.model_validate_json(sys.stdin.read())
-    experiment = load_experiment(order.experiment, order.experiment_config, Path.cwd())
-    print(trace(experiment, order.training).model_dump_json(), flush=True)
+    try:
+        traced_here(order).save(folder)
+    except UserError as error:
+        sys.exit(str(error))
+    sys.stdout.flush()
     os._exit(0)  # torn down in the interpreter's order, fake tensors corrupt the heap (torch 2.13)
 
 

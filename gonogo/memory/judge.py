@@ -2,70 +2,177 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from gonogo.config import MemoryGate
+from gonogo.config import Accelerator, MemoryGate
 from gonogo.measured import Measured
+from gonogo.memory.estimate import Estimate
+from gonogo.memory.explore import Explored, Rung
 from gonogo.units import gibibytes, gigabytes
 from gonogo.verdict import Check, Status
 
-
-class Trace(BaseModel):
-    """One traced training step."""
-
-    parameters: int
-    micro_batch_size: int
-    accumulate_grad_batches: int
-    precision: str
-    peak_bytes: int | None = Field(description="live bytes at the peak; null: could not be traced")
-    components_bytes: dict[str, int] = Field(description="what the peak is made of")
-    operations: int
-    error: str = ""
-    seconds: float
+LEAST_ROOM_BYTES = 1e9
+# the dtype that a precision multiplies in, and the catalogue's key of its peak
+_MULTIPLIES_IN = {"bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "32-true": "fp32"}
 
 
 class Measurements(Measured):
-    trace: Trace
-    accelerator: str
-    capacity_bytes: int | None = Field(description="what the framework sees; null: unknown")
-    context_bytes: int = Field(description="driver, libraries and interpreter, before the first tensor")
+    accelerator: Accelerator
+    explored: Explored = Field(description="the plan asked for, and the ones around it")
 
     @property
-    def needed_bytes(self) -> int | None:
-        return None if self.trace.peak_bytes is None else self.trace.peak_bytes + self.context_bytes
+    def estimate(self) -> Estimate:
+        """Of the plan that was asked for."""
+        found = self.explored.asked.estimate
+        assert found is not None  # `explore` traces the plan asked for
+        return found
+
+    @property
+    def capacity_bytes(self) -> int | None:
+        return self.explored.capacity_bytes
 
 
 def judge(measured: Measurements, gate: MemoryGate) -> tuple[list[Check], str]:
-    """The traced peak, with its error range, against the card."""
-    trace, capacity = measured.trace, measured.capacity_bytes
-    needed = measured.needed_bytes
-    title = f"Peak of a training step on {measured.accelerator}, micro-batch {trace.micro_batch_size}"
-    if needed is None or capacity is None:
-        why = f"the step could not be traced: {trace.error}" if needed is None else "the card's memory is not known"
-        return [_unknown(title, why)], "MEMORY"
-    high = round(needed * (1 + gate.estimate_error))
-    room = capacity - high
-    card = f"{gigabytes(capacity)} = {gibibytes(capacity)}"
-    share = f"{100 * needed / capacity:.0f} % of {card}, ±{100 * gate.estimate_error:.0f} %"
-    if needed > capacity:
-        status, why = Status.NO_GO, f"the step needs {gigabytes(needed)} ({share}): it will run out of memory"
-    elif room < max(1e9, gate.caution_margin * capacity):
-        status, why = Status.CAUTION, f"the step needs {gigabytes(needed)} ({share}): tight"
-    else:
-        status, why = Status.GO, ""
-    hint = (
-        "Halve micro_batch_size and double accumulate_grad_batches: the effective batch stays the same." if why else ""
+    """The plan that would be trained, with the estimate's error, against the card."""
+    rung = chosen(measured.explored, gate)
+    checks = [*_precision(rung, measured.accelerator), _peak(rung, measured, gate)]
+    if rung is not measured.explored.asked:
+        checks.append(_replanned(rung, measured, gate))
+    return checks, "MEMORY" if any(check.status is Status.NO_GO for check in checks) else ""
+
+
+def chosen(explored: Explored, gate: MemoryGate) -> Rung:
+    """The plan asked for; with `on_no_go: replan`, where it does not pass, the cheapest change that does.
+
+    Only what changes training keys is taken without asking: other settings make another model, about which the gates
+    before this one have said nothing.
+    """
+    asked = explored.asked
+    if gate.on_no_go == "halt" or weigh(asked, explored.capacity_bytes, gate) is not Status.NO_GO:
+        return asked
+    passing = (
+        rung
+        for rung in explored.rungs[1:]
+        if not rung.settings and rung.estimate and weigh(rung, explored.capacity_bytes, gate).passes
     )
-    check = Check(
-        id="peak_memory", title=title, value=round(needed / 1e9, 2), unit="GB",
-        threshold=f"<= {capacity / 1e9:.2f} GB, error range ±{100 * gate.estimate_error:.0f} %",
-        status=status, why=why, hint=hint,
-    )  # fmt: skip
-    return [check], "MEMORY" if status is Status.NO_GO else ""
+    return next(passing, asked)
 
 
-def _unknown(title: str, why: str) -> Check:
+def weigh(rung: Rung, capacity_bytes: int | None, gate: MemoryGate) -> Status:
+    """One plan's need against the card.
+
+    NO-GO: the allocator's replay at the card's capacity does not serve it. CAUTION: less room than 1 GB, than the
+    gate's margin or than the estimate's own error is left, or a value was assumed.
+    """
+    if rung.needed_bytes is None or capacity_bytes is None or rung.fits is None:
+        return Status.UNKNOWN
+    if not rung.fits:
+        return Status.NO_GO
+    return Status.CAUTION if rung.guessed or _tight(rung.needed_bytes, capacity_bytes, gate) else Status.GO
+
+
+def _tight(needed_bytes: int, capacity_bytes: int, gate: MemoryGate) -> bool:
+    margin = max(LEAST_ROOM_BYTES, gate.caution_margin * capacity_bytes, gate.estimate_error * needed_bytes)
+    return capacity_bytes - needed_bytes < margin
+
+
+def _peak(rung: Rung, measured: Measurements, gate: MemoryGate) -> Check:
+    card, capacity, needed = measured.accelerator.title, measured.capacity_bytes, rung.needed_bytes
+    title = f"Peak of a training step on {card}, micro-batch {rung.micro_batch_size}"
+    status = weigh(rung, capacity, gate)
+    if needed is None or capacity is None:
+        error = rung.estimate.error if rung.estimate else ""
+        why = f"the step could not be traced: {error}" if needed is None else "the card's memory is not known"
+        hint = "An unknown peak is not a GO. Make the step traceable, or record an override with its reason."
+        return Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why, hint=hint)
+    error = f"±{100 * gate.estimate_error:.0f} %"
     return Check(
-        id="peak_memory", title=title, status=Status.UNKNOWN, why=why,
-        hint="An unknown peak is not a GO. Make the training step traceable, or record an override with its reason.",
+        id="peak_memory", title=title, value=round(needed / 1e9, 2), unit="GB",
+        threshold=f"<= {capacity / 1e9:.2f} GB, error range {error}", status=status,
+        why="" if status is Status.GO else _why(rung, needed, capacity, gate),
+        hint="" if status is Status.GO else _hint(measured.explored, gate),
     )  # fmt: skip
+
+
+def _why(rung: Rung, needed: int, capacity: int, gate: MemoryGate) -> str:
+    share = f"{100 * needed / capacity:.0f} % of {gigabytes(capacity)} = {gibibytes(capacity)}"
+    needs = f"the step needs {gigabytes(needed)} ({share}, ±{100 * gate.estimate_error:.0f} %)"
+    if not rung.fits:
+        refused = rung.estimate.refused if rung.estimate else ""
+        return f"{needs}: it will run out of memory" + (f", at {refused}" if refused else "")
+    if needed > capacity:
+        retries = rung.estimate.retries if rung.estimate else 0
+        return (
+            f"{needs}: it fits only because cached memory is given back {retries} times, and each time the card waits"
+        )
+    found = f"{needs}: tight" if _tight(needed, capacity, gate) else needs
+    return f"{found}; the trace had to assume {'; '.join(rung.guessed)}" if rung.guessed else found
+
+
+def _hint(explored: Explored, gate: MemoryGate) -> str:
+    """The cheapest change that has enough room."""
+    asked, capacity = explored.asked, explored.capacity_bytes
+    better = next((rung for rung in explored.rungs[1:] if weigh(rung, capacity, gate) is Status.GO), None)
+    better = better or next((rung for rung in explored.rungs[1:] if weigh(rung, capacity, gate).passes), None)
+    if better is None:
+        return "No change that the experiment offers makes it fit: take a card with more memory, or a smaller model."
+    return f"{describe(asked, better)} (plan.md beside the verdict). {_replan(better, gate)}".strip()
+
+
+def _replan(rung: Rung, gate: MemoryGate) -> str:
+    offered = gate.on_no_go == "halt" and not rung.settings
+    return "`gates.memory.on_no_go: replan` does that by itself." if offered else ""
+
+
+def describe(asked: Rung, rung: Rung) -> str:
+    """What is changed, in one phrase, with its need."""
+    parts = [f"{key} {old} → {new}" for key, old, new in changes(asked, rung)]
+    assert rung.needed_bytes is not None
+    return f"{', '.join(parts)}: {gigabytes(rung.needed_bytes)}"
+
+
+def changes(asked: Rung, rung: Rung) -> list[tuple[str, object, object]]:
+    """Key, old and new value, of training keys and settings that differ."""
+    old, new = asked.training.model_dump(), rung.training.model_dump()
+    found: list[tuple[str, object, object]] = [(key, old[key], new[key]) for key in old if old[key] != new[key]]
+    return [*found, *((key, None, value) for key, value in _flat(rung.settings))]
+
+
+def _flat(settings: dict[str, object], prefix: str = "settings") -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for key, value in settings.items():
+        found += _flat(value, f"{prefix}.{key}") if isinstance(value, dict) else [(f"{prefix}.{key}", value)]
+    return found
+
+
+def _replanned(rung: Rung, measured: Measurements, gate: MemoryGate) -> Check:
+    asked = measured.explored.asked
+    needed, capacity = asked.needed_bytes or 0, measured.capacity_bytes or 0
+    lasting = "" if rung.exact else " It changes the result."
+    return Check(
+        id="replanned", title="Plan changed, so that it fits", value=describe(asked, rung),
+        threshold="on_no_go: replan", status=Status.CAUTION,
+        why=f"as asked for, {_why(asked, needed, capacity, gate)}; changed to {describe(asked, rung)}",
+        hint=f"Write the change into the experiment's YAML, if it is to stay.{lasting}",
+    )  # fmt: skip
+
+
+def _precision(rung: Rung, card: Accelerator) -> list[Check]:
+    """Nothing for what the card multiplies; it would run, and slowly, so that the plan's figures do not hold."""
+    precision = rung.training.precision
+    dtype = _MULTIPLIES_IN[precision]
+    known = card.tflops_fp32 is not None
+    if not known or card.is_this_machine or getattr(card, f"tflops_{dtype}") is not None:
+        return []
+    why = f"{card.title} has no {dtype} in hardware: {precision} runs there, and is slow"
+    return [
+        Check(
+            id="precision",
+            title=f"Precision on {card.title}",
+            value=precision,
+            threshold="one that the card multiplies in",
+            status=Status.CAUTION,
+            why=why,
+            hint="Take 16-mixed, or 32-true.",
+        )
+    ]

@@ -1,135 +1,217 @@
-"""Peak memory of a training step, traced without running it.
+"""What a training step would allocate on a GPU, traced without one and without running it.
 
-The step runs under FakeTensorMode: every operation is dispatched with shapes and dtypes and no data, and each
-storage is counted from its allocation to its release. Live bytes are less than what an allocator reserves: on 16
-published GPU measurements their error was 12.8 % at the median (`MemoryGate.estimate_error`).
+The step runs under FakeTensorMode: every operation is dispatched with shapes and dtypes and no data. `lookalike` makes
+torch dispatch as on the card, `scratch` adds what kernels take for themselves, and `recorder` notes each block from
+its allocation to its release. The allocator's share is `gonogo.memory.allocator.replay`.
 """
 
 from __future__ import annotations
 
-import collections
+import contextlib
 import time
 import warnings
-import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch import nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    UnsupportedOperatorException,
+)
+from torch.optim import optimizer as optimizers
+from torch.optim.swa_utils import AveragedModel
+from torch.utils._pytree import tree_map_only
 
 from gonogo.config import Training
 from gonogo.experiment import Experiment
-from gonogo.memory.judge import Trace
-from gonogo.training import optimizer_of
+from gonogo.memory.devices import Card
+from gonogo.memory.lookalike import FakeGPUMode, fake_modules, forget_tracing, lookalike
+from gonogo.memory.recorder import Recorder
+from gonogo.memory.step import AUTOCAST, CONVERTED, Step, experiment_step
+from gonogo.memory.traced import Traced
+
+STEPS = 2  # the optimizer's state exists from the second on; on published measurements a third changed nothing
+LOSS_SCALE = 65536.0  # torch.amp.GradScaler's first
 
 
-class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of live storages by what they are for: the phase in which they were made, or their owner."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.phase = "model"
-        self.live: collections.Counter[str] = collections.Counter()
-        self.peak: dict[str, int] = {}
-        self.peak_bytes = 0
-        self.operations = 0
-        self._kind: dict[int, str] = {}
-        self._references: dict[int, weakref.ref[Any]] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        self.operations += 1
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, torch.Tensor):
-                self.count(leaf, self.phase)
-        return out
-
-    def count(self, tensor: torch.Tensor, kind: str) -> None:
-        """Count the tensor's storage as `kind`, once."""
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if key in self._references:
-            return
-        self._kind[key] = kind
-        self._references[key] = weakref.ref(storage, lambda _: self._release(key, size))
-        self.live[kind] += size
-        total = sum(self.live.values())
-        if total > self.peak_bytes:
-            self.peak_bytes, self.peak = total, dict(self.live)
-
-    def move(self, tensor: torch.Tensor, kind: str) -> None:
-        """Count the tensor's storage as something else from now on."""
-        storage = tensor.untyped_storage()
-        self.count(tensor, kind)
-        self.live[self._kind[storage._cdata]] -= storage.nbytes()
-        self._kind[storage._cdata] = kind
-        self.live[kind] += storage.nbytes()
-
-    def _release(self, key: int, size: int) -> None:
-        self.live[self._kind.pop(key)] -= size
-        self._references.pop(key, None)
+def trace(
+    experiment: Experiment, training: Training, device: str = "cuda", card: Card | None = None, steps: int = STEPS
+) -> Traced:
+    """Trace an experiment's step as Lightning's Trainer would run it."""
+    traced = Traced(training.micro_batch_size, training.accumulate_grad_batches, training.precision)
+    return trace_step(lambda: experiment_step(experiment, training), device, card, steps, traced)
 
 
-def trace(experiment: Experiment, training: Training, steps: int = 2) -> Trace:
-    """Trace whole optimizer steps: forward, loss, backward, clipping, optimizer, moving average, accumulation.
+def trace_step(
+    build: Callable[[], Step],
+    device: str = "cuda",
+    card: Card | None = None,
+    steps: int = STEPS,
+    traced: Traced | None = None,
+) -> Traced:
+    """Trace the step that `build` returns; it is called under FakeTensorMode, so a model of any size costs nothing.
 
-    Two steps, so that the optimizer's state exists in the second. Whatever cannot be traced is reported as such:
-    `error` is set, and `peak_bytes` is None.
+    Whatever cannot be traced is reported as such: `error` is set, and there are no events.
+
+    Args:
+        device: "cuda" (AMD's cards too) or "cpu".
+        card: what decides which kernels run.
+        steps: optimizer steps, at least 2.
     """
     started = time.time()
-    live = LiveBytes()
-    error = ""
+    traced = traced or Traced(0, 0, "")
+    recorder = Recorder(device)
+    mode = FakeGPUMode if device == "cuda" else FakeTensorMode
+    around = lookalike(card or Card()) if device == "cuda" else contextlib.nullcontext()
     try:
-        with warnings.catch_warnings(), FakeTensorMode(allow_non_fake_inputs=True), live:
+        with warnings.catch_warnings(), around, fake_modules():
             warnings.simplefilter("ignore")
-            parameters = _run(experiment, training, live, steps)
+            with mode(allow_non_fake_inputs=True), recorder.following(), _optimizer_phase(recorder):
+                _run(build, recorder, device, steps, traced)
+    except (MemoryError, KeyboardInterrupt):
+        raise
     except Exception as problem:  # any operation of any model can fail here, and the answer is then UNKNOWN
-        error, parameters = f"{type(problem).__name__}: {str(problem).splitlines()[0]}", 0
-    return Trace(
-        parameters=parameters,
-        micro_batch_size=training.micro_batch_size,
-        accumulate_grad_batches=training.accumulate_grad_batches,
-        precision=training.precision,
-        peak_bytes=None if error else live.peak_bytes,
-        components_bytes={} if error else {kind: size for kind, size in live.peak.items() if size},
-        operations=live.operations,
-        error=error,
-        seconds=time.time() - started,
-    )
+        traced.error = explained(problem, recorder)
+    traced.operations = recorder.operations
+    traced.guesses = list(recorder.guesses)
+    traced.seconds = time.time() - started
+    return traced
 
 
-def _run(experiment: Experiment, training: Training, live: LiveBytes, steps: int) -> int:
-    if training.precision.endswith("-true") and training.precision != "32-true":
-        raise NotImplementedError(f"precision {training.precision} cannot be traced yet")
-    module = experiment.module(training)
-    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
-    for weight in trainable:
-        live.move(weight, "weights")
-    for tensor in [*frozen, *module.buffers()]:
-        live.move(tensor, "frozen weights, moving average")
-    optimizer = optimizer_of(module)
-    module.train()
-    dtype = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(training.precision)
-    for step in range(steps):
-        for _ in range(training.accumulate_grad_batches):
-            live.phase = "batch"
-            batch = experiment.example_batch(training.micro_batch_size)
-            live.phase = "activations"
-            with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
-                loss: Any = module.training_step(batch, step)
-                loss = loss / training.accumulate_grad_batches
-            live.phase = "gradients and backward"
-            loss.backward()
-            for parameter in trainable:
-                if parameter.grad is not None:
-                    live.move(parameter.grad, "gradients")
-            del loss
-        live.phase = "optimizer"
-        if training.gradient_clip_val:
-            torch.nn.utils.clip_grad_norm_(trainable, training.gradient_clip_val)
-        optimizer.step()
-        module.on_train_batch_end(None, batch, step)
-        optimizer.zero_grad()
-    return sum(parameter.numel() for parameter in trainable)
+def explained(problem: Exception, recorder: Recorder) -> str:
+    """What could not be traced, and why, in a line."""
+    name = type(problem).__name__
+    if isinstance(problem, DataDependentOutputException):
+        return f"{problem.func}: its result depends on data, which a trace does not have ({name})"
+    if isinstance(problem, DynamicOutputShapeException):
+        return f"{problem.func}: the shape of its result depends on data, which a trace does not have ({name})"
+    if isinstance(problem, UnsupportedOperatorException):
+        return f"{problem.func}: torch knows no shapes for it without data ({name})"
+    first = next((line for line in str(problem).splitlines() if line.strip()), "no message")
+    where = f" (in {recorder.phase}, after {recorder.last_op})" if recorder.last_op else ""
+    return f"{name}: {first}{where}"
+
+
+def _run(build: Callable[[], Step], recorder: Recorder, device: str, steps: int, traced: Traced) -> None:
+    step = build()
+    step.check()
+    forget_tracing()
+    traced.micro_batch_size, traced.precision = step.micro_batch_size, step.precision
+    traced.accumulate_grad_batches = step.accumulate_grad_batches
+    model = step.model
+    if step.precision in CONVERTED:
+        model.to(CONVERTED[step.precision])
+    model.to(device)
+    model.train()
+    traced.parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    optimizer = step.optimizer if isinstance(step.optimizer, torch.optim.Optimizer) else step.optimizer()
+    _label_model(model, optimizer, recorder)
+    _label_state(optimizer, recorder)
+    names: dict[str, Any] = {}
+    for number in range(steps):
+        recorder.step = number
+        _optimizer_step(step, optimizer, recorder, device, names)
+        _label_state(optimizer, recorder)
+    traced.events, traced.kinds = recorder.events(), recorder.kinds
+
+
+def _optimizer_step(
+    step: Step, optimizer: torch.optim.Optimizer, recorder: Recorder, device: str, names: dict[str, Any]
+) -> None:
+    """As Lightning orders it: forward, zero_grad, backward, clipping, optimizer, then the moving average.
+
+    `names` is the loop's own: its batch lives on until the next one is on the card.
+    """
+    parameters = [parameter for parameter in step.model.parameters() if parameter.requires_grad]
+
+    def zero_grad(now: str) -> None:
+        if step.zero_grad == now:
+            recorder.phase = "zero_grad"
+            optimizer.zero_grad(set_to_none=step.set_to_none)
+
+    zero_grad("start")
+    for index in range(step.accumulate_grad_batches):
+        recorder.phase = "batch"
+        names["batch"] = _moved(step.batch, device, CONVERTED.get(step.precision))
+        recorder.phase = "forward"
+        with _autocast(step.precision, device):
+            loss: Any = step.run(names["batch"])
+            loss = loss["loss"] if isinstance(loss, dict) else loss
+            if loss is None:  # a foreign loop that did the rest itself
+                return
+            if step.accumulate_grad_batches > 1:
+                loss = loss / step.accumulate_grad_batches
+        if index == 0:
+            zero_grad("before_backward")
+        recorder.phase = "backward"
+        (loss * LOSS_SCALE if step.precision == "16-mixed" else loss).backward()
+        for parameter in parameters:
+            recorder.label(parameter.grad, "gradients")
+    if step.gradient_clip_val:
+        recorder.phase = "clip"
+        torch.nn.utils.clip_grad_norm_(parameters, step.gradient_clip_val)
+    recorder.phase = "optimizer"
+    optimizer.step()
+    if step.after_step is not None:
+        recorder.phase = "ema"
+        step.after_step(names["batch"])
+    zero_grad("end")
+
+
+def _autocast(precision: str, device: str) -> contextlib.AbstractContextManager[Any]:
+    dtype = AUTOCAST.get(precision)
+    return contextlib.nullcontext() if dtype is None else torch.autocast(device, dtype=dtype)
+
+
+def _moved(batch: Any, device: str, dtype: torch.dtype | None) -> Any:
+    """The batch on the card; its floating-point tensors in `dtype`, as Lightning converts them."""
+
+    def move(tensor: torch.Tensor) -> torch.Tensor:
+        convert = dtype if tensor.dtype.is_floating_point else None
+        return tensor.to(device=device, dtype=convert)
+
+    return tree_map_only(torch.Tensor, move, batch)
+
+
+@contextlib.contextmanager
+def _optimizer_phase(recorder: Recorder) -> Iterator[None]:
+    """The optimizer's phase also where a foreign loop calls it."""
+    before: list[str] = []
+
+    def enter(*_: Any) -> None:
+        before.append(recorder.phase)
+        recorder.phase = "optimizer"
+
+    def leave(*_: Any) -> None:
+        recorder.phase = before.pop()
+
+    handles = [
+        optimizers.register_optimizer_step_pre_hook(enter),
+        optimizers.register_optimizer_step_post_hook(leave),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _label_model(model: nn.Module, optimizer: torch.optim.Optimizer, recorder: Recorder) -> None:
+    trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    for average in (module for module in model.modules() if isinstance(module, AveragedModel)):
+        for tensor in [*average.parameters(), *average.buffers()]:
+            recorder.label(tensor, "moving average")
+    for parameter in model.parameters():
+        recorder.label(parameter, "weights" if id(parameter) in trained else "frozen weights")
+    for buffer in model.buffers():
+        recorder.label(buffer, "buffers")
+
+
+def _label_state(optimizer: torch.optim.Optimizer, recorder: Recorder) -> None:
+    for state in optimizer.state.values():
+        for value in state.values():
+            if isinstance(value, torch.Tensor):
+                recorder.label(value, "optimizer state")

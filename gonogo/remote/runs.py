@@ -17,6 +17,7 @@ from gonogo.errors import UserError
 from gonogo.files import digest, write_json, write_text
 from gonogo.forecast.forecast import Forecast
 from gonogo.memory.judge import Measurements as MemoryMeasurements
+from gonogo.memory.judge import chosen
 from gonogo.remote.follow import follow
 from gonogo.remote.leg import machine, ssh_settings, workspace
 from gonogo.remote.machine import Machine
@@ -49,7 +50,7 @@ def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
         step_s=result.median_step_s if result else None,
         peak_memory_bytes=result.peak_memory_bytes if result else None,
         device=result.device if result else "",
-        planned_peak_bytes=memory.needed_bytes,
+        planned_peak_bytes=chosen(memory.explored, run.gates.memory).needed_bytes,
         planned_step_s_high=forecast.step_s.high,
         evidence=[outputs.log],
     ).write(outputs.measurements)

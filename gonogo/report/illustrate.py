@@ -16,7 +16,7 @@ from gonogo.verdict import Verdict
 
 def illustrate(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
     """Write the gate's pictures and documents to the outputs that its rule names, and note them as evidence."""
-    draw = {"quality": _quality, "results": _results, "launch": _launch}.get(verdict.gate)
+    draw = {"quality": _quality, "memory": _memory, "results": _results, "launch": _launch}.get(verdict.gate)
     if draw is not None:
         draw(verdict, run, measurements, outputs)
 
@@ -28,6 +28,19 @@ def _quality(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: 
     shown = Outputs(Path(outputs.table), Path(outputs.distributions), Path(outputs.contact_sheet))
     judge_and_show(Measurements.read(*measurements), run.gates.quality, shown, verdict.scope == gates.SAMPLE)
     _add_evidence(verdict, outputs.contact_sheet, outputs.table, outputs.distributions)
+
+
+def _memory(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
+    from gonogo.memory.judge import Measurements
+    from gonogo.memory.plan import plan_from
+    from gonogo.report.memory_plan import memory_plan
+
+    measured = Measurements.read(*measurements)
+    plan = plan_from(measured.explored, measured.accelerator, run.gates.memory)
+    write_text(outputs.training, plan.training.model_dump_json(indent=1) + "\n")
+    write_text(outputs.plan, plan.model_dump_json(indent=1) + "\n")
+    write_text(outputs.document, memory_plan(plan, run.experiment, run.mode, run.gates.memory))
+    _add_evidence(verdict, outputs.document)
 
 
 def _results(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
@@ -57,12 +70,12 @@ def _preflight_facts(run: Run) -> Any:
     from gonogo.forecast.forecast import Forecast, forecast
     from gonogo.launch import Measurements
     from gonogo.learning.speed import Speed
-    from gonogo.memory.judge import Measurements as MemoryMeasurements
+    from gonogo.memory.plan import Plan
     from gonogo.report.preflight import Command, Mode, PreflightFacts
 
     folder = run.results / run.mode
     launch = Measurements.read(folder / "launch" / "measurements.json")
-    memory = MemoryMeasurements.read(folder / "memory" / "measurements.json")
+    memory = Plan.model_validate_json((folder / "memory" / "plan.json").read_text())
     planned = Forecast.model_validate_json((folder / "forecast" / "forecast.json").read_text())
     speed = Speed.model_validate_json((run.results / "learning" / "speed.json").read_text())
     modes = []
@@ -97,7 +110,7 @@ def _preflight_facts(run: Run) -> Any:
         upload_bytes=sum(file.stat().st_size for shard in run.shards for file in walk(shard)),
         items=launch.items,
         modes=modes,
-        components_bytes=memory.trace.components_bytes,
+        components_bytes=memory.components_bytes,
         peak_bytes=memory.needed_bytes,
         capacity_bytes=memory.capacity_bytes,
         expected_statement=launch.expected_statement,

@@ -1,80 +1,201 @@
-"""The trace counts what a step allocates, without allocating it."""
+"""The trace of a step: what it counts, in which phase, and what it answers where it cannot."""
 
 from __future__ import annotations
 
 import resource
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
 from lightning.pytorch import LightningModule
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from gonogo.config import Training
-from gonogo.memory.trace import trace
+from gonogo.memory.components import activations_by_module, components
+from gonogo.memory.events import Events
+from gonogo.memory.step import Step, entry_step
+from gonogo.memory.trace import trace, trace_step
+from gonogo.memory.traced import Traced
+from tests.memory.steps import FLOAT, allocated, dense, peak, traced
 
 
 class Dense(LightningModule):
-    def __init__(self, width: int, data_dependent: bool = False) -> None:
+    def __init__(self, width: int, average: bool) -> None:
         super().__init__()
         self.net = nn.Sequential(nn.Linear(width, width, bias=False), nn.ReLU(), nn.Linear(width, 1, bias=False))
-        self.data_dependent = data_dependent
+        self.average = AveragedModel(self.net).requires_grad_(False) if average else None
 
     def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
-        out = self.net(batch)
-        return out[out > 0].nonzero().sum() if self.data_dependent else out.square().mean()
+        return self.net(batch).square().mean()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.parameters())
+        return torch.optim.AdamW(self.net.parameters())
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.average is not None:
+            self.average.update_parameters(self.net)
 
 
 class Case:
     """As much of an experiment as the trace asks for."""
 
-    def __init__(self, width: int, data_dependent: bool = False) -> None:
-        self.width, self.data_dependent = width, data_dependent
+    def __init__(self, width: int, average: bool = False) -> None:
+        self.width, self.average = width, average
 
     def module(self, training: Training) -> Dense:
-        return Dense(self.width, self.data_dependent)
+        return Dense(self.width, self.average)
 
     def example_batch(self, batch_size: int) -> torch.Tensor:
         return torch.zeros(batch_size, self.width)
 
 
-def run(width: int, batch: int, **changes: Any) -> Any:
-    return trace(Case(width), Training(micro_batch_size=batch, **changes))  # type: ignore[arg-type]
+def run(width: int, batch: int, average: bool = False, **changes: Any) -> Traced:
+    found = trace(Case(width, average), Training(micro_batch_size=batch, **changes))  # type: ignore[arg-type]
+    assert found.error == "" and found.guesses == []
+    return found
 
 
-def test_weights_gradients_and_adam_are_counted_to_the_byte() -> None:
-    found = run(1000, 1)
-    weights = 4 * (1000 * 1000 + 1000)
+def parts(found: Traced) -> dict[str, int]:
+    assert found.events is not None
+    return components(found.events, found.kinds)
+
+
+def test_weights_gradients_moments_and_average_are_counted_to_the_byte() -> None:
+    found = run(1000, 1, average=True)
+    weights = FLOAT * (1000 * 1000 + 1000)
     assert found.parameters == 1_001_000
-    assert found.components_bytes["weights"] == weights
-    assert found.components_bytes["gradients"] == weights
-    # two moments of every weight, step counters, and temporaries of one tensor (nearly all weights are in one here)
-    assert 2 * weights <= found.components_bytes["optimizer"] <= 4.1 * weights
-    assert found.peak_bytes == sum(found.components_bytes.values())
+    assert parts(found)["weights"] == parts(found)["gradients"] == weights
+    assert parts(found)["optimizer state"] == 2 * weights
+    assert parts(found)["moving average"] == weights + 8  # and how many it has averaged
+    assert sum(parts(found).values()) == peak(found.events)
 
 
 def test_activations_grow_with_the_batch_and_accumulation_costs_nothing_more() -> None:
-    one, two, four = (run(500, 4096 * n).peak_bytes for n in (1, 2, 4))
+    one, two, four = (peak(run(500, 4096 * n).events) for n in (1, 2, 4))
     assert abs((four - two) / (two - one) - 2) < 0.05
-    accumulated = run(500, 4096, accumulate_grad_batches=4).peak_bytes
-    assert accumulated < 1.1 * one
+    assert peak(run(500, 4096, accumulate_grad_batches=4).events) < 1.01 * one + FLOAT * 500 * 4096
+
+
+def test_activations_are_told_by_module() -> None:
+    found = run(1000, 5000)
+    assert activations_by_module(found.events, found.kinds)["ReLU"] == FLOAT * 1000 * 5000
+
+
+def test_gradients_of_a_frozen_base_are_not_kept() -> None:
+    """As with low-rank adapters: a large frozen weight, small trained ones beside it."""
+
+    class Adapted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base = nn.Linear(1000, 1000, bias=False).requires_grad_(False)
+            self.down, self.up = nn.Linear(1000, 4, bias=False), nn.Linear(4, 1000, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.base(x) + self.up(self.down(x))
+
+    def adam(model: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+
+    found = traced(dense(lambda: nn.Sequential(Adapted(), Adapted()), 2, 1000, optimizer=adam))
+    sizes = parts(found)
+    assert sizes["frozen weights"] == 2 * FLOAT * 1000 * 1000
+    assert sizes["weights"] == sizes["gradients"] == sizes["optimizer state"] / 2 == 2 * FLOAT * 8000
+
+
+def test_gradients_that_are_zeroed_stay() -> None:
+    def sizes(set_to_none: bool) -> int:
+        build = dense(lambda: nn.Linear(1000, 1000, bias=False), 1, 1000, zero_grad="end", set_to_none=set_to_none)
+        events = traced(build).events
+        assert events is not None
+        return int(events.live_bytes()[-1])
+
+    assert sizes(False) - sizes(True) == FLOAT * 1000 * 1000
+
+
+def test_a_foreign_loop_does_everything_itself() -> None:
+    def entry() -> Any:
+        model = nn.Linear(100, 100, bias=False)
+        optimizer = torch.optim.Adam(model.parameters())
+
+        def step(batch: torch.Tensor) -> None:
+            optimizer.zero_grad()
+            model(batch).sum().backward()
+            optimizer.step()
+
+        return model, optimizer, step, torch.zeros(7, 100)
+
+    found = traced(lambda: entry_step(entry()))
+    assert found.micro_batch_size == 7
+    assert parts(found)["optimizer state"] == 2 * FLOAT * 100 * 100
+    assert sum(allocated(found.events, "optimizer", step=0)) >= 2 * FLOAT * 100 * 100
 
 
 def test_nothing_is_really_allocated() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = run(30_000, 1000)  # 14.4 GB of weights, gradients and moments
-    assert found.peak_bytes > 14e9
+    assert peak(run(30_000, 1000).events) > 14e9  # weights, gradients and moments
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 500e6
 
 
-def test_a_precision_that_is_not_traced_yet_is_unknown() -> None:
-    found = run(10, 1, precision="bf16-true")
-    assert found.peak_bytes is None and "bf16-true" in found.error
+def test_events_are_kept_in_a_file(tmp_path: Any) -> None:
+    found = run(100, 3)
+    found.save(tmp_path)
+    again = Traced.load(tmp_path)
+    assert again.kinds == found.kinds and again.events is not None and found.events is not None
+    assert again.events.ops == found.events.ops and np.array_equal(again.events.size, found.events.size)
+    assert isinstance(again.events, Events) and peak(again.events) == peak(found.events)
 
 
-def test_what_cannot_be_traced_gets_no_number() -> None:
-    found = trace(Case(10, data_dependent=True), Training())  # type: ignore[arg-type]
-    assert found.peak_bytes is None and found.components_bytes == {}
-    assert "nonzero" in found.error or "data-dependent" in found.error or "index" in found.error
+# --- what cannot be traced ---
+
+
+class Picks(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = super().forward(x)
+        return out[out > 0]
+
+
+class Raises(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise ValueError("the seventh layer is missing")
+
+
+class Reads(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * float(x.detach().cpu().numpy().mean())
+
+
+@pytest.mark.parametrize(
+    ("net", "named"), [(Picks, "aten.nonzero"), (Raises, "the seventh layer is missing"), (Reads, "numpy")]
+)
+def test_what_cannot_be_traced_gets_no_number(net: type[nn.Module], named: str) -> None:
+    found = trace_step(dense(lambda: net(8, 8), 4, 8))
+    assert found.events is None and named in found.error
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"micro_batch_size": 0}, "micro_batch_size: 0 is wrong"),
+        ({"gradient_clip_val": float("nan")}, "gradient_clip_val: nan is wrong"),
+        ({"accumulate_grad_batches": 0}, "accumulate_grad_batches: 0 is wrong"),
+        ({"precision": "8-true"}, "'8-true' is wrong"),
+    ],
+)
+def test_a_step_that_no_loop_could_run_is_refused(changes: dict[str, Any], named: str) -> None:
+    def build() -> Step:
+        step = dense(lambda: nn.Linear(8, 8), 4, 8)()
+        for name, value in changes.items():
+            setattr(step, name, value)
+        return step
+
+    found = trace_step(build)
+    assert found.events is None and named in found.error
+
+
+def test_an_entry_point_that_returns_something_else_is_told() -> None:
+    def build() -> Step:
+        return entry_step("a model")
+
+    assert "return gonogo.memory.step.Step" in trace_step(build).error

@@ -1,4 +1,5 @@
 # trace_memory → memory gate: the planned step's peak, traced without running it, against the card.
+# What is trained is in training.json: as asked for, or as the gate planned it anew (`on_no_go: replan`).
 
 
 rule trace_memory:
@@ -16,6 +17,7 @@ rule trace_memory:
         fingerprint=fingerprint("train"),
         training=training,
         accelerator=SETTINGS.accelerator.model_dump_json(),
+        environment=SETTINGS.target.environment,
     message:
         "{wildcards.experiment}: tracing a training step's memory"
     script:
@@ -28,6 +30,9 @@ checkpoint judge_memory:
     output:
         verdict=f"{RESULTS}/{{experiment}}/{{mode}}/memory/verdict.json",
         token=f"{RESULTS}/{{experiment}}/{{mode}}/memory/token",
+        training=f"{RESULTS}/{{experiment}}/{{mode}}/memory/training.json",
+        plan=f"{RESULTS}/{{experiment}}/{{mode}}/memory/plan.json",
+        document=f"{RESULTS}/{{experiment}}/{{mode}}/memory/plan.md",
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_memory.log",
     localrule: True

@@ -4,6 +4,7 @@
 rule upload:
     input:
         data=shards,
+        training=f"{RESULTS}/{{experiment}}/{{mode}}/memory/training.json",
         gates=passed("launch"),
     output:
         upload=f"{RESULTS}/{{experiment}}/{{mode}}/upload/upload.json",

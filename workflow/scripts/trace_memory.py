@@ -1,23 +1,28 @@
-"""Trace the planned training step's memory without running it."""
+"""Trace the planned training step's memory without running it, and the plans around it."""
 
 from gonogo.evidence import memory_digest
-from gonogo.memory.capacity import capacity_bytes
-from gonogo.memory.child import Order, trace_in_child
+from gonogo.memory.explore_child import Task, explore_in_child
 from gonogo.memory.judge import Measurements
 from gonogo.stage import stage
 from gonogo.units import gigabytes
 
 with stage(snakemake) as run:
-    accelerator = run.settings.accelerator
-    order = Order(experiment=run.experiment, experiment_config=run.experiment_config, training=run.training)
+    accelerator, training = run.settings.accelerator, run.asked_training
+    task = Task(
+        experiment=run.experiment,
+        experiment_config=run.experiment_config,
+        training=training,
+        accelerator=accelerator,
+        environment=run.target.environment,
+    )
     with run.work():
-        traced = trace_in_child(order)
-    Measurements(
-        trace=traced,
-        accelerator=accelerator.title,
-        capacity_bytes=capacity_bytes(accelerator),
-        context_bytes=accelerator.context_bytes,
-        inputs_digest=memory_digest(run.load_experiment(), run.training, accelerator),
-    ).write(snakemake.output.measurements)
-    peak = traced.error if traced.peak_bytes is None else gigabytes(traced.peak_bytes)
-    run.say(f"{traced.parameters / 1e6:.2f}M parameters, {traced.operations} operations, peak {peak}")
+        explored = explore_in_child(task)
+    measured = Measurements(
+        accelerator=accelerator,
+        explored=explored,
+        inputs_digest=memory_digest(run.load_experiment(), training, accelerator),
+    )
+    measured.write(snakemake.output.measurements)
+    found = measured.estimate
+    needed = found.error if found.needed_bytes is None else gigabytes(found.needed_bytes)
+    run.say(f"{found.parameters / 1e6:.2f}M parameters, {found.operations} operations, needs {needed}")

@@ -1,0 +1,163 @@
+"""Predicted against measured: the peak memory of published training runs, and whether they ran out of it.
+
+    python benchmarks/memory.py [--truths CSV] [--json FILE] [--only ID,ID] [--without-peers]
+
+A truth is what the driver counted as used on top of the CUDA context, so a prediction is the allocator's replay of the
+traced step on that card. A run that ended out of memory is no measurement of a peak, and counts for the verdict only.
+Each model is traced in a process of its own, of which seconds and RAM are measured. Beside it: torch's MemTracker, the
+rule of four times the parameters (preflight-ml), and `accelerate estimate-memory`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from gonogo.memory.additions import WORKSPACES, is_matrix_product  # noqa: E402
+from gonogo.memory.allocator import replay  # noqa: E402
+from gonogo.memory.estimate import with_kept_workspaces  # noqa: E402
+from gonogo.memory.traced import Traced  # noqa: E402
+
+# driver and libraries before the first tensor, with kernels loaded lazily (CUDA 11.7 and later)
+CONTEXT_BYTES = 300_000_000
+LIMIT_S = 300
+PEERS = {"mem_tracker": "MemTracker", "four_times_parameters": "4 x parameters", "accelerate": "accelerate"}
+
+
+def run_child(row: dict[str, str], folder: Path, *flags: str) -> tuple[str, float, float]:
+    """Trace a row in a process of its own: (its error, seconds, peak RAM in GB)."""
+    command = [sys.executable, str(ROOT / "benchmarks/memory_models.py"), *flags, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    started = time.monotonic()
+    with (folder / "stderr").open("w+") as errors:
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors, env=environment)
+        assert child.stdin
+        child.stdin.write(json.dumps(row).encode())
+        child.stdin.close()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        last = (errors.read().strip().splitlines() or [""])[-1]
+    seconds = time.monotonic() - started
+    return last if child.returncode else "", seconds, usage.ru_maxrss * 1024 / 1e9
+
+
+def predict(row: dict[str, str], with_peers: bool) -> dict[str, Any]:
+    """What the tools say of a row, and what it cost."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        error, seconds, rss = run_child(row, folder)
+        traced = None if error else Traced.load(folder)
+        found: dict[str, Any] = {
+            "id": row["id"], "model": row["model"], "optimizer": row["optimizer"], "batch_size": row["batch_size"],
+            "measured_bytes": int(row["measured_peak_bytes"]), "oom": row["oom"] == "true",
+            "seconds": seconds, "rss_gb": rss, "error": error or (traced.error if traced else ""),
+            "guesses": traced.guesses if traced else [], "predicted_bytes": None, "predicted_oom": None,
+        }  # fmt: skip
+        if traced is not None and traced.events is not None:
+            found |= judged(traced, int(row["gpu_total_bytes"]), "P2024" in row["protocol"])
+        if with_peers:
+            failed, _, _ = run_child(row, folder, "--peers")
+            found |= {} if failed else json.loads((folder / "peers.json").read_text())
+    return found
+
+
+def judged(traced: Traced, total_bytes: int, no_cublas_workspace: bool) -> dict[str, Any]:
+    """The replay at the card's capacity; for a run that fits, its peak is the prediction."""
+    assert traced.events is not None
+    kept = [] if no_cublas_workspace else [item for item in WORKSPACES["ampere"] if item.kind == "kept"]
+    needed = any(is_matrix_product(op) for op in traced.events.ops)
+    events = with_kept_workspaces(traced.events, kept if needed else [])
+    held = replay(events, total_bytes - CONTEXT_BYTES)
+    peak = replay(events).peak_reserved_bytes if held.oom else held.peak_reserved_bytes
+    return {"predicted_bytes": peak, "predicted_oom": held.oom, "live_bytes": int(events.live_bytes().max())}
+
+
+def error_pct(predicted: float, measured: float) -> float:
+    return 100 * (predicted / measured - 1)
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The benchmark's figures. Errors are of runs that were measured to their end."""
+    known = [row for row in rows if row["predicted_bytes"] is not None]
+    errors = [abs(error_pct(row["predicted_bytes"], row["measured_bytes"])) for row in known if not row["oom"]]
+    right = [row["predicted_oom"] == row["oom"] for row in known]
+    worst = [
+        abs(error_pct(row["predicted_bytes"], row["measured_bytes"]))
+        for row in known
+        if not row["oom"] and not row["guesses"]
+    ]
+    return {
+        "median_abs_error_pct": statistics.median(errors) if errors else None,
+        "mean_abs_error_pct": statistics.fmean(errors) if errors else None,
+        "worst_error_pct": max(errors, default=None),
+        "worst_error_without_caution_pct": max(worst, default=None),
+        "oom_verdict_accuracy": sum(right) / len(rows) if rows else None,
+        "max_seconds": max((row["seconds"] for row in rows), default=None),
+        "max_rss_gb": max((row["rss_gb"] for row in rows), default=None),
+        "rows": len(rows),
+        "unknown_rows": len(rows) - len(known),
+        "peers": {name: peer_summary(rows, name) for name in PEERS if any(name in row for row in rows)},
+    }
+
+
+def peer_summary(rows: list[dict[str, Any]], name: str) -> dict[str, float]:
+    errors = [abs(error_pct(row[name], row["measured_bytes"])) for row in rows if name in row and not row["oom"]]
+    return {
+        "median_abs_error_pct": statistics.median(errors),
+        "mean_abs_error_pct": statistics.fmean(errors),
+        "worst_error_pct": max(errors),
+        "rows": len(errors),
+    }
+
+
+def line(row: dict[str, Any]) -> str:
+    head = f"{row['id']:6s} {row['model'][:24]:24s} {row['optimizer']:9s} {row['batch_size']:>4s}"
+    if row["predicted_bytes"] is None:
+        return f"{head}  UNKNOWN: {row['error']}"
+    off = "        " if row["oom"] else f"{error_pct(row['predicted_bytes'], row['measured_bytes']):+7.1f}%"
+    verdict = f"{'OOM' if row['oom'] else 'fits'}/{'OOM' if row['predicted_oom'] else 'fits'}"
+    wrong = " WRONG" if row["oom"] != row["predicted_oom"] else ""
+    others = " ".join(f"{row[name] / 1e9:7.2f}" if name in row else "      -" for name in PEERS)
+    return (
+        f"{head} {row['measured_bytes'] / 1e9:7.2f} {row['predicted_bytes'] / 1e9:7.2f} {off} {verdict:9s}{wrong:6s} "
+        f"{others} {row['seconds']:5.1f} s {row['rss_gb']:4.2f} GB {'CAUTION' if row['guesses'] else ''}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--truths", type=Path, default=ROOT / "benchmarks/memory_truths.csv", metavar="CSV")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--only", default="", metavar="ID,ID", help="only these rows")
+    parser.add_argument("--without-peers", action="store_true", help="only this project's estimate")
+    arguments = parser.parse_args()
+    only = set(filter(None, arguments.only.split(",")))
+    with arguments.truths.open(newline="") as file:
+        truths = [row for row in csv.DictReader(file) if not only or row["id"] in only]
+    print("GB: measured, predicted, error, ran/predicted, " + ", ".join(PEERS.values()) + "; the trace's cost")
+    rows = []
+    for row in truths:
+        rows.append(predict(row, not arguments.without_peers))
+        print(line(rows[-1]), flush=True)
+    found = summary(rows)
+    for key, value in found.items():
+        print(f"{key:32s} {value:.3f}" if isinstance(value, float) else f"{key:32s} {value}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({**found, "cases": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Training steps of three systems whose plans were once reckoned by hand, for `gonogo.memory.tables`."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from gonogo.config import Training
+from gonogo.configload import laid_over, load_experiment
+from gonogo.experiment import load_experiment as experiment_of
+from gonogo.memory.builders import allow_torchvision
+from gonogo.memory.step import Step, experiment_step
+
+# 54.27M parameters, on pictures of 256 × 256
+CVS = {
+    "data": {"image_size": 256},
+    "model": {
+        "base_channels": 128, "channel_multipliers": (1, 2, 3, 4), "res_blocks": 2, "token_width": 280, "patch_size": 1,
+    },
+}  # fmt: skip
+PATCH = (256, 256, 128)  # voxels
+QWEN3_8B = {
+    "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 40960,
+    "tie_word_embeddings": False,
+}  # fmt: skip
+LOSS_ROWS = 1024  # tokens whose logits exist at a time, where the loss is taken in chunks
+BLOCK = 64  # weights that share a scale, where the base is kept at 4 bits
+
+
+def cvs_step(training: Training, options: Mapping[str, Any]) -> Step:
+    """View synthesis: U-Net, its moving average, AdamW, 32 bits."""
+    config = load_experiment(Path("config/experiments"), "cvs")
+    config = config.model_copy(update={"settings": laid_over(laid_over(config.settings, CVS), options)})
+    return experiment_step(experiment_of("cvs", config, Path.cwd()), training)
+
+
+# --- 3-D VQ-GAN ------------------------------------------------------------------------------------------
+
+
+class Same(nn.Module):
+    """A convolution after edge replication, so that only the stride changes the size."""
+
+    def __init__(self, channels_in: int, channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        before, after = math.ceil((kernel - stride) / 2), (kernel - stride) // 2
+        self.pad = (before, after) * 3
+        self.convolution = nn.Conv3d(channels_in, channels, kernel, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolution(F.pad(x, self.pad, mode="replicate"))
+
+
+class Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        groups = min(32, channels)
+        self.block = nn.Sequential(
+            nn.GroupNorm(groups, channels), nn.SiLU(), Same(channels, channels, 3),
+            nn.GroupNorm(groups, channels), nn.SiLU(), Same(channels, channels, 3),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.block(x)
+
+
+class VQGAN3D(nn.Module):
+    """Encoder, codebook and decoder of a VQ-GAN on volumes, 4 × 4 × 4 times smaller between.
+
+    As in Khader et al. 2023 (medical diffusion). Its discriminators, which start after 100,000 steps, are left out.
+    """
+
+    def __init__(self, hidden: int, codes: int = 1024, width: int = 256) -> None:
+        super().__init__()
+        wide = [hidden, 2 * hidden, 4 * hidden]
+        self.encoder = nn.Sequential(
+            Same(1, wide[0], 3),
+            Same(wide[0], wide[1], 4, stride=2), Residual(wide[1]),
+            Same(wide[1], wide[2], 4, stride=2), Residual(wide[2]),
+            nn.GroupNorm(min(32, wide[2]), wide[2]), nn.SiLU(), Same(wide[2], width, 1),
+        )  # fmt: skip
+        self.codebook = nn.Parameter(torch.randn(codes, width), requires_grad=False)  # follows averages, no gradient
+        self.decoder = nn.Sequential(
+            Same(width, wide[2], 1), nn.GroupNorm(min(32, wide[2]), wide[2]), nn.SiLU(),
+            nn.ConvTranspose3d(wide[2], wide[2], 4, stride=2, padding=1), Residual(wide[2]), Residual(wide[2]),
+            nn.ConvTranspose3d(wide[2], wide[1], 4, stride=2, padding=1), Residual(wide[1]), Residual(wide[1]),
+            Same(wide[1], 1, 3),
+        )  # fmt: skip
+
+    def forward(self, volume: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstruction (B, 1, D, H, W) and commitment loss."""
+        z = self.encoder(volume)
+        flat = z.movedim(1, -1).flatten(0, -2)
+        distance = flat.square().sum(1, keepdim=True) - 2 * flat @ self.codebook.T + self.codebook.square().sum(1)
+        chosen = F.embedding(distance.argmin(1), self.codebook)
+        quantised = chosen.view(*z.shape[:1], *z.shape[2:], z.shape[1]).movedim(-1, 1)
+        commitment = 0.25 * F.mse_loss(z, quantised.detach())
+        return self.decoder(z + (quantised - z).detach()), commitment
+
+
+def vqgan_step(training: Training, options: Mapping[str, Any]) -> Step:
+    """Patches of 256 × 256 × 128 voxels, L1 and commitment loss, Adam, 32 bits. `hidden` in options."""
+    model = VQGAN3D(options.get("hidden", 64))
+
+    def run(volume: Tensor) -> Tensor:
+        reconstruction, commitment = model(volume)
+        return F.l1_loss(reconstruction, volume) + commitment
+
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    batch = torch.zeros(training.micro_batch_size, 1, *PATCH)
+    return _step(model, torch.optim.Adam(trained, lr=1e-4), run, batch, training)
+
+
+# --- Qwen3-8B with LoRA ----------------------------------------------------------------------------------
+
+
+class _TimesDequantised(torch.autograd.Function):
+    """x · Wᵀ with W unpacked for the length of the product, in the backward once more."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, packed: Tensor, shape: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(packed)
+        ctx.shape = shape
+        return x @ torch.empty(shape, dtype=x.dtype, device=x.device).T
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        return gradient @ torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device), None, None
+
+
+class FourBit(nn.Module):
+    """A frozen linear layer at 4 bits a weight and a 32-bit scale a block, as bitsandbytes keeps it (QLoRA, 2023)."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.shape = (linear.out_features, linear.in_features)
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        size = linear.weight.numel()
+        self.register_buffer("packed", torch.zeros(size // 2, dtype=torch.uint8))
+        self.register_buffer("scale", torch.zeros(size // BLOCK, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _TimesDequantised.apply(x, self.packed, self.shape)
+
+
+class LowRank(nn.Module):
+    """base(x) + B·A·x · 2, the base frozen (LoRA, Hu et al. 2021; alpha is twice the rank)."""
+
+    def __init__(self, base: nn.Linear | FourBit, rank: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.base = base
+        self.a = nn.Linear(base.in_features, rank, bias=False, dtype=dtype)
+        self.b = nn.Linear(rank, base.out_features, bias=False, dtype=dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(x) + 2.0 * self.b(self.a(x))
+
+
+def qwen_step(training: Training, options: Mapping[str, Any]) -> Step:
+    """Qwen3-8B in bf16 with LoRA on queries and values, and AdamW; its own loss.
+
+    Options: `length` (16384), `rank` (32), `checkpointing` (False), `chunked_loss` (False), `four_bit` (False).
+
+    Raises:
+        ModuleNotFoundError: transformers is not installed (`pip install 'gonogo[cad]'`).
+    """
+    allow_torchvision()
+    transformers = importlib.import_module("transformers")
+    config = transformers.Qwen3Config(**QWEN3_8B)
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.requires_grad_(False)
+    for layer in model.model.layers:
+        for owner in (layer.self_attn, layer.mlp):
+            for name, linear in list(owner.named_children()):
+                if isinstance(linear, nn.Linear):
+                    base: nn.Linear | FourBit = FourBit(linear) if options.get("four_bit") else linear
+                    adapted = name in ("q_proj", "v_proj")
+                    rank = options.get("rank", 32)
+                    setattr(owner, name, LowRank(base, rank, torch.bfloat16) if adapted else base)
+    if options.get("checkpointing"):
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.enable_input_require_grads()
+    loss = _chunked_loss if options.get("chunked_loss") else _own_loss
+    tokens = torch.ones(training.micro_batch_size, options.get("length", 16384), dtype=torch.long)
+    adapters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return _step(model, torch.optim.AdamW(adapters, lr=2e-4), lambda batch: loss(model, batch), tokens, training)
+
+
+def _own_loss(model: Any, tokens: Tensor) -> Tensor:
+    return model(input_ids=tokens, labels=tokens, use_cache=False).loss
+
+
+def _chunked_loss(model: Any, tokens: Tensor) -> Tensor:
+    """The same loss with the logits of a few rows at a time, made anew in the backward."""
+
+    def part(rows: Tensor, wanted: Tensor) -> Tensor:
+        return F.cross_entropy(model.lm_head(rows).float(), wanted, reduction="sum")
+
+    hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
+    rows, wanted = hidden[:, :-1].flatten(0, 1), tokens[:, 1:].flatten()
+    total = torch.zeros((), device=rows.device)
+    for few, labels in zip(rows.split(LOSS_ROWS), wanted.split(LOSS_ROWS), strict=True):
+        total = total + checkpoint(part, few, labels, use_reentrant=False)
+    return total / wanted.numel()
+
+
+def _step(model: nn.Module, optimizer: torch.optim.Optimizer, run: Any, batch: Any, training: Training) -> Step:
+    return Step(
+        model=model, optimizer=optimizer, run=run, batch=batch,
+        micro_batch_size=training.micro_batch_size, accumulate_grad_batches=training.accumulate_grad_batches,
+        gradient_clip_val=training.gradient_clip_val, precision=training.precision,
+    )  # fmt: skip

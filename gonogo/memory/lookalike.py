@@ -1,0 +1,225 @@
+"""A GPU that is not there: under FakeTensorMode, torch behaves as on a card, whatever build of torch this is.
+
+A processor-only torch refuses tensors on "cuda" in two places. Autograd asks for the card's device guard (whose
+streams it would synchronize), and its engine asks the CUDA hooks whether CUDA was built at all. torch has a guard
+that is implemented in Python (`torch._C._acc.DeviceGuard`), but registers it for one device type only; it is
+registered for CUDA here through the C++ registrar, and one entry of a copy of the hooks' table of virtual functions
+is replaced while the lookalike is on. Both are found by name in torch's libraries: no compiler is needed, and a torch
+without those names is refused. Builds with CUDA have a guard and hooks of their own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch._subclasses import fake_impls
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.nn import init
+from torch.nn.modules.module import Module
+from torch.optim import optimizer as optimizers
+from torch.utils import _foreach_utils as foreach
+
+from gonogo.memory.devices import Card
+from gonogo.memory.kernels import cuda_kernels
+
+CUDA = 1  # c10::DeviceType::CUDA
+IS_BUILT, HAS_PRIMARY_CONTEXT = 2, 4  # rows of at::AcceleratorHooksInterface's table, after its two destructors
+TABLE_ROWS = 256  # more than at::CUDAHooksInterface has
+REGISTRAR = "_ZN3c104impl24DeviceGuardImplRegistrarC1ENS_10DeviceTypeEPKNS0_24DeviceGuardImplInterfaceE"
+HOOKS = "_ZN2at6detail12getCUDAHooksEv"
+
+_kept: list[Any] = []  # what C++ points to
+
+
+class NoLookalikeError(RuntimeError):
+    """This build of torch cannot pretend to have a GPU."""
+
+
+class FakeGPUMode(FakeTensorMode):
+    """FakeTensorMode that never touches a device, although `torch.cuda.is_available()` says that there is one."""
+
+    # its wrapper is for torch.compile, and slow
+    __torch_dispatch__ = getattr(FakeTensorMode.__torch_dispatch__, "__wrapped__", FakeTensorMode.__torch_dispatch__)
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    @property
+    def avoid_device_init(self) -> bool:
+        return True
+
+
+@contextmanager
+def lookalike(card: Card) -> Iterator[None]:
+    """Within, torch dispatches and allocates as on `card`; only fake tensors may be on "cuda".
+
+    Raises:
+        NoLookalikeError: this torch lacks what is needed.
+    """
+    with ExitStack() as stack:
+        if not torch.backends.cuda.is_built():
+            _register_guard()
+            stack.enter_context(_hooks_say_built())
+        # one thread: the engine's device threads exist only if the guard was there before the first backward
+        stack.enter_context(torch.autograd.set_multithreading_enabled(False))
+        stack.enter_context(cuda_kernels(card))
+        for owner, name, value in _replacements(card):
+            _replace(stack, owner, name, value)
+        # FakeTensor is not among the types that optimizers and clipping take their foreach default for
+        for types in (optimizers._foreach_supported_types, foreach._foreach_supported_types):
+            types.append(FakeTensor)
+            stack.callback(types.remove, FakeTensor)
+        yield
+
+
+def forget_tracing() -> None:
+    """Keep transformers from building full attention masks, as it does for tensors that it is traced with."""
+    module = sys.modules.get("transformers.utils.import_utils")
+    if module is not None:
+        module.is_fake_tensor = lambda tensor: False  # type: ignore[attr-defined]
+
+
+def _library(name: str) -> ctypes.CDLL:
+    folder = Path(torch.__file__).parent / "lib"
+    found = next(iter(sorted(folder.glob(f"*{name}.*"))), None)
+    if found is None:
+        raise NoLookalikeError(f"torch {torch.__version__}: no library {name} in {folder}")
+    return ctypes.CDLL(str(found))
+
+
+def _symbol(library: str, name: str) -> Any:
+    try:
+        return getattr(_library(library), name)
+    except AttributeError:
+        raise NoLookalikeError(
+            f"torch {torch.__version__} has no {name}: steps cannot be traced as on a GPU with this build; "
+            "a build with CUDA can, also without a card"
+        ) from None
+
+
+def _register_guard() -> None:
+    if _kept:
+        return
+    if not hasattr(torch._C, "_acc") or not hasattr(torch._C._acc, "DeviceGuard"):
+        raise NoLookalikeError(f"torch {torch.__version__} has no device guard in Python; 2.10 and later have")
+
+    class Guard(torch._C._acc.DeviceGuard):
+        def type_(self) -> Any:
+            return torch._C._autograd.DeviceType.CUDA
+
+    register = _symbol("c10", REGISTRAR)
+    register.argtypes, register.restype = [ctypes.c_void_p, ctypes.c_int8, ctypes.c_void_p], None
+    guard = Guard()
+    in_cpp = ctypes.c_void_p.from_address(id(guard) + object.__basicsize__)  # pybind11 keeps its pointer first
+    this = ctypes.create_string_buffer(16)  # the registrar has no members
+    register(ctypes.addressof(this), CUDA, in_cpp)
+    _kept.append(guard)
+
+
+@contextmanager
+def _hooks_say_built() -> Iterator[None]:
+    hooks = _symbol("torch_cpu", HOOKS)
+    hooks.argtypes, hooks.restype = [], ctypes.c_void_p
+    table_of_hooks = ctypes.c_void_p.from_address(hooks())
+    before = table_of_hooks.value or 0
+    table = (ctypes.c_void_p * TABLE_ROWS)()
+    head = 2 * ctypes.sizeof(ctypes.c_void_p)  # offset to top and type information come before the first row
+    ctypes.memmove(table, before - head, ctypes.sizeof(table))
+    is_built = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p)(lambda this: True)
+    has_context = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_int8)(lambda this, index: False)
+    table[2 + IS_BUILT] = ctypes.cast(is_built, ctypes.c_void_p).value
+    table[2 + HAS_PRIMARY_CONTEXT] = ctypes.cast(has_context, ctypes.c_void_p).value
+    table_of_hooks.value = ctypes.addressof(table) + head
+    try:
+        yield
+    finally:
+        table_of_hooks.value = before
+
+
+def _replace(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
+    stack.callback(setattr, owner, name, getattr(owner, name))
+    setattr(owner, name, value)
+
+
+def _replacements(card: Card) -> list[tuple[Any, str, Any]]:
+    """What Python code looks at to find out whether there is a card: (owner, name, replacement)."""
+
+    def always(value: Any) -> Callable[..., Any]:
+        return lambda *args, **kwargs: value
+
+    cuda = torch.cuda
+    return [
+        (cuda, "is_available", always(True)),
+        (cuda, "is_bf16_supported", always(True)),
+        (cuda, "device_count", always(1)),
+        (cuda, "current_device", always(0)),
+        (cuda, "set_device", always(None)),
+        (cuda, "synchronize", always(None)),
+        (cuda, "empty_cache", always(None)),
+        (cuda, "_lazy_init", always(None)),
+        (cuda, "_exchange_device", always(0)),
+        (cuda, "_maybe_exchange_device", always(0)),
+        (cuda, "memory_allocated", always(0)),
+        (cuda, "max_memory_allocated", always(0)),
+        (cuda, "memory_reserved", always(0)),
+        (cuda, "max_memory_reserved", always(0)),
+        (cuda, "reset_peak_memory_stats", always(None)),
+        (cuda, "get_device_name", always("a card that is not there")),
+        (cuda, "get_device_capability", always(card.capability)),
+        (cuda.amp.common, "amp_definitely_not_available", always(False)),  # autocast("cuda") switches itself off
+        (fake_impls.torch._C, "_select_conv_backend", always(torch._C._ConvBackend.Cudnn)),  # type: ignore[attr-defined]
+        (fake_impls.torch._C, "_conv_determine_backend_memory_format", _cudnn_memory_format),
+    ]
+
+
+@contextmanager
+def fake_modules() -> Iterator[None]:
+    """Within, modules of fake tensors can be initialised and moved."""
+    with ExitStack() as stack:
+        _replace(stack, Module, "_apply", _apply)
+        for name in ("trunc_normal_", "_no_grad_trunc_normal_"):  # draws again until all values are within bounds
+            _replace(stack, init, name, lambda tensor, *args, **kwargs: tensor)
+        yield
+
+
+def _cudnn_memory_format(tensor: torch.Tensor, weight: torch.Tensor, backend: Any) -> torch.memory_format:
+    """Channels last if either operand is (aten/src/ATen/native/ConvUtils.h, cudnn_conv_suggest_memory_format)."""
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(weight.dim())
+    if last is None:
+        return torch.contiguous_format
+    for operand in (tensor, weight):
+        if operand.is_contiguous(memory_format=last) and not operand.is_contiguous():
+            return last
+    return torch.contiguous_format
+
+
+def _apply(self: Module, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Module:
+    """Module._apply that keeps the Parameter objects, as on real tensors; torch's own cannot swap fake ones."""
+    for child in self.children() if recurse else ():
+        child._apply(fn)
+    for parameter in self._parameters.values():
+        if parameter is None:
+            continue
+        with torch.no_grad():
+            move_data(parameter, fn(parameter.data))
+            if parameter.grad is not None:
+                move_data(parameter.grad, fn(parameter.grad))
+    for name, buffer in self._buffers.items():
+        if buffer is not None:
+            self._buffers[name] = fn(buffer)
+    return self
+
+
+def move_data(tensor: torch.Tensor, data: torch.Tensor) -> None:
+    """`tensor.data = data`, with what Python keeps of a fake tensor."""
+    tensor.data = data
+    if isinstance(tensor, FakeTensor) and isinstance(data, FakeTensor):
+        tensor.fake_device = data.fake_device
+        tensor.known_value = getattr(data, "known_value", None)  # type: ignore[attr-defined]

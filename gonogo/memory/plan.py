@@ -1,0 +1,252 @@
+"""The batch plan: what would be trained, what else would fit, and what to do should memory run out all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from gonogo.config import Accelerator, MemoryGate, Training
+from gonogo.memory.additions import Addition
+from gonogo.memory.estimate import Estimate
+from gonogo.memory.explore import Estimator, Explored, Line, Rung, explore
+from gonogo.memory.judge import changes, chosen, weigh
+from gonogo.memory.options import PlanOption, divisors, with_micro_batch
+from gonogo.verdict import Status
+
+CONSERVATIVE = 0.6  # of the card: leaves room for validation, pictures and another's desktop
+WORDS = {Status.GO: "safe", Status.CAUTION: "tight", Status.NO_GO: "OOM", Status.UNKNOWN: "not known"}
+TABLE_SIZES = 9
+
+
+class BatchRow(BaseModel):
+    """One micro-batch without other changes."""
+
+    micro_batch_size: int
+    needed_bytes: int
+    share: float = Field(description="of the card")
+    verdict: str = Field(description="safe, tight, OOM")
+    traced: bool = Field(description="false: read off the line through two traced sizes")
+
+
+class Change(BaseModel):
+    """One row of the log of changes."""
+
+    key: str
+    old: Any
+    new: Any
+    reason: str
+
+
+class Setting(BaseModel):
+    """One of three ways to fill the card, all with the same effective batch."""
+
+    name: str
+    meaning: str
+    micro_batch_size: int
+    accumulate_grad_batches: int
+    precision: str
+    needed_bytes: int
+    share: float
+    verdict: str
+
+
+class LadderStep(BaseModel):
+    """What to change when memory ran out on the step before: keys to lay over the run's own."""
+
+    training: dict[str, Any]
+    settings: dict[str, Any]
+    options: list[str]
+    needed_bytes: int
+    slowdown: float
+    slowdown_sources: list[str]
+    exact: bool
+    verdict: str
+
+
+class Plan(BaseModel):
+    """The outcome for one experiment on one card."""
+
+    accelerator: str
+    capacity_bytes: int | None
+    status: Status = Field(description="of the plan that would be trained")
+    training: Training = Field(description="that would be trained")
+    replanned: bool = Field(description="it is not the one that was asked for")
+    estimate: Estimate = Field(description="of the plan that would be trained")
+    asked_bytes: int | None = Field(description="needed by the plan that was asked for")
+    line: Line | None = Field(description="needed bytes by micro-batch")
+    largest_safe: int | None = Field(description="micro-batch with all the room that the gate wants; 0: none")
+    largest_fitting: int | None = Field(description="micro-batch that the card serves at all; 0: none")
+    batches: list[BatchRow] = Field(default_factory=list)
+    changes: list[Change] = Field(default_factory=list, description="made by `on_no_go: replan`, or advised")
+    settings: list[Setting] = Field(default_factory=list)
+    ladder: list[LadderStep] = Field(default_factory=list, description="should memory run out all the same")
+
+    @property
+    def components_bytes(self) -> dict[str, int]:
+        """What `needed_bytes` is made of; empty: not traced."""
+        if self.needed_bytes is None:
+            return {}
+        context = {item.name: item.bytes for item in self.additions if item.kind == "context"}
+        return {**self.estimate.components_bytes, **context}
+
+    @property
+    def needed_bytes(self) -> int | None:
+        """By the plan that would be trained, context included."""
+        return self.estimate.needed_bytes
+
+    @property
+    def slowdown_sources(self) -> list[str]:
+        """Where the ladder's step times are from, each once."""
+        return list(dict.fromkeys(source for step in self.ladder for source in step.slowdown_sources))
+
+    @property
+    def additions(self) -> list[Addition]:
+        return self.estimate.additions
+
+
+def plan(
+    estimate: Estimator,
+    training: Training,
+    accelerator: Accelerator,
+    gate: MemoryGate,
+    options: Sequence[PlanOption] = (),
+) -> Plan:
+    """Trace the plan and the ones around it, and choose."""
+    return plan_from(explore(estimate, training, accelerator, options), accelerator, gate)
+
+
+def plan_from(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -> Plan:
+    """Choose among what was traced; the same traces and thresholds give the same plan."""
+    rung = chosen(explored, gate)
+    asked = explored.asked
+    assert rung.estimate is not None  # the plan asked for is traced, and no other is chosen that is not
+    found = Plan(
+        accelerator=accelerator.title,
+        capacity_bytes=explored.capacity_bytes,
+        status=weigh(rung, explored.capacity_bytes, gate),
+        training=rung.training,
+        replanned=rung is not asked,
+        estimate=rung.estimate,
+        asked_bytes=asked.needed_bytes,
+        line=explored.line,
+        largest_safe=None,
+        largest_fitting=explored.largest_fitting,
+    )
+    if explored.capacity_bytes is None or explored.line is None:
+        return found
+    table = _Table(explored, explored.capacity_bytes, explored.line, gate)
+    found.largest_safe = table.largest_safe()
+    found.batches = [table.row(size) for size in table.sizes()]
+    found.changes = list(_log(explored, rung, gate))
+    found.settings = table.settings(asked.training)
+    found.ladder = [_step(item, explored.capacity_bytes, gate) for item in explored.rungs[explored.rungs.index(rung) :]]
+    return found
+
+
+def after_oom(ladder: Sequence[LadderStep], walked: int) -> LadderStep | None:
+    """The step to take when step number `walked` ran out of memory; None: the ladder ends there."""
+    return ladder[walked + 1] if walked + 1 < len(ladder) else None
+
+
+class _Table:
+    """Micro-batches as traced, or as the line has them, with the gate's word on each."""
+
+    def __init__(self, explored: Explored, capacity: int, line: Line, gate: MemoryGate) -> None:
+        self.explored, self.capacity, self.line, self.gate = explored, capacity, line, gate
+        self.traced = {rung.micro_batch_size: rung for rung in explored.sizes if rung.needed_bytes is not None}
+
+    def rung(self, size: int) -> Rung:
+        if size in self.traced:
+            return self.traced[size]
+        needed, largest = self.line.at(size), self.explored.largest_fitting
+        fits = needed <= self.capacity if largest is None else size <= largest
+        training = self.explored.asked.training.model_copy(update={"micro_batch_size": size})
+        return Rung(training=training, needed_bytes=needed, fits=fits)
+
+    def row(self, size: int) -> BatchRow:
+        rung = self.rung(size)
+        assert rung.needed_bytes is not None
+        return BatchRow(
+            micro_batch_size=size,
+            needed_bytes=rung.needed_bytes,
+            share=rung.needed_bytes / self.capacity,
+            verdict=WORDS[weigh(rung, self.capacity, self.gate)],
+            traced=size in self.traced,
+        )
+
+    def sizes(self) -> list[int]:
+        """The one asked for, parts and multiples of it, and where safe and possible end."""
+        asked = self.explored.asked.micro_batch_size
+        largest = self.explored.largest_fitting or 0
+        ends = {size for size in (self.largest_safe(), largest, largest + 1) if size}
+        around = [size for size in (asked, asked * 3 // 2, asked * 2, asked // 2, asked // 4, asked * 4, 1) if size]
+        chosen_sizes = set(list(dict.fromkeys([asked, *sorted(ends), *around]))[:TABLE_SIZES])
+        return sorted(chosen_sizes)
+
+    def largest_safe(self) -> int:
+        """With the room that the gate wants, and no assumed value beside."""
+        gate, capacity = self.gate, self.capacity
+        room = min(capacity - max(1e9, gate.caution_margin * capacity), capacity / (1 + gate.estimate_error))
+        size = self.line.largest_within(room)
+        largest = self.explored.largest_fitting
+        size = size if largest is None else min(size, largest)
+        while size > 0 and weigh(self.rung(size), capacity, gate) is Status.NO_GO:
+            size -= 1
+        return size
+
+    def settings(self, asked: Training) -> list[Setting]:
+        """The effective batch in the largest parts that stay within each bound."""
+        largest = self.explored.largest_fitting or 0
+        careful = self.line.largest_within(CONSERVATIVE * self.capacity)
+        bounds = [
+            ("conservative", f"at most {100 * CONSERVATIVE:.0f} % of the card", careful),
+            ("moderate", "with the room that the gate wants", self.largest_safe()),
+            ("aggressive", "the largest that the card serves", largest),
+        ]  # fmt: skip
+        found = []
+        for name, meaning, bound in bounds:
+            size = next((part for part in divisors(asked.effective_batch_size) if part <= bound), None)
+            if size is None:
+                continue
+            row, training = self.row(size), with_micro_batch(asked, size)
+            found.append(
+                Setting(
+                    name=name, meaning=meaning, micro_batch_size=size, precision=training.precision,
+                    accumulate_grad_batches=training.accumulate_grad_batches, needed_bytes=row.needed_bytes,
+                    share=row.share, verdict=row.verdict,
+                )
+            )  # fmt: skip
+        return found
+
+
+def _log(explored: Explored, rung: Rung, gate: MemoryGate) -> Iterator[Change]:
+    """What was changed, or, where the plan asked for does not pass and was kept, what should be."""
+    asked, capacity = explored.asked, explored.capacity_bytes
+    advised = rung is asked and weigh(asked, capacity, gate) is Status.NO_GO
+    target = (
+        next((item for item in explored.rungs[1:] if weigh(item, capacity, gate).passes), None) if advised else rung
+    )
+    if target is None or target is asked:
+        return
+    share = (asked.needed_bytes or 0) / (capacity or 1)
+    reason = f"{100 * share:.0f} % of the card as asked for" + (", not made: advised" if advised else "")
+    for key, old, new in changes(asked, target):
+        yield Change(key=key, old=old, new=new, reason=reason)
+
+
+def _step(rung: Rung, capacity: int, gate: MemoryGate) -> LadderStep:
+    assert rung.needed_bytes is not None
+    keys = ("micro_batch_size", "accumulate_grad_batches", "precision")
+    whole = rung.training.model_dump(mode="json")
+    return LadderStep(
+        training={key: whole[key] for key in keys},
+        settings=rung.settings,
+        options=rung.options,
+        needed_bytes=rung.needed_bytes,
+        slowdown=rung.slowdown,
+        slowdown_sources=rung.slowdown_sources,
+        exact=rung.exact,
+        verdict=WORDS[weigh(rung, capacity, gate)],
+    )

@@ -1,0 +1,264 @@
+"""Records what operations allocate and release, as fake tensors come and go."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, in_kernel_invocation_manager
+from torch.nn.modules import module as modules
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from gonogo.memory import values
+from gonogo.memory.events import PHASES, Events
+from gonogo.memory.scratch import scratch_bytes
+
+aten = torch.ops.aten
+_DEVICE = torch.ops.prim.device.default
+
+# nothing is allocated: these go round FakeTensorMode's caches, where half of a trace's time was
+_VIEWS = {
+    aten.detach.default, aten.t.default, aten.view.default, aten._unsafe_view.default, aten.transpose.int,
+}  # fmt: skip
+
+
+def _view(func: Any, args: tuple[Any, ...]) -> FakeTensor:
+    """Another fake tensor of the same memory, as FakeTensorMode makes one."""
+    source = args[0]
+    with in_kernel_invocation_manager(source.fake_mode):
+        out = func(*args)
+    return FakeTensor(source.fake_mode, out, source.fake_device)
+
+
+@functools.cache
+def _only_writes(func: Any) -> bool:
+    """An in-place operation on lists, of which there is no result."""
+    return func.__name__.startswith(("_foreach_", "_fused_")) and not func._schema.returns
+
+
+class _Names:
+    """Names by index, each kept once."""
+
+    def __init__(self, names: tuple[str, ...] = ()) -> None:
+        self.index = {name: number for number, name in enumerate(names)}
+
+    def __getitem__(self, name: str) -> int:
+        return self.index.setdefault(name, len(self.index))
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return tuple(self.index)
+
+
+class Recorder(TorchDispatchMode):
+    """Sees every operation, above FakeTensorMode and below autograd.
+
+    Attributes:
+        phase, step: what is going on; whoever runs the step sets them.
+        guesses: values that were asked for and are not known, as text.
+        operations: how many ran.
+        last_op: the operation that ran last.
+        kinds: block → what its owner says it is ("weights", "gradients", …).
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+        self.phase = "model"
+        self.step = -1
+        self.operations = 0
+        self.last_op = ""
+        self.guesses: dict[str, None] = {}
+        self.kinds: dict[int, str] = {}
+        self._rows: list[tuple[int, int, int, int, int, int]] = []
+        self._phases, self._ops, self._modules = _Names(PHASES), _Names(("",)), _Names(("",))
+        self._blocks: dict[int, tuple[int, Any]] = {}  # storage → block, reference that tells of its release
+        self._count = 0
+        self._counts: tuple[int, int] | None = None
+        self._stack: list[str] = []
+        self._by_node: dict[int, str] = {}  # autograd's sequence number → module of the forward operation
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would wrap every dispatch for torch.compile, which is slow
+
+    # --- operations ---
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _DEVICE and isinstance(args[0], FakeTensor):
+            return args[0].fake_device  # most of all dispatches
+        kwargs = kwargs or {}
+        if func.namespace == "prim":
+            return func(*args, **kwargs)
+        self.operations += 1
+        self.last_op = str(func)
+        if func is aten._local_scalar_dense.default:
+            return self._scalar(args[0])
+        if func is aten.add.Tensor and self.phase == "backward" and self._engine_adds(args):
+            func = aten.add_.Tensor
+        if _only_writes(func):  # nothing is allocated, and checking hundreds of tensors is most of a trace's time
+            values.follow(func, args, kwargs, None)
+            return None
+        if func in _VIEWS and isinstance(args[0], FakeTensor) and not kwargs:
+            out = _view(func, args)
+            values.follow(func, args, kwargs, out)
+            return out
+        module = self._module()
+        if self.device == "cuda" and (sizes := scratch_bytes(func, args)):
+            scratch = [self._allocate(size, module) for size in sizes]
+            out = func(*args, **kwargs)
+            self._note(out, module)
+            for block, size in zip(scratch, sizes, strict=True):
+                self._row(block, -size, module)
+        else:
+            out = func(*args, **kwargs)
+            self._note(out, module)
+        values.follow(func, args, kwargs, out)
+        return out
+
+    def _engine_adds(self, args: tuple[Any, ...]) -> bool:
+        """Whether autograd's engine is summing two gradients of a tensor, the first of which nobody else holds.
+
+        It then adds in place (torch/csrc/autograd/input_buffer.cpp), but not to subclasses of Tensor, as fake ones are.
+        """
+        if torch.is_grad_enabled() or not all(isinstance(argument, FakeTensor) for argument in args):
+            return False
+        first, second = args
+        same = first.shape == second.shape and first.dtype == second.dtype
+        return same and _references(first) == self._counts and _dense(first)
+
+    def _note(self, out: Any, module: str) -> None:
+        if isinstance(out, Tensor):
+            self._see(out, module)
+            if out.numel() == 1:
+                out.made_by = self.last_op  # type: ignore[attr-defined]
+        elif isinstance(out, (tuple, list)):
+            for leaf in out:
+                self._note(leaf, module)
+
+    def _scalar(self, tensor: Tensor) -> Any:
+        value = values.scalar(tensor)
+        if value is not None:
+            return value
+        source = getattr(tensor, "made_by", "an operation")
+        guess: bool | int | float = "all" in source if tensor.dtype == torch.bool else 1
+        guess = float(guess) if tensor.dtype.is_floating_point else guess
+        self.guesses[f"{source}: its value is not known, {guess} was assumed"] = None
+        return guess
+
+    # --- modules ---
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Record, and know which module is running: its class names what it allocates, in its backward too."""
+
+        def enter(module: nn.Module, args: Any) -> None:
+            self._stack.append(type(module).__name__)
+
+        def leave(module: nn.Module, args: Any, out: Any) -> None:
+            self._stack.pop()
+
+        handles = [
+            modules.register_module_forward_pre_hook(enter),
+            modules.register_module_forward_hook(leave, always_call=True),
+        ]
+        self._counts = _counts_when_owned()
+        try:
+            with self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _module(self) -> str:
+        if self._stack:
+            name = self._stack[-1]
+            self._by_node[torch._C._autograd._get_sequence_nr() - 1] = name
+            return name
+        node = torch._C._current_autograd_node() if self.phase == "backward" else None
+        return "" if node is None else self._by_node.get(node._sequence_nr(), "")
+
+    # --- blocks ---
+
+    def _see(self, tensor: Tensor, module: str) -> int | None:
+        """The block behind the tensor, allocated now if it was not seen before; None if it is on another device."""
+        if not isinstance(tensor, FakeTensor) or tensor.fake_device.type != self.device:
+            return None
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        found = self._blocks.get(key)
+        if found is not None:
+            return found[0]
+        size = storage.nbytes()
+        if not size:
+            return None
+        block = self._allocate(size, module)
+        self._blocks[key] = (block, weakref.ref(storage, lambda _: self._release(key, size)))
+        return block
+
+    def _allocate(self, size: int, module: str) -> int:
+        block = self._count
+        self._count += 1
+        self._row(block, size, module)
+        return block
+
+    def _release(self, key: int, size: int) -> None:
+        block, _ = self._blocks.pop(key)
+        self._row(block, -size, "")
+
+    def _row(self, block: int, size: int, module: str) -> None:
+        self._rows.append(
+            (block, size, self._phases[self.phase], self._ops[self.last_op], self._modules[module], self.step)
+        )
+
+    def label(self, tensor: Tensor | None, kind: str) -> None:
+        """Say what the tensor's block is; the first word counts."""
+        block = None if tensor is None else self._see(tensor, "")
+        if block is not None:
+            self.kinds.setdefault(block, kind)
+
+    def events(self) -> Events:
+        """All that was recorded."""
+        columns = np.array(self._rows, dtype=np.int64).reshape(-1, 6).T
+        block, size, phase, op, module, step = columns
+        return Events(
+            block=block.astype(np.int32), size=size, phase=phase.astype(np.int16), op=op.astype(np.int32),
+            module=module.astype(np.int32), step=step.astype(np.int16),
+            phases=self._phases.all, ops=self._ops.all, modules=self._modules.all,
+        )  # fmt: skip
+
+
+def _dense(tensor: Tensor) -> bool:
+    """Whether its elements fill their memory without gaps or overlaps, in any order."""
+    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return tensor.numel() > 0 and last + 1 == tensor.numel() and 0 not in tensor.stride()
+
+
+def _references(tensor: Tensor) -> tuple[int, int]:
+    """How many hold the tensor and its memory, as seen from within a dispatch."""
+    return tensor._use_count(), torch._C._storage_Use_Count(tensor.untyped_storage()._cdata)  # type: ignore[attr-defined]
+
+
+class _OwnedByEngine(TorchDispatchMode):
+    """Finds the counts of references at which autograd's engine alone holds the first of two gradients that it adds."""
+
+    counts: tuple[int, int] | None = None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is aten.add.Tensor:
+            self.counts = _references(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+def _counts_when_owned() -> tuple[int, int] | None:
+    with _OwnedByEngine() as mode, torch.enable_grad():
+        leaf = torch.ones(2, requires_grad=True)
+        one = leaf * 2
+        (one.sin() * one.cos()).sum().backward()
+    return mode.counts

@@ -1,0 +1,103 @@
+"""A training step, as the trace is given one: any model, optimizer, loss and loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from gonogo.config import Training
+from gonogo.errors import UserError
+from gonogo.experiment import Experiment
+from gonogo.training import optimizer_of
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"]
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+CONVERTED = {"bf16-true": torch.bfloat16, "16-true": torch.float16}
+
+
+@dataclass
+class Step:
+    """One optimizer step.
+
+    Attributes:
+        model: built on the processor; the trace moves it to the card.
+        optimizer: of the model's parameters; or what makes it, called when the model is on the card.
+        run: takes a batch; returns the loss, or None if it did backward, optimizer step and zero_grad itself.
+        batch: nested tensors on the processor, moved to the card before every forward pass.
+        micro_batch_size: samples in `batch`.
+        accumulate_grad_batches: forward passes an optimizer step.
+        gradient_clip_val: L2 norm; 0: off.
+        precision: as Lightning names it.
+        zero_grad: when gradients are released or zeroed; Lightning does it before_backward.
+        set_to_none: released rather than filled with zeros.
+        after_step: called after the optimizer, with the batch: a moving average, say.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer | Callable[[], torch.optim.Optimizer]
+    run: Callable[[Any], Any]
+    batch: Any
+    micro_batch_size: int = 1
+    accumulate_grad_batches: int = 1
+    gradient_clip_val: float = 0.0
+    precision: str = "32-true"
+    zero_grad: Literal["start", "before_backward", "end"] = "before_backward"
+    set_to_none: bool = True
+    after_step: Callable[[Any], Any] | None = None
+
+    def check(self) -> None:
+        """Raises UserError for what no training loop could be run with."""
+        for name in ("micro_batch_size", "accumulate_grad_batches"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}: {getattr(self, name)} is wrong: at least 1")
+        if not 0 <= self.gradient_clip_val < float("inf"):
+            raise UserError(f"gradient_clip_val: {self.gradient_clip_val} is wrong: a number, 0 or more; 0 is off")
+        if self.precision not in ("32-true", *AUTOCAST, *CONVERTED):
+            raise UserError(
+                f"precision: {self.precision!r} is wrong: one of {', '.join(['32-true', *AUTOCAST, *CONVERTED])}"
+            )
+
+
+def experiment_step(experiment: Experiment, training: Training) -> Step:
+    """The step that Lightning's Trainer would run for this experiment."""
+    module = experiment.module(training)
+    index = iter(range(1 << 30))
+    return Step(
+        model=module,
+        optimizer=lambda: optimizer_of(module),
+        run=lambda batch: module.training_step(batch, next(index)),
+        batch=experiment.example_batch(training.micro_batch_size),
+        micro_batch_size=training.micro_batch_size,
+        accumulate_grad_batches=training.accumulate_grad_batches,
+        gradient_clip_val=training.gradient_clip_val,
+        precision=training.precision,
+        after_step=lambda batch: module.on_train_batch_end(None, batch, 0),
+    )
+
+
+def entry_step(found: Any) -> Step:
+    """What a `memory:` entry point returned: a Step, or a tuple (model, optimizer, step callable, batch).
+
+    Raises:
+        UserError: it is neither.
+    """
+    if isinstance(found, Step):
+        return found
+    if isinstance(found, tuple) and len(found) == 4:
+        model, optimizer, run, batch = found
+        if isinstance(model, nn.Module) and isinstance(optimizer, torch.optim.Optimizer) and callable(run):
+            return Step(model=model, optimizer=optimizer, run=run, batch=batch, micro_batch_size=_samples(batch))
+    raise UserError(
+        f"the memory entry point returned {type(found).__name__}: return gonogo.memory.step.Step "
+        "or (model, optimizer, step callable, batch)"
+    )
+
+
+def _samples(batch: Any) -> int:
+    """Length of the first tensor in a batch; 1 where there is none."""
+    leaves = torch.utils._pytree.tree_leaves(batch)
+    return next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.dim()), 1)

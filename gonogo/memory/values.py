@@ -1,0 +1,109 @@
+"""Real values of small tensors, carried along beside the fake ones.
+
+A fake tensor has a shape and no data, so `.item()` and `if tensor:` have no answer. Where every operand of an
+operation is known (a counter, an attention mask, a schedule), the operation is also run for real, on the processor,
+and the answer is exact. Where it is not, the answer is a guess, and the guess is logged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._pytree import tree_map
+
+LARGEST_FLOAT, LARGEST_INTEGER = 4096, 1 << 17  # elements of tensors whose values are carried along
+
+
+class _Unknown(Exception):
+    pass
+
+
+class Known:
+    """A real tensor beside a fake one. A copy of the fake one, as a moving average begins, gets a copy of it."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __deepcopy__(self, memo: Any) -> Known:
+        with torch._C._DisableTorchDispatch():
+            return Known(self.tensor.clone())
+
+
+def follow(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+    """Note the values of `out`, the fake result of `func(*args, **kwargs)`, where they are known."""
+    results = [out] if isinstance(out, Tensor) else out if isinstance(out, (tuple, list)) else []
+    mutates = func._schema.is_mutable
+    if not mutates and not all(_small(result) for result in results if isinstance(result, Tensor)):
+        return
+    try:
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            raise _Unknown
+        real_args = [_real(argument) for argument in args]
+        real_kwargs = {name: _real(argument) for name, argument in kwargs.items()}
+        if "device" in real_kwargs:
+            real_kwargs["device"] = torch.device("cpu")
+        with torch._C._DisableTorchDispatch():  # else the result is fake
+            real = func(*real_args, **real_kwargs)
+    except Exception:  # an unknown operand, or no such operation on the processor: no value is known
+        if mutates:
+            _forget_mutated(func, args)
+        return
+    reals = [real] if isinstance(real, Tensor) else real if isinstance(real, (tuple, list)) else []
+    for result, value in zip(results, reals, strict=False):
+        if isinstance(result, FakeTensor) and isinstance(value, Tensor):
+            result.known_value = Known(value)  # type: ignore[attr-defined]
+
+
+def known(tensor: Tensor) -> Tensor | None:
+    """The tensor's real value, if it is known."""
+    if not isinstance(tensor, FakeTensor):
+        return tensor if _small(tensor) else None
+    beside = getattr(tensor, "known_value", None)
+    return None if beside is None or _is_forgotten(beside.tensor) else beside.tensor
+
+
+def scalar(tensor: Tensor) -> Any:
+    """`tensor.item()`, or None if it is not known."""
+    value = known(tensor)
+    if value is None:
+        value = getattr(tensor, "constant", None)
+    if value is None:
+        return None
+    with torch._C._DisableTorchDispatch():
+        return value.item()
+
+
+def _small(tensor: Any) -> bool:
+    if not isinstance(tensor, Tensor):
+        return True
+    limit = LARGEST_FLOAT if tensor.dtype.is_floating_point or tensor.dtype.is_complex else LARGEST_INTEGER
+    return tensor.numel() <= limit
+
+
+def _real(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        value = known(argument)
+        if value is None:
+            raise _Unknown
+        return value
+    if isinstance(argument, (list, tuple)):
+        return tree_map(lambda leaf: _real(leaf) if isinstance(leaf, Tensor) else leaf, argument)
+    return argument
+
+
+def _forget_mutated(func: Any, args: tuple[Any, ...]) -> None:
+    """Written to with values that are not known: so are all views of the same memory, from now on."""
+    for declared, argument in zip(func._schema.arguments, args, strict=False):
+        if declared.alias_info is None or not declared.alias_info.is_write:
+            continue
+        for tensor in argument if isinstance(argument, (list, tuple)) else [argument]:
+            beside = getattr(tensor, "known_value", None)
+            if beside is not None:
+                beside.tensor.untyped_storage()._forgotten = True
+
+
+def _is_forgotten(value: Tensor) -> bool:
+    return getattr(value.untyped_storage(), "_forgotten", False)
