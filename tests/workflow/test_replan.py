@@ -11,6 +11,7 @@ from gonogo.memory.plan import Plan
 from gonogo.verdict import Status, Verdict
 from tests.workflow.conftest import Site
 
+UPLOADED = "results/tiny/validate/upload/run.json"
 REPLAN = "gates={memory: {on_no_go: replan}}"
 
 
@@ -31,13 +32,13 @@ def shrink(site: Site, visible_bytes: int) -> None:
 def test_a_step_too_large_halts_and_replan_goes_on(fresh: Site) -> None:
     shrink(fresh, 50_000_000)
     folder = fresh.folder / "results/tiny/validate"
-    done = fresh.run("--config", "experiments=tiny", "--until", "upload", timeout_s=900)
+    done = fresh.run(UPLOADED, "--config", "experiments=tiny", timeout_s=900)
     assert done.returncode == 1 and "micro_batch_size 8 → " in done.stderr and "on_no_go: replan" in done.stderr
     assert Verdict.read(folder / "memory/verdict.json").status is Status.NO_GO
     assert "| micro_batch_size | 8 |" in (folder / "memory/plan.md").read_text()
     before = len(fresh.stages("tiny"))
     # the changed word judges again, traces nothing, and what follows takes the new plan
-    done = fresh.run("--config", "experiments=tiny", REPLAN, "--until", "upload", timeout_s=900)
+    done = fresh.run(UPLOADED, "--config", "experiments=tiny", REPLAN, timeout_s=900)
     assert done.returncode == 0, done.stderr
     assert fresh.stages("tiny", before)[:2] == ["judge_memory", "forecast"]
     assert "trace_memory" not in fresh.stages("tiny", before)
