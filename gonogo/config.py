@@ -281,7 +281,7 @@ class MemoryGate(Model):
 
     caution_margin: Fraction = Field(0.10, description="of the card; less room (or less than 1 GB) is CAUTION")
     estimate_error: Fraction = Field(
-        0.06, description="mean error of the estimate on 16 published RTX 3060 peaks; less room is CAUTION"
+        0.09, description="of 77 published peaks 19 in 20 were within it (docs/memory.md); less room is CAUTION"
     )
     on_no_go: Literal["halt", "replan"] = Field(
         "halt", description="`replan`: train the cheapest change to micro-batch, accumulation or precision that fits"
