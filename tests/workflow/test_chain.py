@@ -107,10 +107,13 @@ def test_a_changed_threshold_only_judges(site: Site) -> None:
     before = len(site.stages("tiny"))
     done = site.run("--config", "experiments=tiny", "gates={quality: {min_brightness_ratio: 0.4}}")
     assert done.returncode == 0, done.stderr
-    assert set(site.stages("tiny", before)) == {"judge_quality_sample", "judge_quality_dataset"}
+    judged = site.stages("tiny", before)
+    assert {"judge_quality_sample", "judge_quality_dataset"} <= set(judged)
+    assert all(stage.startswith("judge_") for stage in judged), judged
     done = site.run("--config", "experiments=tiny", "gates={memory: {estimate_error: 1.0}}", "budget_usd=20")
     assert done.returncode == 0, done.stderr
-    assert set(site.stages("tiny", before + 3)) == {"judge_quality_sample", "judge_quality_dataset", "judge_memory"}
+    again = site.stages("tiny", before + len(judged))
+    assert "judge_memory" in again and all(stage.startswith("judge_") for stage in again), again
 
 
 def test_a_threshold_can_stop_what_went_before_and_let_it_go_again(site: Site) -> None:

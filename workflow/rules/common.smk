@@ -60,6 +60,13 @@ def standing_verdict(gate, experiment):
     return verdict
 
 
+def planned_training(wildcards):
+    """The training keys that the memory gate let pass. Asked for like a token, so that judging again, which writes the
+    file anew, repeats nothing where it says the same."""
+    verdict = standing_verdict("memory", wildcards.experiment)
+    return f"{os.path.dirname(verdict)}/training.json"
+
+
 def may_go_on(verdict):
     """Whether a verdict file passes, by its status or by a recorded override."""
     with open(verdict) as file:

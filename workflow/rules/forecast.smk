@@ -4,7 +4,7 @@
 rule forecast:
     input:
         speed=f"{RESULTS}/{{experiment}}/learning/speed.json",
-        training=f"{RESULTS}/{{experiment}}/{{mode}}/memory/training.json",
+        training=planned_training,
         gates=passed("memory"),
     output:
         forecast=f"{RESULTS}/{{experiment}}/{{mode}}/forecast/forecast.json",

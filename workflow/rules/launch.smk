@@ -5,7 +5,7 @@ rule measure_launch:
     input:
         data=shards,
         forecast=f"{RESULTS}/{{experiment}}/{{mode}}/forecast/forecast.json",
-        training=f"{RESULTS}/{{experiment}}/{{mode}}/memory/training.json",
+        training=planned_training,
         approval=approval,
         gates=passed("memory"),
     output:

@@ -4,7 +4,7 @@
 rule upload:
     input:
         data=shards,
-        training=f"{RESULTS}/{{experiment}}/{{mode}}/memory/training.json",
+        training=planned_training,
         gates=passed("launch"),
     output:
         upload=f"{RESULTS}/{{experiment}}/{{mode}}/upload/upload.json",
