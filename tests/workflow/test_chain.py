@@ -107,13 +107,10 @@ def test_a_changed_threshold_only_judges(site: Site) -> None:
     before = len(site.stages("tiny"))
     done = site.run("--config", "experiments=tiny", "gates={quality: {min_brightness_ratio: 0.4}}")
     assert done.returncode == 0, done.stderr
-    judged = site.stages("tiny", before)
-    assert {"judge_quality_sample", "judge_quality_dataset"} <= set(judged)
-    assert all(stage.startswith("judge_") for stage in judged), judged
+    assert set(site.stages("tiny", before)) == {"judge_quality_sample", "judge_quality_dataset"}
     done = site.run("--config", "experiments=tiny", "gates={memory: {estimate_error: 1.0}}", "budget_usd=20")
     assert done.returncode == 0, done.stderr
-    again = site.stages("tiny", before + len(judged))
-    assert "judge_memory" in again and all(stage.startswith("judge_") for stage in again), again
+    assert set(site.stages("tiny", before + 3)) == {"judge_quality_sample", "judge_quality_dataset", "judge_memory"}
 
 
 def test_a_threshold_can_stop_what_went_before_and_let_it_go_again(site: Site) -> None:

@@ -61,10 +61,14 @@ def standing_verdict(gate, experiment):
 
 
 def planned_training(wildcards):
-    """The training keys that the memory gate let pass. Asked for like a token, so that judging again, which writes the
-    file anew, repeats nothing where it says the same."""
-    verdict = standing_verdict("memory", wildcards.experiment)
-    return f"{os.path.dirname(verdict)}/training.json"
+    """Input function: the training keys that the memory gate let pass.
+
+    The gates before it are asked first, as for its token: asked for alone, it would be judged again whenever one of
+    them is.
+    """
+    last = passed("memory")(wildcards)[-1]
+    halted = last.endswith("/halted")
+    return [] if halted else f"{os.path.dirname(last)}/training.json"
 
 
 def may_go_on(verdict):

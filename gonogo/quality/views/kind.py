@@ -26,7 +26,7 @@ from gonogo.quality.views.overview import SceneOverview
 from gonogo.quality.views.questions import QUESTIONS
 from gonogo.quality.views.rows import scene_rows
 from gonogo.quality.views.scenes import nearest_view_inliers, read_scene, scan
-from gonogo.quality.views.set_checks import Pairing, geometry, nothing_to_judge, view_variance
+from gonogo.quality.views.set_checks import Pairing, matches, nothing_to_judge, view_variance
 from gonogo.verdict import Check, Status
 
 
@@ -77,7 +77,7 @@ class Views(Kind):
             *side.checks(),
             pairing.check(),
             view_variance(overview, pairing, gate),
-            geometry(data.closer, pairing),
+            matches(data.closer, pairing),
             inputs.check(),
             *overview.twins.checks("input"),
             counts.check(),

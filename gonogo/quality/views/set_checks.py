@@ -35,7 +35,9 @@ class Pairing:
 
     def __init__(self, gate: QualityGate) -> None:
         self._gate = gate
-        self.scenes = self._views = self._untelling = self._unvaried = 0
+        self.scenes = self._views = 0
+        self.untelling = 0  # views with a fault that takes away what would tell whose they are
+        self.unvaried = 0  # views with a fault that makes pictures alike
         self._telling, self._all = [0.0, 0], [0.0, 0]
 
     def add(self, scene: SceneFinding) -> None:
@@ -43,8 +45,8 @@ class Pairing:
         for view in scene.views:
             explained = view.ids & UNTELLING
             self._views += 1
-            self._untelling += bool(explained)
-            self._unvaried += bool(explained - {"repeated"})
+            self.untelling += bool(explained)
+            self.unvaried += bool(explained - {"repeated"})
             if view.nearer is not None:
                 for sums in [self._all] if explained else [self._all, self._telling]:
                     sums[0] += view.nearer
@@ -56,7 +58,7 @@ class Pairing:
         if not count:
             return not_judged(id_, title, "it takes two scenes with readable pictures")
         auc = total / count
-        status, remark = self.of_set(auc >= self._gate.min_pairing_auc, self._untelling)
+        status, remark = self.of_set(auc >= self._gate.min_pairing_auc, self.untelling)
         stopped = status is Status.NO_GO
         claim = "views do not belong to their input: it" if stopped else "a view's own input"
         why = f"{claim} is nearer than another's in {percent(auc)} of comparisons (chance: 50 %){remark}"
@@ -81,16 +83,6 @@ class Pairing:
             return Status.CAUTION, f"; {self.scenes} scenes are too few to be sure"
         return Status.NO_GO, ""
 
-    @property
-    def untelling(self) -> int:
-        """Views with a fault that takes away what would tell whose they are."""
-        return self._untelling
-
-    @property
-    def unvaried(self) -> int:
-        """Views with a fault that makes pictures alike."""
-        return self._unvaried
-
 
 def view_variance(overview: SceneOverview, pairing: Pairing, gate: QualityGate) -> Check:
     """Whether the views of different inputs differ at all, against how the inputs do."""
@@ -113,7 +105,7 @@ def view_variance(overview: SceneOverview, pairing: Pairing, gate: QualityGate) 
     )
 
 
-def geometry(inliers: Sequence[int], pairing: Pairing) -> Check:
+def matches(inliers: Sequence[int], pairing: Pairing) -> Check:
     """Whether points of an input are found again in its view: a warning about the set, from a few of its scenes."""
     id_, title = "matches", "Views show the scene of their input"
     if len(inliers) < FEW_SCENES:
