@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from experiments.eeg.cache import Files, find, verify
 from experiments.eeg.settings import DataSettings, EEGSettings
@@ -50,9 +50,12 @@ class EEGDataModule(LightningDataModule):
         return self._loader(self.windows(self.train_files), torch.Generator().manual_seed(self.seed))
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.windows(self.val_files), None)
+        windows = self.windows(self.val_files)
+        # always in the same order, of mixed subjects: a batch alone says something of people, and not of one person
+        order = np.random.default_rng(self.seed).permutation(len(windows)).tolist()
+        return self._loader(Subset(windows, order), None)
 
-    def _loader(self, windows: Windows, shuffled_by: torch.Generator | None) -> DataLoader[Batch]:
+    def _loader(self, windows: Windows | Subset[Batch], shuffled_by: torch.Generator | None) -> DataLoader[Batch]:
         workers = self.training.num_workers
         return DataLoader(
             windows,
