@@ -43,9 +43,7 @@ class EEGModule(LightningModule):
         return self.network(batch["windows"]).float()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adamax(
-            self.parameters(), lr=self.plan.learning_rate, weight_decay=self.plan.weight_decay
-        )
+        return torch.optim.Adamax(self.parameters(), lr=self.plan.learning_rate, weight_decay=self.plan.weight_decay)
 
     def configure_callbacks(self) -> list[Callback]:
         # a run of a few steps ends before it has validated

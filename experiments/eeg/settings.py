@@ -12,13 +12,15 @@ from gonogo.config import Count, Fraction, Model, Positive
 class DataSettings(Model):
     """The recordings: who is recorded, how, and what goes wrong on the way to the file."""
 
-    channels: int = Field(16, ge=4, description="electrodes, evenly over the scalp")
+    channels: int = Field(8, ge=4, description="electrodes, evenly over the scalp")
     sample_rate_hz: Positive = 100.0
     window_samples: int = Field(200, ge=32, description="samples of a window")
     windows: Count = Field(8, description="windows of a recording, each of another moment")
     recordings_per_subject: Count = Field(2, description="consecutive items of one subject")
     factor_effect: float = Field(
-        0.5, ge=0, description="logarithm of the theta amplitude, and less that of the alpha, for one unit of the factor"
+        0.5,
+        ge=0,
+        description="one unit of the factor raises the theta amplitude by e^this, lowers the alpha",
     )
     state_sigma: float = Field(0.3, ge=0, description="the target's spread from window to window of one subject")
     artefact_rate: Fraction = Field(0.15, description="share of windows with a blink; half as many with muscle noise")
@@ -32,7 +34,7 @@ class DataSettings(Model):
     @model_validator(mode="after")
     def _alpha_is_below_half_the_rate(self) -> Self:
         if self.sample_rate_hz < 64:
-            raise ValueError(f"sample_rate_hz ({self.sample_rate_hz:g}) must be 64 or more to hold the bands up to 30 Hz")
+            raise ValueError(f"sample_rate_hz ({self.sample_rate_hz:g}) must be 64 or more, for bands up to 30 Hz")
         return self
 
 

@@ -117,9 +117,7 @@ def _rhythm(frequency_hz: float, samples: int, rate_hz: float, rng: np.random.Ge
     return envelope * np.sin(2 * np.pi * (frequency_hz * times + rng.uniform()))
 
 
-def _artefacts(
-    places: np.ndarray, samples: int, rate_hz: float, share: float, rng: np.random.Generator
-) -> np.ndarray:
+def _artefacts(places: np.ndarray, samples: int, rate_hz: float, share: float, rng: np.random.Generator) -> np.ndarray:
     """(channels, samples): in some windows a blink, seen in front, or muscle noise, seen at one temple."""
     found = np.zeros((len(places), samples))
     if rng.uniform() < share:
