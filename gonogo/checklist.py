@@ -30,6 +30,7 @@ def checklist(run: Run, forecast: Forecast) -> Measurements:
         max_hours=run.target.max_hours,
         approval=_approval(run.results / "approval.json"),
         sample_digest=sample,
+        device_note=run.settings.device.why,
         evidence=[str(gates.latest("quality/sample", run.results, "") / "contact_sheet.png")],
     )
 

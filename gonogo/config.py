@@ -416,6 +416,9 @@ class ExperimentConfig(Model):
         default_factory=dict, description="the experiment's own keys, checked by its class"
     )
     training: Training = Training()
+    on_cpu: dict[str, Any] = Field(
+        default_factory=dict, description="training keys laid over where a processor trains in an accelerator's place"
+    )
     modes: dict[str, ModeConfig] = Field(default_factory=lambda: {"validate": ModeConfig()})
     smoke: Smoke = Smoke()
     gates: dict[str, Any] = Field(default_factory=dict, description="laid over the thresholds of config.yaml")
@@ -448,6 +451,11 @@ class Target(Model):
     accelerator: str = Field("cpu", description="a name in config/accelerators.yaml")
     usd_per_hour: float = Field(0.0, ge=0, description="price while the machine is held")
     root: str = Field("gonogo", description="folder on the machine; relative to the login's home")
+    device: Literal["auto", "accelerator", "cpu"] = Field(
+        "auto",
+        description="`auto`: the accelerator, unless it is known to be bad; `accelerator`: that one all the same; "
+        "`cpu`: the processor, and no GPU is touched",
+    )
     python: str = Field(
         "python3", description="interpreter on the machine; `this`: the one that runs gonogo (embedded only)"
     )
@@ -480,6 +488,9 @@ class Accelerator(Model):
     environment: dict[str, str] = Field(default_factory=dict, description="variables that it needs")
     forbidden_environment: list[str] = Field(default_factory=list, description="variables that it must not have")
     known_faults: list[str] = Field(default_factory=list, description="what goes wrong on it, for people")
+    cpu_unless_forced: bool = Field(
+        False, description="so bad that the machine's processor trains, unless the target says `device: accelerator`"
+    )
     is_this_machine: bool = Field(False, description="training runs on the processor that runs gonogo")
     source: str = Field(description="where the figures come from, with the date")
     sources: dict[str, str] = Field(
@@ -521,3 +532,8 @@ class Config(Model):
 def training_for(experiment: ExperimentConfig, mode: str) -> Training:
     """The experiment's training keys with those of the mode laid over them."""
     return Training.model_validate({**experiment.training.model_dump(), **experiment.modes[mode].training})
+
+
+def training_on_cpu(experiment: ExperimentConfig, training: Training) -> Training:
+    """The same, retuned for a processor in the place of an accelerator: full precision, and the experiment's `on_cpu`."""
+    return Training.model_validate({**training.model_dump(), "precision": "32-true", **experiment.on_cpu})

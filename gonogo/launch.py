@@ -38,12 +38,14 @@ class Measurements(Measured):
     max_hours: float
     approval: Approval | None
     sample_digest: str = Field(description="of the sample as it is now")
+    device_note: str = Field("", description="what is out of the ordinary about the device that trains")
 
 
 def judge(measured: Measurements, gate: LaunchGate) -> tuple[list[Check], str]:
     checks = [
         _items(measured),
         _expected(measured),
+        *([_device(measured.device_note)] if measured.device_note else []),
         *_money(measured, gate),
         *([_approval(measured)] if gate.approval == "required" else []),
     ]
@@ -76,6 +78,17 @@ def _expected(m: Measurements) -> Check:
         written,
         why="nobody has said what result is expected, so no result could be a disappointment",
         hint="Write expected.statement in the experiment's YAML.",
+    )
+
+
+def _device(note: str) -> Check:
+    """Expected, and told all the same: a run on the processor is a good run."""
+    return Check(
+        id="device",
+        title="Device that trains",
+        value="CPU" if "CPU" in note else "forced",
+        status=Status.CAUTION,
+        why=note,
     )
 
 

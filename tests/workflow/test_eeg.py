@@ -1,4 +1,4 @@
-"""The faults of EEG that ship as configurations: each is stopped by its gate, with its cause, before it costs anything."""
+"""Faults of EEG that ship as configurations: each is stopped by its gate, with its cause, before it costs anything."""
 
 from __future__ import annotations
 

@@ -1,0 +1,42 @@
+"""A GPU with a fault, for child processes that start with this folder on PYTHONPATH: it dies where it is first used.
+
+FAULT: abort, segfault, hang, miscopies, miscalculates, foreign (an architecture that torch has no code for), or none.
+"""
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+if "FAULT" in os.environ and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
+    import torch
+
+    fault = os.environ["FAULT"]
+    real_to, real_matmul = torch.Tensor.to, torch.Tensor.__matmul__
+    arch = "gfx1010:xnack-" if fault == "foreign" else "gfx942"
+    torch.cuda.is_available = lambda: True
+    torch.cuda.get_device_properties = lambda index: SimpleNamespace(
+        name="Faulty 5600", total_memory=6 << 30, gcnArchName=arch
+    )
+    torch.cuda.get_arch_list = lambda: ["gfx900", "gfx942"]
+
+    def to(tensor, *args, **kwargs):
+        if not args or not str(args[0]).startswith("cuda"):
+            return real_to(tensor, *args, **kwargs)
+        if fault == "abort":
+            os.abort()  # what the ROCm runtime does on HSA_STATUS_ERROR_MEMORY_APERTURE_VIOLATION
+        if fault == "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if fault == "hang":
+            time.sleep(3600)
+        copied = tensor.clone()
+        if fault == "miscopies" and copied.is_floating_point():
+            copied[0] += 1
+        copied.on_device = True
+        return copied
+
+    def matmul(one, other):
+        product = real_matmul(one, other)
+        return product * 1.1 if fault == "miscalculates" and getattr(one, "on_device", False) else product
+
+    torch.Tensor.to, torch.Tensor.__matmul__ = to, matmul
