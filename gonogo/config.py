@@ -374,6 +374,9 @@ class ModeConfig(Model):
     when: str = Field("", description="when to use it")
     recommended: bool = Field(False, description="marked in the preflight checklist; one mode of each experiment")
     training: dict[str, Any] = Field(default_factory=dict, description="laid over the experiment's `training`")
+    result: bool = Field(
+        True, description="false: a run of the machinery, whose figures are held against nothing and are no result"
+    )
 
 
 class Smoke(Model):
@@ -535,5 +538,5 @@ def training_for(experiment: ExperimentConfig, mode: str) -> Training:
 
 
 def training_on_cpu(experiment: ExperimentConfig, training: Training) -> Training:
-    """The same, retuned for a processor in the place of an accelerator: full precision, and the experiment's `on_cpu`."""
+    """The same, retuned for a processor in an accelerator's place: full precision, and the experiment's `on_cpu`."""
     return Training.model_validate({**training.model_dump(), "precision": "32-true", **experiment.on_cpu})

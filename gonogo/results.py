@@ -18,12 +18,13 @@ from gonogo.quality.judge import judge as judge_data
 from gonogo.quality.kinds import kind_of
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.stage import Run
-from gonogo.verdict import Check, held
+from gonogo.verdict import Check, Status, held
 
 
 class Measurements(Measured):
     metrics: dict[str, float] = Field(description="as the experiment reports them; `skill` is among them")
     geometry_auc: float | None = Field(description="how surely a predicted view is nearest to its own reference")
+    is_result: bool = Field(True, description="false: the mode only runs the machinery; its figures count for nothing")
     pictures: Path = Field(description="measurements of the predictions, looked at as data is")
 
 
@@ -46,6 +47,7 @@ def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Meas
         inputs_digest=digest(sha256, data_digest(run.shards)),
         metrics=metrics,
         geometry_auc=auc,
+        is_result=run.experiment_config.modes[run.mode].result,
         pictures=measured,
         evidence=[str(predictions), str(checkpoint)],
     )
@@ -93,11 +95,24 @@ def _thumbnail(path: Path):  # type: ignore[no-untyped-def]  # numpy is not impo
 
 
 def judge(measured: Measurements, gate: ResultsGate) -> tuple[list[Check], str]:
+    if not measured.is_result:
+        return [_no_result()], ""
     checks = [_skill(measured, gate), *_expected(measured, gate)]
     if measured.geometry_auc is not None:
         checks.append(_geometry(measured.geometry_auc, gate))
     checks += judge_data(MeasuredSet.read(measured.pictures), gate.pictures).checks
     return checks, "RESULT" if any(not check.status.passes for check in checks) else ""
+
+
+def _no_result() -> Check:
+    return Check(
+        id="no_result",
+        title="Predictions can be made from the downloaded checkpoint",
+        value=True,
+        status=Status.CAUTION,
+        why="this mode only runs the machinery: the figures are not a result, and were held against nothing",
+        hint="Run a mode that counts.",
+    )
 
 
 def _skill(m: Measurements, gate: ResultsGate) -> Check:
