@@ -11,6 +11,7 @@ from gonogo.errors import UserError
 from gonogo.evidence import data_digest
 from gonogo.files import write_text
 from gonogo.launch import Approval
+from gonogo.remote.commands import add_to
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,12 +30,18 @@ def main(argv: list[str] | None = None) -> int:
         metavar="FOLDER",
         help="results_dir (default: results)",
     )
+    approve.set_defaults(run=_approve_command, on_error=1)
+    add_to(commands)
     arguments = parser.parse_args(argv)
     try:
-        print(_approve(arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note))
+        return int(arguments.run(arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+    return int(arguments.on_error)
+
+
+def _approve_command(arguments: argparse.Namespace) -> int:
+    print(_approve(arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note))
     return 0
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import resource
+import signal
 import statistics
 import sys
 import time
@@ -66,14 +68,26 @@ class TrainingResult(BaseModel):
         return statistics.median(self.step_s[3:] or self.step_s)
 
 
+TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
+
+
 class NonFiniteLossError(RuntimeError):
     """The loss became NaN or infinite; training cannot recover from it."""
 
 
 def train(
-    experiment: Experiment, spec: RunSpec, out: Path, say: Callable[[str], None] = print
+    experiment: Experiment,
+    spec: RunSpec,
+    out: Path,
+    say: Callable[[str], None] = print,
+    *,
+    checkpoint: Path | None = None,
 ) -> tuple[TrainingResult, LightningModule, LightningDataModule]:
     """Train as `spec` says, leaving checkpoints and pictures in `out`; `say` is told of progress once a second.
+
+    Args:
+        checkpoint: where training goes on: weights, optimizer, schedule and step are those of this file. What is
+            measured is of the new steps, and their metrics go into `out/resumed_N/`.
 
     Returns:
         What was measured, the trained module, and its data.
@@ -87,11 +101,12 @@ def train(
     module = experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
     recorder = _recorder(spec, say)
-    trainer = _trainer(experiment, spec, out, recorder)
+    part = "" if checkpoint is None else f"resumed_{1 + len(list(out.glob('resumed_*')))}"
+    trainer = _trainer(experiment, spec, out, recorder, part)
     started = time.time()
     stopped = ""
     try:
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except NonFiniteLossError as error:
         stopped = str(error)
     result = TrainingResult(
@@ -111,7 +126,7 @@ def train(
     return result, module, data
 
 
-def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callback) -> Trainer:
+def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callback, part: str) -> Trainer:
     import lightning.pytorch as pl
     from lightning.pytorch.callbacks import ModelCheckpoint, Timer
     from lightning.pytorch.loggers import CSVLogger
@@ -133,7 +148,7 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, recorder: Callbac
         precision=training.precision,
         devices=1,
         callbacks=callbacks,
-        logger=CSVLogger(out, name="", version=""),
+        logger=CSVLogger(out, name="", version=part),  # one that is there would be emptied
         log_every_n_steps=10,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
@@ -244,12 +259,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, metavar="RUN.json")
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--max-steps", type=int, help="stop after so many optimizer steps: a canary")
+    parser.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="go on from there")
+    parser.add_argument("--training", type=json.loads, default={}, metavar="JSON", help="keys laid over RUN's training")
     arguments = parser.parse_args(argv)
     spec = RunSpec.model_validate_json(arguments.run.read_text())
-    spec = spec.model_copy(update={"max_steps": arguments.max_steps})
+    changed = Training.model_validate({**spec.training.model_dump(), **arguments.training})
+    spec = spec.model_copy(update={"max_steps": arguments.max_steps, "training": changed})
     print(f"training {spec.experiment}: loading", flush=True)
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
-    result, _, _ = train(experiment, spec, arguments.out, lambda line: print(line, flush=True))
+    try:
+        result, _, _ = train(
+            experiment, spec, arguments.out, lambda line: print(line, flush=True), checkpoint=arguments.resume
+        )
+    except SystemExit:  # Lightning's answer to SIGTERM, without a code of its own
+        print("training was ended by a signal", flush=True)
+        return TERMINATED
     write_text(arguments.out / "training.json", result.model_dump_json())
     print(
         f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}",
