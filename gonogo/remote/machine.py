@@ -22,10 +22,44 @@ from gonogo.remote import agent
 from gonogo.remote.channel import Channel, Silent, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.order import Order
 
 AGENT = "agent.py"
 ANSWER_S = 120.0
+ANSWER_AT_MOST_BYTES = 256 << 20  # a manifest of a million files has 150 MB
+TEXT_AT_MOST_BYTES = 64 << 20
 CHUNK_BYTES = 1 << 20
+# Starts Python while there is nothing to do yet; then a line says how many bytes of the agent's text follow (0: the
+# one that is there is right), puts it into the root where it is another, and becomes it.
+START_AGENT = """
+import os, sys
+import argparse, hashlib, json, pathlib, selectors, shutil, subprocess, typing
+def read(size):
+    data = os.read(0, size)
+    if not data:
+        sys.exit("nobody told the agent to begin")
+    return data
+root, name = sys.argv[1:3]
+line, text = b"", b""
+while line[-1:] != b"\\n":
+    line += read(1)
+while len(text) < int(line):
+    text += read(int(line) - len(text))
+try:
+    os.makedirs(root or ".", exist_ok=True)
+    os.chdir(root or ".")
+    if not text:
+        text = open(name, "rb").read()
+    elif not os.path.exists(name) or open(name, "rb").read() != text:
+        temporary = ".%s.%d" % (name, os.getpid())
+        with open(temporary, "wb") as out:
+            out.write(text)
+        os.replace(temporary, name)
+except OSError as error:
+    sys.exit("%s: %s" % (error.filename, error.strerror))
+sys.argv = sys.argv[2:]
+exec(compile(text, name, "exec"), {"__name__": "__main__", "__file__": os.path.abspath(name)})
+"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +80,7 @@ def connect(ssh: Ssh, target: Target) -> Iterator[Machine]:
     """
     connection = open_connection(ssh)
     try:
-        yield Machine(connection, target)
+        yield Machine(connection, ssh, target)
     finally:
         connection.close()
 
@@ -54,8 +88,9 @@ def connect(ssh: Ssh, target: Target) -> Iterator[Machine]:
 class Machine:
     """A machine that we are connected to. Arguments are quoted: none is ever read by the remote shell."""
 
-    def __init__(self, connection: fabric.Connection, target: Target) -> None:
+    def __init__(self, connection: fabric.Connection, ssh: Ssh, target: Target) -> None:
         self._connection = connection
+        self.ssh, self.target = ssh, target
         self.root = target.root
         self.where = f"{connection.user}@{connection.host}"
         here = target.python == "this"
@@ -99,6 +134,16 @@ class Machine:
             raise failure(self.where, channel.name, done.code, done.stderr)
         return done
 
+    @property
+    def transport(self) -> paramiko.Transport:
+        """The connection itself, on which further channels can be opened."""
+        transport: paramiko.Transport = self._connection.transport
+        return transport
+
+    def waiting_agent_command(self, *args: str) -> str:
+        """A command line for the remote shell: a command of the agent that waits to be told to begin."""
+        return "exec " + shlex.join([self._agent_python, "-c", START_AGENT, self.root, AGENT, *args])
+
     def start_agent(self, *args: str) -> Channel:
         """Start a command of the agent, in the root."""
         channel = self.start([self._agent_python, AGENT, *args], cwd=".")
@@ -109,6 +154,9 @@ class Machine:
         """Run a command of the agent, in the root; returns what it answers."""
         with self.start_agent(*args) as channel:
             done = _completed(channel, timeout_s, stdin)
+        return self._answer(channel, done)
+
+    def _answer(self, channel: Channel, done: Completed) -> Any:
         if done.code:
             raise failure(self.where, channel.name, done.code, done.stderr)
         try:
@@ -133,7 +181,7 @@ class Machine:
         with self._sftp(path) as sftp:
             try:
                 with sftp.open(self.path(path)) as stream:
-                    return stream.read().decode()
+                    return stream.read(TEXT_AT_MOST_BYTES).decode()
             except FileNotFoundError:
                 return None
 
@@ -166,33 +214,20 @@ class Machine:
 
     # --- runs ---
 
-    def launch(
-        self,
-        run_dir: str,
-        *,
-        key: str,
-        workspace: str,
-        cwd: str,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        max_s: float = 0.0,
-        lease_s: float = 0.0,
-        usd_per_hour: float = 0.0,
-        max_usd: float = 0.0,
-    ) -> dict[str, Any]:
-        """Start the training interpreter with these arguments, detached; limits of 0 are none.
+    def launch(self, run_dir: str, *, arguments: Sequence[str], **order: Any) -> dict[str, Any]:
+        """Start the training interpreter with these arguments, detached.
+
+        Args:
+            order: the other fields of `Order`.
 
         Returns:
             `state` started | already (a run holds the workspace) | done (this key has finished), with that run's
             `run_dir` and `key`.
         """
-        limits = {"max-s": max_s, "lease-s": lease_s, "usd-per-hour": usd_per_hour, "max-usd": max_usd}
-        options = [f"--{name}={value}" for name, value in limits.items()]
-        options += [f"--env={name}={value}" for name, value in environment.items()]
-        answer: dict[str, Any] = self.run_agent(
-            "launch", run_dir, f"--key={key}", f"--workspace={workspace}", f"--cwd={cwd}", *options,
-            "--", self.training_python, *arguments,
-        )  # fmt: skip
+        asked = Order(argv=[self.training_python, *arguments], **order)
+        answer: dict[str, Any] = self.run_agent("launch", run_dir, stdin=asked.model_dump_json())
+        if answer["state"] == "started" and asked.max_s and not answer["timer"]["ends_in_s"]:
+            raise RemoteError(f"{self.where}: the run started, but its second timer does not say when it would end it")
         return answer
 
 
@@ -205,6 +240,8 @@ def _completed(channel: Channel, timeout_s: float, stdin: str) -> Completed:
         channel.end_input()
         while data := channel.read(CHUNK_BYTES, max(0.01, until - time.monotonic())):
             output += data
+            if len(output) > ANSWER_AT_MOST_BYTES:
+                raise RemoteError(f"{channel.where}: {channel.name} answers without end; given up")
         code, errors = channel.finish(max(0.01, until - time.monotonic()))
     except Silent:
         raise RemoteError(f"{channel.where}: {channel.name} has not ended after {timeout_s:g} s") from None
