@@ -149,7 +149,7 @@ def one(tool: str, folder: str, address: str, port: str, source: str) -> None:
 
 
 def _gonogo(site: Site, source: Path) -> str:
-    with connect(site.ssh, Target(root=str(site.there), python=sys.executable)) as machine:
+    with connect(site.ssh, Target(root=str(site.there), python=sys.executable), wait=False) as machine:
         return upload(machine, {source.name: source}, ".", lambda done, total: None).path
 
 

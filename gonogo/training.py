@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gonogo.config import ExperimentConfig, LearningGate, Training
+from gonogo.configload import laid_over
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
 from gonogo.learning.in_flight import StoppedByGateError
@@ -260,15 +261,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--max-steps", type=int, help="stop after so many optimizer steps: a canary")
     parser.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="go on from there")
-    parser.add_argument("--training", type=json.loads, default={}, metavar="JSON", help="keys laid over RUN's training")
+    parser.add_argument(
+        "--changes", type=json.loads, default={}, metavar="JSON", help="{training: {…}, settings: {…}} laid over RUN's"
+    )
     arguments = parser.parse_args(argv)
     spec = RunSpec.model_validate_json(arguments.run.read_text())
-    changed: dict[str, Any] = {
-        "training": Training.model_validate({**spec.training.model_dump(), **arguments.training})
-    }
+    spec = _changed(spec, arguments.changes)
     if arguments.max_steps is not None:
-        changed |= {"max_steps": arguments.max_steps, "gate": None}
-    spec = spec.model_copy(update=changed)
+        spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None})
     print(f"training {spec.experiment}: loading", flush=True)
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
     try:
@@ -287,6 +287,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"stopped by the learning gate: {result.cause}", flush=True)
         return STOPPED_BY_GATE
     return 0 if result.finite else NOT_FINITE
+
+
+def _changed(spec: RunSpec, changes: Mapping[str, Any]) -> RunSpec:
+    settings = laid_over(spec.experiment_config.settings, changes.get("settings", {}))
+    return spec.model_copy(
+        update={
+            "training": Training.model_validate({**spec.training.model_dump(), **changes.get("training", {})}),
+            "experiment_config": spec.experiment_config.model_copy(update={"settings": settings}),
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -60,8 +60,8 @@ def test_a_run_goes_on_from_its_checkpoint_with_another_micro_batch(tmp_path: Pa
     metrics = (out / "metrics.csv").read_text()
     first = TrainingResult.model_validate_json((out / "training.json").read_text())
     run.write_text(spec().model_dump_json(by_alias=True))
-    smaller = '{"micro_batch_size": 16, "accumulate_grad_batches": 2}'
-    assert main([str(run), str(out), "--resume", str(out / "checkpoints/last.ckpt"), "--training", smaller]) == 0
+    smaller = '{"training": {"micro_batch_size": 16, "accumulate_grad_batches": 2}}'
+    assert main([str(run), str(out), "--resume", str(out / "checkpoints/last.ckpt"), "--changes", smaller]) == 0
     result = TrainingResult.model_validate_json((out / "training.json").read_text())
     assert (first.steps, result.steps, result.epochs) == (40, 80, 40)
     assert result.val_loss[0] < 1.05 * first.val_loss[-1], "it began where the first part ended"

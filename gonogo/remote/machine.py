@@ -8,8 +8,10 @@ import posixpath
 import secrets
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,27 +74,55 @@ class Completed:
 
 
 @contextlib.contextmanager
-def connect(ssh: Ssh, target: Target) -> Iterator[Machine]:
+def connect(ssh: Ssh, target: Target, *, wait: bool = True) -> Iterator[Machine]:
     """The target's machine, for as long as the block lasts.
+
+    Args:
+        wait: else the connection is opened beside the block's first work, and what is wrong with it is raised there,
+            by what needs it first.
 
     Raises:
         UserError: it cannot be reached, is not the machine that it was, or does not let us in; says what to do.
     """
-    connection = open_connection(ssh)
+    opening = Opening(ssh)
     try:
-        yield Machine(connection, ssh, target)
+        if wait:
+            opening.connection()
+        yield Machine(opening, ssh, target)
     finally:
-        connection.close()
+        opening.close()
+
+
+class Opening:
+    """A connection that is being opened."""
+
+    def __init__(self, ssh: Ssh) -> None:
+        self._future: Future[fabric.Connection] = Future()
+        threading.Thread(target=self._open, args=(ssh,), name="connection", daemon=True).start()
+
+    def _open(self, ssh: Ssh) -> None:
+        try:
+            self._future.set_result(open_connection(ssh))
+        except BaseException as error:
+            self._future.set_exception(error)
+
+    def connection(self) -> fabric.Connection:
+        """Once it is open; or what went wrong."""
+        return self._future.result()
+
+    def close(self) -> None:
+        """Now, or as soon as it is open."""
+        self._future.add_done_callback(lambda done: None if done.exception() else done.result().close())
 
 
 class Machine:
     """A machine that we are connected to. Arguments are quoted: none is ever read by the remote shell."""
 
-    def __init__(self, connection: fabric.Connection, ssh: Ssh, target: Target) -> None:
-        self._connection = connection
+    def __init__(self, opening: Opening, ssh: Ssh, target: Target) -> None:
+        self._opening = opening
         self.ssh, self.target = ssh, target
         self.root = target.root
-        self.where = f"{connection.user}@{connection.host}"
+        self.where = f"{ssh.user}@{ssh.host}"
         here = target.python == "this"
         self._agent_python = sys.executable if here else target.python
         self.training_python = sys.executable if here else "./env/bin/python"
@@ -109,8 +139,7 @@ class Machine:
         command = "exec " + shlex.join(words)
         if cwd is not None:
             command = f"cd {shlex.quote(self.path(cwd))} && {command}"
-        transport: paramiko.Transport = self._connection.transport
-        return Channel(transport, command, " ".join(argv[:3]), self.where)
+        return Channel(self.transport, command, " ".join(argv[:3]), self.where)
 
     def run(
         self,
@@ -137,7 +166,7 @@ class Machine:
     @property
     def transport(self) -> paramiko.Transport:
         """The connection itself, on which further channels can be opened."""
-        transport: paramiko.Transport = self._connection.transport
+        transport: paramiko.Transport = self._opening.connection().transport
         return transport
 
     def waiting_agent_command(self, *args: str) -> str:
@@ -192,12 +221,13 @@ class Machine:
 
     @contextlib.contextmanager
     def _sftp(self, path: str) -> Iterator[paramiko.SFTPClient]:
+        connection = self._opening.connection()
         try:
-            sftp = self._connection.sftp()
+            sftp = connection.sftp()
             sftp.get_channel().settimeout(ANSWER_S)
             yield sftp
         except (paramiko.SSHException, EOFError, OSError) as error:
-            if not self._connection.is_connected:
+            if not connection.is_connected:
                 raise Unreachable(f"{self.where}: the link dropped at {path}") from error
             raise RemoteError(f"{self.where}: {self.path(path)}: {error}") from error
 

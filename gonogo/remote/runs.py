@@ -11,18 +11,20 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gonogo.canary import Measurements as CanaryMeasurements
 from gonogo.checklist import launch_digest
-from gonogo.config import Ssh, Target, Training
+from gonogo.config import Accelerator, MemoryGate, Ssh, Target
 from gonogo.errors import UserError
 from gonogo.files import digest, write_json, write_text
 from gonogo.forecast.forecast import Forecast
+from gonogo.memory.explore import Explored
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.judge import chosen
+from gonogo.memory.plan import plan_from
 from gonogo.remote.checkpoints import fetching_checkpoints
 from gonogo.remote.follow import follow, once
 from gonogo.remote.leg import fetch, machine, ssh_settings, workspace
@@ -90,8 +92,12 @@ def run_training(run: Run, inputs: Any, report: str) -> None:
     """
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
     planned_hours = forecast.hours.mid if forecast.hours else None
+    explored = MemoryMeasurements.read(inputs.memory).explored
+    smaller = ladder(explored, run.settings.accelerator, run.gates.memory)
     with run.work():
-        run_dir, ended = _run_to_end(run, run.mode, [], lambda line: None, planned_hours=planned_hours)
+        run_dir, ended = _run_to_end(
+            run, run.mode, [], lambda line: None, planned_hours=planned_hours, oom_ladder=smaller
+        )
         finished = ended["cause"] == "finished"
         result = _result(run, run_dir) if finished else None
     hours = ended["elapsed_s"] / 3600
@@ -122,12 +128,13 @@ def _run_to_end(
     on_line: Callable[[str], None],
     on_beat: Callable[[dict[str, Any]], None] = lambda beat: None,
     planned_hours: float | None = None,
+    oom_ladder: Sequence[dict[str, Any]] = (),
 ) -> tuple[str, dict[str, Any]]:
     """Start a run of this kind, or attach to the one that is there, and follow it. Returns its folder and its exit."""
     log_path = run.results / run.mode / ("canary" if kind == "canary" else "cloud_train") / "log.txt"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with machine(run) as there:
-        run_dir = _start_or_attach(run, there, kind, options)
+        run_dir = _start_or_attach(run, there, kind, options, list(oom_ladder))
     latest: dict[str, Any] = {"line": "", "heartbeat": {}}
     review = Review(run.target.usd_per_hour, planned_hours, run.say)
 
@@ -179,7 +186,7 @@ def _gpu_words(gpu: dict[str, float] | None) -> str:
     return f"{words}, {gpu['temperature_c']:.0f} °C{alarm}"
 
 
-def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str]) -> str:
+def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oom_ladder: list[dict[str, Any]]) -> str:
     """One run for one key: the key is what is trained, on what, and how."""
     key = digest(kind, options, launch_digest(run))[:16]
     state = _state_file(run, kind)
@@ -207,8 +214,8 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str]) ->
         progress=r"^step \d",
         checkpoints="out/checkpoints",
         resume=["--resume", "{checkpoint}"] if training else [],
-        override=["--training", "{overrides}"],
-        ladder=smaller_batches(run.training) if training else [],
+        override=["--changes", "{overrides}"],
+        ladder=oom_ladder,
         release=_release_order(target),
     )
     if answer["state"] == "already" and answer["key"] != key:
@@ -221,13 +228,14 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str]) ->
     return answer["run_dir"]
 
 
-def smaller_batches(training: Training) -> list[dict[str, Any]]:
-    """Training keys for each retry after running out of memory: half the micro-batch, the effective batch kept."""
-    ladder, micro, accumulate = [], training.micro_batch_size, training.accumulate_grad_batches
-    while micro % 2 == 0:
-        micro, accumulate = micro // 2, accumulate * 2
-        ladder.append({"micro_batch_size": micro, "accumulate_grad_batches": accumulate})
-    return ladder
+def ladder(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -> list[dict[str, Any]]:
+    """The memory plan's steps, should memory run out all the same: `training` and `settings` keys of each retry.
+
+    Without those after which a checkpoint fits no more: a change of settings that makes another model, such as a
+    smaller adapter.
+    """
+    steps = plan_from(explored, accelerator, gate).ladder[1:]  # the first is the plan itself
+    return [{"training": s.training, "settings": s.settings} for s in steps if s.exact or not s.settings]
 
 
 def _secrets(target: Target) -> dict[str, str]:

@@ -51,7 +51,7 @@ def persistently(
     while True:
         began = time.monotonic()
         try:
-            with connect(ssh(), target) as machine:
+            with connect(ssh(), target, wait=False) as machine:
                 return work(machine)
         except Unreachable as error:
             if time.monotonic() - began > LONGEST_PAUSE_S:

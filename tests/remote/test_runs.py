@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gonogo.config import Release, Ssh, Target, Training
+from gonogo.config import MemoryGate, Release, Ssh, Target, Training
+from gonogo.memory.explore import explore
+from gonogo.memory.options import PlanOption
 from gonogo.remote import agent, runs
 from gonogo.remote.order import Order
-from gonogo.remote.runs import _gpu_words, _let_go, _release_order, smaller_batches, why
+from gonogo.remote.runs import _gpu_words, _let_go, _release_order, ladder, why
+from tests.memory.cards import card, estimator
 
 
-def test_the_ladder_keeps_the_effective_batch() -> None:
-    ladder = smaller_batches(Training(micro_batch_size=12, accumulate_grad_batches=2))
-    assert [(rung["micro_batch_size"], rung["accumulate_grad_batches"]) for rung in ladder] == [(6, 4), (3, 8)]
-    assert all(Training(**rung).effective_batch_size == 24 for rung in ladder)
-    assert smaller_batches(Training(micro_batch_size=1)) == []
+def laddered(gigabytes: float, options: Sequence[PlanOption] = (), **training: Any) -> list[dict[str, Any]]:
+    on = card(gigabytes)
+    explored = explore(estimator(on), Training(**training), on, options)
+    return ladder(explored, on, MemoryGate())
+
+
+def test_the_ladder_is_the_plans_and_keeps_the_effective_batch() -> None:
+    for gigabytes in (16, 1000):  # a card with much room has one, too
+        steps = laddered(gigabytes, micro_batch_size=12, accumulate_grad_batches=2, precision="bf16-mixed")
+        batches = [(s["training"]["micro_batch_size"], s["training"]["accumulate_grad_batches"]) for s in steps]
+        assert batches == [(8, 3), (6, 4), (4, 6), (3, 8), (2, 12), (1, 24)]
+    assert laddered(1000, micro_batch_size=1, precision="bf16-mixed") == []
+
+
+def test_the_ladder_makes_no_other_model() -> None:
+    source = {"slowdown_source": "assumed", "settings": {"checkpoint": True}}
+    same = PlanOption(name="checkpointing", exact=True, **source)
+    other = PlanOption(name="rank 8", exact=False, **source)
+    tight: dict[str, Any] = {"gigabytes": 4.8, "micro_batch_size": 4, "precision": "bf16-mixed"}
+    assert {"checkpoint": True} in [step["settings"] for step in laddered(options=[same], **tight)]
+    assert all(step["settings"] == {} for step in laddered(options=[other], **tight))
 
 
 def test_the_machine_shuts_itself_down_only_where_that_was_asked_for() -> None:
