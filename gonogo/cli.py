@@ -15,6 +15,7 @@ from gonogo.evidence import data_digest
 from gonogo.files import write_text
 from gonogo.launch import Approval
 from gonogo.quality.kinds import KINDS
+from gonogo.remote.commands import add_to
 from gonogo.verdict import Status
 
 
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("--experiment", default="", help="whose documents and rehearsal count for readiness, too")
     health.add_argument("--gib", type=float, default=0.1, metavar="GIB", help="memory that is filled and read back")
     health.add_argument("--rung-seconds", type=float, default=60.0, metavar="S", help="time for each rung")
+    add_to(commands)
     return parser
 
 
