@@ -16,6 +16,7 @@ from gonogo.files import write_text
 from gonogo.launch import Approval
 from gonogo.quality.kinds import KINDS
 from gonogo.remote.commands import add_to
+from gonogo.units import dollars
 from gonogo.verdict import Status
 
 
@@ -72,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     review.set_defaults(run=_review_command, on_error=2)
     review.add_argument("folder", type=Path, help="of a run, such as archive/EXPERIMENT/RUN; it may be under way")
+    runs = commands.add_parser("runs", help="what every stage took, run by run, from the ledger")
+    runs.set_defaults(run=_runs_command, on_error=1)
+    runs.add_argument("--note", default="", metavar="WORDS", help="only runs whose note holds these words")
+    runs.add_argument("--experiment", help="only of this one")
+    runs.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER", help="results_dir")
     health = commands.add_parser(
         "health",
         help="try this machine's GPU and its processor, in processes of their own",
@@ -92,6 +98,19 @@ def _review_command(arguments: argparse.Namespace) -> int:
     text, sound = to_text(arguments.folder)
     print(text)
     return 0 if sound else 1
+
+
+def _runs_command(arguments: argparse.Namespace) -> int:
+    from gonogo import ledger
+
+    path = arguments.results / "ledger.sqlite"
+    if not path.exists():
+        raise UserError(f"{path} is not there: nothing has run in this results_dir")
+    for row in ledger.rows(path, experiment=arguments.experiment, note=arguments.note, running=True):
+        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.started_at))
+        what = f"{row.experiment} {row.mode} {row.stage}".replace("  ", " ")
+        print(f"{began}  {what:40s} {row.outcome:11s} {row.wall_s:8.1f} s  {dollars(row.usd):>8s}  {row.note}".rstrip())
+    return 0
 
 
 def _health_command(arguments: argparse.Namespace) -> int:

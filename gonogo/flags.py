@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gonogo.health.device import SLOWER
 from gonogo.verdict import Status
 
 
@@ -44,7 +45,7 @@ FLAGS: list[tuple[re.Pattern[str], Status, str]] = [
         (
             r"ended as 'aborted'; taken up again|CPU fallback",
             Status.CAUTION,
-            "the device aborted, and the CPU goes on from the last checkpoint: expected, and slower",
+            f"the device aborted, and the CPU goes on from the last checkpoint: {SLOWER}",
         ),
         (
             r"HSA_STATUS_ERROR|illegal memory access|Memory access fault by GPU",

@@ -26,6 +26,7 @@ from gonogo.config import ExperimentConfig, LearningGate, Training
 from gonogo.configload import laid_over
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
+from gonogo.health.device import gpu_hidden
 from gonogo.learning.in_flight import StoppedByGateError
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ def _trainer(experiment: Experiment, spec: RunSpec, out: Path, callbacks: list[C
         accumulate_grad_batches=training.accumulate_grad_batches,
         gradient_clip_val=training.gradient_clip_val or None,
         precision=training.precision,
+        accelerator="cpu" if gpu_hidden() else "auto",
         devices=1,
         callbacks=callbacks,
         logger=CSVLogger(out, name="", version=part),  # one that is there would be emptied
@@ -229,7 +231,7 @@ def _peak_memory_bytes() -> int:
     """Reserved by the allocator on a GPU, the process's high-water mark on a CPU."""
     import torch
 
-    if torch.cuda.is_available():
+    if not gpu_hidden() and torch.cuda.is_available():
         return torch.cuda.max_memory_reserved()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
@@ -238,7 +240,7 @@ def _peak_memory_bytes() -> int:
 def _device_name() -> str:
     import torch
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return torch.cuda.get_device_name() if not gpu_hidden() and torch.cuda.is_available() else "cpu"
 
 
 def optimizer_of(module: LightningModule) -> torch.optim.Optimizer:

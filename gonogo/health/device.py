@@ -10,7 +10,8 @@ from gonogo.errors import UserError
 
 # what hides every GPU from CUDA, HIP and the ROCm runtime below it
 HIDDEN = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": ""}
-CPU_SLOWDOWN = (5, 10)  # times as long as on the card: small networks on consumer cards (EEGNeX, RX 5600 XT)
+# of small networks on consumer cards, as those who trained EEGNeX on an RX 5600 XT reckoned
+SLOWER = "expect 5 to 10 times as long as on a healthy card"
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,10 @@ def choose(accelerator: Accelerator, target: Target) -> Choice:
     Raises:
         UserError: the target's environment contradicts it.
     """
-    slower = f"expect {CPU_SLOWDOWN[0]} to {CPU_SLOWDOWN[1]} times as long as on a healthy card"
     if accelerator.is_this_machine:
         return Choice(cpu=False)
     if target.device == "cpu":
-        return Choice(cpu=True, why=f"the target asks for the CPU instead of {accelerator.title}: {slower}")
+        return Choice(cpu=True, why=f"the target asks for the CPU instead of {accelerator.title}: {SLOWER}")
     faults = "; ".join(accelerator.known_faults)
     if target.device == "accelerator":
         hiding = [name for name in HIDDEN if target.environment.get(name) == ""]
@@ -47,7 +47,7 @@ def choose(accelerator: Accelerator, target: Target) -> Choice:
     if accelerator.cpu_unless_forced:
         force = "`device: accelerator` in the target forces it"
         return Choice(
-            cpu=True, why=f"{accelerator.title} is known to be bad ({faults}), so the CPU trains: {slower}; {force}"
+            cpu=True, why=f"{accelerator.title} is known to be bad ({faults}), so the CPU trains: {SLOWER}; {force}"
         )
     return Choice(cpu=False)
 

@@ -1,6 +1,8 @@
 """A GPU with a fault, for child processes that start with this folder on PYTHONPATH: it dies where it is first used.
 
 FAULT: abort, segfault, hang, miscopies, miscalculates, foreign (an architecture that torch has no code for), or none.
+ABORT_AT: a training on it is aborted in its so-manieth backward pass.
+TOUCHED: whether or not it is hidden, a call that asks for any GPU ends the process.
 """
 
 import os
@@ -40,3 +42,26 @@ if "FAULT" in os.environ and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
         return product * 1.1 if fault == "miscalculates" and getattr(one, "on_device", False) else product
 
     torch.Tensor.to, torch.Tensor.__matmul__ = to, matmul
+
+if "ABORT_AT" in os.environ and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
+    import torch
+
+    real_backward, passes = torch.Tensor.backward, []
+
+    def backward(tensor, *args, **kwargs):
+        passes.append(1)
+        if len(passes) == int(os.environ["ABORT_AT"]):
+            print("HSA_STATUS_ERROR_MEMORY_APERTURE_VIOLATION", flush=True)
+            os.abort()
+        return real_backward(tensor, *args, **kwargs)
+
+    torch.Tensor.backward = backward
+
+if "TOUCHED" in os.environ:
+    import torch
+
+    def touched(*args, **kwargs):
+        os.abort()
+
+    for name in ("is_available", "_lazy_init", "get_device_properties", "get_device_name", "max_memory_reserved"):
+        setattr(torch.cuda, name, touched)
