@@ -585,9 +585,7 @@ class Config(Model):
     mode: str = Field("validate", description="one of the experiment's `modes`")
     target: str = Field("local", description="a name in config/targets/")
     seed: int = Field(0, ge=0, description="of everything that is random")
-    note: str = Field(
-        "", description="of this run, for people; kept in the ledger: `gonogo runs --note WORDS` finds it"
-    )
+    note: str = Field("", description="of this run, for people; `gonogo runs --note WORDS` finds it")
     results_dir: Path = Field(Path("results"), description="everything that a run makes; can be deleted and made again")
     archive_dir: Path = Field(
         Path("archive"), description="what came back from the machine; nothing is ever overwritten"

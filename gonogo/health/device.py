@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from gonogo.config import Accelerator, Target
 from gonogo.errors import UserError
 
-# what hides every GPU from CUDA, HIP and the ROCm runtime below it
-HIDDEN = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": ""}
+HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+# what hides every GPU from CUDA, HIP and the ROCm runtime below it; with the last, torch does not even ask the driver
+HIDDEN = {**dict.fromkeys(HIDING, ""), "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 # of small networks on consumer cards, as those who trained EEGNeX on an RX 5600 XT reckoned
 SLOWER = "expect 5 to 10 times as long as on a healthy card"
 
@@ -38,7 +39,7 @@ def choose(accelerator: Accelerator, target: Target) -> Choice:
         return Choice(cpu=True, why=f"the target asks for the CPU instead of {accelerator.title}: {SLOWER}")
     faults = "; ".join(accelerator.known_faults)
     if target.device == "accelerator":
-        hiding = [name for name in HIDDEN if target.environment.get(name) == ""]
+        hiding = [name for name in HIDING if target.environment.get(name) == ""]
         if hiding:
             raise UserError(f"target: device: accelerator, but its environment hides the device: remove {hiding[0]}")
         return Choice(
@@ -54,4 +55,4 @@ def choose(accelerator: Accelerator, target: Target) -> Choice:
 
 def gpu_hidden() -> bool:
     """Whether this process was started so that it must not touch a GPU."""
-    return all(os.environ.get(name) == "" for name in HIDDEN)
+    return all(os.environ.get(name) == "" for name in HIDING)

@@ -39,7 +39,7 @@ def test_a_good_card_is_used_and_one_can_be_left_alone() -> None:
 def test_a_device_that_is_hidden_and_forced_is_a_contradiction() -> None:
     with pytest.raises(UserError, match="HIP_VISIBLE_DEVICES"):
         choose(card("mi300x"), Target(device="accelerator", environment={"HIP_VISIBLE_DEVICES": ""}))
-    assert set(HIDDEN) == {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}
+    assert set(HIDDEN) >= {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}
 
 
 def test_the_run_is_retuned_for_the_processor_and_sees_no_gpu() -> None:

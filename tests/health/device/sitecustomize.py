@@ -2,7 +2,7 @@
 
 FAULT: abort, segfault, hang, miscopies, miscalculates, foreign (an architecture that torch has no code for), or none.
 ABORT_AT: a training on it is aborted in its so-manieth backward pass.
-TOUCHED: whether or not it is hidden, a call that asks for any GPU ends the process.
+TOUCHED: whether or not it is hidden, a call that asks the driver for a GPU ends the process.
 """
 
 import os
@@ -63,5 +63,8 @@ if "TOUCHED" in os.environ:
     def touched(*args, **kwargs):
         os.abort()
 
-    for name in ("is_available", "_lazy_init", "get_device_properties", "get_device_name", "max_memory_reserved"):
-        setattr(torch.cuda, name, touched)
+    torch._C._cuda_getDeviceCount = (
+        touched  # what asks the driver, in a build for GPUs; with it, torch takes this for one
+    )
+    torch._C._cuda_getCurrentRawStream = touched
+    torch.cuda._raw_device_count_nvml = torch.cuda._raw_device_count_amdsmi = torch.cuda._lazy_init = touched
