@@ -196,7 +196,7 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oo
     key = digest(kind, options, launch_digest(run))[:16]
     state = _state_file(run, kind)
     known = json.loads(state.read_text()) if state.exists() else {}
-    run_id = known["run_id"] if known.get("key") == key else f"{time.strftime('%Y%m%d-%H%M%S')}_{kind}_{key[:6]}"
+    run_id = known["run_id"] if known.get("key") == key else run_name(kind, key)
     write_json(state, {"key": key, "run_id": run_id, "target": run.config.target})
     run_dir = f"{workspace(run)}/runs/{run_id}"
     note_run(run.settings, run_dir)
@@ -232,6 +232,11 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oo
     if answer["state"] != "started":
         run.say(f"attached to {Path(answer['run_dir']).name}, which is {answer['state']}")
     return answer["run_dir"]
+
+
+def run_name(kind: str, key: str) -> str:
+    """Of a run's own folder, which nothing else writes into: runs with other data, code or config have other keys."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}_{kind}_{key[:6]}"
 
 
 def cpu_fallback(run: Run) -> dict[str, Any] | None:

@@ -43,3 +43,12 @@ def test_the_whole_chain_goes_and_learns(fresh: Site) -> None:
     verdict = Verdict.read(fresh.folder / "results/eeg/validate/results/verdict.json")
     skill = next(check.value for check in verdict.checks if check.id == "skill")
     assert verdict.status.passes and isinstance(skill, float) and skill > 0.2
+
+
+@pytest.mark.slow
+def test_a_minimal_run_finishes_and_is_no_result(fresh: Site) -> None:
+    done = fresh.run("--config", "experiments=eeg", "mode=minimal", timeout_s=600)
+    assert done.returncode == 0, done.stderr
+    verdict = Verdict.read(fresh.folder / "results/eeg/minimal/results/verdict.json")
+    assert verdict.status is Status.CAUTION and "not a result" in verdict.summary
+    assert "not a result" in (fresh.folder / "results/eeg/minimal/report/report.html").read_text()
