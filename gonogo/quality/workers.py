@@ -53,8 +53,7 @@ def measured_chunks(kind: Kind, items: Sequence[ItemFiles], known: Known) -> Ite
 
 def measure_chunk(kind: Kind, known: Known, items: Sequence[ItemFiles]) -> Chunk:
     chunk, lines = Chunk(), []
-    for files in items:
-        reading = kind.measure(files, known)
+    for reading in kind.measure_all(items, known):
         lines.append(reading.item.model_dump_json() + "\n")
         chunk.items += 1
         chunk.files += reading.item.files
