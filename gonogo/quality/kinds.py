@@ -49,7 +49,7 @@ class Known(ABC):
     def put(self, content: str, statistics: dict[str, Any]) -> None: ...
 
     def close(self) -> None:
-        """Keep what was put; nothing is asked afterwards."""
+        """Keep what was put, and hold no file open until something is asked again."""
         return
 
 
