@@ -75,7 +75,8 @@ def digest(*parts: Any) -> str:
 
 def walk(folder: Path | str) -> list[Path]:
     """Every regular file below `folder`, sorted; Snakemake's own bookkeeping and hidden files left out."""
-    return [Path(path) for path in sorted(_files_below(os.fspath(folder)), key=lambda path: path.split(os.sep))]
+    found = sorted(_files_below(os.fspath(folder)), key=lambda path: path.split(os.sep))  # noqa: PTH206  as Path sorts
+    return [Path(path) for path in found]
 
 
 def _files_below(folder: str) -> Iterator[str]:

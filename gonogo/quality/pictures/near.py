@@ -62,7 +62,11 @@ def near_hash(thumbnail: np.ndarray) -> str:
 
 
 def difference_hashes(thumbnails: np.ndarray) -> list[str]:
-    """64-bit difference hashes in hex, of thumbnails (N, 32, 32, 3): of 9×8 cells, brighter than the one to the left?"""
+    """64-bit difference hashes in hex: which of 9×8 cells are brighter than those to their left.
+
+    Args:
+        thumbnails: as of `near_hashes`.
+    """
     cells = np.rint(EIGHTHS @ (grey_thumbnails(thumbnails).astype(np.float32) @ NINTHS.T))
     return [bits.tobytes().hex() for bits in np.packbits((cells[..., 1:] > cells[..., :-1]).reshape(-1, 64), axis=1)]
 

@@ -35,18 +35,17 @@ def measured_pixels(samples: Sequence[Sample]) -> list[PixelStatistics]:
     """
     if not samples:
         return []
-    together = Sample(*zip(*samples, strict=True))
-    variance, of_levels = _levels(np.stack(together.levels))
+    variance, of_levels = _levels(np.stack([one.levels for one in samples]))
     columns = {
         **of_levels,
-        "autocorrelation_1": _autocorrelation(together.steps_1, variance),
-        "autocorrelation_8": _autocorrelation(together.steps_8, variance),
-        **_structure(together, variance),
-        **lines(together.row_jumps, together.column_jumps)._asdict(),
-        **_against_border(together),
+        "autocorrelation_1": _autocorrelation([one.steps_1 for one in samples], variance),
+        "autocorrelation_8": _autocorrelation([one.steps_8 for one in samples], variance),
+        **_structure(samples, variance),
+        **lines([one.row_jumps for one in samples], [one.column_jumps for one in samples])._asdict(),
+        **_against_border(samples),
     }
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    hashes = difference_hashes(np.stack(together.thumbnail))
+    hashes = difference_hashes(np.stack([one.thumbnail for one in samples]))
     return [
         PixelStatistics(dhash=dhash, **dict(zip(columns, row, strict=True)))
         for dhash, row in zip(hashes, rows, strict=True)
@@ -83,10 +82,10 @@ def _autocorrelation(steps: Sequence[tuple[float, float]], variance: np.ndarray)
     return np.where(variance <= 1, 1, 1 - (across + down) / (4 * np.maximum(variance, 1)))
 
 
-def _structure(together: Sample, variance: np.ndarray) -> dict[str, np.ndarray]:
-    mean, squares = np.array(together.laplacian).T
+def _structure(samples: Sequence[Sample], variance: np.ndarray) -> dict[str, np.ndarray]:
+    mean, squares = np.array([one.laplacian for one in samples]).T
     laplacian = squares - mean * mean
-    cumulative = np.stack(together.responses).cumsum(axis=1, dtype=np.float64)
+    cumulative = np.stack([one.responses for one in samples]).cumsum(axis=1, dtype=np.float64)
     counts = cumulative[:, -1]
     return {
         "laplacian_variance": laplacian,
@@ -96,16 +95,16 @@ def _structure(together: Sample, variance: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _against_border(together: Sample) -> dict[str, np.ndarray]:
+def _against_border(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
     """Share of the picture off the border's median colour; of the border near it; its brightest channel."""
-    borders = np.stack(together.border).astype(np.int16)
+    borders = np.stack([one.border for one in samples]).astype(np.int16)
     middle = borders.shape[1] // 2
     by_channel = np.ascontiguousarray(borders.transpose(0, 2, 1))
     colours = np.partition(by_channel, middle, axis=2)[:, :, middle]
     apart = np.abs(borders - colours[:, None]).max(axis=2)
-    near = map(_near, together.points, colours.tolist())
+    near = [_near(one.points, colour) for one, colour in zip(samples, colours.tolist(), strict=True)]
     return {
-        "coverage": 1 - np.fromiter(near, float, len(borders)),
+        "coverage": 1 - np.array(near),
         "border_share": np.count_nonzero(apart <= BORDER_LEVELS, axis=1) / borders.shape[1],
         "border_level": colours.max(axis=1).astype(float),
     }

@@ -50,12 +50,12 @@ def take_sample(bgr: np.ndarray) -> Sample:
     step = 1 if height < FEW_ROWS else ROW_STEP
     first = step // 2
     level = grey[first::step]
-    above, middle, below = neighbours = grey.take(_side_by_side(height, step), axis=0)
+    neighbours = grey.take(_side_by_side(height, step), axis=0)
     laplacian, responses = _structure(neighbours.astype(np.int16))
     points = _points(bgr)
     return Sample(
         levels=_histogram(level),
-        steps_1=(_mean_square(level[:, 1:], level[:, :-1]), _mean_square(above, middle)),
+        steps_1=(_mean_square(level[:, 1:], level[:, :-1]), _mean_square(neighbours[0], neighbours[1])),
         steps_8=(_mean_square(level[:, 8:], level[:, :-8]), _mean_square(grey[first:-8:step], grey[first + 8 :: step])),
         laplacian=laplacian,
         responses=responses,
