@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -107,7 +108,13 @@ def _alone() -> bool:
     starts a thread of its own.
     """
     tasks = Path("/proc/self/task")
-    return tasks.is_dir() and sum(1 for _ in tasks.iterdir()) == 1
+    if not tasks.is_dir():
+        return False
+    for wait_s in (0, 0.001, 0.01):  # a thread that was joined is listed for a moment more
+        time.sleep(wait_s)
+        if sum(1 for _ in tasks.iterdir()) == 1:
+            return True
+    return False
 
 
 def _begin(owner_pid: int, travelling: bytes) -> None:

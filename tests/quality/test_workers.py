@@ -32,10 +32,10 @@ if sys.argv[3] == "forkserver":
     threading.Thread(target=threading.Event().wait, daemon=True).start()
 workers._cores = lambda: 2
 told = lambda done, of: print(done, flush=True)
+assert workers._alone() == (sys.argv[3] == "fork")
 with open_cache(sys.argv[4], "images") as known:
     known.get("opened by this process")
     measure_part("images", Path(sys.argv[1]), Path(sys.argv[2]), told, known)
-assert workers._alone() == (sys.argv[3] == "fork")
 """
 
 
