@@ -46,12 +46,12 @@ def measured_chunks(kind: Kind, items: Sequence[ItemFiles], known: Known) -> Ite
     count = min(MOST_WORKERS, _cores())
     size = min(CHUNK, len(items) // (AHEAD * count) + 1)
     chunks = (items[start : start + size] for start in range(0, len(items), size))
-    start = "fork" if _alone() else "forkserver"
-    many = sum(len(item.files) for item in items) >= MANY_FILES[start]
+    method = "fork" if _alone() else "forkserver"
+    many = sum(len(item.files) for item in items) >= MANY_FILES[method]
     travelling = _packed(kind, known) if many and count > 1 else None
     if travelling:
         known.close()  # a connection to a database must not be open in two processes
-        with _processes(start, count, type(kind).__module__, travelling) as pool:
+        with _processes(method, count, type(kind).__module__, travelling) as pool:
             yield from _in_order(pool, _measure_in_worker, chunks, AHEAD * count)
     else:
         with ThreadPoolExecutor(count) as pool:
@@ -92,10 +92,10 @@ def _in_order(
 _worker: tuple[Kind, Known] | None = None
 
 
-def _processes(start: str, count: int, module: str, travelling: bytes) -> ProcessPoolExecutor:
+def _processes(method: str, count: int, module: str, travelling: bytes) -> ProcessPoolExecutor:
     """Workers that end with this process, whatever it dies of."""
-    context = multiprocessing.get_context(start)
-    if start == "forkserver":
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
         context.set_forkserver_preload([module])  # imported once; the workers share its pages
     return ProcessPoolExecutor(count, context, _begin, (os.getpid(), travelling))
 
