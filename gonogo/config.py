@@ -49,6 +49,9 @@ class VolumesGate(Model):
     min_air_share: Fraction = Field(0.2, description="CT: share of voxels below −512 HU")
     max_air_share: Fraction = Field(0.8, description="CT: share of voxels below −512 HU")
     spacing_tolerance: Positive = Field(0.2, description="voxel size off the set's median, each axis, as a share of it")
+    allow_identity: bool = Field(
+        False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size, not a lost one"
+    )
     max_form_gap_mm: Positive = Field(1.0, description="between a corner by the sform and by the qform")
     max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends; inside: none")
     max_repeated_slices: Fraction = Field(0.02, description="share of slices equal to the one before")
@@ -359,6 +362,11 @@ class Training(Model):
     ema_decay: Fraction = Field(0.999, description="of the weights' moving average; 0: none is kept")
     ema_warmup: bool = Field(True, description="the n-th update's decay is min(ema_decay, (1 + n) / (10 + n))")
     checkpoint_every_epochs: Count = Field(20, description="besides best and last")
+    keep_best: int = Field(0, ge=0, description="checkpoints in `top/`, the best by `best_by`; 0: only `best.ckpt`")
+    best_by: str = Field(
+        "-val_loss", pattern=r"^[+-]\w+$", description="logged metric, `+`: more is better, `-`: less is"
+    )
+    validations_per_epoch: Count = Field(1, description="evenly spaced; the last at its end")
     sample_every_epochs: Count = Field(10, description="validation pictures")
     num_workers: int = Field(0, ge=0, description="processes that load batches; 0: the training process itself")
     threads: Count = Field(1, description="torch threads; on shared cores one was 8 times faster than two")

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gonogo.by_hand import clip_before_steps
 from gonogo.config import ExperimentConfig, LearningGate, Training
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
 from gonogo.learning.in_flight import StoppedByGateError
 
 if TYPE_CHECKING:
-    import torch
     from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 
 
@@ -131,7 +131,8 @@ def train(
         from gonogo.learning.watch import InFlight
 
         watch = InFlight(experiment, spec.gate, out, say)
-    trainer = _trainer(experiment, spec, out, recorder, watch, part="" if resume is None else "extension")
+    part = "" if resume is None else "extension"
+    trainer = _trainer(experiment, spec, out, recorder, watch, not module.automatic_optimization, part)
     last = out / "checkpoints" / "last.ckpt"
     started = time.time()
     ending = _fit(trainer, module, data, None if resume is None else last, judged=spec.gate is not None)
@@ -182,7 +183,13 @@ def joined(first: TrainingResult, more: TrainingResult) -> TrainingResult:
 
 
 def _trainer(
-    experiment: Experiment, spec: RunSpec, out: Path, recorder: Callback, watch: Callback | None, part: str
+    experiment: Experiment,
+    spec: RunSpec,
+    out: Path,
+    recorder: Callback,
+    watch: Callback | None,
+    by_hand: bool,
+    part: str,
 ) -> Trainer:
     import lightning.pytorch as pl
     from lightning.pytorch.callbacks import ModelCheckpoint, Timer
@@ -195,16 +202,19 @@ def _trainer(
         ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False),
         _periodic(experiment, training, out),
     ]
+    callbacks += [_best_few(training, checkpoints)] if training.keep_best else []
     callbacks += [watch] if watch else []
+    callbacks += [_clipping(training)] if by_hand else []
     callbacks += [_stretched_schedules()] if part else []
     if spec.max_minutes is not None:
         callbacks.append(Timer(duration=dt.timedelta(minutes=spec.max_minutes)))
     return pl.Trainer(
         max_epochs=training.epochs if spec.max_steps is None else -1,
         max_steps=-1 if spec.max_steps is None else spec.max_steps,
-        accumulate_grad_batches=training.accumulate_grad_batches,
-        gradient_clip_val=training.gradient_clip_val or None,
+        accumulate_grad_batches=1 if by_hand else training.accumulate_grad_batches,
+        gradient_clip_val=None if by_hand else training.gradient_clip_val or None,
         precision=training.precision,
+        val_check_interval=1 / training.validations_per_epoch,
         devices=1,
         callbacks=callbacks,
         logger=CSVLogger(out, name="", version=part),  # a log that is there would be emptied
@@ -213,6 +223,34 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _best_few(training: Training, checkpoints: Path) -> Any:
+    """The best few by a validation metric, their values in their names: `top/psnr_db_25.10_step_000400.ckpt`."""
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    metric = training.best_by
+    name = f"{metric.lstrip('+-')}_{{{metric.lstrip('+-')}:.4f}}_step_{{step:06d}}"
+    return ModelCheckpoint(
+        checkpoints / "top",
+        filename=name,
+        auto_insert_metric_name=False,
+        monitor=metric.lstrip("+-"),
+        mode="max" if metric.startswith("+") else "min",
+        save_top_k=training.keep_best,
+    )
+
+
+def _clipping(training: Training) -> Any:
+    from lightning.pytorch import Callback
+
+    class Clipping(Callback):
+        """What the Trainer refuses to do for a module that optimizes by hand."""
+
+        def on_fit_start(self, trainer: Any, module: Any) -> None:
+            clip_before_steps(trainer.optimizers, training.gradient_clip_val)
+
+    return Clipping()
 
 
 def _stretched_schedules() -> Any:
@@ -339,16 +377,6 @@ def _device_name() -> str:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-
-
-def optimizer_of(module: LightningModule) -> torch.optim.Optimizer:
-    """The module's own optimizer, in any of the shapes that Lightning allows for a single one; no Trainer needed."""
-    configured: Any = module.configure_optimizers()
-    if isinstance(configured, dict):
-        return configured["optimizer"]
-    while isinstance(configured, (list, tuple)):
-        configured = configured[0]
-    return configured
 
 
 def main(argv: list[str] | None = None) -> int:
