@@ -399,11 +399,34 @@ class Smoke(Model):
     )
 
 
+Span = Annotated[tuple[Positive, Positive], BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v)]
+
+
+class Timeline(Model):
+    """Times that a plan names: a number, or the lowest and the highest. The launch gate holds them together."""
+
+    step_s: Span | None = Field(None, description="seconds of an optimizer step on the target")
+    epoch_minutes: Span | None = Field(None, description="minutes of an epoch")
+    hours: Span | None = Field(None, description="hours of the whole run")
+
+
+class Indicator(Model):
+    """Where a metric should have come by some epoch; a miss is CAUTION."""
+
+    by_epoch: Count = Field(description="from the end of this epoch on, at each validation")
+    at_least: float | None = None
+    at_most: float | None = None
+
+
 class Expected(Model):
     """What result is expected, written before the run; a paid launch is refused without a statement."""
 
     statement: str = Field("", description="in words, with the baseline that it should beat")
     metrics: dict[str, float] = Field(default_factory=dict, description="metric of the results stage → least value")
+    baselines: dict[str, float] = Field(
+        default_factory=dict, description="metric → what it should beat, shown beside it in the report"
+    )
+    timeline: Timeline = Field(Timeline(), description="times that were named beforehand")
 
 
 class ExperimentConfig(Model):
@@ -426,6 +449,9 @@ class ExperimentConfig(Model):
     training: Training = Training()
     modes: dict[str, ModeConfig] = Field(default_factory=lambda: {"validate": ModeConfig()})
     smoke: Smoke = Smoke()
+    watch: dict[str, Indicator] = Field(
+        default_factory=dict, description="metric that validation logs → where it should be, and by when"
+    )
     gates: dict[str, Any] = Field(default_factory=dict, description="laid over the thresholds of config.yaml")
 
 

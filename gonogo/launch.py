@@ -34,6 +34,7 @@ class Measurements(Measured):
     hours: Range | None
     usd: Range | None
     usd_per_hour: float
+    contradictions: list[str] = Field(default_factory=list, description="times of the plan that cannot all hold")
     budget_usd: float
     max_hours: float
     approval: Approval | None
@@ -44,6 +45,7 @@ def judge(measured: Measurements, gate: LaunchGate) -> tuple[list[Check], str]:
     checks = [
         _items(measured),
         _expected(measured),
+        *([_timeline(measured)] if measured.contradictions else []),
         *_money(measured, gate),
         *([_approval(measured)] if gate.approval == "required" else []),
     ]
@@ -76,6 +78,18 @@ def _expected(m: Measurements) -> Check:
         written,
         why="nobody has said what result is expected, so no result could be a disappointment",
         hint="Write expected.statement in the experiment's YAML.",
+    )
+
+
+def _timeline(m: Measurements) -> Check:
+    return Check(
+        id="timeline",
+        title="Times that contradict each other",
+        value=len(m.contradictions),
+        threshold="0",
+        status=Status.CAUTION,
+        why="; ".join(m.contradictions),
+        hint="Correct expected.timeline: the canary measures seconds a step, and the forecast follows from them.",
     )
 
 

@@ -18,12 +18,13 @@ from gonogo.quality.judge import judge as judge_data
 from gonogo.quality.kinds import kind_of
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.stage import Run
-from gonogo.verdict import Check, held
+from gonogo.verdict import Check, Status, held
 
 
 class Measurements(Measured):
     metrics: dict[str, float] = Field(description="as the experiment reports them; `skill` is among them")
     geometry_auc: float | None = Field(description="how surely a predicted view is nearest to its own reference")
+    alerts: list[str] = Field(default_factory=list, description="success indicators that the paid run missed")
     pictures: Path = Field(description="measurements of the predictions, looked at as data is")
 
 
@@ -46,9 +47,15 @@ def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Meas
         inputs_digest=digest(sha256, data_digest(run.shards)),
         metrics=metrics,
         geometry_auc=auc,
+        alerts=_alerts(checkpoint.parent.parent / "training.json"),
         pictures=measured,
         evidence=[str(predictions), str(checkpoint)],
     )
+
+
+def _alerts(training: Path) -> list[str]:
+    """What the run said of its success indicators; nothing where a foreign script trained."""
+    return json.loads(training.read_text()).get("alerts", []) if training.exists() else []
 
 
 def _checkpoint(archive: Path) -> tuple[Path, str]:
@@ -96,6 +103,7 @@ def judge(measured: Measurements, gate: ResultsGate) -> tuple[list[Check], str]:
     checks = [_skill(measured, gate), *_expected(measured, gate)]
     if measured.geometry_auc is not None:
         checks.append(_geometry(measured.geometry_auc, gate))
+    checks += [_indicators(measured)] if measured.alerts else []
     checks += judge_data(MeasuredSet.read(measured.pictures), gate.pictures).checks
     return checks, "RESULT" if any(not check.status.passes for check in checks) else ""
 
@@ -132,6 +140,18 @@ def _expected(m: Measurements, gate: ResultsGate) -> list[Check]:
             )
         )
     return checks
+
+
+def _indicators(m: Measurements) -> Check:
+    return Check(
+        id="indicators",
+        title="Success indicators missed in training",
+        value=len(m.alerts),
+        threshold="0",
+        status=Status.CAUTION,
+        why="; ".join(m.alerts),
+        hint="Look at the metric's curve in metrics.csv: did it come late, or never?",
+    )
 
 
 def _geometry(auc: float, gate: ResultsGate) -> Check:

@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,7 @@ class TrainingResult(BaseModel):
     finite: bool
     stopped: str = ""
     cause: str = Field("", description="the learning gate's word for why it stopped the run")
+    alerts: list[str] = Field(default_factory=list, description="success indicators (`watch`) that were missed")
     bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was no number")
 
     @property
@@ -121,6 +122,8 @@ def train(
     import lightning.pytorch as pl
     import torch
 
+    from gonogo.indicators import Indicators
+
     _quieten()
     torch.set_num_threads(spec.training.threads)
     pl.seed_everything(spec.seed if resume is None else spec.seed + 1, verbose=False)
@@ -132,7 +135,9 @@ def train(
 
         watch = InFlight(experiment, spec.gate, out, say)
     part = "" if resume is None else "extension"
-    trainer = _trainer(experiment, spec, out, recorder, watch, not module.automatic_optimization, part)
+    indicators = Indicators(spec.experiment_config.watch, say)
+    watching = [recorder, indicators, *([watch] if watch else [])]
+    trainer = make_trainer(experiment, spec, out, watching, not module.automatic_optimization, part)
     last = out / "checkpoints" / "last.ckpt"
     started = time.time()
     ending = _fit(trainer, module, data, None if resume is None else last, judged=spec.gate is not None)
@@ -149,6 +154,7 @@ def train(
         wall_s=time.time() - started,
         peak_memory_bytes=_peak_memory_bytes(),
         device=_device_name(),
+        alerts=indicators.alerts,
         **vars(ending),
     )
     return result, module, data
@@ -182,15 +188,21 @@ def joined(first: TrainingResult, more: TrainingResult) -> TrainingResult:
     )
 
 
-def _trainer(
+def make_trainer(
     experiment: Experiment,
     spec: RunSpec,
     out: Path,
-    recorder: Callback,
-    watch: Callback | None,
-    by_hand: bool,
-    part: str,
+    watching: Sequence[Callback] = (),
+    by_hand: bool = False,
+    part: str = "",
 ) -> Trainer:
+    """Lightning's Trainer as `spec` says.
+
+    Args:
+        watching: callbacks besides those that keep checkpoints and pictures.
+        by_hand: the module steps its optimizers itself (`gonogo.by_hand`).
+        part: of a run in several, whose logs lie apart.
+    """
     import lightning.pytorch as pl
     from lightning.pytorch.callbacks import ModelCheckpoint, Timer
     from lightning.pytorch.loggers import CSVLogger
@@ -198,12 +210,12 @@ def _trainer(
     training = spec.training
     checkpoints = out / "checkpoints"
     callbacks: list[pl.Callback] = [
-        recorder,
-        ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False),
+        *watching,
+        ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", enable_version_counter=False),
+        ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False),  # save_last lags behind the best
         _periodic(experiment, training, out),
     ]
     callbacks += [_best_few(training, checkpoints)] if training.keep_best else []
-    callbacks += [watch] if watch else []
     callbacks += [_clipping(training)] if by_hand else []
     callbacks += [_stretched_schedules()] if part else []
     if spec.max_minutes is not None:
@@ -229,9 +241,12 @@ def _best_few(training: Training, checkpoints: Path) -> Any:
     """The best few by a validation metric, their values in their names: `top/psnr_db_25.10_step_000400.ckpt`."""
     from lightning.pytorch.callbacks import ModelCheckpoint
 
+    class Top(ModelCheckpoint):
+        """With a state of its own in checkpoints, whatever it looks at."""
+
     metric = training.best_by
     name = f"{metric.lstrip('+-')}_{{{metric.lstrip('+-')}:.4f}}_step_{{step:06d}}"
-    return ModelCheckpoint(
+    return Top(
         checkpoints / "top",
         filename=name,
         auto_insert_metric_name=False,

@@ -9,7 +9,6 @@ import nibabel
 import numpy as np
 
 from experiments.vqgan3d.phantom import phantom
-from experiments.vqgan3d.scans import read_scan, scan_files
 from experiments.vqgan3d.settings import ScanSettings
 from gonogo.errors import UserError
 
@@ -29,6 +28,8 @@ def generate(
     Raises:
         UserError: there are fewer scans than asked for, or one of them cannot be read.
     """
+    if inputs is not None:  # phantoms need neither MONAI nor torch, whose import takes seconds
+        from experiments.vqgan3d.scans import read_scan, scan_files
     scans = None if inputs is None else scan_files(inputs)
     out.mkdir(parents=True, exist_ok=True)
     for done, index in enumerate(indices, start=1):

@@ -80,6 +80,8 @@ class VQGAN3DModule(LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The whole step of both optimizers; returns the generator's loss. Works without a Trainer too."""
         own, adversary = self.optimizers()
+        if self._trainer:
+            self._set_rate()
         due = (batch_index + 1) % self.plan.accumulate_grad_batches == 0
         adversarial, target = self.adversarial, batch["target"]
         output, quantised = self(batch["input"])
@@ -95,9 +97,9 @@ class VQGAN3DModule(LightningModule):
             self.discriminators.requires_grad_(True)
             terms["discriminators"] = self._discriminate(output.detach(), target, at)
             self._descend(uncounted(adversary), terms["discriminators"], due)
-        if due:
-            self._after_step()
-        if self._trainer:
+        if not self._trainer:
+            self._steps_without_trainer += int(due)
+        else:
             choices = torch.bincount(quantised.indices.flatten(), minlength=self.settings.codebook.codes)
             logged = {**terms, "loss": loss, "codebook_usage": usage(choices), "perplexity": perplexity(choices)}
             self.log_dict({f"train_{name}": value.detach() for name, value in logged.items()})
@@ -113,37 +115,32 @@ class VQGAN3DModule(LightningModule):
             optimizer.step()
             optimizer.zero_grad()
 
-    def _after_step(self) -> None:
-        if not self._trainer:
-            self._steps_without_trainer += 1
-            return
-        for scheduler in self.lr_schedulers():  # type: ignore[union-attr]  # one for each optimizer
-            scheduler.step()
-
     def on_train_start(self) -> None:
+        """The plan of the learning rate: steps of its rise, and of the whole run."""
         self.discriminators.requires_grad_(self.adversarial)
+        accumulated = self.plan.accumulate_grad_batches
+        limited = (self.trainer.max_steps or -1) > 0
+        total = int(self.trainer.estimated_stepping_batches) // (1 if limited else accumulated)
+        epoch = self.trainer.num_training_batches / accumulated
+        self._schedule = min(round(self.plan.warmup_epochs * epoch), total // 2), total
+
+    def _set_rate(self) -> None:
+        factor = rate_factor(self.steps_done, *self._schedule)
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = factor * self.plan.learning_rate
 
     def on_fit_start(self) -> None:
         for name, value, start in loss_table(self.settings.losses, self.settings.discriminators.start_step):
             print(f"loss: {name} × {value:g}" + (f" from step {start}" if start else ""), flush=True)
 
-    def configure_optimizers(self) -> Any:
-        """Adam for encoder and decoder, and for the discriminators; under a Trainer with warm-up and cosine."""
-        own = nn.ModuleList([self.encoder, self.decoder]).parameters()
-        optimizers = [
-            torch.optim.AdamW(parameters, lr=self.plan.learning_rate, betas=BETAS, weight_decay=self.plan.weight_decay)
-            for parameters in (own, self.discriminators.parameters())
-        ]
-        if not self._trainer:
-            return optimizers
-        accumulated = self.plan.accumulate_grad_batches
-        self.trainer.fit_loop.setup_data()  # the length of an epoch is unknown before, where only max_steps is given
-        limited = self.trainer.max_steps is not None and self.trainer.max_steps > 0
-        total = int(self.trainer.estimated_stepping_batches) // (1 if limited else accumulated)
-        epoch = self.trainer.num_training_batches / accumulated
-        warmup = min(round(self.plan.warmup_epochs * epoch), total // 2)
-        return optimizers, [
-            torch.optim.lr_scheduler.LambdaLR(one, lambda step: rate_factor(step, warmup, total)) for one in optimizers
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Of encoder and decoder, and of the discriminators."""
+        own = nn.ModuleList([self.encoder, self.decoder])
+        rate, decay = self.plan.learning_rate, self.plan.weight_decay
+        return [
+            torch.optim.AdamW(part.parameters(), lr=rate, betas=BETAS, weight_decay=decay)
+            for part in (own, self.discriminators)
         ]
 
     # --- validation ---

@@ -113,7 +113,8 @@ def _steps(
             torch.nn.utils.clip_grad_norm_(module.parameters(), clip or float("inf"))
             optimizers[0].step()
         for warm_up in warm_ups:
-            warm_up.step()
+            if warm_up.optimizer.state:  # not of one that waits for its turn
+                warm_up.step()
         module.on_train_batch_end(None, batch, step)
         yield float(loss.detach())
 

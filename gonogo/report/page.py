@@ -31,7 +31,7 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
     results = Measurements.read(by_mode / "results" / "measurements.json")
     planned = Forecast.model_validate_json((by_mode / "forecast" / "forecast.json").read_text())
     paid = _json(by_mode / "cloud_train" / "run.json")
-    asked = run.gates.results.metrics
+    asked, baselines = run.gates.results.metrics, run.experiment_config.expected.baselines
     return RunFacts(
         experiment=run.experiment,
         mode=run.mode,
@@ -40,7 +40,7 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
         verdicts=earlier_verdicts(run),
         expected_statement=run.experiment_config.expected.statement,
         metrics=[
-            Metric(name=name, least=asked.get(name), obtained=results.metrics.get(name))
+            Metric(name=name, least=asked.get(name), obtained=results.metrics.get(name), baseline=baselines.get(name))
             for name in dict.fromkeys([*asked, *results.metrics])
         ],
         legs=_legs(run, paid),
