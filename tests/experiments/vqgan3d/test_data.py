@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,13 @@ def test_gate_and_training_see_the_same_patches() -> None:
 def test_a_stride_longer_than_the_patch_is_refused() -> None:
     with pytest.raises(ValueError, match="leaves gaps"):
         PatchSettings(size=(16, 16, 16), stride=(20, 16, 16))
+
+
+def test_a_missing_extra_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load({"experiments": "vqgan3d"}, ROOT).experiments["vqgan3d"]
+    experiment = load_experiment("vqgan3d", config, ROOT)
+    experiment.check_packages()
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "monai" else found(name))
+    with pytest.raises(UserError, match=r"vqgan3d needs the package 'monai'.*pip install '\.\[ct\]'"):
+        experiment.check_packages()
