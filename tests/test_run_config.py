@@ -38,7 +38,7 @@ def test_overrides_reach_the_runs_saved_configuration(run: Run) -> None:
     assert saved.seed == 5 and saved.training.epochs == 77 and saved.training.precision == "bf16-mixed"
     settings = saved.experiment_config.settings
     assert settings["model"]["hidden"] == 16  # of this file
-    assert settings["patches"]["size"] == [32, 32, 16] and saved.training.micro_batch_size == 4  # of the one below
+    assert settings["patches"]["size"] == [24, 24, 16] and saved.training.micro_batch_size == 4  # of the one below
 
 
 def test_the_trainer_is_set_up_as_the_configuration_says(tmp_path: Path) -> None:

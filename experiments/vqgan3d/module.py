@@ -155,7 +155,7 @@ class VQGAN3DModule(LightningModule):
         output, target = output.float().clamp(*VALUES), batch["target"].float()
         self.chosen += torch.bincount(quantised.indices.flatten(), minlength=len(self.chosen))
         self._squares += float((output - target).square().mean()) * len(target)
-        self._similarity += float(structural_similarity_index_measure(output, target, data_range=VALUES)) * len(target)
+        self._similarity += ssim(output, target) * len(target)
         self._patches += len(target)
         self.log("val_loss", F.l1_loss(output, target), batch_size=len(target))
 
@@ -172,6 +172,12 @@ def psnr_db(mean_square: float) -> float:
     """Peak signal-to-noise ratio of values in [-1, 1]; 99 dB without any error."""
     span = VALUES[1] - VALUES[0]
     return min(MAX_PSNR_DB, 10 * math.log10(span**2 / max(mean_square, 1e-12)))
+
+
+def ssim(output: Tensor, target: Tensor) -> float:
+    """Structural similarity of axial slices, its mean over those of (B, 1, X, Y, Z) in [-1, 1] (Wang et al. 2004)."""
+    one, other = (volume.movedim(-1, 1).flatten(0, 1) for volume in (output, target))
+    return float(structural_similarity_index_measure(one, other, data_range=VALUES))
 
 
 def weight(losses: LossSettings, name: str) -> float:

@@ -10,12 +10,11 @@ import torch
 from monai.inferers import sliding_window_inference
 from PIL import Image
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from experiments.vqgan3d.codebook import perplexity, usage
-from experiments.vqgan3d.data import CTDataModule, mean_volume, patch_corners, resized
+from experiments.vqgan3d.data import CTDataModule, mean_volume, resized
 from experiments.vqgan3d.generate import write_volume
-from experiments.vqgan3d.module import VALUES, VQGAN3DModule, psnr_db
+from experiments.vqgan3d.module import VALUES, VQGAN3DModule, psnr_db, ssim
 from experiments.vqgan3d.scans import in_hu, normalised, read_scan
 from experiments.vqgan3d.settings import PatchSettings, VQGAN3DSettings
 from gonogo.config import Training
@@ -43,8 +42,8 @@ def predict(
         seed, validation_share: those of the training, which decide which volumes were held out.
 
     Returns:
-        On the held-out volumes, window scaled to [-1, 1]: `psnr_db` over all voxels together; `ssim`, its mean over
-        patches; `codebook_usage` 0-1 and `perplexity` over all tokens; `l1`; `skill`, 1 - l1 / l1 of predicting the
+        On the held-out volumes, window scaled to [-1, 1]: `psnr_db` over all voxels together; `ssim` of axial
+        slices, its mean over volumes; `codebook_usage` 0-1 and `perplexity` over all tokens; `l1`; `skill`, 1 - l1 / l1 of predicting the
         mean training volume, and that baseline's `mean_psnr_db`.
 
     Raises:
@@ -72,7 +71,7 @@ def predict(
             sums[f"{name}squares"] += float((found - target).double().square().sum())
             sums[f"{name}l1"] += float((found - target).double().abs().sum())
         sums["voxels"] += target.numel()
-        similarities += patch_similarities(output, target, settings.patches)
+        similarities.append(ssim(output, target))
     l1, mean_l1 = sums["l1"] / sums["voxels"], sums["mean_l1"] / sums["voxels"]
     return {
         "psnr_db": psnr_db(sums["squares"] / sums["voxels"]),
@@ -101,16 +100,6 @@ def blended(reconstruct: Callable[[Tensor], Tensor], volume: Tensor, patches: Pa
     return sliding_window_inference(
         volume, roi_size=patches.size, sw_batch_size=batch_size, predictor=reconstruct, overlap=OVERLAP, mode="gaussian"
     )  # type: ignore[return-value]
-
-
-def patch_similarities(output: Tensor, target: Tensor, patches: PatchSettings) -> list[float]:
-    """SSIM of each patch of two volumes (1, 1, X, Y, Z), of the whole where no patch fits."""
-    corners = patch_corners(target.shape[2:], patches)
-    wholes = [tuple(slice(at, at + side) for at, side in zip(corner, patches.size, strict=True)) for corner in corners]
-    return [
-        float(structural_similarity_index_measure(output[:, :, *at], target[:, :, *at], data_range=VALUES))
-        for at in wholes or [(slice(None),) * 3]
-    ]
 
 
 def picture(outputs: Tensor, targets: Tensor, out: Path) -> None:

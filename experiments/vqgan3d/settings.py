@@ -14,7 +14,7 @@ Size = tuple[Count, Count, Count]
 class ScanSettings(Model):
     """The volumes: analytic chest phantoms, or the scans in `inputs`."""
 
-    shape: Size = Field((48, 48, 32), description="voxels of a phantom: right-left, front-back, foot-head")
+    shape: Size = Field((40, 40, 28), description="voxels of a phantom: right-left, front-back, foot-head")
     field_of_view_mm: Positive = Field(360.0, description="of a phantom, side; the body is 340 mm wide and stays so")
     height_mm: Positive = Field(260.0, description="of a phantom")
     noise_hu: float = Field(15.0, ge=0, description="of a phantom, standard deviation")
@@ -30,8 +30,8 @@ class ScanSettings(Model):
 class PatchSettings(Model):
     """What training sees of a volume. The quality gate's keys of the same names say the same."""
 
-    size: Size = Field((32, 32, 16), description="voxels")
-    stride: Size = Field((24, 24, 12), description="voxels from patch to patch")
+    size: Size = Field((24, 24, 16), description="voxels")
+    stride: Size = Field((16, 16, 12), description="voxels from patch to patch")
     tail_anchored: bool = Field(True, description="a last patch lies flush with each axis's end; false: they are lost")
     window_hu: tuple[float, float] = Field((-1000.0, 1000.0), description="clipped to it, then scaled to -1 … 1")
 
@@ -58,7 +58,7 @@ class DiscriminatorSettings(Model):
 
     channels: Count = 8
     layers: Count = 2
-    start_step: int = Field(200, ge=0, description="optimizer step at which they begin; before, they change nothing")
+    start_step: int = Field(150, ge=0, description="optimizer step at which they begin; before, they change nothing")
 
 
 class LossSettings(Model):

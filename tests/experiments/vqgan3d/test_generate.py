@@ -61,7 +61,7 @@ def test_a_phantom_holds_what_a_chest_holds() -> None:
         (150, 260, 0.003),
     ):
         assert ((hu >= low) & (hu <= high)).mean() > least, (low, high)
-    assert 0.9 * 260 / 32 <= size[2] <= 1.1 * 260 / 32
+    assert 0.9 * 260 / 28 <= size[2] <= 1.1 * 260 / 28
 
 
 def test_a_volume_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -80,21 +80,23 @@ def test_the_sample_of_the_default_passes(tmp_path: Path) -> None:
     assert cause == "" and checks["patch_coverage"].value == 100.0
 
 
-SPOILT = [
-    ("vqgan3d_hu", "hounsfield", "the rescale intercept is lost"),
-    ("vqgan3d_air", "air", "air"),
-    ("vqgan3d_air", "patches", "patches are over 95 % air"),
-    ("vqgan3d_spacing", "spacing", "lost: 1 × 1 × 1 mm and an identity affine"),
-]
+SPOILT = {
+    "vqgan3d_hu": {"hounsfield": "the rescale intercept is lost"},
+    "vqgan3d_air": {"air": "% air", "patches": "patches are over 95 % air"},
+    "vqgan3d_spacing": {"spacing": "lost: 1 × 1 × 1 mm and an identity affine"},
+}
 
 
-@pytest.mark.parametrize(("name", "check", "told"), SPOILT, ids=[f"{name}-{check}" for name, check, _ in SPOILT])
-def test_spoilt_volumes_are_stopped_in_seconds(tmp_path: Path, name: str, check: str, told: str) -> None:
+@pytest.mark.parametrize("name", SPOILT)
+def test_spoilt_volumes_are_stopped_in_seconds(tmp_path: Path, name: str) -> None:
+    """By the checks that are meant, and by no other."""
     started = time.process_time()
     checks, cause = sampled(name, tmp_path)
-    assert checks[check].status is Status.NO_GO and told in checks[check].why, checks[check]
+    assert {id_ for id_, check in checks.items() if check.status is Status.NO_GO} == {*SPOILT[name], "bad_items"}
+    for id_, told in SPOILT[name].items():
+        assert told in checks[id_].why, checks[id_]
     assert cause == "DATA"
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 20
 
 
 # --- scans of one's own ---

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.vqgan3d.module import VQGAN3DModule, psnr_db
-from experiments.vqgan3d.predict import blended, load, patch_similarities, picture
+from experiments.vqgan3d.module import VQGAN3DModule, psnr_db, ssim
+from experiments.vqgan3d.predict import blended, load, picture
 from experiments.vqgan3d.settings import PatchSettings
 from gonogo.config import Training
 from gonogo.errors import UserError
@@ -35,14 +35,14 @@ def test_patches_that_disagree_are_blended_and_not_cut() -> None:
         return torch.arange(len(patches)).view(-1, 1, 1, 1, 1).expand_as(patches).float()
 
     found = blended(shifted, volume(40, 16, 16), PATCHES, 8)[0, 0, :, 8, 8]
-    assert (found.diff().abs() < 0.6).all() and found.max() > 1.5
+    assert (found.diff().abs() < 0.8).all() and found.max() > 1.5
 
 
 def test_ssim_of_a_volume_with_itself_is_one_and_is_no_cosine_similarity() -> None:
-    given = volume(24, 24, 24)
-    assert patch_similarities(given, given, PATCHES) == pytest.approx([1.0] * 8)
-    halved = patch_similarities(0.5 * given, given, PATCHES)  # cosine similarity would be 1
-    assert max(halved) < 0.95
+    given = volume(24, 24, 16)
+    assert ssim(given, given) == pytest.approx(1.0)
+    assert ssim(0.5 * given, given) < 0.95  # cosine similarity would be 1
+    assert abs(ssim(given.flip(2), given)) < 0.1
 
 
 def test_psnr_of_a_known_error() -> None:
