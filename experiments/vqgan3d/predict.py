@@ -21,7 +21,7 @@ from gonogo.config import Training
 from gonogo.errors import UserError
 from gonogo.files import replacing
 
-SHOWN = 6
+SHOWN, SHOWN_PIXELS = 6, 96
 OVERLAP = 0.25
 
 
@@ -42,9 +42,9 @@ def predict(
         seed, validation_share: those of the training, which decide which volumes were held out.
 
     Returns:
-        On the held-out volumes, window scaled to [-1, 1]: `psnr_db` over all voxels together; `ssim` of axial
-        slices, its mean over volumes; `codebook_usage` 0-1 and `perplexity` over all tokens; `l1`; `skill`, 1 - l1 / l1 of predicting the
-        mean training volume, and that baseline's `mean_psnr_db`.
+        On the held-out volumes, window scaled to [-1, 1]: `psnr_db` over all voxels together; `ssim` of axial slices,
+        its mean over volumes; `codebook_usage` 0-1 and `perplexity` over all tokens; `l1`; `skill`, 1 - l1 / l1 of
+        predicting the mean training volume, and that baseline's `mean_psnr_db`.
 
     Raises:
         UserError: the checkpoint cannot be read or is of another model, or so with the data.
@@ -103,10 +103,15 @@ def blended(reconstruct: Callable[[Tensor], Tensor], volume: Tensor, patches: Pa
 
 
 def picture(outputs: Tensor, targets: Tensor, out: Path) -> None:
-    """Middle slices of up to 6 patches (B, 1, X, Y, Z) in [-1, 1], front up: targets above, reconstructions below."""
+    """Middle slices of up to 6 patches (B, 1, X, Y, Z) in [-1, 1], front up: targets above, reconstructions below.
+
+    Small patches are enlarged by a whole number.
+    """
     rows = [np.concatenate([_slice(patch) for patch in part[:SHOWN]], axis=1) for part in (targets, outputs)]
+    shown = Image.fromarray(np.concatenate(rows))
+    scale = max(1, SHOWN_PIXELS // targets.shape[2])
     with replacing(out) as temporary:
-        Image.fromarray(np.concatenate(rows)).save(temporary)
+        shown.resize((scale * shown.width, scale * shown.height), Image.Resampling.NEAREST).save(temporary)
 
 
 def _slice(patch: Tensor) -> np.ndarray:

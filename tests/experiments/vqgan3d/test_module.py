@@ -141,6 +141,11 @@ def test_checkpointing_changes_no_gradient() -> None:
 # --- the documented size ---
 
 
+def test_the_default_fits_a_processor() -> None:
+    module = VQGAN3DModule(VQGAN3DSettings(), Training())
+    assert sum(parameter.numel() for parameter in module.parameters()) == 142_419
+
+
 def test_the_full_model_has_36_million_parameters() -> None:
     config = load({"experiments": "vqgan3d_full", "mode": "conservative"}, ROOT).experiments["vqgan3d_full"]
     settings = VQGAN3DSettings.model_validate(config.settings)
