@@ -49,6 +49,9 @@ class VolumesGate(Model):
     min_air_share: Fraction = Field(0.2, description="CT: share of voxels below −512 HU")
     max_air_share: Fraction = Field(0.8, description="CT: share of voxels below −512 HU")
     spacing_tolerance: Positive = Field(0.2, description="voxel size off the set's median, each axis, as a share of it")
+    allow_identity: bool = Field(
+        False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size, not a lost one"
+    )
     max_form_gap_mm: Positive = Field(1.0, description="between a corner by the sform and by the qform")
     max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends; inside: none")
     max_repeated_slices: Fraction = Field(0.02, description="share of slices equal to the one before")
@@ -360,6 +363,11 @@ class Training(Model):
     ema_decay: Fraction = Field(0.999, description="of the weights' moving average; 0: none is kept")
     ema_warmup: bool = Field(True, description="the n-th update's decay is min(ema_decay, (1 + n) / (10 + n))")
     checkpoint_every_epochs: Count = Field(20, description="besides best and last")
+    keep_best: int = Field(0, ge=0, description="checkpoints in `top/`, the best by `best_by`; 0: only `best.ckpt`")
+    best_by: str = Field(
+        "-val_loss", pattern=r"^[+-]\w+$", description="logged metric, `+`: more is better, `-`: less is"
+    )
+    validations_per_epoch: Count = Field(1, description="evenly spaced; the last at its end")
     sample_every_epochs: Count = Field(10, description="validation pictures")
     num_workers: int = Field(0, ge=0, description="processes that load batches; 0: the training process itself")
     threads: Count = Field(1, description="torch threads; on shared cores one was 8 times faster than two")
@@ -395,11 +403,34 @@ class Smoke(Model):
     )
 
 
+Span = Annotated[tuple[Positive, Positive], BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v)]
+
+
+class Timeline(Model):
+    """Times that a plan names: a number, or the lowest and the highest. The launch gate holds them together."""
+
+    step_s: Span | None = Field(None, description="seconds of an optimizer step on the target")
+    epoch_minutes: Span | None = Field(None, description="minutes of an epoch")
+    hours: Span | None = Field(None, description="hours of the whole run")
+
+
+class Indicator(Model):
+    """Where a metric should have come by some epoch; a miss is CAUTION."""
+
+    by_epoch: Count = Field(description="from the end of this epoch on, at each validation")
+    at_least: float | None = None
+    at_most: float | None = None
+
+
 class Expected(Model):
     """What result is expected, written before the run; a paid launch is refused without a statement."""
 
     statement: str = Field("", description="in words, with the baseline that it should beat")
     metrics: dict[str, float] = Field(default_factory=dict, description="metric of the results stage → least value")
+    baselines: dict[str, float] = Field(
+        default_factory=dict, description="metric → what it should beat, shown beside it in the report"
+    )
+    timeline: Timeline = Field(Timeline(), description="times that were named beforehand")
 
 
 class ExperimentConfig(Model):
@@ -425,6 +456,9 @@ class ExperimentConfig(Model):
     )
     modes: dict[str, ModeConfig] = Field(default_factory=lambda: {"validate": ModeConfig()})
     smoke: Smoke = Smoke()
+    watch: dict[str, Indicator] = Field(
+        default_factory=dict, description="metric that validation logs → where it should be, and by when"
+    )
     gates: dict[str, Any] = Field(default_factory=dict, description="laid over the thresholds of config.yaml")
 
 

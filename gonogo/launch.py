@@ -34,6 +34,7 @@ class Measurements(Measured):
     hours: Range | None
     usd: Range | None
     usd_per_hour: float
+    contradictions: list[str] = Field(default_factory=list, description="times of the plan that cannot all hold")
     budget_usd: float
     max_hours: float
     approval: Approval | None
@@ -46,6 +47,7 @@ def judge(measured: Measurements, gate: LaunchGate) -> tuple[list[Check], str]:
         _items(measured),
         _expected(measured),
         *([_device(measured.device_note)] if measured.device_note else []),
+        *([_timeline(measured)] if measured.contradictions else []),
         *_money(measured, gate),
         *([_approval(measured)] if gate.approval == "required" else []),
     ]
@@ -89,6 +91,18 @@ def _device(note: str) -> Check:
         value="CPU" if "CPU" in note else "forced",
         status=Status.CAUTION,
         why=note,
+    )
+
+
+def _timeline(m: Measurements) -> Check:
+    return Check(
+        id="timeline",
+        title="Times that contradict each other",
+        value=len(m.contradictions),
+        threshold="0",
+        status=Status.CAUTION,
+        why="; ".join(m.contradictions),
+        hint="Correct expected.timeline: the canary measures seconds a step, and the forecast follows from them.",
     )
 
 

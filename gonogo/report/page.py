@@ -32,6 +32,7 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
     planned = Forecast.model_validate_json((by_mode / "forecast" / "forecast.json").read_text())
     paid = _json(by_mode / "cloud_train" / "run.json")
     asked = run.gates.results.metrics if results.is_result else {}
+    baselines = run.experiment_config.expected.baselines
     return RunFacts(
         experiment=run.experiment,
         mode=run.mode,
@@ -40,7 +41,7 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
         verdicts=earlier_verdicts(run),
         expected_statement=run.experiment_config.expected.statement,
         metrics=[
-            Metric(name=name, least=asked.get(name), obtained=results.metrics.get(name))
+            Metric(name=name, least=asked.get(name), obtained=results.metrics.get(name), baseline=baselines.get(name))
             for name in dict.fromkeys([*asked, *results.metrics])
         ],
         legs=_legs(run, paid),
