@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from gonogo.remote.errors import RemoteError, Unreachable
-from gonogo.remote.lanes import Lane, Refused, ask, begin, open_lane
+from gonogo.remote.lanes import Lane, Refused, begin, open_lane, reply
 from gonogo.remote.machine import Machine
 from gonogo.remote.moved import HASHING_S
 from gonogo.remote.rates import Growth, Meter
@@ -109,7 +109,7 @@ class Crew:
             if self._error and not finished.is_set():
                 raise self._error
             progress()
-            for _ in range(growth.more(meter.done)):
+            for _ in range(growth.more(meter.done, time.monotonic())):
                 self._start(_kinds())
             if time.monotonic() - meter.heard_at > SILENT_S:
                 raise Unreachable(
@@ -140,12 +140,12 @@ class Crew:
                 lane = open_lane(self._machine, kind, *self._args)
                 with self._changed:
                     self._lanes.add(lane)
-                begin(lane, put_agent=first)
+                begin(lane, put_agent=first, question=self._question if first else b"")
                 if first:
                     self._begun = True
-                    reply = ask(lane, self._question)
+                    answer = reply(lane)
                     with self._changed:
-                        self._reply = reply
+                        self._reply = answer
                         self._changed.notify()
                 self._ready.wait()
                 if self.over.is_set():

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import zlib
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -69,18 +70,19 @@ def open_lane(machine: Machine, kind: str, *args: str) -> Lane:
     return ChannelLane.connected(machine.ssh, command, name, machine.where)
 
 
-def begin(lane: Lane, *, put_agent: bool) -> None:
+def begin(lane: Lane, *, put_agent: bool, question: bytes = b"") -> None:
     """Let the agent's command begin, and skip what a login script printed before it.
 
     Args:
         put_agent: send the agent's text first, for a machine that may have another one, or none.
+        question: what the command is asked first, sent along; `reply` reads the answer.
 
     Raises:
         Refused: there is no connection; RemoteError: the agent cannot work.
     """
     try:
-        text = Path(agent.__file__).read_bytes() if put_agent else b""
-        lane.write(b"%d\n" % len(text) + text)
+        text = zlib.compress(Path(agent.__file__).read_bytes()) if put_agent else b""
+        lane.write(b"%d\n" % len(text) + text + question)
         for line in iter(lane.stdout.readline, b""):
             if line.endswith(agent.LANE_READY):
                 return
@@ -90,9 +92,8 @@ def begin(lane: Lane, *, put_agent: bool) -> None:
     raise Refused(str(cause)) if isinstance(cause, Unreachable) else cause
 
 
-def ask(lane: Lane, question: bytes) -> dict[str, Any]:
-    """Send this to the agent and read the line that it answers with."""
-    lane.write(question)
+def reply(lane: Lane) -> dict[str, Any]:
+    """The line that the agent answers a question with."""
     line = lane.stdout.readline()
     if not line:
         raise lane.ended() or RemoteError("the agent ended before it had answered")

@@ -31,10 +31,10 @@ ANSWER_S = 120.0
 ANSWER_AT_MOST_BYTES = 256 << 20  # a manifest of a million files has 150 MB
 TEXT_AT_MOST_BYTES = 64 << 20
 CHUNK_BYTES = 1 << 20
-# Starts Python while there is nothing to do yet; then a line says how many bytes of the agent's text follow (0: the
-# one that is there is right), puts it into the root where it is another, and becomes it.
+# Starts Python while there is nothing to do yet; then a line says how many bytes of the agent's text follow, compressed
+# (0: the one that is there is right), puts it into the root where it is another, and becomes it.
 START_AGENT = """
-import os, sys
+import os, sys, zlib
 import argparse, hashlib, json, pathlib, selectors, shutil, subprocess, typing
 def read(size):
     data = os.read(0, size)
@@ -50,9 +50,8 @@ while len(text) < int(line):
 try:
     os.makedirs(root or ".", exist_ok=True)
     os.chdir(root or ".")
-    if not text:
-        text = open(name, "rb").read()
-    elif not os.path.exists(name) or open(name, "rb").read() != text:
+    text = zlib.decompress(text) if text else open(name, "rb").read()
+    if not os.path.exists(name) or open(name, "rb").read() != text:
         temporary = ".%s.%d" % (name, os.getpid())
         with open(temporary, "wb") as out:
             out.write(text)

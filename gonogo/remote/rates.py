@@ -76,22 +76,23 @@ class Growth:
     """How many lanes to have: one at first; twice as many as long as twice as many carry clearly more.
 
     On a clean link one stream fills it, on a lossy one each stream has the same small share, whatever the link can do
-    (Mathis et al. 1997: rate ∝ 1 / (rtt · √loss)); which of the two it is shows only in trying.
+    (Mathis et al. 1997: rate ∝ 1 / (rtt · √loss)); which of the two it is shows only in trying. The first stream is
+    given the time to reach its rate (TCP's slow start), else its own rise would pass for what a second one brought.
     """
 
     def __init__(self, rtt_s: float, total: int) -> None:
         self.lanes, self._total = 1, total
         self._far = rtt_s >= NEAR_S and total >= FEW_BYTES
         self._trial_s = max(TRIAL_S, TRIAL_ROUND_TRIPS * rtt_s)
+        self._settled = False
         self._best, self._last, self._since, self._before = 0.0, 0.0, 0.0, 0
 
-    def more(self, done: int) -> int:
-        """How many lanes to add now, being told the bytes that passed so far.
+    def more(self, done: int, now: float) -> int:
+        """How many lanes to add at this time (s), being told the bytes that passed so far.
 
         More are added while the last ones paid, and when the rate has fallen to half of the best that was seen: a
         stream is fast until its first loss.
         """
-        now = time.monotonic()
         if not self._since:
             if done:
                 self._since, self._before = now, done
@@ -101,11 +102,16 @@ class Growth:
         rate = (done - self._before) / (now - self._since)
         self._since, self._before = now, done
         self._best = max(self._best, rate)
-        over_soon = self._total - done < WORTH_OPENING_S * rate
-        paid = rate >= WORTH_IT * self._last or rate < self._best / 2
-        if over_soon or not paid or self.lanes >= MOST_LANES:
+        rose, self._last = rate >= WORTH_IT * self._last, rate
+        if not self._settled:
+            self._settled = not rose
+            if rose:
+                return 0
+        elif not rose and rate >= self._best / 2:
             return 0
-        self._last, added = rate, min(self.lanes, MOST_LANES - self.lanes)
+        if self._total - done < WORTH_OPENING_S * rate or self.lanes >= MOST_LANES:
+            return 0
+        added = min(self.lanes, MOST_LANES - self.lanes)
         self.lanes += added
         return added
 
