@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import LearningGate, Smoke, Training
-from gonogo.configload import validate
+from gonogo.config import LearningGate, MemoryGate, Smoke, Training
+from gonogo.configload import load_accelerator, validate
 from gonogo.errors import ProgramError, UserError
 from gonogo.experiment import load_experiment
 from gonogo.foreign.experiment import CommandExperiment, NoSettings
 from gonogo.learning.judge import judge
+from gonogo.memory.explore_child import Task, explored_here
+from gonogo.memory.judge import Measurements as MemoryMeasurements
+from gonogo.memory.judge import judge as judge_memory
 from gonogo.training import TrainingResult
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
@@ -185,6 +188,25 @@ def test_the_memory_gate_traces_the_entry_point(tmp_path: Path) -> None:
     assert (step.micro_batch_size, step.accumulate_grad_batches, step.precision) == (3, 2, "bf16-mixed")
     step = experiment(tmp_path, memory="tests.foreign.entry:step").memory_step(training)
     assert (step.accumulate_grad_batches, step.precision) == (1, "32-true")  # the script is told neither
+
+
+def test_without_an_entry_point_the_memory_gate_says_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    cards = {"cpu": load_accelerator(ROOT / "config", "cpu"), "h100": load_accelerator(ROOT / "config", "h100")}
+
+    def judged(card: str, **changes: str) -> Check:
+        task = Task(
+            experiment="mine", experiment_config=config(**changes), training=Training(), accelerator=cards[card]
+        )
+        (check, *_), _ = judge_memory(
+            MemoryMeasurements(accelerator=cards[card], explored=explored_here(task)), MemoryGate()
+        )
+        return check
+
+    check = judged("cpu")
+    assert check.status is Status.UNKNOWN and "no `memory:` entry point is given" in check.why
+    assert judged("h100", memory="tests.foreign.entry:step").status is Status.GO
 
 
 # --- results ---
