@@ -523,6 +523,8 @@ class ExperimentConfig(Model):
             raise ValueError("`command` needs `kind`: views, images, volumes, series, points or text")
         if extra := [key for key in ("kind", "memory", "code") if not self.command and getattr(self, key)]:
             raise ValueError(f"{', '.join(extra)}: goes with `command`; a class says it itself")
+        if self.command and self.watch:
+            raise ValueError("watch: goes with `class`; of a command nothing is looked at while it trains")
         if outside := [str(path) for path in self.code if path.is_absolute() or ".." in path.parts]:
             raise ValueError(f"code: {outside[0]} must lie in the repository, and be given from its root")
         return self
