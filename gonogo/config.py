@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from gonogo.foreign.commandline import check_line
 from gonogo.verdict import Override
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -433,11 +434,62 @@ class Expected(Model):
     timeline: Timeline = Field(Timeline(), description="times that were named beforehand")
 
 
+ALLOWED = {
+    "generate": ("indices", "out", "seed"),
+    "train": (
+        "data", "out", "epochs", "max_steps", "micro_batch_size", "accumulate_grad_batches", "learning_rate",
+        "precision", "seed",
+    ),
+    "resume": ("checkpoint",),
+    "predict": ("checkpoint", "data", "out", "seed"),
+}  # fmt: skip
+REQUIRED = {
+    "generate": ("indices", "out"),
+    "train": ("data", "out"),
+    "resume": ("checkpoint",),
+    "predict": ("checkpoint", "data", "out"),
+}
+
+
+class Command(Model):
+    """Scripts that know nothing of gonogo, by their command lines; what they must do: docs/bring-your-own.md."""
+
+    generate: str = Field(description="makes items; placeholders {indices} (with commas), {out}, {seed}")
+    train: str = Field(
+        description="placeholders {data} (one word for each folder), {out}, {epochs}, {max_steps} (0: all), "
+        "{micro_batch_size}, {accumulate_grad_batches}, {learning_rate}, {precision}, {seed}"
+    )
+    resume: str = Field(
+        "", description="words appended to `train` to go on from {checkpoint}; empty: a run is not taken up again"
+    )
+    predict: str = Field(description="placeholders {checkpoint}, {data}, {out}, {seed}; leaves metrics.json in {out}")
+    samples_per_item: Count = Field(1, description="training samples that an item gives, for the forecast")
+
+    @field_validator("generate", "train", "resume", "predict")
+    @classmethod
+    def _can_be_filled(cls, line: str, info: ValidationInfo) -> str:
+        key = info.field_name or ""
+        if line or key != "resume":
+            check_line(line, ALLOWED[key], REQUIRED[key])
+        return line
+
+
 class ExperimentConfig(Model):
-    """One experiment. A user adds a file of their own here, and a class that it names."""
+    """One experiment. A user adds a file of their own here, and a class that it names or the commands that it runs."""
 
     experiment_class: str = Field(
-        alias="class", description="`package.module:Class` that fulfils gonogo.experiment.Experiment"
+        "", alias="class", description="`package.module:Class` that fulfils gonogo.experiment.Experiment"
+    )
+    command: Command | None = Field(None, description="in place of a class: scripts of any make")
+    kind: str = Field("", description="with `command`: which inspector reads the data")
+    memory: str = Field(
+        "",
+        description="with `command`: `module:function` that takes micro_batch_size and returns (model, optimizer, step "
+        "callable, batch) or a gonogo.memory.step.Step, for the memory gate",
+    )
+    code: list[Path] = Field(
+        default_factory=list,
+        description="with `command`: files and folders of its code, from the repository's root; they are sent along",
     )
     extends: str | None = Field(None, description="another experiment's name; this file is laid over it")
     hypothesis: str = Field("", description="what the experiment should show; quoted in its documents")
@@ -460,6 +512,22 @@ class ExperimentConfig(Model):
         default_factory=dict, description="metric that validation logs → where it should be, and by when"
     )
     gates: dict[str, Any] = Field(default_factory=dict, description="laid over the thresholds of config.yaml")
+
+    @model_validator(mode="after")
+    def _class_or_command(self) -> ExperimentConfig:
+        if self.experiment_class and self.command:
+            raise ValueError("`class` and `command` are both given; an experiment is one or the other")
+        if not self.experiment_class and not self.command:
+            raise ValueError("give `class` (package.module:Class) or `command` (generate, train, predict)")
+        if self.command and not self.kind:
+            raise ValueError("`command` needs `kind`: views, images, volumes, series, points or text")
+        if extra := [key for key in ("kind", "memory", "code") if not self.command and getattr(self, key)]:
+            raise ValueError(f"{', '.join(extra)}: goes with `command`; a class says it itself")
+        if self.command and self.watch:
+            raise ValueError("watch: goes with `class`; of a command nothing is looked at while it trains")
+        if outside := [str(path) for path in self.code if path.is_absolute() or ".." in path.parts]:
+            raise ValueError(f"code: {outside[0]} must lie in the repository, and be given from its root")
+        return self
 
 
 # --- a machine to train on -------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from gonogo.config import (
     Accelerator,
+    Command,
     Config,
     Embedded,
     Expected,
@@ -31,6 +32,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
     ("config/config.yaml", "", Config),
     ("`overrides`, each", "overrides[].", Override),
     ("config/experiments/NAME.yaml", "", ExperimentConfig),
+    ("`command`", "command.", Command),
     ("`training`, and what a mode lays over it", "training.", Training),
     ("`modes`, each", "modes.NAME.", ModeConfig),
     ("`smoke`", "smoke.", Smoke),

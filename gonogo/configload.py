@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -160,7 +160,10 @@ def _teach(model: type[BaseModel], problem: Mapping[str, Any], prefix: str) -> s
         return f"{key}: unknown key {_unknown(location[-1], known)}"
     if problem["type"] == "missing":
         return f"{key}: missing; it has no default"
-    message = problem["msg"][0].lower() + problem["msg"][1:]
+    message = problem["msg"].removeprefix("Value error, ")
+    if not key:  # of the file as a whole
+        return message
+    message = message[0].lower() + message[1:]
     return f"{key}: {problem['input']!r} is wrong: {message}"
 
 
@@ -168,9 +171,11 @@ def _keys_at(model: Any, location: tuple[Any, ...]) -> list[str]:
     """The keys that a nested model allows, following pydantic's error location."""
     for part in location:
         field = getattr(model, "model_fields", {}).get(part)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+        found = [] if field is None else [field.annotation, *get_args(field.annotation)]  # or None
+        models = [one for one in found if isinstance(one, type) and issubclass(one, BaseModel)]
+        if not models:
             return []
-        model = field.annotation
+        model = models[0]
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

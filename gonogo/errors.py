@@ -15,6 +15,18 @@ class UserError(Exception):
     """Something that the user can mend: the message names it and says how."""
 
 
+class ProgramError(UserError):
+    """A program that the config names ended badly.
+
+    Attributes:
+        code: its exit code; negative: the signal that ended it.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 @contextlib.contextmanager
 def explained(working_in: Path) -> Iterator[None]:
     """Turns a full disk or an unwritable path into a UserError, before a clean-up makes room again."""

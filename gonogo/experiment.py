@@ -22,10 +22,16 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
     from torch import Tensor
 
+    from gonogo.config import LearningGate, Smoke
+    from gonogo.learning.measurements import Measurements
+    from gonogo.learning.speed import Speed
     from gonogo.memory.options import PlanOption
+    from gonogo.memory.step import Step
+    from gonogo.training import RunSpec, TrainingResult
 
 Stage = Literal["generate", "train"]
 Progress = Callable[[int, int], None]
+Say = Callable[[str], None]
 
 
 class Experiment(ABC):
@@ -39,13 +45,15 @@ class Experiment(ABC):
         kind: which inspector reads the data: `views`, `images`, `volumes`, `series`, `points` or `text`.
         Settings: pydantic model of the experiment's own keys (`settings:` in its YAML).
         packages: import name → extra to install, for libraries beyond the core.
+        resumes: whether `run_training` can go on from a checkpoint.
         assets: folder that `prepare` filled.
     """
 
-    kind: ClassVar[str]
+    kind: str
     Settings: ClassVar[type[BaseModel]]
     packages: ClassVar[dict[str, str]] = {}
     generate_code: ClassVar[tuple[str, ...]] = ()
+    resumes: bool = True
 
     def __init__(self, name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> None:
         self.name = name
@@ -116,6 +124,37 @@ class Experiment(ABC):
         None: nothing is known of it.
         """
         return None
+
+    # --- how it is trained: with Lightning, unless these are overridden ---
+
+    def run_training(self, spec: RunSpec, out: Path, say: Say, checkpoint: Path | None = None) -> TrainingResult:
+        """Train as `spec` says, on the machine; `checkpoints/best.ckpt` or `last.ckpt` is left in `out`.
+
+        Args:
+            say: told of progress in lines that begin with `step N/M`; where none comes, the run counts as hung.
+            checkpoint: where training goes on.
+        """
+        from gonogo.training import train
+
+        return train(self, spec, out, say, checkpoint=checkpoint)[0]
+
+    def rehearse(
+        self, spec: RunSpec, smoke: Smoke, out: Path, say: Say, progress: Say, gate: LearningGate
+    ) -> tuple[Measurements, TrainingResult, Speed]:
+        """The smoke run, and what the learning gate and the forecast want to know of it."""
+        from gonogo.learning.smoke import smoke_run
+
+        return smoke_run(self, spec, smoke, out, say, progress, gate)
+
+    def memory_step(self, training: Training) -> Step:
+        """A training step for the memory trace.
+
+        Raises:
+            UserError: there is none; the memory gate then says UNKNOWN.
+        """
+        from gonogo.memory.step import experiment_step
+
+        return experiment_step(self, training)
 
     # --- results ---
 
@@ -193,11 +232,15 @@ class Experiment(ABC):
 
 
 def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> Experiment:
-    """The experiment that `class:` names, with its settings checked.
+    """The experiment that `class:` names, or that of the commands, with its settings checked.
 
     Raises:
         UserError: the class cannot be found or imported, or a setting is wrong.
     """
+    if config.command is not None:
+        from gonogo.foreign.experiment import CommandExperiment
+
+        return CommandExperiment(name, config, root, assets)
     where = f"config/experiments/{name}.yaml: class"
     module_name, _, class_name = config.experiment_class.partition(":")
     try:

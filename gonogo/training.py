@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import os
 import resource
 import signal
 import statistics
@@ -24,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gonogo.config import ExperimentConfig, LearningGate, Training
 from gonogo.configload import laid_over
+from gonogo.errors import ProgramError, UserError
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
 from gonogo.health.device import gpu_hidden
@@ -59,6 +61,7 @@ class TrainingResult(BaseModel):
     epochs: int
     parameters: int
     train_loss: list[float]
+    train_steps: list[int] = Field(default_factory=list, description="of `train_loss`; empty: each, from the first")
     val_steps: list[int]
     val_loss: list[float]
     step_s: list[float]
@@ -77,10 +80,11 @@ class TrainingResult(BaseModel):
         return statistics.median(self.step_s[3:] or self.step_s or [0.0])
 
 
-STOPPED_BY_GATE, NOT_FINITE = 4, 3  # exit codes
+STOPPED_BY_GATE, NOT_FINITE, FAILED = 4, 3, 1  # exit codes
 NO_GRADIENT = "does not require grad"  # torch's words for a loss that no parameter takes part in
 
 
+UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
 
 
@@ -150,7 +154,7 @@ def train(
         step_s=recorder.step_s,
         wall_s=time.time() - started,
         peak_memory_bytes=_peak_memory_bytes(),
-        device=_device_name(),
+        device=device_name(),
         alerts=indicators.alerts,
         **vars(ending),
     )
@@ -258,7 +262,7 @@ def _peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _device_name() -> str:
+def device_name() -> str:
     import torch
 
     return torch.cuda.get_device_name() if not gpu_hidden() and torch.cuda.is_available() else "cpu"
@@ -285,9 +289,18 @@ def main(argv: list[str] | None = None) -> int:
     print(f"training {spec.experiment}: loading", flush=True)
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
     try:
-        result, _, _ = train(
-            experiment, spec, arguments.out, lambda line: print(line, flush=True), checkpoint=arguments.resume
+        result = experiment.run_training(
+            spec, arguments.out, lambda line: print(line, flush=True), checkpoint=arguments.resume
         )
+    except ProgramError as error:
+        print(f"error: {error}", flush=True)
+        if error.code < 0:  # whoever supervises sees how it ended
+            signal.signal(-error.code, signal.SIG_DFL) if -error.code not in UNCATCHABLE else None
+            os.kill(os.getpid(), -error.code)
+        return FAILED
+    except UserError as error:
+        print(f"error: {error}", flush=True)
+        return FAILED
     except SystemExit:  # Lightning's answer to SIGTERM, without a code of its own
         print("training was ended by a signal", flush=True)
         return TERMINATED

@@ -100,7 +100,7 @@ def test_bad_files_are_named(site: Path) -> None:
     experiment.write_text("just words")
     assert "keys and values" in message({}, site)
     experiment.write_text(original.replace("class:", "clas:"))
-    assert "class: missing" in message({}, site)
+    assert "clas: unknown key 'clas'; did you mean 'class'?" in message({}, site)
     experiment.write_text(original)
     edit(experiment, extends="cvs_dark")
     assert "circle" in message({}, site)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gonogo.config import LearningGate
-from gonogo.learning import data_checks, model_checks, progress_checks
+from gonogo.learning import data_checks, loss_checks, model_checks, progress_checks
 from gonogo.learning.measurements import Measurements
 from gonogo.verdict import Check, Status
 
@@ -38,11 +38,19 @@ TESTS: tuple[Test, ...] = (
     progress_checks.average,
     progress_checks.loss,
 )
+# of a command
+LOSS_TESTS: tuple[Test, ...] = (
+    model_checks.finite,
+    loss_checks.train_falls,
+    loss_checks.val_falls,
+    *loss_checks.UNSEEN,
+)
 
 
 def answers(measured: Measurements, gate: LearningGate) -> list[tuple[Check, str]]:
     """Each check with the cause that it names where it is NO-GO; what was not measured at all is left out."""
-    return [answer for test in TESTS if (answer := test(measured, gate)) is not None]
+    tests = TESTS if measured.curve is None else LOSS_TESTS
+    return [answer for test in tests if (answer := test(measured, gate)) is not None]
 
 
 def judge(measured: Measurements, gate: LearningGate) -> tuple[list[Check], str]:

@@ -88,6 +88,13 @@ class Evaluation(_Part):
     )
 
 
+class Curve(_Part):
+    """The training loss of a command, which shows nothing else: means of equal parts of the run."""
+
+    steps: list[int]
+    train_loss: list[float | None]
+
+
 class Measurements(Measured):
     """What the smoke run showed on held-out items. Pictures and signals in the experiment's own units."""
 
@@ -129,6 +136,7 @@ class Measurements(Measured):
     data: DataLook | None = None
     one_batch: OneBatch | None = None
     gradients: Gradients | None = None
+    curve: Curve | None = Field(None, description="of a command, of which only losses are known; else null")
     evaluations: list[Evaluation] = Field(default_factory=list, description="over the run, from before its first step")
 
 

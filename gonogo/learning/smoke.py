@@ -187,7 +187,7 @@ def curve_of(result: TrainingResult, measured: Measurements, experiment: str) ->
     baselines = {"predict the mean": measured.error_of_mean, "copy the input": measured.error_of_copy}
     return LossCurve(
         title=f"{experiment}: smoke run of {result.steps} steps",
-        steps=list(range(1, len(result.train_loss) + 1)),
+        steps=result.train_steps or list(range(1, len(result.train_loss) + 1)),
         train_loss=list(result.train_loss),
         val_steps=result.val_steps,
         val_loss=list(result.val_loss),

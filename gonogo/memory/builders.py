@@ -151,17 +151,17 @@ def library_step(order: Model, batch_size: int, changes: dict[str, Any]) -> Step
     return classifier_step(model, batch_size, order.shape, order.classes, order.optimizer, **changes)
 
 
-def from_entry(name: str) -> Step:
-    """The step that the function `package.module:function` returns.
+def from_entry(name: str, *arguments: Any) -> Step:
+    """The step that the function `package.module:function` returns, called with these arguments.
 
     Raises:
         UserError: it cannot be imported, or returns something else.
     """
     module, _, function = name.partition(":")
     try:
-        found: Callable[[], Any] = getattr(importlib.import_module(module), function)
+        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as error:
         raise UserError(f"entry {name!r}: no module {error.name!r}") from None
     except (AttributeError, ValueError):
         raise UserError(f"entry {name!r}: {module!r} has no {function!r}; write package.module:function") from None
-    return entry_step(found())
+    return entry_step(found(*arguments))

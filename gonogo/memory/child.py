@@ -80,7 +80,7 @@ def traced_here(order: Order) -> Traced:
     """
     from gonogo.memory import builders
     from gonogo.memory.devices import card_of
-    from gonogo.memory.step import Step, experiment_step
+    from gonogo.memory.step import Step
     from gonogo.memory.trace import trace_step
 
     builders.allow_torchvision()
@@ -92,8 +92,7 @@ def traced_here(order: Order) -> Traced:
 
     def build() -> Step:
         if order.experiment_config is not None:
-            experiment = load_experiment(order.experiment, order.experiment_config, Path.cwd())
-            return experiment_step(experiment, training)
+            return load_experiment(order.experiment, order.experiment_config, Path.cwd()).memory_step(training)
         if order.model is None:
             return builders.from_entry(order.entry)
         return builders.library_step(order.model, training.micro_batch_size, changes)

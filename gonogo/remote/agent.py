@@ -1203,7 +1203,7 @@ class Supervisor:
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **extra},
                 pass_fds=[self.lock],
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509  (no thread runs here)
+                preexec_fn=die_with_parent(),  # noqa: PLW1509  (no thread runs here)
             )
         except OSError:
             os.close(self.output)
@@ -1418,10 +1418,11 @@ class Gpu:
         ["rocm-smi", "--showmeminfo", "vram", "--showuse", "--showtemp", "--json"],
     )
 
-    def __init__(self) -> None:
+    def __init__(self, every_s: float = GPU_EVERY_S) -> None:
+        self.every_s = every_s
         self.query = next((query for query in self.QUERIES if shutil.which(query[0])), None)
         self.asking: subprocess.Popen[bytes] | None = None
-        self.asked_at = -GPU_EVERY_S
+        self.asked_at = -every_s
         self.latest: dict[str, float] | None = None
 
     def look(self) -> dict[str, float] | None:
@@ -1430,7 +1431,7 @@ class Gpu:
             with contextlib.suppress(ValueError, KeyError, IndexError):
                 self.latest = self._read(self.asking.communicate()[0].decode(errors="replace"))
             self.asking = None
-        if self.query and self.asking is None and time.monotonic() - self.asked_at >= GPU_EVERY_S:
+        if self.query and self.asking is None and time.monotonic() - self.asked_at >= self.every_s:
             self.asked_at = time.monotonic()
             with contextlib.suppress(OSError):
                 self.asking = subprocess.Popen(
@@ -1462,7 +1463,7 @@ def _oom_kills() -> int:
     return count
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """What the child does before it becomes the command: on Linux, ask to be killed when the supervisor dies."""
     if not sys.platform.startswith("linux"):
         return None

@@ -200,7 +200,7 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oo
     write_json(state, {"key": key, "run_id": run_id, "target": run.config.target})
     run_dir = f"{workspace(run)}/runs/{run_id}"
     note_run(run.settings, run_dir)
-    target, training = run.target, kind != "canary"
+    target, resumes = run.target, kind != "canary" and run.load_experiment().resumes
     if there.run_agent("active", workspace(run)) is None:
         verify(there, workspace(run))  # what is trained on is what was sent
     answer = there.launch(
@@ -218,7 +218,7 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oo
         stall_s=60 * target.stall_minutes,
         progress=r"^step \d",
         checkpoints="out/checkpoints",
-        resume=["--resume", "{checkpoint}"] if training else [],
+        resume=["--resume", "{checkpoint}"] if resumes else [],
         override=["--changes", "{overrides}"],
         ladder=oom_ladder,
         cpu=cpu_fallback(run),

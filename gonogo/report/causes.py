@@ -153,6 +153,18 @@ CAUSES = {
         requirements=("The smoke run, made longer, has skill over predicting the mean.",),
         alternatives=("A smaller model, or smaller pictures, that learn within the rehearsal.",),
     ),
+    "LOSS": Cause(
+        headline="the losses do not fall",
+        part=None,
+        meaning="The smoke run's losses, which are all that a command shows, do not fall beyond their noise.",
+        told_apart=(
+            "It is not DIVERGING, where losses rise or are no number. Whether data, wiring, learning rate or length is "
+            "at fault cannot be told from losses alone."
+        ),
+        lesson="Look at one batch, and fit it alone, before anything else.",
+        requirements=("The smoke run's training loss falls; so does its validation loss, where there is one.",),
+        alternatives=("The experiment as a class, whose smoke run tells these apart.",),
+    ),
     "MEMORY": Cause(
         headline="the planned training step does not fit the card",
         part="infrastructure",

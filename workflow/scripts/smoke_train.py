@@ -10,7 +10,7 @@ from gonogo.training import RunSpec
 
 with stage(snakemake) as run:
     with run.work():
-        from gonogo.learning.smoke import curve_of, smoke_run
+        from gonogo.learning.smoke import curve_of
 
         experiment = run.load_experiment()
         smoke = run.experiment_config.smoke
@@ -24,7 +24,7 @@ with stage(snakemake) as run:
             max_minutes=smoke.max_minutes,
         )
         with folder_replacing(snakemake.output.run) as out:
-            measured, result, speed = smoke_run(experiment, spec, smoke, out, run.say, run.progress, run.gates.learning)
+            measured, result, speed = experiment.rehearse(spec, smoke, out, run.say, run.progress, run.gates.learning)
             write_text(out / "training.json", result.model_dump_json())
     measured.inputs_digest = learning_digest(data_digest(run.shards), experiment, spec.training)
     measured.evidence = [snakemake.output.curve, snakemake.output.run]
