@@ -379,6 +379,11 @@ class ModeConfig(Model):
 class Smoke(Model):
     """The local rehearsal, before money is spent."""
 
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="laid over the experiment's `settings`: a smaller model of its kind, where the whole does not run here",
+    )
+
     steps: Count = Field(120, description="optimizer steps of the smoke run")
     max_extension: float = Field(
         3.0,

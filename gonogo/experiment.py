@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
-from gonogo.config import ExperimentConfig, Training
+from gonogo.config import ExperimentConfig, QualityGate, Training
 from gonogo.configload import Settings, validate
 from gonogo.errors import UserError
 from gonogo.files import code_digest, digest, walk
-from gonogo.quality.kinds import check_kind
+from gonogo.quality.kinds import Kind, check_kind, kind_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
@@ -39,19 +39,23 @@ class Experiment(ABC):
         kind: which inspector reads the data: `views`, `images`, `volumes`, `series`, `points` or `text`.
         Settings: pydantic model of the experiment's own keys (`settings:` in its YAML).
         packages: import name → extra to install, for libraries beyond the core.
-        assets: folder that `prepare` filled.
+        trains_with_assets: whether training reads what `prepare` made; it is sent to the machine then.
+        assets: folder that `prepare` filled; None where nothing is known of it, as in a trace.
+        starts_from: checkpoint that training begins with, where the config names one (`starts_from:`).
     """
 
     kind: ClassVar[str]
     Settings: ClassVar[type[BaseModel]]
     packages: ClassVar[dict[str, str]] = {}
     generate_code: ClassVar[tuple[str, ...]] = ()
+    trains_with_assets: ClassVar[bool] = False
 
     def __init__(self, name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> None:
         self.name = name
         self.config = config
         self.root = root
         self.assets = assets
+        self.starts_from: Path | None = None
         self.settings = validate(self.Settings, config.settings, f"config/experiments/{name}.yaml", "settings")
 
     # --- data ---
@@ -70,6 +74,10 @@ class Experiment(ABC):
 
         `progress(done, total)` is called after each item.
         """
+
+    def inspector(self, gate: QualityGate) -> Kind:
+        """What reads this experiment's data, as the gate wants it read; extended where a kind asks for more."""
+        return kind_of(self.kind).configured(gate)
 
     # --- training ---
 

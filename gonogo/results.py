@@ -15,7 +15,6 @@ from gonogo.evidence import data_digest
 from gonogo.files import digest, file_digest, folder_replacing
 from gonogo.measured import Measured
 from gonogo.quality.judge import judge as judge_data
-from gonogo.quality.kinds import kind_of
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.stage import Run
 from gonogo.verdict import Check, held
@@ -40,7 +39,7 @@ def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Meas
     with folder_replacing(predictions) as out:
         metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
     run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
-    measure_part(kind_of(experiment.kind).configured(run.gates.results.pictures), predictions, measured)
+    measure_part(experiment.inspector(run.gates.results.pictures), predictions, measured)
     auc = geometry_auc(predictions, run.shards) if experiment.kind == "views" else None
     return Measurements(
         inputs_digest=digest(sha256, data_digest(run.shards)),

@@ -21,7 +21,7 @@ import psutil
 
 from gonogo import gates, ledger, lifetime
 from gonogo.config import Config, ExperimentConfig, Gates, Target, Training
-from gonogo.configload import Settings, load
+from gonogo.configload import Settings, laid_over, load
 from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.session import owner_pid, session_name, workflow_root
@@ -52,6 +52,12 @@ class Run:
         return self.settings.experiments[self.experiment]
 
     @property
+    def rehearsed_config(self) -> ExperimentConfig:
+        """The experiment as its smoke run trains it."""
+        config = self.experiment_config
+        return config.model_copy(update={"settings": laid_over(config.settings, config.smoke.settings)})
+
+    @property
     def gates(self) -> Gates:
         return self.settings.gates[self.experiment]
 
@@ -66,9 +72,13 @@ class Run:
         planned = self.results / self.mode / "memory" / "training.json"
         return Training.model_validate_json(planned.read_text()) if planned.exists() else self.asked_training
 
-    def load_experiment(self) -> Experiment:
-        """The experiment, with what its `prepare` made."""
-        config = self.experiment_config
+    def load_experiment(self, *, rehearsed: bool = False) -> Experiment:
+        """The experiment, with what its `prepare` made.
+
+        Args:
+            rehearsed: with the settings of its smoke run.
+        """
+        config = self.rehearsed_config if rehearsed else self.experiment_config
         return load_experiment(self.experiment, config, self.settings.root, self.results / "assets")
 
     @property

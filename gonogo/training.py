@@ -40,6 +40,8 @@ class RunSpec(BaseModel):
     training: Training
     data: list[Path]
     seed: int
+    assets: Path | None = Field(None, description="what `prepare` made, for experiments that train with it")
+    starts_from: Path | None = Field(None, description="checkpoint of an earlier experiment that training begins with")
     max_steps: int | None = None
     max_minutes: float | None = None
     gate: LearningGate | None = Field(
@@ -365,7 +367,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.max_steps is not None:
         spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None})
     print(f"training {spec.experiment}: loading", flush=True)
-    experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
+    experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
+    experiment.starts_from = spec.starts_from
     result, _, _ = train(experiment, spec, arguments.out, lambda line: print(line, flush=True))
     write_text(arguments.out / "training.json", result.model_dump_json())
     print(

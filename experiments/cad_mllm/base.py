@@ -16,7 +16,7 @@ from torch import Tensor
 
 from experiments.cad_mllm.parts import caption, draw
 from experiments.cad_mllm.settings import Base
-from experiments.cad_mllm.tokens import BASE_SOURCE, Tokens, tokens_of
+from experiments.cad_mllm.tokens import Tokens, tokens_of
 from gonogo.errors import UserError
 from gonogo.files import code_digest, digest, file_digest, replacing
 
@@ -60,11 +60,11 @@ def load_base(base: Base, assets: Path | None) -> tuple[Qwen3ForCausalLM, str]:
     Raises:
         UserError: the weights are not there, or of another model.
     """
-    tokens = tokens_of(base.folder if assets else None)
+    tokens = tokens_of(base.pretrained if assets else None)
     if assets is None:
         return base_model(base, tokens), ""
-    if base.folder is not None:
-        return _pretrained(base.folder.expanduser())
+    if base.pretrained is not None:
+        return _pretrained(base.pretrained.check("settings.model.base.pretrained"))
     path, model = assets / WEIGHTS, base_model(base, tokens)
     if not path.is_file():
         raise UserError(f"{path}: the base model is not there. Make it: snakemake --profile local --forcerun prepare")
@@ -79,9 +79,10 @@ def load_base(base: Base, assets: Path | None) -> tuple[Qwen3ForCausalLM, str]:
 def _pretrained(folder: Path) -> tuple[Qwen3ForCausalLM, str]:
     from transformers.models.qwen3 import Qwen3ForCausalLM
 
-    if not (folder / "config.json").is_file():
-        raise UserError(f"settings.model.base.folder: {folder}: no config.json there. Get the model from {BASE_SOURCE}")
-    model = Qwen3ForCausalLM.from_pretrained(folder, local_files_only=True)
+    try:
+        model = Qwen3ForCausalLM.from_pretrained(folder, local_files_only=True)
+    except OSError as error:
+        raise UserError(f"settings.model.base.pretrained: {folder}: {str(error).splitlines()[0]}") from None
     weights = sorted((path.name, path.stat().st_size) for path in folder.glob("*.safetensors"))
     return model, digest(file_digest(folder / "config.json"), weights)
 

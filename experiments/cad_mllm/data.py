@@ -27,7 +27,7 @@ SUFFIX = {"points": ".npy", "image": ".png"}
 
 Batch: TypeAlias = dict[str, Tensor]
 """`caption` (B, P) int64, padded on its left; `program` (B, L) int64, padded on its right; `target` (B, L, A) float32,
-one-hot over the alphabet, zero at padding; with points `points` (B, N, 6), with an image `image` (B, 1, S, S)."""
+one-hot over the alphabet, zero at padding; `pad` (B,), its id; with points `points` (B, N, 6), with an image `image` (B, 1, S, S)."""
 
 
 class CADDataModule(LightningDataModule):
@@ -107,7 +107,7 @@ class Parts(Dataset[Batch]):
 
     def __init__(self, items: Sequence[Path], settings: CADSettings) -> None:
         self.items, self.settings = list(items), settings
-        self.tokens = tokens_of(settings.model.base.folder)
+        self.tokens = tokens_of(settings.model.base.pretrained)
         self.records = [read_record(item) for item in self.items]
         self._more = [_modalities(item, settings) for item in self.items]
 
@@ -130,6 +130,7 @@ def tokenized(caption: str, program: str, tokens: Tokens, settings: CADSettings)
         "caption": padded([ids], tokens.pad, length, left=True)[0],
         "program": code,
         "target": one_hot(code[None], tokens)[0],
+        "pad": torch.tensor(tokens.pad),
     }
 
 
@@ -155,6 +156,7 @@ def example_batch(settings: CADSettings, batch_size: int) -> Batch:
         "caption": torch.full((batch_size, model.max_caption_tokens), tokens.begin),
         "program": torch.full((batch_size, length), tokens.alphabet[0]),
         "target": torch.zeros(batch_size, length, len(tokens.alphabet)),
+        "pad": torch.full((batch_size,), tokens.pad),
     }
     if "points" in data.modalities:
         batch["points"] = torch.zeros(batch_size, data.points, FEATURES)
@@ -171,7 +173,7 @@ def read_record(item: Path) -> dict[str, Any]:
     """
     try:
         record = json.loads(item.read_text(encoding="utf-8"))
-        return {**record, "caption": str(record["caption"]), "program": str(record["program"])}
+        return {**record, "caption": str(record["caption"]), "program": str(record["completion"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{item}: not a part ({type(error).__name__}: {error}); generate it again") from None
 
@@ -179,13 +181,13 @@ def read_record(item: Path) -> dict[str, Any]:
 def _modalities(item: Path, settings: CADSettings) -> Batch:
     found: Batch = {}
     if "points" in settings.data.modalities:
-        found["points"] = _cloud(item.with_suffix(SUFFIX["points"]), settings.data.points)
+        found["points"] = read_cloud(item.with_suffix(SUFFIX["points"]), settings.data.points)
     if "image" in settings.data.modalities:
-        found["image"] = _picture(item.with_suffix(SUFFIX["image"]), settings.data.image_size)
+        found["image"] = read_picture(item.with_suffix(SUFFIX["image"]), settings.data.image_size)
     return found
 
 
-def _cloud(path: Path, count: int) -> Tensor:
+def read_cloud(path: Path, count: int) -> Tensor:
     try:
         cloud = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -195,10 +197,18 @@ def _cloud(path: Path, count: int) -> Tensor:
     return torch.from_numpy(cloud[:count].astype(np.float32))
 
 
-def _picture(path: Path, size: int) -> Tensor:
+def read_picture(path: Path, size: int) -> Tensor:
     try:
         with Image.open(path) as picture:
             values = np.asarray(picture.convert("L").resize((size, size)), np.float32)
     except OSError as error:
         raise UserError(f"{path}: not a readable picture ({error})") from None
     return torch.from_numpy(values / 255)[None]
+
+
+def without_input(batch: Batch) -> Batch:
+    """The same parts with a caption that is nothing but its end mark, and nothing seen of them."""
+    end = batch["caption"][:, -1:]
+    caption = torch.cat([batch["pad"][:, None].expand_as(batch["caption"][:, 1:]), end], 1)
+    seen = {name: torch.zeros_like(batch[name]) for name in SUFFIX if name in batch}
+    return {**batch, "caption": caption, **seen}

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from experiments.cad_mllm.settings import Asset, ImageEncoder, PointEncoder
+from experiments.cad_mllm.settings import ImageEncoder, PointEncoder
+from gonogo.assets import Asset
 from gonogo.errors import UserError
 
 FREQUENCIES = 4  # octaves of sines and cosines of each coordinate
@@ -111,9 +112,7 @@ def load_encoder(encoder: nn.Module, asset: Asset | None, key: str) -> None:
     """
     if asset is None:
         return
-    path = asset.path.expanduser()
-    if not path.is_file():
-        raise UserError(f"{key}: {path}: no such file. Get it from {asset.source}")
+    path = asset.check(key)
     try:
         encoder.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch raises anything on damaged bytes

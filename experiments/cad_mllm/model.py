@@ -33,7 +33,7 @@ class CADModel(nn.Module):
         super().__init__()
         self.settings = settings
         model = settings.model
-        self.tokens = tokens_of(model.base.folder if assets else None)
+        self.tokens = tokens_of(model.base.pretrained if assets else None)
         base, self.base_digest = load_base(model.base, assets)
         if model.gradient_checkpointing:
             base.gradient_checkpointing_enable({"use_reentrant": False})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
+from gonogo.assets import Asset
 from gonogo.config import Count, Fraction, Model, Positive
 
 Modality: TypeAlias = Literal["text", "points", "image"]
@@ -25,15 +25,6 @@ class DataSettings(Model):
     image_size: int = Field(32, ge=8, multiple_of=8, description="side of the picture, pixels")
 
 
-class Asset(Model):
-    """A pretrained file."""
-
-    path: Path
-    min_bytes: Count = Field(description="a smaller file is cut short")
-    max_bytes: Count = Field(description="a larger one is another file")
-    source: str = Field(description="where it is to be had")
-
-
 class Lora(Model):
     """Low-rank adapters (Hu et al. 2021) on queries, keys, values, outputs and the three parts of the MLP."""
 
@@ -45,8 +36,8 @@ class Lora(Model):
 class Base(Model):
     """The language model under the adapters: Qwen3's architecture, random or pretrained, always frozen."""
 
-    folder: Path | None = Field(
-        None, description="a pretrained Qwen3 with its tokenizer, as transformers saves it; null: made by `prepare`"
+    pretrained: Asset | None = Field(
+        None, description="folder of a Qwen3 with its tokenizer, as transformers saves it; null: made by `prepare`"
     )
     hidden_size: Count = 128
     intermediate_size: Count = 384

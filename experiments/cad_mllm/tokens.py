@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from experiments.cad_mllm.parts import CAPTION_WORDS
 from experiments.cad_mllm.program import WORDS
+from gonogo.assets import Asset
 from gonogo.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,13 +62,13 @@ class Tokens:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
 
-def tokens_of(folder: Path | None) -> Tokens:
+def tokens_of(pretrained: Asset | None) -> Tokens:
     """The own tokenizer, or that of a pretrained model's folder.
 
     Raises:
         UserError: the folder has none.
     """
-    return _own() if folder is None else _pretrained(folder)
+    return _own() if pretrained is None else _pretrained(pretrained.where, pretrained.source)
 
 
 @lru_cache(maxsize=1)
@@ -81,12 +82,12 @@ def _own() -> Tokens:
 
 
 @lru_cache(maxsize=2)
-def _pretrained(folder: Path) -> Tokens:
+def _pretrained(folder: Path, source: str) -> Tokens:
     from tokenizers import Tokenizer
 
-    path = folder.expanduser() / "tokenizer.json"
+    path = folder / "tokenizer.json"
     if not path.is_file():
-        raise UserError(f"settings.model.base.folder: {path}: no such file. Get the model's folder from {BASE_SOURCE}")
+        raise UserError(f"settings.model.base.pretrained: {path}: no such file. Get the folder from {source}")
     try:
         return Tokens(Tokenizer.from_file(str(path)), QWEN)
     except UserError:
@@ -94,5 +95,3 @@ def _pretrained(folder: Path) -> Tokens:
     except Exception as error:  # the library knows no other
         raise UserError(f"{path}: no tokenizer can be read from it ({error})") from None
 
-
-BASE_SOURCE = "https://huggingface.co/Qwen/Qwen3-8B (Apache-2.0): hf download Qwen/Qwen3-8B --local-dir FOLDER"

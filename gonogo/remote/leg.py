@@ -51,16 +51,19 @@ def workspace(run: Run) -> str:
 
 def upload_run(run: Run, report: str, spec_file: str) -> None:
     """Send code, data and the run's own config; only what differs from what is there."""
+    assets = run.load_experiment().trains_with_assets
     spec = RunSpec(
         experiment=run.experiment,
         experiment_config=run.experiment_config,
         training=run.training,
         data=[Path("../data") / shard.name for shard in run.shards],
         seed=run.config.seed,
+        assets=Path("../assets") if assets else None,
         gate=None if override_for(run.config.overrides, run.experiment, "learning") else run.gates.learning,
     )
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
     parts: dict[str, Path] = {f"data/{shard.name}": shard for shard in run.shards}
+    parts |= {"assets": run.results / "assets"} if assets else {}
     parts |= {f"code/{name}": path for name, path in _code(run).items()}
     parts[f"code/run_{run.mode}.json"] = Path(spec_file)
     with run.work(), machine(run) as there:
