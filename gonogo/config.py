@@ -383,6 +383,7 @@ class Smoke(Model):
         default_factory=dict,
         description="laid over the experiment's `settings`: a smaller model of its kind, where the whole does not run here",
     )
+    training: dict[str, Any] = Field(default_factory=dict, description="laid over the experiment's `training`")
 
     steps: Count = Field(120, description="optimizer steps of the smoke run")
     max_extension: float = Field(
@@ -412,6 +413,10 @@ class ExperimentConfig(Model):
     extends: str | None = Field(None, description="another experiment's name; this file is laid over it")
     hypothesis: str = Field("", description="what the experiment should show; quoted in its documents")
     expected: Expected = Expected()
+    starts_from: str | None = Field(
+        None,
+        description="an earlier experiment, whose final checkpoint training begins with; or the file itself, `*.ckpt`",
+    )
     inputs: Path | None = Field(None, description="folder of inputs, from the repository's root")
     sample_items: Count = Field(10, description="items generated and judged before the rest")
     dataset_items: Count = Field(40, description="items of the whole set")

@@ -55,7 +55,9 @@ class Run:
     def rehearsed_config(self) -> ExperimentConfig:
         """The experiment as its smoke run trains it."""
         config = self.experiment_config
-        return config.model_copy(update={"settings": laid_over(config.settings, config.smoke.settings)})
+        settings = laid_over(config.settings, config.smoke.settings)
+        training = Training.model_validate({**config.training.model_dump(), **config.smoke.training})
+        return config.model_copy(update={"settings": settings, "training": training})
 
     @property
     def gates(self) -> Gates:

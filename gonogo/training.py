@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gonogo.config import ExperimentConfig, LearningGate, Training
+from gonogo.errors import UserError
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
 from gonogo.learning.in_flight import StoppedByGateError
@@ -125,6 +126,10 @@ def train(
 
     _quieten()
     torch.set_num_threads(spec.training.threads)
+    if experiment.config.starts_from and experiment.starts_from is None:
+        raise UserError(
+            f"{experiment.name}: starts_from: {experiment.config.starts_from}: no checkpoint of it was given"
+        )
     pl.seed_everything(spec.seed if resume is None else spec.seed + 1, verbose=False)
     module = resume or experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)

@@ -31,7 +31,7 @@ one-hot over the alphabet, zero at padding; `pad` (B,), its id; with points `poi
 
 
 class CADDataModule(LightningDataModule):
-    """The parts below the folders `data`, split one by one: what is held out is so in every stage.
+    """The parts below the folders `data`, split by program: what is held out is so in every stage.
 
     Attributes:
         train_items, val_items: the parts' .json files, sorted by name.
@@ -88,18 +88,18 @@ def find_items(data: Sequence[Path]) -> list[Path]:
 
 
 def split(items: Sequence[Path], seed: int, validation_share: float) -> tuple[list[Path], list[Path]]:
-    """(training, validation), by name alone: a part is on the same side whatever the size of the set, and so in each
-    stage that is trained on parts of the same names. At least one part in each."""
-    places = {item: _place(item.stem, seed) for item in items}
+    """(training, validation), by the program alone: parts with the same program are on one side, whatever else is in
+    the set, and so they are in each stage of the curriculum. At least one part in each."""
+    places = {item: _place(read_record(item)["program"], seed) for item in items}
     ordered = sorted(items, key=lambda item: places[item])
     count = sum(place < validation_share for place in places.values())
     held_out = set(ordered[: min(max(count, 1), len(items) - 1)])
     return [item for item in items if item not in held_out], [item for item in items if item in held_out]
 
 
-def _place(name: str, seed: int) -> float:
-    """A number in [0, 1) that belongs to the name."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8]) / 2**64
+def _place(program: str, seed: int) -> float:
+    """A number in [0, 1) that belongs to the program."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {program}".encode()).digest()[:8]) / 2**64
 
 
 class Parts(Dataset[Batch]):

@@ -117,7 +117,9 @@ def load_encoder(encoder: nn.Module, asset: Asset | None, key: str) -> None:
         encoder.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch raises anything on damaged bytes
         problem = str(error).splitlines()[0]
-        raise UserError(f"{key}: {path}: not the state of this encoder ({problem}). Get it from {asset.source}") from None
+        raise UserError(
+            f"{key}: {path}: not the state of this encoder ({problem}). Get it from {asset.source}"
+        ) from None
 
 
 def _directions(count: int) -> Tensor:

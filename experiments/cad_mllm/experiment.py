@@ -22,9 +22,9 @@ class CADMLLM(Experiment):
     kind = "text"
     Settings = CADSettings
     settings: CADSettings
-    packages: ClassVar[dict[str, str]] = {
-        name: "cad" for name in ("transformers", "peft", "trimesh", "manifold3d", "tokenizers")
-    }
+    packages: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("transformers", "peft", "trimesh", "manifold3d", "tokenizers"), "cad"
+    )
     generate_code: ClassVar[tuple[str, ...]] = (
         "parts.py", "program.py", "shapes.py", "generate.py", "tokens.py", "base.py",
     )  # fmt: skip
@@ -66,11 +66,14 @@ class CADMLLM(Experiment):
         generate(self.settings.data, indices, out, seed, progress)
 
     def inspector(self, gate: QualityGate) -> Kind:
-        """Documents, their tokens counted by the model's own tokenizer."""
+        """Documents, their tokens counted by the model's own tokenizer; not counted while it is not there."""
         from experiments.cad_mllm.tokens import tokens_of
         from gonogo.quality.text.kind import Texts
 
-        return Texts(gate.text, tokens_of(self.settings.model.base.pretrained).count)
+        pretrained = self.settings.model.base.pretrained
+        if pretrained is not None and not pretrained.where.is_dir():
+            return Texts(gate.text)
+        return Texts(gate.text, tokens_of(pretrained).count)
 
     # --- training ---
 

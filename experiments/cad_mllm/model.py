@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ class CADModel(nn.Module):
         Args:
             present: modality → (B,) bool, whether a sample shows it; all do where it is not given.
         """
-        hidden = self._hidden(batch, batch["program"], present)
+        hidden = self._hidden(batch, present)
         wanted = batch["program"].masked_fill(~shown(batch["program"], self.tokens), IGNORED)
         rows, labels = hidden.flatten(0, 1), wanted.flatten()
         if not self.settings.model.chunked_loss:
@@ -83,34 +84,56 @@ class CADModel(nn.Module):
 
     def probabilities(self, batch: Batch, present: dict[str, Tensor] | None = None) -> Tensor:
         """(B, L, A) float32: each next token of the program, given those before it; zero after its end."""
-        hidden = self._hidden(batch, batch["program"], present)
+        hidden = self._hidden(batch, present)
         logits = self._logits(hidden)[..., self.alphabet].float()
         return logits.softmax(-1) * shown(batch["program"], self.tokens)[..., None]
 
-    def next_ids(self, batch: Batch, so_far: Tensor, present: dict[str, Tensor] | None = None) -> Tensor:
-        """(B,) the likeliest id after the program so far (B, n), of the alphabet."""
-        program = F.pad(so_far, (0, 1), value=self.tokens.pad)
-        logits = self._logits(self._hidden(batch, program, present)[:, -1])[:, self.alphabet]
-        return self.alphabet[logits.argmax(-1)]
+    def written(self, batch: Batch, longest: int) -> Tensor:
+        """(B, up to `longest`) the likeliest program, id after id; the true one is not looked at."""
+        nothing = batch["program"][:, :0]
+        embedded, seen, places = self._sequence(batch, nothing, None)
+        language, place = self.language.get_base_model(), places[:, -1:]
+        found = language.model(inputs_embeds=embedded, attention_mask=seen.long(), position_ids=places, use_cache=True)
+        ids = nothing
+        while True:
+            logits = self._logits(found.last_hidden_state[:, -1])[:, self.alphabet]
+            ids = torch.cat([ids, self.alphabet[logits.argmax(-1)][:, None]], 1)
+            if ids.shape[1] == longest or bool((ids == self.tokens.end).any(1).all()):
+                return ids
+            seen, place = F.pad(seen, (0, 1), value=True), place + 1
+            found = language.model(
+                inputs_embeds=language.get_input_embeddings()(ids[:, -1:]),
+                attention_mask=seen.long(),
+                position_ids=place,
+                past_key_values=found.past_key_values,
+                use_cache=True,
+            )
 
     def _logits(self, hidden: Tensor) -> Tensor:
         return self.language.get_base_model().lm_head(hidden)
 
-    def _hidden(self, batch: Batch, program: Tensor, present: dict[str, Tensor] | None) -> Tensor:
+    def _hidden(self, batch: Batch, present: dict[str, Tensor] | None) -> Tensor:
         """(B, L, hidden): at each place what the next token is told from; the first is that of <program>."""
-        language = self.language.get_base_model()
-        text = torch.cat([batch["caption"], program[:, :-1]], 1)
-        embedded = language.get_input_embeddings()(text)
-        seen = torch.cat([batch["caption"] != self.tokens.pad, torch.ones_like(program[:, :-1], dtype=torch.bool)], 1)
+        program = batch["program"]
+        embedded, seen, places = self._sequence(batch, program[:, :-1], present)
+        model = self.language.get_base_model().model
+        found = model(inputs_embeds=embedded, attention_mask=seen.long(), position_ids=places, use_cache=False)
+        return found.last_hidden_state[:, -program.shape[1] :]
+
+    def _sequence(
+        self, batch: Batch, program: Tensor, present: dict[str, Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What is seen, caption and program: embeddings (B, T, hidden), (B, T) which are there, (B, T) their places."""
+        embed = self.language.get_base_model().get_input_embeddings()
+        embedded = embed(torch.cat([batch["caption"], program], 1))
+        seen = torch.cat([batch["caption"] != self.tokens.pad, torch.ones_like(program, dtype=torch.bool)], 1)
         for name in reversed(list(self.encoders)):
             tokens = self.projectors[name](self.encoders[name](batch[name])).to(embedded.dtype)
-            there = torch.ones(len(text), dtype=torch.bool, device=text.device)
+            there = torch.ones(len(seen), dtype=torch.bool, device=seen.device)
             there = there if present is None or name not in present else present[name]
             embedded = torch.cat([tokens * there[:, None, None], embedded], 1)
             seen = torch.cat([there[:, None].expand(-1, tokens.shape[1]), seen], 1)
-        places = (seen.long().cumsum(1) - 1).clamp(min=0)
-        found = language.model(inputs_embeds=embedded, attention_mask=seen.long(), position_ids=places, use_cache=False)
-        return found.last_hidden_state[:, -program.shape[1] :]
+        return embedded, seen, (seen.long().cumsum(1) - 1).clamp(min=0)
 
 
 def projector(width: int, hidden: int, out: int) -> nn.Sequential:
@@ -125,7 +148,9 @@ def with_adapters(base: nn.Module, lora: Lora) -> Any:
     config = LoraConfig(
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(ADAPTED), task_type="CAUSAL_LM"
     )
-    return get_peft_model(base, config)  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # between these libraries, not for the user
+        return get_peft_model(base, config)  # type: ignore[arg-type]
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:

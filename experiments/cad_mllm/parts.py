@@ -57,9 +57,10 @@ def _plate(rng: np.random.Generator) -> Part:
 def _disc(rng: np.random.Generator) -> Part:
     radius, thick = _whole(rng, 6, 20), _whole(rng, 2, 12)
     bore = _whole(rng, 1, min(5, radius - 2))
+    offset = _whole(rng, 0, radius - bore - 1)
     body = Operation("add", "cyl", (MIDDLE, MIDDLE, 0, radius, thick))
-    cut = Operation("cut", "cyl", (MIDDLE, MIDDLE, 0, bore, thick))
-    return Part("disc", {"radius": radius, "thick": thick, "bore": bore}, (body, cut), 1)
+    cut = Operation("cut", "cyl", (MIDDLE + offset, MIDDLE, 0, bore, thick))
+    return Part("disc", {"radius": radius, "thick": thick, "bore": bore, "offset": offset}, (body, cut), 1)
 
 
 def _bracket(rng: np.random.Generator) -> Part:
@@ -88,7 +89,7 @@ CAPTION_WORDS = tuple(
     sorted(
         {"a", "with", "plate", "disc", "bracket", "shaft"}
         | {word for phrase in COUNTS.values() for word in phrase.split()}
-        | {"wide", "deep", "thick", "bore", "radius", "tall", "long", "neck", "end"}
+        | {"wide", "deep", "thick", "bore", "radius", "tall", "long", "neck", "end", "offset"}
     )
 )
 """Every word of a caption that is no number."""

@@ -109,13 +109,8 @@ def load(checkpoint: Path, settings: CADSettings, training: Training, assets: Pa
 def write_programs(model: CADModel, batch: Batch, longest: int | None = None) -> list[str]:
     """The likeliest program, token by token, for each part of the batch; the true ones are not looked at."""
     settings = model.settings.model
-    longest = longest or settings.max_seq_length - settings.max_caption_tokens
-    so_far = torch.zeros(len(batch["caption"]), 0, dtype=torch.long)
-    for _ in range(longest):
-        so_far = torch.cat([so_far, model.next_ids(batch, so_far)[:, None]], 1)
-        if bool((so_far == model.tokens.end).any(1).all()):
-            break
-    return [model.tokens.text(row.tolist()) for row in so_far]
+    ids = model.written(batch, longest or settings.max_seq_length - settings.max_caption_tokens)
+    return [model.tokens.text(row) for row in ids.tolist()]
 
 
 def gains_told(metrics: dict[str, float]) -> list[str]:

@@ -47,7 +47,7 @@ class Base(Model):
     head_dim: Count = 32
     vocabulary: int = Field(0, ge=0, description="of the embedding; 0: as many as the own tokenizer has words")
     tied: bool = Field(True, description="input and output embeddings are one")
-    steps: Count = Field(250, description="of the base's own training in `prepare`, on parts that no stage sees")
+    steps: Count = Field(120, description="of the base's own training in `prepare`, on parts that no stage sees")
     learning_rate: Positive = 3e-3
 
     @model_validator(mode="after")

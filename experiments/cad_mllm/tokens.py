@@ -94,4 +94,3 @@ def _pretrained(folder: Path, source: str) -> Tokens:
         raise
     except Exception as error:  # the library knows no other
         raise UserError(f"{path}: no tokenizer can be read from it ({error})") from None
-

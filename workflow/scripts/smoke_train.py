@@ -17,7 +17,7 @@ with stage(snakemake) as run:
         spec = RunSpec(
             experiment=run.experiment,
             experiment_config=run.rehearsed_config,
-            training=run.experiment_config.training,
+            training=run.rehearsed_config.training,
             data=run.shards,
             seed=run.config.seed,
             max_steps=smoke.steps,
@@ -26,7 +26,9 @@ with stage(snakemake) as run:
         with folder_replacing(snakemake.output.run) as out:
             measured, result, speed = smoke_run(experiment, spec, smoke, out, run.say, run.progress, run.gates.learning)
             write_text(out / "training.json", result.model_dump_json())
-    measured.inputs_digest = learning_digest(data_digest(run.shards), run.load_experiment(), spec.training)
+    measured.inputs_digest = learning_digest(
+        data_digest(run.shards), run.load_experiment(), run.experiment_config.training
+    )
     measured.evidence = [snakemake.output.curve, snakemake.output.run]
     measured.write(snakemake.output.measurements)
     write_text(snakemake.output.speed, speed.model_dump_json())
