@@ -22,12 +22,27 @@ class Measurements(Measured):
     device: str = ""
     planned_peak_bytes: int | None = None
     planned_step_s_high: float | None = None
+    planned_steps: int | None = Field(None, description="of the whole run")
+    setup_hours: float = 0.0
+    usd_per_hour: float = 0.0
+    budget_usd: float | None = None
+    max_hours: float | None = None
+    temperature_c: float | None = Field(None, description="of the GPU, the highest seen")
+
+    @property
+    def hours(self) -> float | None:
+        """Of the whole run at the pace that was measured; this replaces the forecast."""
+        if self.planned_steps is None or self.step_s is None:
+            return None
+        return self.setup_hours + self.planned_steps * self.step_s / 3600
 
 
 def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:
     checks = [_ran(measured, gate)]
     if checks[0].status.passes:
         checks += [_finite(measured), _memory(measured, gate), _speed(measured, gate)]
+        checks += [_cost(measured)] if measured.hours is not None else []
+        checks += [_temperature(measured, gate)] if measured.temperature_c is not None else []
     return checks, "MACHINE" if any(not check.status.passes for check in checks) else ""
 
 
@@ -91,4 +106,33 @@ def _speed(m: Measurements, gate: CanaryGate) -> Check:
             f"the run would cost {ratio:.1f} times the forecast"
         ),
         hint="Check that the accelerator is used, and not shared; then forecast again.",
+    )
+
+
+def _cost(m: Measurements) -> Check:
+    assert m.hours is not None
+    usd = m.hours * m.usd_per_hour
+    in_budget = m.budget_usd is None or usd <= m.budget_usd
+    return held(
+        "cost",
+        "The whole run at the pace measured here",
+        round(m.hours, 3),
+        f"<= {m.max_hours:g} h and {m.budget_usd:.2f} USD" if m.max_hours and m.budget_usd is not None else "no limit",
+        in_budget and (m.max_hours is None or m.hours <= m.max_hours),
+        unit="h",
+        why=f"{m.planned_steps} steps at {m.step_s:.3f} s are {m.hours:.2f} h and ${usd:.2f}",
+        hint="Choose a shorter mode, or raise budget_usd or the target's max_hours.",
+    )
+
+
+def _temperature(m: Measurements, gate: CanaryGate) -> Check:
+    return held(
+        "temperature",
+        "Temperature of the GPU",
+        m.temperature_c,
+        f"<= {gate.max_temperature_c:g}",
+        (m.temperature_c or 0.0) <= gate.max_temperature_c,
+        unit="°C",
+        why=f"{m.temperature_c:g} °C in the first steps: the card will slow itself down",
+        hint="Take another machine; this one is not cooled well.",
     )

@@ -74,7 +74,7 @@ def launch_digest(run: Run) -> str:
         data_digest(run.shards),
         run.load_experiment().fingerprint("train"),
         run.training.model_dump(mode="json"),
-        run.target.model_dump(mode="json"),
+        run.target.model_dump(mode="json", exclude={"release"}),  # how it is given back may change during a run
     )
 
 

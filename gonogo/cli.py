@@ -15,6 +15,7 @@ from gonogo.evidence import data_digest
 from gonogo.files import write_text
 from gonogo.launch import Approval
 from gonogo.quality.kinds import KINDS
+from gonogo.remote.commands import add_to
 from gonogo.verdict import Status
 
 
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument(
         "--sample", action="store_true", help="this is a sample of a larger set, and the verdict is about that"
     )
+    add_to(commands)
     return parser
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gonogo.verdict import Override
 
@@ -302,6 +302,7 @@ class CanaryGate(Model):
 
     steps: Count = Field(12, description="optimizer steps that the canary runs")
     max_memory_over_plan: Positive = Field(1.25, description="measured peak / predicted peak")
+    max_temperature_c: Positive = Field(90, description="of the GPU; cards of data centres slow down from about there")
     max_slowdown: Positive = Field(3.0, description="measured s/step over the forecast's upper bound; above: NO-GO")
 
 
@@ -449,6 +450,51 @@ class Ssh(Model):
     port: int = Field(22, description="of its SSH server")
     key_file: Path = Field(Path("~/.ssh/id_ed25519"), description="private key")
     known_hosts: Path = Field(Path("~/.ssh/known_hosts"), description="file with the machine's host key")
+    trust_on_first_use: bool = Field(
+        False,
+        description="take an unknown host's key unseen, once, and record it; a changed one is refused all the same",
+    )
+
+
+class Release(Model):
+    """How the machine is given back. From here it happens once every result is verified here."""
+
+    how: Literal["none", "shutdown", "destroy"] = Field(
+        "none",
+        description="`shutdown` switches it off, which stops the bill at few providers; `destroy` ends it for good",
+    )
+    provider: Literal["", "digitalocean", "ec2", "command"] = Field("", description="of a machine to destroy")
+    tag: str = Field("", description="DigitalOcean: tag; EC2: KEY=VALUE; the machine has it, and no other machine")
+    region: str = Field("", description="EC2: where the machine is")
+    command: str = Field("", description="provider `command`: shell command, run here, that destroys the machine")
+    gone_command: str = Field("", description="provider `command`: exits with 0 once the machine is gone")
+    shutdown_command: str = Field(
+        "shutdown -h now || sudo -n shutdown -h now",
+        description="run on the machine, by `shutdown` and by the two below",
+    )
+    collected_minutes: float | None = Field(
+        15, ge=0, description="the machine shuts itself down so long after its results were fetched; null: never"
+    )
+    unattended_hours: float | None = Field(
+        None,
+        gt=0,
+        description="the same, results unfetched and nobody looking for so long; null: never, and it bills on",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Release:
+        needed = {"digitalocean": ["tag"], "ec2": ["tag", "region"], "command": ["command", "gone_command"]}
+        if self.how == "destroy" and not self.provider:
+            raise ValueError("destroy needs a provider: digitalocean, ec2 or command")
+        missing = [name for name in needed.get(self.provider, []) if not getattr(self, name)]
+        if self.how == "destroy" and missing:
+            raise ValueError(f"provider {self.provider} needs {', '.join(missing)}")
+        return self
+
+
+def _how(value: Any) -> Any:
+    """`shutdown` alone, or all the keys."""
+    return {"how": value} if isinstance(value, str) else value
 
 
 class Target(Model):
@@ -464,8 +510,22 @@ class Target(Model):
     environment: dict[str, str] = Field(
         default_factory=lambda: {"PYTHONUNBUFFERED": "1"}, description="variables for the training process"
     )
+    secret_environment: list[str] = Field(
+        default_factory=list,
+        description="names of variables of this shell that the training process gets, too; values are not recorded",
+    )
     max_hours: Positive = Field(24, description="the agent ends the run there; the checkpoint stays")
     lease_minutes: Positive = Field(60, description="the agent ends the run when nobody has looked for so long")
+    min_free_gb: float = Field(10, ge=0, description="room that setup wants below `root` of a machine of one's own, GB")
+    first_step_minutes: Positive = Field(30, description="grace for the first step; then the run counts as hung")
+    stall_minutes: Positive = Field(
+        30, description="without a step for so long it counts as hung, and is taken up again"
+    )
+    release: Annotated[Release, BeforeValidator(_how)] = Release()
+    fetch_checkpoints_minutes: Positive = Field(
+        10, description="newest and best are brought here so often, while it runs"
+    )
+    max_mbit_per_s: Positive | None = Field(None, description="transfers take no more of the network; null: all of it")
 
 
 Architecture = Literal["cpu", "turing", "ampere", "ada", "hopper", "blackwell", "cdna3", "rdna1", "rdna3", "other"]
@@ -487,6 +547,8 @@ class Accelerator(Model):
     tflops_fp8: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
     bandwidth_gb_s: Positive | None = Field(None, description="memory bandwidth, GB/s")
     usd_per_hour: tuple[float, float] | None = Field(None, description="lowest and highest price seen for one card")
+    device_name: str = Field("", description="part of the name by which the framework calls it; empty: not checked")
+    torch_index: str = Field("", description="package index of torch's build for it; empty: the default one's")
     environment: dict[str, str] = Field(default_factory=dict, description="variables that it needs")
     forbidden_environment: list[str] = Field(default_factory=list, description="variables that it must not have")
     known_faults: list[str] = Field(default_factory=list, description="what goes wrong on it, for people")

@@ -17,6 +17,7 @@ from gonogo.config import (
     ExperimentConfig,
     Gates,
     ModeConfig,
+    Release,
     Smoke,
     Ssh,
     Target,
@@ -37,6 +38,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
     ("config/targets/NAME.yaml", "", Target),
     ("`connection` of kind embedded", "connection.", Embedded),
     ("`connection` of kind ssh", "connection.", Ssh),
+    ("`release`", "release.", Release),
     ("config/accelerators.yaml, each", "NAME.", Accelerator),
 ]
 

@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS stages (
     work_started_at REAL,       -- first and last moment of generating, training, tracing or transferring
     work_ended_at REAL,
     usd REAL NOT NULL,
-    outcome TEXT NOT NULL       -- done | failed
+    outcome TEXT NOT NULL       -- done | failed | interrupted
 )
 """
 

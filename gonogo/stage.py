@@ -195,7 +195,10 @@ class stage:
         self._stdout.__exit__(kind, error, trace)
         failed = error is not None and not (isinstance(error, SystemExit) and not error.code)
         with contextlib.suppress(OSError):
-            ledger.add(self.run.ledger_path, self.run.row("failed" if failed else "done"))
+            interrupted = isinstance(error, KeyboardInterrupt)
+            ledger.add(
+                self.run.ledger_path, self.run.row("interrupted" if interrupted else "failed" if failed else "done")
+            )
         if isinstance(error, Exception) and not isinstance(error, UserError):
             error = explain(error, self.run.config.results_dir) or error
         if isinstance(error, UserError):

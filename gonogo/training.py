@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import resource
+import signal
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gonogo.config import ExperimentConfig, LearningGate, Training
+from gonogo.configload import laid_over
 from gonogo.errors import UserError
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
@@ -80,16 +83,7 @@ STOPPED_BY_GATE, NOT_FINITE = 4, 3  # exit codes
 NO_GRADIENT = "does not require grad"  # torch's words for a loss that no parameter takes part in
 
 
-class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite; training cannot recover from it.
-
-    Attributes:
-        bad_batch: `inputs` or `targets` of the batch, where they were at fault.
-    """
-
-    def __init__(self, message: str, bad_batch: str) -> None:
-        super().__init__(message)
-        self.bad_batch = bad_batch
+TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
 
 
 @dataclass
@@ -109,41 +103,46 @@ def train(
     say: Callable[[str], None] = print,
     *,
     watch: Callback | None = None,
-    resume: LightningModule | None = None,
+    checkpoint: Path | None = None,
+    extends: LightningModule | None = None,
 ) -> tuple[TrainingResult, LightningModule, LightningDataModule]:
     """Train as `spec` says, leaving checkpoints and pictures in `out`; `say` is told of progress once a second.
 
     Args:
         watch: looks on; by default the learning gate, where `spec.gate` gives its thresholds.
-        resume: a module whose training goes on from `out/checkpoints/last.ckpt`: weights, optimizer and step are
-            those of the checkpoint, and learning-rate schedules stand where they would in a run of the new length.
+        checkpoint: where training goes on: weights, optimizer, schedule and step are those of this file. What is
+            measured is of the new steps, and their metrics go into `out/resumed_N/`.
+        extends: the module of the shorter run that `checkpoint` ended. Learning-rate schedules then stand where they
+            would in a run of the new length, and samples come in another order.
 
     Returns:
-        What was measured (after a resumption: of the new steps), the trained module, and its data.
+        What was measured, the trained module, and its data.
     """
     import lightning.pytorch as pl
     import torch
 
+    from gonogo.callbacks import Recorder, StretchedSchedules
+
     _quieten()
     torch.set_num_threads(spec.training.threads)
     if experiment.config.starts_from and experiment.starts_from is None:
-        raise UserError(
-            f"{experiment.name}: starts_from: {experiment.config.starts_from}: no checkpoint of it was given"
-        )
-    pl.seed_everything(spec.seed if resume is None else spec.seed + 1, verbose=False)
-    module = resume or experiment.module(spec.training)
+        where = f"{experiment.name}: starts_from: {experiment.config.starts_from}"
+        raise UserError(f"{where}: no checkpoint of it was given; training never begins afresh instead")
+    pl.seed_everything(spec.seed if extends is None else spec.seed + 1, verbose=False)
+    module = extends or experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
-    recorder = _recorder(experiment, spec, say)
+    recorder = Recorder(experiment, spec, say)
     if watch is None and spec.gate is not None:
         from gonogo.learning.watch import InFlight
 
         watch = InFlight(experiment, spec.gate, out, say)
-    trainer = _trainer(experiment, spec, out, recorder, watch, part="" if resume is None else "extension")
-    last = out / "checkpoints" / "last.ckpt"
+    part = "" if checkpoint is None else f"resumed_{1 + len(list(out.glob('resumed_*')))}"
+    more = [recorder, *([watch] if watch else []), *([StretchedSchedules()] if extends else [])]
+    trainer = _trainer(experiment, spec, out, more, part)
     started = time.time()
-    ending = _fit(trainer, module, data, None if resume is None else last, judged=spec.gate is not None)
+    ending = _fit(trainer, module, data, checkpoint, judged=spec.gate is not None)
     if spec.max_steps is not None and not ending.stopped:
-        trainer.save_checkpoint(last)
+        trainer.save_checkpoint(out / "checkpoints" / "last.ckpt")
     result = TrainingResult(
         steps=trainer.global_step,
         epochs=trainer.current_epoch,
@@ -161,8 +160,10 @@ def train(
 
 
 def _fit(trainer: Trainer, module: LightningModule, data: Any, checkpoint: Path | None, *, judged: bool) -> _Ending:
+    from gonogo.callbacks import NonFiniteLossError
+
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=False if checkpoint else None)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except NonFiniteLossError as error:
         cause = "DATA" if error.bad_batch else "DIVERGING"
         return _Ending(str(error), finite=False, cause=cause if judged else "", bad_batch=error.bad_batch)
@@ -188,22 +189,20 @@ def joined(first: TrainingResult, more: TrainingResult) -> TrainingResult:
     )
 
 
-def _trainer(
-    experiment: Experiment, spec: RunSpec, out: Path, recorder: Callback, watch: Callback | None, part: str
-) -> Trainer:
+def _trainer(experiment: Experiment, spec: RunSpec, out: Path, callbacks: list[Callback], part: str) -> Trainer:
     import lightning.pytorch as pl
     from lightning.pytorch.callbacks import ModelCheckpoint, Timer
     from lightning.pytorch.loggers import CSVLogger
 
+    from gonogo.callbacks import Periodic
+
     training = spec.training
     checkpoints = out / "checkpoints"
-    callbacks: list[pl.Callback] = [
-        recorder,
+    callbacks = [
+        *callbacks,
         ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False),
-        _periodic(experiment, training, out),
+        Periodic(experiment, training, out),
     ]
-    callbacks += [watch] if watch else []
-    callbacks += [_stretched_schedules()] if part else []
     if spec.max_minutes is not None:
         callbacks.append(Timer(duration=dt.timedelta(minutes=spec.max_minutes)))
     return pl.Trainer(
@@ -214,112 +213,12 @@ def _trainer(
         precision=training.precision,
         devices=1,
         callbacks=callbacks,
-        logger=CSVLogger(out, name="", version=part),  # a log that is there would be emptied
+        logger=CSVLogger(out, name="", version=part),  # one that is there would be emptied
         log_every_n_steps=10,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _stretched_schedules() -> Any:
-    from lightning.pytorch import Callback
-
-    class StretchedSchedules(Callback):
-        """Takes a resumed run's learning-rate schedules for those of a longer run, at the step that was reached.
-
-        Restored as they were they would have ended, and some refuse to go beyond their end.
-        """
-
-        def __init__(self) -> None:
-            self._fresh = False
-
-        def on_load_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
-            self._fresh = not any("best" in state for state in checkpoint["lr_schedulers"])  # those look at a metric
-            if self._fresh:
-                checkpoint["lr_schedulers"] = []
-
-        def on_train_start(self, trainer: Any, module: Any) -> None:
-            for config in trainer.lr_scheduler_configs if self._fresh else []:
-                scheduler: Any = config.scheduler
-                for group, rate in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
-                    group["lr"] = rate
-                reached = trainer.global_step if config.interval == "step" else trainer.current_epoch
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # that no optimizer step came between
-                    for _ in range(reached // config.frequency):
-                        scheduler.step()
-
-    return StretchedSchedules()
-
-
-def _recorder(experiment: Experiment, spec: RunSpec, say: Callable[[str], None]) -> Any:
-    from lightning.pytorch import Callback
-
-    class Recorder(Callback):
-        """Keeps losses and step times, says a line a second, and stops at the first loss that is not finite."""
-
-        def __init__(self) -> None:
-            self.train_loss: list[float] = []
-            self.val_steps: list[int] = []
-            self.val_loss: list[float] = []
-            self.step_s: list[float] = []
-            self._batch_started = self._printed = 0.0
-
-        def on_train_batch_start(self, *_: Any) -> None:
-            self._batch_started = time.perf_counter()
-
-        def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
-            loss = float(outputs["loss"])
-            self.step_s.append(time.perf_counter() - self._batch_started)
-            self.train_loss.append(loss)
-            if not -float("inf") < loss < float("inf"):
-                bad = _not_finite(experiment, batch)
-                found = f": the batch's {bad} hold NaN or infinity" if bad else ""
-                raise NonFiniteLossError(f"the loss is {loss} at step {trainer.global_step}{found}", bad)
-            last = trainer.global_step == trainer.estimated_stepping_batches
-            if last or time.monotonic() - self._printed > 1.0:
-                self._printed = time.monotonic()
-                epoch = f"epoch {trainer.current_epoch + 1}/{spec.training.epochs}  " if spec.max_steps is None else ""
-                say(
-                    f"step {trainer.global_step}/{int(trainer.estimated_stepping_batches)}  {epoch}"
-                    f"loss {loss:.4f}  {self.step_s[-1]:.3f} s/step"
-                )
-
-        def on_validation_end(self, trainer: Any, module: Any) -> None:
-            self.val_steps.append(trainer.global_step)
-            self.val_loss.append(float(trainer.callback_metrics["val_loss"]))
-
-    return Recorder()
-
-
-def _not_finite(experiment: Experiment, batch: Any) -> str:
-    """Which part of the batch is not finite, if any."""
-    parts = {"targets": experiment.targets(batch), "inputs": experiment.inputs(batch)}
-    return next((name for name, values in parts.items() if not bool(values.isfinite().all())), "")
-
-
-def _periodic(experiment: Experiment, training: Training, out: Path) -> Any:
-    from lightning.pytorch import Callback
-
-    class Periodic(Callback):
-        """Every few epochs a checkpoint that is kept, and a picture of predictions of the same held-out batch."""
-
-        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-            epoch = trainer.current_epoch + 1
-            if epoch % training.checkpoint_every_epochs == 0:
-                trainer.save_checkpoint(out / "checkpoints" / f"epoch_{epoch:04d}.ckpt")
-            if epoch % training.sample_every_epochs == 0 or epoch == trainer.max_epochs:
-                self._picture(trainer, module, out / "samples" / f"epoch_{epoch:04d}" / "predictions.png")
-
-        def _picture(self, trainer: Any, module: Any, path: Path) -> None:
-            import torch
-
-            batch = trainer.strategy.batch_to_device(next(iter(trainer.datamodule.val_dataloader())))
-            with torch.no_grad():
-                experiment.show(batch, module.predict_step(batch, 0), path)
-
-    return Periodic()
 
 
 def _quieten() -> None:
@@ -367,14 +266,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, metavar="RUN.json")
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--max-steps", type=int, help="stop after so many optimizer steps: a canary")
+    parser.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="go on from there")
+    parser.add_argument(
+        "--changes", type=json.loads, default={}, metavar="JSON", help="{training: {…}, settings: {…}} laid over RUN's"
+    )
     arguments = parser.parse_args(argv)
     spec = RunSpec.model_validate_json(arguments.run.read_text())
+    spec = _changed(spec, arguments.changes)
     if arguments.max_steps is not None:
         spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None})
     print(f"training {spec.experiment}: loading", flush=True)
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
     experiment.starts_from = spec.starts_from
-    result, _, _ = train(experiment, spec, arguments.out, lambda line: print(line, flush=True))
+    try:
+        result, _, _ = train(
+            experiment, spec, arguments.out, lambda line: print(line, flush=True), checkpoint=arguments.resume
+        )
+    except SystemExit:  # Lightning's answer to SIGTERM, without a code of its own
+        print("training was ended by a signal", flush=True)
+        return TERMINATED
     write_text(arguments.out / "training.json", result.model_dump_json())
     print(
         f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}",
@@ -384,6 +294,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"stopped by the learning gate: {result.cause}", flush=True)
         return STOPPED_BY_GATE
     return 0 if result.finite else NOT_FINITE
+
+
+def _changed(spec: RunSpec, changes: Mapping[str, Any]) -> RunSpec:
+    settings = laid_over(spec.experiment_config.settings, changes.get("settings", {}))
+    return spec.model_copy(
+        update={
+            "training": Training.model_validate({**spec.training.model_dump(), **changes.get("training", {})}),
+            "experiment_config": spec.experiment_config.model_copy(update={"settings": settings}),
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,11 @@ FINE = {
         ({"finite": False, "last_loss": None}, "finite"),
         ({"peak_memory_bytes": 1_300}, "memory"),
         ({"step_s": 0.7}, "speed"),
+        ({"planned_steps": 90_000, "max_hours": 6, "budget_usd": 20, "usd_per_hour": 3}, None),
+        ({"planned_steps": 90_000, "max_hours": 4, "budget_usd": 20, "usd_per_hour": 3}, "cost"),
+        ({"planned_steps": 90_000, "max_hours": 6, "budget_usd": 10, "usd_per_hour": 3}, "cost"),
+        ({"temperature_c": 71.0}, None),
+        ({"temperature_c": 95.0}, "temperature"),
     ],
 )
 def test_canary(changes: dict, failed: str | None) -> None:

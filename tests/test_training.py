@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
 
 from gonogo.config import Training
 from gonogo.training import RunSpec, TrainingResult, main, train
+from tests.conftest import ROOT
 from tests.toy import config, toy
 
 TRAINING = Training(
@@ -46,6 +50,36 @@ def test_limits_are_kept(tmp_path: Path) -> None:
     slow = spec(max_minutes=0.01, training=TRAINING.model_copy(update={"epochs": 10_000}))
     assert 0 < train(toy(), slow, tmp_path / "time", said.append)[0].steps < 10_000
     assert said and "s/step" in said[0] and "epoch 1/10000" in said[0]
+
+
+def test_a_run_goes_on_from_its_checkpoint_with_another_micro_batch(tmp_path: Path) -> None:
+    """As the agent starts it again after running out of memory."""
+    run, out = tmp_path / "run.json", tmp_path / "out"
+    run.write_text(spec(training=TRAINING.model_copy(update={"epochs": 20})).model_dump_json(by_alias=True))
+    assert main([str(run), str(out)]) == 0
+    metrics = (out / "metrics.csv").read_text()
+    first = TrainingResult.model_validate_json((out / "training.json").read_text())
+    run.write_text(spec().model_dump_json(by_alias=True))
+    smaller = '{"training": {"micro_batch_size": 16, "accumulate_grad_batches": 2}}'
+    assert main([str(run), str(out), "--resume", str(out / "checkpoints/last.ckpt"), "--changes", smaller]) == 0
+    result = TrainingResult.model_validate_json((out / "training.json").read_text())
+    assert (first.steps, result.steps, result.epochs) == (40, 80, 40)
+    assert result.val_loss[0] < 1.05 * first.val_loss[-1], "it began where the first part ended"
+    assert (out / "metrics.csv").read_text() == metrics and (out / "resumed_1/metrics.csv").exists()
+
+
+def test_a_run_that_is_terminated_does_not_pass_for_finished(tmp_path: Path) -> None:
+    run = tmp_path / "run.json"
+    run.write_text(spec(training=TRAINING.model_copy(update={"epochs": 100_000})).model_dump_json(by_alias=True))
+    command = [sys.executable, "-m", "gonogo.training", str(run), str(tmp_path / "out")]
+    training = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert training.stdout is not None
+    while "step" not in training.stdout.readline():
+        assert training.poll() is None
+    training.terminate()
+    training.communicate(timeout=60)
+    assert training.returncode == 128 + signal.SIGTERM
+    assert not (tmp_path / "out/training.json").exists()
 
 
 def test_the_machines_command(tmp_path: Path) -> None:

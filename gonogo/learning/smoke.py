@@ -73,8 +73,9 @@ def smoke_run(
         measured = measured.model_copy(update={"one_batch": one})
     while length := _extension(rehearsal, measured, result):
         say(f"UNDERTRAINED after {result.steps} steps (skill {measured.skill:.2f}): training on to step {length}")
+        last = out / "checkpoints" / "last.ckpt"
         longer = spec.model_copy(update={"max_steps": length})
-        more, module, data = train(experiment, longer, out, progress, watch=watch, resume=module)
+        more, module, data = train(experiment, longer, out, progress, watch=watch, checkpoint=last, extends=module)
         result = joined(result, more)
         _say_result(rehearsal, result)
         measured = _measure(rehearsal, module, watch, result, one)

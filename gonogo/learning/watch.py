@@ -56,7 +56,7 @@ class Watch(Callback):
         planned = trainer.estimated_stepping_batches
         self._every = self._every or max(1, int(min(planned, 1e9)) // self.evaluations_planned)
         if not self.evaluations:
-            self._evaluate(trainer, module, 0)
+            self._evaluate(trainer, module, trainer.global_step)
 
     def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
         assert self.gradients is not None

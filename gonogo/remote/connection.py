@@ -6,6 +6,7 @@ import contextlib
 import logging
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def open_connection(ssh: Ssh) -> fabric.Connection:
         },
     )
     client: paramiko.SSHClient = connection.client
-    _trust_only(client, ssh.known_hosts.expanduser())
+    _trust_only(client, ssh)
     try:
         with _explained(ssh):
             connection.open()
@@ -105,14 +106,34 @@ class _Refuse(paramiko.MissingHostKeyPolicy):
         )
 
 
-def _trust_only(client: paramiko.SSHClient, known_hosts: Path) -> None:
+class _RecordFirst(paramiko.MissingHostKeyPolicy):
+    """Trust on first use, for those who asked for it: from then on the host is known."""
+
+    def __init__(self, known_hosts: Path) -> None:
+        self._known_hosts = known_hosts
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        try:
+            self._known_hosts.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._known_hosts.open("a") as out:
+                out.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+        except OSError as error:
+            raise UserError(f"{self._known_hosts}: the host's key cannot be recorded ({error.strerror})") from None
+        print(
+            f"{hostname}: trusted unseen, {key.get_name()} {key.fingerprint}, recorded in {self._known_hosts}",
+            file=sys.stderr,
+        )
+
+
+def _trust_only(client: paramiko.SSHClient, ssh: Ssh) -> None:
+    known_hosts = ssh.known_hosts.expanduser()
     try:
         client.load_system_host_keys(str(known_hosts))
     except FileNotFoundError:
-        pass  # then every host is unknown, and is refused with its fingerprint
+        pass  # then every host is unknown
     except OSError as error:
         raise UserError(f"{known_hosts}: cannot be read ({error.strerror}). Set connection.known_hosts.") from None
-    client.set_missing_host_key_policy(_Refuse(known_hosts))
+    client.set_missing_host_key_policy(_RecordFirst(known_hosts) if ssh.trust_on_first_use else _Refuse(known_hosts))
 
 
 def _keyscan(hostname: str) -> str:

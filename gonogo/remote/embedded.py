@@ -80,6 +80,10 @@ def ensure(folder: Path, owner_pid: int) -> Ssh:
         if not (instance and instance.alive and instance.answers):
             _end(folder)
             instance = _start(folder, owner_pid, lock)
+    return _ssh(folder, instance)
+
+
+def _ssh(folder: Path, instance: Instance) -> Ssh:
     return Ssh(
         host=HOST,
         user=instance.user,
@@ -87,6 +91,13 @@ def ensure(folder: Path, owner_pid: int) -> Ssh:
         key_file=folder / "client_key",
         known_hosts=folder / "known_hosts",
     )
+
+
+def running(folder: Path) -> Ssh | None:
+    """How to reach the server that is up, whoever owns it; None where none is."""
+    folder = folder.absolute()
+    instance = _read(folder)
+    return _ssh(folder, instance) if instance and instance.alive and instance.answers else None
 
 
 def stop(folder: Path) -> None:

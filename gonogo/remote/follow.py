@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
 
 SILENT_S = 20.0
+LINE_AT_MOST_BYTES = 1 << 20
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
 
 
@@ -27,6 +29,8 @@ def follow(
     patience_s: float = 300.0,
 ) -> dict[str, Any]:
     """Hand on the run's log, line by line, and its heartbeat every second, until it ends; returns its exit.
+
+    A run whose supervisor is gone, as after a reboot of the machine, is taken up again where its order says how.
 
     A dropped link is opened again and the log goes on where it was: no line twice, none lost. Looking renews the
     run's lease.
@@ -54,6 +58,12 @@ def follow(
     raise RemoteError(_lost(target, run_dir, message["state"]))
 
 
+def once(*_: Any) -> None:
+    """A handler of SIGINT: the first Ctrl-C ends the watching, a second one finds it on its way out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _messages(
     ssh: Ssh | Callable[[], Ssh], target: Target, run_dir: str, offset: int, patience_s: float
 ) -> Iterator[dict[str, Any]]:
@@ -64,8 +74,10 @@ def _messages(
             with connect(ssh() if callable(ssh) else ssh, target) as machine:
                 for message in _session(machine, run_dir, offset):
                     offset = message.get("offset", offset)
-                    yield message
                     heard, pause = time.monotonic(), FIRST_PAUSE_S
+                    if message.get("state") == "lost" and _taken_up(machine, run_dir):
+                        break
+                    yield message
         except Unreachable as error:
             if time.monotonic() - heard > patience_s:
                 raise RemoteError(
@@ -76,12 +88,19 @@ def _messages(
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
+def _taken_up(machine: Machine, run_dir: str) -> bool:
+    """Whether there is something to follow again: the run itself, or how it ended."""
+    return machine.run_agent("adopt", run_dir)["state"] in ("adopted", "running", "exited")
+
+
 def _session(machine: Machine, run_dir: str, offset: int) -> Iterator[dict[str, Any]]:
     """The messages of one connection; each heartbeat is answered, which renews the lease."""
     with machine.start_agent("follow", run_dir, f"--offset={offset}") as channel:
         rest = b""
         while data := channel.read(1 << 16, timeout_s=SILENT_S):
             *lines, rest = (rest + data).split(b"\n")
+            if len(rest) > LINE_AT_MOST_BYTES:
+                raise RemoteError(f"{machine.where}: a line of the log without end; given up")
             for line in lines:
                 if not line.startswith(b"{"):
                     continue  # a login script's
@@ -99,5 +118,5 @@ def _lost(target: Target, run_dir: str, state: str) -> str:
     return (
         f"the run in {target.root}/{run_dir} is lost: nothing of it is alive, and it left no exit status; the machine "
         f"may have been restarted, or its memory run out. Its log is {target.root}/{run_dir}/log.txt on the machine; "
-        "its checkpoints stay there. The next run starts anew."
+        "its checkpoints stay there. The next run goes on from the last good one."
     )

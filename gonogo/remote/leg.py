@@ -16,15 +16,20 @@ import gonogo
 from gonogo.config import Embedded, Ssh
 from gonogo.errors import UserError
 from gonogo.files import write_json, write_text
+from gonogo.forecast.forecast import Range
 from gonogo.gates import override_for
 from gonogo.remote import embedded
 from gonogo.remote.machine import Machine, connect
+from gonogo.remote.rates import Meter
+from gonogo.remote.release import note_held
 from gonogo.remote.setup import set_up
-from gonogo.remote.transfer import Transfer, download, upload
+from gonogo.remote.transfer import Transfer, download, persistently, upload
 from gonogo.session import owner_pid
 from gonogo.stage import Run
 from gonogo.training import RunSpec
 from gonogo.units import duration, gigabytes
+
+LOOK_EVERY_S = 30.0
 
 
 def ssh_settings(run: Run) -> Ssh:
@@ -37,6 +42,7 @@ def ssh_settings(run: Run) -> Ssh:
 
 @contextmanager
 def machine(run: Run) -> Iterator[Machine]:
+    note_held(run.settings)
     with connect(ssh_settings(run), run.target) as connected:
         yield connected
 
@@ -66,8 +72,14 @@ def upload_run(run: Run, report: str, spec_file: str) -> None:
     parts |= {"assets": run.results / "assets"} if assets else {}
     parts |= {f"code/{name}": path for name, path in _code(run).items()}
     parts[f"code/run_{run.mode}.json"] = Path(spec_file)
-    with run.work(), machine(run) as there:
-        sent = upload(there, parts, workspace(run), _progress(run))
+    note_held(run.settings)
+    with run.work():
+        sent = persistently(
+            lambda: ssh_settings(run),
+            run.target,
+            lambda there: upload(there, parts, workspace(run), _progress(run), _ahead(run)),
+            run.say,
+        )
     write_json(report, _facts(sent))
     run.say(_summary(sent, "sent"))
 
@@ -97,6 +109,8 @@ def set_up_machine(run: Run, report: str) -> None:
     write_text(report, found.model_dump_json(indent=1) + "\n")
     if found.problems:
         raise UserError("the machine is not ready: " + "; ".join(found.problems))
+    for caution in found.cautions:
+        run.say(f"CAUTION: {caution}")
     run.say(f"{found.device}, torch {found.torch_version}, {gigabytes(found.disk_free_bytes)} free")
 
 
@@ -106,11 +120,40 @@ def set_up_machine(run: Run, report: str) -> None:
 def download_run(run: Run, run_file: str, report: str) -> None:
     """Fetch the run's folder, verified, into an archive folder that no other download will ever use."""
     ran = json.loads(Path(run_file).read_text())
-    folder = _new_folder(run.config.archive_dir / run.experiment, f"{time.strftime('%Y%m%d-%H%M%S')}_{ran['run_id']}")
-    with run.work(), machine(run) as there:
-        got = download(there, ran["run_dir"], folder, _progress(run))
-    write_json(report, {"folder": str(folder), **_facts(got)})
+    fetch(run, ran["run_dir"], ran["run_id"], report)
+
+
+def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
+    """The run's folder in the archive, verified, under a name that no other download has; the machine may go then."""
+    folder = _new_folder(run.config.archive_dir / run.experiment, f"{time.strftime('%Y%m%d-%H%M%S')}_{name}")
+    partial = folder.parent / f".{name}.partial"
+
+    def bring(there: Machine) -> Transfer:
+        got = download(there, run_dir, folder, _looking(there, run_dir, _progress(run)), partial)
+        there.run_agent("collected", run_dir)
+        return got
+
+    note_held(run.settings)
+    with run.work():
+        got = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
+    if report:
+        write_json(report, {"folder": str(folder), "run_id": Path(run_dir).name, **_facts(got)})
     run.say(f"{_summary(got, 'verified')} in {folder}")
+    return folder
+
+
+def _looking(there: Machine, run_dir: str, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Progress that tells the machine, now and then, that somebody is there: it does not give itself back meanwhile."""
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > LOOK_EVERY_S:
+            last = time.monotonic()
+            there.run_agent("lease", run_dir)
+        progress(done, total)
+
+    return show
 
 
 def _new_folder(parent: Path, name: str) -> Path:
@@ -119,11 +162,22 @@ def _new_folder(parent: Path, name: str) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
+def _ahead(run: Run) -> Callable[[int, int, Range], None]:
+    def say(size_bytes: int, files: int, seconds: Range) -> None:
+        run.say(
+            f"{files} files, {gigabytes(size_bytes)} to send: about {duration(seconds.mid)} "
+            f"({duration(seconds.low)} to {duration(seconds.high)})"
+        )
+
+    return say
+
+
 def _progress(run: Run) -> Callable[[int, int], None]:
-    started = time.monotonic()
+    meter = Meter(0)
 
     def show(done: int, total: int) -> None:
-        rate = done / max(time.monotonic() - started, 1e-3)
+        meter.done = done
+        rate = meter.rate()
         left = duration((total - done) / rate) if rate else "?"
         run.progress(f"{gigabytes(done)} of {gigabytes(total)}, {gigabytes(rate)}/s, {left} left")
 
@@ -133,12 +187,12 @@ def _progress(run: Run) -> Callable[[int, int], None]:
 def _facts(moved: Transfer) -> dict[str, Any]:
     return {
         "files_sent": moved.files_sent, "bytes_sent": moved.bytes_sent, "files_total": moved.files_total,
-        "bytes_total": moved.bytes_total, "seconds": moved.seconds,
+        "bytes_total": moved.bytes_total, "seconds": moved.seconds, "path": moved.path,
     }  # fmt: skip
 
 
 def _summary(moved: Transfer, verb: str) -> str:
     return (
         f"{moved.files_sent} of {moved.files_total} files, {gigabytes(moved.bytes_sent)} of "
-        f"{gigabytes(moved.bytes_total)} {verb} in {moved.seconds:.1f} s"
+        f"{gigabytes(moved.bytes_total)} {verb} in {moved.seconds:.1f} s ({moved.path})"
     )

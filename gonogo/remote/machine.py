@@ -8,8 +8,10 @@ import posixpath
 import secrets
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,44 @@ from gonogo.remote import agent
 from gonogo.remote.channel import Channel, Silent, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.order import Order
 
 AGENT = "agent.py"
 ANSWER_S = 120.0
+ANSWER_AT_MOST_BYTES = 256 << 20  # a manifest of a million files has 150 MB
+TEXT_AT_MOST_BYTES = 64 << 20
 CHUNK_BYTES = 1 << 20
+# Starts Python while there is nothing to do yet; then a line says how many bytes of the agent's text follow (0: the
+# one that is there is right), puts it into the root where it is another, and becomes it.
+START_AGENT = """
+import os, sys
+import argparse, hashlib, json, pathlib, selectors, shutil, subprocess, typing
+def read(size):
+    data = os.read(0, size)
+    if not data:
+        sys.exit("nobody told the agent to begin")
+    return data
+root, name = sys.argv[1:3]
+line, text = b"", b""
+while line[-1:] != b"\\n":
+    line += read(1)
+while len(text) < int(line):
+    text += read(int(line) - len(text))
+try:
+    os.makedirs(root or ".", exist_ok=True)
+    os.chdir(root or ".")
+    if not text:
+        text = open(name, "rb").read()
+    elif not os.path.exists(name) or open(name, "rb").read() != text:
+        temporary = ".%s.%d" % (name, os.getpid())
+        with open(temporary, "wb") as out:
+            out.write(text)
+        os.replace(temporary, name)
+except OSError as error:
+    sys.exit("%s: %s" % (error.filename, error.strerror))
+sys.argv = sys.argv[2:]
+exec(compile(text, name, "exec"), {"__name__": "__main__", "__file__": os.path.abspath(name)})
+"""
 
 
 @dataclass(frozen=True)
@@ -38,26 +74,55 @@ class Completed:
 
 
 @contextlib.contextmanager
-def connect(ssh: Ssh, target: Target) -> Iterator[Machine]:
+def connect(ssh: Ssh, target: Target, *, wait: bool = True) -> Iterator[Machine]:
     """The target's machine, for as long as the block lasts.
+
+    Args:
+        wait: else the connection is opened beside the block's first work, and what is wrong with it is raised there,
+            by what needs it first.
 
     Raises:
         UserError: it cannot be reached, is not the machine that it was, or does not let us in; says what to do.
     """
-    connection = open_connection(ssh)
+    opening = Opening(ssh)
     try:
-        yield Machine(connection, target)
+        if wait:
+            opening.connection()
+        yield Machine(opening, ssh, target)
     finally:
-        connection.close()
+        opening.close()
+
+
+class Opening:
+    """A connection that is being opened."""
+
+    def __init__(self, ssh: Ssh) -> None:
+        self._future: Future[fabric.Connection] = Future()
+        threading.Thread(target=self._open, args=(ssh,), name="connection", daemon=True).start()
+
+    def _open(self, ssh: Ssh) -> None:
+        try:
+            self._future.set_result(open_connection(ssh))
+        except BaseException as error:
+            self._future.set_exception(error)
+
+    def connection(self) -> fabric.Connection:
+        """Once it is open; or what went wrong."""
+        return self._future.result()
+
+    def close(self) -> None:
+        """Now, or as soon as it is open."""
+        self._future.add_done_callback(lambda done: None if done.exception() else done.result().close())
 
 
 class Machine:
     """A machine that we are connected to. Arguments are quoted: none is ever read by the remote shell."""
 
-    def __init__(self, connection: fabric.Connection, target: Target) -> None:
-        self._connection = connection
+    def __init__(self, opening: Opening, ssh: Ssh, target: Target) -> None:
+        self._opening = opening
+        self.ssh, self.target = ssh, target
         self.root = target.root
-        self.where = f"{connection.user}@{connection.host}"
+        self.where = f"{ssh.user}@{ssh.host}"
         here = target.python == "this"
         self._agent_python = sys.executable if here else target.python
         self.training_python = sys.executable if here else "./env/bin/python"
@@ -74,8 +139,7 @@ class Machine:
         command = "exec " + shlex.join(words)
         if cwd is not None:
             command = f"cd {shlex.quote(self.path(cwd))} && {command}"
-        transport: paramiko.Transport = self._connection.transport
-        return Channel(transport, command, " ".join(argv[:3]), self.where)
+        return Channel(self.transport, command, " ".join(argv[:3]), self.where)
 
     def run(
         self,
@@ -99,6 +163,16 @@ class Machine:
             raise failure(self.where, channel.name, done.code, done.stderr)
         return done
 
+    @property
+    def transport(self) -> paramiko.Transport:
+        """The connection itself, on which further channels can be opened."""
+        transport: paramiko.Transport = self._opening.connection().transport
+        return transport
+
+    def waiting_agent_command(self, *args: str) -> str:
+        """A command line for the remote shell: a command of the agent that waits to be told to begin."""
+        return "exec " + shlex.join([self._agent_python, "-c", START_AGENT, self.root, AGENT, *args])
+
     def start_agent(self, *args: str) -> Channel:
         """Start a command of the agent, in the root."""
         channel = self.start([self._agent_python, AGENT, *args], cwd=".")
@@ -109,6 +183,9 @@ class Machine:
         """Run a command of the agent, in the root; returns what it answers."""
         with self.start_agent(*args) as channel:
             done = _completed(channel, timeout_s, stdin)
+        return self._answer(channel, done)
+
+    def _answer(self, channel: Channel, done: Completed) -> Any:
         if done.code:
             raise failure(self.where, channel.name, done.code, done.stderr)
         try:
@@ -133,7 +210,7 @@ class Machine:
         with self._sftp(path) as sftp:
             try:
                 with sftp.open(self.path(path)) as stream:
-                    return stream.read().decode()
+                    return stream.read(TEXT_AT_MOST_BYTES).decode()
             except FileNotFoundError:
                 return None
 
@@ -144,12 +221,13 @@ class Machine:
 
     @contextlib.contextmanager
     def _sftp(self, path: str) -> Iterator[paramiko.SFTPClient]:
+        connection = self._opening.connection()
         try:
-            sftp = self._connection.sftp()
+            sftp = connection.sftp()
             sftp.get_channel().settimeout(ANSWER_S)
             yield sftp
         except (paramiko.SSHException, EOFError, OSError) as error:
-            if not self._connection.is_connected:
+            if not connection.is_connected:
                 raise Unreachable(f"{self.where}: the link dropped at {path}") from error
             raise RemoteError(f"{self.where}: {self.path(path)}: {error}") from error
 
@@ -166,33 +244,20 @@ class Machine:
 
     # --- runs ---
 
-    def launch(
-        self,
-        run_dir: str,
-        *,
-        key: str,
-        workspace: str,
-        cwd: str,
-        arguments: Sequence[str],
-        environment: Mapping[str, str],
-        max_s: float = 0.0,
-        lease_s: float = 0.0,
-        usd_per_hour: float = 0.0,
-        max_usd: float = 0.0,
-    ) -> dict[str, Any]:
-        """Start the training interpreter with these arguments, detached; limits of 0 are none.
+    def launch(self, run_dir: str, *, arguments: Sequence[str], **order: Any) -> dict[str, Any]:
+        """Start the training interpreter with these arguments, detached.
+
+        Args:
+            order: the other fields of `Order`.
 
         Returns:
             `state` started | already (a run holds the workspace) | done (this key has finished), with that run's
             `run_dir` and `key`.
         """
-        limits = {"max-s": max_s, "lease-s": lease_s, "usd-per-hour": usd_per_hour, "max-usd": max_usd}
-        options = [f"--{name}={value}" for name, value in limits.items()]
-        options += [f"--env={name}={value}" for name, value in environment.items()]
-        answer: dict[str, Any] = self.run_agent(
-            "launch", run_dir, f"--key={key}", f"--workspace={workspace}", f"--cwd={cwd}", *options,
-            "--", self.training_python, *arguments,
-        )  # fmt: skip
+        asked = Order(argv=[self.training_python, *arguments], **order)
+        answer: dict[str, Any] = self.run_agent("launch", run_dir, stdin=asked.model_dump_json())
+        if answer["state"] == "started" and asked.max_s and not answer["timer"]["ends_in_s"]:
+            raise RemoteError(f"{self.where}: the run started, but its second timer does not say when it would end it")
         return answer
 
 
@@ -205,6 +270,8 @@ def _completed(channel: Channel, timeout_s: float, stdin: str) -> Completed:
         channel.end_input()
         while data := channel.read(CHUNK_BYTES, max(0.01, until - time.monotonic())):
             output += data
+            if len(output) > ANSWER_AT_MOST_BYTES:
+                raise RemoteError(f"{channel.where}: {channel.name} answers without end; given up")
         code, errors = channel.finish(max(0.01, until - time.monotonic()))
     except Silent:
         raise RemoteError(f"{channel.where}: {channel.name} has not ended after {timeout_s:g} s") from None

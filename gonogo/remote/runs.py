@@ -1,29 +1,42 @@
 """Runs on the machine: the canary and the paid run are started, or attached to, and followed to their end.
 
+What is left of a run that ended badly is fetched before its machine may go.
+
 One run at a time holds the lock of the experiment's workspace, whoever starts it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gonogo.canary import Measurements as CanaryMeasurements
 from gonogo.checklist import launch_digest
+from gonogo.config import Accelerator, MemoryGate, Ssh, Target
 from gonogo.errors import UserError
 from gonogo.files import digest, write_json, write_text
 from gonogo.forecast.forecast import Forecast
+from gonogo.memory.explore import Explored
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.judge import chosen
-from gonogo.remote.follow import follow
-from gonogo.remote.leg import machine, ssh_settings, workspace
+from gonogo.memory.plan import plan_from
+from gonogo.remote.checkpoints import fetching_checkpoints
+from gonogo.remote.follow import follow, once
+from gonogo.remote.leg import fetch, machine, ssh_settings, workspace
 from gonogo.remote.machine import Machine
+from gonogo.remote.release import note_run
+from gonogo.remote.review import Review
+from gonogo.remote.transfer import verify
 from gonogo.stage import Run
 from gonogo.training import TrainingResult
 from gonogo.units import dollars, duration, gigabytes
+
+NEARLY_FULL = 15 / 16  # of the GPU's memory
 
 
 def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
@@ -32,8 +45,14 @@ def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
     memory = MemoryMeasurements.read(inputs.memory)
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
     lines: list[str] = []
+    warm: list[float] = []
+
+    def beat(heartbeat: dict[str, Any]) -> None:
+        if gpu := heartbeat.get("gpu"):
+            warm.append(gpu["temperature_c"])
+
     with run.work():
-        run_dir, ended = _run_to_end(run, "canary", ["--max-steps", str(steps)], lines.append)
+        run_dir, ended = _run_to_end(run, "canary", ["--max-steps", str(steps)], lines.append, beat)
         _state_file(run, "canary").unlink(missing_ok=True)
         result = _result(run, run_dir)
     run.usd = ended["elapsed_s"] / 3600 * run.target.usd_per_hour
@@ -52,6 +71,12 @@ def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
         device=result.device if result else "",
         planned_peak_bytes=chosen(memory.explored, run.gates.memory).needed_bytes,
         planned_step_s_high=forecast.step_s.high,
+        planned_steps=forecast.steps,
+        setup_hours=forecast.setup_hours.mid,
+        usd_per_hour=run.target.usd_per_hour,
+        budget_usd=run.config.budget_usd,
+        max_hours=run.target.max_hours,
+        temperature_c=max(warm, default=None),
         evidence=[outputs.log],
     ).write(outputs.measurements)
     if result:
@@ -62,45 +87,66 @@ def run_training(run: Run, inputs: Any, report: str) -> None:
     """Start the paid run or attach to the one that is running, and watch it to its end.
 
     Raises:
-        UserError: the run did not finish; its checkpoints stay on the machine, and the next call starts anew.
+        UserError: the run did not finish; what there is of it was fetched, and the next call goes on from its last
+            good checkpoint while the machine is there.
     """
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
+    planned_hours = forecast.hours.mid if forecast.hours else None
+    explored = MemoryMeasurements.read(inputs.memory).explored
+    smaller = ladder(explored, run.settings.accelerator, run.gates.memory)
     with run.work():
-        run_dir, ended = _run_to_end(run, run.mode, [], lambda line: None)
-        result = _result(run, run_dir)
+        run_dir, ended = _run_to_end(
+            run, run.mode, [], lambda line: None, planned_hours=planned_hours, oom_ladder=smaller
+        )
+        finished = ended["cause"] == "finished"
+        result = _result(run, run_dir) if finished else None
     hours = ended["elapsed_s"] / 3600
     run.usd = hours * run.target.usd_per_hour
-    _state_file(run, run.mode).unlink(missing_ok=True)
-    if ended["cause"] == "stopped_by_gate" and result is not None:
+    if result is None:
+        kept = fetch(run, run_dir, Path(run_dir).name + f"_{ended['cause']}")
+        _let_go(_state_file(run, run.mode), ended["cause"])
         raise UserError(
-            f"the learning gate stopped the run on the machine after {duration(ended['elapsed_s'])} "
-            f"({dollars(run.usd)}): {result.stopped}. Mend that, and rehearse again; the same run would be stopped "
-            f"again. Its checkpoints and in_flight.jsonl, each evaluation, are on the machine in {run_dir}/out."
-        )
-    if ended["cause"] != "finished" or result is None:
-        raise UserError(
-            f"the run ended as '{ended['cause']}' (exit code {ended['code']}) after {duration(ended['elapsed_s'])}. "
-            f"Its log is {report.replace('run.json', 'log.txt')}; its checkpoints are on the machine in {run_dir}."
+            f"the run ended after {duration(ended['elapsed_s'])} and {dollars(run.usd)}: {why(ended)} "
+            f"{_advice(kept, ended['cause'])}"
         )
     planned = "not forecast" if forecast.hours is None else duration(3600 * forecast.hours.mid)
-    facts = {"run_id": Path(run_dir).name, "run_dir": run_dir, "exit": ended, "usd": run.usd, "hours": hours}
+    facts = {
+        "run_id": Path(run_dir).name, "run_dir": run_dir, "target": run.config.target, "exit": ended,
+        "usd": run.usd, "hours": hours,
+    }  # fmt: skip
     write_json(report, {**facts, "result": result.model_dump(mode="json")})
+    _state_file(run, run.mode).unlink(missing_ok=True)
+    for attempt in ended["attempts"][:-1]:
+        run.say(f"CAUTION: taken up again after it {CAUSES.get(attempt['cause'], attempt['cause'])}")
     run.say(f"{result.steps} steps in {duration(ended['elapsed_s'])} (forecast {planned}), {dollars(run.usd)}")
 
 
-def _run_to_end(run: Run, kind: str, options: list[str], on_line: Callable[[str], None]) -> tuple[str, dict[str, Any]]:
+def _run_to_end(
+    run: Run,
+    kind: str,
+    options: list[str],
+    on_line: Callable[[str], None],
+    on_beat: Callable[[dict[str, Any]], None] = lambda beat: None,
+    planned_hours: float | None = None,
+    oom_ladder: Sequence[dict[str, Any]] = (),
+) -> tuple[str, dict[str, Any]]:
     """Start a run of this kind, or attach to the one that is there, and follow it. Returns its folder and its exit."""
     log_path = run.results / run.mode / ("canary" if kind == "canary" else "cloud_train") / "log.txt"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with machine(run) as there:
-        run_dir = _start_or_attach(run, there, kind, options)
+        run_dir = _start_or_attach(run, there, kind, options, list(oom_ladder))
     latest: dict[str, Any] = {"line": "", "heartbeat": {}}
+    review = Review(run.target.usd_per_hour, planned_hours, run.say)
 
     def show() -> None:
         beat = latest["heartbeat"]
         cost = f"  {dollars(beat['usd'])}" if beat.get("usd") else ""
         elapsed = duration(beat["elapsed_s"]) if "elapsed_s" in beat else ""
-        run.progress(f"{elapsed}{cost}  {latest['line']}")
+        quiet = (
+            _gpu_words(beat.get("gpu")) + f"  NO STEP FOR {duration(beat['quiet_s'])}" if beat.get("quiet_s") else ""
+        )
+        left = "" if review.left_s is None else f"  {duration(review.left_s)} left"
+        run.progress(f"{elapsed}{left}{cost}{quiet}  {latest['line']}")
 
     with log_path.open("w", buffering=1) as log:
 
@@ -108,14 +154,20 @@ def _run_to_end(run: Run, kind: str, options: list[str], on_line: Callable[[str]
             print(text, file=log)
             latest["line"] = text.split(" ", 1)[-1]
             on_line(latest["line"])
+            review.line(text)
             show()
 
         def heartbeat(beat: dict[str, Any]) -> None:
             latest["heartbeat"] = beat
+            on_beat(beat)
             show()
 
+        signal.signal(signal.SIGINT, once)
+        saved = log_path.parent / "checkpoints"
+        every_s = 60 * run.target.fetch_checkpoints_minutes
         try:
-            ended = follow(lambda: ssh_settings(run), run.target, run_dir, line, heartbeat)
+            with fetching_checkpoints(lambda: ssh_settings(run), run.target, run_dir, saved, every_s, run.say):
+                ended = follow(lambda: ssh_settings(run), run.target, run_dir, line, heartbeat)
         except KeyboardInterrupt:
             run.end_progress()
             run.say(f"interrupted here; {Path(run_dir).name} goes on there, and the same command attaches to it")
@@ -124,26 +176,47 @@ def _run_to_end(run: Run, kind: str, options: list[str], on_line: Callable[[str]
     return run_dir, ended
 
 
-def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str]) -> str:
+def _gpu_words(gpu: dict[str, float] | None) -> str:
+    """What the GPU is doing; loud where its memory is nearly full, because the next peak may not fit."""
+    if not gpu:
+        return ""
+    full = gpu["used_bytes"] / gpu["total_bytes"]
+    words = f"  {gigabytes(gpu['used_bytes'])} of {gigabytes(gpu['total_bytes'])}, {gpu['busy_percent']:.0f} % busy"
+    alarm = "  MEMORY NEARLY FULL: take the next smaller micro_batch_size" if full > NEARLY_FULL else ""
+    return f"{words}, {gpu['temperature_c']:.0f} °C{alarm}"
+
+
+def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oom_ladder: list[dict[str, Any]]) -> str:
     """One run for one key: the key is what is trained, on what, and how."""
     key = digest(kind, options, launch_digest(run))[:16]
     state = _state_file(run, kind)
     known = json.loads(state.read_text()) if state.exists() else {}
     run_id = known["run_id"] if known.get("key") == key else f"{time.strftime('%Y%m%d-%H%M%S')}_{kind}_{key[:6]}"
-    write_json(state, {"key": key, "run_id": run_id})
+    write_json(state, {"key": key, "run_id": run_id, "target": run.config.target})
     run_dir = f"{workspace(run)}/runs/{run_id}"
-    command = ["-m", "gonogo.training", f"run_{run.mode}.json", f"../runs/{run_id}/out", *options]
+    note_run(run.settings, run_dir)
+    target, training = run.target, kind != "canary"
+    if there.run_agent("active", workspace(run)) is None:
+        verify(there, workspace(run))  # what is trained on is what was sent
     answer = there.launch(
         run_dir,
+        arguments=["-m", "gonogo.training", f"run_{run.mode}.json", f"../runs/{run_id}/out", *options],
         key=key,
         workspace=workspace(run),
         cwd=f"{workspace(run)}/code",
-        arguments=command,
-        environment={**run.settings.accelerator.environment, **run.target.environment},
-        max_s=3600 * run.target.max_hours,
-        lease_s=60 * run.target.lease_minutes,
-        usd_per_hour=run.target.usd_per_hour,
+        environment={**run.settings.accelerator.environment, **target.environment, **_secrets(target)},
+        max_s=3600 * target.max_hours,
         max_usd=run.config.budget_usd,
+        usd_per_hour=target.usd_per_hour,
+        lease_s=60 * target.lease_minutes,
+        first_s=60 * target.first_step_minutes,
+        stall_s=60 * target.stall_minutes,
+        progress=r"^step \d",
+        checkpoints="out/checkpoints",
+        resume=["--resume", "{checkpoint}"] if training else [],
+        override=["--changes", "{overrides}"],
+        ladder=oom_ladder,
+        release=_release_order(target),
     )
     if answer["state"] == "already" and answer["key"] != key:
         raise UserError(
@@ -155,9 +228,85 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str]) ->
     return answer["run_dir"]
 
 
+def ladder(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -> list[dict[str, Any]]:
+    """The memory plan's steps, should memory run out all the same: `training` and `settings` keys of each retry.
+
+    Without those after which a checkpoint fits no more: a change of settings that makes another model, such as a
+    smaller adapter.
+    """
+    steps = plan_from(explored, accelerator, gate).ladder[1:]  # the first is the plan itself
+    return [{"training": s.training, "settings": s.settings} for s in steps if s.exact or not s.settings]
+
+
+def _secrets(target: Target) -> dict[str, str]:
+    """Of this shell's environment; the values go to the training process and nowhere else."""
+    missing = [name for name in target.secret_environment if name not in os.environ]
+    if missing:
+        raise UserError(f"secret_environment: {', '.join(missing)} is not set in this shell; export it, or remove it")
+    return {name: os.environ[name] for name in target.secret_environment}
+
+
+def _release_order(target: Target) -> dict[str, Any] | None:
+    """What the machine does by itself when nobody gives it back."""
+    wanted = target.release
+    if wanted.how == "none" or not isinstance(target.connection, Ssh):
+        return None
+    minutes, hours = wanted.collected_minutes, wanted.unattended_hours
+    return {
+        "argv": ["sh", "-c", wanted.shutdown_command],
+        "collected_s": None if minutes is None else 60 * minutes,
+        "uncollected_s": None if hours is None else 3600 * hours,
+    }
+
+
+# what exit.json calls it → what a person reads
+CAUSES = {
+    "failed": "ended with an error of its own",
+    "oom": "ran out of memory, on every rung of the ladder",
+    "killed": "was killed from outside",
+    "aborted": "was aborted by its device",
+    "nan": "came to a loss that is no number",
+    "stopped_by_gate": "was stopped by the learning gate",
+    "stalled": "made no step for too long",
+    "over_time": "reached max_hours of the target",
+    "over_cost": "reached budget_usd",
+    "lease_lost": "was looked at by nobody for lease_minutes",
+    "stopped": "was stopped",
+    "agent_lost": "lost its supervisor",
+}
+
+
+def why(ended: dict[str, Any]) -> str:
+    """The exit as a sentence."""
+    how = f"signal {ended['signal']}" if ended["signal"] else f"exit code {ended['code']}"
+    tries = len(ended["attempts"])
+    return f"it {CAUSES.get(ended['cause'], 'left no result')} ({how}{f', attempt {tries}' if tries > 1 else ''})."
+
+
+def _advice(kept: Path, cause: str) -> str:
+    """Where to look, and what the learning gate said where it stopped the run."""
+    there = f"Its log and checkpoints are in {kept}."
+    result = kept / "out/training.json"
+    if cause != "stopped_by_gate" or not result.exists():
+        return there
+    stopped = TrainingResult.model_validate_json(result.read_text()).stopped
+    return (
+        f"The gate: {stopped}. Mend that, and rehearse again; the same run would be stopped again. "
+        f"{there} out/in_flight.jsonl there has each evaluation."
+    )
+
+
 def _state_file(run: Run, kind: str) -> Path:
     """Remembers which run is ours while it is not yet collected; not an output, so that an interruption keeps it."""
     return run.results / run.mode / ("canary" if kind == "canary" else "cloud_train") / f"{kind}.started.json"
+
+
+def _let_go(state: Path, cause: str) -> None:
+    """Of a run that was fetched: one that could go on is remembered, one that said no itself is not."""
+    if cause in ("nan", "stopped_by_gate"):
+        state.unlink(missing_ok=True)
+    else:
+        write_json(state, {**json.loads(state.read_text()), "ended": cause})
 
 
 def _result(run: Run, run_dir: str) -> TrainingResult | None:

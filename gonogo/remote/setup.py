@@ -7,12 +7,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Accelerator, Target
+from gonogo.config import Accelerator, Ssh, Target
 from gonogo.errors import UserError
 from gonogo.remote.machine import Machine
+from gonogo.units import gigabytes
 
 REQUIREMENTS = "requirements.txt"
 INSTALL_S = 3600.0
+CLOCK_SKEW_S = 30.0
+LEAST_OF_EXPECTED = 0.97  # visible memory differs by a few hundred MB from driver to driver
 
 
 class SetupReport(BaseModel):
@@ -21,11 +24,14 @@ class SetupReport(BaseModel):
     python: str = Field(description="version of the interpreter that the agent was started with")
     interpreter: str = Field(description="the one that trains, on the machine")
     torch_version: str = Field(description="empty: torch cannot be imported")
+    torch_build: str = Field(description="what torch was built for: cuda, hip or cpu")
     device: str = Field(description="name of the GPU, or CPU; empty: not known")
+    device_bytes: int = Field(description="the GPU's memory, as the framework sees it; 0: none")
     disk_free_bytes: int = Field(description="below the target's root")
     memory_bytes: int = Field(description="RAM, or the container's share of it")
     clock_skew_s: float = Field(description="the machine's clock minus ours")
     problems: list[str] = Field(description="what keeps a run from working, with the mend; empty: ready")
+    cautions: list[str] = Field(default_factory=list, description="what does not keep it from working")
     changed: bool = Field(description="something was sent or installed")
 
 
@@ -40,6 +46,7 @@ def set_up(machine: Machine, target: Target, accelerator: Accelerator, requireme
     """
     changed = machine.install_agent()
     options = [f"--forbid={name}" for name in accelerator.forbidden_environment]
+    options += [f"--torch-index={accelerator.torch_index}"]
     if target.python != "this":
         changed |= _put_requirements(machine, requirements)
         options += ["--requirements", REQUIREMENTS]
@@ -51,7 +58,37 @@ def set_up(machine: Machine, target: Target, accelerator: Accelerator, requireme
         for name in accelerator.forbidden_environment
         if name in target.environment
     ]
-    return SetupReport.model_validate(found)
+    report = SetupReport.model_validate(found)
+    if report.device:
+        report.problems += _other_device(report, accelerator)
+    free_gb = report.disk_free_bytes / 1e9
+    if isinstance(target.connection, Ssh) and free_gb < target.min_free_gb:
+        report.problems.append(
+            f"{free_gb:.1f} GB free below {target.root}, {target.min_free_gb:g} GB wanted (min_free_gb): make room"
+        )
+    if abs(report.clock_skew_s) > CLOCK_SKEW_S:
+        report.cautions.append(
+            f"the machine's clock is {report.clock_skew_s:+.0f} s off ours: times in its log are its own; limits and "
+            "leases do not depend on it"
+        )
+    return report
+
+
+def _other_device(report: SetupReport, accelerator: Accelerator) -> list[str]:
+    """That the device is not the one that the plan was made for."""
+    wanted = accelerator.device_name
+    if wanted and wanted.lower() not in report.device.lower():
+        return [
+            f"the device is {report.device} and not {accelerator.title} (torch {report.torch_version}, built for "
+            f"{report.torch_build}): rent the right machine, or name its accelerator in the target"
+        ]
+    expected = accelerator.visible_bytes
+    if wanted and expected and report.device_bytes < LEAST_OF_EXPECTED * expected:
+        return [
+            f"{report.device} shows {gigabytes(report.device_bytes)} of the {gigabytes(expected)} that the plan counts "
+            "on: is it partitioned or shared?"
+        ]
+    return []
 
 
 def _put_requirements(machine: Machine, requirements: Path) -> bool:

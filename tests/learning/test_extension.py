@@ -77,7 +77,9 @@ def test_what_goes_on_is_the_same_optimizer_on_a_longer_schedule(tmp_path: Path)
     state = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=False)
     assert state["global_step"] == 30 and state["optimizer_states"][0]["state"][0]["step"] == 30
     before = module.rates[-1]
-    more, module, _ = train(experiment, spec(60), tmp_path, lambda line: None, resume=module)
+    more, module, _ = train(
+        experiment, spec(60), tmp_path, lambda line: None, checkpoint=tmp_path / "checkpoints/last.ckpt", extends=module
+    )
     assert isinstance(module, OneCycle) and len(module.rates) == 60
     long = Cycling("toy", config(), Path())
     _, whole, _ = train(long, spec(60), tmp_path / "whole", lambda line: None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
 import os
 import shutil
@@ -13,72 +12,22 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from gonogo import lifetime
-from gonogo.remote import agent
 from tests.remote.conftest import wait_for
+from tests.remote.workspace import AGENT, Workspace, end_all
 
-AGENT = agent.__file__
 SLEEP = ["sh", "-c", "echo begun; exec sleep 60"]
-
-
-class Workspace:
-    """A folder in which the agent is called, as on the machine."""
-
-    def __init__(self, folder: Path, python: str = sys.executable) -> None:
-        self.folder, self.python = folder, python
-
-    def start(self, *args: str) -> subprocess.Popen[str]:
-        command = [self.python, AGENT, *args]
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def call(self, *args: str) -> Any:
-        """What a command of the agent answers; fails the test when the command fails."""
-        process = self.start(*args)
-        out, errors = process.communicate(timeout=20)
-        assert process.returncode == 0, errors
-        return json.loads(out)
-
-    def launch(self, argv: list[str], *options: str, run: str = "runs/one", key: str = "k") -> Any:
-        return self.call("launch", run, "--key", key, "--workspace", ".", *options, "--", *argv)
-
-    def ended(self, run: str = "runs/one") -> dict[str, Any]:
-        """exit.json, waited for."""
-        wait_for((self.folder / run / "exit.json").exists, seconds=10)
-        found: dict[str, Any] = json.loads((self.folder / run / "exit.json").read_text())
-        return found
-
-    def log(self, run: str = "runs/one") -> list[str]:
-        """The log's lines without their times."""
-        return [line.partition(" ")[2] for line in (self.folder / run / "log.txt").read_text().splitlines()]
-
-    def beat(self, run: str = "runs/one") -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / run / "heartbeat.json").read_text())
-        return found
-
-    def wait_until_free(self) -> None:
-        wait_for(lambda: self.call("active", ".") is None)
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace(tmp_path)
     yield workspace
-    for path in tmp_path.rglob("heartbeat.json"):
-        beat = json.loads(path.read_text())
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(beat["child_pid"], signal.SIGKILL)
+    end_all(tmp_path)
 
 
 # --- starting --------------------------------------------------------------------------------------------
@@ -88,7 +37,8 @@ def test_a_run_from_start_to_end(work: Workspace) -> None:
     (work.folder / "code").mkdir()
     script = "pwd; echo err >&2; echo $NAME $PYTHONUNBUFFERED; printf 'a\\rb\\rc\\n'; printf 'no newline'"
     began = time.time()
-    answer = work.launch(["sh", "-c", script], "--cwd", "code", "--env", "NAME=x=y; z", "--usd-per-hour", "3600")
+    answer = work.launch(["sh", "-c", script], cwd="code", environment={"NAME": "x=y; z"}, usd_per_hour=3600)
+    assert answer.pop("timer")["ends_in_s"] is None
     assert answer == {"state": "started", "run_dir": "runs/one", "key": "k", "log_offset": 0}
     ended = work.ended()
     assert (ended["cause"], ended["code"], ended["signal"]) == ("finished", 0, None)
@@ -103,8 +53,8 @@ def test_a_run_from_start_to_end(work: Workspace) -> None:
 
 
 def test_eight_launches_at_once_start_one(work: Workspace) -> None:
-    command = ["launch", "runs/one", "--key", "k", "--workspace", ".", "--", "sh", "-c", "echo ran >> ran; sleep 60"]
-    launches = [work.start(*command) for _ in range(8)]
+    order = json.dumps({"key": "k", "workspace": ".", "argv": ["sh", "-c", "echo ran >> ran; sleep 60"]})
+    launches = [work.start("launch", "runs/one", stdin=order) for _ in range(8)]
     states = [json.loads(process.communicate(timeout=20)[0])["state"] for process in launches]
     assert sorted(states) == ["already"] * 7 + ["started"]
     time.sleep(0.3)
@@ -133,8 +83,8 @@ def test_asking_never_looks_like_holding(work: Workspace) -> None:
 
 
 def test_a_key_that_finished_is_done_and_one_that_failed_runs_again(work: Workspace) -> None:
-    work.launch(["sh", "-c", "echo first; exit 3"])
-    assert (work.ended()["cause"], work.ended()["code"]) == ("failed", 3)
+    work.launch(["sh", "-c", "echo first; exit 5"])
+    assert (work.ended()["cause"], work.ended()["code"]) == ("failed", 5)
     again = work.launch(["sh", "-c", "echo second"])
     assert again["state"] == "started"
     assert again["log_offset"] == len("2026-01-01T00:00:00.000Z first\n")
@@ -145,7 +95,7 @@ def test_a_key_that_finished_is_done_and_one_that_failed_runs_again(work: Worksp
 
 
 def test_a_command_that_is_not_there(work: Workspace) -> None:
-    process = work.start("launch", "runs/one", "--key", "k", "--", "no-such-command")
+    process = work.start("launch", "runs/one", stdin='{"key": "k", "argv": ["no-such-command"]}')
     errors = process.communicate(timeout=10)[1]
     assert process.returncode == 1
     assert errors == "the run did not start: no-such-command: No such file or directory\n"
@@ -164,12 +114,10 @@ def test_stopped(work: Workspace) -> None:
     assert work.log()[-1] == "saving"
 
 
-def test_one_that_does_not_listen_is_killed_with_all_its_children(work: Workspace, tmp_path: Path) -> None:
-    impatient = tmp_path / "agent.py"
-    impatient.write_text(Path(AGENT).read_text().replace("GRACE_S = 20.0", "GRACE_S = 1.0"))
+def test_one_that_does_not_listen_is_killed_with_all_its_children(work: Workspace) -> None:
+    work.impatient(GRACE_S=1.0)
     script = "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > child; while :; do sleep 1; done' & sleep 60; sleep 60"
-    command = [sys.executable, str(impatient), "launch", "runs/one", "--key", "k", "--", "sh", "-c", script]
-    subprocess.run(command, cwd=work.folder, check=True, stdout=subprocess.PIPE)
+    work.launch(["sh", "-c", script])
     child = work.folder / "runs/one/child"
     wait_for(lambda: child.exists() and child.read_text())
     work.call("stop", "runs/one")
@@ -178,13 +126,14 @@ def test_one_that_does_not_listen_is_killed_with_all_its_children(work: Workspac
 
 
 def test_limits(work: Workspace) -> None:
-    limits = {
-        "over_time": ["--max-s", "1"],
-        "lease_lost": ["--lease-s", "1"],
-        "over_cost": ["--usd-per-hour", "3600", "--max-usd", "1"],
+    limits: dict[str, dict[str, float]] = {
+        "over_time": {"max_s": 1},
+        "lease_lost": {"lease_s": 1},
+        "over_cost": {"usd_per_hour": 3600, "max_usd": 1},
+        "stalled": {"first_s": 60, "stall_s": 1},
     }
-    for cause, options in limits.items():
-        work.call("launch", f"{cause}/run", "--key", "k", *options, "--", *SLEEP)
+    for cause, limit in limits.items():
+        work.launch(SLEEP, run=f"{cause}/run", workspace=cause, **limit)
     for cause in limits:
         ended = work.ended(f"{cause}/run")
         assert (ended["cause"], ended["signal"]) == (cause, signal.SIGTERM)
@@ -198,9 +147,10 @@ def test_killed_from_outside(work: Workspace) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only a write ends the child")
-def test_when_the_supervisor_is_killed_the_child_goes_and_the_run_is_lost(work: Workspace) -> None:
+def test_when_all_of_it_is_killed_the_run_is_lost_and_can_be_started_again(work: Workspace) -> None:
     work.launch(SLEEP)
-    beat = work.beat()
+    beat, timer = work.beat(), json.loads((work.folder / "runs/one/timer.json").read_text())
+    os.kill(timer["pid"], signal.SIGKILL)
     os.kill(beat["pid"], signal.SIGKILL)
     wait_for(lambda: not lifetime.alive(beat["child_pid"]), seconds=2)
     wait_for(lambda: work.call("status", "runs/one")["state"] == "lost")
@@ -208,14 +158,9 @@ def test_when_the_supervisor_is_killed_the_child_goes_and_the_run_is_lost(work: 
     assert work.ended()["cause"] == "finished"
 
 
-def test_shutting_the_supervisor_down_stops_the_run(work: Workspace) -> None:
-    work.launch(SLEEP)
-    os.kill(work.beat()["pid"], signal.SIGTERM)
-    assert work.ended()["cause"] == "stopped"
-
-
 def test_the_child_outlives_the_shell_that_launched_it(work: Workspace) -> None:
-    command = f"{sys.executable} {AGENT} launch runs/one --key k -- sleep 60; kill -9 0"
+    (work.folder / "order").write_text('{"key": "k", "argv": ["sleep", "60"]}')
+    command = f"{sys.executable} {AGENT} launch runs/one < order; kill -9 0"
     subprocess.run(["sh", "-c", command], cwd=work.folder, start_new_session=True, stdout=subprocess.PIPE, check=False)
     wait_for((work.folder / "runs/one/heartbeat.json").exists)
     assert lifetime.alive(work.beat()["child_pid"])
@@ -234,7 +179,7 @@ def test_log_by_offset(work: Workspace) -> None:
 
 
 def test_heartbeat_and_what_it_costs(work: Workspace) -> None:
-    work.launch(["sh", "-c", "echo begun; sleep 60"], "--usd-per-hour", "7200")
+    work.launch(["sh", "-c", "echo begun; sleep 60"], usd_per_hour=7200)
     wait_for(lambda: work.beat()["elapsed_s"] > 1)
     beat = work.beat()
     assert beat["state"] == "running"
@@ -243,6 +188,32 @@ def test_heartbeat_and_what_it_costs(work: Workspace) -> None:
     assert beat["started_at"] <= beat["last_output_at"] <= beat["at"]
     assert lifetime.alive(beat["child_pid"])
     assert psutil.Process(beat["pid"]).memory_info().rss < 30 << 20
+
+
+@pytest.mark.parametrize(
+    ("tool", "answer"),
+    [
+        ("nvidia-smi", "81000, 143771, 97, 64"),
+        (
+            "rocm-smi",
+            '{"card0": {"Temperature (Sensor edge) (C)": "N/A", "Temperature (Sensor junction) (C)": "64.0", '
+            '"GPU use (%)": "97", "VRAM Total Memory (B)": "150754820096", '
+            '"VRAM Total Used Memory (B)": "84934656000"}}',
+        ),
+    ],
+)
+def test_heartbeat_tells_what_the_gpu_does(
+    work: Workspace, monkeypatch: pytest.MonkeyPatch, tool: str, answer: str
+) -> None:
+    path = work.folder / "bin" / tool
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+    work.launch(SLEEP)
+    wait_for(lambda: work.beat()["gpu"])
+    expected = {"used_bytes": 81000 << 20, "total_bytes": 143771 << 20, "busy_percent": 97, "temperature_c": 64}
+    assert work.beat()["gpu"] == pytest.approx(expected, rel=0.01)
 
 
 def test_follow_ends_when_nobody_listens(work: Workspace) -> None:

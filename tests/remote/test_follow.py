@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import signal
 import threading
@@ -20,6 +18,7 @@ from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from tests.remote.conftest import wait_for
+from tests.remote.workspace import end_all
 
 COUNT = "import sys, time\nfor i in range({n}):\n    print('step', i)\n    time.sleep({pause})\nsys.exit({code})"
 
@@ -43,9 +42,7 @@ def _ignore(value: Any) -> None:
 @pytest.fixture(autouse=True)
 def no_survivors(instance: Path) -> Iterator[None]:
     yield
-    for path in (instance / "home").rglob("heartbeat.json"):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(json.loads(path.read_text())["child_pid"], signal.SIGKILL)
+    end_all(instance / "home")
 
 
 def test_follows_to_the_end(ssh: Ssh, target: Target, machine: Machine) -> None:
@@ -55,7 +52,7 @@ def test_follows_to_the_end(ssh: Ssh, target: Target, machine: Machine) -> None:
     ended = follow(ssh, target, "ws/runs/r 1", lines.append, beats.append)
     assert _steps(lines) == [f"step {i}" for i in range(30)]
     assert (ended["cause"], ended["code"]) == ("failed", 5)
-    assert len(beats) >= 2
+    assert beats
     assert beats[-1]["usd"] == pytest.approx(beats[-1]["elapsed_s"] / 1000, abs=1e-5)
     again: list[str] = []
     follow(ssh, target, "ws/runs/r 1", again.append, _ignore)
@@ -105,12 +102,20 @@ def test_looking_keeps_the_lease_and_looking_away_loses_it(ssh: Ssh, target: Tar
     assert machine.run_agent("status", "ws/runs/r 1")["exit"]["cause"] == "lease_lost"
 
 
-def test_a_lost_run_is_told_and_where_its_log_is(ssh: Ssh, target: Target, machine: Machine) -> None:
+def test_a_lost_run_is_told_and_where_its_log_is(ssh: Ssh, target: Target, machine: Machine, root_there: Path) -> None:
+    _launch(machine, 200, 0.1)
+    folder = root_there / "ws/runs/r 1"
+    (folder / ".order.json").unlink()
+    threading.Timer(0.5, end_all, (folder,)).start()
+    with pytest.raises(RemoteError, match=r"is lost: .*ws/runs/r 1/log.txt"):
+        follow(ssh, target, "ws/runs/r 1", _ignore, _ignore)
+
+
+def test_a_run_that_cannot_resume_ends_with_its_supervisor(ssh: Ssh, target: Target, machine: Machine) -> None:
     _launch(machine, 200, 0.1)
     beat = machine.run_agent("status", "ws/runs/r 1")["heartbeat"]
     threading.Timer(0.5, os.kill, (beat["pid"], signal.SIGKILL)).start()
-    with pytest.raises(RemoteError, match=r"is lost: .*ws/runs/r 1/log.txt"):
-        follow(ssh, target, "ws/runs/r 1", _ignore, _ignore)
+    assert follow(ssh, target, "ws/runs/r 1", _ignore, _ignore)["cause"] == "agent_lost"
 
 
 def test_no_run_there(ssh: Ssh, target: Target, machine: Machine) -> None:

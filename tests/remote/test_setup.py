@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from gonogo.config import Accelerator, Ssh, Target
+from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import connect
-from gonogo.remote.setup import set_up
+from gonogo.remote.setup import SetupReport, _other_device, set_up
 
 
 def _accelerator(*forbidden: str) -> Accelerator:
@@ -46,6 +47,46 @@ def test_this_python_needs_nothing_and_is_looked_at_once(ssh: Ssh, target: Targe
     assert here.startswith("HSA_OVERRIDE_GFX_VERSION is set by the target's environment")
 
 
+def test_another_device_than_the_plan_was_made_for(ssh: Ssh, target: Target, tmp_path: Path) -> None:
+    with connect(ssh, target) as machine:
+        h200 = Accelerator(title="NVIDIA H200", visible_bytes=150_000_000_000, source="-", device_name="H200")
+        (problem,) = set_up(machine, target, h200, tmp_path / "none.txt").problems
+    assert problem.startswith("the device is CPU and not NVIDIA H200")
+
+
+def test_less_memory_than_the_plan_counts_on() -> None:
+    report = SetupReport(
+        python="3.12", interpreter="python", torch_version="2.13.0", torch_build="cuda 12.8", device="NVIDIA H200 MIG",
+        device_bytes=18_000_000_000, disk_free_bytes=1, memory_bytes=1, clock_skew_s=0, problems=[], changed=False,
+    )  # fmt: skip
+    h200 = Accelerator(title="NVIDIA H200", visible_bytes=150_000_000_000, source="-", device_name="H200")
+    (problem,) = _other_device(report, h200)
+    assert "18.00 GB of the 150.0 GB" in problem and "partitioned or shared" in problem
+    assert not _other_device(report.model_copy(update={"device_bytes": 149_000_000_000}), h200)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("import os; os.abort()", "at 'matmul': exit code -6"),
+        ("raise OSError('no lib')", "at 'matmul': OSError: no lib"),
+    ],
+)
+def test_a_device_that_aborts_is_told_by_where_it_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(agent, "PROBE", f"for name in ('import', 'copy', 'matmul'): print(name, flush=True)\n{fault}")
+    assert agent._probe(Path(sys.executable))[1] == f"torch cannot be used on the machine, {told}"
+
+
+def test_a_device_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(agent, "PROBE", "import time; print('attention', flush=True); time.sleep(60)")
+    monkeypatch.setattr(agent, "PROBE_S", 1.0)
+    assert "torch hangs on the machine, at 'attention'" in agent._probe(Path(sys.executable))[1]
+
+
 def _wheel(folder: Path, version: str) -> Path:
     """A package `tiny` that defines nothing but its version; enough for pip."""
     path = folder / f"tiny-{version}-py3-none-any.whl"
@@ -69,7 +110,9 @@ def test_an_environment_is_made_once_for_each_requirements(ssh: Ssh, target: Tar
         again = set_up(machine, target, _accelerator(), requirements)
         assert not again.changed
         assert again.interpreter.endswith("/env/bin/python")
-        assert [problem.partition(":")[0] for problem in again.problems] == ["torch cannot be used on the machine"]
+        assert [problem.partition(":")[0] for problem in again.problems] == [
+            "torch cannot be used on the machine, at 'import'"
+        ]
         show = ["-c", "import tiny; print(tiny.version)"]
         assert machine.run([machine.training_python, *show], cwd=".").stdout == "1.0\n"
 

@@ -6,8 +6,9 @@ import hashlib
 import io
 import json
 import os
-import tarfile
-from collections.abc import Callable
+import shlex
+import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ import pytest
 
 from gonogo.config import Ssh, Target
 from gonogo.errors import UserError
+from gonogo.forecast.forecast import Range
 from gonogo.remote import agent
-from gonogo.remote.channel import Channel
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine, connect
-from gonogo.remote.transfer import download, upload
+from gonogo.remote.transfer import download, upload, verify
 
 
 def quiet(done: int, total: int) -> None:
@@ -89,23 +90,6 @@ def test_same_size_and_time_but_other_content_is_sent_again(machine: Machine, ro
     assert there.read_bytes() == content
 
 
-class Interrupted(Exception):
-    """Somebody pressed Ctrl-C."""
-
-
-def test_interrupted_upload_sends_only_the_rest(ssh: Ssh, target: Target, root_there: Path, data: Path) -> None:
-    def interrupt(done: int, total: int) -> None:
-        if done > total / 2:
-            raise Interrupted
-
-    with connect(ssh, target) as machine, pytest.raises(Interrupted):
-        upload(machine, {"data": data}, "cvs", interrupt)
-    with connect(ssh, target) as machine:
-        rest = upload(machine, {"data": data}, "cvs", quiet)
-    assert 5 <= rest.files_sent <= 7, "half of the twelve files were there already"
-    assert _contents(root_there / "cvs" / "data") == _visible(data)
-
-
 def test_file_in_place_of_a_folder_and_back(machine: Machine, root_there: Path, tmp_path: Path) -> None:
     (tmp_path / "folder" / "x").mkdir(parents=True)
     (tmp_path / "folder" / "x" / "y").write_text("below")
@@ -114,12 +98,12 @@ def test_file_in_place_of_a_folder_and_back(machine: Machine, root_there: Path, 
     (tmp_path / "folder" / "x").rmdir()
     (tmp_path / "folder" / "x").write_text("a file")
     upload(machine, {"data": tmp_path / "folder"}, "cvs", quiet)
-    assert _contents(root_there / "cvs") == {"data/x": b"a file"}
+    assert _visible(root_there / "cvs") == {"data/x": b"a file"}
     (tmp_path / "folder" / "x").unlink()
     (tmp_path / "folder" / "x").mkdir()
     (tmp_path / "folder" / "x" / "y").write_text("below")
     upload(machine, {"data": tmp_path / "folder"}, "cvs", quiet)
-    assert _contents(root_there / "cvs") == {"data/x/y": b"below"}
+    assert _visible(root_there / "cvs") == {"data/x/y": b"below"}
 
 
 def test_links_that_lead_out_of_the_data_are_not_followed(machine: Machine, data: Path, tmp_path: Path) -> None:
@@ -153,107 +137,107 @@ def test_what_is_not_there_cannot_be_uploaded(machine: Machine, tmp_path: Path) 
 
 # --- hostile streams, on either side ---------------------------------------------------------------------
 
-
-def _tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w|") as tar:
-        for member, content in members:
-            tar.addfile(member, io.BytesIO(content))
-    return stream.getvalue()
-
-
-def _member(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> tuple[Any, bytes]:
-    member = tarfile.TarInfo(name)
-    member.size, member.type, member.linkname = len(content), kind, link
-    return member, content
+X = hashlib.sha256(b"x").hexdigest()
+HOSTILE = {
+    "parent": ["../evil", 0, 1, 1, 0o644, X],
+    "inner parent": ["a/../../evil", 0, 1, 1, 0o644, X],
+    "absolute": ["/tmp/gonogo-evil", 0, 1, 1, 0o644, X],
+    "other content": ["evil", 0, 1, 1, 0o644, hashlib.sha256(b"y").hexdigest()],
+    "large": ["evil", 0, 1 << 40, 1 << 40, 0o644, X],
+    "negative": ["evil", 0, -1, 1, 0o644, X],
+    "no piece": ["evil"],
+}
 
 
-def _hostile() -> dict[str, tuple[bytes, list[str]]]:
-    """Name → (stream, names in the manifest that goes with it)."""
-    through = [_member("a", kind=tarfile.SYMTYPE, link="../.."), _member("a/evil", b"x")]
-    return {
-        "parent": (_tar(_member("../evil", b"x")), ["../evil"]),
-        "inner parent": (_tar(_member("a/../../evil", b"x")), ["a/../../evil"]),
-        "absolute": (_tar(_member("/tmp/gonogo-evil", b"x")), ["/tmp/gonogo-evil"]),
-        "unnamed": (_tar(_member("evil", b"x")), ["good"]),
-        "link": (_tar(_member("evil", kind=tarfile.SYMTYPE, link="/etc/passwd")), ["evil"]),
-        "hard link": (_tar(_member("evil", kind=tarfile.LNKTYPE, link="/etc/passwd")), ["evil"]),
-        "through link": (_tar(*through), ["a/evil"]),
-        "device": (_tar(_member("evil", kind=tarfile.CHRTYPE)), ["evil"]),
-        "pipe": (_tar(_member("evil", kind=tarfile.FIFOTYPE)), ["evil"]),
-        "folder": (_tar(_member("evil", kind=tarfile.DIRTYPE)), ["evil"]),
-        "size": (_tar(_member("evil", b"xx")), ["evil"]),
-        "twice": (_tar(_member("evil", b"x"), _member("evil", b"x")), ["evil"]),
-    }
+def _frame(piece: list[Any], data: bytes = b"x") -> bytes:
+    return json.dumps({"pieces": [piece], "packed": 0}).encode() + b"\n" + data
 
 
-def _manifest(names: list[str]) -> dict[str, Any]:
-    return {name: {"sha256": hashlib.sha256(b"x").hexdigest(), "bytes": 1} for name in names}
-
-
-@pytest.mark.parametrize("kind", _hostile())
-def test_hostile_stream_is_refused_here(kind: str, tmp_path: Path) -> None:
-    stream, names = _hostile()[kind]
-    with pytest.raises(agent.Problem, match=r"refused|not as many"):
-        agent.receive(io.BytesIO(stream), tmp_path / "in", _manifest(names))
-    assert [path for path in tmp_path.rglob("*") if "evil" in path.name and kind != "twice"] == []
-    assert not Path("/tmp/gonogo-evil").exists()
-
-
-@pytest.mark.parametrize("kind", ["parent", "absolute", "link", "through link", "unnamed"])
+@pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_stream_is_refused_there(kind: str, machine: Machine, root_there: Path) -> None:
-    stream, names = _hostile()[kind]
-    with machine.start_agent("unpack", "in") as channel, pytest.raises(RemoteError, match="refused"):
-        channel.write(json.dumps(_manifest(names)).encode() + b"\n" + stream)
+    (root_there / "in" / agent.INCOMING).mkdir(parents=True)
+    (root_there / "in" / agent.INCOMING / agent.OWNER).write_text('"me"')
+    with machine.start_agent("receive", "in", "--owner=me") as channel, pytest.raises(RemoteError):
+        channel.write(_frame(HOSTILE[kind]))
         channel.end_input()
         channel.check()
-    assert not list(root_there.rglob("evil"))
+    assert not list(root_there.rglob("evil")) and not Path("/tmp/gonogo-evil").exists()
 
 
-def test_more_than_was_announced_is_cut_off(tmp_path: Path) -> None:
-    member, content = _member("good", b"x")
-    member.pax_headers = {"comment": "x" * 3_000_000}
-    with pytest.raises(agent.Problem, match="more data came"):
-        agent.receive(io.BytesIO(_tar((member, content))), tmp_path / "in", _manifest(["good"]))
+def test_pieces_are_cut_off_where_they_end(tmp_path: Path) -> None:
+    with pytest.raises(agent.Problem, match="middle of a piece"):
+        list(agent.read_frames(io.BytesIO(_frame(["a", 0, 5, 5, 0o644, X], b"xyz"))))
+    packed = zlib.compress(b"x" * 3_000_000)
+    head = json.dumps({"pieces": [["a", 0, 10, 10, 0o644, X]], "packed": len(packed)}).encode() + b"\n"
+    with pytest.raises(agent.Problem, match="not the size"):
+        list(agent.read_frames(io.BytesIO(head + packed)))
 
 
 def test_a_folder_that_became_a_link_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
+    (tmp_path / "parts").mkdir()
     (tmp_path / "in" / "a").symlink_to(tmp_path)
     with pytest.raises(agent.Problem, match="link"):
-        agent.receive(io.BytesIO(_tar(_member("a/evil", b"x"))), tmp_path / "in", _manifest(["a/evil"]))
+        agent.Incoming(tmp_path / "in", tmp_path / "parts").put(["a/evil", 0, 1, 1, 0o644, X], memoryview(b"x"))
     assert not (tmp_path / "evil").exists()
 
 
+def test_another_upload_to_the_same_folder_ends_the_first(machine: Machine, root_there: Path) -> None:
+    (root_there / "in" / agent.INCOMING).mkdir(parents=True)
+    (root_there / "in" / agent.INCOMING / agent.OWNER).write_text('"another"')
+    with machine.start_agent("receive", "in", "--owner=me") as channel, pytest.raises(RemoteError, match="another"):
+        channel.write(_frame(["a", 0, 1, 1, 0o644, X]))
+        channel.end_input()
+        channel.check()
+
+
+# --- large files, verification, links of different quality -------------------------------------------------
+
+
+def test_of_a_large_file_only_the_changed_pieces_are_sent(machine: Machine, root_there: Path, tmp_path: Path) -> None:
+    content = bytearray(os.urandom(8 << 20))
+    file = tmp_path / "large.bin"
+    file.write_bytes(content)
+    assert upload(machine, {"data/large.bin": file}, "cvs", quiet).bytes_sent == 8 << 20
+    content[5_000_000] ^= 1
+    file.write_bytes(content + b"more")
+    sent = upload(machine, {"data/large.bin": file}, "cvs", quiet)
+    assert (sent.files_sent, sent.bytes_sent) == (1, (1 << 18) + 4)
+    assert (root_there / "cvs" / "data" / "large.bin").read_bytes() == file.read_bytes()
+    assert verify(machine, "cvs") == 1
+
+
+def test_verify_finds_what_changed_on_the_machine(machine: Machine, root_there: Path, data: Path) -> None:
+    upload(machine, {"data": data}, "cvs", quiet)
+    assert verify(machine, "cvs") == 12
+    there = root_there / "cvs" / "data" / "image_0007" / "input é.png"
+    there.write_bytes(there.read_bytes()[:-1] + b"!")
+    with pytest.raises(RemoteError, match=r"1 of 12 files .* data/image_0007/input é\.png"):
+        verify(machine, "cvs")
+
+
+def test_what_compresses_is_packed_where_the_link_is_slow(machine: Machine, root_there: Path, tmp_path: Path) -> None:
+    text, noise = b"step 1 loss 0.25\n" * 40_000, os.urandom(600_000)
+    buffers = agent.frame([["a", 0, len(text), len(text), 0o644, ""]], [text], may_pack=True)
+    assert sum(map(len, buffers)) < 0.1 * len(text)
+    assert agent.frame([["a", 0, len(noise), len(noise), 0o644, ""]], [noise], may_pack=True)[1] is noise
+    (tmp_path / "log.txt").write_bytes(text)
+    upload(machine, {"log.txt": tmp_path / "log.txt"}, "cvs", quiet)
+    assert (root_there / "cvs" / "log.txt").read_bytes() == text
+
+
+def test_rate_limit_and_estimate(ssh: Ssh, target: Target, data: Path) -> None:
+    said: list[tuple[int, int, Range]] = []
+    slow = target.model_copy(update={"max_mbit_per_s": 8.0})
+    with connect(ssh, slow) as machine:
+        sent = upload(machine, {"data": data}, "cvs", quiet, lambda *ahead: said.append(ahead))
+    assert 1.0 <= sent.seconds <= 5
+    (size, files, seconds) = said[0]
+    assert (size, files) == (sent.bytes_sent, 12)
+    assert seconds.low <= 1.2 <= seconds.high
+
+
 # --- down ------------------------------------------------------------------------------------------------
-
-
-class Tampered(Machine):
-    """A machine whose answers to `pack` pass through `tamper(offset, bytes)`."""
-
-    tamper: Callable[[int, bytes], bytes]
-
-    def start_agent(self, *args: str) -> Channel:
-        channel = super().start_agent(*args)
-        if args[0] == "pack":
-            read, offset = channel.read, 0
-
-            def tampered(size: int, timeout_s: float = 60) -> bytes:
-                nonlocal offset
-                data = read(size, timeout_s)
-                offset += len(data)
-                changed = self.tamper(offset - len(data), data)
-                channel.at_end = channel.at_end or not changed
-                return changed
-
-            channel.read = tampered  # type: ignore[method-assign]
-        return channel
-
-
-def _tampered(machine: Machine, tamper: Callable[[int, bytes], bytes]) -> Machine:
-    machine.__class__ = Tampered
-    machine.tamper = tamper  # type: ignore[attr-defined]
-    return machine
 
 
 @pytest.fixture
@@ -282,29 +266,45 @@ def test_download_never_overwrites(machine: Machine, results: dict[str, bytes], 
     assert list((tmp_path / "one").iterdir()) == []
 
 
-def _flip(offset: int, data: bytes) -> bytes:
-    at = 450_000 - offset  # inside the content of the third file
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if 0 <= at < len(data) else data
+def _lie(machine: Machine, monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> None:
+    """The machine's agent answers a question with this, and then sends this, whatever it is asked for."""
+    text = "import sys, time\nsys.stdout.buffer.write(%r)\nsys.stdout.flush()\ntime.sleep(2)\n" % (
+        agent.LANE_READY + b"".join(answers)
+    )
+    monkeypatch.setattr(machine, "waiting_agent_command", lambda *args: shlex.join([sys.executable, "-c", text]))
 
 
 @pytest.mark.parametrize(
-    ("tamper", "message"),
+    ("frame", "message"),
     [
-        (_flip, r"epoch 2/model.ckpt: what came is not what was sent"),
-        (lambda offset, data: data[: max(0, 450_000 - offset)], r"broke at epoch 2/model.ckpt"),
-        (lambda offset, data: data or b"\0" * 2_000_000, r"more data came"),
+        (_frame(["wanted", 0, 1, 1, 0o644, X], b"y"), "not what was sent"),
+        (_frame(["other", 0, 1, 1, 0o644, X]), "not what was asked for"),
+        (_frame(["wanted", 0, 2, 2, 0o644, X], b"xx"), "not what was asked for"),
+        (b"nonsense\n", "not the head of a frame"),
     ],
 )
-def test_broken_stream_leaves_nothing(
-    machine: Machine,
-    results: dict[str, bytes],
-    tmp_path: Path,
-    tamper: Callable[[int, bytes], bytes],
-    message: str,
+def test_what_was_not_asked_for_is_refused(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame: bytes, message: str
 ) -> None:
+    _lie(machine, monkeypatch, b'{"files": {"wanted": [1, 420]}, "skipped": []}\n', frame)
     with pytest.raises(RemoteError, match=message):
-        download(_tampered(machine, tamper), "run", tmp_path / "archive" / "one", quiet)
-    assert list((tmp_path / "archive").iterdir()) == []
+        download(machine, "run", tmp_path / "archive" / "one", quiet)
+    assert not (tmp_path / "archive" / "one").exists() and not list(tmp_path.rglob("other"))
+
+
+def test_what_waits_here_is_looked_at_again(
+    machine: Machine, results: dict[str, bytes], root_there: Path, tmp_path: Path
+) -> None:
+    partial = tmp_path / "archive" / ".one.partial"
+    (partial / "files" / "epoch 1").mkdir(parents=True)
+    (partial / "files" / "epoch 2").mkdir(parents=True)
+    good, name = results["epoch 1/model.ckpt"], "epoch 2/model.ckpt"
+    (partial / "files" / "epoch 1" / "model.ckpt").write_bytes(good)
+    (partial / "files" / name).write_bytes(results[name][:-1] + bytes([results[name][-1] ^ 1]))
+    (partial / "files" / "stranger").write_text("from another run")
+    got = download(machine, "run", tmp_path / "archive" / "one", quiet)
+    assert got.files_sent == 4, "one was there already, and one was not what it should be"
+    assert _contents(tmp_path / "archive" / "one") == results
 
 
 def test_links_in_results(machine: Machine, results: dict[str, bytes], root_there: Path, tmp_path: Path) -> None:
@@ -317,16 +317,21 @@ def test_links_in_results(machine: Machine, results: dict[str, bytes], root_ther
     assert not (tmp_path / "one" / "leak").exists()
 
 
-def test_a_hostile_manifest_is_refused(
-    machine: Machine, results: dict[str, bytes], root_there: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ({"files": {"../../evil": [1, 420]}, "skipped": []}, "not a plain relative name"),
+        ({"files": {"/etc/evil": [1, 420]}, "skipped": []}, "not a plain relative name"),
+        ({"files": {"x": [-1, 420]}, "skipped": []}, "makes no sense"),
+        ({"files": ["x"]}, "makes no sense"),
+        ({"files": {"x": [10**15, 420]}, "skipped": []}, "Make room"),
+    ],
+)
+def test_a_hostile_list_is_refused(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Any, message: str
 ) -> None:
-    entry = {"sha256": "0" * 64, "bytes": 1}
-    answer = json.dumps({"../../evil": entry})
-    (root_there / "agent.py").write_text(f"import sys\nprint({answer!r})\n")
-    with pytest.raises(RemoteError, match="not a plain relative name"):
-        download(machine, "run", tmp_path / "archive" / "one", quiet)
-    (root_there / "agent.py").write_text(f"print({json.dumps({'x': {'sha256': 'x', 'bytes': -1}})!r})\n")
-    with pytest.raises(RemoteError, match="makes no sense"):
+    _lie(machine, monkeypatch, json.dumps(listed).encode() + b"\n")
+    with pytest.raises(UserError, match=message):
         download(machine, "run", tmp_path / "archive" / "one", quiet)
     assert not list(tmp_path.rglob("evil"))
 

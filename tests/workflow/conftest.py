@@ -15,7 +15,9 @@ import yaml
 from gonogo import ledger
 from tests.conftest import ROOT
 
-SHARED = ["Snakefile", "workflow", "gonogo", "experiments", "resources", "profiles", "local", "requirements.lock"]
+SHARED = [
+    "Snakefile", "workflow", "gonogo", "experiments", "resources", "profiles", "local", "cloud", "requirements.lock",
+]  # fmt: skip
 TINY = {
     "extends": "cvs",
     "dataset_items": 12,

@@ -4,6 +4,7 @@
 rule cloud_train:
     input:
         run=f"{RESULTS}/{{experiment}}/{{mode}}/upload/run.json",
+        memory=f"{RESULTS}/{{experiment}}/{{mode}}/memory/measurements.json",
         forecast=f"{RESULTS}/{{experiment}}/{{mode}}/forecast/forecast.json",
         gates=passed("canary"),
     output:

@@ -67,8 +67,8 @@ def planned_training(wildcards):
     them is.
     """
     last = passed("memory")(wildcards)[-1]
-    halted = last.endswith("/halted")
-    return [] if halted else f"{os.path.dirname(last)}/training.json"
+    folder, name = os.path.split(last)
+    return [] if name == "halted" else f"{folder}/training.json"
 
 
 def may_go_on(verdict):

@@ -3,6 +3,7 @@
 import logging
 
 from gonogo.lock import hold_or_exit
+from gonogo.remote.release import at_end
 from gonogo.report.session import conclude
 
 
@@ -45,7 +46,9 @@ onstart:
 
 onsuccess:
     conclude(SETTINGS)
+    at_end(SETTINGS)
 
 
 onerror:
     conclude(SETTINGS)
+    at_end(SETTINGS)

@@ -1,0 +1,229 @@
+"""Files to the machine: what differs from what is there, in verified pieces, over as many lanes as pay."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gonogo.errors import UserError
+from gonogo.remote import agent
+from gonogo.remote.crew import Crew
+from gonogo.remote.errors import RemoteError
+from gonogo.remote.lanes import Lane, answer
+from gonogo.remote.machine import Machine
+from gonogo.remote.moved import HASHING_S, Ahead, Progress, Transfer, link_rate, no_word, packing_pays, question, sliced
+from gonogo.remote.pieces import Load, Piece, Queue, cut_file, lacking, loads
+from gonogo.remote.rates import Growth, Limiter, Meter, Probe, estimate, round_trip_s
+
+OWN_LANE_BYTES = 4 << 20
+
+
+@dataclass
+class _Plan:
+    """What is here, and what of it the machine lacks."""
+
+    files: dict[str, Path]
+    sizes: dict[str, int]
+    manifest: dict[str, list[str]] = field(default_factory=dict)
+    pieces: list[Piece] = field(default_factory=list)
+    reuse: dict[str, list[list[int]]] = field(default_factory=dict)
+    in_pieces: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        return sum(piece.bytes for piece in self.pieces)
+
+
+def upload(
+    machine: Machine,
+    local: Mapping[str, Path],
+    remote_root: str,
+    progress: Progress,
+    ahead: Ahead = no_word,
+) -> Transfer:
+    """Make the machine's files below `remote_root` equal to ours: send what differs, remove what is not ours.
+
+    `local` maps names below `remote_root` to files or folders here; what is beside these names is left alone, and so
+    are hidden files. A file has its name there only when it is whole and verified. Cut off at any point, the next
+    call sends what is still missing, and of a large file that changed, the pieces that did.
+
+    Args:
+        progress: told (bytes, of bytes) some times a second.
+        ahead: told (bytes, files, seconds as a range) before anything is sent.
+
+    Raises:
+        UserError: a file cannot be read or leads out of its folder.
+        Unreachable: the link dropped; the same call continues.
+        RemoteError: the transfer failed; names the first file.
+    """
+    began, owner = time.monotonic(), secrets.token_hex(8)
+    files = _local_files(local)
+    plan = _Plan(files, {name: path.stat().st_size for name, path in files.items()})
+    with Crew(machine, "receive", remote_root, f"--owner={owner}") as crew:
+        asked = {"names": list(local), "sizes": plan.sizes, "owner": owner}
+        there = crew.ask(question(asked), shared=(whole := sum(plan.sizes.values())) < OWN_LANE_BYTES)
+        _compare(plan, there)
+        _check_room(machine, plan, there["free_bytes"])
+        if plan.extra:
+            machine.run_agent("remove", remote_root, "--names", stdin=json.dumps(plan.extra))
+        if plan.reuse:
+            machine.run_agent("reuse", remote_root, stdin=json.dumps(plan.reuse), timeout_s=HASHING_S)
+        path = _send(machine, crew, plan, lambda: _ending(owner, list(local), plan), progress, ahead)
+    sent = {piece.name for piece in plan.pieces}
+    return Transfer(
+        files_sent=len(sent),
+        bytes_sent=plan.bytes,
+        files_total=len(files),
+        bytes_total=whole,
+        seconds=time.monotonic() - began,
+        path=path,
+    )
+
+
+def _local_files(local: Mapping[str, Path]) -> dict[str, Path]:
+    """Name below the remote root → file here."""
+    files: dict[str, Path] = {}
+    for name, path in local.items():
+        if not path.exists():
+            raise UserError(f"{path}: does not exist, so it cannot be uploaded as {name}")
+        if path.is_file():
+            files[name] = path
+            continue
+        for below, file in agent.files_below(path):
+            if file is None:
+                raise UserError(f"{path / below}: leads out of {path} or is no file. Copy it in, or move it away.")
+            files[f"{name}/{below}"] = file
+    return files
+
+
+def _compare(plan: _Plan, there: dict[str, Any]) -> None:
+    """Only what the other side may have already is hashed beforehand; the rest while it is sent."""
+    plan.extra = there["extra"]
+    known = sorted(there["files"].keys() | there["parts"].keys())
+    try:
+        found = agent.piece_hashes([(plan.files[name], agent.piece_bytes(plan.sizes[name])) for name in known])
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    plan.manifest = dict(zip(known, found, strict=True))
+    for name, size in plan.sizes.items():
+        wanted = plan.manifest.setdefault(name, [""] * len(cut_file(name, size)))
+        whole = there["files"].get(name, [])
+        if name in known and whole == wanted:
+            continue
+        if size > agent.WHOLE_BYTES:
+            plan.in_pieces.append(name)
+        missing = lacking(name, size, wanted, there["parts"].get(name, []))
+        offsets = {sha256: index * agent.piece_bytes(size) for index, sha256 in enumerate(whole)}
+        here_already = (
+            [piece for piece in missing if wanted[piece.index] in offsets] if size > agent.WHOLE_BYTES else []
+        )
+        if here_already:
+            plan.reuse[name] = [[offsets[wanted[p.index]], p.offset, p.bytes] for p in here_already]
+        plan.pieces += [piece for piece in missing if piece not in here_already]
+
+
+def _check_room(machine: Machine, plan: _Plan, free_bytes: int) -> None:
+    if plan.bytes > free_bytes:
+        raise RemoteError(
+            f"{machine.where}: {plan.bytes / 1e6:.0f} MB to send, {free_bytes / 1e6:.0f} MB free on the machine: "
+            "make room there"
+        )
+
+
+def _send(
+    machine: Machine, crew: Crew, plan: _Plan, ending: Callable[[], bytes], progress: Progress, ahead: Ahead
+) -> str:
+    rtt_s = round_trip_s(machine.transport)
+    total, count = plan.bytes, len({piece.name for piece in plan.pieces})
+    growth, meter = Growth(rtt_s, total), Meter(total)
+    if ahead is not no_word and total:
+        ahead(total, count, estimate(total, count, Probe(rtt_s, link_rate(machine, total))))
+    queue, limiter, turn = Queue(loads(plan.pieces)), Limiter(machine.target.max_mbit_per_s), _LastTurn(crew.over)
+    finished = threading.Event()
+
+    def carry(lane: Lane) -> None:
+        with turn:
+            while (load := queue.take()) is not None:
+                _send_load(lane, plan, load, packing_pays(rtt_s, meter), meter, limiter)
+            last = turn.mine()
+            if last:
+                lane.write(b"\n" + ending())
+            answer(lane)
+        if last:
+            finished.set()
+
+    return crew.carry(carry, meter, growth, lambda: progress(meter.done, total), finished)
+
+
+def _send_load(lane: Lane, plan: _Plan, load: Load, pack: bool, meter: Meter, limiter: Limiter) -> None:
+    pieces: list[list[Any]] = []
+    blocks = []
+    for piece in load:
+        path = plan.files[piece.name]
+        try:
+            block, mode = agent.read_piece(path, piece.offset, piece.bytes), path.stat().st_mode & 0o777
+        except (agent.Problem, OSError) as error:
+            raise UserError(str(error)) from None
+        sha256 = hashlib.sha256(block).hexdigest()
+        if plan.manifest[piece.name][piece.index] not in ("", sha256):
+            raise UserError(f"{path}: changed while it was being sent")
+        plan.manifest[piece.name][piece.index] = sha256
+        pieces.append([piece.name, piece.offset, piece.bytes, piece.size, mode, sha256])
+        blocks.append(block)
+    for buffer in agent.frame(pieces, blocks, pack):
+        for part in sliced(buffer, limiter):
+            lane.write(part)
+            meter.heard_at = time.monotonic()
+    meter.add(sum(map(len, blocks)))
+
+
+class _LastTurn:
+    """The first lane that works waits at its end until the others have ended: then all pieces are there."""
+
+    def __init__(self, over: threading.Event) -> None:
+        self._over = over
+        self._changed = threading.Condition()
+        self._first: int | None = None
+        self._others = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            if self._first is None:
+                self._first = threading.get_ident()
+            else:
+                self._others += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._changed:
+            self._others -= self._first != threading.get_ident()
+            self._changed.notify_all()
+
+    def mine(self) -> bool:
+        """Whether this is the first lane, and all others have ended; waits for them."""
+        with self._changed:
+            if self._first != threading.get_ident():
+                return False
+            while self._others and not self._over.is_set():
+                self._changed.wait(0.1)
+        return not self._others
+
+
+def _ending(owner: str, names: list[str], plan: _Plan) -> bytes:
+    """Files that came in pieces get their names, and the machine keeps the manifest, for `verify`."""
+    done = {
+        "owner": owner,
+        "files": {name: [plan.sizes[name], plan.files[name].stat().st_mode & 0o777] for name in plan.in_pieces},
+        "manifest": {
+            "names": names,
+            "files": {name: {"bytes": plan.sizes[name], "sha256": plan.manifest[name]} for name in plan.files},
+        },
+    }
+    return json.dumps(done).encode()

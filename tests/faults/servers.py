@@ -1,0 +1,152 @@
+"""The two servers that every fault of a transfer is tried against, and a line in front of them that can be cut."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks.proxy import Proxy, proxy
+from gonogo.config import Ssh, Target
+from gonogo.remote import embedded
+
+SSHD = Path("/usr/sbin/sshd")
+KINDS = [
+    pytest.param("openssh", marks=pytest.mark.skipif(not SSHD.exists(), reason="OpenSSH's server is not installed")),
+    "embedded",
+]
+CONFIG = """
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host_key
+PidFile {folder}/sshd.pid
+AuthorizedKeysFile {folder}/client_key.pub
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+Subsystem sftp internal-sftp
+MaxStartups 64:30:128
+"""
+
+
+@dataclass
+class OpenSsh:
+    """OpenSSH's own server, started by the test."""
+
+    folder: Path
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Ssh:
+        if not self.port:
+            for name in ("host_key", "client_key"):
+                subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(self.folder / name)], check=True)
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                self.port = probe.getsockname()[1]
+            (self.folder / "sshd_config").write_text(CONFIG.format(port=self.port, folder=self.folder))
+            if os.geteuid() == 0:
+                Path("/run/sshd").mkdir(exist_ok=True)
+        config, log = str(self.folder / "sshd_config"), str(self.folder / "sshd.log")
+        self.process = subprocess.Popen([str(SSHD), "-D", "-f", config, "-E", log])
+        _wait_for_port(self.port)
+        return Ssh(
+            host="127.0.0.1",
+            port=self.port,
+            user=getpass.getuser(),
+            key_file=self.folder / "client_key",
+            known_hosts=self.folder / "known_hosts",
+        )
+
+    def host_key(self) -> str:
+        return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
+
+    def kill(self) -> None:
+        """The server and its sessions, at once; not what they started."""
+        assert self.process is not None
+        family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.name().startswith("sshd"):
+                    process.kill()
+        self.process.wait()
+
+
+@dataclass
+class Embedded:
+    """The server that comes with the package."""
+
+    folder: Path
+
+    def start(self) -> Ssh:
+        return embedded.ensure(self.folder, os.getpid())
+
+    def host_key(self) -> str:
+        return " ".join((self.folder / "known_hosts").read_text().split()[1:3])
+
+    def kill(self) -> None:
+        instance = embedded.Instance.model_validate_json((self.folder / "instance.json").read_text())
+        os.kill(instance.pid, signal.SIGKILL)
+        while instance.alive:
+            time.sleep(0.02)
+
+
+def _wait_for_port(port: int) -> None:
+    for _ in range(250):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise TimeoutError(f"nothing listens on {port}")
+
+
+@dataclass
+class Site:
+    """A server behind a line that can be cut, and a target whose root is a folder here."""
+
+    server: OpenSsh | Embedded
+    line: Proxy
+    root: Path
+    target: Target
+    known_hosts: Path
+    _direct: Ssh = field(init=False)
+
+    @property
+    def ssh(self) -> Ssh:
+        return self._direct.model_copy(update={"port": self.line.port, "known_hosts": self.known_hosts})
+
+    def up(self) -> None:
+        """Start the server, or start it again."""
+        self._direct = self.server.start()
+        self.line.to_port = self._direct.port
+        self.known_hosts.write_text(f"[127.0.0.1]:{self.line.port} {self.server.host_key()}\n")
+
+
+@contextlib.contextmanager
+def site(kind: str, folder: Path, mbit_per_s: float | None = None) -> Iterator[Site]:
+    """A machine of this kind, `mbit_per_s` for its transfers."""
+    home = folder / "server"
+    home.mkdir(mode=0o700)
+    server = OpenSsh(home) if kind == "openssh" else Embedded(home)
+    root = folder / "there"
+    target = Target(root=str(root), python=sys.executable, max_mbit_per_s=mbit_per_s)
+    with proxy(0) as line:
+        made = Site(server, line, root, target, folder / "known_hosts")
+        made.up()
+        try:
+            yield made
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, FileNotFoundError):
+                server.kill()
+            shutil.rmtree(root, ignore_errors=True)

@@ -1,0 +1,101 @@
+"""`gonogo attach`, `stop` and `release` beside a run; Ctrl-C lets go of it and ends nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gonogo.config import Target
+from gonogo.remote import embedded
+from gonogo.remote.machine import connect
+from tests.conftest import ROOT
+from tests.faults.test_run_agent import RESUMABLE, TRAINING
+from tests.remote.conftest import wait_for
+from tests.remote.workspace import end_all
+
+
+@dataclass
+class Folder:
+    """A workflow's folder, with a paid run that its embedded machine is at work on."""
+
+    path: Path
+
+    def command(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "gonogo.cli", *words],
+            cwd=self.path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def run(self) -> Path:
+        return self.path / "results/instance/home/gonogo/cvs/runs/r1"
+
+    def state(self) -> str:
+        with connect(embedded.ensure(self.path / "results/instance", os.getpid()), Target(python="this")) as machine:
+            return str(machine.run_agent("status", "cvs/runs/r1")["state"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    state = tmp_path / "results/cvs/validate/cloud_train/validate.started.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"key": "k", "run_id": "r1", "target": "local"}))
+    with connect(embedded.ensure(tmp_path / "results/instance", os.getpid()), Target(python="this")) as machine:
+        machine.install_agent()
+        arguments = ["-c", TRAINING, "time.sleep(0.1)"]
+        machine.launch("cvs/runs/r1", key="k", workspace="cvs", arguments=arguments, **RESUMABLE)
+    yield Folder(tmp_path)
+    end_all(tmp_path)
+    embedded.stop(tmp_path / "results/instance")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_once_and_twice_lets_go_and_the_run_goes_on(folder: Folder, times: int) -> None:
+    watching = folder.command("attach", "cvs")
+    assert watching.stdout is not None
+    while "step" not in watching.stdout.readline():
+        assert watching.poll() is None
+    for _ in range(times):
+        watching.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    _, said = watching.communicate(timeout=10)
+    assert watching.returncode == 130
+    assert "let go; r1 goes on there" in said and "Traceback" not in said
+    assert folder.state() == "running"
+
+
+def test_attach_to_the_end(folder: Folder) -> None:
+    out, said = folder.command("attach").communicate(timeout=30)
+    assert "step 40" in out
+    assert "r1: finished" in said
+
+
+def test_stop_and_what_attach_says_then(folder: Folder) -> None:
+    out, _ = folder.command("stop", "r1").communicate(timeout=20)
+    assert out == "r1 is asked to end\n"
+    wait_for((folder.run / "exit.json").exists)
+    watching = folder.command("attach", "r1")
+    _, said = watching.communicate(timeout=20)
+    assert watching.returncode == 1
+    assert "it was stopped (signal 15)" in said
+
+
+def test_names_that_are_not_there(folder: Folder) -> None:
+    stopping = folder.command("stop", "r2")
+    assert "no run 'r2' on target local; known here: r1" in stopping.communicate(timeout=20)[1]
+    assert stopping.returncode == 1
+    assert "no machine of target local is known to be held" in folder.command("release").communicate(timeout=20)[0]
