@@ -37,14 +37,12 @@ class Asset(Model):
         size = self.size_bytes
         if size is None:
             return f"{self.path}: not there. Get it from {self.source}"
+        again = f"Get it again from {self.source}"
         if size < self.min_bytes:
-            return f"{self.path}: {gigabytes(size)}, at least {gigabytes(self.min_bytes)} expected: cut short. {self._again()}"
+            return f"{self.path}: {gigabytes(size)} of at least {gigabytes(self.min_bytes)}: cut short. {again}"
         if size > self.max_bytes:
-            return f"{self.path}: {gigabytes(size)}, at most {gigabytes(self.max_bytes)} expected: another file. {self._again()}"
+            return f"{self.path}: {gigabytes(size)}, more than {gigabytes(self.max_bytes)}: another file. {again}"
         return ""
-
-    def _again(self) -> str:
-        return f"Get it again from {self.source}"
 
     def needed(self, name: str) -> tuple[str, bool, str]:
         """A line of `Experiment.assets_needed`."""

@@ -382,7 +382,7 @@ class Smoke(Model):
 
     settings: dict[str, Any] = Field(
         default_factory=dict,
-        description="laid over the experiment's `settings`: a smaller model of its kind, where the whole does not run here",
+        description="laid over the experiment's `settings`: a smaller model, where the whole does not run here",
     )
     training: dict[str, Any] = Field(default_factory=dict, description="laid over the experiment's `training`")
 
@@ -405,6 +405,12 @@ class Expected(Model):
     metrics: dict[str, float] = Field(default_factory=dict, description="metric of the results stage → least value")
 
 
+class StartFile(Model):
+    """A checkpoint from elsewhere."""
+
+    checkpoint: Path = Field(description="that training begins with, from the repository's root")
+
+
 class ExperimentConfig(Model):
     """One experiment. A user adds a file of their own here, and a class that it names."""
 
@@ -414,9 +420,10 @@ class ExperimentConfig(Model):
     extends: str | None = Field(None, description="another experiment's name; this file is laid over it")
     hypothesis: str = Field("", description="what the experiment should show; quoted in its documents")
     expected: Expected = Expected()
-    starts_from: str | None = Field(
+    starts_from: str | StartFile | None = Field(
         None,
-        description="an earlier experiment, whose final checkpoint training begins with; or the file itself, `*.ckpt`",
+        description="an earlier experiment, which is run first and whose final checkpoint training begins with; or "
+        "`{checkpoint: FILE}`",
     )
     inputs: Path | None = Field(None, description="folder of inputs, from the repository's root")
     sample_items: Count = Field(10, description="items generated and judged before the rest")

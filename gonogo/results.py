@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from gonogo.measured import Measured
 from gonogo.quality.judge import judge as judge_data
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.stage import Run
+from gonogo.starts import final_checkpoint
 from gonogo.verdict import Check, held
 
 
@@ -34,7 +34,7 @@ def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Meas
     Raises:
         UserError: the archive holds no checkpoint, or it is not the one that was downloaded.
     """
-    checkpoint, sha256 = _checkpoint(archive)
+    checkpoint = final_checkpoint(archive)
     experiment = run.load_experiment()
     with folder_replacing(predictions) as out:
         metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
@@ -42,23 +42,11 @@ def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Meas
     measure_part(experiment.inspector(run.gates.results.pictures), predictions, measured)
     auc = geometry_auc(predictions, run.shards) if experiment.kind == "views" else None
     return Measurements(
-        inputs_digest=digest(sha256, data_digest(run.shards)),
+        inputs_digest=digest(file_digest(checkpoint), data_digest(run.shards)),
         metrics=metrics,
         geometry_auc=auc,
         pictures=measured,
         evidence=[str(predictions), str(checkpoint)],
-    )
-
-
-def _checkpoint(archive: Path) -> tuple[Path, str]:
-    """The best checkpoint of an archive, still as it was downloaded."""
-    folder = Path(json.loads(archive.read_text())["folder"])
-    for name in ("best.ckpt", "last.ckpt"):
-        checkpoint = folder / "out" / "checkpoints" / name
-        if checkpoint.exists():
-            return checkpoint, file_digest(checkpoint)
-    raise UserError(
-        f"{folder}: no checkpoint in out/checkpoints. Download again: snakemake --profile local --forcerun download"
     )
 
 

@@ -25,6 +25,7 @@ from gonogo.configload import Settings, laid_over, load
 from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.session import owner_pid, session_name, workflow_root
+from gonogo.starts import start_of
 
 INTERRUPTED = 130  # as a shell's exit code says it
 
@@ -81,7 +82,9 @@ class Run:
             rehearsed: with the settings of its smoke run.
         """
         config = self.rehearsed_config if rehearsed else self.experiment_config
-        return load_experiment(self.experiment, config, self.settings.root, self.results / "assets")
+        experiment = load_experiment(self.experiment, config, self.settings.root, self.results / "assets")
+        experiment.starts_from = start_of(self.settings, self.experiment)
+        return experiment
 
     @property
     def results(self) -> Path:

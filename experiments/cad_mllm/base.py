@@ -151,7 +151,7 @@ def _reading(tokens: Tokens, seed: int, step: int) -> Tensor:
         part = draw(rng)
         kind = number % 4
         if kind == 0:
-            rows.append(tokens.caption(caption(part, rng, 1.0))[:-1] + [tokens.end])
+            rows.append([*tokens.caption(caption(part, rng, 1.0))[:-1], tokens.end])
         elif kind == 1:
             rows.append([tokens.begin, tokens.program, *tokens.code(part.program)])
         else:

@@ -27,7 +27,8 @@ SUFFIX = {"points": ".npy", "image": ".png"}
 
 Batch: TypeAlias = dict[str, Tensor]
 """`caption` (B, P) int64, padded on its left; `program` (B, L) int64, padded on its right; `target` (B, L, A) float32,
-one-hot over the alphabet, zero at padding; `pad` (B,), its id; with points `points` (B, N, 6), with an image `image` (B, 1, S, S)."""
+one-hot over the alphabet, zero at padding; `pad` (B,), its id; with points `points` (B, N, 6), with an image `image`
+(B, 1, S, S)."""
 
 
 class CADDataModule(LightningDataModule):

@@ -1,4 +1,4 @@
-"""Families of parts: sizes drawn at random, the program that builds them, and a caption that tells some of the sizes."""
+"""Families of parts: sizes drawn at random, the program that builds them, a caption that tells some of the sizes."""
 
 from __future__ import annotations
 

@@ -120,9 +120,9 @@ def gains_told(metrics: dict[str, float]) -> list[str]:
         if f"{name}_gain" not in metrics:
             continue
         low, high = metrics[f"{name}_gain_low"], metrics[f"{name}_gain_high"]
-        gain = f"withholding {name} costs {metrics[f'{name}_gain']:.4f} nats a token (95 % interval {low:.4f} to {high:.4f})"
+        cost = f"withholding {name} costs {metrics[f'{name}_gain']:.4f} nats a token"
         sure = "beyond chance" if low > 0 else "it does harm, beyond chance" if high < 0 else "not significant"
-        told.append(f"{gain}: {sure}")
+        told.append(f"{cost} (95 % interval {low:.4f} to {high:.4f}): {sure}")
     return told
 
 

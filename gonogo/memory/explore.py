@@ -135,8 +135,8 @@ def explore(
         return Explored(capacity_bytes=capacity, rungs=[asked])
     if held_bytes(asked) > capacity:  # whatever the batch is
         options = [option for option in options if option.lessens_weights]
-        crowded = _with_options(estimate, sizes.plan, accelerator, capacity, options) if options else []
-        return Explored(capacity_bytes=capacity, rungs=_falling([asked, *crowded]), largest_fitting=0)
+        lighter = _with_options(estimate, sizes.plan, accelerator, capacity, options) if options else []
+        return Explored(capacity_bytes=capacity, rungs=_falling([asked, *lighter]), largest_fitting=0)
     sizes.at(training.micro_batch_size // 2 or 2)
     line = sizes.line()
     largest = _largest_fitting(sizes, line, capacity, LARGEST * training.effective_batch_size) if line else None

@@ -32,6 +32,9 @@ from gonogo.units import duration, gigabytes
 LOOK_EVERY_S = 30.0
 
 
+START = "start/begin.ckpt"  # on the machine: what training begins with
+
+
 def ssh_settings(run: Run) -> Ssh:
     """How to reach the target; the embedded one is started where it is not running."""
     connection = run.target.connection
@@ -57,7 +60,8 @@ def workspace(run: Run) -> str:
 
 def upload_run(run: Run, report: str, spec_file: str) -> None:
     """Send code, data and the run's own config; only what differs from what is there."""
-    assets = run.load_experiment().trains_with_assets
+    experiment = run.load_experiment()
+    assets, start = experiment.trains_with_assets, experiment.starts_from
     spec = RunSpec(
         experiment=run.experiment,
         experiment_config=run.experiment_config,
@@ -65,11 +69,13 @@ def upload_run(run: Run, report: str, spec_file: str) -> None:
         data=[Path("../data") / shard.name for shard in run.shards],
         seed=run.config.seed,
         assets=Path("../assets") if assets else None,
+        starts_from=Path(f"../{START}") if start else None,
         gate=None if override_for(run.config.overrides, run.experiment, "learning") else run.gates.learning,
     )
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
     parts: dict[str, Path] = {f"data/{shard.name}": shard for shard in run.shards}
     parts |= {"assets": run.results / "assets"} if assets else {}
+    parts |= {START: start} if start else {}
     parts |= {f"code/{name}": path for name, path in _code(run).items()}
     parts[f"code/run_{run.mode}.json"] = Path(spec_file)
     note_held(run.settings)

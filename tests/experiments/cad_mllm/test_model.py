@@ -180,7 +180,7 @@ def test_an_asset_that_is_missing_cut_or_another_says_where_to_get_it(tmp_path: 
     path.write_bytes(bytes(100))
     assert "cut short. Get it again from https://example.org" in asset(path, low=200).problem()
     assert "another file" in asset(path, high=50).problem()
-    with pytest.raises(UserError, match="point_encoder.*not the state of this encoder"):
+    with pytest.raises(UserError, match=r"point_encoder.*not the state of this encoder"):
         load_encoder(Perceiver(PointEncoder(weights=asset(path))), asset(path), "point_encoder")
 
 
