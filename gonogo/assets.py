@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gonogo.config import Count, Model
 from gonogo.errors import UserError
+from gonogo.paths import LocalPath
 from gonogo.units import gigabytes
 
 WEIGHTS = "*.safetensors"  # of a folder, what is weighed
@@ -16,7 +17,7 @@ WEIGHTS = "*.safetensors"  # of a folder, what is weighed
 class Asset(Model):
     """A pretrained file, or a folder of them as transformers saves a model."""
 
-    path: Path = Field(description="file, or folder whose *.safetensors count together")
+    path: LocalPath = Field(description="file, or folder whose *.safetensors count together")
     min_bytes: Count = Field(description="a smaller file is cut short")
     max_bytes: Count = Field(description="a larger one is another file")
     source: str = Field(description="where it is to be had, for whoever lacks it")

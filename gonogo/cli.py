@@ -65,12 +65,24 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument(
         "--sample", action="store_true", help="this is a sample of a larger set, and the verdict is about that"
     )
+    following = commands.add_parser("next", help="what can be run now, what is blocked, and what to do about it")
+    following.set_defaults(run=_next_command, on_error=1)
+    following.add_argument("experiments", nargs="*", help="of config/experiments/; all of them where none is named")
+    following.add_argument("--mode", default="validate")
     add_to(commands)
     return parser
 
 
 def _approve_command(arguments: argparse.Namespace) -> int:
     print(_approve(arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note))
+    return 0
+
+
+def _next_command(arguments: argparse.Namespace) -> int:
+    from gonogo.next import actions, known_experiments, told
+
+    root = Path.cwd()
+    print(told(actions(root, arguments.experiments or known_experiments(root), arguments.mode)))
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gonogo.paths import LocalPath
 from gonogo.verdict import Override
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -408,7 +409,7 @@ class Expected(Model):
 class StartFile(Model):
     """A checkpoint from elsewhere."""
 
-    checkpoint: Path = Field(description="that training begins with, from the repository's root")
+    checkpoint: LocalPath = Field(description="that training begins with, from the repository's root")
 
 
 class ExperimentConfig(Model):
@@ -425,7 +426,7 @@ class ExperimentConfig(Model):
         description="an earlier experiment, which is run first and whose final checkpoint training begins with; or "
         "`{checkpoint: FILE}`",
     )
-    inputs: Path | None = Field(None, description="folder of inputs, from the repository's root")
+    inputs: LocalPath | None = Field(None, description="folder of inputs, from the repository's root")
     sample_items: Count = Field(10, description="items generated and judged before the rest")
     dataset_items: Count = Field(40, description="items of the whole set")
     shards: Count = Field(2, description="parts that the set is generated in, side by side")

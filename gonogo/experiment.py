@@ -140,6 +140,12 @@ class Experiment(ABC):
         """Pretrained files that the settings name: (name, whether it is there and runs, detail)."""
         return []
 
+    def lacking(self) -> list[str]:
+        """What must be there before a first stage can run and is not, each with what to do; empty: nothing."""
+        folder = self.inputs_folder()
+        missing = [] if folder is None or folder.is_dir() else [f"inputs: {folder} is not there"]
+        return missing + [detail for _, there, detail in self.assets_needed() if not there]
+
     def plan_options(self) -> list[PlanOption]:
         """What can be changed about a training step so that it needs less memory, with what each change costs.
 

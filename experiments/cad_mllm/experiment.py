@@ -50,6 +50,12 @@ class CADMLLM(Experiment):
         }
         return [asset.needed(name) for name, asset in named.items() if asset is not None]
 
+    def lacking(self) -> list[str]:
+        """Also the modalities that this stage is to see and whose files are not there."""
+        data = self.settings.data
+        missing = [name for name in data.modalities if name in data.absent]
+        return super().lacking() + [f"{name}: no files yet (settings.data.absent)" for name in missing]
+
     # --- data ---
 
     def prepare(self, out: Path, seed: int) -> dict[str, Any]:
