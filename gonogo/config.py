@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -425,6 +426,9 @@ class ExperimentConfig(Model):
         None,
         description="an earlier experiment, which is run first and whose final checkpoint training begins with; or "
         "`{checkpoint: FILE}`",
+    )
+    data_ready: dt.datetime | None = Field(
+        None, description="when its data is there, as far as is known: `gonogo schedule` plans nothing before"
     )
     inputs: LocalPath | None = Field(None, description="folder of inputs, from the repository's root")
     sample_items: Count = Field(10, description="items generated and judged before the rest")

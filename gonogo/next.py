@@ -13,6 +13,8 @@ from gonogo import gates
 from gonogo.configload import Settings, load
 from gonogo.errors import UserError
 from gonogo.experiment import load_experiment
+from gonogo.forecast.forecast import Forecast
+from gonogo.forecast.schedule import Job
 from gonogo.starts import start_of
 from gonogo.verdict import Verdict
 
@@ -55,6 +57,27 @@ def told(found: Sequence[Action]) -> str:
         if mine := [action for action in found if action.state == state]:
             parts.append("\n".join([f"{state}:", *(action.line() for action in mine)]))
     return "\n".join(parts)
+
+
+def jobs(root: Path, names: Sequence[str], mode: str, hours: float | None) -> list[Job]:
+    """Runs of these experiments and of those that they start from, as long as they were forecast.
+
+    Raises:
+        UserError: one was never forecast, and no hours are given for such.
+    """
+    raw = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    settings = load({**raw, "experiments": list(names), "mode": mode}, root)
+    found = []
+    for name, config in settings.experiments.items():
+        path = root / settings.config.results_dir / name / mode / "forecast" / "forecast.json"
+        forecast = Forecast.model_validate_json(path.read_text()).hours if path.exists() else None
+        if forecast is None and hours is None:
+            raise UserError(f"{name}: no forecast ({path}). Run it up to there, or say how long: --hours 5")
+        takes = forecast.mid if forecast is not None else hours
+        assert takes is not None
+        after = (config.starts_from,) if isinstance(config.starts_from, str) else ()
+        found.append(Job(name, takes, after, config.data_ready))
+    return found
 
 
 def _action(root: Path, name: str, mode: str) -> Action:

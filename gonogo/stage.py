@@ -26,6 +26,7 @@ from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.session import owner_pid, session_name, workflow_root
 from gonogo.starts import start_of
+from gonogo.troubles import hint_for
 
 INTERRUPTED = 130  # as a shell's exit code says it
 
@@ -212,6 +213,9 @@ class stage:
             sys.exit(INTERRUPTED)
         if error is not None and not isinstance(error, SystemExit):
             traceback.print_exception(kind, error, trace, file=self.run.log)
+            if hint := hint_for(f"{type(error).__name__}: {error}"):
+                self.run.note(f"hint: {hint}")
+                print(f"hint: {hint}", file=sys.stderr, flush=True)
         self.run.log.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,18 @@ def test_stages_in_one_go_and_one_by_one_give_the_same_checkpoints(assets: Path,
     assert all(torch.equal(value, weights(again)[name]) for name, value in weights(three).items())
     elsewhere = run_stage("image", assets, parts, tmp_path / "elsewhere", one)
     assert any(not torch.equal(value, weights(elsewhere)[name]) for name, value in weights(three).items())
+
+
+def test_losses_are_kept_without_a_network(
+    assets: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: object) -> None:
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr("socket.socket.connect", no_network)
+    run_stage("text", assets, parts, tmp_path)
+    with (tmp_path / "metrics.csv").open() as file:
+        assert any(row["val_loss"] for row in csv.DictReader(file))
 
 
 def test_training_never_begins_afresh_where_a_checkpoint_was_asked_for(
