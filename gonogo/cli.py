@@ -113,6 +113,7 @@ def _next_command(arguments: argparse.Namespace) -> int:
 
 
 def _inspect_command(arguments: argparse.Namespace) -> int:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: files are worked on side by side, not their parts
     from gonogo.quality.inspect import inspect, read_gate
     from gonogo.quality.show import Outputs
     from gonogo.report.render import to_text

@@ -45,14 +45,7 @@ class Cache(Known):
         self._waiting: dict[bytes, bytes] = {}
         self._written_at = time.monotonic()
         self._connection: sqlite3.Connection | None = None
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")  # readers and a writer do not wait for each other
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute(TABLE)
-        except (sqlite3.Error, OSError) as error:
-            self._give_up(error)
+        self._usable = True
 
     def __reduce__(self) -> tuple[type[Cache], tuple[Path, str]]:
         """A copy in another process has a connection of its own."""
@@ -80,18 +73,34 @@ class Cache(Known):
                 self._write()
 
     def close(self) -> None:
-        """Write what waits. Nothing can be asked afterwards."""
+        """Write what waits, and let go of the file until something is asked again."""
         with self._lock:
             self._write()
             if self._connection:
                 self._connection.close()
             self._connection = None
 
+    def _connected(self) -> sqlite3.Connection | None:
+        """Opened when it is first needed: a connection must not be taken along into a forked process."""
+        if self._connection is None and self._usable:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection = sqlite3.connect(
+                    self.path, timeout=BUSY_S, check_same_thread=False, isolation_level=None
+                )
+                self._connection.execute("PRAGMA journal_mode = WAL")  # readers and a writer do not wait for each other
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+                self._connection.execute(TABLE)
+            except (sqlite3.Error, OSError) as error:
+                self._give_up(error)
+        return self._connection
+
     def _read(self, key: bytes) -> bytes | None:
-        if self._connection is None:
+        connection = self._connected()
+        if connection is None:
             return None
         try:
-            row = self._connection.execute("SELECT value FROM statistics WHERE key = ?", (key,)).fetchone()
+            row = connection.execute("SELECT value FROM statistics WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error as error:
             self._give_up(error)
             return None
@@ -99,12 +108,13 @@ class Cache(Known):
 
     def _write(self) -> None:
         waiting, self._waiting, self._written_at = self._waiting, {}, time.monotonic()
-        if self._connection is None or not waiting:
+        connection = self._connected() if waiting else None
+        if connection is None:
             return
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany("INSERT OR REPLACE INTO statistics VALUES (?, ?)", waiting.items())
-            self._connection.execute("COMMIT")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT OR REPLACE INTO statistics VALUES (?, ?)", waiting.items())
+            connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._give_up(error)
 
@@ -114,7 +124,7 @@ class Cache(Known):
             f"{self.path}: cannot be used ({error}); all else is measured anew. Remove it if it is damaged.",
             stacklevel=4,
         )
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._usable = self._connection, None, False
         if connection:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
@@ -49,7 +49,7 @@ class Known(ABC):
     def put(self, content: str, statistics: dict[str, Any]) -> None: ...
 
     def close(self) -> None:
-        """Keep what was put; nothing is asked afterwards."""
+        """Keep what was put, and hold no file open until something is asked again."""
         return
 
 
@@ -158,6 +158,10 @@ class Kind(ABC):
     @abstractmethod
     def measure(self, files: ItemFiles, known: Known) -> ItemReading:
         """Everything that any check asks for. A file that cannot be read is a problem of the item, never an error."""
+
+    def measure_all(self, items: Sequence[ItemFiles], known: Known) -> Iterable[ItemReading]:
+        """`measure` of each; a kind that is faster with several at once says how."""
+        return (self.measure(files, known) for files in items)
 
     def look_closer(self, files: ItemFiles) -> int | None:
         """What is too slow to be asked of every item; asked of a few of each part. None: it cannot be told."""

@@ -1,7 +1,7 @@
 """Items measured side by side, a few at a time: by threads where they are few, by processes where they are many.
 
 Decoding lets go of the interpreter's lock, the rest does not: two processes measure small pictures nearly twice as fast
-as two threads do. Starting them takes half a second.
+as two threads do. Starting them takes some hundredths of a second by `fork`, half a second by a fork server.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -16,14 +18,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from multiprocessing.util import Finalize
+from pathlib import Path
 
 from gonogo import lifetime
 from gonogo.files import FolderDigest
 from gonogo.quality.kinds import ItemFiles, Kind, Known
 
 MOST_WORKERS = 4
-MANY_FILES = 3_000  # from so many on, processes
-CHUNK = 16  # items that a worker takes at a time
+MANY_FILES = {"fork": 300, "forkserver": 3_000}  # from so many on, processes, by how they are started
+CHUNK = 32  # items that a worker takes at a time, at most
 AHEAD = 4  # chunks that wait, for each worker: what is measured is never far ahead of what is written
 
 
@@ -40,11 +43,15 @@ class Chunk:
 
 def measured_chunks(kind: Kind, items: Sequence[ItemFiles], known: Known) -> Iterator[Chunk]:
     """All items, in their order."""
-    chunks = (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
     count = min(MOST_WORKERS, _cores())
-    many = sum(len(item.files) for item in items) >= MANY_FILES
-    if many and count > 1 and _travels(kind, known):
-        with _processes(count, kind, known) as pool:
+    size = min(CHUNK, len(items) // (AHEAD * count) + 1)
+    chunks = (items[start : start + size] for start in range(0, len(items), size))
+    method = "fork" if _alone() else "forkserver"
+    many = sum(len(item.files) for item in items) >= MANY_FILES[method]
+    travelling = _packed(kind, known) if many and count > 1 else None
+    if travelling:
+        known.close()  # a connection to a database must not be open in two processes
+        with _processes(method, count, type(kind).__module__, travelling) as pool:
             yield from _in_order(pool, _measure_in_worker, chunks, AHEAD * count)
     else:
         with ThreadPoolExecutor(count) as pool:
@@ -53,8 +60,7 @@ def measured_chunks(kind: Kind, items: Sequence[ItemFiles], known: Known) -> Ite
 
 def measure_chunk(kind: Kind, known: Known, items: Sequence[ItemFiles]) -> Chunk:
     chunk, lines = Chunk(), []
-    for files in items:
-        reading = kind.measure(files, known)
+    for reading in kind.measure_all(items, known):
         lines.append(reading.item.model_dump_json() + "\n")
         chunk.items += 1
         chunk.files += reading.item.files
@@ -72,9 +78,13 @@ def _in_order(
     ahead: int,
 ) -> Iterator[Chunk]:
     waiting: deque[Future[Chunk]] = deque(pool.submit(measure, chunk) for chunk in islice(chunks, ahead))
-    while waiting:
-        yield waiting.popleft().result()
-        waiting.extend(pool.submit(measure, chunk) for chunk in islice(chunks, 1))
+    try:
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(measure, chunk) for chunk in islice(chunks, 1))
+    finally:  # after an error, or Ctrl-C, nothing more is begun
+        for future in waiting:
+            future.cancel()
 
 
 # --- processes ---
@@ -82,19 +92,46 @@ def _in_order(
 _worker: tuple[Kind, Known] | None = None
 
 
-def _processes(count: int, kind: Kind, known: Known) -> ProcessPoolExecutor:
+def _processes(method: str, count: int, module: str, travelling: bytes) -> ProcessPoolExecutor:
     """Workers that end with this process, whatever it dies of."""
-    # a fork of this process could inherit a lock that one of its threads holds
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([type(kind).__module__])  # imported once; the workers share its pages
-    return ProcessPoolExecutor(count, context, _begin, (os.getpid(), kind, known))
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload([module])  # imported once; the workers share its pages
+    return ProcessPoolExecutor(count, context, _begin, (os.getpid(), travelling))
 
 
-def _begin(owner_pid: int, kind: Kind, known: Known) -> None:
+def _alone() -> bool:
+    """Whether this thread is the only one of the process, those of libraries (BLAS, OpenMP, CUDA) among them.
+
+    A fork copies no other thread, but it copies the locks that others hold at that moment, and nobody is left in the
+    copy to let go of them. Where there are none, a fork is safe; the executor makes all of its workers before it
+    starts a thread of its own.
+    """
+    tasks = Path("/proc/self/task")
+    if not tasks.is_dir():
+        return False
+    for wait_s in (0, 0.001, 0.01):  # a thread that was joined is listed for a moment more
+        time.sleep(wait_s)
+        if sum(1 for _ in tasks.iterdir()) == 1:
+            return True
+    return False
+
+
+def _begin(owner_pid: int, travelling: bytes) -> None:
     global _worker  # noqa: PLW0603  a process's own
-    lifetime.watch(owner_pid, lambda: os._exit(1))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the owner decides
+    kind, known = pickle.loads(travelling)
     _worker = kind, known
+    lifetime.watch(owner_pid, partial(_end, known))
     Finalize(None, known.close, exitpriority=10)
+
+
+def _end(known: Known) -> None:
+    """Keep what is known, and leave at once, whatever the other threads do."""
+    try:
+        known.close()
+    finally:
+        os._exit(1)
 
 
 def _measure_in_worker(items: Sequence[ItemFiles]) -> Chunk:
@@ -102,13 +139,12 @@ def _measure_in_worker(items: Sequence[ItemFiles]) -> Chunk:
     return measure_chunk(*_worker, items)
 
 
-def _travels(*values: object) -> bool:
-    """Whether these can be handed to another process."""
+def _packed(kind: Kind, known: Known) -> bytes | None:
+    """To be unpacked in another process; None where that cannot be."""
     try:
-        pickle.dumps(values)
+        return pickle.dumps((kind, known))
     except Exception:  # whatever an object raises that cannot be copied
-        return False
-    return True
+        return None
 
 
 def _cores() -> int:

@@ -32,7 +32,7 @@ Port {port}
 ListenAddress 127.0.0.1
 HostKey {folder}/host_key
 PidFile {folder}/sshd.pid
-AuthorizedKeysFile {folder}/client_key.pub
+AuthorizedKeysFile {authorized}
 StrictModes no
 UsePAM no
 PasswordAuthentication no
@@ -46,16 +46,19 @@ class OpenSsh:
     """OpenSSH's own server, started by the test."""
 
     folder: Path
+    user: str = field(default_factory=getpass.getuser)
+    authorized: str = "{folder}/client_key.pub"
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Ssh:
+        self.make_keys()
         if not self.port:
-            for name in ("host_key", "client_key"):
-                subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(self.folder / name)], check=True)
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 self.port = probe.getsockname()[1]
-            (self.folder / "sshd_config").write_text(CONFIG.format(port=self.port, folder=self.folder))
+            authorized = self.authorized.format(folder=self.folder)
+            text = CONFIG.format(port=self.port, folder=self.folder, authorized=authorized)
+            (self.folder / "sshd_config").write_text(text)
             if os.geteuid() == 0:
                 Path("/run/sshd").mkdir(exist_ok=True)
         config, log = str(self.folder / "sshd_config"), str(self.folder / "sshd.log")
@@ -64,10 +67,15 @@ class OpenSsh:
         return Ssh(
             host="127.0.0.1",
             port=self.port,
-            user=getpass.getuser(),
+            user=self.user,
             key_file=self.folder / "client_key",
             known_hosts=self.folder / "known_hosts",
         )
+
+    def make_keys(self) -> None:
+        for path in (self.folder / "host_key", self.folder / "client_key"):
+            if not path.exists():
+                subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(path)], check=True)
 
     def host_key(self) -> str:
         return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
@@ -91,6 +99,11 @@ class Embedded:
 
     def start(self) -> Ssh:
         return embedded.ensure(self.folder, os.getpid())
+
+    def make_keys(self) -> None:
+        for path in (self.folder / "host_key", self.folder / "client_key"):
+            if not path.exists():
+                subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(path)], check=True)
 
     def host_key(self) -> str:
         return " ".join((self.folder / "known_hosts").read_text().split()[1:3])

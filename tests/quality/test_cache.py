@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from gonogo.quality.cache import BATCH, Cache, open_cache
@@ -56,8 +57,10 @@ def test_kinds_and_versions_do_not_see_each_other(tmp_path: Path, monkeypatch: p
         assert cache.get(key(1)) is None
 
 
-def test_a_scan_that_was_killed_goes_on_where_it_was(tmp_path: Path, decoded: list[int]) -> None:
-    """A process that scans is killed without warning; the next one decodes only what had not been kept."""
+def test_a_scan_that_was_killed_goes_on_where_it_was(
+    tmp_path: Path, decoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that scans is killed without warning; its workers end, and the next decodes only what was not kept."""
     count = 6 * BATCH
     rng = np.random.default_rng(0)
     noise = {f"{n:04d}.png": rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for n in range(count)}
@@ -76,10 +79,13 @@ def test_a_scan_that_was_killed_goes_on_where_it_was(tmp_path: Path, decoded: li
     for line in process.stdout:
         if int(line) >= 3 * BATCH:
             break
+    workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
     assert not (tmp_path / "killed").exists()
+    monkeypatch.setattr("gonogo.quality.workers.MANY_FILES", dict.fromkeys(["fork", "forkserver"], count + 1))
     with open_cache(path, "images") as cache:
         measure_part("images", data, tmp_path / "again", known=cache)
         assert cache.found >= 2 * BATCH
@@ -118,6 +124,7 @@ def test_a_locked_cache_is_left_alone_with_a_warning(tmp_path: Path, monkeypatch
     monkeypatch.setattr("gonogo.quality.cache.BUSY_S", 0.1)
     with open_cache(tmp_path / "cache.db", "images") as cache:
         holder = Cache(tmp_path / "cache.db", "images")
+        holder.get(key(0))
         assert holder._connection
         holder._connection.execute("BEGIN IMMEDIATE")
         with pytest.warns(UserWarning, match="locked"):

@@ -10,7 +10,7 @@ import pytest
 
 from gonogo.config import QualityGate
 from gonogo.quality.pictures.measurements import ImageStatistics, PairStatistics
-from gonogo.quality.pictures.pixels import measured_pixels
+from gonogo.quality.pictures.sample import take_sample
 from gonogo.quality.pictures.statistics import pair_statistics, pixel_statistics
 from gonogo.quality.views.pairs import pair_faults
 
@@ -29,8 +29,7 @@ def faults(x: np.ndarray, y: np.ndarray, gate: QualityGate = GATE) -> set[str]:
 
 
 def measured(picture: np.ndarray) -> ImageStatistics:
-    pixels, thumbnail = measured_pixels(picture)
-    return ImageStatistics(pixels=pixels, thumbnail=thumbnail)
+    return ImageStatistics(pixels=pixel_statistics(picture), thumbnail=take_sample(picture).thumbnail)
 
 
 def view_of(seed: int) -> tuple[np.ndarray, np.ndarray]:

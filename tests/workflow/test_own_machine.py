@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pwd
+import shutil
 import signal
+import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,42 +44,100 @@ class Box:
 
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
-    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    yield from made(
+        tmp_path, monkeypatch, OpenSsh(server_folder(tmp_path)), tmp_path / "there", str(tmp_path / "there")
+    )
+
+
+def server_folder(tmp_path: Path) -> Path:
     (tmp_path / "server").mkdir(mode=0o700)
+    return tmp_path / "server"
+
+
+def made(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    server: OpenSsh,
+    root: Path,
+    root_there: str,
+    owner: str = "",
+    python: str = sys.executable,
+) -> Iterator[Box]:
+    """`root_there` is how the target names `root`, whose files belong to `owner`."""
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
     (tmp_path / "site").mkdir()
-    made = Box(make_site(tmp_path / "site"), OpenSsh(tmp_path / "server"), tmp_path / "there", tmp_path / "machine")
-    ssh = made.server.start()
-    (tmp_path / "server/known_hosts").write_text(f"[127.0.0.1]:{ssh.port} {made.server.host_key()}\n")
-    made.machine.touch()
+    box = Box(make_site(tmp_path / "site"), server, root, tmp_path / "machine")
+    ssh = server.start()
+    (tmp_path / "server/known_hosts").write_text(f"[127.0.0.1]:{ssh.port} {server.host_key()}\n")
+    box.machine.touch()
     release = {
         "how": "destroy",
         "provider": "command",
-        "command": f"rm {made.machine}",
-        "gone_command": f"test ! -e {made.machine}",
+        "command": f"rm {box.machine}",
+        "gone_command": f"test ! -e {box.machine}",
     }
     target = {
         "connection": ssh.model_dump(mode="json"),
-        "python": sys.executable,
-        "root": str(made.root),
+        "python": python,
+        "root": root_there,
         "usd_per_hour": 3.0,
         "min_free_gb": 0,
         "environment": {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
         "secret_environment": ["WANDB_API_KEY"],
         "release": release,
     }
-    (made.site.folder / "config/targets/box.yaml").write_text(yaml.safe_dump(target))
-    installed(made.root)
-    yield made
-    end_all(made.root)
-    made.server.kill()
+    (box.site.folder / "config/targets/box.yaml").write_text(yaml.safe_dump(target))
+    installed(root, python)
+    if owner:
+        subprocess.run(["chown", "-R", owner, str(root)], check=True)
+    yield box
+    end_all(root)
+    server.kill()
 
 
-def installed(root: Path) -> None:
-    """An environment that setup finds as it wants it: this one. Installing is tested with the agent."""
-    env = root / "env"
-    env.mkdir(parents=True)
-    for name in ("bin", "lib", "pyvenv.cfg"):
-        (env / name).symlink_to(Path(sys.prefix) / name)
+@pytest.fixture
+def stranger() -> Iterator[pwd.struct_passwd]:
+    """Another user's account on this machine, as a rented one has."""
+    if os.geteuid() != 0 or shutil.which("useradd") is None:
+        pytest.skip("an account can only be made by root, with useradd")
+    name = f"gonogo{os.getpid()}"
+    subprocess.run(["useradd", "--create-home", "--password", "*", "--shell", "/bin/sh", name], check=True)
+    try:
+        yield pwd.getpwnam(name)
+    finally:
+        subprocess.run(["pkill", "-KILL", "-u", name], check=False)
+        subprocess.run(["userdel", "--remove", name], check=False, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def their_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stranger: pwd.struct_passwd) -> Iterator[Box]:
+    """As docs/cloud.md has it: the key in their authorized_keys, the root below their home."""
+    server = OpenSsh(server_folder(tmp_path), stranger.pw_name, ".ssh/authorized_keys")
+    server.make_keys()
+    home = Path(stranger.pw_dir)
+    (home / ".ssh").mkdir(mode=0o700)
+    shutil.copy(tmp_path / "server/client_key.pub", home / ".ssh/authorized_keys")
+    subprocess.run(["chown", "-R", stranger.pw_name, str(home / ".ssh")], check=True)
+    python = open_to(stranger.pw_name)
+    yield from made(tmp_path, monkeypatch, server, home / "gonogo", "gonogo", stranger.pw_name, python)
+
+
+def open_to(user: str) -> str:
+    """An interpreter of this version that the user may run; root's own often is not."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    ask = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
+    for python in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
+        if subprocess.run(["su", user, "-c", f'{python} -c "{ask}"'], check=False, capture_output=True).returncode == 0:
+            return python
+    pytest.skip(f"no Python {version} here that another user may run")
+
+
+def installed(root: Path, python: str) -> None:
+    """An environment that setup finds as it wants it: this one's packages. Installing is tested with the agent."""
+    (root / "env/bin").mkdir(parents=True)
+    env, start = root / "env", root / "env/bin/python"
+    start.write_text(f'#!/bin/sh\nPYTHONPATH={sysconfig.get_path("purelib")} exec {python} "$@"\n')
+    start.chmod(0o755)
     accelerators = yaml.safe_load((ROOT / "config/accelerators.yaml").read_text())
     wanted = [(ROOT / "requirements.lock").read_text().splitlines(), accelerators["cpu"].get("torch_index", "")]
     (env / "requirements.sha256").write_text(hashlib.sha256(json.dumps(wanted).encode()).hexdigest())
@@ -98,6 +160,15 @@ def test_from_data_to_a_released_machine_with_no_secret_left_anywhere(box: Box) 
     assert SECRET not in done.stderr
     again = box.run()
     assert again.returncode == 0 and "released" not in again.stderr
+
+
+def test_under_another_users_account(their_box: Box, stranger: pwd.struct_passwd) -> None:
+    done = their_box.run()
+    assert done.returncode == 0, done.stderr
+    assert "127.0.0.1 is released after" in done.stderr and not their_box.machine.exists()
+    (run,) = (their_box.root / "tiny/runs").glob("*_validate_*")
+    assert {path.owner() for path in run.rglob("*")} == {stranger.pw_name}
+    assert not any(path.stat().st_mode & 0o022 for path in their_box.root.rglob("*") if not path.is_symlink())
 
 
 def test_interrupted_the_machine_stays_and_what_is_stopped_is_fetched_before_it_goes(box: Box) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import cv2
+import numpy as np
 from PIL import Image
 from pydantic import Field
 
@@ -20,8 +21,8 @@ from gonogo.quality.kinds import ItemFiles, ItemReading, Known
 from gonogo.quality.pictures.checks import ImageOverview, image_faults, image_questions, set_brightness, set_contrast
 from gonogo.quality.pictures.headers import SUFFIXES
 from gonogo.quality.pictures.measurements import ImageStatistics
-from gonogo.quality.pictures.near import near_hash
-from gonogo.quality.pictures.statistics import SMALLEST_SIDE, image_statistics
+from gonogo.quality.pictures.near import grey_thumbnails, near_hashes
+from gonogo.quality.pictures.statistics import SMALLEST_SIDE, images_statistics
 from gonogo.verdict import Check
 
 LEAST_SIDE_FOR_LOOKS = 64  # pixels; below, as of digits or icons, very different pictures look nearly the same
@@ -45,30 +46,26 @@ class Images(FileKind):
     suffixes: ClassVar[tuple[str, ...]] = tuple(SUFFIXES)
 
     def measure(self, files: ItemFiles, known: Known) -> ItemReading:
-        """Reads the file once for hash, statistics and looks. `known` content is not decoded."""
-        recalled: dict[str, Any] = {}
+        return self.measure_all([files], known)[0]
+
+    def measure_all(self, items: Sequence[ItemFiles], known: Known) -> list[ItemReading]:
+        """Reads each file once for hash, statistics and looks. `known` content is not decoded."""
+        recalled: dict[str, dict[str, Any]] = {}
 
         def recall(sha256: str) -> ImageStatistics | None:
             if found := known.get(sha256):
-                recalled.update(found)
+                recalled[sha256] = found
                 return ImageStatistics.model_validate(found["picture"])
             return None
 
-        measured = image_statistics(f"{files.folder}/{files.name}", recall)
-        looks = recalled["looks"] if recalled else _looks(measured)
-        if measured.sha256 and not recalled:
-            known.put(measured.sha256, {"picture": _plain(measured), "looks": looks})
-        # the values are ours: to validate them again would take a tenth of the time that it takes to measure them
-        picture = Picture.model_construct(
-            name=files.name,
-            folder=str(files.folder),
-            content=measured.sha256,
-            split=split_of(files.name),
-            problems=[] if _whole(measured) else [FileProblem(path=files.name, reason=measured.problem)],
-            **looks,
-            **measured.__dict__ | {"thumbnail": None},
-        )
-        return ItemReading(picture, {files.name: measured.sha256} if measured.sha256 else {})
+        measured = images_statistics([f"{files.folder}/{files.name}" for files in items], recall)
+        looks = _looks([one for one in measured if one.thumbnail is not None])
+        for one in measured:
+            if one.sha256 in recalled:
+                looks[one.sha256] = recalled[one.sha256]["looks"]
+            elif one.sha256:
+                known.put(one.sha256, {"picture": _plain(one), "looks": looks.get(one.sha256, {})})
+        return [_reading(files, one, looks.get(one.sha256, {})) for files, one in zip(items, measured, strict=True)]
 
     def overview(self) -> ImageOverview:
         return ImageOverview()
@@ -122,15 +119,31 @@ class Images(FileKind):
         return luma + structure + files
 
 
-def _looks(measured: ImageStatistics) -> dict[str, Any]:
-    """`near` and `detail`, by the thumbnail."""
-    if measured.pixels is None:
+def _reading(files: ItemFiles, measured: ImageStatistics, looks: dict[str, Any]) -> ItemReading:
+    picture = Picture(
+        name=files.name,
+        folder=str(files.folder),
+        content=measured.sha256,
+        split=split_of(files.name),
+        problems=[] if _whole(measured) else [FileProblem(path=files.name, reason=measured.problem)],
+        **looks,
+        **measured.__dict__ | {"thumbnail": None},
+    )
+    return ItemReading(picture, {files.name: measured.sha256} if measured.sha256 else {})
+
+
+def _looks(measured: Sequence[ImageStatistics]) -> dict[str, dict[str, Any]]:
+    """`near` and `detail` of each by its sha256, from the thumbnails."""
+    if not measured:
         return {}
-    grey = cv2.cvtColor(measured.thumbnail, cv2.COLOR_BGR2GRAY)
-    edges = cv2.norm(cv2.Laplacian(grey, cv2.CV_16S), cv2.NORM_L2SQR) / grey.size  # their mean is next to 0
-    detail = edges / max(measured.pixels.sigma**2, 1.0)
-    small = min(measured.width, measured.height) < LEAST_SIDE_FOR_LOOKS
-    return {"near": "" if small else near_hash(measured.thumbnail), "detail": detail}
+    thumbnails = np.stack([one.thumbnail for one in measured])
+    found = {}
+    for one, near, grey in zip(measured, near_hashes(thumbnails), grey_thumbnails(thumbnails), strict=True):
+        assert one.pixels is not None
+        edges = cv2.norm(cv2.Laplacian(grey, cv2.CV_16S), cv2.NORM_L2SQR) / grey.size  # their mean is next to 0
+        small = min(one.width, one.height) < LEAST_SIDE_FOR_LOOKS
+        found[one.sha256] = {"near": "" if small else near, "detail": edges / max(one.pixels.sigma**2, 1.0)}
+    return found
 
 
 def _plain(measured: ImageStatistics) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -15,7 +16,7 @@ NEARBY = np.array([[1, 1, 0, 0, 0, 1, 1]], np.float32) / 4
 
 
 class Lines(NamedTuple):
-    """Of rows or of columns, whichever shows more.
+    """Of N pictures, (N,) each; of their rows or of their columns, whichever shows more.
 
     Attributes:
         repeated_lines: share of lines that are the line before, to the bit.
@@ -24,32 +25,35 @@ class Lines(NamedTuple):
             grid's lines, the lesser of rows and columns, of three grids the one that shows most. 1 without blocks.
     """
 
-    repeated_lines: float
-    seams: float
-    blocks: float
+    repeated_lines: np.ndarray
+    seams: np.ndarray
+    blocks: np.ndarray
 
 
-def lines(grey: np.ndarray) -> Lines:
-    """Of a (H, W) uint8 picture of at least 16×16 pixels."""
-    rows = cv2.reduce(cv2.absdiff(grey[1:], grey[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
-    columns = cv2.reduce(cv2.absdiff(grey[:, 1:], grey[:, :-1]), 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
-    jumps = rows.reshape(1, -1), columns  # (1, n): mean absolute difference of each line from the next
-    excesses = [_excess(along) for along in jumps]
-    return Lines(
-        repeated_lines=max(1 - cv2.countNonZero(along) / along.size for along in jumps),
-        seams=max(np.count_nonzero(excess > SEAM_RATIO) / excess.size for excess in excesses),
-        blocks=max(min(_along_grid(excess, divisor) for excess in excesses) for divisor in (None, *TILES)),
-    )
+def lines(rows: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> Lines:
+    """By the jumps from each row to the next (H - 1,) and from each column (W - 1,), of each picture."""
+    jumps = [*rows, *columns]
+    found = np.empty((len(jumps), 2 + 1 + len(TILES)))
+    lengths = np.array([len(one) for one in jumps])
+    for length in set(lengths.tolist()):
+        (alike,) = np.nonzero(lengths == length)
+        found[alike] = _along(np.stack([jumps[at] for at in alike]))
+    by_picture = found.reshape(2, len(rows), -1)
+    most, least = by_picture.max(axis=0), by_picture.min(axis=0)
+    return Lines(most[:, 0], most[:, 1], least[:, 2:].max(axis=1))
 
 
-def _excess(jumps: np.ndarray) -> np.ndarray:
-    """Each jump over those near by (n,)."""
+def _along(jumps: np.ndarray) -> np.ndarray:
+    """(n, 5) of jumps (n, L): share of repeated lines, of seams, and the blocks of each grid."""
     nearby = cv2.filter2D(jumps, -1, NEARBY, delta=FLOOR, borderType=cv2.BORDER_REPLICATE)
-    return ((jumps + np.float32(FLOOR)) / nearby)[0]
+    excess = (jumps + np.float32(FLOOR)) / nearby
+    length = jumps.shape[1]
+    shares = [np.count_nonzero(which, axis=1) / length for which in (jumps == 0, excess > SEAM_RATIO)]
+    steps = [BLOCK, *((length + 1) // tiles for tiles in TILES)]
+    return np.stack([*shares, *(_lower_median(excess[:, step - 1 :: step]) for step in steps)], axis=1)
 
 
-def _along_grid(excess: np.ndarray, tiles: int | None) -> float:
-    """The median (the lower one of two) along the lines of so many tiles; None: of JPEG's blocks."""
-    step = (excess.size + 1) // tiles if tiles else BLOCK
-    values = sorted(excess[step - 1 :: step].tolist())
-    return values[(len(values) - 1) // 2]
+def _lower_median(values: np.ndarray) -> np.ndarray:
+    """(n,) of (n, m)."""
+    middle = (values.shape[1] - 1) // 2
+    return np.partition(values, middle, axis=1)[:, middle]

@@ -35,7 +35,7 @@ class PixelStatistics(Model):
     coverage: float = Field(
         description="share of the picture more than 12 from the border's median colour, at 64×64 points"
     )
-    border_share: float = Field(description="border pixels within 8 of the border's median colour, of about 128")
+    border_share: float = Field(description="border pixels within 8 of the border's median colour, of 32 on each side")
     border_level: float = Field(description="brightest channel of the border's median colour, 0-255")
     entropy_bits: float = Field(description="of the luma histogram")
     dhash: str = Field(description="64-bit difference hash of the thumbnail, hex")

@@ -32,22 +32,48 @@ def _cells(count: int) -> np.ndarray:
     return (overlap.clip(0) * count / 32).astype(np.float32)
 
 
-EIGHTHS, NINTHS_APART = _cells(8), np.diff(_cells(9), axis=0)  # of rows or columns; neighbours' differences
+# of rows or columns, and neighbours' differences; all are whole multiples of 1/32, so that sums over levels are exact
+EIGHTHS, NINTHS = _cells(8), _cells(9)
+NINTHS_APART = np.diff(NINTHS, axis=0)
 _ODD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 
 
-def near_hash(thumbnail: np.ndarray) -> str:
+def near_hashes(thumbnails: np.ndarray) -> list[str]:
     """Hex digits that differ in few bits for pictures that look the same; empty for one with too little in it.
 
     Args:
-        thumbnail: (32, 32, 3) BGR, levels 0-255.
+        thumbnails: (N, 32, 32, 3) BGR, levels 0-255.
     """
-    grey = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    steps = np.concatenate((EIGHTHS @ grey @ NINTHS_APART.T, NINTHS_APART @ grey @ EIGHTHS.T))  # (16, 8)
-    if np.count_nonzero(np.abs(steps) > TELLING_STEP) < TELLING:
-        return ""
-    quarters = cv2.resize(thumbnail, (2, 2), interpolation=cv2.INTER_AREA)
-    return np.packbits(steps > STEP).tobytes().hex() + quarters.tobytes().hex()[::2]
+    greys = grey_thumbnails(thumbnails).astype(np.float32)
+    steps = np.concatenate([EIGHTHS @ (greys @ NINTHS_APART.T), NINTHS_APART @ (greys @ EIGHTHS.T)], axis=1)
+    telling = np.count_nonzero(np.abs(steps) > TELLING_STEP, axis=(1, 2)) >= TELLING
+    comparisons = np.packbits((steps > STEP).reshape(len(steps), -1), axis=1)
+    quarters = cv2.resize(thumbnails.reshape(-1, 32, 3), (2, 2 * len(steps)), interpolation=cv2.INTER_AREA)
+    colours = quarters.reshape(len(steps), -1)
+    return [
+        bits.tobytes().hex() + colour.tobytes().hex()[::2] if tells else ""
+        for bits, colour, tells in zip(comparisons, colours, telling.tolist(), strict=True)
+    ]
+
+
+def near_hash(thumbnail: np.ndarray) -> str:
+    """`near_hashes` of one (32, 32, 3)."""
+    return near_hashes(thumbnail[None])[0]
+
+
+def difference_hashes(thumbnails: np.ndarray) -> list[str]:
+    """64-bit difference hashes in hex: which of 9×8 cells are brighter than those to their left.
+
+    Args:
+        thumbnails: as of `near_hashes`.
+    """
+    cells = np.rint(EIGHTHS @ (grey_thumbnails(thumbnails).astype(np.float32) @ NINTHS.T))
+    return [bits.tobytes().hex() for bits in np.packbits((cells[..., 1:] > cells[..., :-1]).reshape(-1, 64), axis=1)]
+
+
+def grey_thumbnails(thumbnails: np.ndarray) -> np.ndarray:
+    """(N, 32, 32) uint8 luma of (N, 32, 32, 3) BGR."""
+    return cv2.cvtColor(thumbnails.reshape(-1, 32, 3), cv2.COLOR_BGR2GRAY).reshape(-1, 32, 32)
 
 
 def as_numbers(near: str) -> tuple[int, int, int]:

@@ -1,180 +1,116 @@
-"""Everything that checks ask of one picture's pixels."""
+"""Everything that checks ask of pictures' pixels: one pass over each, then all of them at once."""
 
 from __future__ import annotations
 
-import functools
-import math
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from gonogo.quality.pictures.lines import lines
 from gonogo.quality.pictures.measurements import PixelStatistics
+from gonogo.quality.pictures.near import difference_hashes
+from gonogo.quality.pictures.sample import Sample, take_sample
 
-FEW_ROWS = 128  # below, every row is measured
-ROW_STEP = 5  # above, one row in five is measured for the levels, three in five for the structure
-POINTS, THUMBNAIL = (64, 64), (32, 32)
-MANY_PIXELS = 384  # a shorter side from which a picture is halved before points are taken
-NEARLY_NONE = 1e-12  # beside counts: the logarithm of an empty bin
-BORDER_POINTS = 32  # on each side
+NEARLY_NONE = np.float32(1e-12)  # beside counts: the logarithm of an empty bin
 COVERED_LEVELS, BORDER_LEVELS = 12, 8  # distance from the border's median colour, 0-255
-QUANTILES = np.array([0.01, 0.05, 0.50, 0.95, 0.99], np.float32)
-LEVELS = np.arange(256, dtype=np.float32)
+QUANTILES = (0.01, 0.05, 0.50, 0.95, 0.99)
+LEVELS = np.arange(256)
 DARKEST, BRIGHTEST = 8, 246  # luma that counts as black, as white
-MOMENTS = np.stack([LEVELS, LEVELS**2, LEVELS <= DARKEST, LEVELS >= BRIGHTEST]).astype(np.float64)
+MOMENTS = np.stack([LEVELS, LEVELS**2, LEVELS <= DARKEST, LEVELS >= BRIGHTEST], axis=1).astype(np.float64)
 SPECK_RESPONSE = 128  # of Immerkær's kernel, levels: a pixel that is 32 off all its neighbours
 MEDIAN_TO_SIGMA = 1 / (0.6745 * 6)  # |response| of Immerkær's kernel to white noise: σ = median / 0.6745 / 6
 
 
 def pixel_statistics(bgr: np.ndarray) -> PixelStatistics:
-    """All scalars of a (H, W, 3) uint8 BGR picture of at least 16×16 pixels.
+    """All scalars of a (H, W, 3) uint8 BGR picture of at least 16×16 pixels."""
+    return measured_pixels([take_sample(bgr)])[0]
+
+
+def measured_pixels(samples: Sequence[Sample]) -> list[PixelStatistics]:
+    """All scalars of each picture; the same, to the bit, in whatever company it is measured.
 
     Sources: luma is Rec. 601; noise: Immerkær, Fast Noise Variance Estimation, CVIU 64 (1996), with a median
     for the mean, so that edges do not count; difference hash: Krawetz, Kind of Like That (2013).
     """
-    return measured_pixels(bgr)[0]
+    if not samples:
+        return []
+    variance, of_levels = _levels(np.stack([one.levels for one in samples]))
+    columns = {
+        **of_levels,
+        "autocorrelation_1": _autocorrelation([one.steps_1 for one in samples], variance),
+        "autocorrelation_8": _autocorrelation([one.steps_8 for one in samples], variance),
+        **_structure(samples, variance),
+        **lines([one.row_jumps for one in samples], [one.column_jumps for one in samples])._asdict(),
+        **_against_border(samples),
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    hashes = difference_hashes(np.stack([one.thumbnail for one in samples]))
+    return [
+        PixelStatistics(dhash=dhash, **dict(zip(columns, row, strict=True)))
+        for dhash, row in zip(hashes, rows, strict=True)
+    ]
 
 
-def measured_pixels(bgr: np.ndarray) -> tuple[PixelStatistics, np.ndarray]:
-    """`pixel_statistics`, and the thumbnail (32, 32, 3) uint8 BGR."""
-    points, thumbnail = _reduced(bgr)
-    grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
-    rows = _rows(grey)
-    histogram = _histogram(rows.level)
-    count = rows.level.size
-    total, squares, black, white = (MOMENTS @ histogram).tolist()
-    mean = total / count
-    variance = max(squares / count - mean * mean, 0.0)
-    p1, p5, p50, p95, p99 = histogram.cumsum().searchsorted(QUANTILES * count).tolist()
-    laplacian, noise_sigma, specks = _structure(rows)
-    coverage, border_share, border_level = _against_border(bgr, points)
-    pixels = PixelStatistics(
-        mean=mean, sigma=math.sqrt(variance), p1=p1, p5=p5, p50=p50, p95=p95, p99=p99,
-        black_share=black / count,
-        white_share=white / count,
-        mode_share=float(histogram.max()) / count,
-        autocorrelation_1=_autocorrelation(rows.level, 1, (rows.above, rows.middle), variance),
-        autocorrelation_8=_autocorrelation(rows.level, 8, rows.eighth, variance),
-        laplacian_variance=laplacian,
-        sharpness=laplacian / max(variance, 1.0),
-        noise_sigma=noise_sigma, specks=specks, **lines(grey)._asdict(),
-        coverage=coverage, border_share=border_share, border_level=border_level,
-        entropy_bits=max(0.0, math.log2(count) - float(histogram @ np.log2(histogram + NEARLY_NONE)) / count),
-        dhash=_difference_hash(thumbnail),
-    )  # fmt: skip
-    return pixels, thumbnail
+def _levels(levels: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Variances (N,), and what else histograms of luma (N, 256) tell."""
+    counts = levels.sum(axis=1, dtype=np.float64)
+    mean, squares, black, white = (levels @ MOMENTS).T / counts  # of whole numbers, so exact in any order
+    variance = np.maximum(squares - mean * mean, 0)
+    cumulative = levels.cumsum(axis=1, dtype=np.float64)
+    percentiles = {f"p{100 * share:.0f}": _quantile(cumulative, share * counts) for share in QUANTILES}
+    logarithms = (levels * np.log2(levels + NEARLY_NONE)).sum(axis=1, dtype=np.float64)
+    return variance, {
+        "mean": mean,
+        "sigma": np.sqrt(variance),
+        **percentiles,
+        "black_share": black,
+        "white_share": white,
+        "mode_share": levels.max(axis=1) / counts,
+        "entropy_bits": np.maximum(np.log2(counts) - logarithms / counts, 0),
+    }
 
 
-class _Rows(NamedTuple):
-    """Luma (n, W) uint8: rows for the levels, and three side by side for the structure."""
-
-    level: np.ndarray
-    eighth: tuple[np.ndarray, np.ndarray]  # rows, and those 8 below
-    above: np.ndarray
-    middle: np.ndarray
-    below: np.ndarray
+def _quantile(cumulative: np.ndarray, reached: np.ndarray) -> np.ndarray:
+    """The first of 256 bins by which so many are counted (N,)."""
+    return np.count_nonzero(cumulative < reached[:, None], axis=1)
 
 
-def _rows(grey: np.ndarray) -> _Rows:
-    if len(grey) < FEW_ROWS:
-        return _Rows(grey, (grey[:-8], grey[8:]), grey[:-2], grey[1:-1], grey[2:])
-    first = ROW_STEP // 2
-    eighth = grey[first:-8:ROW_STEP], grey[first + 8 :: ROW_STEP]
-    return _Rows(grey[first::ROW_STEP], eighth, *grey[_side_by_side(len(grey))])
+def _autocorrelation(steps: Sequence[tuple[float, float]], variance: np.ndarray) -> np.ndarray:
+    """1 - E[Δ²] / 2σ², the mean over columns and rows; 1 for a picture that hardly varies."""
+    across, down = np.array(steps).T
+    return np.where(variance <= 1, 1, 1 - (across + down) / (4 * np.maximum(variance, 1)))
 
 
-@functools.lru_cache(maxsize=256)
-def _side_by_side(height: int) -> np.ndarray:
-    """(3, n) rows: three neighbours somewhere in every five.
-
-    Where in the five is left to chance, the same for all pictures of a height: at equal distances they would fall in
-    step with the blocks of JPEG, or with the pattern that enlarging leaves.
-    """
-    start = np.arange((height - 3) // ROW_STEP + 1) * ROW_STEP
-    above = start + np.random.default_rng(0).integers(0, np.minimum(ROW_STEP - 2, height - 2 - start))
-    return np.stack([above, above + 1, above + 2])
-
-
-def _reduced(bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The picture at 64×64 points or, where it is smaller, as it is; and its 32×32 thumbnail."""
-    height, width = bgr.shape[:2]
-    while min(height, width) >= MANY_PIXELS:
-        height, width = height // 2, width // 2
-        bgr = cv2.resize(bgr[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    if min(height, width) > POINTS[0]:
-        bgr = cv2.resize(bgr, POINTS, interpolation=cv2.INTER_LINEAR)
-    return bgr, cv2.resize(bgr, THUMBNAIL, interpolation=cv2.INTER_AREA)
+def _structure(samples: Sequence[Sample], variance: np.ndarray) -> dict[str, np.ndarray]:
+    mean, squares = np.array([one.laplacian for one in samples]).T
+    laplacian = squares - mean * mean
+    cumulative = np.stack([one.responses for one in samples]).cumsum(axis=1, dtype=np.float64)
+    counts = cumulative[:, -1]
+    return {
+        "laplacian_variance": laplacian,
+        "sharpness": laplacian / np.maximum(variance, 1),
+        "noise_sigma": _quantile(cumulative, counts / 2) * MEDIAN_TO_SIGMA,
+        "specks": 1 - cumulative[:, SPECK_RESPONSE - 1] / counts,
+    }
 
 
-def _histogram(grey: np.ndarray) -> np.ndarray:
-    """(256,) float32."""
-    return cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
-
-
-def _autocorrelation(rows: np.ndarray, lag: int, pairs: tuple[np.ndarray, np.ndarray], variance: float) -> float:
-    """1 - E[Δ²] / 2σ², the mean over columns and rows; 1 for a picture that hardly varies.
-
-    Args:
-        pairs: rows, and those `lag` below them.
-    """
-    if variance <= 1:
-        return 1.0
-    left, upper = rows[:, :-lag], pairs[0]
-    across = cv2.norm(left, rows[:, lag:], cv2.NORM_L2SQR) / left.size
-    down = cv2.norm(upper, pairs[1], cv2.NORM_L2SQR) / upper.size
-    return 1 - (across + down) / (4 * variance)
-
-
-def _structure(rows: _Rows) -> tuple[float, float, float]:
-    """Variance of the Laplacian, σ̂ of the noise, and the share of pixels that stand out from their neighbours.
-
-    Both kernels are made of second differences: the Laplacian is their sum along columns and rows, Immerkær's the one
-    of the other. Taken along the flattened rows, which is fast; what runs over a row's end is cut off.
-    """
-    middle = rows.middle.astype(np.int16)
-    down = rows.above.astype(np.int16)
-    down += rows.below
-    down -= middle
-    down -= middle
-    across = _second_difference(middle)
-    across.ravel()[:-2] += down.ravel()[1:-1]
-    laplacian = across[:, :-2]
-    mean = cv2.sumElems(laplacian)[0] / laplacian.size
-    variance = cv2.norm(laplacian, cv2.NORM_L2SQR) / laplacian.size - mean * mean
-    response = cv2.convertScaleAbs(_second_difference(down)[:, :-2])
-    cumulative = _histogram(response).cumsum()
-    median = cumulative.searchsorted(response.size / 2)
-    return variance, float(median) * MEDIAN_TO_SIGMA, 1 - float(cumulative[SPECK_RESPONSE - 1]) / response.size
-
-
-def _second_difference(rows: np.ndarray) -> np.ndarray:
-    """(n, W) int16: x - 2 x' + x'' of each value and the two that follow; nothing of use in the last two columns."""
-    flat, found = rows.ravel(), np.empty(rows.size, np.int16)
-    first = flat[1:] - flat[:-1]
-    np.subtract(first[1:], first[:-1], out=found[:-2])
-    return found.reshape(rows.shape)
-
-
-def _against_border(bgr: np.ndarray, points: np.ndarray) -> tuple[float, float, float]:
+def _against_border(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
     """Share of the picture off the border's median colour; of the border near it; its brightest channel."""
-    across, down = (max(1, side // BORDER_POINTS) for side in (bgr.shape[1], bgr.shape[0]))
-    border = np.concatenate([bgr[0, ::across], bgr[-1, ::across], bgr[::down, 0], bgr[::down, -1]])
-    middle = len(border) // 2
-    colour = np.partition(border, middle, axis=0)[middle].tolist()
-    near = cv2.countNonZero(_within(points, colour, COVERED_LEVELS))
-    border_near = cv2.countNonZero(_within(border[None], colour, BORDER_LEVELS))
-    pixels = points.shape[0] * points.shape[1]
-    return 1 - near / pixels, border_near / len(border), float(max(colour))
+    borders = np.stack([one.border for one in samples]).astype(np.int16)
+    middle = borders.shape[1] // 2
+    by_channel = np.ascontiguousarray(borders.transpose(0, 2, 1))
+    colours = np.partition(by_channel, middle, axis=2)[:, :, middle]
+    apart = np.abs(borders - colours[:, None]).max(axis=2)
+    near = [_near(one.points, colour) for one, colour in zip(samples, colours.tolist(), strict=True)]
+    return {
+        "coverage": 1 - np.array(near),
+        "border_share": np.count_nonzero(apart <= BORDER_LEVELS, axis=1) / borders.shape[1],
+        "border_level": colours.max(axis=1).astype(float),
+    }
 
 
-def _within(bgr: np.ndarray, colour: list[int], levels: int) -> np.ndarray:
-    blue, green, red = colour
-    return cv2.inRange(
-        bgr, (blue - levels, green - levels, red - levels, 0), (blue + levels, green + levels, red + levels, 0)
-    )
-
-
-def _difference_hash(thumbnail: np.ndarray) -> str:
-    small = cv2.resize(cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
-    return np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()
+def _near(points: np.ndarray, colour: Sequence[int]) -> float:
+    """Share of points within COVERED_LEVELS of a colour, in every channel."""
+    least, most = ([level + apart for level in colour] + [0] for apart in (-COVERED_LEVELS, COVERED_LEVELS))
+    return cv2.countNonZero(cv2.inRange(points, tuple(least), tuple(most))) / (points.shape[0] * points.shape[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +16,36 @@ from gonogo.quality.pictures.headers import SUFFIXES, Header
 from gonogo.quality.pictures.layout import compare, sketch
 from gonogo.quality.pictures.measurements import ImageStatistics, PairStatistics
 from gonogo.quality.pictures.pixels import measured_pixels, pixel_statistics
+from gonogo.quality.pictures.sample import Sample, take_sample
 
 SMALLEST_SIDE = 16  # pixels; below, lag 8 and the 32×32 thumbnail say nothing
 MODES = {1: "grey", 3: "rgb", 4: "rgba"}
 
-__all__ = ["image_statistics", "pair_statistics", "pixel_statistics"]
+__all__ = ["image_statistics", "images_statistics", "pair_statistics", "pixel_statistics"]
 
 Known = Callable[[str], ImageStatistics | None]
 
 
 def image_statistics(path: Path | str, known: Known | None = None) -> ImageStatistics:
-    """Hash, header, statistics and thumbnail of one file; `problem` tells why one cannot be read or judged.
+    """`images_statistics` of one file."""
+    return images_statistics([path], known)[0]
+
+
+def images_statistics(paths: Sequence[Path | str], known: Known | None = None) -> list[ImageStatistics]:
+    """Hash, header, statistics and thumbnail of each file; `problem` tells why one cannot be read or judged.
+
+    A file's pixels are let go before the next is decoded; what was taken of them is then measured together, which
+    takes a third of the time.
 
     Args:
         known: called with the sha256; what it returns, thumbnail included, is taken instead of decoding again.
     """
-    try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  a Path costs more than the read
-            data = file.read()
-    except FileNotFoundError:
-        return ImageStatistics(problem="missing")
-    except OSError as error:
-        return ImageStatistics(problem=f"cannot be read: {error.strerror}")
-    sha256 = hashlib.sha256(data).hexdigest()
-    found = known(sha256) if known else None
-    if found is None:
-        found = _measured(decode(data), sha256, len(data))
-    wrong = _wrong_suffix(path, found.format)
-    return found if found.wrong_suffix == wrong else found.model_copy(update={"wrong_suffix": wrong})
+    found = [_looked_at(path, known) for path in paths]
+    sampled = [(statistics, sample) for statistics, sample in found if sample is not None]
+    pixels = measured_pixels([sample for _, sample in sampled])
+    for (statistics, sample), measured in zip(sampled, pixels, strict=True):
+        statistics.pixels, statistics.thumbnail = measured, sample.thumbnail
+    return [statistics for statistics, _ in found]
 
 
 def pair_statistics(x: ImageStatistics, y: ImageStatistics) -> PairStatistics | None:
@@ -60,15 +62,32 @@ def pair_statistics(x: ImageStatistics, y: ImageStatistics) -> PairStatistics | 
 # --- one file ---
 
 
+def _looked_at(path: Path | str, known: Known | None) -> tuple[ImageStatistics, Sample | None]:
+    """All but what the sample of its pixels, where there is one, will tell."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  a Path costs more than the read
+            data = file.read()
+    except FileNotFoundError:
+        return ImageStatistics(problem="missing"), None
+    except OSError as error:
+        return ImageStatistics(problem=f"cannot be read: {error.strerror}"), None
+    sha256 = hashlib.sha256(data).hexdigest()
+    found, sample = known(sha256) if known else None, None
+    if found is None:
+        found, sample = _decoded(decode(data), sha256, len(data))
+    wrong = _wrong_suffix(path, found.format)
+    return found if found.wrong_suffix == wrong else found.model_copy(update={"wrong_suffix": wrong}), sample
+
+
 def _wrong_suffix(path: Path | str, content: str) -> bool:
     said = SUFFIXES.get(os.path.splitext(path)[1].lower())  # noqa: PTH122  as above
     return bool(said and content and said != content)
 
 
-def _measured(decoded: Decoded, sha256: str, file_bytes: int) -> ImageStatistics:
+def _decoded(decoded: Decoded, sha256: str, file_bytes: int) -> tuple[ImageStatistics, Sample | None]:
     header, picture, problem = decoded.header, decoded.picture, decoded.problem
     if header is None:
-        return ImageStatistics(sha256=sha256, file_bytes=file_bytes, problem=problem)
+        return ImageStatistics(sha256=sha256, file_bytes=file_bytes, problem=problem), None
     facts: dict[str, Any] = {
         "sha256": sha256,
         "file_bytes": file_bytes,
@@ -80,7 +99,7 @@ def _measured(decoded: Decoded, sha256: str, file_bytes: int) -> ImageStatistics
         "orientation": header.orientation,
     }
     if picture is None:
-        return ImageStatistics(problem=problem, **facts)
+        return ImageStatistics(problem=problem, **facts), None
     height, width = picture.shape[:2]
     facts["mode"] = _mode(picture, header)
     facts["bytes_per_sample"] = file_bytes / (height * width * header.samples)
@@ -95,10 +114,9 @@ def _measured(decoded: Decoded, sha256: str, file_bytes: int) -> ImageStatistics
     else:
         bgr, problem = _as_bgr8(picture)
     if problem:
-        return ImageStatistics(problem=problem, **facts)
-    pixels, thumbnail = measured_pixels(bgr)
-    facts["grey_in_rgb"] = picture.ndim == 3 and _all_grey(bgr, thumbnail)
-    return ImageStatistics(pixels=pixels, thumbnail=thumbnail, **facts)
+        return ImageStatistics(problem=problem, **facts), None
+    facts["grey_in_rgb"] = picture.ndim == 3 and _all_grey(bgr)
+    return ImageStatistics(**facts), take_sample(bgr)
 
 
 def _mode(picture: np.ndarray, header: Header) -> str:
@@ -137,8 +155,8 @@ def _as_bgr8(picture: np.ndarray) -> tuple[np.ndarray, str]:
     return picture, "" if picture.shape[2] == 3 else f"{picture.shape[2]} channels"
 
 
-def _all_grey(bgr: np.ndarray, thumbnail: np.ndarray) -> bool:
-    blue, green, red = thumbnail[16, 16].tolist()
+def _all_grey(bgr: np.ndarray) -> bool:
+    blue, green, red = bgr[len(bgr) // 2, bgr.shape[1] // 2].tolist()
     if not blue == green == red:  # true of nearly every colour picture, and free
         return False
     blues, greens, reds = cv2.split(bgr)

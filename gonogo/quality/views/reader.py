@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from gonogo.files import file_digest
 from gonogo.quality.items import FileProblem
 from gonogo.quality.kinds import Known
 from gonogo.quality.pictures.measurements import ImageStatistics
-from gonogo.quality.pictures.statistics import image_statistics
+from gonogo.quality.pictures.statistics import images_statistics
 from gonogo.quality.views.cameras import Pose, read_pose
 
 T = TypeVar("T")
@@ -40,17 +40,18 @@ class FileReader:
         self.problems: list[FileProblem] = []
         self.asked = 0
 
-    def picture(self, path: str) -> ImageStatistics:
-        """A picture, which must be there."""
-        self.asked += 1
-        statistics = image_statistics(self._folder / path, self._recall)
-        if statistics.sha256 and statistics.sha256 not in self._recalled:
-            self._known.put(statistics.sha256, _remembered(statistics))
-        if statistics.problem:
-            self._note(path, statistics.problem)
-        if statistics.sha256:
-            self.hashes[path] = statistics.sha256
-        return statistics
+    def pictures(self, paths: Sequence[str]) -> list[ImageStatistics]:
+        """Pictures, which must be there."""
+        self.asked += len(paths)
+        found = images_statistics([self._folder / path for path in paths], self._recall)
+        for path, statistics in zip(paths, found, strict=True):
+            if statistics.sha256 and statistics.sha256 not in self._recalled:
+                self._known.put(statistics.sha256, _remembered(statistics))
+            if statistics.problem:
+                self._note(path, statistics.problem)
+            if statistics.sha256:
+                self.hashes[path] = statistics.sha256
+        return found
 
     def depth(self, path: str) -> np.ndarray | None:
         """A depth map (H, W); None where there is none, or none that can be read."""

@@ -58,13 +58,14 @@ def scan(folder: Path) -> tuple[list[ItemFiles], list[str]]:
 def read_scene(scene: ItemFiles, known: Known) -> ItemReading:
     """Statistics of the input and its views, and what the cameras see; hashes of all files, read or not."""
     reader = FileReader(scene.folder, frozenset(scene.files), known)
-    source = reader.picture(f"{scene.name}/{INPUT}")
+    names = _view_names(scene)
+    paths = [INPUT, *(f"{name}/{PICTURE}" for name in names)]
+    source, *pictures = reader.pictures([f"{scene.name}/{path}" for path in paths])
     depth = reader.depth(f"{scene.name}/{INPUT_DEPTH}")
     group = reader.group(f"{scene.name}/{SOURCE}")
     views, poses = [], []
-    for name in _view_names(scene):
+    for name, picture in zip(names, pictures, strict=True):
         stem = f"{scene.name}/{name}"
-        picture = reader.picture(f"{stem}/{PICTURE}")
         rendered = reader.depth(f"{stem}/{DEPTH}")
         pose = reader.pose(f"{stem}/{POSE}")
         poses.append(pose)
