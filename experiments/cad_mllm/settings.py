@@ -61,7 +61,7 @@ class PointEncoder(Model):
     """Perceiver: latents look at the cloud (Jaegle et al. 2021; Zhao et al. 2023). Frozen."""
 
     weights: Asset | None = Field(None, description="state of a trained encoder; null: set by hand, see encoders.py")
-    latents: Count = Field(16, description="tokens that a cloud becomes")
+    latents: Count = Field(10, description="tokens that a cloud becomes")
     width: Count = Field(64, multiple_of=4)
     heads: Count = 4
     layers: int = Field(0, ge=0, description="of self-attention among the latents")
@@ -71,7 +71,7 @@ class ImageEncoder(Model):
     """Patches of the picture, embedded. Frozen."""
 
     weights: Asset | None = Field(None, description="state of a trained encoder; null: cosine transform of each patch")
-    patch: Count = Field(8, description="pixels a side")
+    patch: Count = Field(16, description="pixels a side; divides the picture's")
     width: Count = 32
     heads: Count = 4
     layers: int = Field(0, ge=0)
@@ -86,8 +86,8 @@ class ModelSettings(Model):
     image_encoder: ImageEncoder = ImageEncoder()
     projector_width: Count = Field(128, description="hidden width of the two-layer projectors")
     projector_rate: Positive = Field(5.0, description="their learning rate over that of the adapters")
-    max_seq_length: Count = Field(48, description="text tokens, caption and program together; longer ones are cut")
-    max_caption_tokens: Count = Field(20, description="of these, for the caption")
+    max_seq_length: Count = Field(42, description="text tokens, caption and program together; longer ones are cut")
+    max_caption_tokens: Count = Field(16, description="of these, for the caption")
     gradient_checkpointing: bool = False
     chunked_loss: bool = Field(False, description="logits of 1,024 tokens at a time, made anew in the backward")
     sampling: dict[Combination, Fraction] = Field(
@@ -109,6 +109,9 @@ class CADSettings(Model):
 
     @model_validator(mode="after")
     def _sampled_is_there(self) -> Self:
+        if self.data.image_size % self.model.image_encoder.patch:
+            patch = self.model.image_encoder.patch
+            raise ValueError(f"data.image_size ({self.data.image_size}) must be a multiple of the patch ({patch})")
         asked = {part for combination in self.model.sampling for part in combination.split("+")}
         if missing := sorted(asked - set(self.data.modalities)):
             raise ValueError(f"model.sampling asks for {', '.join(missing)}, which data.modalities does not name")

@@ -35,7 +35,7 @@ SMALL: dict[str, Any] = {
         },
         "lora": {"r": 4, "alpha": 8},
         "point_encoder": {"latents": 4},
-        "image_encoder": {"width": 8},
+        "image_encoder": {"width": 8, "patch": 8},
         "projector_width": 16,
     },
 }  # fmt: skip

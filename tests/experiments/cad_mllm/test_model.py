@@ -202,7 +202,7 @@ def test_assets_are_on_the_launch_checklist(tmp_path: Path) -> None:
         ({"model": {"lora_rank": 8}}, "unknown key 'lora_rank'"),
         ({"model": {"sampling": {"text": 0.5}}}, "must add up to 1"),
         ({"model": {"sampling": {"text": 0.5, "text+points": 0.5}}}, "asks for points"),
-        ({"model": {"max_caption_tokens": 48}}, "leave room for the program"),
+        ({"model": {"max_caption_tokens": 42}}, "leave room for the program"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, object], wrong: str) -> None:
