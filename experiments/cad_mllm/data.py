@@ -153,8 +153,10 @@ def example_batch(settings: CADSettings, batch_size: int) -> Batch:
     """A batch of the shapes and dtypes that training has."""
     model, data, tokens = settings.model, settings.data, tokens_of(None)
     length = model.max_seq_length - model.max_caption_tokens
+    caption = torch.full((batch_size, model.max_caption_tokens), tokens.begin)
+    caption[:, 0] = tokens.pad  # captions differ in length: attention gets a mask
     batch = {
-        "caption": torch.full((batch_size, model.max_caption_tokens), tokens.begin),
+        "caption": caption,
         "program": torch.full((batch_size, length), tokens.alphabet[0]),
         "target": torch.zeros(batch_size, length, len(tokens.alphabet)),
         "pad": torch.full((batch_size,), tokens.pad),

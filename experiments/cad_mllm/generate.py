@@ -26,7 +26,7 @@ def generate(settings: DataSettings, indices: Sequence[int], out: Path, seed: in
     for done, index in enumerate(indices, start=1):
         part, told = part_of(index, seed, settings.caption_detail)
         path = out / f"part_{index:06d}.json"
-        record = {"caption": told, "completion": part.program, "family": part.family}
+        record = {"id": path.stem, "caption": told, "completion": part.program, "family": part.family}
         write_text(path, json.dumps(record) + "\n")
         wanted = set(settings.modalities) - set(settings.absent)
         _write_seen(part, wanted, settings, path, seed * 1_000_003 + index)

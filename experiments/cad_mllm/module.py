@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,14 @@ class CADModule(LightningModule):
 
     def _drawn(self, batch: Batch) -> dict[str, Tensor]:
         """Modality → (B,) bool, by the sampling shares."""
-        shares = self.settings.model.sampling
-        ends = torch.tensor(list(shares.values())).cumsum(0)
-        drawn = (torch.rand(len(batch["caption"]))[:, None] >= ends).sum(1).clamp(max=len(shares) - 1)
-        shows = {
-            name: torch.tensor([name in combination.split("+") for combination in shares])
+        combinations, shares = zip(*self.settings.model.sampling.items(), strict=True)
+        drawn = random.choices(combinations, shares, k=len(batch["caption"]))
+        return {
+            name: torch.tensor(
+                [name in combination.split("+") for combination in drawn], device=batch["caption"].device
+            )
             for name in self.model.encoders
         }
-        return {name: table[drawn].to(batch["caption"].device) for name, table in shows.items()}
 
     def on_fit_start(self) -> None:
         counts = ", ".join(f"{part} {count:,}" for part, count in trainable_report(self.model).items())

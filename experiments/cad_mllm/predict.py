@@ -80,7 +80,7 @@ def predict(
         **_gains(scores),
     }
     for item, record, program in zip(parts.val_items, parts.val_parts.records, programs, strict=True):
-        _write(item, {"caption": record["caption"], "completion": program}, settings, out)
+        _write(item, {"id": item.stem, "caption": record["caption"], "completion": program}, settings, out)
     told = gains_told(metrics)
     print("\n".join(told), flush=True)
     write_text(out / "readme.md", "\n".join(["Predicted programs.", *told, ""]))
