@@ -4,16 +4,22 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # one thread a process: on shared cores two were 8 times slower
 export OMP_NUM_THREADS ?= 1
+# test files on this many processes
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run test check format schema lock clean help
+.PHONY: run test test-slow check format schema lock clean help
 
 run: $(VENV)/ready  ## set up, then run the whole chain on the experiment of config/config.yaml
 	@echo "gonogo: snakemake --profile local   (a NO-GO ends with exit code 1 and says why)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --profile local
 
-test: $(VENV)/ready  ## set up, then run the test suite
-	@echo "gonogo: running the test suite (about 8 minutes on two cores)"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(VENV)/ready  ## set up, then run the test suite, without its slow part
+	@echo "gonogo: running the test suite (about 8 minutes on two cores; the slow part: make test-slow)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
+	@echo "gonogo: running the slow tests (about 8 minutes on two cores)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow $(PYTEST_ARGS)
 
 check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@echo "gonogo: checking style, types and generated files"
@@ -51,4 +57,4 @@ clean:  ## remove results and caches; archive/ is kept
 	@rm -rf results .snakemake .pytest_cache .ruff_cache .mypy_cache build
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from gonogo.by_hand import clip_before_steps
 
 if TYPE_CHECKING:
     from gonogo.config import Training
@@ -118,3 +121,30 @@ class StretchedSchedules(Callback):
                 warnings.simplefilter("ignore")  # that no optimizer step came between
                 for _ in range(reached // config.frequency):
                     scheduler.step()
+
+
+def best_few(training: Training, checkpoints: Path) -> Callback:
+    """Keeps the best few by a validation metric, their values in their names: `top/psnr_db_25.10_step_000400.ckpt`."""
+    metric = training.best_by.lstrip("+-")
+    return _Top(
+        checkpoints / "top",
+        filename=f"{metric}_{{{metric}:.4f}}_step_{{step:06d}}",
+        auto_insert_metric_name=False,
+        monitor=metric,
+        mode="max" if training.best_by.startswith("+") else "min",
+        save_top_k=training.keep_best,
+    )
+
+
+class _Top(ModelCheckpoint):
+    """With a state of its own in checkpoints, whatever it looks at."""
+
+
+class Clipping(Callback):
+    """What the Trainer refuses to do for a module that optimizes by hand."""
+
+    def __init__(self, training: Training) -> None:
+        self._norm = training.gradient_clip_val
+
+    def on_fit_start(self, trainer: Any, module: Any) -> None:
+        clip_before_steps(trainer.optimizers, self._norm)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from gonogo.config import CanaryGate
+from gonogo.health.device import SLOWER
 from gonogo.measured import Measured
 from gonogo.units import gigabytes
-from gonogo.verdict import Check, held
+from gonogo.verdict import Check, Status, held
 
 
 class Measurements(Measured):
@@ -22,6 +23,7 @@ class Measurements(Measured):
     device: str = ""
     planned_peak_bytes: int | None = None
     planned_step_s_high: float | None = None
+    on_cpu_instead: bool = Field(False, description="the device aborted, and a processor took its place")
     planned_steps: int | None = Field(None, description="of the whole run")
     setup_hours: float = 0.0
     usd_per_hour: float = 0.0
@@ -40,10 +42,23 @@ class Measurements(Measured):
 def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:
     checks = [_ran(measured, gate)]
     if checks[0].status.passes:
-        checks += [_finite(measured), _memory(measured, gate), _speed(measured, gate)]
+        checks.append(_finite(measured))
+        checks += [_fallback()] if measured.on_cpu_instead else [_memory(measured, gate), _speed(measured, gate)]
         checks += [_cost(measured)] if measured.hours is not None else []
         checks += [_temperature(measured, gate)] if measured.temperature_c is not None else []
     return checks, "MACHINE" if any(not check.status.passes for check in checks) else ""
+
+
+def _fallback() -> Check:
+    """The plan was for the device; what a processor does is not held against it."""
+    return Check(
+        id="fallback",
+        title="Device that trains",
+        value="CPU",
+        status=Status.CAUTION,
+        why=f"the device aborted the first steps, and the CPU took them up: {SLOWER}",
+        hint="Set device: cpu in the target, so that the device is not tried again.",
+    )
 
 
 def _ran(m: Measurements, gate: CanaryGate) -> Check:

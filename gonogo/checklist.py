@@ -11,6 +11,7 @@ from gonogo.errors import UserError
 from gonogo.evidence import Judged, begins_with, confirm, data_digest, learning_digest, memory_digest
 from gonogo.files import digest, folder_digest
 from gonogo.forecast.forecast import Forecast
+from gonogo.forecast.timeline import contradictions
 from gonogo.launch import Approval, Item, Measurements
 from gonogo.stage import Run
 from gonogo.verdict import Verdict
@@ -23,6 +24,12 @@ def checklist(run: Run, forecast: Forecast) -> Measurements:
         inputs_digest=launch_digest(run),
         items=_items(run),
         expected_statement=run.experiment_config.expected.statement,
+        contradictions=contradictions(
+            run.experiment_config.expected.timeline,
+            forecast.steps // run.training.epochs,
+            run.training.epochs,
+            forecast,
+        ),
         hours=forecast.hours,
         usd=forecast.usd,
         usd_per_hour=forecast.usd_per_hour,
@@ -30,6 +37,7 @@ def checklist(run: Run, forecast: Forecast) -> Measurements:
         max_hours=run.target.max_hours,
         approval=_approval(run.results / "approval.json"),
         sample_digest=sample,
+        device_note=run.settings.device.why,
         evidence=[str(gates.latest("quality/sample", run.results, "") / "contact_sheet.png")],
     )
 

@@ -17,6 +17,7 @@ from gonogo.files import write_text
 from gonogo.launch import Approval
 from gonogo.quality.kinds import KINDS
 from gonogo.remote.commands import add_to
+from gonogo.units import dollars
 from gonogo.verdict import Status
 
 
@@ -80,8 +81,69 @@ def _parser() -> argparse.ArgumentParser:
     following.set_defaults(run=_next_command, on_error=1)
     following.add_argument("experiments", nargs="*", help="of config/experiments/; all of them where none is named")
     following.add_argument("--mode", default="validate")
+    review = commands.add_parser(
+        "review",
+        help="flags in a run's log, its success criteria, and its files",
+        epilog="Exit code: 0 no red flag and no failed criterion, 1 there is one.",
+    )
+    review.set_defaults(run=_review_command, on_error=2)
+    review.add_argument("folder", type=Path, help="of a run, such as archive/EXPERIMENT/RUN; it may be under way")
+    runs = commands.add_parser("runs", help="what every stage took, run by run, from the ledger")
+    runs.set_defaults(run=_runs_command, on_error=1)
+    runs.add_argument("--note", default="", metavar="WORDS", help="only runs whose note holds these words")
+    runs.add_argument("--experiment", help="only of this one")
+    runs.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER", help="results_dir")
+    health = commands.add_parser(
+        "health",
+        help="try this machine's GPU and its processor, in processes of their own",
+        epilog="Exit code: 0 something can train, 1 nothing can.",
+    )
+    health.set_defaults(run=_health_command, on_error=2)
+    health.add_argument("--device", choices=["cuda", "cpu"], help="only this one; cpu: no GPU is touched")
+    health.add_argument("--experiment", default="", help="whose documents and rehearsal count for readiness, too")
+    health.add_argument("--gib", type=float, default=0.1, metavar="GIB", help="memory that is filled and read back")
+    health.add_argument("--rung-seconds", type=float, default=60.0, metavar="S", help="time for each rung")
     add_to(commands)
     return parser
+
+
+def _review_command(arguments: argparse.Namespace) -> int:
+    from gonogo.report.review import to_text
+
+    text, sound = to_text(arguments.folder)
+    print(text)
+    return 0 if sound else 1
+
+
+def _runs_command(arguments: argparse.Namespace) -> int:
+    from gonogo import ledger
+
+    path = arguments.results / "ledger.sqlite"
+    if not path.exists():
+        raise UserError(f"{path} is not there: nothing has run in this results_dir")
+    for row in ledger.rows(path, experiment=arguments.experiment, note=arguments.note, running=True):
+        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.started_at))
+        what = f"{row.experiment} {row.mode} {row.stage}".replace("  ", " ")
+        print(f"{began}  {what:40s} {row.outcome:11s} {row.wall_s:8.1f} s  {dollars(row.usd):>8s}  {row.note}".rstrip())
+    return 0
+
+
+def _health_command(arguments: argparse.Namespace) -> int:
+    from gonogo.configload import load_experiment
+    from gonogo.health.check import climb, verdict
+    from gonogo.health.readiness import readiness
+    from gonogo.report.render import to_text
+    from gonogo.report.words import LIGHTS
+
+    tried, colour = {}, sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    for device in [arguments.device] if arguments.device else ["cuda", "cpu"]:
+        tried[device] = climb(device, int(arguments.gib * (1 << 30)), arguments.rung_seconds)
+        print(to_text(verdict(tried[device], device), colour, shutil.get_terminal_size().columns))
+    own = load_experiment(Path("config/experiments"), arguments.experiment) if arguments.experiment else None
+    results = Path("results") / arguments.experiment if arguments.experiment else None
+    for part in readiness(tried.get("cuda"), tried.get("cpu"), own, results):
+        print(f"{LIGHTS[part.status]} {part.name}: {part.because}")
+    return 0 if any(found.healthy for found in tried.values()) else 1
 
 
 def _approve_command(arguments: argparse.Namespace) -> int:

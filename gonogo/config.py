@@ -51,6 +51,9 @@ class VolumesGate(Model):
     min_air_share: Fraction = Field(0.2, description="CT: share of voxels below −512 HU")
     max_air_share: Fraction = Field(0.8, description="CT: share of voxels below −512 HU")
     spacing_tolerance: Positive = Field(0.2, description="voxel size off the set's median, each axis, as a share of it")
+    allow_identity: bool = Field(
+        False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size, not a lost one"
+    )
     max_form_gap_mm: Positive = Field(1.0, description="between a corner by the sform and by the qform")
     max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends; inside: none")
     max_repeated_slices: Fraction = Field(0.02, description="share of slices equal to the one before")
@@ -362,6 +365,11 @@ class Training(Model):
     ema_decay: Fraction = Field(0.999, description="of the weights' moving average; 0: none is kept")
     ema_warmup: bool = Field(True, description="the n-th update's decay is min(ema_decay, (1 + n) / (10 + n))")
     checkpoint_every_epochs: Count = Field(20, description="besides best and last")
+    keep_best: int = Field(0, ge=0, description="checkpoints in `top/`, the best by `best_by`; 0: only `best.ckpt`")
+    best_by: str = Field(
+        "-val_loss", pattern=r"^[+-]\w+$", description="logged metric, `+`: more is better, `-`: less is"
+    )
+    validations_per_epoch: Count = Field(1, description="evenly spaced; the last at its end")
     sample_every_epochs: Count = Field(10, description="validation pictures")
     num_workers: int = Field(0, ge=0, description="processes that load batches; 0: the training process itself")
     threads: Count = Field(1, description="torch threads; on shared cores one was 8 times faster than two")
@@ -377,6 +385,9 @@ class ModeConfig(Model):
     when: str = Field("", description="when to use it")
     recommended: bool = Field(False, description="marked in the preflight checklist; one mode of each experiment")
     training: dict[str, Any] = Field(default_factory=dict, description="laid over the experiment's `training`")
+    result: bool = Field(
+        True, description="false: a run of the machinery, whose figures are held against nothing and are no result"
+    )
 
 
 class Smoke(Model):
@@ -400,11 +411,34 @@ class Smoke(Model):
     )
 
 
+Span = Annotated[tuple[Positive, Positive], BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v)]
+
+
+class Timeline(Model):
+    """Times that a plan names: a number, or the lowest and the highest. The launch gate holds them together."""
+
+    step_s: Span | None = Field(None, description="seconds of an optimizer step on the target")
+    epoch_minutes: Span | None = Field(None, description="minutes of an epoch")
+    hours: Span | None = Field(None, description="hours of the whole run")
+
+
+class Indicator(Model):
+    """Where a metric should have come by some epoch; a miss is CAUTION."""
+
+    by_epoch: Count = Field(description="from the end of this epoch on, at each validation")
+    at_least: float | None = None
+    at_most: float | None = None
+
+
 class Expected(Model):
     """What result is expected, written before the run; a paid launch is refused without a statement."""
 
     statement: str = Field("", description="in words, with the baseline that it should beat")
     metrics: dict[str, float] = Field(default_factory=dict, description="metric of the results stage → least value")
+    baselines: dict[str, float] = Field(
+        default_factory=dict, description="metric → what it should beat, shown beside it in the report"
+    )
+    timeline: Timeline = Field(Timeline(), description="times that were named beforehand")
 
 
 class StartFile(Model):
@@ -439,8 +473,14 @@ class ExperimentConfig(Model):
         default_factory=dict, description="the experiment's own keys, checked by its class"
     )
     training: Training = Training()
+    on_cpu: dict[str, Any] = Field(
+        default_factory=dict, description="training keys laid over where a processor trains in an accelerator's place"
+    )
     modes: dict[str, ModeConfig] = Field(default_factory=lambda: {"validate": ModeConfig()})
     smoke: Smoke = Smoke()
+    watch: dict[str, Indicator] = Field(
+        default_factory=dict, description="metric that validation logs → where it should be, and by when"
+    )
     gates: dict[str, Any] = Field(default_factory=dict, description="laid over the thresholds of config.yaml")
 
 
@@ -516,6 +556,11 @@ class Target(Model):
     accelerator: str = Field("cpu", description="a name in config/accelerators.yaml")
     usd_per_hour: float = Field(0.0, ge=0, description="price while the machine is held")
     root: str = Field("gonogo", description="folder on the machine; relative to the login's home")
+    device: Literal["auto", "accelerator", "cpu"] = Field(
+        "auto",
+        description="`auto`: the accelerator, unless it is known to be bad; `accelerator`: that one all the same; "
+        "`cpu`: the processor, and no GPU is touched",
+    )
     python: str = Field(
         "python3", description="interpreter on the machine; `this`: the one that runs gonogo (embedded only)"
     )
@@ -564,6 +609,9 @@ class Accelerator(Model):
     environment: dict[str, str] = Field(default_factory=dict, description="variables that it needs")
     forbidden_environment: list[str] = Field(default_factory=list, description="variables that it must not have")
     known_faults: list[str] = Field(default_factory=list, description="what goes wrong on it, for people")
+    cpu_unless_forced: bool = Field(
+        False, description="so bad that the machine's processor trains, unless the target says `device: accelerator`"
+    )
     is_this_machine: bool = Field(False, description="training runs on the processor that runs gonogo")
     source: str = Field(description="where the figures come from, with the date")
     sources: dict[str, str] = Field(
@@ -593,6 +641,7 @@ class Config(Model):
     mode: str = Field("validate", description="one of the experiment's `modes`")
     target: str = Field("local", description="a name in config/targets/")
     seed: int = Field(0, ge=0, description="of everything that is random")
+    note: str = Field("", description="of this run, for people; `gonogo runs --note WORDS` finds it")
     results_dir: Path = Field(Path("results"), description="everything that a run makes; can be deleted and made again")
     archive_dir: Path = Field(
         Path("archive"), description="what came back from the machine; nothing is ever overwritten"
@@ -605,3 +654,8 @@ class Config(Model):
 def training_for(experiment: ExperimentConfig, mode: str) -> Training:
     """The experiment's training keys with those of the mode laid over them."""
     return Training.model_validate({**experiment.training.model_dump(), **experiment.modes[mode].training})
+
+
+def training_on_cpu(experiment: ExperimentConfig, training: Training) -> Training:
+    """The same, retuned for a processor in an accelerator's place: full precision, and the experiment's `on_cpu`."""
+    return Training.model_validate({**training.model_dump(), "precision": "32-true", **experiment.on_cpu})

@@ -13,11 +13,23 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gonogo.config import Accelerator, Config, ExperimentConfig, Gates, Ssh, Target, Training, training_for
+from gonogo.config import (
+    Accelerator,
+    Config,
+    ExperimentConfig,
+    Gates,
+    Ssh,
+    Target,
+    Training,
+    training_for,
+    training_on_cpu,
+)
 from gonogo.errors import UserError
+from gonogo.health.device import HIDDEN, Choice, choose
 from gonogo.memory.catalogue import doubts
 
 M = TypeVar("M", bound=BaseModel)
+CPU = "cpu"  # in config/accelerators.yaml
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,13 @@ class Settings:
     gates: dict[str, Gates]
     target: Target
     accelerator: Accelerator
+    device: Choice
 
     def training(self, experiment: str, mode: str = "") -> Training:
         """The training keys of a mode; of the one that was asked for where none is named."""
-        return training_for(self.experiments[experiment], mode or self.config.mode)
+        own = self.experiments[experiment]
+        training = training_for(own, mode or self.config.mode)
+        return training_on_cpu(own, training) if self.device.cpu else training
 
 
 def load(raw: Mapping[str, Any], root: Path) -> Settings:
@@ -66,6 +81,7 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
                 where,
                 f"modes.{mode}.training",
             )
+        validate(Training, {**experiment.training.model_dump(), **experiment.on_cpu}, where, "on_cpu")
     for key in ("results_dir", "archive_dir"):
         where = getattr(config, key)
         if any(part.exists() and not part.is_dir() for part in [where, *where.parents]):
@@ -80,7 +96,12 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
         raise UserError(
             f"config/targets/{config.target}.yaml: python: 'this' is for the embedded instance; name one there"
         )
-    return Settings(root, config, experiments, gates, target, load_accelerator(folder, target.accelerator))
+    accelerator = load_accelerator(folder, target.accelerator)
+    device = choose(accelerator, target)
+    if device.cpu:
+        accelerator = load_accelerator(folder, CPU)
+        target = target.model_copy(update={"environment": {**target.environment, **HIDDEN}})
+    return Settings(root, config, experiments, gates, target, accelerator, device)
 
 
 def _gates(name: str, config: Config, experiment: ExperimentConfig) -> Gates:

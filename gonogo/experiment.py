@@ -85,7 +85,8 @@ class Experiment(ABC):
     def module(self, training: Training) -> LightningModule:
         """The model with its loss and optimizer.
 
-        `training_step(batch, i)` returns the loss and works without a Trainer (the memory trace calls it);
+        `training_step(batch, i)` returns the loss and works without a Trainer (the memory trace calls it). A module
+        with several optimizers optimizes by hand: see `gonogo.by_hand`.
         `predict_step(batch, i)` returns outputs shaped like `targets(batch)`.
         """
 
@@ -96,6 +97,10 @@ class Experiment(ABC):
     @abstractmethod
     def example_batch(self, batch_size: int) -> Any:
         """A batch of the right shapes and dtypes, any values: what the memory trace feeds."""
+
+    def heaviest(self, module: LightningModule, training: Training) -> None:
+        """Bring a fresh module to the phase of this training that needs most memory; the memory trace asks for it."""
+        return
 
     def error(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Held-out error, a scalar: what `validation_step` logs as `val_loss`, and what skill is reckoned in."""

@@ -34,16 +34,20 @@ class Measurements(Measured):
     hours: Range | None
     usd: Range | None
     usd_per_hour: float
+    contradictions: list[str] = Field(default_factory=list, description="times of the plan that cannot all hold")
     budget_usd: float
     max_hours: float
     approval: Approval | None
     sample_digest: str = Field(description="of the sample as it is now")
+    device_note: str = Field("", description="what is out of the ordinary about the device that trains")
 
 
 def judge(measured: Measurements, gate: LaunchGate) -> tuple[list[Check], str]:
     checks = [
         _items(measured),
         _expected(measured),
+        *([_device(measured.device_note)] if measured.device_note else []),
+        *([_timeline(measured)] if measured.contradictions else []),
         *_money(measured, gate),
         *([_approval(measured)] if gate.approval == "required" else []),
     ]
@@ -76,6 +80,29 @@ def _expected(m: Measurements) -> Check:
         written,
         why="nobody has said what result is expected, so no result could be a disappointment",
         hint="Write expected.statement in the experiment's YAML.",
+    )
+
+
+def _device(note: str) -> Check:
+    """Expected, and told all the same: a run on the processor is a good run."""
+    return Check(
+        id="device",
+        title="Device that trains",
+        value="CPU" if "CPU" in note else "forced",
+        status=Status.CAUTION,
+        why=note,
+    )
+
+
+def _timeline(m: Measurements) -> Check:
+    return Check(
+        id="timeline",
+        title="Times that contradict each other",
+        value=len(m.contradictions),
+        threshold="0",
+        status=Status.CAUTION,
+        why="; ".join(m.contradictions),
+        hint="Correct expected.timeline: the canary measures seconds a step, and the forecast follows from them.",
     )
 
 

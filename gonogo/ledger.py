@@ -1,12 +1,20 @@
-"""What every stage of every run took, in seconds and dollars: one SQLite file that rows are only added to."""
+"""What every stage of every run took, in seconds and dollars: one SQLite file that rows are only added to.
+
+A stage that is under way has a row, too, with its process. Whoever looks next closes the rows of processes that are
+gone: nothing is left "running" for ever.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS stages (
@@ -20,9 +28,15 @@ CREATE TABLE IF NOT EXISTS stages (
     work_started_at REAL,       -- first and last moment of generating, training, tracing or transferring
     work_ended_at REAL,
     usd REAL NOT NULL,
-    outcome TEXT NOT NULL       -- done | failed | interrupted
+    outcome TEXT NOT NULL       -- running | done | failed | interrupted | crashed
 )
 """
+# columns that older files lack
+_LATER = {
+    "note": "TEXT NOT NULL DEFAULT ''",  # what the user said of the run
+    "process": "TEXT NOT NULL DEFAULT ''",  # of a stage that is running: host, process id, when it was born
+}
+RUNNING, CRASHED = "running", "crashed"
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,7 @@ class Row:
     work_ended_at: float | None = None
     usd: float = 0.0
     outcome: str = "done"
+    note: str = ""
 
     @property
     def work_s(self) -> float:
@@ -57,6 +72,11 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with connection:
             connection.execute(_TABLE)
+            known = {row[1] for row in connection.execute("PRAGMA table_info(stages)")}
+            for name, kind in _LATER.items():
+                if name not in known:
+                    with contextlib.suppress(sqlite3.OperationalError):  # another process was faster
+                        connection.execute(f"ALTER TABLE stages ADD COLUMN {name} {kind}")
             yield connection
     finally:
         connection.close()
@@ -70,17 +90,63 @@ def add(path: Path, row: Row) -> None:
         connection.execute(f"INSERT INTO stages ({', '.join(_COLUMNS)}) VALUES ({marks})", values)
 
 
-def rows(path: Path, *, session: str | None = None, experiment: str | None = None) -> list[Row]:
-    """Rows in the order in which they were added; all of them, or of one session or experiment."""
+def begin(path: Path, row: Row) -> int:
+    """Append a row of a stage that this process has begun; returns its number, for `end`."""
+    values = [*(getattr(row, column) for column in _COLUMNS if column != "outcome"), RUNNING, _process(os.getpid())]
+    columns = [*(column for column in _COLUMNS if column != "outcome"), "outcome", "process"]
+    with _open(path) as connection:
+        marks = ", ".join("?" * len(columns))
+        added = connection.execute(f"INSERT INTO stages ({', '.join(columns)}) VALUES ({marks})", values)
+        assert added.lastrowid is not None
+        return added.lastrowid
+
+
+def end(path: Path, number: int, row: Row) -> None:
+    """Replace what `begin` wrote with how it ended."""
+    changes = ", ".join(f"{column} = ?" for column in _COLUMNS)
+    values = [getattr(row, column) for column in _COLUMNS]
+    with _open(path) as connection:
+        connection.execute(f"UPDATE stages SET {changes}, process = '' WHERE id = ?", [*values, number])
+
+
+def rows(
+    path: Path, *, session: str | None = None, experiment: str | None = None, note: str = "", running: bool = False
+) -> list[Row]:
+    """Rows in the order in which they were added: all, or of one session or experiment, or whose note holds some words.
+
+    Those of processes that are gone are closed first, as crashed, with no seconds: when they went is not known.
+
+    Args:
+        running: with those that are under way.
+    """
     if not path.exists():
         return []
-    wanted = {"session": session, "experiment": experiment}
-    clauses = [f"{column} = ?" for column, value in wanted.items() if value is not None]
+    wanted = {"session = ?": session, "experiment = ?": experiment, "instr(lower(note), lower(?))": note or None}
+    clauses = [clause for clause, value in wanted.items() if value is not None]
+    clauses += [] if running else [f"outcome != '{RUNNING}'"]
     where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
     arguments = [value for value in wanted.values() if value is not None]
     with _open(path) as connection:
+        _close_crashed(connection)
         found = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM stages{where} ORDER BY id", arguments)
         return [Row(*values) for values in found]
+
+
+def _close_crashed(connection: sqlite3.Connection) -> None:
+    """Of this machine; whether a process of another one lives cannot be seen from here."""
+    host = socket.gethostname()
+    for number, process in connection.execute("SELECT id, process FROM stages WHERE outcome = ?", [RUNNING]).fetchall():
+        if process.startswith(f"{host} ") and _process(int(process.split()[1])) != process:
+            connection.execute("UPDATE stages SET outcome = ?, process = '' WHERE id = ?", [CRASHED, number])
+
+
+def _process(pid: int) -> str:
+    """Host, process id and its birth, for ids are used again; without the birth where there is no such process."""
+    try:
+        born = f" {psutil.Process(pid).create_time():.2f}"
+    except psutil.NoSuchProcess:
+        born = ""
+    return f"{socket.gethostname()} {pid}{born}"
 
 
 def union_s(intervals: list[tuple[float, float]]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +18,14 @@ from gonogo.quality.judge import judge as judge_data
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.stage import Run
 from gonogo.starts import final_checkpoint
-from gonogo.verdict import Check, held
+from gonogo.verdict import Check, Status, held
 
 
 class Measurements(Measured):
     metrics: dict[str, float] = Field(description="as the experiment reports them; `skill` is among them")
     geometry_auc: float | None = Field(description="how surely a predicted view is nearest to its own reference")
+    is_result: bool = Field(True, description="false: the mode only runs the machinery; its figures count for nothing")
+    alerts: list[str] = Field(default_factory=list, description="success indicators that the paid run missed")
     pictures: Path = Field(description="measurements of the predictions, looked at as data is")
 
 
@@ -45,9 +48,16 @@ def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Meas
         inputs_digest=digest(file_digest(checkpoint), data_digest(run.shards)),
         metrics=metrics,
         geometry_auc=auc,
+        is_result=run.experiment_config.modes[run.mode].result,
+        alerts=_alerts(checkpoint.parent.parent / "training.json"),
         pictures=measured,
         evidence=[str(predictions), str(checkpoint)],
     )
+
+
+def _alerts(training: Path) -> list[str]:
+    """What the run said of its success indicators; nothing where a foreign script trained."""
+    return json.loads(training.read_text()).get("alerts", []) if training.exists() else []
 
 
 def geometry_auc(predictions: Path, references: Sequence[Path]) -> float | None:
@@ -80,11 +90,25 @@ def _thumbnail(path: Path):  # type: ignore[no-untyped-def]  # numpy is not impo
 
 
 def judge(measured: Measurements, gate: ResultsGate) -> tuple[list[Check], str]:
+    if not measured.is_result:
+        return [_no_result()], ""
     checks = [_skill(measured, gate), *_expected(measured, gate)]
     if measured.geometry_auc is not None:
         checks.append(_geometry(measured.geometry_auc, gate))
+    checks += [_indicators(measured)] if measured.alerts else []
     checks += judge_data(MeasuredSet.read(measured.pictures), gate.pictures).checks
     return checks, "RESULT" if any(not check.status.passes for check in checks) else ""
+
+
+def _no_result() -> Check:
+    return Check(
+        id="no_result",
+        title="Predictions can be made from the downloaded checkpoint",
+        value=True,
+        status=Status.CAUTION,
+        why="this mode only runs the machinery: the figures are not a result, and were held against nothing",
+        hint="Run a mode that counts.",
+    )
 
 
 def _skill(m: Measurements, gate: ResultsGate) -> Check:
@@ -119,6 +143,18 @@ def _expected(m: Measurements, gate: ResultsGate) -> list[Check]:
             )
         )
     return checks
+
+
+def _indicators(m: Measurements) -> Check:
+    return Check(
+        id="indicators",
+        title="Success indicators missed in training",
+        value=len(m.alerts),
+        threshold="0",
+        status=Status.CAUTION,
+        why="; ".join(m.alerts),
+        hint="Look at the metric's curve in metrics.csv: did it come late, or never?",
+    )
 
 
 def _geometry(auc: float, gate: ResultsGate) -> Check:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import sys
 import time
 import traceback
@@ -159,6 +160,7 @@ class Run:
             work_ended_at=self.work_ended_at,
             usd=self.usd,
             outcome=outcome,
+            note=self.config.note,
         )
 
 
@@ -190,6 +192,9 @@ class stage:
             settings=settings,
             log=log,
         )
+        self._row: int | None = None
+        with contextlib.suppress(OSError, sqlite3.Error):
+            self._row = ledger.begin(self.run.ledger_path, self.run.row(ledger.RUNNING))
         return self.run
 
     def __exit__(
@@ -198,11 +203,13 @@ class stage:
         self.run.end_progress()
         self._stdout.__exit__(kind, error, trace)
         failed = error is not None and not (isinstance(error, SystemExit) and not error.code)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        row = self.run.row("interrupted" if interrupted else "failed" if failed else "done")
         with contextlib.suppress(OSError):
-            interrupted = isinstance(error, KeyboardInterrupt)
-            ledger.add(
-                self.run.ledger_path, self.run.row("interrupted" if interrupted else "failed" if failed else "done")
-            )
+            if self._row is None:
+                ledger.add(self.run.ledger_path, row)
+            else:
+                ledger.end(self.run.ledger_path, self._row, row)
         if isinstance(error, Exception) and not isinstance(error, UserError):
             error = explain(error, self.run.config.results_dir) or error
         if isinstance(error, UserError):

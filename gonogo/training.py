@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +27,10 @@ from gonogo.configload import laid_over
 from gonogo.errors import UserError
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
+from gonogo.health.device import gpu_hidden
 from gonogo.learning.in_flight import StoppedByGateError
 
 if TYPE_CHECKING:
-    import torch
     from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 
 
@@ -71,6 +71,7 @@ class TrainingResult(BaseModel):
     finite: bool
     stopped: str = ""
     cause: str = Field("", description="the learning gate's word for why it stopped the run")
+    alerts: list[str] = Field(default_factory=list, description="success indicators (`watch`) that were missed")
     bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was no number")
 
     @property
@@ -122,6 +123,7 @@ def train(
     import torch
 
     from gonogo.callbacks import Recorder, StretchedSchedules
+    from gonogo.indicators import Indicators
 
     _quieten()
     torch.set_num_threads(spec.training.threads)
@@ -137,8 +139,9 @@ def train(
 
         watch = InFlight(experiment, spec.gate, out, say)
     part = "" if checkpoint is None else f"resumed_{1 + len(list(out.glob('resumed_*')))}"
-    more = [recorder, *([watch] if watch else []), *([StretchedSchedules()] if extends else [])]
-    trainer = _trainer(experiment, spec, out, more, part)
+    indicators = Indicators(spec.experiment_config.watch, say)
+    watching = [recorder, indicators, *([watch] if watch else []), *([StretchedSchedules()] if extends else [])]
+    trainer = make_trainer(experiment, spec, out, watching, not module.automatic_optimization, part)
     started = time.time()
     ending = _fit(trainer, module, data, checkpoint, judged=spec.gate is not None)
     if spec.max_steps is not None and not ending.stopped:
@@ -154,6 +157,7 @@ def train(
         wall_s=time.time() - started,
         peak_memory_bytes=_peak_memory_bytes(),
         device=_device_name(),
+        alerts=indicators.alerts,
         **vars(ending),
     )
     return result, module, data
@@ -189,32 +193,51 @@ def joined(first: TrainingResult, more: TrainingResult) -> TrainingResult:
     )
 
 
-def _trainer(experiment: Experiment, spec: RunSpec, out: Path, callbacks: list[Callback], part: str) -> Trainer:
+def make_trainer(
+    experiment: Experiment,
+    spec: RunSpec,
+    out: Path,
+    watching: Sequence[Callback] = (),
+    by_hand: bool = False,
+    part: str = "",
+) -> Trainer:
+    """Lightning's Trainer as `spec` says.
+
+    Args:
+        watching: callbacks besides those that keep checkpoints and pictures.
+        by_hand: the module steps its optimizers itself (`gonogo.by_hand`).
+        part: of a run in several, whose logs lie apart.
+    """
     import lightning.pytorch as pl
     from lightning.pytorch.callbacks import ModelCheckpoint, Timer
     from lightning.pytorch.loggers import CSVLogger
 
-    from gonogo.callbacks import Periodic
+    from gonogo.callbacks import Clipping, Periodic, best_few
 
     training = spec.training
     checkpoints = out / "checkpoints"
-    callbacks = [
-        *callbacks,
-        ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", save_last=True, enable_version_counter=False),
+    callbacks: list[Callback] = [
+        *watching,
+        ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", enable_version_counter=False),
+        ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False),  # save_last lags behind the best
         Periodic(experiment, training, out),
     ]
+    callbacks += [best_few(training, checkpoints)] if training.keep_best else []
+    callbacks += [Clipping(training)] if by_hand else []
     if spec.max_minutes is not None:
         callbacks.append(Timer(duration=dt.timedelta(minutes=spec.max_minutes)))
     return pl.Trainer(
         max_epochs=training.epochs if spec.max_steps is None else -1,
         max_steps=-1 if spec.max_steps is None else spec.max_steps,
-        accumulate_grad_batches=training.accumulate_grad_batches,
-        gradient_clip_val=training.gradient_clip_val or None,
+        accumulate_grad_batches=1 if by_hand else training.accumulate_grad_batches,
+        gradient_clip_val=None if by_hand else training.gradient_clip_val or None,
         precision=training.precision,
+        accelerator="cpu" if gpu_hidden() else "auto",
         devices=1,
         callbacks=callbacks,
         logger=CSVLogger(out, name="", version=part),  # one that is there would be emptied
         log_every_n_steps=10,
+        val_check_interval=1 / training.validations_per_epoch,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -235,7 +258,7 @@ def _peak_memory_bytes() -> int:
     """Reserved by the allocator on a GPU, the process's high-water mark on a CPU."""
     import torch
 
-    if torch.cuda.is_available():
+    if not gpu_hidden() and torch.cuda.is_available():
         return torch.cuda.max_memory_reserved()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
@@ -244,17 +267,7 @@ def _peak_memory_bytes() -> int:
 def _device_name() -> str:
     import torch
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-
-
-def optimizer_of(module: LightningModule) -> torch.optim.Optimizer:
-    """The module's own optimizer, in any of the shapes that Lightning allows for a single one; no Trainer needed."""
-    configured: Any = module.configure_optimizers()
-    if isinstance(configured, dict):
-        return configured["optimizer"]
-    while isinstance(configured, (list, tuple)):
-        configured = configured[0]
-    return configured
+    return torch.cuda.get_device_name() if not gpu_hidden() and torch.cuda.is_available() else "cpu"
 
 
 def main(argv: list[str] | None = None) -> int:

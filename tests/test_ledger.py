@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gonogo import ledger
+from gonogo.cli import main
 from gonogo.ledger import Row, union_s
 
 
@@ -34,3 +41,65 @@ def test_many_writers_lose_nothing(tmp_path: Path) -> None:
 )
 def test_side_by_side_work_counts_once(intervals: list, seconds: float) -> None:
     assert union_s(intervals) == seconds
+
+
+STAGE = Row("s1", "eeg", "fast", "cloud_train", 100.0, 0.0, note="second try, batch 32")
+HOLD = """
+import sys, time
+from pathlib import Path
+from gonogo import ledger
+from gonogo.ledger import Row
+ledger.begin(Path(sys.argv[1]), Row("s1", "eeg", "fast", "cloud_train", 100.0, 0.0))
+print("begun", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_crashed_run_is_closed_and_never_left_running(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    child = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None and child.stdout.readline() == b"begun\n"
+    assert [row.outcome for row in ledger.rows(path, running=True)] == ["running"]
+    assert ledger.rows(path) == []
+    child.kill()
+    child.communicate()
+    assert [row.outcome for row in ledger.rows(path, running=True)] == ["crashed"]
+    assert [row.outcome for row in ledger.rows(path)] == ["crashed"]
+
+
+def test_a_stage_that_ends_has_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    number = ledger.begin(path, STAGE)
+    ended = dataclasses.replace(STAGE, wall_s=5.0, usd=0.5, outcome="failed")
+    ledger.end(path, number, ended)
+    assert ledger.rows(path, running=True) == [ended]
+
+
+def test_a_process_id_that_another_process_has_now_is_no_sign_of_life(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger.begin(path, STAGE)
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE stages SET process = ?", [f"{socket.gethostname()} {os.getpid()} 1.00"])
+    assert [row.outcome for row in ledger.rows(path)] == ["crashed"]
+
+
+def test_a_note_is_kept_and_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger.add(path, STAGE)
+    ledger.add(path, dataclasses.replace(STAGE, note="", stage="upload"))
+    assert [row.note for row in ledger.rows(path, note="BATCH 32")] == ["second try, batch 32"]
+    assert ledger.rows(path, note="batch 64") == []
+    assert main(["runs", "--results", str(tmp_path), "--note", "second"]) == 0
+    said = capsys.readouterr().out
+    assert "eeg fast cloud_train" in said and "second try, batch 32" in said and "upload" not in said
+
+
+def test_a_ledger_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with sqlite3.connect(path) as file:
+        file.execute(
+            "CREATE TABLE stages (id INTEGER PRIMARY KEY, session TEXT, experiment TEXT, mode TEXT, stage TEXT, "
+            "started_at REAL, wall_s REAL, work_started_at REAL, work_ended_at REAL, usd REAL, outcome TEXT)"
+        )
+        file.execute("INSERT INTO stages VALUES (1, 's', 'cvs', '', 'sample', 1, 2, NULL, NULL, 0, 'done')")
+    assert ledger.rows(path) == [Row("s", "cvs", "", "sample", 1.0, 2.0)]

@@ -98,3 +98,11 @@ def test_an_archive_without_a_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "archive.json").write_text(json.dumps({"folder": str(tmp_path / "gone")}))
     with pytest.raises(UserError, match=r"gone: no checkpoint .* --forcerun download"):
         final_checkpoint(tmp_path / "archive.json")
+
+
+def test_a_run_of_the_machinery_is_held_against_nothing_and_says_that_it_is_no_result(tmp_path: Path) -> None:
+    measure_part("views", write(tmp_path / "predictions"), tmp_path / "measured")
+    measured = Measurements(metrics={"skill": -3.0}, geometry_auc=0.1, pictures=tmp_path / "measured", is_result=False)
+    checks, cause = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
+    assert cause == "" and [check.status for check in checks] == [Status.CAUTION]
+    assert "not a result" in checks[0].why

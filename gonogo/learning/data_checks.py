@@ -5,10 +5,11 @@ from __future__ import annotations
 from gonogo.config import LearningGate
 from gonogo.learning.facts import blind, learned, memorized, rising
 from gonogo.learning.measurements import Measurements, number
-from gonogo.verdict import Check, held
+from gonogo.verdict import Check, Status, held
 
 NOISE_AUTOCORRELATION, PICTURE_AUTOCORRELATION = 0.1, 0.5  # of targets, where inputs have at least the second
 INDEPENDENT_P = 0.01
+MUCH_EASIER = 0.2  # skill on held-out samples above that on trained ones
 
 
 def readable(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
@@ -110,6 +111,29 @@ def leakage(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
         hint="Split by whole items, subjects or photographs, before anything is cut from them.",
     )
     return check, "LEAKAGE"
+
+
+def held_out_easier(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """A warning and no more: held-out items may be easier by chance."""
+    seen, skill = number(m.seen_skill), number(m.skill)
+    if seen is None or skill is None:
+        return None
+    gain = skill - seen
+    odd = gain > MUCH_EASIER and skill > gate.min_skill
+    check = Check(
+        id="held_out_easier",
+        title="Held-out skill above that on trained samples",
+        value=round(gain, 3),
+        threshold=f"<= {MUCH_EASIER:g}",
+        status=Status.CAUTION if odd else Status.GO,
+        why=f"validation is far better than training: skill {skill:.2f} on held-out samples, {seen:.2f} on trained ones"
+        if odd
+        else "",
+        hint="Look for held-out items that are easier, few, or copies of each other; for what leaks into inputs."
+        if odd
+        else "",
+    )
+    return check, ""
 
 
 def variety_of_inputs(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:

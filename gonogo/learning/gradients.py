@@ -13,7 +13,10 @@ WATCHED_STEPS = 50  # after which only the norm is kept, unless something has no
 
 
 class GradientRecord:
-    """Call `step` after each backward pass, before gradients are clipped."""
+    """Call `step` after each backward pass, before gradients are clipped.
+
+    Parameters that take no gradient at the start, such as those of a discriminator that starts later, are left out.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         self.names = [name for name, parameter in module.named_parameters() if parameter.requires_grad]

@@ -26,6 +26,7 @@ TESTS: tuple[Test, ...] = (
     data_checks.noise,
     data_checks.variety_of_inputs,
     data_checks.leakage,
+    data_checks.held_out_easier,
     model_checks.connected,
     model_checks.stable,
     data_checks.pairing,

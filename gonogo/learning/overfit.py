@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gonogo.by_hand import optimizers_of, without_trainer
 from gonogo.learning.batches import same_chance
 from gonogo.learning.gradients import GradientRecord
 from gonogo.learning.measurements import OneBatch
 from gonogo.learning.trend import theil_sen
-from gonogo.training import optimizer_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
@@ -43,14 +43,14 @@ def overfit_one_batch(
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
     target = experiment.targets(batch)
-    optimizer = optimizer_of(module)
-    for group in optimizer.param_groups:
+    optimizers = optimizers_of(module)
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] *= rate
     record = GradientRecord(module)
     first = ratio = _ratio(module, batch, target)
     losses: list[float] = []
     try:
-        for step, loss in enumerate(_steps(module, optimizer, batch, steps, record, spec.training.gradient_clip_val)):
+        for step, loss in enumerate(_steps(module, optimizers, batch, steps, record, spec.training.gradient_clip_val)):
             losses.append(loss)
             progress(f"one batch alone: step {step + 1}/{steps}  loss {loss:.4f}")
             if (step + 1) % max(1, steps // LOOKS) == 0 or step + 1 == steps:
@@ -89,24 +89,32 @@ def try_other_rates(
 
 def _steps(
     module: LightningModule,
-    optimizer: torch.optim.Optimizer,
+    optimizers: list[torch.optim.Optimizer],
     batch: Any,
     steps: int,
     record: GradientRecord,
     clip: float,
 ) -> Any:
     """Train; yields the loss of each step."""
-    warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / WARMUP_STEPS))
+    warm_ups = [
+        torch.optim.lr_scheduler.LambdaLR(one, lambda step: min(1.0, (step + 1) / WARMUP_STEPS)) for one in optimizers
+    ]
+    if not module.automatic_optimization:
+        without_trainer(module, optimizers, clip, before_step=lambda: record.step(optimizers))
     for step in range(steps):
         module.train()
-        optimizer.zero_grad()
+        if module.automatic_optimization:
+            optimizers[0].zero_grad()
         found: Any = module.training_step(batch, step)
         loss = found["loss"] if isinstance(found, dict) else found
-        loss.backward()
-        record.step([optimizer])
-        torch.nn.utils.clip_grad_norm_(module.parameters(), clip or float("inf"))
-        optimizer.step()
-        warm_up.step()
+        if module.automatic_optimization:
+            loss.backward()
+            record.step(optimizers)
+            torch.nn.utils.clip_grad_norm_(module.parameters(), clip or float("inf"))
+            optimizers[0].step()
+        for warm_up in warm_ups:
+            if warm_up.optimizer.state:  # not of one that waits for its turn
+                warm_up.step()
         module.on_train_batch_end(None, batch, step)
         yield float(loss.detach())
 

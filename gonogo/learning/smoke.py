@@ -169,12 +169,13 @@ def _speed(result: TrainingResult, spec: RunSpec, train_samples: int, watched_s:
     """Quantiles of the steps after the first few, which warm caches up."""
     steady = sorted(result.step_s[3:] or result.step_s or [0.0])
     in_steps = sum(result.step_s)
+    epochs = max(1.0, len(result.val_steps) / spec.training.validations_per_epoch)
     return Speed(
         step_s=statistics.median(steady),
         step_s_low=steady[len(steady) // 10],
         step_s_high=steady[(len(steady) * 9) // 10],
         samples_per_step=spec.training.micro_batch_size,
-        epoch_overhead_s=max(0.0, result.wall_s - watched_s - in_steps) / max(1, len(result.val_steps)),
+        epoch_overhead_s=max(0.0, result.wall_s - watched_s - in_steps) / epochs,
         train_samples=train_samples,
         tflops_fp32=tflops_fp32(),
         bandwidth_gb_s=bandwidth_gb_s(),

@@ -60,7 +60,8 @@ class Watch(Callback):
 
     def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
         assert self.gradients is not None
-        self.gradients.step(trainer.optimizers)
+        if optimizer is trainer.optimizers[0]:  # of a module that steps several, one norm a batch
+            self.gradients.step(trainer.optimizers)
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
         self.losses.append(float(outputs["loss"]))

@@ -92,7 +92,6 @@ class Replay:
         oom_at: the allocation that failed; None: all were served.
         retries: how often everything cached was given back to serve an allocation; each one stalls the device.
         segments: how often memory was asked of the device.
-        fragmentation: share of the reserved peak that no block used at its own peak, 0 to 1.
     """
 
     peak_requested_bytes: int
@@ -106,10 +105,6 @@ class Replay:
     @property
     def oom(self) -> bool:
         return self.oom_at is not None
-
-    @property
-    def fragmentation(self) -> float:
-        return 1 - self.peak_allocated_bytes / self.peak_reserved_bytes if self.peak_reserved_bytes else 0.0
 
 
 def replay(events: Events, capacity_bytes: int | None = None, settings: AllocatorSettings | None = None) -> Replay:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ CVS = {
         "base_channels": 128, "channel_multipliers": (1, 2, 3, 4), "res_blocks": 2, "token_width": 280, "patch_size": 1,
     },
 }  # fmt: skip
-PATCH = (256, 256, 128)  # voxels
 QWEN3_8B = {
     "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
     "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 40960,
@@ -46,77 +44,16 @@ def cvs_step(training: Training, options: Mapping[str, Any]) -> Step:
 # --- 3-D VQ-GAN ------------------------------------------------------------------------------------------
 
 
-class Same(nn.Module):
-    """A convolution after edge replication, so that only the stride changes the size."""
-
-    def __init__(self, channels_in: int, channels: int, kernel: int, stride: int = 1) -> None:
-        super().__init__()
-        before, after = math.ceil((kernel - stride) / 2), (kernel - stride) // 2
-        self.pad = (before, after) * 3
-        self.convolution = nn.Conv3d(channels_in, channels, kernel, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.convolution(F.pad(x, self.pad, mode="replicate"))
-
-
-class Residual(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        groups = min(32, channels)
-        self.block = nn.Sequential(
-            nn.GroupNorm(groups, channels), nn.SiLU(), Same(channels, channels, 3),
-            nn.GroupNorm(groups, channels), nn.SiLU(), Same(channels, channels, 3),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.block(x)
-
-
-class VQGAN3D(nn.Module):
-    """Encoder, codebook and decoder of a VQ-GAN on volumes, 4 × 4 × 4 times smaller between.
-
-    As in Khader et al. 2023 (medical diffusion). Its discriminators, which start after 100,000 steps, are left out.
-    """
-
-    def __init__(self, hidden: int, codes: int = 1024, width: int = 256) -> None:
-        super().__init__()
-        wide = [hidden, 2 * hidden, 4 * hidden]
-        self.encoder = nn.Sequential(
-            Same(1, wide[0], 3),
-            Same(wide[0], wide[1], 4, stride=2), Residual(wide[1]),
-            Same(wide[1], wide[2], 4, stride=2), Residual(wide[2]),
-            nn.GroupNorm(min(32, wide[2]), wide[2]), nn.SiLU(), Same(wide[2], width, 1),
-        )  # fmt: skip
-        self.codebook = nn.Parameter(torch.randn(codes, width), requires_grad=False)  # follows averages, no gradient
-        self.decoder = nn.Sequential(
-            Same(width, wide[2], 1), nn.GroupNorm(min(32, wide[2]), wide[2]), nn.SiLU(),
-            nn.ConvTranspose3d(wide[2], wide[2], 4, stride=2, padding=1), Residual(wide[2]), Residual(wide[2]),
-            nn.ConvTranspose3d(wide[2], wide[1], 4, stride=2, padding=1), Residual(wide[1]), Residual(wide[1]),
-            Same(wide[1], 1, 3),
-        )  # fmt: skip
-
-    def forward(self, volume: Tensor) -> tuple[Tensor, Tensor]:
-        """Reconstruction (B, 1, D, H, W) and commitment loss."""
-        z = self.encoder(volume)
-        flat = z.movedim(1, -1).flatten(0, -2)
-        distance = flat.square().sum(1, keepdim=True) - 2 * flat @ self.codebook.T + self.codebook.square().sum(1)
-        chosen = F.embedding(distance.argmin(1), self.codebook)
-        quantised = chosen.view(*z.shape[:1], *z.shape[2:], z.shape[1]).movedim(-1, 1)
-        commitment = 0.25 * F.mse_loss(z, quantised.detach())
-        return self.decoder(z + (quantised - z).detach()), commitment
-
-
 def vqgan_step(training: Training, options: Mapping[str, Any]) -> Step:
-    """Patches of 256 × 256 × 128 voxels, L1 and commitment loss, Adam, 32 bits. `hidden` in options."""
-    model = VQGAN3D(options.get("hidden", 64))
+    """The experiment `vqgan3d_full`: patches of 256 × 256 × 128 voxels, Adam, 32 bits.
 
-    def run(volume: Tensor) -> Tensor:
-        reconstruction, commitment = model(volume)
-        return F.l1_loss(reconstruction, volume) + commitment
-
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    batch = torch.zeros(training.micro_batch_size, 1, *PATCH)
-    return _step(model, torch.optim.Adam(trained, lr=1e-4), run, batch, training)
+    `hidden` in options. Its discriminators start after 100,000 steps, more than the run has, and take no part.
+    """
+    config = load_experiment(Path("config/experiments"), "vqgan3d_full")
+    settings = laid_over(config.settings, {"model": dict(options)})
+    config = config.model_copy(update={"settings": settings})
+    training = training.model_copy(update={"epochs": config.training.epochs})
+    return experiment_step(experiment_of("vqgan3d_full", config, Path.cwd()), training)
 
 
 # --- Qwen3-8B with LoRA ----------------------------------------------------------------------------------

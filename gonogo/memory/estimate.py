@@ -47,11 +47,6 @@ class Estimate(BaseModel):
             return None
         return self.reserved_bytes + sum(item.bytes for item in self.additions if item.kind == "context")
 
-    @property
-    def soft_bytes(self) -> int:
-        """Taken where there is room for it."""
-        return sum(item.bytes for item in self.additions if not item.hard)
-
 
 def failed(training: Training, error: str, seconds: float = 0.0) -> Estimate:
     """No number, and why."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import nn
 
+from gonogo.by_hand import optimizers_of, without_trainer
 from gonogo.config import Training
 from gonogo.errors import UserError
 from gonogo.experiment import Experiment
-from gonogo.training import optimizer_of
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"]
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 CONVERTED = {"bf16-true": torch.bfloat16, "16-true": torch.float16}
+
+Optimizers: TypeAlias = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Step:
 
     Attributes:
         model: built on the processor; the trace moves it to the card.
-        optimizer: of the model's parameters; or what makes it, called when the model is on the card.
+        optimizer: of the model's parameters, or several; or what makes them, called when the model is on the card.
         run: takes a batch; returns the loss, or None if it did backward, optimizer step and zero_grad itself.
         batch: nested tensors on the processor, moved to the card before every forward pass.
         micro_batch_size: samples in `batch`.
@@ -38,7 +40,7 @@ class Step:
     """
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer | Callable[[], torch.optim.Optimizer]
+    optimizer: Optimizers | Callable[[], Optimizers]
     run: Callable[[Any], Any]
     batch: Any
     micro_batch_size: int = 1
@@ -63,13 +65,29 @@ class Step:
 
 
 def experiment_step(experiment: Experiment, training: Training) -> Step:
-    """The step that Lightning's Trainer would run for this experiment."""
+    """The step that Lightning's Trainer would run for this experiment, in the phase that needs most memory."""
     module = experiment.module(training)
+    experiment.heaviest(module, training)
     index = iter(range(1 << 30))
+
+    def optimizers() -> Optimizers:
+        found = optimizers_of(module)
+        if not module.automatic_optimization:
+            without_trainer(module, found, training.gradient_clip_val)
+        return found[0] if len(found) == 1 else found
+
+    def whole_step(batch: Any) -> None:
+        for _ in range(training.accumulate_grad_batches):
+            module.training_step(batch, next(index))
+        module.on_train_batch_end(None, batch, 0)
+
+    def forward(batch: Any) -> Any:
+        return module.training_step(batch, next(index))
+
     return Step(
         model=module,
-        optimizer=lambda: optimizer_of(module),
-        run=lambda batch: module.training_step(batch, next(index)),
+        optimizer=optimizers,
+        run=forward if module.automatic_optimization else whole_step,
         batch=experiment.example_batch(training.micro_batch_size),
         micro_batch_size=training.micro_batch_size,
         accumulate_grad_batches=training.accumulate_grad_batches,

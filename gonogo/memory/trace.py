@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -70,7 +70,7 @@ def trace_step(
     try:
         with warnings.catch_warnings(), around, fake_modules():
             warnings.simplefilter("ignore")
-            with mode(allow_non_fake_inputs=True), recorder.following(), _optimizer_phase(recorder):
+            with mode(allow_non_fake_inputs=True), recorder.following(), _phases(recorder):
                 _run(build, recorder, device, steps, traced)
     except (MemoryError, KeyboardInterrupt):
         raise
@@ -108,19 +108,23 @@ def _run(build: Callable[[], Step], recorder: Recorder, device: str, steps: int,
     model.to(device)
     model.train()
     traced.parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    optimizer = step.optimizer if isinstance(step.optimizer, torch.optim.Optimizer) else step.optimizer()
-    _label_model(model, optimizer, recorder)
-    _label_state(optimizer, recorder)
+    made = step.optimizer() if callable(step.optimizer) else step.optimizer
+    optimizers = [made] if isinstance(made, torch.optim.Optimizer) else list(made)
+    _label_model(model, optimizers, recorder)
+    _label_state(optimizers, recorder)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.register_post_accumulate_grad_hook(lambda p: recorder.label(p.grad, "gradients"))
     names: dict[str, Any] = {}
     for number in range(steps):
         recorder.step = number
-        _optimizer_step(step, optimizer, recorder, device, names)
-        _label_state(optimizer, recorder)
+        _optimizer_step(step, optimizers, recorder, device, names)
+        _label_state(optimizers, recorder)
     traced.events, traced.kinds = recorder.events(), recorder.kinds
 
 
 def _optimizer_step(
-    step: Step, optimizer: torch.optim.Optimizer, recorder: Recorder, device: str, names: dict[str, Any]
+    step: Step, optimizers: Sequence[torch.optim.Optimizer], recorder: Recorder, device: str, names: dict[str, Any]
 ) -> None:
     """As Lightning orders it: forward, zero_grad, backward, clipping, optimizer, then the moving average.
 
@@ -131,7 +135,8 @@ def _optimizer_step(
     def zero_grad(now: str) -> None:
         if step.zero_grad == now:
             recorder.phase = "zero_grad"
-            optimizer.zero_grad(set_to_none=step.set_to_none)
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=step.set_to_none)
 
     zero_grad("start")
     for index in range(min(step.accumulate_grad_batches, PASSES)):
@@ -149,13 +154,12 @@ def _optimizer_step(
             zero_grad("before_backward")
         recorder.phase = "backward"
         (loss * LOSS_SCALE if step.precision == "16-mixed" else loss).backward()
-        for parameter in parameters:
-            recorder.label(parameter.grad, "gradients")
     if step.gradient_clip_val:
         recorder.phase = "clip"
         torch.nn.utils.clip_grad_norm_(parameters, step.gradient_clip_val)
     recorder.phase = "optimizer"
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
     if step.after_step is not None:
         recorder.phase = "ema"
         step.after_step(names["batch"])
@@ -178,9 +182,15 @@ def _moved(batch: Any, device: str, dtype: torch.dtype | None) -> Any:
 
 
 @contextlib.contextmanager
-def _optimizer_phase(recorder: Recorder) -> Iterator[None]:
-    """The optimizer's phase also where a foreign loop calls it."""
+def _phases(recorder: Recorder) -> Iterator[None]:
+    """The backward's and the optimizer's phase also where a loop of the experiment's own calls them."""
     before: list[str] = []
+    backward = torch.Tensor.backward
+
+    def in_backward(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+        outside, recorder.phase = recorder.phase, "backward"
+        backward(tensor, *args, **kwargs)
+        recorder.phase = outside
 
     def enter(*_: Any) -> None:
         before.append(recorder.phase)
@@ -193,15 +203,18 @@ def _optimizer_phase(recorder: Recorder) -> Iterator[None]:
         optimizers.register_optimizer_step_pre_hook(enter),
         optimizers.register_optimizer_step_post_hook(leave),
     ]
+    torch.Tensor.backward = in_backward  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
+        torch.Tensor.backward = backward  # type: ignore[method-assign]
         for handle in handles:
             handle.remove()
 
 
-def _label_model(model: nn.Module, optimizer: torch.optim.Optimizer, recorder: Recorder) -> None:
-    trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+def _label_model(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], recorder: Recorder) -> None:
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    trained = {id(parameter) for group in groups for parameter in group["params"]}
     for average in (module for module in model.modules() if isinstance(module, AveragedModel)):
         for tensor in [*average.parameters(), *average.buffers()]:
             recorder.label(tensor, "moving average")
@@ -211,8 +224,8 @@ def _label_model(model: nn.Module, optimizer: torch.optim.Optimizer, recorder: R
         recorder.label(buffer, "buffers")
 
 
-def _label_state(optimizer: torch.optim.Optimizer, recorder: Recorder) -> None:
-    for state in optimizer.state.values():
+def _label_state(optimizers: Sequence[torch.optim.Optimizer], recorder: Recorder) -> None:
+    for state in (state for optimizer in optimizers for state in optimizer.state.values()):
         for value in state.values():
             if isinstance(value, torch.Tensor):
                 recorder.label(value, "optimizer state")

@@ -58,24 +58,31 @@ def workspace(run: Run) -> str:
 # --- upload and setup ------------------------------------------------------------------------------------
 
 
-def upload_run(run: Run, report: str, spec_file: str) -> None:
-    """Send code, data and the run's own config; only what differs from what is there."""
+def run_spec(run: Run) -> RunSpec:
+    """Everything that the paid run is made of, overrides applied: what `run.json` holds."""
+    counts = run.experiment_config.modes[run.mode].result
+    passed_by = override_for(run.config.overrides, run.experiment, "learning")
     experiment = run.load_experiment()
-    assets, start = experiment.trains_with_assets, experiment.starts_from
-    spec = RunSpec(
+    return RunSpec(
         experiment=run.experiment,
         experiment_config=run.experiment_config,
         training=run.training,
         data=[Path("../data") / shard.name for shard in run.shards],
         seed=run.config.seed,
-        assets=Path("../assets") if assets else None,
-        starts_from=Path(f"../{START}") if start else None,
-        gate=None if override_for(run.config.overrides, run.experiment, "learning") else run.gates.learning,
+        assets=Path("../assets") if experiment.trains_with_assets else None,
+        starts_from=Path(f"../{START}") if experiment.starts_from else None,
+        gate=run.gates.learning if counts and not passed_by else None,
     )
+
+
+def upload_run(run: Run, report: str, spec_file: str) -> None:
+    """Send code, data and the run's own config; only what differs from what is there."""
+    spec = run_spec(run)
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
     parts: dict[str, Path] = {f"data/{shard.name}": shard for shard in run.shards}
-    parts |= {"assets": run.results / "assets"} if assets else {}
-    parts |= {START: start} if start else {}
+    experiment = run.load_experiment()
+    parts |= {"assets": run.results / "assets"} if experiment.trains_with_assets else {}
+    parts |= {START: experiment.starts_from} if experiment.starts_from else {}
     parts |= {f"code/{name}": path for name, path in _code(run).items()}
     parts[f"code/run_{run.mode}.json"] = Path(spec_file)
     note_held(run.settings)

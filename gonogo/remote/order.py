@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gonogo.health.device import HIDDEN
+
 Overrides = dict[str, Any]
 
 
@@ -14,9 +16,9 @@ class CpuFallback(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    overrides: Overrides = Field(default_factory=dict, description="training keys, retuned for a processor")
+    overrides: Overrides = Field(default_factory=dict, description="keys of the run, retuned for a processor")
     environment: dict[str, str] = Field(
-        default_factory=lambda: {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": ""},
+        default_factory=lambda: dict(HIDDEN),
         description="variables that hide the device from the framework",
     )
 

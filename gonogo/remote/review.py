@@ -6,26 +6,11 @@ import datetime as dt
 import re
 from collections.abc import Callable
 
+from gonogo.flags import flag_of
 from gonogo.units import dollars, duration
+from gonogo.verdict import Status
 
-# what a line says → what it means, and what to do; each is told once a run
-ANOMALIES: list[tuple[re.Pattern[str], str]] = [
-    (
-        re.compile(r"\bnan\b(?!o)", re.IGNORECASE),
-        "RED: a NaN in the log: the loss or a metric is no number; look at it now",
-    ),
-    (re.compile(r"out of memory|OutOfMemoryError"), "RED: out of memory; the agent takes the next smaller micro-batch"),
-    (re.compile(r"HSA_STATUS_ERROR|illegal memory access"), "RED: the device faulted; expect the run to abort"),
-    (
-        re.compile(r"hipBLASLt.*(unsupported|not supported|fall|Attempting)", re.IGNORECASE),
-        "YELLOW: hipBLASLt does not know this card; slower products are used instead, with right results",
-    ),
-    (
-        re.compile(r"dataloader.*(bottleneck|does not have many workers)", re.IGNORECASE),
-        "YELLOW: batches come slower than the device takes them; raise num_workers",
-    ),
-    (re.compile(r"No space left on device"), "RED: the machine's disk is full; checkpoints are not being kept"),
-]
+COLOURS = {Status.CAUTION: "YELLOW", Status.NO_GO: "RED"}
 STEP = re.compile(r"^step (\d+)/(\d+)(?:\s+epoch (\d+)/\d+)?")
 
 
@@ -52,10 +37,10 @@ class Review:
         except ValueError:
             return
         self._began_s = at_s if self._began_s is None else self._began_s
-        for pattern, meaning in ANOMALIES:
-            if meaning not in self._told and pattern.search(text):
-                self._told.add(meaning)
-                self._tell(meaning)
+        flag = flag_of(text)
+        if flag is not None and flag.status in COLOURS and flag.meaning not in self._told:
+            self._told.add(flag.meaning)
+            self._tell(f"{COLOURS[flag.status]}: {flag.meaning}")
         if found := STEP.match(text):
             self._step(int(found[1]), int(found[2]), int(found[3] or 1), at_s)
 

@@ -17,10 +17,11 @@ from typing import Any
 
 from gonogo.canary import Measurements as CanaryMeasurements
 from gonogo.checklist import launch_digest
-from gonogo.config import Accelerator, MemoryGate, Ssh, Target
+from gonogo.config import Accelerator, MemoryGate, Ssh, Target, training_on_cpu
 from gonogo.errors import UserError
 from gonogo.files import digest, write_json, write_text
 from gonogo.forecast.forecast import Forecast
+from gonogo.health.device import SLOWER
 from gonogo.memory.explore import Explored
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.judge import chosen
@@ -29,6 +30,7 @@ from gonogo.remote.checkpoints import fetching_checkpoints
 from gonogo.remote.follow import follow, once
 from gonogo.remote.leg import fetch, machine, ssh_settings, workspace
 from gonogo.remote.machine import Machine
+from gonogo.remote.order import CpuFallback
 from gonogo.remote.release import note_run
 from gonogo.remote.review import Review
 from gonogo.remote.transfer import verify
@@ -69,6 +71,7 @@ def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
         step_s=result.median_step_s if result else None,
         peak_memory_bytes=result.peak_memory_bytes if result else None,
         device=result.device if result else "",
+        on_cpu_instead=any(attempt["cpu"] for attempt in ended["attempts"]),
         planned_peak_bytes=chosen(memory.explored, run.gates.memory).needed_bytes,
         planned_step_s_high=forecast.step_s.high,
         planned_steps=forecast.steps,
@@ -118,6 +121,8 @@ def run_training(run: Run, inputs: Any, report: str) -> None:
     _state_file(run, run.mode).unlink(missing_ok=True)
     for attempt in ended["attempts"][:-1]:
         run.say(f"CAUTION: taken up again after it {CAUSES.get(attempt['cause'], attempt['cause'])}")
+    if any(attempt["cpu"] for attempt in ended["attempts"]):
+        run.say(f"CAUTION: the CPU trained in the device's place: {SLOWER}")
     run.say(f"{result.steps} steps in {duration(ended['elapsed_s'])} (forecast {planned}), {dollars(run.usd)}")
 
 
@@ -191,7 +196,7 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oo
     key = digest(kind, options, launch_digest(run))[:16]
     state = _state_file(run, kind)
     known = json.loads(state.read_text()) if state.exists() else {}
-    run_id = known["run_id"] if known.get("key") == key else f"{time.strftime('%Y%m%d-%H%M%S')}_{kind}_{key[:6]}"
+    run_id = known["run_id"] if known.get("key") == key else run_name(kind, key)
     write_json(state, {"key": key, "run_id": run_id, "target": run.config.target})
     run_dir = f"{workspace(run)}/runs/{run_id}"
     note_run(run.settings, run_dir)
@@ -216,6 +221,7 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oo
         resume=["--resume", "{checkpoint}"] if training else [],
         override=["--changes", "{overrides}"],
         ladder=oom_ladder,
+        cpu=cpu_fallback(run),
         release=_release_order(target),
     )
     if answer["state"] == "already" and answer["key"] != key:
@@ -226,6 +232,24 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oo
     if answer["state"] != "started":
         run.say(f"attached to {Path(answer['run_dir']).name}, which is {answer['state']}")
     return answer["run_dir"]
+
+
+def run_name(kind: str, key: str) -> str:
+    """Of a run's own folder, which nothing else writes into: runs with other data, code or config have other keys."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}_{kind}_{key[:6]}"
+
+
+def cpu_fallback(run: Run) -> dict[str, Any] | None:
+    """How the run goes on where the device aborts it; None on a processor, and on a machine that bills by the hour.
+
+    The latter would be paid for as what it no longer is.
+    """
+    if run.settings.accelerator.is_this_machine or run.target.usd_per_hour:
+        return None
+    retuned = training_on_cpu(run.experiment_config, run.training).model_dump(mode="json")
+    before = run.training.model_dump(mode="json")
+    changed = {key: value for key, value in retuned.items() if value != before[key]}
+    return CpuFallback(overrides={"training": changed}).model_dump()
 
 
 def ladder(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -> list[dict[str, Any]]:

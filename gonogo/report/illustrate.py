@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gonogo import gates
+from gonogo.adjustments import adjustments
 from gonogo.files import walk, write_text
 from gonogo.report.standing import earlier_verdicts, rerun_command
 from gonogo.stage import Run
@@ -115,6 +116,7 @@ def _preflight_facts(run: Run) -> Any:
         capacity_bytes=memory.capacity_bytes,
         expected_statement=launch.expected_statement,
         expected_metrics=run.experiment_config.expected.metrics,
+        adjustments=adjustments(run.training, run.settings.accelerator),
         approval=f"{approval.by}, {approval.approved_at}" if approval else "",
         launch=[Command(does="start, or take up again", command=rerun_command(run))],
         monitor=[

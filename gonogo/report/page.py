@@ -31,7 +31,8 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
     results = Measurements.read(by_mode / "results" / "measurements.json")
     planned = Forecast.model_validate_json((by_mode / "forecast" / "forecast.json").read_text())
     paid = _json(by_mode / "cloud_train" / "run.json")
-    asked = run.gates.results.metrics
+    asked = run.gates.results.metrics if results.is_result else {}
+    baselines = run.experiment_config.expected.baselines
     return RunFacts(
         experiment=run.experiment,
         mode=run.mode,
@@ -40,7 +41,7 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
         verdicts=earlier_verdicts(run),
         expected_statement=run.experiment_config.expected.statement,
         metrics=[
-            Metric(name=name, least=asked.get(name), obtained=results.metrics.get(name))
+            Metric(name=name, least=asked.get(name), obtained=results.metrics.get(name), baseline=baselines.get(name))
             for name in dict.fromkeys([*asked, *results.metrics])
         ],
         legs=_legs(run, paid),
@@ -83,13 +84,13 @@ def _pictures(run: Run, folder: Path) -> list[Picture]:
     shown = [
         (
             gates.latest("quality/sample", run.results, run.mode) / "contact_sheet.png",
-            "The sample: input beside its views",
+            "The sample",
         ),
         (
             run.results / "learning" / "loss_curve.png",
             "The smoke run's loss, with what trivial answers would score",
         ),
-        (run.results / run.mode / "results" / "contact_sheet.png", "Predicted views of held-out inputs"),
+        (run.results / run.mode / "results" / "contact_sheet.png", "Predictions for held-out items"),
     ]
     return [Picture(path=os.path.relpath(path, folder), caption=caption) for path, caption in shown if path.exists()]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gonogo.adjustments import Adjustment
 from gonogo.errors import UserError
 from gonogo.forecast.forecast import Range
 from gonogo.launch import Item
@@ -64,6 +65,7 @@ class PreflightFacts(BaseModel):
     capacity_bytes: int | None
     expected_statement: str
     expected_metrics: dict[str, float] = Field(default_factory=dict, description="metric → least value")
+    adjustments: list[Adjustment] = Field(default_factory=list, description="what to change for a symptom")
     approval: str = Field("", description="who signed the sample off, when; empty: nobody")
     launch: list[Command] = Field(description="the workflow's own commands")
     monitor: list[Command]

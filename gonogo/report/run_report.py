@@ -19,6 +19,7 @@ class Metric(BaseModel):
     name: str
     least: float | None
     obtained: float | None
+    baseline: float | None = Field(None, description="what it should beat; null: none was named")
 
     @property
     def status(self) -> Status | None:

@@ -185,3 +185,11 @@ def test_a_loss_that_rises_again_is_not_converged() -> None:
     checks, cause = judge(course(-1, 0.5, val_steps=[300, 1500], val_loss=[0.0732, 0.0860]), LearningGate())
     check = next(check for check in checks if check.id == "convergence")
     assert check.status is Status.CAUTION and check.value == "rising" and "0.086" in check.why and cause == ""
+
+
+def test_validation_far_better_than_training_is_a_warning() -> None:
+    for seen, status in ((0.3, Status.CAUTION), (0.55, Status.GO), (0.9, Status.GO)):
+        checks, cause = judge(Measurements(**{**HEALTHY, "seen_skill": seen, "data": LOOK}), LearningGate())
+        found = next(check for check in checks if check.id == "held_out_easier")
+        assert found.status is status and cause == ""
+        assert ("validation is far better than training" in found.why) == (status is Status.CAUTION)

@@ -181,7 +181,6 @@ def test_what_holds_for_every_replay(step: Events, chosen: AllocatorSettings, ca
     assert (line.requested_bytes == step.live_bytes()[: len(line.requested_bytes)]).all()
     assert capacity is None or found.peak_reserved_bytes <= capacity
     assert found.oom == (len(line.reserved_bytes) < len(step)) and (capacity is not None or not found.oom)
-    assert 0 <= found.fragmentation < 1 or found.peak_allocated_bytes == 0
     again = replay(step, capacity, chosen)
     assert again.oom_at == found.oom_at and (again.timeline.reserved_bytes == line.reserved_bytes).all()
 

@@ -47,6 +47,9 @@ class Case:
     def module(self, training: Training) -> Dense:
         return Dense(self.width, self.average)
 
+    def heaviest(self, module: Dense, training: Training) -> None:
+        return
+
     def example_batch(self, batch_size: int) -> torch.Tensor:
         return torch.zeros(batch_size, self.width)
 

@@ -13,7 +13,7 @@ from gonogo.remote.review import Review
     [
         ("Warning: Attempting to use hipBLASLt on an unsupported architecture!", "YELLOW: hipBLASLt"),
         ("step 5/10  loss nan  0.1 s/step", "RED: a NaN"),
-        ("OSError: [Errno 28] No space left on device", "RED: the machine's disk"),
+        ("OSError: [Errno 28] No space left on device", "RED: the disk"),
         ("the nanometre scale of a banana", ""),
         ("step 5/10  epoch 1/2  loss 0.4  0.1 s/step", ""),
     ],

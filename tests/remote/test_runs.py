@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 from gonogo.config import MemoryGate, Release, Ssh, Target, Training
+from gonogo.files import digest
 from gonogo.memory.explore import explore
 from gonogo.memory.options import PlanOption
 from gonogo.remote import agent, runs
 from gonogo.remote.order import Order
-from gonogo.remote.runs import _gpu_words, _let_go, _release_order, ladder, why
+from gonogo.remote.runs import _gpu_words, _let_go, _release_order, ladder, run_name, why
 from tests.memory.cards import card, estimator
 
 
@@ -69,6 +71,12 @@ def test_a_run_that_could_go_on_is_remembered(tmp_path: Path, cause: str, kept: 
     _let_go(state, cause)
     assert state.exists() == kept
     assert not kept or json.loads(state.read_text()) == {"run_id": "r1", "ended": cause}
+
+
+def test_two_runs_of_one_second_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "strftime", lambda form: "20260101-000000")
+    keys = [digest("fast", [], data)[:16] for data in ("one", "other")]
+    assert len({run_name("fast", key) for key in keys} | {run_name("canary", key) for key in keys}) == 4
 
 
 def test_memory_that_is_nearly_full_is_an_alarm() -> None:

@@ -60,8 +60,8 @@ def facts(**fields) -> RunFacts:
 def test_the_report_sets_expected_against_obtained_and_plan_against_bill() -> None:
     report = run_report(facts())
     assert report.startswith("# cvs, fast mode: GO\n")
-    assert "| skill | at least 0.1 | 0.42 | 🟢 GO |" in report
-    assert "| psnr | nothing asked | 21.5 | – |" in report
+    assert "| skill | – | at least 0.1 | 0.42 | 🟢 GO |" in report
+    assert "| psnr | – | nothing asked | 21.5 | – |" in report
     assert "| smoke run, here | cpu | 8 | 120 | 0.17 | 0.0732 | 45 min | $0.00 |" in report
     assert "| paid run | MI300X | 32 | 18750 | 0.48 | not measured | 2 h 30 min | $5.00 |" in report
     assert "| Time | 3 h | 2 h | 4 h | 2 h 30 min |" in report
@@ -107,6 +107,19 @@ def test_what_was_not_measured_is_said() -> None:
         assert report.count("not measured") >= 8
         assert "nothing was downloaded" in report
         assert "None" not in report
+
+
+def test_targets_stand_beside_their_baselines_and_a_miss_is_marked() -> None:
+    metrics = [
+        Metric(name="psnr_db", least=37, obtained=35.9, baseline=35.3),
+        Metric(name="ssim", least=0.975, obtained=0.98, baseline=0.971),
+    ]
+    shown = run_report(facts(metrics=metrics))
+    assert "| Metric | Baseline | Expected | Obtained | Met |" in shown
+    rows = {row.split(" | ")[0]: row for row in shown.splitlines() if row.startswith(("| psnr_db", "| ssim"))}
+    assert rows["| psnr_db"].startswith("| psnr_db | 35.3 | at least 37 | 35.9 |") and "NO-GO" in rows["| psnr_db"]
+    assert rows["| ssim"].startswith("| ssim | 0.971 | at least 0.975 | 0.98 |") and "NO-GO" not in rows["| ssim"]
+    assert "<th>Baseline</th>" in run_report_html(facts(metrics=metrics), Path())
 
 
 def test_the_page_carries_its_pictures(tmp_path: Path) -> None:

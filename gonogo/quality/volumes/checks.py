@@ -114,7 +114,9 @@ class VolumeFaults:
                 Fault("pixdim", f"voxel size {times(item.pixdim)} mm by pixdim, {times(item.voxel_mm)} by affine")
             )
         own = item.spacing_mm
-        if own and any(abs(a - b) > self._gate.spacing_tolerance * b for a, b in zip(own, usual, strict=True)):
+        if self._gate.modality == "ct" and item.identity and item.at_origin and not self._gate.allow_identity:
+            found.append(Fault("spacing", "lost: 1 × 1 × 1 mm and an identity affine, as where nothing is known of it"))
+        elif own and any(abs(a - b) > self._gate.spacing_tolerance * b for a, b in zip(own, usual, strict=True)):
             lost = "lost: 1 × 1 × 1 mm and an identity affine" if item.identity else f"{times(own)} mm"
             found.append(Fault("spacing", f"{lost}; the set's median {times(usual)}"))
         return found

@@ -119,6 +119,7 @@ def _geometry(image: Any, path: Path) -> dict[str, Any]:
         "axes": "".join(nibabel.aff2axcodes(affine)) if usable else "",
         "voxel_mm": [round(float(size), 4) for size in nibabel.affines.voxel_sizes(affine)] if usable else [],
         "identity": bool((np.abs(affine[:3, :3]) == np.eye(3)).all()),
+        "at_origin": not affine[:3, 3].any(),
     }
     if not isinstance(image, nibabel.Nifti1Pair):
         return {**found, "header": "mgh", "oriented": bool(image.header["goodRASFlag"])}

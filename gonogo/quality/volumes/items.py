@@ -27,6 +27,7 @@ class VolumeItem(MeasuredItem):
     voxel_mm: list[float] = Field(default_factory=list, description="voxel size by the affine")
     pixdim: list[float] = Field(default_factory=list, description="voxel size by the NIfTI header, as written")
     identity: bool = Field(default=False, description="the affine is the identity")
+    at_origin: bool = Field(default=False, description="the affine puts the first voxel at 0, 0, 0")
     form_gap_mm: float | None = Field(
         default=None, description="of corners between sform and qform; null: one is not set"
     )

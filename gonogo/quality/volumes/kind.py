@@ -125,8 +125,9 @@ def questions(gate: QualityGate) -> list[Question]:
         ),
         Question(
             "spacing", "Voxel sizes are alike", frozenset({"spacing", "pixdim"}),
-            f"an axis over {percent(own.spacing_tolerance)} off the median, or sizes that contradict themselves",
-            "have another voxel size than the set, or a wrong one",
+            f"an axis over {percent(own.spacing_tolerance)} off the median, sizes that contradict themselves, or, of "
+            "CT, an identity affine",
+            "have another voxel size than the set, or a wrong or lost one",
             "Resample to one voxel size; where it is lost, convert from the original again.",
         ),
     ]  # fmt: skip

@@ -1,0 +1,73 @@
+"""EEG regression: EEGNeX reads a person's latent factor from two seconds of EEG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from experiments.eeg.settings import EEGSettings
+from gonogo.config import Training
+from gonogo.experiment import Experiment, Progress, Stage
+
+
+class EEG(Experiment):
+    """See config/experiments/eeg.yaml for its keys and README.md in this folder for its story."""
+
+    kind = "series"
+    Settings = EEGSettings
+    settings: EEGSettings
+    packages: ClassVar[dict[str, str]] = {"h5py": "eeg"}
+    generate_code: ClassVar[tuple[str, ...]] = ("subjects.py", "cache.py", "generate.py")
+
+    def settings_for(self, stage: Stage) -> Any:
+        return self.settings.data.model_dump(mode="json") if stage == "generate" else super().settings_for(stage)
+
+    def prepare(self, out: Path, seed: int) -> dict[str, Any]:
+        out.mkdir(parents=True, exist_ok=True)
+        return {}
+
+    def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
+        from experiments.eeg.generate import generate
+
+        generate(self.settings.data, indices, out, seed, progress)
+
+    def module(self, training: Training) -> Any:
+        from experiments.eeg.module import EEGModule
+
+        return EEGModule(self.settings, training)
+
+    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> Any:
+        from experiments.eeg.data import EEGDataModule
+
+        return EEGDataModule(self.settings, training, data, seed, self.config.validation_share)
+
+    def example_batch(self, batch_size: int) -> Any:
+        from experiments.eeg.data import example_batch
+
+        return example_batch(self.settings.data, batch_size)
+
+    def inputs(self, batch: Any) -> Any:
+        return batch["windows"]
+
+    def targets(self, batch: Any) -> Any:
+        return batch["target"]
+
+    def without_input(self, batch: Any) -> Any:
+        import torch
+
+        return {**batch, "windows": torch.zeros_like(batch["windows"])}
+
+    def groups(self, batch: Any) -> list[str]:
+        return batch["subject"]
+
+    def predict(self, checkpoint: Path, data: Sequence[Path], out: Path, seed: int) -> dict[str, float]:
+        from experiments.eeg.predict import predict
+
+        share = self.config.validation_share
+        return predict(checkpoint, self.settings, self.config.training, data, out, seed, share)
+
+    def show(self, batch: Any, outputs: Any, out: Path) -> None:
+        from experiments.eeg.predict import picture
+
+        picture(outputs, batch["target"], out)

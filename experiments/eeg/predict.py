@@ -1,0 +1,122 @@
+"""Targets predicted from a checkpoint, in the layout of the data, and how far they are from the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.eeg import cache
+from experiments.eeg.data import EEGDataModule, subject_of
+from experiments.eeg.module import EEGModule
+from experiments.eeg.settings import EEGSettings
+from gonogo.config import Training
+from gonogo.errors import UserError
+from gonogo.files import replacing
+
+BATCH = 64
+
+
+def predict(
+    checkpoint: Path,
+    settings: EEGSettings,
+    training: Training,
+    data: Sequence[Path],
+    out: Path,
+    seed: int,
+    validation_share: float,
+) -> dict[str, float]:
+    """Write the held-out recordings into `out` with predicted targets in the place of the true ones.
+
+    Args:
+        checkpoint: of Lightning's Trainer.
+        seed, validation_share: those of the training, which decide which subjects were held out.
+
+    Returns:
+        Over held-out windows: `mae`; `skill`, 1 - mae / mae of predicting the training targets' mean; `nrmse`, root
+        mean square error / spread of the targets; `correlation`. `subject_correlation`: of the means of each subject.
+
+    Raises:
+        UserError: the checkpoint cannot be read or is of another model, or so with the data.
+    """
+    module = load(checkpoint, settings, training)
+    recordings = EEGDataModule(settings, training, data, seed, validation_share)
+    mean = float(np.concatenate([_targets(path) for path in recordings.train_files]).mean())
+    predicted, true, subjects = [], [], []
+    for path in recordings.val_files:
+        found = _predict(module, recordings, path)
+        true.append(_targets(path))
+        predicted.append(found)
+        subjects += [subject_of(path)] * len(found)
+        _write(path, found, out / path.name)
+    return metrics(np.concatenate(predicted), np.concatenate(true), mean, subjects)
+
+
+def metrics(predicted: np.ndarray, true: np.ndarray, training_mean: float, subjects: Sequence[str]) -> dict[str, float]:
+    """What `predict` returns, of targets (windows,)."""
+    error, names = predicted - true, np.array(subjects)
+    mae = float(np.abs(error).mean())
+    groups = [names == name for name in sorted(set(subjects))]
+    by_subject = [np.array([values[group].mean() for group in groups]) for values in (predicted, true)]
+    return {
+        "skill": 1 - mae / max(float(np.abs(training_mean - true).mean()), 1e-9),
+        "mae": mae,
+        "nrmse": float(np.sqrt(np.square(error).mean()) / max(float(true.std()), 1e-9)),
+        "correlation": _correlation(predicted, true),
+        "subject_correlation": _correlation(*by_subject),
+    }
+
+
+def load(checkpoint: Path, settings: EEGSettings, training: Training) -> EEGModule:
+    """The module with a checkpoint's weights, on the CPU, ready to predict."""
+    module = EEGModule(settings, training)
+    try:
+        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    except Exception as error:  # torch raises anything on damaged bytes
+        problem = str(error).splitlines()[0]
+        raise UserError(f"{checkpoint}: no checkpoint of this model can be read from it ({problem})") from None
+    return module.eval()
+
+
+@torch.no_grad()
+def _predict(module: EEGModule, recordings: EEGDataModule, path: Path) -> np.ndarray:
+    windows = recordings.windows([path])
+    batch = torch.stack([windows[index]["windows"] for index in range(len(windows))])
+    parts = [module.predict_step({"windows": part}, 0)[:, 0] for part in batch.split(BATCH)]
+    return torch.cat(parts).numpy()
+
+
+def _targets(path: Path) -> np.ndarray:
+    with h5py.File(path, "r") as file:
+        return file["targets"][:]
+
+
+def _write(source: Path, predicted: np.ndarray, out: Path) -> None:
+    with h5py.File(source, "r") as file, replacing(out) as temporary:
+        cache.write(temporary, file["data"][:], predicted, dict(file.attrs), None)
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's; 0 where one of them does not vary."""
+    if len(one) < 2 or not one.std() or not other.std():
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def picture(outputs: Tensor, targets: Tensor, out: Path) -> None:
+    """Predicted over true targets, each a point; on the line they are the same."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.axline((0, 0), slope=1, color="0.7", linewidth=1)
+    axes.scatter(targets.detach().cpu().flatten(), outputs.detach().cpu().flatten(), s=12)
+    axes.set(xlabel="true", ylabel="predicted", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
+    with replacing(out) as temporary:
+        figure.savefig(temporary, dpi=100)

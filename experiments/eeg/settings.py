@@ -1,0 +1,57 @@
+"""The keys under `settings:` in config/experiments/eeg*.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from gonogo.config import Count, Fraction, Model, Positive
+
+
+class DataSettings(Model):
+    """The recordings: who is recorded, how, and what goes wrong on the way to the file."""
+
+    channels: int = Field(8, ge=4, description="electrodes, evenly over the scalp")
+    sample_rate_hz: Positive = 100.0
+    window_samples: int = Field(200, ge=32, description="samples of a window")
+    windows: Count = Field(8, description="windows of a recording, each of another moment")
+    recordings_per_subject: Count = Field(2, description="consecutive items of one subject")
+    factor_effect: float = Field(
+        0.5,
+        ge=0,
+        description="one unit of the factor raises the theta amplitude by e^this, lowers the alpha",
+    )
+    state_sigma: float = Field(0.3, ge=0, description="the target's spread from window to window of one subject")
+    artefact_rate: Fraction = Field(0.15, description="share of windows with a blink; half as many with muscle noise")
+    range_uv: Positive = Field(1000.0, description="the amplifier's largest value, µV; what is beyond stays there")
+    loose_channels: Fraction = Field(0.0, description="share of electrodes without contact, which record nothing")
+    gap_windows: Fraction = Field(0.0, description="share of windows with lost packets, which are NaN in the file")
+    stop_after: Count | None = Field(
+        None, description="windows after which the writer is stopped, its file left as it is; null: it is not"
+    )
+
+    @model_validator(mode="after")
+    def _alpha_is_below_half_the_rate(self) -> Self:
+        if self.sample_rate_hz < 64:
+            raise ValueError(f"sample_rate_hz ({self.sample_rate_hz:g}) must be 64 or more, for bands up to 30 Hz")
+        return self
+
+
+class ModelSettings(Model):
+    """EEGNeX-8,32 and its training."""
+
+    filters: tuple[Count, Count] = Field((8, 32), description="of the first and the second temporal convolution")
+    depth_multiplier: Count = Field(2, description="spatial filters for each temporal one")
+    kernel: Count = Field(64, description="samples, of the first two temporal convolutions")
+    late_kernel: Count = Field(16, description="samples, of the last two, which are dilated by 2 and by 4")
+    dropout: Fraction = 0.5
+    patience: Count = Field(5, description="epochs without a better validation loss, after which training stops")
+
+
+class EEGSettings(Model):
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+    split: Literal["subject", "recording"] = Field(
+        "subject", description="what is held out whole; with `recording` a subject can be on both sides"
+    )

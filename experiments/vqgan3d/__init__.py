@@ -1,0 +1,1 @@
+"""Patch-wise 3-D VQ-GAN on CT volumes."""

@@ -1,0 +1,99 @@
+"""The keys under `settings:` in config/experiments/vqgan3d*.yaml."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from gonogo.config import Count, Model, Positive
+
+Size = tuple[Count, Count, Count]
+
+
+class ScanSettings(Model):
+    """The volumes: analytic chest phantoms, or the scans in `inputs`."""
+
+    shape: Size = Field((40, 40, 28), description="voxels of a phantom: right-left, front-back, foot-head")
+    field_of_view_mm: Positive = Field(360.0, description="of a phantom, side; the body is 340 mm wide and stays so")
+    height_mm: Positive = Field(260.0, description="of a phantom")
+    noise_hu: float = Field(15.0, ge=0, description="of a phantom, standard deviation")
+    apply_rescale: bool = Field(
+        True, description="false: values as a scanner stores them, without the rescale slope and intercept"
+    )
+    keep_affine: bool = Field(True, description="false: written by a program that lost voxel size and orientation")
+    spacing_mm: tuple[Positive, Positive, Positive] | None = Field(
+        None, description="scans of `inputs` are resampled to it; null: they stay as they are"
+    )
+
+
+class PatchSettings(Model):
+    """What training sees of a volume. The quality gate's keys of the same names say the same."""
+
+    size: Size = Field((24, 24, 16), description="voxels")
+    stride: Size = Field((16, 16, 12), description="voxels from patch to patch")
+    tail_anchored: bool = Field(True, description="a last patch lies flush with each axis's end; false: they are lost")
+    window_hu: tuple[float, float] = Field((-1000.0, 1000.0), description="clipped to it, then scaled to -1 … 1")
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.window_hu[0] >= self.window_hu[1]:
+            raise ValueError(f"window_hu {self.window_hu} is empty: the lower bound comes first")
+        if any(stride > size for stride, size in zip(self.stride, self.size, strict=True)):
+            raise ValueError(f"stride {self.stride} is longer than the patch {self.size}: it leaves gaps")
+        return self
+
+
+class CodebookSettings(Model):
+    codes: int = Field(128, ge=2, description="entries")
+    width: Count = Field(8, description="channels of an entry")
+    decay: float = Field(0.99, gt=0, lt=1, description="of the moving averages that entries follow")
+    restart_below: float = Field(
+        1.0, ge=0, description="tokens a batch, on average; an entry used less is put onto a token at random"
+    )
+
+
+class DiscriminatorSettings(Model):
+    """PatchGAN on slices (2-D) and on patches (3-D), hinge loss."""
+
+    channels: Count = 8
+    layers: Count = 2
+    start_step: int = Field(150, ge=0, description="optimizer step at which they begin; before, they change nothing")
+
+
+class LossSettings(Model):
+    """Weights of the generator's loss terms."""
+
+    l1: float = Field(1.0, ge=0)
+    commitment: float = Field(0.25, ge=0)
+    gan_2d: float = Field(0.01, ge=0)
+    gan_3d: float = Field(0.01, ge=0)
+
+
+class ModelSettings(Model):
+    hidden: Count = Field(4, description="channels of the first level; doubled at each downsampling")
+    downsample: Count = Field(4, description="of each axis, a power of two")
+    codebook: CodebookSettings = CodebookSettings()
+    discriminators: DiscriminatorSettings = DiscriminatorSettings()
+    losses: LossSettings = LossSettings()
+    checkpointing: bool = Field(False, description="activations are made anew in the backward pass")
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> Self:
+        if self.downsample & (self.downsample - 1):
+            raise ValueError(f"downsample {self.downsample} is no power of two")
+        return self
+
+
+class VQGAN3DSettings(Model):
+    scans: ScanSettings = ScanSettings()
+    patches: PatchSettings = PatchSettings()
+    model: ModelSettings = ModelSettings()
+
+    @model_validator(mode="after")
+    def _patch_divides(self) -> Self:
+        if any(side % self.model.downsample for side in self.patches.size):
+            raise ValueError(
+                f"patches.size {self.patches.size} must divide by model.downsample {self.model.downsample}"
+            )
+        return self

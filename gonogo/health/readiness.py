@@ -1,0 +1,64 @@
+"""Is this machine ready to train, part by part? A weak GPU does not stop what a proven processor can take over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gonogo.config import ExperimentConfig
+from gonogo.health.check import Climb
+from gonogo.verdict import Status, Verdict, worst
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    status: Status
+    because: str
+
+
+def readiness(
+    gpu: Climb | None, cpu: Climb | None, experiment: ExperimentConfig | None = None, results: Path | None = None
+) -> list[Part]:
+    """Docs, code, GPU, fallback, and overall. What was not measured is UNKNOWN, and never counts as ready.
+
+    Args:
+        gpu, cpu: how far each came; None: not tried.
+        results: folder of the experiment's results, where the learning gate's verdict is.
+    """
+    device, fallback = _device("GPU", gpu), _device("fallback to the CPU", cpu)
+    found = [_docs(experiment), _code(results), device, fallback]
+    excused = device.status is not Status.GO and fallback.status is Status.GO
+    counted = [Status.CAUTION if part is device and excused else part.status for part in found]
+    because = "the processor takes the GPU's place, and is slower" if excused else ""
+    weak = [part.name for part, status in zip(found, counted, strict=True) if status is worst(counted)]
+    return [*found, Part("overall", worst(counted), because or f"the weakest of: {', '.join(weak)}")]
+
+
+def _device(name: str, found: Climb | None) -> Part:
+    if found is None:
+        return Part(name, Status.UNKNOWN, "not tried")
+    if found.healthy:
+        return Part(name, Status.GO, f"{found.facts.get('device', '?')}: {len(found.seconds)} rungs passed")
+    return Part(name, Status.NO_GO, f"at '{list(found.seconds)[-1] if found.seconds else 'start'}': {found.problem}")
+
+
+def _docs(experiment: ExperimentConfig | None) -> Part:
+    if experiment is None:
+        return Part("docs", Status.UNKNOWN, "no experiment was named")
+    missing = [
+        key
+        for key, text in (("hypothesis", experiment.hypothesis), ("expected.statement", experiment.expected.statement))
+        if not text.strip()
+    ]
+    if missing:
+        return Part("docs", Status.NO_GO, f"nobody has written: {', '.join(missing)}")
+    return Part("docs", Status.GO, "hypothesis and expected result are written down")
+
+
+def _code(results: Path | None) -> Part:
+    path = results / "learning" / "verdict.json" if results else None
+    if path is None or not path.is_file():
+        return Part("code", Status.UNKNOWN, "the learning gate has not judged a rehearsal")
+    verdict = Verdict.read(path)
+    return Part("code", verdict.status, f"learning: {verdict.summary}")

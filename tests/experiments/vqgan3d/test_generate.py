@@ -1,0 +1,157 @@
+"""The phantoms, scans of one's own, and what the quality gate says of the ones that are spoilt."""
+
+from __future__ import annotations
+
+import plistlib
+import tarfile
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from experiments.vqgan3d.generate import generate, write_volume
+from experiments.vqgan3d.phantom import phantom
+from experiments.vqgan3d.scans import read_scan
+from experiments.vqgan3d.settings import ScanSettings
+from gonogo.configload import load
+from gonogo.errors import UserError
+from gonogo.experiment import load_experiment
+from gonogo.quality.judge import judge
+from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.verdict import Check, Status
+from tests.conftest import ROOT
+
+HEAD_CT = Path("/usr/share/doc/invesalius-examples/examples/Cranium.inv3")
+
+
+def quiet(done: int, total: int) -> None:
+    return
+
+
+def sampled(name: str, folder: Path) -> tuple[dict[str, Check], str]:
+    """The shipped configuration's sample, generated and judged; takes seconds, as it does in the workflow."""
+    settings = load({"experiments": name}, ROOT)
+    experiment = load_experiment(name, settings.experiments[name], ROOT)
+    experiment.generate(range(experiment.config.sample_items), folder / "sample", 0, quiet)
+    measure_part("volumes", folder / "sample", folder / "measured")
+    checks, cause = judge(MeasuredSet.read(folder / "measured"), settings.gates[name].quality, sampled=True)
+    return {check.id: check for check in checks}, cause
+
+
+def test_an_index_gives_the_same_phantom_in_any_company() -> None:
+    settings = ScanSettings(shape=(20, 20, 20))
+    one, size = phantom(settings, 3, 0)
+    phantom(settings, 2, 0)
+    again, _ = phantom(settings, 3, 0)
+    assert (one == again).all() and one.shape == (20, 20, 20)
+    other, other_size = phantom(settings, 4, 0)
+    assert np.abs(one - other).mean() > 10 and size != other_size
+
+
+def test_a_phantom_holds_what_a_chest_holds() -> None:
+    hu, size = phantom(ScanSettings(noise_hu=0), 0, 0)
+    assert hu.min() == -1000 and 500 < hu.max() <= 700
+    for low, high, least in (
+        (-1001, -990, 0.4),
+        (-900, -750, 0.05),
+        (-120, -80, 0.005),
+        (30, 50, 0.05),
+        (150, 260, 0.003),
+    ):
+        assert ((hu >= low) & (hu <= high)).mean() > least, (low, high)
+    assert 0.9 * 260 / 28 <= size[2] <= 1.1 * 260 / 28
+
+
+def test_a_volume_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    settings = ScanSettings()
+    generate(settings, None, [5], tmp_path, 0, quiet)
+    hu, affine = read_scan(tmp_path / "volume_0005.nii.gz")
+    expected, size = phantom(settings, 5, 0)
+    assert np.abs(hu - expected).max() <= 0.5
+    assert np.allclose(np.abs(np.diag(affine)[:3]), size, rtol=1e-4)
+    assert nibabel.load(tmp_path / "volume_0005.nii.gz").get_data_dtype() == np.int16
+
+
+def test_the_sample_of_the_default_passes(tmp_path: Path) -> None:
+    checks, cause = sampled("vqgan3d", tmp_path)
+    assert {id_: check.why for id_, check in checks.items() if not check.status.passes} == {}
+    assert cause == "" and checks["patch_coverage"].value == 100.0
+
+
+SPOILT = {
+    "vqgan3d_hu": {"hounsfield": "the rescale intercept is lost"},
+    "vqgan3d_air": {"air": "% air", "patches": "patches are over 95 % air"},
+    "vqgan3d_spacing": {"spacing": "lost: 1 × 1 × 1 mm and an identity affine"},
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_spoilt_volumes_are_stopped_in_seconds(tmp_path: Path, name: str) -> None:
+    """By the checks that are meant, and by no other."""
+    started = time.process_time()
+    checks, cause = sampled(name, tmp_path)
+    assert {id_ for id_, check in checks.items() if check.status is Status.NO_GO} == {*SPOILT[name], "bad_items"}
+    for id_, told in SPOILT[name].items():
+        assert told in checks[id_].why, checks[id_]
+    assert cause == "DATA"
+    assert time.process_time() - started < 20
+
+
+# --- scans of one's own ---
+
+
+def test_scans_are_taken_in_the_order_of_their_names_and_turned(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    voxels = rng.integers(-1000, 1000, (20, 22, 24)).astype(np.int16)
+    image = nibabel.Nifti1Image(voxels, np.diag([2.0, 2.0, 3.0, 1.0]))  # axes to the right, the front, the head
+    (tmp_path / "in/deep").mkdir(parents=True)
+    nibabel.save(image, tmp_path / "in/deep/sub-02_ct.nii.gz")
+    nibabel.save(image, tmp_path / "in/sub-01_ct.nii")
+    generate(ScanSettings(), tmp_path / "in", [0, 1], tmp_path / "out", 0, quiet)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["volume_0000_sub-02_ct.nii.gz", "volume_0001_sub-01_ct.nii.gz"]
+    hu, affine = read_scan(tmp_path / "out" / names[0])
+    assert (hu == voxels[::-1, ::-1]).all() and np.allclose(np.diag(affine)[:3], [-2, -2, 3])
+
+
+def test_scans_are_resampled_where_a_voxel_size_is_set(tmp_path: Path) -> None:
+    write_volume(tmp_path / "in/a.nii.gz", np.zeros((20, 20, 10)), np.diag([-1.0, -1.0, 2.0, 1.0]))
+    hu, affine = read_scan(tmp_path / "in/a.nii.gz", (2.0, 2.0, 2.0))
+    assert hu.shape in ((10, 10, 10), (11, 11, 10))
+    assert np.allclose(np.abs(np.diag(affine)[:3]), 2)
+
+
+def test_what_is_wrong_with_the_inputs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no scans \(\*\.nii\.gz"):
+        generate(ScanSettings(), tmp_path, [0], tmp_path / "out", 0, quiet)
+    write_volume(tmp_path / "a.nii.gz", np.zeros((20, 20, 20)), np.eye(4))
+    with pytest.raises(UserError, match="1 scans; item 1 was asked for: lower `dataset_items`"):
+        generate(ScanSettings(), tmp_path, [0, 1], tmp_path / "out", 0, quiet)
+    (tmp_path / "bad.nii.gz").write_bytes(b"no gzip")
+    with pytest.raises(UserError, match=r"bad\.nii\.gz: cannot be read as a volume"):
+        read_scan(tmp_path / "bad.nii.gz")
+
+
+def head_ct(folder: Path) -> Path:
+    """The head CT that Debian's `invesalius-examples` ships, as NIfTI: 108 slices of 256 × 256, int16 HU."""
+    with tarfile.open(HEAD_CT) as archive:
+        found = {Path(member.name).name: archive.extractfile(member) for member in archive if member.isfile()}
+    plist = plistlib.loads(found["main.plist"].read())  # type: ignore[union-attr]
+    matrix, spacing = plist["matrix"], plist["spacing"]
+    stored = np.frombuffer(found[matrix["filename"]].read(), matrix["dtype"]).reshape(matrix["shape"])  # type: ignore[union-attr]
+    write_volume(
+        folder / "sub-01_head.nii.gz", stored.T.astype(np.float32), np.diag([-spacing[0], -spacing[1], spacing[2], 1])
+    )
+    return folder
+
+
+@pytest.mark.skipif(not HEAD_CT.exists(), reason="Debian's package invesalius-examples is not installed")
+def test_a_real_head_ct_passes(tmp_path: Path) -> None:
+    generate(ScanSettings(), head_ct(tmp_path / "in"), [0], tmp_path / "out", 0, quiet)
+    measure_part("volumes", tmp_path / "out", tmp_path / "measured")
+    settings = load({"experiments": "vqgan3d"}, ROOT)
+    checks, _ = judge(MeasuredSet.read(tmp_path / "measured"), settings.gates["vqgan3d"].quality, sampled=True)
+    failed = {check.id: check.why for check in checks if check.status is Status.NO_GO}
+    assert failed == {}, failed
