@@ -8,7 +8,7 @@ from pathlib import Path
 from gonogo import gates
 from gonogo.config import Ssh, Target
 from gonogo.errors import UserError
-from gonogo.evidence import Judged, confirm, data_digest, learning_digest, memory_digest
+from gonogo.evidence import Judged, begins_with, confirm, data_digest, learning_digest, memory_digest
 from gonogo.files import digest, folder_digest
 from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.timeline import contradictions
@@ -78,11 +78,13 @@ def _judged_data(run: Run, scope: str, shards: Sequence[Path]) -> Judged:
 
 def launch_digest(run: Run) -> str:
     """What the launch and canary gates were about: data, code, plan and machine."""
+    experiment = run.load_experiment()
     return digest(
         data_digest(run.shards),
-        run.load_experiment().fingerprint("train"),
+        experiment.fingerprint("train"),
         run.training.model_dump(mode="json"),
         run.target.model_dump(mode="json", exclude={"release"}),  # how it is given back may change during a run
+        *begins_with(experiment),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import os
 import shutil
 import sys
@@ -66,6 +67,20 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument(
         "--sample", action="store_true", help="this is a sample of a larger set, and the verdict is about that"
     )
+    compare = commands.add_parser("compare", help="the keys in which two experiments differ, old against new")
+    compare.set_defaults(run=_compare_command, on_error=1)
+    compare.add_argument("old", help="of config/experiments/")
+    compare.add_argument("new")
+    plan = commands.add_parser("schedule", help="forecast runs one after another, none before its data is there")
+    plan.set_defaults(run=_schedule_command, on_error=1)
+    plan.add_argument("experiments", nargs="+", help="with those that they start from")
+    plan.add_argument("--mode", default="validate")
+    plan.add_argument("--start", type=dt.datetime.fromisoformat, default=dt.datetime.now(), metavar="DATE")
+    plan.add_argument("--hours", type=float, help="of a run without a forecast of its own")
+    following = commands.add_parser("next", help="what can be run now, what is blocked, and what to do about it")
+    following.set_defaults(run=_next_command, on_error=1)
+    following.add_argument("experiments", nargs="*", help="of config/experiments/; all of them where none is named")
+    following.add_argument("--mode", default="validate")
     review = commands.add_parser(
         "review",
         help="flags in a run's log, its success criteria, and its files",
@@ -133,6 +148,29 @@ def _health_command(arguments: argparse.Namespace) -> int:
 
 def _approve_command(arguments: argparse.Namespace) -> int:
     print(_approve(arguments.results / arguments.experiment, arguments.experiment, arguments.by, arguments.note))
+    return 0
+
+
+def _compare_command(arguments: argparse.Namespace) -> int:
+    from gonogo.compared import table
+
+    print(table(Path.cwd(), arguments.old, arguments.new))
+    return 0
+
+
+def _schedule_command(arguments: argparse.Namespace) -> int:
+    from gonogo.forecast.schedule import schedule, table
+    from gonogo.next import jobs
+
+    print(table(schedule(jobs(Path.cwd(), arguments.experiments, arguments.mode, arguments.hours), arguments.start)))
+    return 0
+
+
+def _next_command(arguments: argparse.Namespace) -> int:
+    from gonogo.next import actions, known_experiments, told
+
+    root = Path.cwd()
+    print(told(actions(root, arguments.experiments or known_experiments(root), arguments.mode)))
     return 0
 
 

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from gonogo.foreign.commandline import check_line
+from gonogo.paths import LocalPath
 from gonogo.verdict import Override
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -392,6 +394,12 @@ class ModeConfig(Model):
 class Smoke(Model):
     """The local rehearsal, before money is spent."""
 
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="laid over the experiment's `settings`: a smaller model, where the whole does not run here",
+    )
+    training: dict[str, Any] = Field(default_factory=dict, description="laid over the experiment's `training`")
+
     steps: Count = Field(120, description="optimizer steps of the smoke run")
     max_extension: float = Field(
         3.0,
@@ -474,6 +482,12 @@ class Command(Model):
         return line
 
 
+class StartFile(Model):
+    """A checkpoint from elsewhere."""
+
+    checkpoint: LocalPath = Field(description="that training begins with, from the repository's root")
+
+
 class ExperimentConfig(Model):
     """One experiment. A user adds a file of their own here, and a class that it names or the commands that it runs."""
 
@@ -494,7 +508,15 @@ class ExperimentConfig(Model):
     extends: str | None = Field(None, description="another experiment's name; this file is laid over it")
     hypothesis: str = Field("", description="what the experiment should show; quoted in its documents")
     expected: Expected = Expected()
-    inputs: Path | None = Field(None, description="folder of inputs, from the repository's root")
+    starts_from: str | StartFile | None = Field(
+        None,
+        description="an earlier experiment, which is run first and whose final checkpoint training begins with; or "
+        "`{checkpoint: FILE}`",
+    )
+    data_ready: dt.datetime | None = Field(
+        None, description="when its data is there, as far as is known: `gonogo schedule` plans nothing before"
+    )
+    inputs: LocalPath | None = Field(None, description="folder of inputs, from the repository's root")
     sample_items: Count = Field(10, description="items generated and judged before the rest")
     dataset_items: Count = Field(40, description="items of the whole set")
     shards: Count = Field(2, description="parts that the set is generated in, side by side")
@@ -525,6 +547,8 @@ class ExperimentConfig(Model):
             raise ValueError(f"{', '.join(extra)}: goes with `command`; a class says it itself")
         if self.command and self.watch:
             raise ValueError("watch: goes with `class`; of a command nothing is looked at while it trains")
+        if self.command and self.starts_from:
+            raise ValueError("starts_from: goes with `class`; a command's script reads what it begins with itself")
         if outside := [str(path) for path in self.code if path.is_absolute() or ".." in path.parts]:
             raise ValueError(f"code: {outside[0]} must lie in the repository, and be given from its root")
         return self

@@ -63,7 +63,9 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     """
     folder = root / "config"
     config = validate(Config, raw, "config/config.yaml or --config")
-    experiments = {name: load_experiment(folder / "experiments", name) for name in config.experiments}
+    experiments: dict[str, ExperimentConfig] = {}
+    for name in config.experiments:
+        experiments |= _with_those_before(folder / "experiments", name, root)
     gates = {name: _gates(name, config, experiment) for name, experiment in experiments.items()}
     for name, experiment in experiments.items():
         where = f"config/experiments/{name}.yaml"
@@ -128,6 +130,23 @@ def load_experiment(folder: Path, name: str) -> ExperimentConfig:
         base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
         raw = laid_over(base, {key: value for key, value in raw.items() if key != "extends"})
     return validate(ExperimentConfig, raw, f"config/experiments/{name}.yaml")
+
+
+def _with_those_before(folder: Path, name: str, root: Path) -> dict[str, ExperimentConfig]:
+    """An experiment after those that it starts from, the first of them first."""
+    found = {name: load_experiment(folder, name)}
+    while isinstance(earlier := found[(last := next(iter(found)))].starts_from, str):
+        where = f"config/experiments/{last}.yaml: starts_from"
+        if earlier in found:
+            raise UserError(f"{where}: {' → '.join([*reversed(found), earlier])} is a circle")
+        _read(folder, earlier, where)
+        found = {earlier: load_experiment(folder, earlier), **found}
+    if earlier is not None and not (root / earlier.checkpoint.expanduser()).is_file():
+        raise UserError(
+            f"config/experiments/{last}.yaml: starts_from.checkpoint: {earlier.checkpoint}: no such file. Name one, or "
+            "the experiment that makes it"
+        )
+    return found
 
 
 def load_accelerator(folder: Path, name: str) -> Accelerator:

@@ -11,7 +11,7 @@ from gonogo import gates
 from gonogo.config import Accelerator, Gates, Training
 from gonogo.errors import UserError
 from gonogo.experiment import Experiment
-from gonogo.files import digest, folder_digest
+from gonogo.files import digest, file_digest, folder_digest
 from gonogo.verdict import Override, Verdict
 
 Digest: TypeAlias = str
@@ -23,7 +23,12 @@ def data_digest(folders: Sequence[Path]) -> Digest:
 
 
 def learning_digest(data: Digest, experiment: Experiment, training: Training) -> Digest:
-    return digest(data, experiment.fingerprint("train"), training.model_dump(mode="json"))
+    return digest(data, experiment.fingerprint("train"), training.model_dump(mode="json"), *begins_with(experiment))
+
+
+def begins_with(experiment: Experiment) -> list[Digest]:
+    """Of the checkpoint that training begins with, where there is one: retrained, it makes what followed stale."""
+    return [] if experiment.starts_from is None else [file_digest(experiment.starts_from)]
 
 
 def memory_digest(experiment: Experiment, training: Training, accelerator: Accelerator) -> Digest:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
-from gonogo.config import ExperimentConfig, Training
+from gonogo.config import ExperimentConfig, QualityGate, Training
 from gonogo.configload import Settings, validate
 from gonogo.errors import UserError
 from gonogo.files import code_digest, digest, walk
-from gonogo.quality.kinds import check_kind
+from gonogo.quality.kinds import Kind, check_kind, kind_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
@@ -46,7 +46,9 @@ class Experiment(ABC):
         Settings: pydantic model of the experiment's own keys (`settings:` in its YAML).
         packages: import name → extra to install, for libraries beyond the core.
         resumes: whether `run_training` can go on from a checkpoint.
-        assets: folder that `prepare` filled.
+        trains_with_assets: whether training reads what `prepare` made; it is sent to the machine then.
+        assets: folder that `prepare` filled; None where nothing is known of it, as in a trace.
+        starts_from: checkpoint that training begins with, where the config names one (`starts_from:`).
     """
 
     kind: str
@@ -54,12 +56,14 @@ class Experiment(ABC):
     packages: ClassVar[dict[str, str]] = {}
     generate_code: ClassVar[tuple[str, ...]] = ()
     resumes: bool = True
+    trains_with_assets: ClassVar[bool] = False
 
     def __init__(self, name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> None:
         self.name = name
         self.config = config
         self.root = root
         self.assets = assets
+        self.starts_from: Path | None = None
         self.settings = validate(self.Settings, config.settings, f"config/experiments/{name}.yaml", "settings")
 
     # --- data ---
@@ -78,6 +82,10 @@ class Experiment(ABC):
 
         `progress(done, total)` is called after each item.
         """
+
+    def inspector(self, gate: QualityGate) -> Kind:
+        """What reads this experiment's data, as the gate wants it read; extended where a kind asks for more."""
+        return kind_of(self.kind).configured(gate)
 
     # --- training ---
 
@@ -175,6 +183,12 @@ class Experiment(ABC):
     def assets_needed(self) -> list[tuple[str, bool, str]]:
         """Pretrained files that the settings name: (name, whether it is there and runs, detail)."""
         return []
+
+    def lacking(self) -> list[str]:
+        """What must be there before a first stage can run and is not, each with what to do; empty: nothing."""
+        folder = self.inputs_folder()
+        missing = [] if folder is None or folder.is_dir() else [f"inputs: {folder} is not there"]
+        return missing + [detail for _, there, detail in self.assets_needed() if not there]
 
     def plan_options(self) -> list[PlanOption]:
         """What can be changed about a training step so that it needs less memory, with what each change costs.

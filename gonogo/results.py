@@ -15,9 +15,9 @@ from gonogo.evidence import data_digest
 from gonogo.files import digest, file_digest, folder_replacing
 from gonogo.measured import Measured
 from gonogo.quality.judge import judge as judge_data
-from gonogo.quality.kinds import kind_of
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.stage import Run
+from gonogo.starts import final_checkpoint
 from gonogo.verdict import Check, Status, held
 
 
@@ -37,15 +37,15 @@ def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Meas
     Raises:
         UserError: the archive holds no checkpoint, or it is not the one that was downloaded.
     """
-    checkpoint, sha256 = _checkpoint(archive)
+    checkpoint = final_checkpoint(archive)
     experiment = run.load_experiment()
     with folder_replacing(predictions) as out:
         metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
     run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
-    measure_part(kind_of(experiment.kind).configured(run.gates.results.pictures), predictions, measured)
+    measure_part(experiment.inspector(run.gates.results.pictures), predictions, measured)
     auc = geometry_auc(predictions, run.shards) if experiment.kind == "views" else None
     return Measurements(
-        inputs_digest=digest(sha256, data_digest(run.shards)),
+        inputs_digest=digest(file_digest(checkpoint), data_digest(run.shards)),
         metrics=metrics,
         geometry_auc=auc,
         is_result=run.experiment_config.modes[run.mode].result,
@@ -58,18 +58,6 @@ def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Meas
 def _alerts(training: Path) -> list[str]:
     """What the run said of its success indicators; nothing where a foreign script trained."""
     return json.loads(training.read_text()).get("alerts", []) if training.exists() else []
-
-
-def _checkpoint(archive: Path) -> tuple[Path, str]:
-    """The best checkpoint of an archive, still as it was downloaded."""
-    folder = Path(json.loads(archive.read_text())["folder"])
-    for name in ("best.ckpt", "last.ckpt"):
-        checkpoint = folder / "out" / "checkpoints" / name
-        if checkpoint.exists():
-            return checkpoint, file_digest(checkpoint)
-    raise UserError(
-        f"{folder}: no checkpoint in out/checkpoints. Download again: snakemake --profile local --forcerun download"
-    )
 
 
 def geometry_auc(predictions: Path, references: Sequence[Path]) -> float | None:

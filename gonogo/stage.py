@@ -22,10 +22,12 @@ import psutil
 
 from gonogo import gates, ledger, lifetime
 from gonogo.config import Config, ExperimentConfig, Gates, Target, Training
-from gonogo.configload import Settings, load
+from gonogo.configload import Settings, laid_over, load
 from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.session import owner_pid, session_name, workflow_root
+from gonogo.starts import start_of
+from gonogo.troubles import hint_for
 
 INTERRUPTED = 130  # as a shell's exit code says it
 
@@ -53,6 +55,14 @@ class Run:
         return self.settings.experiments[self.experiment]
 
     @property
+    def rehearsed_config(self) -> ExperimentConfig:
+        """The experiment as its smoke run trains it."""
+        config = self.experiment_config
+        settings = laid_over(config.settings, config.smoke.settings)
+        training = Training.model_validate({**config.training.model_dump(), **config.smoke.training})
+        return config.model_copy(update={"settings": settings, "training": training})
+
+    @property
     def gates(self) -> Gates:
         return self.settings.gates[self.experiment]
 
@@ -67,10 +77,16 @@ class Run:
         planned = self.results / self.mode / "memory" / "training.json"
         return Training.model_validate_json(planned.read_text()) if planned.exists() else self.asked_training
 
-    def load_experiment(self) -> Experiment:
-        """The experiment, with what its `prepare` made."""
-        config = self.experiment_config
-        return load_experiment(self.experiment, config, self.settings.root, self.results / "assets")
+    def load_experiment(self, *, rehearsed: bool = False) -> Experiment:
+        """The experiment, with what its `prepare` made.
+
+        Args:
+            rehearsed: with the settings of its smoke run.
+        """
+        config = self.rehearsed_config if rehearsed else self.experiment_config
+        experiment = load_experiment(self.experiment, config, self.settings.root, self.results / "assets")
+        experiment.starts_from = start_of(self.settings, self.experiment)
+        return experiment
 
     @property
     def results(self) -> Path:
@@ -204,6 +220,9 @@ class stage:
             sys.exit(INTERRUPTED)
         if error is not None and not isinstance(error, SystemExit):
             traceback.print_exception(kind, error, trace, file=self.run.log)
+            if hint := hint_for(f"{type(error).__name__}: {error}"):
+                self.run.note(f"hint: {hint}")
+                print(f"hint: {hint}", file=sys.stderr, flush=True)
         self.run.log.close()
 
 

@@ -45,6 +45,8 @@ class RunSpec(BaseModel):
     training: Training
     data: list[Path]
     seed: int
+    assets: Path | None = Field(None, description="what `prepare` made, for experiments that train with it")
+    starts_from: Path | None = Field(None, description="checkpoint of an earlier experiment that training begins with")
     max_steps: int | None = None
     max_minutes: float | None = None
     gate: LearningGate | None = Field(
@@ -128,6 +130,9 @@ def train(
 
     _quieten()
     torch.set_num_threads(spec.training.threads)
+    if experiment.config.starts_from and experiment.starts_from is None:
+        where = f"{experiment.name}: starts_from: {experiment.config.starts_from}"
+        raise UserError(f"{where}: no checkpoint of it was given; training never begins afresh instead")
     pl.seed_everything(spec.seed if extends is None else spec.seed + 1, verbose=False)
     module = extends or experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
@@ -287,7 +292,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.max_steps is not None:
         spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None})
     print(f"training {spec.experiment}: loading", flush=True)
-    experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd())
+    experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
+    experiment.starts_from = spec.starts_from
     try:
         result = experiment.run_training(
             spec, arguments.out, lambda line: print(line, flush=True), checkpoint=arguments.resume

@@ -13,7 +13,8 @@ import pytest
 from gonogo.config import ResultsGate
 from gonogo.errors import UserError
 from gonogo.quality.parts import measure_part
-from gonogo.results import Measurements, _checkpoint, geometry_auc, judge
+from gonogo.results import Measurements, geometry_auc, judge
+from gonogo.starts import final_checkpoint
 from gonogo.verdict import Status
 
 SCENES, VIEWS, SIDE = 6, 5, 64
@@ -96,7 +97,7 @@ def test_an_unreported_figure_is_unknown(tmp_path: Path) -> None:
 def test_an_archive_without_a_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "archive.json").write_text(json.dumps({"folder": str(tmp_path / "gone")}))
     with pytest.raises(UserError, match=r"gone: no checkpoint .* --forcerun download"):
-        _checkpoint(tmp_path / "archive.json")
+        final_checkpoint(tmp_path / "archive.json")
 
 
 def test_a_run_of_the_machinery_is_held_against_nothing_and_says_that_it_is_no_result(tmp_path: Path) -> None:

@@ -41,18 +41,26 @@ class Forecast(BaseModel):
     basis: str = Field(description="where the figures and their range come from")
 
 
-def forecast(speed: Speed, training: Training, target: Target, accelerator: Accelerator) -> Forecast:
-    """Measured step time × steps × price, carried over to the target by its peak and bandwidth ratios."""
+def forecast(
+    speed: Speed, training: Training, target: Target, accelerator: Accelerator, *, other_model: bool = False
+) -> Forecast:
+    """Measured step time × steps × price, carried over to the target by its peak and bandwidth ratios.
+
+    Args:
+        other_model: the smoke run trained a smaller one (`smoke.settings`), whose speed says nothing of this one's.
+    """
     steps_per_epoch = math.ceil(speed.train_samples / training.effective_batch_size)
     steps = steps_per_epoch * training.epochs
     scale = training.effective_batch_size / speed.samples_per_step
     here = Range(low=speed.step_s_low, mid=speed.step_s, high=speed.step_s_high).scaled(scale)
     setup = OWN_SETUP_HOURS if accelerator.is_this_machine else SETUP_HOURS
-    faster = _speed_up(speed, accelerator)
+    faster = None if other_model else _speed_up(speed, accelerator)
     if faster is None:
         return Forecast(
             steps=steps, step_s=here, hours=None, usd=None, setup_hours=setup, usd_per_hour=target.usd_per_hour,
-            basis=f"the speed of {accelerator.title} is not in the catalogue",
+            basis="the smoke run trained a smaller model; the canary measures this one's speed"
+            if other_model
+            else f"the speed of {accelerator.title} is not in the catalogue",
         )  # fmt: skip
     slow, fast = faster
     step_s = Range(low=here.low / fast, mid=here.mid / math.sqrt(slow * fast), high=here.high / slow)

@@ -19,6 +19,7 @@ Estimator: TypeAlias = Callable[[Training, Options], Estimate]
 
 COMFORTABLE = 0.5  # of the card: below, no threshold stops the plan, and no other is traced
 LARGEST = 8  # effective batches: nobody plans a larger micro-batch
+HELD = ("weights", "frozen weights", "buffers", "gradients", "optimizer state", "moving average")
 TRACES = 8  # at most, in search of the largest micro-batch
 ACCUMULATION = (
     "the same operations in more, smaller parts; how much worse they fill the card is for the canary to measure"
@@ -132,6 +133,10 @@ def explore(
     asked = sizes.at(training.micro_batch_size)
     if asked.needed_bytes is None or capacity is None:
         return Explored(capacity_bytes=capacity, rungs=[asked])
+    if held_bytes(asked) > capacity:  # whatever the batch is
+        options = [option for option in options if option.lessens_weights]
+        lighter = _with_options(estimate, sizes.plan, accelerator, capacity, options) if options else []
+        return Explored(capacity_bytes=capacity, rungs=_falling([asked, *lighter]), largest_fitting=0)
     sizes.at(training.micro_batch_size // 2 or 2)
     line = sizes.line()
     largest = _largest_fitting(sizes, line, capacity, LARGEST * training.effective_batch_size) if line else None
@@ -148,6 +153,15 @@ def explore(
         line=line,
         largest_fitting=largest,
     )
+
+
+def held_bytes(rung: Rung) -> int:
+    """What a plan holds from its first step to its last, on no account less: weights and what belongs to each."""
+    found = rung.estimate
+    if found is None:
+        return 0
+    parts = sum(size for name, size in found.components_bytes.items() if name in HELD)
+    return parts + sum(item.bytes for item in found.additions if item.kind == "context")
 
 
 def _largest_fitting(sizes: _Sizes, line: Line, capacity: int, limit: int) -> int:

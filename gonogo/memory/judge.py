@@ -7,7 +7,7 @@ from pydantic import Field
 from gonogo.config import Accelerator, MemoryGate
 from gonogo.measured import Measured
 from gonogo.memory.estimate import Estimate
-from gonogo.memory.explore import Explored, Rung
+from gonogo.memory.explore import Explored, Rung, held_bytes
 from gonogo.units import gibibytes, gigabytes
 from gonogo.verdict import Check, Status
 
@@ -114,6 +114,11 @@ def _hint(explored: Explored, gate: MemoryGate) -> str:
     asked, capacity = explored.asked, explored.capacity_bytes
     better = next((rung for rung in explored.rungs[1:] if weigh(rung, capacity, gate) is Status.GO), None)
     better = better or next((rung for rung in explored.rungs[1:] if weigh(rung, capacity, gate).passes), None)
+    if better is None and capacity is not None and held_bytes(asked) > capacity:
+        return (
+            f"Weights and what belongs to them alone take {gigabytes(held_bytes(asked))}: no batch is small enough. "
+            "Take a card with more memory, a smaller model, or keep its weights in fewer bits."
+        )
     if better is None:
         return "No change that the experiment offers makes it fit: take a card with more memory, or a smaller model."
     return f"{describe(asked, better)} (plan.md beside the verdict). {_replan(better, gate)}".strip()

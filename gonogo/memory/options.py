@@ -21,6 +21,7 @@ class PlanOption(BaseModel):
     slowdown: Positive = Field(1.0, description="time of a step with it, over the time without")
     slowdown_source: str = Field(description="where that figure is from")
     exact: bool = Field(description="the same model comes out, but for rounding")
+    lessens_weights: bool = Field(False, description="weights, gradients or optimizer state take less with it, too")
 
 
 def cheapest_first(options: Sequence[PlanOption]) -> list[PlanOption]:

@@ -33,6 +33,7 @@ from gonogo.memory.recorder import Recorder
 from gonogo.memory.step import AUTOCAST, CONVERTED, Step, experiment_step
 from gonogo.memory.traced import Traced
 
+PASSES = 2  # of an optimizer step's micro-batches: with gradients there, the third allocates as the second
 STEPS = 2  # the optimizer's state exists from the second on; on published measurements a third changed nothing
 LOSS_SCALE = 65536.0  # torch.amp.GradScaler's first
 
@@ -138,7 +139,7 @@ def _optimizer_step(
                 optimizer.zero_grad(set_to_none=step.set_to_none)
 
     zero_grad("start")
-    for index in range(step.accumulate_grad_batches):
+    for index in range(min(step.accumulate_grad_batches, PASSES)):
         recorder.phase = "batch"
         names["batch"] = _moved(step.batch, device, CONVERTED.get(step.precision))
         recorder.phase = "forward"

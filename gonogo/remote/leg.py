@@ -32,6 +32,9 @@ from gonogo.units import duration, gigabytes
 LOOK_EVERY_S = 30.0
 
 
+START = "start/begin.ckpt"  # on the machine: what training begins with
+
+
 def ssh_settings(run: Run) -> Ssh:
     """How to reach the target; the embedded one is started where it is not running."""
     connection = run.target.connection
@@ -59,12 +62,15 @@ def run_spec(run: Run) -> RunSpec:
     """Everything that the paid run is made of, overrides applied: what `run.json` holds."""
     counts = run.experiment_config.modes[run.mode].result
     passed_by = override_for(run.config.overrides, run.experiment, "learning")
+    experiment = run.load_experiment()
     return RunSpec(
         experiment=run.experiment,
         experiment_config=run.experiment_config,
         training=run.training,
         data=[Path("../data") / shard.name for shard in run.shards],
         seed=run.config.seed,
+        assets=Path("../assets") if experiment.trains_with_assets else None,
+        starts_from=Path(f"../{START}") if experiment.starts_from else None,
         gate=run.gates.learning if counts and not passed_by else None,
     )
 
@@ -74,6 +80,9 @@ def upload_run(run: Run, report: str, spec_file: str) -> None:
     spec = run_spec(run)
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
     parts: dict[str, Path] = {f"data/{shard.name}": shard for shard in run.shards}
+    experiment = run.load_experiment()
+    parts |= {"assets": run.results / "assets"} if experiment.trains_with_assets else {}
+    parts |= {START: experiment.starts_from} if experiment.starts_from else {}
     parts |= {f"code/{name}": path for name, path in _code(run).items()}
     parts[f"code/run_{run.mode}.json"] = Path(spec_file)
     note_held(run.settings)

@@ -13,6 +13,7 @@ from gonogo.configload import Settings
 from gonogo.files import write_json
 from gonogo.report.timing import StageTiming, timing_table
 from gonogo.session import owner_pid, session_name
+from gonogo.starts import waiting
 
 WIDEST = 100  # columns
 
@@ -20,6 +21,8 @@ WIDEST = 100  # columns
 def conclude(settings: Settings) -> None:
     """Print stage by stage what this invocation took, and write it to `timing.json`. The overhead is what was
     neither generating, training, tracing nor transferring; work that ran side by side counts once."""
+    for line in waiting(settings):
+        print(line, file=sys.stderr)
     results = settings.config.results_dir
     rows = ledger.rows(results / "ledger.sqlite", session=session_name())
     if not rows:

@@ -71,6 +71,20 @@ def planned_training(wildcards):
     return [] if name == "halted" else f"{folder}/training.json"
 
 
+def earlier_stage(wildcards):
+    """Input function: the checkpoint that training begins with; of an earlier experiment, once its results pass."""
+    start = experiment_config(wildcards).starts_from
+    if not isinstance(start, str):
+        return [] if start is None else str(start.checkpoint)
+    verdict = standing_verdict("results", start)
+    if not may_go_on(verdict):
+        return f"{os.path.dirname(verdict)}/halted"
+    return [
+        f"{RESULTS}/{start}/{MODE}/results/token",
+        f"{RESULTS}/{start}/{MODE}/download/archive.json",
+    ]
+
+
 def may_go_on(verdict):
     """Whether a verdict file passes, by its status or by a recorded override."""
     with open(verdict) as file:

@@ -4,6 +4,7 @@
 rule smoke_train:
     input:
         data=shards,
+        earlier=earlier_stage,
         gates=passed("quality/dataset"),
     output:
         run=directory(f"{RESULTS}/{{experiment}}/smoke_train"),

@@ -5,6 +5,7 @@ rule upload:
     input:
         data=shards,
         training=planned_training,
+        earlier=earlier_stage,
         gates=passed("launch"),
     output:
         upload=f"{RESULTS}/{{experiment}}/{{mode}}/upload/upload.json",

@@ -9,6 +9,12 @@ from gonogo.stage import stage
 
 with stage(snakemake) as run:
     speed = Speed.model_validate_json(Path(snakemake.input.speed).read_text())
-    found = forecast(speed, run.training, run.target, run.settings.accelerator)
+    found = forecast(
+        speed,
+        run.training,
+        run.target,
+        run.settings.accelerator,
+        other_model=bool(run.experiment_config.smoke.settings),
+    )
     write_text(snakemake.output.forecast, found.model_dump_json(indent=1))
     run.say(describe(found))

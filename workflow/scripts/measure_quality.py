@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from gonogo.quality.cache import open_cache
-from gonogo.quality.kinds import kind_of
 from gonogo.quality.parts import measure_part
 from gonogo.stage import stage
 
 with stage(snakemake) as run:
-    kind = kind_of(run.load_experiment().kind).configured(run.gates.quality)
+    kind = run.load_experiment().inspector(run.gates.quality)
     # outlives an interrupted scan, whose outputs Snakemake removes
     name = f"{snakemake.wildcards.scope}_{snakemake.wildcards.shard}.sqlite"
     with open_cache(run.results / "quality" / "cache" / name, kind.name) as known:

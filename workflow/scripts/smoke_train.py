@@ -12,12 +12,12 @@ with stage(snakemake) as run:
     with run.work():
         from gonogo.learning.smoke import curve_of
 
-        experiment = run.load_experiment()
+        experiment = run.load_experiment(rehearsed=True)
         smoke = run.experiment_config.smoke
         spec = RunSpec(
             experiment=run.experiment,
-            experiment_config=run.experiment_config,
-            training=run.experiment_config.training,
+            experiment_config=run.rehearsed_config,
+            training=run.rehearsed_config.training,
             data=run.shards,
             seed=run.config.seed,
             max_steps=smoke.steps,
@@ -26,7 +26,9 @@ with stage(snakemake) as run:
         with folder_replacing(snakemake.output.run) as out:
             measured, result, speed = experiment.rehearse(spec, smoke, out, run.say, run.progress, run.gates.learning)
             write_text(out / "training.json", result.model_dump_json())
-    measured.inputs_digest = learning_digest(data_digest(run.shards), experiment, spec.training)
+    measured.inputs_digest = learning_digest(
+        data_digest(run.shards), run.load_experiment(), run.experiment_config.training
+    )
     measured.evidence = [snakemake.output.curve, snakemake.output.run]
     measured.write(snakemake.output.measurements)
     write_text(snakemake.output.speed, speed.model_dump_json())

@@ -1,0 +1,138 @@
+"""CAD-MLLM: a language model writes CAD programs, from captions first, then from what is seen of a part as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from experiments.cad_mllm.settings import CADSettings
+from gonogo.config import QualityGate, Training
+from gonogo.configload import laid_over
+from gonogo.experiment import Experiment, Progress, Stage
+
+if TYPE_CHECKING:
+    from gonogo.memory.options import PlanOption
+    from gonogo.quality.kinds import Kind
+
+
+class CADMLLM(Experiment):
+    """One stage of the curriculum: see config/experiments/cad_mllm*.yaml, and README.md in this folder."""
+
+    kind = "text"
+    Settings = CADSettings
+    settings: CADSettings
+    packages: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("transformers", "peft", "trimesh", "manifold3d", "tokenizers"), "cad"
+    )
+    generate_code: ClassVar[tuple[str, ...]] = (
+        "parts.py", "program.py", "shapes.py", "generate.py", "tokens.py", "base.py",
+    )  # fmt: skip
+    trains_with_assets = True
+
+    def settings_for(self, stage: Stage) -> Any:
+        if stage == "train":
+            return super().settings_for(stage)
+        base = self.smoke_settings.model.base
+        return [self.settings.data.model_dump(mode="json"), base.model_dump(mode="json")]
+
+    @property
+    def smoke_settings(self) -> CADSettings:
+        """Those of the rehearsal, whose base `prepare` makes."""
+        return CADSettings.model_validate(laid_over(self.config.settings, self.config.smoke.settings))
+
+    def assets_needed(self) -> list[tuple[str, bool, str]]:
+        model = self.settings.model
+        named = {
+            "Pretrained language model": model.base.pretrained,
+            "Point encoder's weights": model.point_encoder.weights,
+            "Image encoder's weights": model.image_encoder.weights,
+        }
+        return [asset.needed(name) for name, asset in named.items() if asset is not None]
+
+    def lacking(self) -> list[str]:
+        """Also the modalities that this stage is to see and whose files are not there."""
+        data = self.settings.data
+        missing = [name for name in data.modalities if name in data.absent]
+        return super().lacking() + [f"{name}: no files yet (settings.data.absent)" for name in missing]
+
+    # --- data ---
+
+    def prepare(self, out: Path, seed: int) -> dict[str, Any]:
+        from experiments.cad_mllm.base import make_base
+
+        base = self.smoke_settings.model.base
+        if base.pretrained is None:
+            make_base(base, out, out.parents[1] / ".cad_mllm", seed)
+        return {}
+
+    def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
+        from experiments.cad_mllm.generate import generate
+
+        generate(self.settings.data, indices, out, seed, progress)
+
+    def inspector(self, gate: QualityGate) -> Kind:
+        """Documents, their tokens counted by the model's own tokenizer; not counted while it is not there."""
+        from experiments.cad_mllm.tokens import tokens_of
+        from gonogo.quality.text.kind import Texts
+
+        pretrained = self.settings.model.base.pretrained
+        if pretrained is not None and not pretrained.where.is_dir():
+            return Texts(gate.text)
+        return Texts(gate.text, tokens_of(pretrained).count)
+
+    # --- training ---
+
+    def module(self, training: Training) -> Any:
+        from experiments.cad_mllm.module import CADModule
+
+        return CADModule(self.settings, training, self.assets, self.starts_from)
+
+    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> Any:
+        from experiments.cad_mllm.data import CADDataModule
+
+        return CADDataModule(self.settings, training, data, seed, self.config.validation_share)
+
+    def example_batch(self, batch_size: int) -> Any:
+        from experiments.cad_mllm.data import example_batch
+
+        return example_batch(self.settings, batch_size)
+
+    def plan_options(self) -> list[PlanOption]:
+        from experiments.cad_mllm.plan import plan_options
+
+        return plan_options(self.settings.model)
+
+    def error(self, outputs: Any, targets: Any) -> Any:
+        """Brier score over places and alphabet: probabilities are held against what came, the surer the costlier."""
+        return (outputs - targets).square().mean()
+
+    def inputs(self, batch: Any) -> Any:
+        """(B, D): the caption's ids, then the cloud and the picture where the stage sees them."""
+        import torch
+
+        seen = [batch[name].flatten(1).float() for name in ("caption", "points", "image") if name in batch]
+        return torch.cat(seen, 1)
+
+    def targets(self, batch: Any) -> Any:
+        return batch["target"]
+
+    def without_input(self, batch: Any) -> Any:
+        from experiments.cad_mllm.data import without_input
+
+        return without_input(batch)
+
+    # --- results ---
+
+    def predict(self, checkpoint: Path, data: Sequence[Path], out: Path, seed: int) -> dict[str, float]:
+        from experiments.cad_mllm.predict import predict
+
+        share = self.config.validation_share
+        return predict(checkpoint, self.settings, self.config.training, self.assets, data, out, seed, share)
+
+    def show(self, batch: Any, outputs: Any, out: Path) -> None:
+        from experiments.cad_mllm.picture import comparison
+        from experiments.cad_mllm.tokens import tokens_of
+
+        pretrained = self.settings.model.base.pretrained
+        comparison(outputs.cpu(), batch["target"].cpu(), tokens_of(pretrained if self.assets else None), out)

@@ -1,0 +1,27 @@
+"""What a training step of the language model could do with less memory, and what that costs."""
+
+from __future__ import annotations
+
+from experiments.cad_mllm.settings import ModelSettings
+from gonogo.memory.options import PlanOption
+
+RECOMPUTED = "one more forward pass: with a frozen base, backward costs about as much as forward, so 3 passes for 2"
+IN_PARTS = "the head's product once more in the backward; under 5 % of a step at 8 billion weights"
+SHORTER = "fewer tokens; parts that are longer are cut, which the quality gate counts"
+
+
+def plan_options(model: ModelSettings) -> list[PlanOption]:
+    """Those that are not taken yet."""
+    found = []
+    if not model.chunked_loss:
+        found.append(_option("logits in parts", {"chunked_loss": True}, 1.05, IN_PARTS))
+    if not model.gradient_checkpointing:
+        found.append(_option("gradient checkpointing", {"gradient_checkpointing": True}, 1.5, RECOMPUTED))
+    shorter = model.max_seq_length // 2
+    if shorter > 2 * model.max_caption_tokens:
+        found.append(_option(f"sequences of {shorter} tokens", {"max_seq_length": shorter}, 1.0, SHORTER, exact=False))
+    return found
+
+
+def _option(name: str, keys: dict[str, object], slowdown: float, source: str, *, exact: bool = True) -> PlanOption:
+    return PlanOption(name=name, settings={"model": keys}, slowdown=slowdown, slowdown_source=source, exact=exact)

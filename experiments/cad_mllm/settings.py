@@ -1,0 +1,118 @@
+"""The keys under `settings:` in config/experiments/cad_mllm*.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import Field, model_validator
+
+from gonogo.assets import Asset
+from gonogo.config import Count, Fraction, Model, Positive
+
+Modality: TypeAlias = Literal["text", "points", "image"]
+Combination: TypeAlias = Literal["text", "text+points", "text+image", "text+points+image"]
+
+
+class DataSettings(Model):
+    """The parts: captions, CAD programs, and what later stages of the curriculum see of them."""
+
+    modalities: tuple[Modality, ...] = Field(("text",), min_length=1, description="files that every part has")
+    absent: tuple[Modality, ...] = Field(
+        (), description="of these nothing is written: a download that has not come to its end"
+    )
+    caption_detail: Fraction = Field(0.6, description="chance that a caption tells a size")
+    points: Count = Field(256, description="of a cloud, sampled from the surface, with normals")
+    image_size: int = Field(32, ge=8, multiple_of=8, description="side of the picture, pixels")
+
+
+class Lora(Model):
+    """Low-rank adapters (Hu et al. 2021) on queries, keys, values, outputs and the three parts of the MLP."""
+
+    r: Count = 8
+    alpha: Count = Field(16, description="adapters are scaled by alpha / r")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Base(Model):
+    """The language model under the adapters: Qwen3's architecture, random or pretrained, always frozen."""
+
+    pretrained: Asset | None = Field(
+        None, description="folder of a Qwen3 with its tokenizer, as transformers saves it; null: made by `prepare`"
+    )
+    hidden_size: Count = 128
+    intermediate_size: Count = 384
+    layers: Count = 4
+    heads: Count = 4
+    key_value_heads: Count = 2
+    head_dim: Count = 32
+    vocabulary: int = Field(0, ge=0, description="of the embedding; 0: as many as the own tokenizer has words")
+    tied: bool = Field(True, description="input and output embeddings are one")
+    steps: Count = Field(120, description="of the base's own training in `prepare`, on parts that no stage sees")
+    learning_rate: Positive = 3e-3
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.heads % self.key_value_heads:
+            raise ValueError(f"heads ({self.heads}) must be a multiple of key_value_heads ({self.key_value_heads})")
+        return self
+
+
+class PointEncoder(Model):
+    """Perceiver: latents look at the cloud (Jaegle et al. 2021; Zhao et al. 2023). Frozen."""
+
+    weights: Asset | None = Field(None, description="state of a trained encoder; null: set by hand, see encoders.py")
+    latents: Count = Field(10, description="tokens that a cloud becomes")
+    width: Count = Field(64, multiple_of=4)
+    heads: Count = 4
+    layers: int = Field(0, ge=0, description="of self-attention among the latents")
+
+
+class ImageEncoder(Model):
+    """Patches of the picture, embedded. Frozen."""
+
+    weights: Asset | None = Field(None, description="state of a trained encoder; null: cosine transform of each patch")
+    patch: Count = Field(16, description="pixels a side; divides the picture's")
+    width: Count = 32
+    heads: Count = 4
+    layers: int = Field(0, ge=0)
+
+
+class ModelSettings(Model):
+    """What is trained, and on what."""
+
+    base: Base = Base()
+    lora: Lora = Lora()
+    point_encoder: PointEncoder = PointEncoder()
+    image_encoder: ImageEncoder = ImageEncoder()
+    projector_width: Count = Field(128, description="hidden width of the two-layer projectors")
+    projector_rate: Positive = Field(5.0, description="their learning rate over that of the adapters")
+    max_seq_length: Count = Field(42, description="text tokens, caption and program together; longer ones are cut")
+    max_caption_tokens: Count = Field(16, description="of these, for the caption")
+    gradient_checkpointing: bool = False
+    chunked_loss: bool = Field(False, description="logits of 1,024 tokens at a time, made anew in the backward")
+    sampling: dict[Combination, Fraction] = Field(
+        default_factory=lambda: {"text": 1.0}, description="share of training samples that show these modalities"
+    )
+
+    @model_validator(mode="after")
+    def _shares_and_lengths(self) -> Self:
+        if abs(sum(self.sampling.values()) - 1) > 1e-6:
+            raise ValueError(f"sampling: the shares must add up to 1, not {sum(self.sampling.values()):g}")
+        if self.max_caption_tokens >= self.max_seq_length:
+            raise ValueError("max_caption_tokens must leave room for the program in max_seq_length")
+        return self
+
+
+class CADSettings(Model):
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+
+    @model_validator(mode="after")
+    def _sampled_is_there(self) -> Self:
+        if self.data.image_size % self.model.image_encoder.patch:
+            patch = self.model.image_encoder.patch
+            raise ValueError(f"data.image_size ({self.data.image_size}) must be a multiple of the patch ({patch})")
+        asked = {part for combination in self.model.sampling for part in combination.split("+")}
+        if missing := sorted(asked - set(self.data.modalities)):
+            raise ValueError(f"model.sampling asks for {', '.join(missing)}, which data.modalities does not name")
+        return self

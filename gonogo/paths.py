@@ -1,0 +1,56 @@
+"""One path as Windows, WSL and a mounted drive of a notebook write it, as it is called on this machine."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator
+
+System: TypeAlias = Literal["windows", "posix"]
+
+DRIVE = re.compile(r"^(?P<drive>[A-Za-z]):[\\/]")
+MOUNTED = re.compile(r"^/mnt/(?P<drive>[a-z])(?=/|$)")
+IN_WSL = re.compile(r"^[\\/]{2}wsl(\.localhost|\$)[\\/][^\\/]+", re.IGNORECASE)  # \\wsl$\Ubuntu\home
+
+
+def local(path: str, system: System | None = None, mounts: Mapping[str, str] | None = None) -> str:
+    r"""The path as this machine calls it: `W:\a b` is `/mnt/w/a b` in WSL, and the other way round on Windows.
+
+    Args:
+        system: whose paths are wanted; this machine's own where it is not given.
+        mounts: beginnings of paths elsewhere → here, such as `/content/drive/MyDrive` of a notebook; the longest wins.
+    """
+    system = system or ("windows" if sys.platform == "win32" else "posix")
+    for there, here in sorted((mounts or {}).items(), key=lambda pair: -len(pair[0])):
+        rest = path.removeprefix(there)
+        if rest != path and (not rest or rest[0] in "/\\"):
+            path = here + (rest if "\\" in here else rest.replace("\\", "/"))
+            break
+    return _for_windows(path) if system == "windows" else _for_posix(path)
+
+
+def _for_posix(path: str) -> str:
+    if found := DRIVE.match(path):
+        rest = PureWindowsPath(path[3:]).as_posix()
+        return str(PurePosixPath(f"/mnt/{found['drive'].lower()}") / rest)
+    if found := IN_WSL.match(path):
+        return path[found.end() :].replace("\\", "/") or "/"
+    return path
+
+
+def _for_windows(path: str) -> str:
+    if found := MOUNTED.match(path):
+        return str(PureWindowsPath(f"{found['drive'].upper()}:/") / path[found.end() :].lstrip("/"))
+    return path
+
+
+def _here(value: object) -> object:
+    return local(value) if isinstance(value, str) else value
+
+
+LocalPath = Annotated[Path, BeforeValidator(_here)]
+"""A path in a configuration that people share between such machines."""
