@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field
 
-from gonogo.config import Accelerator, Training
+from gonogo.config import Training
+from gonogo.target import Accelerator
 
 SLOWER, TIGHTER = 0.5, 0.5  # of the learning rate, and of the gradients' norm
 

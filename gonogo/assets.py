@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gonogo.config import Count, Model
 from gonogo.errors import UserError
+from gonogo.model import Count, Model
 from gonogo.paths import LocalPath
 from gonogo.units import gigabytes
 

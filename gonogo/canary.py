@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gonogo.config import CanaryGate
 from gonogo.health.device import SLOWER
 from gonogo.measured import Measured
+from gonogo.thresholds import CanaryGate
 from gonogo.units import gigabytes
 from gonogo.verdict import Check, Status, held
 

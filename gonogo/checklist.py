@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gonogo import gates
-from gonogo.config import Ssh, Target
 from gonogo.errors import UserError
 from gonogo.evidence import Judged, begins_with, confirm, data_digest, learning_digest, memory_digest
 from gonogo.files import digest, folder_digest
@@ -14,6 +13,7 @@ from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.timeline import contradictions
 from gonogo.launch import Approval, Item, Measurements
 from gonogo.stage import Run
+from gonogo.target import Ssh, Target
 from gonogo.verdict import Verdict
 
 

@@ -9,22 +9,10 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from gonogo.config import (
-    Accelerator,
-    Command,
-    Config,
-    Embedded,
-    Expected,
-    ExperimentConfig,
-    Gates,
-    ModeConfig,
-    Release,
-    Smoke,
-    Ssh,
-    Target,
-    Training,
-)
+from gonogo.config import Command, Config, Expected, ExperimentConfig, ModeConfig, Smoke, Training
 from gonogo.files import write_text
+from gonogo.target import Accelerator, Embedded, Release, Ssh, Target
+from gonogo.thresholds import Gates
 from gonogo.verdict import Override
 
 START, END = "<!-- keys: made by `make schema` -->", "<!-- end of keys -->"

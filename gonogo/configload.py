@@ -13,20 +13,12 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gonogo.config import (
-    Accelerator,
-    Config,
-    ExperimentConfig,
-    Gates,
-    Ssh,
-    Target,
-    Training,
-    training_for,
-    training_on_cpu,
-)
+from gonogo.config import Config, ExperimentConfig, Training, training_for, training_on_cpu
 from gonogo.errors import UserError
 from gonogo.health.device import HIDDEN, Choice, choose
 from gonogo.memory.catalogue import doubts
+from gonogo.target import Accelerator, Ssh, Target
+from gonogo.thresholds import Gates
 
 M = TypeVar("M", bound=BaseModel)
 CPU = "cpu"  # in config/accelerators.yaml

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from gonogo import gates
-from gonogo.config import Accelerator, Gates, Training
+from gonogo.config import Training
 from gonogo.errors import UserError
 from gonogo.experiment import Experiment
 from gonogo.files import digest, file_digest, folder_digest
+from gonogo.target import Accelerator
+from gonogo.thresholds import Gates
 from gonogo.verdict import Override, Verdict
 
 Digest: TypeAlias = str

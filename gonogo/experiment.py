@@ -12,21 +12,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
-from gonogo.config import ExperimentConfig, QualityGate, Training
+from gonogo.config import ExperimentConfig, Training
 from gonogo.configload import Settings, validate
 from gonogo.errors import UserError
 from gonogo.files import code_digest, digest, walk
 from gonogo.quality.kinds import Kind, check_kind, kind_of
+from gonogo.thresholds import QualityGate
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
     from torch import Tensor
 
-    from gonogo.config import LearningGate, Smoke
+    from gonogo.config import Smoke
     from gonogo.learning.measurements import Measurements
     from gonogo.learning.speed import Speed
     from gonogo.memory.options import PlanOption
     from gonogo.memory.step import Step
+    from gonogo.thresholds import LearningGate
     from gonogo.training import RunSpec, TrainingResult
 
 Stage = Literal["generate", "train"]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from gonogo.config import Gates
+from gonogo.thresholds import Gates
 from gonogo.verdict import Override, Saved, Verdict, decide
 
 # the rule whose measurements each gate judges

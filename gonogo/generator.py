@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gonogo.config import GeneratorGate
 from gonogo.measured import Measured
+from gonogo.thresholds import GeneratorGate
 from gonogo.verdict import Check, Status, held
 
 HINT = "Fit the decoder longer or mend it; no data was made with it."

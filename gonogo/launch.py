@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import LaunchGate
 from gonogo.forecast.forecast import Range
 from gonogo.measured import Measured
+from gonogo.thresholds import LaunchGate
 from gonogo.verdict import Check, Status, held
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gonogo.config import ResultsGate
 from gonogo.errors import UserError
 from gonogo.evidence import data_digest
 from gonogo.files import digest, file_digest, folder_replacing
@@ -18,6 +17,7 @@ from gonogo.quality.judge import judge as judge_data
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.stage import Run
 from gonogo.starts import final_checkpoint
+from gonogo.thresholds import ResultsGate
 from gonogo.verdict import Check, Status, held
 
 

@@ -21,12 +21,14 @@ from typing import Any, NoReturn, TextIO
 import psutil
 
 from gonogo import gates, ledger, lifetime
-from gonogo.config import Config, ExperimentConfig, Gates, Target, Training
+from gonogo.config import Config, ExperimentConfig, Training
 from gonogo.configload import Settings, laid_over, load
 from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.session import owner_pid, session_name, workflow_root
 from gonogo.starts import start_of
+from gonogo.target import Target
+from gonogo.thresholds import Gates
 from gonogo.troubles import hint_for
 
 INTERRUPTED = 130  # as a shell's exit code says it

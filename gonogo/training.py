@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gonogo.config import ExperimentConfig, LearningGate, Training
+from gonogo.config import ExperimentConfig, Training
 from gonogo.configload import laid_over
 from gonogo.errors import ProgramError, UserError
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
 from gonogo.health.device import gpu_hidden
 from gonogo.learning.in_flight import StoppedByGateError
+from gonogo.thresholds import LearningGate
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer

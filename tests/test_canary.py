@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gonogo.canary import Measurements, judge
-from gonogo.config import CanaryGate
+from gonogo.thresholds import CanaryGate
 from gonogo.verdict import Status
 
 FINE = {

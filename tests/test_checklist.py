@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import yaml
 
 from gonogo.checklist import _forbidden_environment, _unbuffered
-from gonogo.config import Target
 from gonogo.configload import load_accelerator, validate
+from gonogo.target import Target
 
 
 def test_a_log_that_would_arrive_in_blocks_is_named() -> None:

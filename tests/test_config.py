@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gonogo.config import Gates
 from gonogo.configload import load, schema
 from gonogo.errors import UserError
 from gonogo.experiment import load_experiment, load_experiments_or_exit
+from gonogo.thresholds import Gates
 
 OVERRIDE = {"experiment": "cvs", "gate": "quality", "by": "A", "reason": "because I say so"}
 

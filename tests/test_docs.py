@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from gonogo import gates
-from gonogo.config import Gates, Model, QualityGate
 from gonogo.experiment import Experiment
+from gonogo.model import Model
+from gonogo.thresholds import Gates, QualityGate
 from tests.conftest import ROOT
 
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?\)")

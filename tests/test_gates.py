@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from gonogo import gates
-from gonogo.config import Gates
+from gonogo.thresholds import Gates
 from gonogo.verdict import Override
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.config import GeneratorGate
 from gonogo.generator import Measurements, judge
+from gonogo.thresholds import GeneratorGate
 from gonogo.verdict import Status
 
 GOOD = {"own_view_psnr_db": 28.0, "rotated_coverage": 0.92, "rotated_brightness_ratio": 0.97, "items": 7}

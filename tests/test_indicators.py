@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from lightning.pytorch import LightningModule
 
-from gonogo.config import ExperimentConfig, Indicator, ResultsGate, Training
+from gonogo.config import ExperimentConfig, Indicator, Training
 from gonogo.indicators import miss
 from gonogo.quality.parts import measure_part
 from gonogo.results import Measurements, judge
+from gonogo.thresholds import ResultsGate
 from gonogo.training import RunSpec, train
 from gonogo.verdict import Status
 from tests.test_results import write

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.config import LaunchGate
 from gonogo.forecast.forecast import Range
 from gonogo.launch import Approval, Item, Measurements, judge
+from gonogo.thresholds import LaunchGate
 from gonogo.verdict import Status
 
 APPROVAL = Approval(experiment="cvs", by="Ada", approved_at="2026-01-10", inputs_digest="d1")

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from gonogo.config import ResultsGate
 from gonogo.errors import UserError
 from gonogo.quality.parts import measure_part
 from gonogo.results import Measurements, geometry_auc, judge
 from gonogo.starts import final_checkpoint
+from gonogo.thresholds import ResultsGate
 from gonogo.verdict import Status
 
 SCENES, VIEWS, SIDE = 6, 5, 64

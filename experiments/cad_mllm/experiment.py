@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config import QualityGate, Training
+from gonogo.config import Training
 from gonogo.configload import laid_over
 from gonogo.experiment import Experiment, Progress, Stage
+from gonogo.thresholds import QualityGate
 
 if TYPE_CHECKING:
     from gonogo.memory.options import PlanOption

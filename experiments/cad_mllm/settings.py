@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from gonogo.assets import Asset
-from gonogo.config import Count, Fraction, Model, Positive
+from gonogo.model import Count, Fraction, Model, Positive
 
 Modality: TypeAlias = Literal["text", "points", "image"]
 Combination: TypeAlias = Literal["text", "text+points", "text+image", "text+points+image"]

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gonogo.config import Count, Fraction, Model, Positive
+from gonogo.model import Count, Fraction, Model, Positive
 
 
 class Cameras(Model):

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gonogo.config import Count, Model, Positive
+from gonogo.model import Count, Model, Positive
 
 Size = tuple[Count, Count, Count]
 

@@ -6,8 +6,9 @@ import math
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Accelerator, Target, Training
+from gonogo.config import Training
 from gonogo.learning.speed import Speed
+from gonogo.target import Accelerator, Target
 from gonogo.units import dollars, duration
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
-from gonogo.config import ExperimentConfig, LearningGate, Model, Smoke, Training
+from gonogo.config import ExperimentConfig, Smoke, Training
 from gonogo.errors import UserError
 from gonogo.experiment import Experiment, Progress, Say, Stage
 from gonogo.files import walk
@@ -21,7 +21,9 @@ from gonogo.foreign.commandline import Value, filled, placeholders
 from gonogo.foreign.losslog import LossLog
 from gonogo.foreign.program import Program, run_program
 from gonogo.foreign.watched import Watched
+from gonogo.model import Model
 from gonogo.quality.kinds import kind_of
+from gonogo.thresholds import LearningGate
 
 if TYPE_CHECKING:
     from gonogo.learning.measurements import Measurements

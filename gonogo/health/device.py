@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from gonogo.config import Accelerator, Target
 from gonogo.errors import UserError
+from gonogo.target import Accelerator, Target
 
 HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 # what hides every GPU from CUDA, HIP and the ROCm runtime below it; with the last, torch does not even ask the driver

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gonogo.config import LearningGate
 from gonogo.learning.facts import blind, learned, memorized, rising
 from gonogo.learning.measurements import Measurements, number
+from gonogo.thresholds import LearningGate
 from gonogo.verdict import Check, Status, held
 
 NOISE_AUTOCORRELATION, PICTURE_AUTOCORRELATION = 0.1, 0.5  # of targets, where inputs have at least the second

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gonogo.config import LearningGate
 from gonogo.learning.measurements import Evaluation, Measurements, number
 from gonogo.learning.trend import Slope, theil_sen
+from gonogo.thresholds import LearningGate
 
 BLIND = 1e-4  # change of the outputs without the input, in spreads of the targets: rounding, and no more
 SHRUNK = 1.5  # slope of targets over outputs: above, the outputs are too small for what the model knows

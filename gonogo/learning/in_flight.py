@@ -10,10 +10,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from gonogo.config import LearningGate
 from gonogo.learning.facts import rising
 from gonogo.learning.judge import answers
 from gonogo.learning.measurements import Evaluation, Measurements
+from gonogo.thresholds import LearningGate
 from gonogo.verdict import Status
 
 # checks whose NO-GO, with a cause other than UNDERTRAINED, means that the rest of the run comes to nothing

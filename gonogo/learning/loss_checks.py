@@ -7,9 +7,9 @@ from itertools import pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from gonogo.config import LearningGate
 from gonogo.learning.measurements import Curve, Measurements, number
 from gonogo.learning.trend import CHANGE_WITHOUT_NOISE, FEWEST_FOR_NOISE, theil_sen
+from gonogo.thresholds import LearningGate
 from gonogo.verdict import Check, Status
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from statistics import median
 
-from gonogo.config import LearningGate
 from gonogo.learning.facts import blind, flat, learned, rising, shrunk, silenced, skill_slope, unseen
 from gonogo.learning.measurements import Gradients, Measurements, number
+from gonogo.thresholds import LearningGate
 from gonogo.verdict import Check, Status, held
 
 FITS = 0.5  # with another learning rate one batch fits: the ratio is below this, and half of what it was

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gonogo.config import LearningGate
 from gonogo.learning.ema import MAX_INITIAL_SHARE
 from gonogo.learning.facts import falling, learned, rising, shrunk, skill_slope
 from gonogo.learning.measurements import Measurements, number
 from gonogo.learning.trend import converged
+from gonogo.thresholds import LearningGate
 from gonogo.verdict import Check, Status, held
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 
-from gonogo.config import LearningGate, Smoke
+from gonogo.config import Smoke
 from gonogo.experiment import Experiment
 from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
 from gonogo.learning.batches import at_most
@@ -26,6 +26,7 @@ from gonogo.learning.speed import Speed
 from gonogo.learning.summary import summarized
 from gonogo.learning.watch import SAMPLES, Watch
 from gonogo.report.curves import LossCurve
+from gonogo.thresholds import LearningGate
 from gonogo.training import RunSpec, TrainingResult, joined, train
 
 

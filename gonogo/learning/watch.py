@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Callback
 
-from gonogo.config import LearningGate
 from gonogo.learning.batches import at_most
 from gonogo.learning.evaluate import evaluate
 from gonogo.learning.gradients import GradientRecord
@@ -17,6 +16,7 @@ from gonogo.learning.in_flight import Doom, StoppedByGateError, doomed, enough
 from gonogo.learning.look import Looked, look_at
 from gonogo.learning.measurements import Evaluation, Measurements
 from gonogo.learning.summary import summarized
+from gonogo.thresholds import LearningGate
 
 if TYPE_CHECKING:
     from gonogo.experiment import Experiment

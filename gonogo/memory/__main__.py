@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gonogo.config import Accelerator, MemoryGate, Training
+from gonogo.config import Training
 from gonogo.configload import load, load_accelerator, validate
 from gonogo.errors import UserError
 from gonogo.memory.capacity import capacity_bytes
@@ -27,6 +27,8 @@ from gonogo.memory.estimate import Estimate, estimate
 from gonogo.memory.explore import Explored, Rung
 from gonogo.memory.judge import Measurements, judge
 from gonogo.memory.traced import Traced
+from gonogo.target import Accelerator
+from gonogo.thresholds import MemoryGate
 from gonogo.units import gigabytes
 from gonogo.verdict import Check, Status
 

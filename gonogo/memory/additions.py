@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Accelerator, Architecture
+from gonogo.target import Accelerator, Architecture
 
 Kind = Literal["context", "kept", "soft"]
 Needed = Literal["always", "matrix products", "convolutions"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psutil
 
-from gonogo.config import Accelerator
+from gonogo.target import Accelerator
 
 
 def capacity_bytes(accelerator: Accelerator) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gonogo.config import Accelerator
+from gonogo.target import Accelerator
 from gonogo.units import gigabytes
 
 PEAKS = ("tflops_fp32", "tflops_tf32", "tflops_fp16", "tflops_bf16", "tflops_fp8")

@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Architecture, ExperimentConfig, Training
+from gonogo.config import ExperimentConfig, Training
 from gonogo.errors import UserError
 from gonogo.experiment import load_experiment
 from gonogo.memory.traced import Traced
+from gonogo.target import Architecture
 
 LIMIT_S = 300
 LIMIT_BYTES = 8_000_000_000  # of address space; a trace holds shapes, not data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gonogo.config import Architecture
+from gonogo.target import Architecture
 
 
 @dataclass(frozen=True)

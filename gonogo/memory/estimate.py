@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from gonogo.config import Accelerator, Training
+from gonogo.config import Training
 from gonogo.memory.additions import Addition, additions, is_matrix_product
 from gonogo.memory.allocator import AllocatorSettings, replay
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.components import components
 from gonogo.memory.events import Events
+from gonogo.target import Accelerator
 
 if TYPE_CHECKING:
     from gonogo.memory.traced import Traced

@@ -7,11 +7,12 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Accelerator, Training
+from gonogo.config import Training
 from gonogo.configload import laid_over
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.estimate import Estimate
 from gonogo.memory.options import PlanOption, cheapest_first, divisors, precision_options, with_micro_batch
+from gonogo.target import Accelerator
 
 # keys laid over the experiment's `settings`, nested as they are there
 Options: TypeAlias = Mapping[str, Any]

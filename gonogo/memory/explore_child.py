@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Accelerator, ExperimentConfig, Training
+from gonogo.config import ExperimentConfig, Training
 from gonogo.configload import laid_over
 from gonogo.errors import UserError
 from gonogo.experiment import load_experiment
@@ -18,6 +18,7 @@ from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.child import LIMIT_BYTES, Order, trace_in_child, traced_here
 from gonogo.memory.estimate import Estimate, estimate, failed
 from gonogo.memory.explore import Explored, Options, Rung, explore
+from gonogo.target import Accelerator
 
 LIMIT_S = 900  # for all traces
 

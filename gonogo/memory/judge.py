@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gonogo.config import Accelerator, MemoryGate
 from gonogo.measured import Measured
 from gonogo.memory.estimate import Estimate
 from gonogo.memory.explore import Explored, Rung, held_bytes
+from gonogo.target import Accelerator
+from gonogo.thresholds import MemoryGate
 from gonogo.units import gibibytes, gigabytes
 from gonogo.verdict import Check, Status
 

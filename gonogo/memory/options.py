@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gonogo.config import Accelerator, Positive, Training
+from gonogo.config import Training
+from gonogo.model import Positive
+from gonogo.target import Accelerator
 
 
 class PlanOption(BaseModel):

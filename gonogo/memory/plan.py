@@ -7,12 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Accelerator, MemoryGate, Training
+from gonogo.config import Training
 from gonogo.memory.additions import Addition
 from gonogo.memory.estimate import Estimate
 from gonogo.memory.explore import Estimator, Explored, Line, Rung, explore
 from gonogo.memory.judge import changes, chosen, weigh
 from gonogo.memory.options import PlanOption, divisors, with_micro_batch
+from gonogo.target import Accelerator
+from gonogo.thresholds import MemoryGate
 from gonogo.verdict import Status
 
 CONSERVATIVE = 0.6  # of the card: leaves room for validation, pictures and another's desktop

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gonogo.config import Accelerator, MemoryGate, Training
+from gonogo.config import Training
 from gonogo.configload import load_accelerator
 from gonogo.errors import UserError
 from gonogo.memory.estimate import Estimate, estimate
@@ -22,6 +22,8 @@ from gonogo.memory.judge import weigh
 from gonogo.memory.options import PlanOption
 from gonogo.memory.plan import WORDS, plan
 from gonogo.report.memory_plan import memory_plan
+from gonogo.target import Accelerator
+from gonogo.thresholds import MemoryGate
 from gonogo.units import gigabytes
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gonogo.config import QualityGate
 from gonogo.errors import UserError
 from gonogo.files import walk
 from gonogo.quality.counting import NAMED, Count, Each, Readable, Worst, bad_items, counted_check
@@ -19,6 +18,7 @@ from gonogo.quality.items import Fault, FileProblem, Finding, MeasuredItem
 from gonogo.quality.kinds import ItemFiles, ItemReading, Judgement, Kind, Known
 from gonogo.quality.parts import MeasuredSet
 from gonogo.quality.twins import Twins
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status, worst
 
 SPLITS = {

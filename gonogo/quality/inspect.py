@@ -11,13 +11,13 @@ from typing import Any, TextIO
 
 import yaml
 
-from gonogo.config import QualityGate
 from gonogo.configload import validate
 from gonogo.errors import UserError
 from gonogo.files import replacing
 from gonogo.quality.kinds import kind_of
 from gonogo.quality.parts import MeasuredSet, Progress, measure_part
 from gonogo.quality.show import Outputs, judge_and_show
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Verdict, decide
 
 WORST = 10  # files that are named

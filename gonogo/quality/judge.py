@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gonogo.config import QualityGate
 from gonogo.quality.decisions import Decision
 from gonogo.quality.items import Finding
 from gonogo.quality.kinds import Judgement
 from gonogo.quality.parts import MeasuredSet
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Status
 
 Measurements = MeasuredSet

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pydantic import BaseModel
 
-from gonogo.config import QualityGate
 from gonogo.errors import UserError
 from gonogo.quality.decisions import Decision
 from gonogo.quality.items import Fault, Finding, MeasuredItem
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status, worst
 
 if TYPE_CHECKING:

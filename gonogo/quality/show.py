@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from gonogo.config import QualityGate
 from gonogo.quality.distributions import Distributions
 from gonogo.quality.items import Finding
 from gonogo.quality.judge import judge
 from gonogo.quality.kinds import Judgement
 from gonogo.quality.parts import MeasuredSet
 from gonogo.quality.table import Add, table
+from gonogo.thresholds import QualityGate
 
 
 @dataclass(frozen=True)

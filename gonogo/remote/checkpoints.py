@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gonogo.config import Ssh, Target
 from gonogo.errors import UserError
 from gonogo.remote import agent
 from gonogo.remote.crew import Crew
@@ -17,6 +16,7 @@ from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.moved import HASHING_S, question
 from gonogo.remote.pieces import cut_file
+from gonogo.target import Ssh, Target
 
 FOLDER = "out/checkpoints"
 BEST = "best"

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from gonogo.config import Embedded, Ssh
 from gonogo.configload import Settings, load
 from gonogo.errors import UserError
 from gonogo.remote.release import give_back, held_file
+from gonogo.target import Embedded, Ssh
 from gonogo.units import dollars, duration
 
 

@@ -22,9 +22,9 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from gonogo.config import Ssh
 from gonogo.errors import UserError
 from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.target import Ssh
 
 CONNECT_S = 15
 KEEPALIVE_S = 5

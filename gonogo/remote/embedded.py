@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, TextIO
 from pydantic import BaseModel
 
 from gonogo import lifetime
-from gonogo.config import Ssh
 from gonogo.errors import UserError
 from gonogo.files import write_text
+from gonogo.target import Ssh
 
 if TYPE_CHECKING:
     import asyncssh

@@ -19,12 +19,12 @@ from typing import IO, Any, Protocol
 
 import fabric
 
-from gonogo.config import Ssh
 from gonogo.remote import agent
 from gonogo.remote.channel import Channel, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine
+from gonogo.target import Ssh
 
 CONNECT_S = 15
 # the link is dead when nothing comes for these two multiplied

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import gonogo
-from gonogo.config import Embedded, Ssh
 from gonogo.errors import UserError
 from gonogo.files import write_json, write_text
 from gonogo.forecast.forecast import Range
@@ -26,6 +25,7 @@ from gonogo.remote.setup import set_up
 from gonogo.remote.transfer import Transfer, download, persistently, upload
 from gonogo.session import owner_pid
 from gonogo.stage import Run
+from gonogo.target import Embedded, Ssh
 from gonogo.training import RunSpec
 from gonogo.units import duration, gigabytes
 

@@ -19,12 +19,12 @@ from typing import Any
 import fabric
 import paramiko
 
-from gonogo.config import Ssh, Target
 from gonogo.remote import agent
 from gonogo.remote.channel import Channel, Silent, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.order import Order
+from gonogo.target import Ssh, Target
 
 AGENT = "agent.py"
 ANSWER_S = 120.0

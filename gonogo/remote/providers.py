@@ -16,8 +16,8 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gonogo.config import Release
 from gonogo.errors import UserError
+from gonogo.target import Release
 
 ANSWER_S = 30.0
 COMMAND_S = 300.0

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from gonogo import ledger
-from gonogo.config import Ssh, Target
 from gonogo.configload import Settings
 from gonogo.errors import UserError
 from gonogo.files import write_json
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.providers import Provider, Rented, provider
 from gonogo.session import session_name
+from gonogo.target import Ssh, Target
 from gonogo.units import dollars, duration
 
 GONE_WITHIN_S = 300.0

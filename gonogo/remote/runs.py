@@ -17,7 +17,7 @@ from typing import Any
 
 from gonogo.canary import Measurements as CanaryMeasurements
 from gonogo.checklist import launch_digest
-from gonogo.config import Accelerator, MemoryGate, Ssh, Target, training_on_cpu
+from gonogo.config import training_on_cpu
 from gonogo.errors import UserError
 from gonogo.files import digest, write_json, write_text
 from gonogo.forecast.forecast import Forecast
@@ -35,6 +35,8 @@ from gonogo.remote.release import note_run
 from gonogo.remote.review import Review
 from gonogo.remote.transfer import verify
 from gonogo.stage import Run
+from gonogo.target import Accelerator, Ssh, Target
+from gonogo.thresholds import MemoryGate
 from gonogo.training import TrainingResult
 from gonogo.units import dollars, duration, gigabytes
 

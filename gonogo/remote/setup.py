@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Accelerator, Ssh, Target
 from gonogo.errors import UserError
 from gonogo.remote.machine import Machine
+from gonogo.target import Accelerator, Ssh, Target
 from gonogo.units import gigabytes
 
 REQUIREMENTS = "requirements.txt"

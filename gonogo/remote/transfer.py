@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from gonogo.config import Ssh, Target
 from gonogo.remote.download import download
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.moved import HASHING_S, Transfer
 from gonogo.remote.upload import upload
+from gonogo.target import Ssh, Target
 
 __all__ = ["Transfer", "download", "persistently", "upload", "verify"]
 

@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from benchmarks.proxy import Proxy, proxy
-from gonogo.config import Ssh, Target
 from gonogo.remote import embedded
+from gonogo.target import Ssh, Target
 
 SSHD = Path("/usr/sbin/sshd")
 KINDS = [

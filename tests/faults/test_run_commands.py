@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import Target
 from gonogo.remote import embedded
 from gonogo.remote.machine import connect
+from gonogo.target import Target
 from tests.conftest import ROOT
 from tests.faults.test_run_agent import RESUMABLE, TRAINING
 from tests.remote.conftest import wait_for

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from gonogo.config import Accelerator
 from gonogo.errors import UserError
 from gonogo.remote import follow as following
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
+from gonogo.target import Accelerator
 from tests.faults.servers import KINDS, Site, site
 from tests.faults.test_run_agent import RESUMABLE, TRAINING, counts
 from tests.remote.workspace import Workspace, end_all

@@ -158,7 +158,7 @@ def test_cut_while_paramiko_carries_it(there: Site, data: Path, monkeypatch: pyt
 CLIENT = """
 import sys
 from pathlib import Path
-from gonogo.config import Ssh, Target
+from gonogo.target import Ssh, Target
 from gonogo.remote.machine import connect
 from gonogo.remote.transfer import upload
 ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])

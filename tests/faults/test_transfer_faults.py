@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.netns.link import FAR_IP, impossible, line
-from gonogo.config import Target
 from gonogo.errors import UserError
 from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import connect
 from gonogo.remote.transfer import download, upload, verify
+from gonogo.target import Target
 from tests.faults.servers import KINDS, SSHD, OpenSsh, Site, site
 
 SIZE = 8 << 20
@@ -155,7 +155,7 @@ def test_one_percent_of_the_files_changed(there: Site, tmp_path: Path) -> None:
 CLIENT = """
 import sys
 from pathlib import Path
-from gonogo.config import Ssh, Target
+from gonogo.target import Ssh, Target
 from gonogo.remote.machine import connect
 from gonogo.remote.transfer import upload
 ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])

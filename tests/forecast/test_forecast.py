@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.config import Accelerator, Target, Training
+from gonogo.config import Training
 from gonogo.forecast.forecast import describe, forecast
 from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
 from gonogo.learning.speed import Speed
+from gonogo.target import Accelerator, Target
 
 SPEED = Speed(
     step_s=0.2, step_s_low=0.18, step_s_high=0.25, samples_per_step=8, train_samples=272, epoch_overhead_s=1.0,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import LearningGate, MemoryGate, Smoke, Training
+from gonogo.config import Smoke, Training
 from gonogo.configload import load_accelerator, validate
 from gonogo.errors import ProgramError, UserError
 from gonogo.experiment import load_experiment
@@ -18,6 +18,7 @@ from gonogo.learning.judge import judge
 from gonogo.memory.explore_child import Task, explored_here
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.judge import judge as judge_memory
+from gonogo.thresholds import LearningGate, MemoryGate
 from gonogo.training import TrainingResult
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.config import Accelerator, LaunchGate, Target
 from gonogo.configload import load, load_accelerator
 from gonogo.errors import UserError
 from gonogo.health.device import HIDDEN, choose
 from gonogo.launch import Measurements, judge
+from gonogo.target import Accelerator, Target
+from gonogo.thresholds import LaunchGate
 from gonogo.verdict import Status
 from tests.conftest import ROOT
 

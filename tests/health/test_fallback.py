@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from gonogo.canary import Measurements, judge
-from gonogo.config import CanaryGate
 from gonogo.configload import load, load_accelerator
 from gonogo.files import digest
 from gonogo.flags import flags
@@ -20,6 +19,7 @@ from gonogo.health.device import HIDDEN, choose
 from gonogo.remote.order import CpuFallback
 from gonogo.remote.runs import cpu_fallback
 from gonogo.stage import Run
+from gonogo.thresholds import CanaryGate
 from gonogo.training import RunSpec, TrainingResult
 from gonogo.verdict import Status
 from tests.conftest import ROOT

@@ -21,11 +21,12 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from gonogo.config import ExperimentConfig, LearningGate, Smoke, Training
+from gonogo.config import ExperimentConfig, Smoke, Training
 from gonogo.experiment import Experiment, Progress
 from gonogo.learning.judge import judge
 from gonogo.learning.measurements import Measurements
 from gonogo.learning.smoke import smoke_run
+from gonogo.thresholds import LearningGate
 from gonogo.training import RunSpec, TrainingResult
 from gonogo.verdict import Check
 

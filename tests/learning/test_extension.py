@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from gonogo.config import LearningGate, Training
+from gonogo.config import Training
 from gonogo.learning.judge import judge
 from gonogo.learning.smoke import smoke_run
+from gonogo.thresholds import LearningGate
 from gonogo.training import RunSpec, joined, train
 from tests.learning.fixtures import specification
 from tests.toy import Toy, ToyModule, config

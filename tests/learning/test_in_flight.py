@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import LearningGate, Target
 from gonogo.learning.in_flight import Doom, doomed, enough
 from gonogo.learning.measurements import Evaluation, Measurements
 from gonogo.remote.machine import Machine
+from gonogo.target import Target
+from gonogo.thresholds import LearningGate
 from gonogo.training import STOPPED_BY_GATE, RunSpec, TrainingResult
 from tests.conftest import ROOT
 from tests.learning.fixtures import Family, specification

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import LearningGate, Smoke, Training
+from gonogo.config import Smoke, Training
 from gonogo.learning.judge import judge
 from gonogo.learning.smoke import curve_of, smoke_run
 from gonogo.report.curves import loss_curve
+from gonogo.thresholds import LearningGate
 from gonogo.training import RunSpec
 from tests.toy import config, toy
 

@@ -6,11 +6,12 @@ from typing import get_args
 
 import pytest
 
-from gonogo.config import Architecture, Training
+from gonogo.config import Training
 from gonogo.memory.additions import WORKSPACES, additions, is_matrix_product
 from gonogo.memory.components import ACTIVATIONS, activations_by_module, components
 from gonogo.memory.estimate import CACHED, estimate
 from gonogo.memory.traced import Traced
+from gonogo.target import Architecture
 from tests.memory.cards import GB, card, traced_step
 from tests.memory.synthetic import WEIGHTS, training_step
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from gonogo.config import Accelerator
 from gonogo.configload import load_accelerator
 from gonogo.errors import UserError
 from gonogo.memory.catalogue import FIGURES, doubts
+from gonogo.target import Accelerator
 from tests.conftest import ROOT
 
 CATALOGUE: dict[str, Any] = yaml.safe_load((ROOT / "config/accelerators.yaml").read_text())

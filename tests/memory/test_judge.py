@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from gonogo.config import Accelerator, MemoryGate, Training
+from gonogo.config import Training
 from gonogo.memory.estimate import estimate, failed
 from gonogo.memory.explore import Explored, Rung, explore
 from gonogo.memory.judge import Measurements, judge
+from gonogo.target import Accelerator
+from gonogo.thresholds import MemoryGate
 from gonogo.verdict import Status
 from tests.memory.cards import card, estimator, traced_step
 from tests.memory.synthetic import events

@@ -7,13 +7,15 @@ import importlib.util
 
 import pytest
 
-from gonogo.config import Accelerator, MemoryGate, Training
+from gonogo.config import Training
 from gonogo.configload import load_accelerator
 from gonogo.memory.child import Order, trace_in_child
 from gonogo.memory.estimate import estimate
 from gonogo.memory.explore import Rung
 from gonogo.memory.judge import weigh
 from gonogo.memory.tables import SYSTEMS, main, rows, traced_here
+from gonogo.target import Accelerator
+from gonogo.thresholds import MemoryGate
 from gonogo.verdict import Status
 from tests.conftest import ROOT
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import QualityGate
 from gonogo.quality.judge import Judgement, judge
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.quality.views.findings import SceneFinding
+from gonogo.thresholds import QualityGate
 
 from .scenes import Scene, write
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gonogo.config import QualityGate
 from gonogo.quality.distributions import BINS, Distribution, Distributions, above, below
 from gonogo.quality.kinds import Kind, kind_of
 from gonogo.quality.views.distributions import views_distributions
+from gonogo.thresholds import QualityGate
 
 SVG = "{http://www.w3.org/2000/svg}"
 WANTED = [

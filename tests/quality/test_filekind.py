@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 
-from gonogo.config import QualityGate
 from gonogo.errors import UserError
 from gonogo.files import folder_digest
 from gonogo.quality.decisions import Decision
@@ -20,6 +19,7 @@ from gonogo.quality.filekind import split_of
 from gonogo.quality.items import Finding
 from gonogo.quality.kinds import Judgement
 from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
 

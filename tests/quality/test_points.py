@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import trimesh
 
-from gonogo.config import PointsGate, QualityGate
 from gonogo.errors import UserError
 from gonogo.quality.judge import judge
 from gonogo.quality.kinds import Judgement, kind_of
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.quality.points.clouds import Cloud, read_cloud
 from gonogo.quality.points.statistics import SAMPLE, measured
+from gonogo.thresholds import PointsGate, QualityGate
 from gonogo.verdict import Check, Status
 
 

@@ -15,7 +15,6 @@ import h5py
 import numpy as np
 import pytest
 
-from gonogo.config import QualityGate, SeriesGate
 from gonogo.errors import UserError
 from gonogo.quality.items import Finding
 from gonogo.quality.judge import judge
@@ -24,6 +23,7 @@ from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.quality.series.files import blocks
 from gonogo.quality.series.kind import SeriesFiles
 from gonogo.quality.series.statistics import SeriesStatistics
+from gonogo.thresholds import QualityGate, SeriesGate
 from gonogo.verdict import Check, Status
 
 WINDOWS, CHANNELS, SAMPLES, RATE = 30, 12, 256, 128.0

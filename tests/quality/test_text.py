@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from gonogo.config import QualityGate, TextGate
 from gonogo.errors import UserError
 from gonogo.quality.judge import judge
 from gonogo.quality.kinds import Judgement, Known, kind_of
 from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.quality.text.kind import Texts, split_of_file
 from gonogo.quality.text.records import CHUNK, read_records
+from gonogo.thresholds import QualityGate, TextGate
 from gonogo.verdict import Check, Status
 
 FIRST, MORE = "the red house stands by a long river where old boats", "and quiet people wait for rain in early spring"

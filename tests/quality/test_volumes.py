@@ -11,7 +11,6 @@ import nibabel
 import numpy as np
 import pytest
 
-from gonogo.config import QualityGate, VolumesGate
 from gonogo.errors import UserError
 from gonogo.quality.items import Finding
 from gonogo.quality.judge import judge
@@ -20,6 +19,7 @@ from gonogo.quality.parts import MeasuredSet, measure_part
 from gonogo.quality.subjects import subject_of
 from gonogo.quality.volumes.items import VolumeItem
 from gonogo.quality.volumes.kind import Volumes, patch_coverage
+from gonogo.thresholds import QualityGate, VolumesGate
 from gonogo.verdict import Check, Status
 
 SHAPE = (48, 40, 32)

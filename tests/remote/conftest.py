@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import Ssh, Target
 from gonogo.remote import embedded
 from gonogo.remote.machine import Machine, connect
+from gonogo.target import Ssh, Target
 
 
 @pytest.fixture(scope="session")

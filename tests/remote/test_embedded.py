@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from gonogo import lifetime
-from gonogo.config import Ssh, Target
 from gonogo.errors import UserError
 from gonogo.remote import embedded
 from gonogo.remote.machine import Machine, connect
+from gonogo.target import Ssh, Target
 from tests.remote.conftest import wait_for
 
 START = """

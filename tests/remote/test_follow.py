@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from gonogo.config import Ssh, Target
 from gonogo.remote import embedded
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
+from gonogo.target import Ssh, Target
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import end_all
 

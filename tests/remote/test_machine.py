@@ -14,11 +14,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from gonogo.config import Ssh, Target
 from gonogo.errors import UserError
 from gonogo.remote import embedded
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
+from gonogo.target import Ssh, Target
 
 
 def test_arguments_reach_the_command_as_they_are(machine: Machine, instance: Path) -> None:

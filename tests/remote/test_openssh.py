@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import Accelerator, Ssh, Target
 from gonogo.errors import UserError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
 from gonogo.remote.transfer import download, upload
+from gonogo.target import Accelerator, Ssh, Target
 from tests.remote.conftest import wait_for
 
 SSHD = Path("/usr/sbin/sshd")

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from gonogo.config import Release, Ssh, Target
 from gonogo.configload import Settings, load
 from gonogo.errors import UserError
 from gonogo.remote import providers
@@ -23,6 +22,7 @@ from gonogo.remote.commands import known_runs
 from gonogo.remote.machine import connect
 from gonogo.remote.providers import DigitalOcean, Rented
 from gonogo.remote.release import give_back, held_file, note_held, note_run, wait_until_gone
+from gonogo.target import Release, Ssh, Target
 from tests.remote.workspace import end_all
 
 # --- DigitalOcean ----------------------------------------------------------------------------------------

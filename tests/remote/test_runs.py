@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from gonogo.config import MemoryGate, Release, Ssh, Target, Training
+from gonogo.config import Training
 from gonogo.files import digest
 from gonogo.memory.explore import explore
 from gonogo.memory.options import PlanOption
 from gonogo.remote import agent, runs
 from gonogo.remote.order import Order
 from gonogo.remote.runs import _gpu_words, _let_go, _release_order, ladder, run_name, why
+from gonogo.target import Release, Ssh, Target
+from gonogo.thresholds import MemoryGate
 from tests.memory.cards import card, estimator
 
 

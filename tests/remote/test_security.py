@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gonogo.config import Ssh, Target
 from gonogo.errors import UserError
 from gonogo.remote import embedded
 from gonogo.remote.follow import follow
@@ -18,6 +17,7 @@ from gonogo.remote.machine import Machine, connect
 from gonogo.remote.order import Order
 from gonogo.remote.runs import _secrets
 from gonogo.remote.transfer import download
+from gonogo.target import Ssh, Target
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import end_all
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from gonogo.config import Ssh, Target
 from gonogo.errors import UserError
 from gonogo.forecast.forecast import Range
 from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.transfer import download, upload, verify
+from gonogo.target import Ssh, Target
 
 
 def quiet(done: int, total: int) -> None:

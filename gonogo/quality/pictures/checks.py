@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gonogo.config import ImagesGate
 from gonogo.quality.filekind import Overview, Question
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.wording import percent
+from gonogo.thresholds import ImagesGate
 from gonogo.verdict import Check, Status
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from gonogo.config import QualityGate
 from gonogo.quality.decisions import Decision
 from gonogo.quality.distributions import Distribution, above, below
 from gonogo.quality.drawing import opened
@@ -23,6 +22,7 @@ from gonogo.quality.pictures.headers import SUFFIXES
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.near import grey_thumbnails, near_hashes
 from gonogo.quality.pictures.statistics import SMALLEST_SIDE, images_statistics
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check
 
 LEAST_SIDE_FOR_LOOKS = 64  # pixels; below, as of digits or icons, very different pictures look nearly the same

@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from gonogo.config import PointsGate, QualityGate
 from gonogo.quality.filekind import FileKind, Overview, Question
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.points.clouds import SUFFIXES, read_cloud
 from gonogo.quality.points.statistics import finite, measured, sampled
+from gonogo.thresholds import PointsGate, QualityGate
 
 NEIGHBOURHOOD = 0.1  # of the set's usual flatness: below, a cloud is flat for its set
 PICTURE = 256  # pixels, each projection

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from gonogo.config import QualityGate
 from gonogo.quality.arrays import explained_errors, is_numeric
 from gonogo.quality.filekind import FileKind, Question
 from gonogo.quality.items import Fault, Finding, MeasuredItem
@@ -18,6 +17,7 @@ from gonogo.quality.series.items import SeriesItem, SeriesOverview
 from gonogo.quality.series.statistics import SeriesStatistics, TargetStatistics
 from gonogo.quality.subjects import subject_of
 from gonogo.quality.wording import percent
+from gonogo.thresholds import QualityGate
 
 MOST_CHANNELS = 4096  # beyond, axes are swapped or it is no recording: samples are not measured
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from PIL import Image, ImageDraw
 
-from gonogo.config import QualityGate, TextGate
 from gonogo.errors import UserError
 from gonogo.files import digest, file_digest
 from gonogo.quality.decisions import Decision
@@ -22,6 +21,7 @@ from gonogo.quality.text.items import TextItem
 from gonogo.quality.text.overview import TextOverview
 from gonogo.quality.text.records import LINES, SUFFIXES, read_records
 from gonogo.quality.text.statistics import CountTokens, RecordReader
+from gonogo.thresholds import QualityGate, TextGate
 from gonogo.verdict import Check
 
 # of a data set's own papers and settings

@@ -14,10 +14,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from gonogo.config import TextGate
 from gonogo.errors import UserError
 from gonogo.files import digest
 from gonogo.quality.text.records import Record, read_records
+from gonogo.thresholds import TextGate
 
 CountTokens = Callable[[str], int]
 

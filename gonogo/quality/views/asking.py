@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from gonogo.config import QualityGate
 from gonogo.quality.counting import counted_check
 from gonogo.quality.decisions import Decision
 from gonogo.quality.views.causes import Cause, explained
 from gonogo.quality.views.findings import SceneFinding, ViewFinding
 from gonogo.quality.views.questions import QUESTIONS, Question
 from gonogo.quality.views.tally import Tally
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status
 
 

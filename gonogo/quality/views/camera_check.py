@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gonogo.config import QualityGate
 from gonogo.quality.counting import not_judged, percent
 from gonogo.quality.decisions import Decision
 from gonogo.quality.views.asking import tally_check
@@ -13,6 +12,7 @@ from gonogo.quality.views.causes import misses
 from gonogo.quality.views.findings import SceneFinding
 from gonogo.quality.views.measurements import INPUT_DEPTH, POSE, Point
 from gonogo.quality.views.tally import Tally
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status
 
 ID, TITLE = "cameras", "Cameras against the input's points"

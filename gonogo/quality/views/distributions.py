@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gonogo.config import QualityGate
 from gonogo.quality.distributions import Distribution, Threshold, above, below
+from gonogo.thresholds import QualityGate
 
 
 def views_distributions(gate: QualityGate) -> list[Distribution]:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from gonogo.config import QualityGate
 from gonogo.quality.counting import Count, Each, Readable, Worst, bad_items
 from gonogo.quality.decisions import Decision
 from gonogo.quality.distributions import Distribution
@@ -27,6 +26,7 @@ from gonogo.quality.views.questions import QUESTIONS
 from gonogo.quality.views.rows import scene_rows
 from gonogo.quality.views.scenes import nearest_view_inliers, read_scene, scan
 from gonogo.quality.views.set_checks import Pairing, matches, nothing_to_judge, view_variance
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status
 
 

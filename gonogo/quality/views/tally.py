@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gonogo.config import QualityGate
 from gonogo.quality.counting import NAMED, Count, listed
 from gonogo.quality.views.findings import SceneFinding, ViewFinding, too_many
 from gonogo.quality.views.measurements import PICTURE
+from gonogo.thresholds import QualityGate
 
 TOLD = 256  # views at fault that an account takes its figures from
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from gonogo.config import QualityGate
 from gonogo.quality.arrays import explained_errors
 from gonogo.quality.decisions import Decision
 from gonogo.quality.filekind import FileKind, Question
@@ -19,6 +18,7 @@ from gonogo.quality.volumes.items import VolumeItem, VolumeOverview
 from gonogo.quality.volumes.patches import patch_coverage
 from gonogo.quality.volumes.statistics import VolumeStatistics
 from gonogo.quality.wording import percent, times
+from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status
 
 __all__ = ["VolumeItem", "Volumes", "patch_coverage"]

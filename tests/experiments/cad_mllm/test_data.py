@@ -9,10 +9,10 @@ import torch
 
 from experiments.cad_mllm.data import CADDataModule, find_items, read_record, split, without_input
 from experiments.cad_mllm.tokens import tokens_of
-from gonogo.config import QualityGate, TextGate
 from gonogo.errors import UserError
 from gonogo.quality.judge import judge
 from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.thresholds import QualityGate, TextGate
 from gonogo.verdict import Status
 from tests.experiments.cad_mllm.small import TRAINING, experiment_of, settings_of, write_parts
 

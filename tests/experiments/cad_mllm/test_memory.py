@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.config import MemoryGate, Training, training_for
+from gonogo.config import Training, training_for
 from gonogo.configload import load_accelerator, load_experiment
 from gonogo.memory.explore import HELD, explore, held_bytes
 from gonogo.memory.explore_child import Task, explore_in_child
 from gonogo.memory.judge import Measurements, judge
 from gonogo.memory.options import PlanOption
+from gonogo.thresholds import MemoryGate
 from gonogo.verdict import Status
 from tests.conftest import ROOT
 from tests.memory.cards import GB, card, estimator

@@ -11,10 +11,10 @@ import torch
 
 from experiments.eeg.module import EEGModule
 from experiments.eeg.predict import metrics, picture
-from gonogo.config import QualityGate
 from gonogo.errors import UserError
 from gonogo.quality.judge import judge
 from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.thresholds import QualityGate
 from gonogo.training import RunSpec, train
 from tests.experiments.eeg.recordings import experiment, generate
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from experiments.vqgan3d.experiment import VQGAN3D
-from gonogo.config import Accelerator, Training
+from gonogo.config import Training
 from gonogo.configload import Settings, load, load_accelerator
 from gonogo.experiment import load_experiment
 from gonogo.forecast.timeline import contradictions
 from gonogo.memory.child import Order, trace_in_child
 from gonogo.memory.estimate import Estimate, estimate
 from gonogo.quality.volumes.patches import patch_coverage
+from gonogo.target import Accelerator
 from tests.conftest import ROOT
 
 NAME = "vqgan3d_full"

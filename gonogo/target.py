@@ -1,0 +1,145 @@
+"""Where training runs: the machine, how it is reached and given back, and the card in it, as pydantic models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from gonogo.model import Model, Positive
+
+
+class Embedded(Model):
+    """An SSH server of our own on loopback, with throw-away keys: the whole paid leg without an account."""
+
+    kind: Literal["embedded"] = "embedded"
+
+
+class Ssh(Model):
+    """A machine reached by SSH. Its host key must be known beforehand."""
+
+    kind: Literal["ssh"] = "ssh"
+    host: str = Field(description="name or address")
+    user: str = Field(description="login on the machine")
+    port: int = Field(22, description="of its SSH server")
+    key_file: Path = Field(Path("~/.ssh/id_ed25519"), description="private key")
+    known_hosts: Path = Field(Path("~/.ssh/known_hosts"), description="file with the machine's host key")
+    trust_on_first_use: bool = Field(
+        False,
+        description="take an unknown host's key unseen, once, and record it; a changed one is refused all the same",
+    )
+
+
+class Release(Model):
+    """How the machine is given back. From here it happens once every result is verified here."""
+
+    how: Literal["none", "shutdown", "destroy"] = Field(
+        "none",
+        description="`shutdown` switches it off, which stops the bill at few providers; `destroy` ends it for good",
+    )
+    provider: Literal["", "digitalocean", "ec2", "command"] = Field("", description="of a machine to destroy")
+    tag: str = Field("", description="DigitalOcean: tag; EC2: KEY=VALUE; the machine has it, and no other machine")
+    region: str = Field("", description="EC2: where the machine is")
+    command: str = Field("", description="provider `command`: shell command, run here, that destroys the machine")
+    gone_command: str = Field("", description="provider `command`: exits with 0 once the machine is gone")
+    shutdown_command: str = Field(
+        "shutdown -h now || sudo -n shutdown -h now",
+        description="run on the machine, by `shutdown` and by the two below",
+    )
+    collected_minutes: float | None = Field(
+        15, ge=0, description="the machine shuts itself down so long after its results were fetched; null: never"
+    )
+    unattended_hours: float | None = Field(
+        None,
+        gt=0,
+        description="the same, results unfetched and nobody looking for so long; null: never, and it bills on",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Release:
+        needed = {"digitalocean": ["tag"], "ec2": ["tag", "region"], "command": ["command", "gone_command"]}
+        if self.how == "destroy" and not self.provider:
+            raise ValueError("destroy needs a provider: digitalocean, ec2 or command")
+        missing = [name for name in needed.get(self.provider, []) if not getattr(self, name)]
+        if self.how == "destroy" and missing:
+            raise ValueError(f"provider {self.provider} needs {', '.join(missing)}")
+        return self
+
+
+def _how(value: Any) -> Any:
+    """`shutdown` alone, or all the keys."""
+    return {"how": value} if isinstance(value, str) else value
+
+
+class Target(Model):
+    """Where training runs, and what it costs."""
+
+    connection: Annotated[Embedded | Ssh, Field(discriminator="kind")] = Embedded()
+    accelerator: str = Field("cpu", description="a name in config/accelerators.yaml")
+    usd_per_hour: float = Field(0.0, ge=0, description="price while the machine is held")
+    root: str = Field("gonogo", description="folder on the machine; relative to the login's home")
+    device: Literal["auto", "accelerator", "cpu"] = Field(
+        "auto",
+        description="`auto`: the accelerator, unless it is known to be bad; `accelerator`: that one all the same; "
+        "`cpu`: the processor, and no GPU is touched",
+    )
+    python: str = Field(
+        "python3", description="interpreter on the machine; `this`: the one that runs gonogo (embedded only)"
+    )
+    environment: dict[str, str] = Field(
+        default_factory=lambda: {"PYTHONUNBUFFERED": "1"}, description="variables for the training process"
+    )
+    secret_environment: list[str] = Field(
+        default_factory=list,
+        description="names of variables of this shell that the training process gets, too; values are not recorded",
+    )
+    max_hours: Positive = Field(24, description="the agent ends the run there; the checkpoint stays")
+    lease_minutes: Positive = Field(60, description="the agent ends the run when nobody has looked for so long")
+    min_free_gb: float = Field(10, ge=0, description="room that setup wants below `root` of a machine of one's own, GB")
+    first_step_minutes: Positive = Field(30, description="grace for the first step; then the run counts as hung")
+    stall_minutes: Positive = Field(
+        30, description="without a step for so long it counts as hung, and is taken up again"
+    )
+    release: Annotated[Release, BeforeValidator(_how)] = Release()
+    fetch_checkpoints_minutes: Positive = Field(
+        10, description="newest and best are brought here so often, while it runs"
+    )
+    max_mbit_per_s: Positive | None = Field(None, description="transfers take no more of the network; null: all of it")
+
+
+Architecture = Literal["cpu", "turing", "ampere", "ada", "hopper", "blackwell", "cdna3", "rdna1", "rdna3", "other"]
+
+
+class Accelerator(Model):
+    """What a card is, each figure with its source. `gonogo.memory.catalogue` refuses figures that cannot be true."""
+
+    title: str = Field(description="name for people")
+    architecture: Architecture = Field(
+        "other", description="whose libraries take workspace beside the tensors; of `other` none is known"
+    )
+    visible_bytes: int | None = Field(gt=0, description="what the framework sees; null: the machine's RAM, measured")
+    context_bytes: int = Field(0, ge=0, description="taken by driver and libraries before the first tensor")
+    tflops_fp32: Positive | None = Field(None, description="dense peak, without tensor cores")
+    tflops_tf32: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
+    tflops_fp16: Positive | None = Field(None, description="dense peak, as the card multiplies matrices")
+    tflops_bf16: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
+    tflops_fp8: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
+    bandwidth_gb_s: Positive | None = Field(None, description="memory bandwidth, GB/s")
+    usd_per_hour: tuple[float, float] | None = Field(None, description="lowest and highest price seen for one card")
+    device_name: str = Field("", description="part of the name by which the framework calls it; empty: not checked")
+    torch_index: str = Field("", description="package index of torch's build for it; empty: the default one's")
+    environment: dict[str, str] = Field(default_factory=dict, description="variables that it needs")
+    forbidden_environment: list[str] = Field(default_factory=list, description="variables that it must not have")
+    known_faults: list[str] = Field(default_factory=list, description="what goes wrong on it, for people")
+    cpu_unless_forced: bool = Field(
+        False, description="so bad that the machine's processor trains, unless the target says `device: accelerator`"
+    )
+    is_this_machine: bool = Field(False, description="training runs on the processor that runs gonogo")
+    source: str = Field(description="where the figures come from, with the date")
+    sources: dict[str, str] = Field(
+        default_factory=dict, description="key → source and date, of figures that come from elsewhere"
+    )
+    unverified: list[str] = Field(
+        default_factory=list, description="keys whose figure nobody has confirmed on the card or in a data sheet"
+    )
