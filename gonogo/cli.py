@@ -81,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     following.set_defaults(run=_next_command, on_error=1)
     following.add_argument("experiments", nargs="*", help="of config/experiments/; all of them where none is named")
     following.add_argument("--mode", default="validate")
+    sites = commands.add_parser("steps", help="what is done on each machine of config/targets/, and what is left out")
+    sites.set_defaults(run=_steps_command, on_error=1)
+    sites.add_argument("targets", nargs="*", help="of config/targets/; all of them where none is named")
     review = commands.add_parser(
         "review",
         help="flags in a run's log, its success criteria, and its files",
@@ -105,6 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("--rung-seconds", type=float, default=60.0, metavar="S", help="time for each rung")
     add_to(commands)
     return parser
+
+
+def _steps_command(arguments: argparse.Namespace) -> int:
+    from gonogo.steps import known_targets, steps, told
+
+    for target in arguments.targets or known_targets(Path()):
+        print(told(target, steps(Path(), target)))
+    return 0
 
 
 def _review_command(arguments: argparse.Namespace) -> int:

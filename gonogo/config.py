@@ -189,6 +189,9 @@ class ExperimentConfig(Model):
         description="an earlier experiment, which is run first and whose final checkpoint training begins with; or "
         "`{checkpoint: FILE}`",
     )
+    dummy_data: bool = Field(
+        False, description="its data only stands in for the real one: every verdict and the archive's name say so"
+    )
     data_ready: dt.datetime | None = Field(
         None, description="when its data is there, as far as is known: `gonogo schedule` plans nothing before"
     )

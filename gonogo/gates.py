@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gonogo.thresholds import Gates
-from gonogo.verdict import Override, Saved, Verdict, decide
+from gonogo.verdict import Check, Override, Saved, Status, Verdict, decide
 
 # the rule whose measurements each gate judges
 MEASURED_BY = {
@@ -36,6 +36,14 @@ SAMPLE = "sample"
 # what these judge depends on the mode
 BY_MODE = {"memory", "launch", "canary", "results"}
 
+DUMMY_DATA = Check(
+    id="dummy_data",
+    title="Data",
+    value="dummy",
+    status=Status.CAUTION,
+    why="dummy data: what passes shows that the machinery works, and nothing about the experiment",
+)
+
 # each module has `Measurements` (what the measuring stage wrote) and `judge(measurements, thresholds)`
 JUDGES = {
     "generator": "gonogo.generator",
@@ -58,11 +66,13 @@ def judge(
     scope: str = "",
     override: Override | None = None,
     saved: Saved | None = None,
+    dummy_data: bool = False,
 ) -> Verdict:
     """Hold one gate's measurements against its thresholds. Pure: the same files give the same verdict.
 
     Args:
         measurements: the file that the measuring stage wrote; for quality a folder for each part of the data.
+        dummy_data: the data stands in for the real one, so that nothing is GO without saying so.
 
     Raises:
         UserError: the measurements cannot be read.
@@ -73,7 +83,8 @@ def judge(
     judgement = module.judge(measured, getattr(thresholds, gate), **options)
     checks, cause = judgement
     verdict = decide(
-        checks, gate=gate, experiment=experiment, mode=mode, scope=scope, cause=cause,
+        [*([DUMMY_DATA] if dummy_data else []), *checks],
+        gate=gate, experiment=experiment, mode=mode, scope=scope, cause=cause,
         measured_at=measured.measured_at, inputs_digest=measured.inputs_digest, saved=saved or Saved(),
         more=getattr(judgement, "more", 0),
     )  # fmt: skip

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 from gonogo import gates
+from gonogo.generator import Measurements as GeneratorMeasurements
 from gonogo.thresholds import Gates
-from gonogo.verdict import Override
+from gonogo.verdict import Override, Status
 
 
 def test_every_gate_has_a_judge_a_rule_and_thresholds(root: Path) -> None:
@@ -27,6 +28,15 @@ def test_an_override_is_for_one_gate_of_one_experiment() -> None:
     assert gates.override_for([decision], "cvs", "quality") is decision
     assert gates.override_for([decision], "cvs", "learning") is None
     assert gates.override_for([decision], "eeg", "quality") is None
+
+
+def test_dummy_data_is_told_by_every_gate_and_never_green(tmp_path: Path) -> None:
+    measured = tmp_path / "measurements.json"
+    GeneratorMeasurements(inputs_digest="d").write(measured)
+    real = gates.judge("generator", [measured], Gates(), experiment="e")
+    dummy = gates.judge("generator", [measured], Gates(), experiment="e", dummy_data=True)
+    assert (real.status, dummy.status) == (Status.GO, Status.CAUTION)
+    assert dummy.summary.startswith("dummy data") and dummy.checks[1:] == real.checks
 
 
 def test_what_stopping_saves_is_known_once_it_is_forecast(tmp_path: Path) -> None:

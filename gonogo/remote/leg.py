@@ -138,7 +138,8 @@ def download_run(run: Run, run_file: str, report: str) -> None:
 
 def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
     """The run's folder in the archive, verified, under a name that no other download has; the machine may go then."""
-    folder = _new_folder(run.config.archive_dir / run.experiment, f"{time.strftime('%Y%m%d-%H%M%S')}_{name}")
+    label = f"{name}_dummy" if run.experiment_config.dummy_data else name
+    folder = _new_folder(run.config.archive_dir / run.experiment, f"{time.strftime('%Y%m%d-%H%M%S')}_{label}")
     partial = folder.parent / f".{name}.partial"
 
     def bring(there: Machine) -> Transfer:

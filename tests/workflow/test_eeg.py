@@ -97,3 +97,19 @@ def test_a_forced_card_that_aborts_ends_in_a_result_from_the_cpu_and_in_yellow(f
     assert canary.status is Status.CAUTION and "the CPU took them up" in canary.summary
     ran = json.loads((folder / "cloud_train/run.json").read_text())
     assert [(a["cause"], a["cpu"]) for a in ran["exit"]["attempts"]] == [("aborted", False), ("finished", True)]
+
+
+@pytest.mark.slow
+def test_a_run_on_dummy_data_says_so_everywhere(fresh: Site) -> None:
+    config = yaml.safe_dump(SMALL | {"dummy_data": True})
+    (fresh.folder / "config/experiments/dummy.yaml").write_text(config)
+    done = fresh.run("--config", "experiments=dummy", timeout_s=500)
+    assert done.returncode == 0, done.stderr
+    folder = fresh.folder / "results/dummy"
+    verdicts = [Verdict.read(path) for path in folder.rglob("verdict.json")]
+    assert len(verdicts) >= 8 and all("dummy_data" in [check.id for check in v.checks] for v in verdicts)
+    assert not any(verdict.status is Status.GO for verdict in verdicts)
+    (archive,) = (fresh.folder / "archive/dummy").iterdir()
+    assert archive.name.endswith("_dummy")
+    for document in ("report/report.html", "launch/preflight.md"):
+        assert "dummy data" in (folder / "validate" / document).read_text()

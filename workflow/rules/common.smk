@@ -104,6 +104,7 @@ def thresholds(gate):
                 SETTINGS.gates[wildcards.experiment], gate
             ).model_dump_json(),
             "override": override.model_dump_json() if override else "",
+            "dummy_data": SETTINGS.experiments[wildcards.experiment].dummy_data,
         }
 
     return values

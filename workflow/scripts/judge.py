@@ -20,6 +20,7 @@ with stage(snakemake) as run:
         mode=run.mode,
         scope=scope,
         override=gates.override_for(run.config.overrides, run.experiment, gate),
+        dummy_data=run.experiment_config.dummy_data,
         saved=gates.saved_by_stopping(run.results / run.mode / "forecast" / "forecast.json"),
     )
     illustrate(verdict, run, measurements, snakemake.output)
