@@ -59,7 +59,7 @@ def _steps(settings: Settings) -> Iterator[Step]:
         index = f", torch from {card.torch_index}" if card.torch_index else ""
         yield Step("environment", True, f"made once from requirements.lock by {target.python}{index}")
     variables = sorted({**card.environment, **target.environment})
-    yield Step("variables", bool(variables), f"{', '.join(variables)} are set" if variables else "none are asked for")
+    yield Step("variables", bool(variables), f"set: {', '.join(variables)}" if variables else "none are asked for")
     forbidden = ", ".join(card.forbidden_environment)
     yield Step("unset", bool(forbidden), f"{forbidden} must not be set" if forbidden else "none are forbidden")
     probed = bool(card.device_name) and not settings.device.cpu
