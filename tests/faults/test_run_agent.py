@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from gonogo import lifetime
+from gonogo.remote.agent import whole
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import AGENT, Workspace, end_all
 
@@ -88,6 +89,13 @@ def test_child_killed_goes_on_from_its_checkpoint(work: Workspace) -> None:
     assert [attempt["cause"] for attempt in ended["attempts"]] == ["killed", "finished"]
     assert "resumed at 10 with {}" in said(work)
     assert counts(work)
+
+
+def test_a_time_cap_ends_the_run_and_keeps_its_checkpoint(work: Workspace) -> None:
+    launch(work, "if step == 15: time.sleep(60)", max_s=3.0)
+    ended = work.ended()
+    assert ended["cause"] == "over_time" and ended["elapsed_s"] < 30
+    assert whole(work.folder / RUN / "out/step_10.ckpt")
 
 
 def test_child_that_is_always_killed_is_not_started_for_ever(work: Workspace) -> None:

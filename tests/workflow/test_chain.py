@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -101,6 +104,23 @@ def test_snakemakes_own_views_work(site: Site) -> None:
     done = site.run("--report", "report.html", "--config", "experiments=tiny")
     assert done.returncode == 0, done.stderr
     assert "contact sheet" in (site.folder / "report.html").read_text()
+
+
+def commands(site: Site, section: str) -> list[list[str]]:
+    """Of a section of the preflight checklist."""
+    text = (site.folder / "results/tiny/validate/launch/preflight.md").read_text()
+    block = text.split(f"\n## {section}\n")[1].split("```bash\n")[1].split("```")[0]
+    return [shlex.split(line) for line in block.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
+    ((program, *arguments),) = commands(site, "Launch")
+    assert program == "snakemake"
+    again = [sys.executable, "-m", program, *arguments, "--dry-run"]
+    done = subprocess.run(again, cwd=site.folder, env=site.environment(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    looked_at = [words[-1] for words in commands(site, "Monitoring")]
+    assert looked_at and all((site.folder / path).exists() for path in looked_at), looked_at
 
 
 def test_a_changed_threshold_only_judges(site: Site) -> None:
