@@ -22,6 +22,7 @@ from experiments.cad_mllm.settings import CADSettings
 from experiments.cad_mllm.tokens import Tokens, tokens_of
 from gonogo.config import Training
 from gonogo.errors import UserError
+from gonogo.loading import loader
 
 SUFFIX = {"points": ".npy", "image": ".png"}
 
@@ -57,22 +58,10 @@ class CADDataModule(LightningDataModule):
         return Parts(self.val_items, self.settings)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.train_parts, torch.Generator().manual_seed(self.seed))
+        return loader(self.train_parts, self.training, self.seed)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.val_parts, None)
-
-    def _loader(self, parts: Parts, shuffled_by: torch.Generator | None) -> DataLoader[Batch]:
-        workers = self.training.num_workers
-        return DataLoader(
-            parts,
-            batch_size=self.training.micro_batch_size,
-            shuffle=shuffled_by is not None,
-            generator=shuffled_by,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+        return loader(self.val_parts, self.training)
 
 
 def find_items(data: Sequence[Path]) -> list[Path]:

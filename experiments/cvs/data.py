@@ -27,6 +27,7 @@ from experiments.cvs.pretrained import PATCH, TOKEN_SOURCE, TOKEN_WIDTH, open_mo
 from experiments.cvs.settings import CVSSettings
 from gonogo.config import Training
 from gonogo.errors import UserError
+from gonogo.loading import loader
 
 T = TypeVar("T")
 TOKENS = 37 * 37
@@ -64,27 +65,15 @@ class CVSDataModule(LightningDataModule):
         return Views(self.val_items, self.settings)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.train_views, torch.Generator().manual_seed(self.seed))
+        return loader(self.train_views, self.training, self.seed)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.val_views, None)
+        return loader(self.val_views, self.training)
 
     def item_batch(self, folder: Path) -> Batch:
         """All views of one item, in the order of their names."""
         views = self.val_views if folder in self.val_items else self.train_views
         return default_collate([views[i] for i, view in enumerate(views.folders) if view.parent == folder])
-
-    def _loader(self, views: Views, shuffled_by: torch.Generator | None) -> DataLoader[Batch]:
-        workers = self.training.num_workers
-        return DataLoader(
-            views,
-            batch_size=self.training.micro_batch_size,
-            shuffle=shuffled_by is not None,
-            generator=shuffled_by,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
 
 
 def find_items(data: Sequence[Path]) -> list[Path]:

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from experiments.eeg.cache import Files, find, verify
 from experiments.eeg.settings import DataSettings, EEGSettings
 from gonogo.config import Training
+from gonogo.loading import loader
 
 SCALE_UV = 20.0  # about the spread of EEG: what the network sees is near 1
 
@@ -47,25 +48,14 @@ class EEGDataModule(LightningDataModule):
         return Windows(files, [self._counts[path] for path in files])
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.windows(self.train_files), torch.Generator().manual_seed(self.seed))
+        windows = self.windows(self.train_files)
+        return loader(windows, self.training, self.seed, drop_last=len(windows) > self.training.micro_batch_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         windows = self.windows(self.val_files)
         # always in the same order, of mixed subjects: a batch alone says something of people, and not of one person
         order = np.random.default_rng(self.seed).permutation(len(windows)).tolist()
-        return self._loader(Subset(windows, order), None)
-
-    def _loader(self, windows: Windows | Subset[Batch], shuffled_by: torch.Generator | None) -> DataLoader[Batch]:
-        workers = self.training.num_workers
-        return DataLoader(
-            windows,
-            batch_size=self.training.micro_batch_size,
-            shuffle=shuffled_by is not None,
-            drop_last=shuffled_by is not None and len(windows) > self.training.micro_batch_size,
-            generator=shuffled_by,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-        )
+        return loader(Subset(windows, order), self.training)
 
 
 class Windows(Dataset[Batch]):

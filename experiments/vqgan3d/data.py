@@ -19,6 +19,7 @@ from experiments.vqgan3d.scans import normalised, read_scan, scan_files
 from experiments.vqgan3d.settings import PatchSettings
 from gonogo.config import Training
 from gonogo.errors import UserError
+from gonogo.loading import loader
 from gonogo.quality.subjects import subject_of
 from gonogo.quality.volumes.patches import patch_starts
 
@@ -52,22 +53,10 @@ class CTDataModule(LightningDataModule):
         return Patches(self.val_volumes, self.settings)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.train_patches, torch.Generator().manual_seed(self.seed))
+        return loader(self.train_patches, self.training, self.seed)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.val_patches, None)
-
-    def _loader(self, patches: Patches, shuffled_by: torch.Generator | None) -> DataLoader[Batch]:
-        workers = self.training.num_workers
-        return DataLoader(
-            patches,
-            batch_size=self.training.micro_batch_size,
-            shuffle=shuffled_by is not None,
-            generator=shuffled_by,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+        return loader(self.val_patches, self.training)
 
 
 def find_volumes(data: Sequence[Path]) -> list[Path]:
