@@ -174,7 +174,8 @@ def _teach(model: type[BaseModel], problem: Mapping[str, Any], prefix: str) -> s
     message = problem["msg"].removeprefix("Value error, ")
     if not key:  # of the file as a whole
         return message
-    message = message[0].lower() + message[1:]
+    if not message[:2].isupper():  # TF32 stays TF32
+        message = message[0].lower() + message[1:]
     return f"{key}: {problem['input']!r} is wrong: {message}"
 
 

@@ -97,7 +97,7 @@ def test_cut_while_training_loses_no_line_and_starts_nothing_twice(
 def test_client_killed_the_next_one_attaches(there: Site) -> None:
     launch(there, "time.sleep(0.1)")
     script = (
-        "import sys; from gonogo.config import Ssh, Target; from gonogo.remote.follow import follow\n"
+        "import sys; from gonogo.target import Ssh, Target; from gonogo.remote.follow import follow\n"
         "ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])\n"
         "follow(ssh, target, sys.argv[3], lambda line: print(line, flush=True), lambda beat: None)"
     )

@@ -184,7 +184,7 @@ def test_folders_name_splits(name: str, split: str) -> None:
 def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
     """20,000 tiny pictures, all different, against 2,000."""
     code = (
-        "import resource, sys; from pathlib import Path; from gonogo.config import QualityGate\n"
+        "import resource, sys; from pathlib import Path; from gonogo.thresholds import QualityGate\n"
         "from gonogo.quality.decisions import Decision; from gonogo.quality.parts import MeasuredSet, measure_part\n"
         "measure_part('images', Path(sys.argv[1]), Path(sys.argv[2])); data = MeasuredSet.read(Path(sys.argv[2]))\n"
         "data.kind.judge(data, QualityGate(), Decision(0.05), lambda finding: None)\n"

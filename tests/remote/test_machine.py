@@ -135,7 +135,7 @@ def test_nothing_listens(ssh: Ssh) -> None:
 
 def test_something_else_listens(ssh: Ssh) -> None:
     script = (
-        "import sys; from gonogo.config import Ssh, Target; from gonogo.remote.machine import connect\n"
+        "import sys; from gonogo.target import Ssh, Target; from gonogo.remote.machine import connect\n"
         "with connect(Ssh.model_validate_json(sys.argv[1]), Target(python='this')): pass"
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
