@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # one thread a process: on shared cores two were 8 times slower
 export OMP_NUM_THREADS ?= 1
 # test files on this many processes
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+SIDE_BY_SIDE := -n 3 --dist loadfile
 
 .PHONY: run test test-slow check format schema lock clean help
 
@@ -14,11 +14,11 @@ run: $(VENV)/ready  ## set up, then run the whole chain on the experiment of con
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --profile local
 
 test: $(VENV)/ready  ## set up, then run the test suite, without its slow part
-	@echo "gonogo: running the test suite (about 8 minutes on two cores; the slow part: make test-slow)"
+	@echo "gonogo: running the test suite (about 6 minutes on two cores; the slow part: make test-slow)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
-	@echo "gonogo: running the slow tests (about 8 minutes on two cores)"
+	@echo "gonogo: running the slow tests (about 12 minutes on two cores)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow $(PYTEST_ARGS)
 
 check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files

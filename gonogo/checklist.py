@@ -50,7 +50,8 @@ def confirm_all(run: Run, last: str) -> list[Verdict]:
     """
     judged = judged_so_far(run)
     names = [item.gate for item in judged]
-    return confirm(judged[: len(names) - names[::-1].index(last)], run.gates, run.config.overrides)
+    passed = judged[: len(names) - names[::-1].index(last)]
+    return confirm(passed, run.gates, run.config.overrides, run.experiment_config.dummy_data)
 
 
 def judged_so_far(run: Run) -> list[Judged]:

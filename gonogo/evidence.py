@@ -49,8 +49,13 @@ class Judged:
     measurements: tuple[Path, ...] = ()  # where they are not the folder's own
 
 
-def confirm(judged: Sequence[Judged], thresholds: Gates, overrides: Sequence[Override]) -> list[Verdict]:
+def confirm(
+    judged: Sequence[Judged], thresholds: Gates, overrides: Sequence[Override], dummy_data: bool = False
+) -> list[Verdict]:
     """The verdicts in these folders, each still true: about today's inputs, as its measurements say, and passing.
+
+    Args:
+        dummy_data: whether each must say that its data stands in for the real one.
 
     Raises:
         UserError: a verdict is stale, was altered, or does not pass; names the gate and what to do.
@@ -61,7 +66,7 @@ def confirm(judged: Sequence[Judged], thresholds: Gates, overrides: Sequence[Ove
         again = gates.judge(
             item.gate, item.measurements or [item.folder / "measurements.json"], thresholds,
             experiment=verdict.experiment, mode=verdict.mode, scope=verdict.scope,
-            override=gates.override_for(overrides, verdict.experiment, item.gate),
+            override=gates.override_for(overrides, verdict.experiment, item.gate), dummy_data=dummy_data,
         )  # fmt: skip
         rerun = f"Measure again: snakemake --profile local --forcerun {gates.MEASURED_BY[item.gate]}"
         if verdict.inputs_digest != item.digest:
