@@ -88,6 +88,7 @@ def test_the_second_stage_is_trained_on_top_of_the_first(curriculum: Site) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.chain
 def test_a_first_stage_that_fails_keeps_the_second_from_training_and_says_why(curriculum: Site) -> None:
     first = yaml.safe_load((curriculum.folder / "config/experiments/first.yaml").read_text())
     write(curriculum, "first", {**first, "expected": {"metrics": {"valid": 2}}})

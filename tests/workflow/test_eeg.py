@@ -41,6 +41,7 @@ def test_subjects_on_both_sides_are_stopped_by_the_learning_gate(fresh: Site) ->
 
 
 @pytest.mark.slow
+@pytest.mark.chain
 def test_the_whole_chain_goes_and_learns(fresh: Site) -> None:
     done = fresh.run("--config", "experiments=eeg", timeout_s=600)
     assert done.returncode == 0, done.stderr
