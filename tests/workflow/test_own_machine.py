@@ -125,11 +125,12 @@ def their_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stranger: pwd.str
 
 
 def open_to(user: str) -> str:
-    """An interpreter of this version that the user may run, if there is one; root's own often is not."""
+    """An interpreter that the user may run, with our packages, if there is one; root's own often is not."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    ask = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
+    ask = f"import pydantic, torch, sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
+    packages = f"PYTHONPATH={sysconfig.get_path('purelib')}"
     for python in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
-        words = ["su", user, "--shell", "/bin/sh", "--command", f'{python} -c "{ask}"']
+        words = ["su", user, "--shell", "/bin/sh", "--command", f'{packages} {python} -c "{ask}"']
         if subprocess.run(words, check=False, capture_output=True).returncode == 0:
             return python
     return ""
