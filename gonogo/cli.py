@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from gonogo.errors import UserError
 from gonogo.evidence import data_digest
@@ -84,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     sites = commands.add_parser("steps", help="what is done on each machine of config/targets/, and what is left out")
     sites.set_defaults(run=_steps_command, on_error=1)
     sites.add_argument("targets", nargs="*", help="of config/targets/; all of them where none is named")
+    _add_looks(commands)
+    add_to(commands)
+    return parser
+
+
+def _add_looks(commands: Any) -> None:
+    """Commands that look at runs and at this machine."""
     review = commands.add_parser(
         "review",
         help="flags in a run's log, its success criteria, and its files",
@@ -106,8 +114,6 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("--experiment", default="", help="whose documents and rehearsal count for readiness, too")
     health.add_argument("--gib", type=float, default=0.1, metavar="GIB", help="memory that is filled and read back")
     health.add_argument("--rung-seconds", type=float, default=60.0, metavar="S", help="time for each rung")
-    add_to(commands)
-    return parser
 
 
 def _steps_command(arguments: argparse.Namespace) -> int:

@@ -1,13 +1,18 @@
-"""Batches of a dataset as the training keys ask for them."""
+"""What experiments load: batches of a dataset as the training keys ask for them, and weights of a checkpoint."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from gonogo.config import Training
+from gonogo.errors import UserError
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def loader(
@@ -30,3 +35,17 @@ def loader(
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def trained(module: M, checkpoint: Path) -> M:
+    """The module with the weights of Lightning's checkpoint, on the CPU, ready to predict.
+
+    Raises:
+        UserError: the file cannot be read, or is of another model.
+    """
+    try:
+        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    except Exception as error:  # torch raises anything on damaged bytes
+        problem = str(error).splitlines()[0]
+        raise UserError(f"{checkpoint}: no checkpoint of this model can be read from it ({problem})") from None
+    return module.eval()

@@ -16,8 +16,8 @@ from experiments.cvs.data import CVSDataModule, Views, view_folders
 from experiments.cvs.module import CVSModule
 from experiments.cvs.settings import CVSSettings
 from gonogo.config import Training
-from gonogo.errors import UserError
 from gonogo.files import replacing
+from gonogo.loading import trained
 
 MAX_PSNR_DB = 99.0  # for a prediction without any error
 SHOWN = 8
@@ -46,7 +46,7 @@ def predict(
     Raises:
         UserError: the checkpoint cannot be read or is of another model, or so with the data.
     """
-    module = load(checkpoint, settings, training)
+    module = trained(CVSModule(settings, training), checkpoint)
     views = CVSDataModule(settings, training, data, seed, validation_share)
     mean = mean_view(views.train_views)
     errors: dict[str, list[Tensor]] = {"model": [], "mean": [], "copy": []}
@@ -67,17 +67,6 @@ def predict(
         "copy_psnr_db": psnr_db["copy"],
         "mean_psnr_db": psnr_db["mean"],
     }
-
-
-def load(checkpoint: Path, settings: CVSSettings, training: Training) -> CVSModule:
-    """The module with a checkpoint's weights and moving average, on the CPU, ready to predict."""
-    module = CVSModule(settings, training)
-    try:
-        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except Exception as error:  # torch raises anything on damaged bytes
-        problem = str(error).splitlines()[0]
-        raise UserError(f"{checkpoint}: no checkpoint of this model can be read from it ({problem})") from None
-    return module.eval()
 
 
 def mean_view(views: Views) -> Tensor:

@@ -15,8 +15,8 @@ from experiments.eeg.data import EEGDataModule, subject_of
 from experiments.eeg.module import EEGModule
 from experiments.eeg.settings import EEGSettings
 from gonogo.config import Training
-from gonogo.errors import UserError
 from gonogo.files import replacing
+from gonogo.loading import trained
 
 BATCH = 64
 
@@ -43,7 +43,7 @@ def predict(
     Raises:
         UserError: the checkpoint cannot be read or is of another model, or so with the data.
     """
-    module = load(checkpoint, settings, training)
+    module = trained(EEGModule(settings, training), checkpoint)
     recordings = EEGDataModule(settings, training, data, seed, validation_share)
     mean = float(np.concatenate([_targets(path) for path in recordings.train_files]).mean())
     predicted, true, subjects = [], [], []
@@ -69,17 +69,6 @@ def metrics(predicted: np.ndarray, true: np.ndarray, training_mean: float, subje
         "correlation": _correlation(predicted, true),
         "subject_correlation": _correlation(*by_subject),
     }
-
-
-def load(checkpoint: Path, settings: EEGSettings, training: Training) -> EEGModule:
-    """The module with a checkpoint's weights, on the CPU, ready to predict."""
-    module = EEGModule(settings, training)
-    try:
-        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except Exception as error:  # torch raises anything on damaged bytes
-        problem = str(error).splitlines()[0]
-        raise UserError(f"{checkpoint}: no checkpoint of this model can be read from it ({problem})") from None
-    return module.eval()
 
 
 @torch.no_grad()

@@ -18,8 +18,8 @@ from experiments.vqgan3d.module import VALUES, VQGAN3DModule, psnr_db, ssim
 from experiments.vqgan3d.scans import in_hu, normalised, read_scan
 from experiments.vqgan3d.settings import PatchSettings, VQGAN3DSettings
 from gonogo.config import Training
-from gonogo.errors import UserError
 from gonogo.files import replacing
+from gonogo.loading import trained
 
 SHOWN, SHOWN_PIXELS = 6, 96
 OVERLAP = 0.25
@@ -49,7 +49,7 @@ def predict(
     Raises:
         UserError: the checkpoint cannot be read or is of another model, or so with the data.
     """
-    module = load(checkpoint, settings, training)
+    module = trained(VQGAN3DModule(settings, training), checkpoint)
     volumes = CTDataModule(settings.patches, training, data, seed, validation_share)
     mean = mean_volume(volumes.train_patches, settings.patches.window_hu)
     chosen = torch.zeros(settings.model.codebook.codes)
@@ -82,17 +82,6 @@ def predict(
         "skill": 1 - l1 / max(mean_l1, 1e-9),
         "mean_psnr_db": psnr_db(sums["mean_squares"] / sums["voxels"]),
     }
-
-
-def load(checkpoint: Path, settings: VQGAN3DSettings, training: Training) -> VQGAN3DModule:
-    """The module with a checkpoint's weights and codebook, on the CPU, ready to predict."""
-    module = VQGAN3DModule(settings, training)
-    try:
-        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except Exception as error:  # torch raises anything on damaged bytes
-        problem = str(error).splitlines()[0]
-        raise UserError(f"{checkpoint}: no checkpoint of this model can be read from it ({problem})") from None
-    return module.eval()
 
 
 def blended(reconstruct: Callable[[Tensor], Tensor], volume: Tensor, patches: PatchSettings, batch_size: int) -> Tensor:

@@ -141,6 +141,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
         open_cache(tmp_path / "file" / "cache.db", "images") as cache,
     ):
         cache.put(key(1), VALUE)
+        assert cache.get(key(2)) is None
 
 
 def test_threads_share_a_cache(tmp_path: Path) -> None:

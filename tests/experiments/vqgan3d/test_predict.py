@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from experiments.vqgan3d.module import VQGAN3DModule, psnr_db, ssim
-from experiments.vqgan3d.predict import blended, load, picture
+from experiments.vqgan3d.predict import blended, picture
 from experiments.vqgan3d.settings import PatchSettings
 from gonogo.config import Training
 from gonogo.errors import UserError
+from gonogo.loading import trained
 from tests.experiments.vqgan3d.volumes import small
 
 PATCHES = PatchSettings(size=(16, 16, 16), stride=(12, 12, 12))
@@ -63,7 +64,7 @@ def test_the_picture_shows_targets_above_reconstructions(tmp_path: Path) -> None
 def test_a_checkpoint_of_another_model_is_named(tmp_path: Path) -> None:
     torch.save({"state_dict": {"x": torch.zeros(1)}}, tmp_path / "x.ckpt")
     with pytest.raises(UserError, match=r"x\.ckpt: no checkpoint of this model"):
-        load(tmp_path / "x.ckpt", small(), Training())
+        trained(VQGAN3DModule(small(), Training()), tmp_path / "x.ckpt")
 
 
 def test_a_fresh_module_predicts_in_range() -> None:
