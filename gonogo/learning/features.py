@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 SIDE = 16  # of a thumbnail
 WIDEST = 512  # numbers of a vector; longer ones are projected
 GRID_SIDE = 4  # from which the last axes are taken for space or time
+BANDS = 8  # of a spectrum, each of as many octaves
+SHORTEST = 64  # values along the last axis, below which a signal has no spectrum to speak of
 
 
 def content_hash(*tensors: Tensor) -> bytes:
@@ -43,6 +46,23 @@ def vectors(values: Tensor) -> Tensor:
         signs = torch.randn(flat.shape[1], WIDEST // 2, generator=torch.Generator().manual_seed(0))
         flat = flat @ signs / (WIDEST // 2) ** 0.5
     return flat
+
+
+def spectra(values: Tensor) -> Tensor | None:
+    """Signals (N, C, T) → (N, C · BANDS) float32, the logarithm of each channel's power by band; None for others.
+
+    What a rhythm says, be it strong or fast, is the same wherever in its course a window begins; `vectors` of two such
+    windows have nothing in common.
+    """
+    if values.ndim != 3 or values.shape[-1] < SHORTEST:
+        return None
+    signals = values.detach().float().cpu()
+    power = torch.fft.rfft(signals - signals.mean(-1, keepdim=True)).abs().square()[..., 1:]
+    edges = torch.logspace(0, 1, BANDS + 1, base=power.shape[-1]).round().long() - 1
+    edges[-1] += 1
+    bands = [power[..., low : max(high, low + 1)].mean(-1) for low, high in pairwise(edges.tolist())]
+    found = torch.stack(bands, -1).flatten(1)
+    return torch.log(found + 1e-6 * found.mean() + 1e-30)
 
 
 def autocorrelation(values: Tensor) -> float | None:

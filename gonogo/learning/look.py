@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gonogo.learning.batches import KEPT_BYTES, bytes_of, same_chance, spread_out
 from gonogo.learning.dependence import independence_p
-from gonogo.learning.features import autocorrelation, content_hash, is_grid, vectors
+from gonogo.learning.features import autocorrelation, content_hash, is_grid, spectra, vectors
 from gonogo.learning.leakage import Side, shared
 from gonogo.learning.measurements import DataLook
 
@@ -117,6 +117,7 @@ def look_at(experiment: Experiment, data: Any, held_samples: int = HELD_SAMPLES)
 class _Read:
     side: Side = field(default_factory=Side)
     input_hashes: list[bytes] = field(default_factory=list)
+    input_spectra: list[np.ndarray] = field(default_factory=list)  # a row for each sample, where inputs are signals
 
     def add(self, inputs: Tensor, targets: Tensor, groups: Iterable[str] | None) -> None:
         xs, ys = vectors(inputs), vectors(targets)
@@ -128,11 +129,16 @@ class _Read:
         side.numbers = (inputs.numel() + targets.numel()) // max(1, len(targets))
         side.whole_numbers = side.whole_numbers and all(bool((t == t.round()).all()) for t in (inputs, targets))
         self.input_hashes += [content_hash(x) for x in inputs]
+        rhythms = spectra(inputs)
+        self.input_spectra += [] if rhythms is None else list(rhythms.numpy())
 
     def independence_p(self) -> float | None:
         rows = np.stack(self.side.vectors)
         split = self.side.input_columns
-        return independence_p(rows[:, :split], rows[:, split:], self.input_hashes)
+        views = [rows[:, :split]]
+        if len(self.input_spectra) == len(rows):
+            views.append(np.stack(self.input_spectra))
+        return independence_p(views, rows[:, split:], self.input_hashes)
 
 
 def _side(experiment: Experiment, loader: Any, held_samples: int) -> tuple[_Read, list[Any], Values, Values, Tensor]:
