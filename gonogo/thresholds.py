@@ -207,6 +207,9 @@ class QualityGate(Model):
     )
     max_repeated_lines: Fraction = Field(0.3, description="rows or columns equal to the one before, beyond X's")
     max_seams: Fraction = Field(0.085, description="rows or columns with a jump to the next, beyond 1.5 of X's")
+    max_streaks: Positive = Field(
+        0.6, description="natural logarithm of how much the ratio of differences down and along differs from X's"
+    )
     max_blocks: Positive = Field(
         2.1, description="difference of neighbouring lines along a grid / near by, and 1.4 of X's: blocks"
     )
@@ -214,10 +217,14 @@ class QualityGate(Model):
     max_colour_shift: Positive = Field(
         0.45, description="of the mean colour, in shares of the light; paler is no shift: colour cast"
     )
+    max_foreign_colours: Fraction = Field(
+        0.15, description="share of Y's 32×32 thumbnail in colours that X's has not, at any exposure within a third"
+    )
     min_likeness: float = Field(-0.3, description="correlation of 16×16 thumbnails: below, Y is a negative")
     min_turned_margin: float = Field(
         0.1, description="Y upside down or mirrored is that much more like X than Y is, shifts apart: turned over"
     )
+    min_quarter_margin: float = Field(0.2, description="the same for Y turned by 90°")
     min_coverage_ratio: Fraction = Field(0.25, description="share of Y off its border colour, against X's")
     max_copy_bits: int = Field(
         2, description="dHash distance up to this with 32×32 difference < 1.5 and 0.03 σ(X): a copy of the input"

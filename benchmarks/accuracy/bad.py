@@ -15,6 +15,7 @@ from accuracy.camera import jpeg, moved
 from accuracy.photographs import Photographs
 
 LEAST_COLOURFULNESS = 12
+OF_COLOURS = ("channels swapped", "channel lost", "one tint")
 
 Spoil = Callable[[np.random.Generator, np.ndarray, np.ndarray], np.ndarray]  # (rng, input, view) → bad view
 
@@ -178,6 +179,19 @@ def _tiles_shuffled(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> n
     return np.vstack([np.hstack(shuffled[row : row + across]) for row in range(0, len(tiles), across)])
 
 
+def _sheared(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Rows read with a wrong stride: each begins a little later."""
+    step = int(rng.integers(3, 12))
+    return np.stack([np.roll(row, step * at, axis=0) for at, row in enumerate(y)])
+
+
+def _interlaced(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Every other row belongs to another moment."""
+    spoiled = y.copy()
+    spoiled[::2] = np.roll(spoiled[::2], max(4, int(y.shape[0] * rng.uniform(0.05, 0.12))), axis=1)
+    return spoiled
+
+
 # --- colour ---
 
 
@@ -207,6 +221,19 @@ def _depth_map(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.nda
     return _levels(np.repeat((255 * (depth - depth.min()) / np.ptp(depth))[..., None], 3, 2))
 
 
+def _sepia(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """All in one tint."""
+    tint = np.array([[0.5, 0.8, 1.1], [1.2, 0.9, 0.6], [0.7, 1.1, 0.7]])[rng.integers(3)]
+    return _levels(cv2.cvtColor(y, cv2.COLOR_BGR2GRAY)[..., None] * tint)
+
+
+def _colour_blotches(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Colours of nothing in the input, spread over the view or all that is left of it."""
+    few = int(rng.choice([4, 8, 16]))
+    blotches = _fit(rng.normal(128, rng.uniform(70, 110), (few, few, 3)), y.shape[0])
+    return blotches if rng.random() < 0.5 else _levels(y.astype(float) + blotches - 128)
+
+
 # --- other contents ---
 
 
@@ -216,7 +243,7 @@ def spoiled(kind: str, rng: np.random.Generator, photographs: Photographs, size:
     What is wrong with colours is asked of colourful inputs, and another scene is another photograph.
     """
     x = photographs.crop(rng, size)
-    while kind.startswith("channel") and _colourfulness(x) < LEAST_COLOURFULNESS:
+    while kind in OF_COLOURS and _colourfulness(x) < LEAST_COLOURFULNESS:
         x = photographs.crop(rng, size)
     source = photographs.crop(rng, size) if kind == "another scene" else x
     return x, KINDS[kind].spoil(rng, x, moved(rng, source))
@@ -243,6 +270,27 @@ def _error_screen(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.
         at = (size // 16, int(size * (0.2 + 0.13 * number)))
         cv2.putText(screen, line, at, cv2.FONT_HERSHEY_SIMPLEX, size / 280, ink, 1, cv2.LINE_AA)
     return screen
+
+
+def _floaters(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Clouds of any colour before the camera, as splats leave them that nothing held in place."""
+    size, view = y.shape[0], y.astype(np.float32)
+    for _ in range(25):
+        cloud = np.zeros((size, size), np.float32)
+        at = tuple(int(place) for place in rng.integers(0, size, 2))
+        cv2.circle(cloud, at, int(size * rng.uniform(0.08, 0.2)), 1.0, -1)
+        cover = cv2.GaussianBlur(cloud, (0, 0), size * 0.04)[..., None] * 0.85
+        view = view * (1 - cover) + cover * rng.integers(0, 256, 3)
+    return _levels(view)
+
+
+def _occluded(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A rectangle of one colour before most of it."""
+    size, spoiled = y.shape[0], y.copy()
+    height, width = (int(size * rng.uniform(0.65, 0.85)) for _ in range(2))
+    top, left = rng.integers(0, size - height + 1), rng.integers(0, size - width + 1)
+    spoiled[top : top + height, left : left + width] = rng.integers(0, 256, 3)
+    return spoiled
 
 
 def _ghosts(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -291,4 +339,11 @@ KINDS: dict[str, Bad] = {
     "mirrored": Bad(lambda rng, x, y: y[:, ::-1].copy(), knowable=False),
     "another scene": Bad(lambda rng, x, y: y, knowable=False),
     "ghosts": Bad(_ghosts, knowable=False),
+    "one tint": Bad(_sepia),
+    "colour blotches": Bad(_colour_blotches),
+    "sheared": Bad(_sheared),
+    "interlaced": Bad(_interlaced),
+    "floaters": Bad(_floaters),
+    "occluded": Bad(_occluded),
+    "turned by 90°": Bad(lambda rng, x, y: np.rot90(y, rng.choice([1, 3])).copy(), knowable=False),
 }

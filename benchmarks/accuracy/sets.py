@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from accuracy.bad import KINDS
+from accuracy.bad import KINDS, OF_COLOURS
 from accuracy.camera import moved
 from accuracy.good import INPUTS
 from accuracy.photographs import Photographs
@@ -47,7 +47,7 @@ def _input(rng: np.random.Generator, photographs: Photographs, size: int, kind: 
     """Colours and layouts are asked of pictures that have some; bad sets are made from photographs."""
     if kind or rng.random() < PHOTOGRAPH_SHARE:
         picture = photographs.crop(rng, size)
-        while kind.startswith("channel") and np.ptp(picture.astype(int), axis=2).mean() < 25:
+        while kind in OF_COLOURS and np.ptp(picture.astype(int), axis=2).mean() < 25:
             picture = photographs.crop(rng, size)
         return picture
     return INPUTS[list(INPUTS)[rng.integers(len(INPUTS))]](rng, photographs, size)

@@ -78,6 +78,23 @@ def specks(picture: np.ndarray) -> np.ndarray:
     return spoiled
 
 
+def sheared(picture: np.ndarray) -> np.ndarray:
+    """Each row begins where the one before ended, and a little later: a wrong stride."""
+    return np.stack([np.roll(row, 5 * at, axis=0) for at, row in enumerate(picture)])
+
+
+def interlaced(picture: np.ndarray) -> np.ndarray:
+    spoiled = picture.copy()
+    spoiled[::2] = np.roll(spoiled[::2], 8, axis=1)
+    return spoiled
+
+
+def blotches(picture: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(3).normal(128, 60, (8, 8, 3)).astype(np.float32)
+    added = cv2.resize(noise, picture.shape[:2], interpolation=cv2.INTER_CUBIC) - 128
+    return (picture + added).clip(0, 255).astype(np.uint8)
+
+
 CORRUPTIONS: dict[str, Change] = {
     "dark": levels(lambda p: 0.05 * p),
     "constant": levels(lambda p: np.full_like(p, p.mean())),
@@ -110,6 +127,10 @@ BROKEN: dict[str, tuple[str, Change]] = {
     "red for blue": ("colours", lambda p: p[..., ::-1].copy()),
     "no red": ("colours", lambda p: p * np.array([1, 1, 0], np.uint8)),
     "grey": ("colours", lambda p: np.repeat(p.mean(2, keepdims=True), 3, 2).astype(np.uint8)),
+    "sheared": ("streaks", sheared),
+    "interlaced": ("streaks", interlaced),
+    "colour blotches": ("foreign_colours", blotches),
+    "sepia": ("colours", levels(lambda p: p.mean(2, keepdims=True) * [0.5, 0.8, 1.1])),
     "green cast": ("colours", levels(lambda p: p * [0.4, 1.2, 0.4])),
 }
 
@@ -119,6 +140,12 @@ def test_what_breaks_a_picture_is_named(name: str) -> None:
     fault, spoil = BROKEN[name]
     x = colourful("china")
     assert fault in faults(x, spoil(nearer(x)))
+
+
+def test_axes_that_were_exchanged_are_told() -> None:
+    x = colourful("coffee")
+    y = nearer(x)
+    assert [faults(x, turned.copy()) for turned in (np.rot90(y), y.transpose(1, 0, 2))] == [{"quarter"}] * 2
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "china", "coffee", "flower", "motorcycle"])

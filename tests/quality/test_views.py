@@ -13,8 +13,9 @@ import pytest
 
 from gonogo.errors import UserError
 from gonogo.evidence import data_digest
-from gonogo.quality.items import FileProblem
+from gonogo.quality.items import Fault, FileProblem
 from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.quality.views.findings import natural
 from gonogo.quality.views.measurements import SceneMeasurement
 from gonogo.quality.views.overview import SceneOverview
 
@@ -200,3 +201,15 @@ def test_ten_scenes_are_measured_in_half_a_second(data: Path) -> None:
         measure_views([data])
         took_s.append(time.process_time() - start)
     assert min(took_s) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("fault", "explained"),
+    [("copy", [True, False, False, False]), ("foreign_colours", [False, False, True, True]),
+     ("mirrored", [False, False, False, True]), ("noise", [False] * 4)],
+)  # fmt: skip
+def test_where_the_camera_stands_explains_some_faults(data: Path, fault: str, explained: list[bool]) -> None:
+    view = scenes_of(measure_views([data]))[0].views[0]
+    views = [view.model_copy(update={"angle_deg": angle}) for angle in (2.0, -30.0, -50.0, 70.0)]
+    assert [natural(Fault(fault, ""), view) for view in views] == explained
+    assert not natural(Fault(fault, ""), view.model_copy(update={"angle_deg": None}))

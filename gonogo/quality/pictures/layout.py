@@ -14,7 +14,8 @@ import numpy as np
 LAYOUT_SIDE, COLOUR_SIDE = 16, 8  # pixels
 TO_GREY = np.full((1, 3), 1 / 3, np.float32)
 PLACES = np.arange(LAYOUT_SIDE * LAYOUT_SIDE).reshape(LAYOUT_SIDE, LAYOUT_SIDE)
-TURNS = np.stack([PLACES, PLACES[:, ::-1], PLACES[::-1], PLACES[::-1, ::-1]]).reshape(4, -1)
+TURNS = np.stack([PLACES, PLACES[:, ::-1], PLACES[::-1], PLACES[::-1, ::-1]])
+TURNS = np.concatenate([TURNS, TURNS.transpose(0, 2, 1)]).reshape(8, -1)  # the latter four by 90°
 EXCHANGES = ((2, 1, 0), (1, 0, 2), (0, 2, 1), (1, 2, 0), (2, 0, 1))
 MIDDLE = slice(2, 14), slice(4, 12)  # rows, columns of 16: free to move by a quarter of the width either way
 UNSEEN, SEEN = 4, 12  # levels; black beyond the edge of what was rendered, and not black
@@ -49,7 +50,8 @@ class Layout(NamedTuple):
         likeness: as they are.
         likeness_mirrored: with Y mirrored left to right.
         likeness_turned: with Y upside down, mirrored or not, whichever is more alike.
-        likeness_moved: of Y's middle, wherever in X it fits best; `likeness` where neither of those two is greater.
+        likeness_quarter: with Y turned by 90° either way, mirrored or not, whichever is most alike.
+        likeness_moved: of Y's middle, wherever in X it fits best; `likeness` where none of those three is greater.
         layout_sigma: of X's 16×16 thumbnail, luma: what there is to compare.
         detail_ratio: of the thumbnails' differences of neighbours, Y over X.
         least_detail_ratio: the same along that one of four directions where it is least.
@@ -63,6 +65,7 @@ class Layout(NamedTuple):
     likeness: float
     likeness_mirrored: float
     likeness_turned: float
+    likeness_quarter: float
     likeness_moved: float
     layout_sigma: float
     detail_ratio: float
@@ -104,7 +107,8 @@ def compare(x: Sketch, y: Sketch) -> Layout:
     luma_x, luma_y = _centred(x.luma), _centred(_without_margin(x.luma, y.luma))
     length = cv2.norm(luma_x)
     likeness = (luma_x[TURNS] @ luma_y).ravel() / max(length * cv2.norm(luma_y), 1e-3)
-    as_is, mirrored, *turned = likeness.tolist()
+    as_is, mirrored, *others = likeness.tolist()
+    turned, quarter = max(others[:2]), max(others[2:])
     ratios = [(own + LEAST_DETAIL) / (other + LEAST_DETAIL) for own, other in zip(y.detail, x.detail, strict=True)]
     light_x, light_y = sum(x.means) / 3, sum(y.means) / 3
     exposure = max((light_y + 1) / (light_x + 1), LEAST_EXPOSURE)
@@ -116,8 +120,9 @@ def compare(x: Sketch, y: Sketch) -> Layout:
     return Layout(
         likeness=as_is,
         likeness_mirrored=mirrored,
-        likeness_turned=max(turned),
-        likeness_moved=max(as_is, _moved(luma_x, luma_y)) if max(mirrored, *turned) > as_is else as_is,
+        likeness_turned=turned,
+        likeness_quarter=quarter,
+        likeness_moved=max(as_is, _moved(luma_x, luma_y)) if max(mirrored, turned, quarter) > as_is else as_is,
         layout_sigma=length / LAYOUT_SIDE,
         detail_ratio=sum(ratios) / len(ratios),
         least_detail_ratio=min(ratios),

@@ -43,6 +43,8 @@ class PixelStatistics(Model):
     repeated_lines: float = Field(default=0, description="rows or columns equal to the one before")
     seams: float = Field(default=0, description="rows or columns that differ from the next far more than those near by")
     blocks: float = Field(default=1, description="difference of lines along a grid / near by, median")
+    row_jump: float = Field(default=0, description="mean absolute difference of neighbours down the columns, luma")
+    column_jump: float = Field(default=0, description="the same along the rows")
 
 
 class ImageStatistics(Model):
@@ -79,6 +81,7 @@ class PairStatistics(Model):
     likeness: float = Field(default=1, description="correlation of the 16×16 thumbnails' luma, -1 to 1")
     likeness_mirrored: float = Field(default=0, description="with Y mirrored left to right")
     likeness_turned: float = Field(default=0, description="with Y upside down, mirrored or not")
+    likeness_quarter: float = Field(default=0, description="with Y turned by 90° either way, mirrored or not")
     likeness_moved: float = Field(default=1, description="of Y's middle, wherever in X it fits best")
     layout_sigma: float = Field(default=0, description="of X's 16×16 thumbnail, luma")
     detail_ratio: float = Field(default=1, description="of neighbours' differences in the 32×32 thumbnails, Y over X")
@@ -88,5 +91,8 @@ class PairStatistics(Model):
     colour_x: float = Field(default=0, description="root mean square chroma of X, 0-255")
     colour_y: float = Field(default=0, description="of Y, at X's exposure")
     colour_shift: float = Field(default=0, description="of the mean colour, in shares of the light")
+    foreign_colours: float = Field(default=0, description="share of Y's thumbnail whose colours X's has not")
+    tints_x: float = Field(default=0, description="root mean square chroma of X that light does not explain, 0-255")
+    tints_y: float = Field(default=0, description="of Y")
     flattest_channel_x: float = Field(default=0, description="least standard deviation of a channel")
     flattest_channel_y: float = Field(default=0)

@@ -42,6 +42,8 @@ def measured_pixels(samples: Sequence[Sample]) -> list[PixelStatistics]:
         "autocorrelation_8": _autocorrelation([one.steps_8 for one in samples], variance),
         **_structure(samples, variance),
         **lines([one.row_jumps for one in samples], [one.column_jumps for one in samples])._asdict(),
+        "row_jump": np.array([cv2.mean(one.row_jumps)[0] for one in samples]),
+        "column_jump": np.array([cv2.mean(one.column_jumps)[0] for one in samples]),
         **_against_border(samples),
     }
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)

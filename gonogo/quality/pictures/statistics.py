@@ -15,6 +15,7 @@ from gonogo.quality.pictures.decoding import Decoded, decode
 from gonogo.quality.pictures.headers import SUFFIXES, Header
 from gonogo.quality.pictures.layout import compare, sketch
 from gonogo.quality.pictures.measurements import ImageStatistics, PairStatistics
+from gonogo.quality.pictures.palette import foreign_share, tints
 from gonogo.quality.pictures.pixels import measured_pixels, pixel_statistics
 from gonogo.quality.pictures.sample import Sample, take_sample
 
@@ -56,6 +57,9 @@ def pair_statistics(x: ImageStatistics, y: ImageStatistics) -> PairStatistics | 
         thumbnail_difference=cv2.norm(x.thumbnail, y.thumbnail, cv2.NORM_L1) / x.thumbnail.size,
         dhash_bits=(int(x.pixels.dhash, 16) ^ int(y.pixels.dhash, 16)).bit_count(),
         **compare(sketch(x.thumbnail), sketch(y.thumbnail))._asdict(),
+        foreign_colours=foreign_share(x.thumbnail, y.thumbnail),
+        tints_x=tints(x.thumbnail),
+        tints_y=tints(y.thumbnail),
     )
 
 

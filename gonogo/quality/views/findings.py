@@ -12,6 +12,7 @@ from gonogo.quality.views.pairs import pair_faults, picture_faults
 from gonogo.thresholds import QualityGate
 
 NEAR_DEG = 5.0  # a view from so near to the input's camera may look like a copy of it
+ASIDE_DEG = 45.0  # from so far aside a thing is narrow, and shows colours that its front has not
 BEHIND_DEG = 60.0  # the other side of a thing may well be its mirror image
 TELLING = ("unreadable", "dark", "misses_cloud", "cloud_small")  # faults that explain others come first
 
@@ -107,7 +108,7 @@ def _view(
     ]
     x, y = scene.input.pixels, view.picture.pixels
     if x and y and view.pair:
-        faults += [fault for fault in pair_faults(x, y, view.pair, gate) if not _natural(fault, view)]
+        faults += [fault for fault in pair_faults(x, y, view.pair, gate) if not natural(fault, view)]
     elif y:
         faults += picture_faults(y, gate)
     twin = overview.identical_to(view.picture.sha256 if y else "", path)
@@ -130,12 +131,17 @@ def _camera_faults(view: ViewMeasurement, gate: QualityGate) -> list[Fault]:
     return []
 
 
-def _natural(fault: Fault, view: ViewMeasurement) -> bool:
-    """Whether where the camera stands explains it: near by a view looks like the input, behind it like its mirror."""
+def natural(fault: Fault, view: ViewMeasurement) -> bool:
+    """Whether where the camera stands explains it: near by a view looks like its input, from behind like its mirror."""
     if view.angle_deg is None:
         return False
-    near, behind = abs(view.angle_deg) <= NEAR_DEG, abs(view.angle_deg) > BEHIND_DEG
-    return (fault.id == "copy" and near) or (fault.id in ("inverted", "upside_down", "mirrored") and behind)
+    angle = abs(view.angle_deg)
+    by_place = {
+        "copy": angle <= NEAR_DEG,
+        **dict.fromkeys(("streaks", "foreign_colours"), angle > ASIDE_DEG),
+        **dict.fromkeys(("inverted", "upside_down", "mirrored", "quarter"), angle > BEHIND_DEG),
+    }
+    return by_place.get(fault.id, False)
 
 
 def _short(path: str, scene: str) -> str:

@@ -5,7 +5,7 @@ Also for predictions, against their inputs or their references.
 
 from __future__ import annotations
 
-from math import erfc, sqrt
+from math import erfc, exp, log, sqrt
 
 from gonogo.quality.items import Fault
 from gonogo.quality.pictures.measurements import PairStatistics, PixelStatistics
@@ -31,9 +31,11 @@ COPY_DIFFERENCE, COPY_SIGMAS = 1.5, 0.03  # of 32×32 thumbnails, 0-255, and in 
 SAVED_AGAIN = 0.5  # of that
 BACKGROUND_SHARE = 0.5  # of one luma: lines of it are alike and yet not repeated
 SEAMS_RATIO = 1.5
+JUMP_FLOOR = 2  # luma added to differences of neighbours before their ratio is taken
 BLOCKS_RATIO = 1.4  # over X's
 TELLING_COLOUR = 4  # root mean square chroma of X; below, it has no colours to lose
 GREY_SHARE = 0.1  # of X's chroma: below, Y is grey
+TELLING_TINTS, TINTS_SHARE = 4, 0.3  # chroma of X that light does not explain; of that, below: Y is of one tint
 EXCHANGED_RATIO, EXCHANGED_FLOOR = 1.15, 2  # difference as it is / with channels exchanged; levels added to both
 EXCHANGED_DIFFERENCE = 4  # levels; a smaller one cannot be seen
 FLAT_CHANNEL, LIVE_CHANNEL = 1.0, 6.0  # standard deviation of a channel in Y that is lost, in X that is there
@@ -130,7 +132,14 @@ def _broken(x: PixelStatistics, y: PixelStatistics, gate: QualityGate) -> list[F
         return [Fault("blocks", f"blocks {y.blocks:.1f}")]
     if y.seams > gate.max_seams + SEAMS_RATIO * x.seams:
         return [Fault("seams", f"seams {y.seams:.0%}")]
+    if abs(_log_jump_ratio(y) - _log_jump_ratio(x)) > gate.max_streaks:
+        return [Fault("streaks", f"streaks {exp(abs(_log_jump_ratio(y) - _log_jump_ratio(x))):.1f}")]
     return []
+
+
+def _log_jump_ratio(picture: PixelStatistics) -> float:
+    """How much more neighbours differ down the columns than along the rows."""
+    return log((picture.row_jump + JUMP_FLOOR) / (picture.column_jump + JUMP_FLOOR))
 
 
 def _covered(x: PixelStatistics) -> bool:
@@ -161,19 +170,29 @@ def _levels(x: PixelStatistics, y: PixelStatistics, gate: QualityGate) -> list[F
 def _colours(pair: PairStatistics, gate: QualityGate) -> list[Fault]:
     if pair.flattest_channel_y < FLAT_CHANNEL and pair.flattest_channel_x > LIVE_CHANNEL:
         return [Fault("colours", "channel lost")]
-    if pair.colour_x > TELLING_COLOUR:
-        if pair.colour_y < GREY_SHARE * pair.colour_x:
-            return [Fault("colours", "grey")]
-        exchanged = EXCHANGED_RATIO * (pair.colour_difference_exchanged + EXCHANGED_FLOOR)
-        if pair.colour_difference > EXCHANGED_DIFFERENCE and pair.colour_difference + EXCHANGED_FLOOR > exchanged:
-            return [Fault("colours", "channels exchanged")]
+    if pair.colour_x > TELLING_COLOUR and (lost := _colours_lost(pair)):
+        return [Fault("colours", lost)]
     if pair.colour_shift > gate.max_colour_shift:
         return [Fault("colours", f"colour cast {pair.colour_shift:.1f}")]
+    if pair.foreign_colours > gate.max_foreign_colours:
+        return [Fault("foreign_colours", f"other colours {pair.foreign_colours:.0%}")]
     return []
 
 
+def _colours_lost(pair: PairStatistics) -> str:
+    """What became of the colours that X has; empty where they are still there."""
+    if pair.colour_y < GREY_SHARE * pair.colour_x:
+        return "grey"
+    exchanged = EXCHANGED_RATIO * (pair.colour_difference_exchanged + EXCHANGED_FLOOR)
+    if pair.colour_difference > EXCHANGED_DIFFERENCE and pair.colour_difference + EXCHANGED_FLOOR > exchanged:
+        return "channels exchanged"
+    if pair.tints_x > TELLING_TINTS and pair.tints_y < TINTS_SHARE * pair.tints_x:
+        return "one tint"
+    return ""
+
+
 def _orientation(x: PixelStatistics, y: PixelStatistics, pair: PairStatistics, gate: QualityGate) -> list[Fault]:
-    """Negative, upside down or mirrored; only where X has a layout that tells."""
+    """Negative, upside down, mirrored or turned by 90°; only where X has a layout that tells."""
     if pair.layout_sigma < TELLING_LAYOUT * x.sigma:
         return []
     nearer_inverted = abs(255 - y.mean - x.mean) < abs(y.mean - x.mean) + INVERTED_MARGIN
@@ -183,6 +202,8 @@ def _orientation(x: PixelStatistics, y: PixelStatistics, pair: PairStatistics, g
         return [Fault("upside_down", "upside down")]
     if pair.likeness_mirrored > max(TURNED_LIKENESS, pair.likeness_moved + gate.min_turned_margin):
         return [Fault("mirrored", "mirrored")]
+    if pair.likeness_quarter > max(TURNED_LIKENESS, pair.likeness_moved + gate.min_quarter_margin):
+        return [Fault("quarter", "turned by 90°")]
     return []
 
 

@@ -176,8 +176,8 @@ QUESTIONS = (
     Question(
         id="lines",
         title="Rows, columns and blocks",
-        faults=frozenset({"repeated_lines", "seams", "blocks"}),
-        asked=lambda gate: "no rows or columns lost or repeated, no tiles lost or shuffled, no coarse pixels",
+        faults=frozenset({"repeated_lines", "seams", "blocks", "streaks"}),
+        asked=lambda gate: "no rows or columns lost, shifted or repeated, no tiles lost or shuffled, no coarse pixels",
         tell=_tell_reasons,
         hint="Look at the writer (strides, tiles, JPEG quality) and at the size that is rendered.",
     ),
@@ -192,18 +192,21 @@ QUESTIONS = (
     Question(
         id="colours",
         title="Colours of the views against their input",
-        faults=frozenset({"colours", "inverted"}),
-        asked=lambda gate: f"no channel lost or exchanged, no negative, no shift above {gate.max_colour_shift:g}",
+        faults=frozenset({"colours", "foreign_colours", "inverted"}),
+        asked=lambda gate: (
+            f"no channel lost or exchanged, no negative, no shift above {gate.max_colour_shift:g}, and no more than "
+            f"{percent(gate.max_foreign_colours)} in colours that the input has not"
+        ),
         tell=_tell_reasons,
-        hint="Look for BGR read as RGB, for a channel that is missing, and for 1 - x.",
+        hint="Look for BGR read as RGB, a channel that is missing, 1 - x, and whether the generator was trained.",
     ),
     Question(
         id="orientation",
         title="Which way up the views are",
-        faults=frozenset({"upside_down", "mirrored"}),
+        faults=frozenset({"upside_down", "mirrored", "quarter"}),
         asked=lambda gate: f"turned over is {gate.min_turned_margin:g} more like the input than the view as it is",
         tell=_tell_reasons,
-        hint="Look for rows that count from the bottom (OpenGL) and for an axis with the wrong sign.",
+        hint="Look for rows that count from the bottom (OpenGL), an axis with the wrong sign, and exchanged axes.",
     ),
     Question(
         id="copy",
