@@ -25,7 +25,7 @@ class Measurements(Measured):
     planned_step_s_high: float | None = None
     on_cpu_instead: bool = Field(False, description="the device aborted, and a processor took its place")
     planned_steps: int | None = Field(None, description="of the whole run")
-    setup_hours: float = 0.0
+    other_hours: float = Field(0.0, description="of the whole run, those that are no step: setup, start, validation")
     usd_per_hour: float = 0.0
     budget_usd: float | None = None
     max_hours: float | None = None
@@ -36,7 +36,7 @@ class Measurements(Measured):
         """Of the whole run at the pace that was measured; this replaces the forecast."""
         if self.planned_steps is None or self.step_s is None:
             return None
-        return self.setup_hours + self.planned_steps * self.step_s / 3600
+        return self.other_hours + self.planned_steps * self.step_s / 3600
 
 
 def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:

@@ -25,11 +25,17 @@ class Range(BaseModel):
     def scaled(self, factor: float) -> Range:
         return Range(low=self.low * factor, mid=self.mid * factor, high=self.high * factor)
 
+    def times(self, other: Range) -> Range:
+        return Range(low=self.low * other.low, mid=self.mid * other.mid, high=self.high * other.high)
+
 
 # what checklists for rented machines allow for upload and setup: 3, 5 and 15 minutes; not measured by us
 SETUP_HOURS = Range(low=0.05, mid=0.08, high=0.25)
 # upload and setup of the embedded instance, measured: 3 to 6 seconds
 OWN_SETUP_HOURS = Range(low=0.001, mid=0.0012, high=0.002)
+# by how much the pace of smoke run, canary and paid run differed on one machine that others used as well
+PACE = Range(low=0.75, mid=1.0, high=1.4)
+START = Range(low=0.7, mid=1.0, high=2.0)  # the same of imports and reading, which a new machine has not cached
 
 
 class Forecast(BaseModel):
@@ -37,7 +43,8 @@ class Forecast(BaseModel):
     step_s: Range = Field(description="on the target")
     hours: Range | None = Field(description="setup, upload and training; null: the target's speed is not known")
     usd: Range | None
-    setup_hours: Range = Field(description="part of `hours` that passes before training")
+    setup_hours: Range = Field(description="part of `hours` for upload and setup")
+    around_hours: Range = Field(description="part of `hours` that is no step: start, validation, looks of the gate")
     usd_per_hour: float
     basis: str = Field(description="where the figures and their range come from")
 
@@ -55,24 +62,36 @@ def forecast(
     scale = training.effective_batch_size / speed.samples_per_step
     here = Range(low=speed.step_s_low, mid=speed.step_s, high=speed.step_s_high).scaled(scale)
     setup = OWN_SETUP_HOURS if accelerator.is_this_machine else SETUP_HOURS
+    start = START.scaled(speed.start_s / 3600)
     faster = None if other_model else _speed_up(speed, accelerator)
     if faster is None:
         return Forecast(
-            steps=steps, step_s=here, hours=None, usd=None, setup_hours=setup, usd_per_hour=target.usd_per_hour,
+            steps=steps, step_s=here, hours=None, usd=None, setup_hours=setup, around_hours=start,
+            usd_per_hour=target.usd_per_hour,
             basis="the smoke run trained a smaller model; the canary measures this one's speed"
             if other_model
             else f"the speed of {accelerator.title} is not in the catalogue",
         )  # fmt: skip
     slow, fast = faster
-    step_s = Range(low=here.low / fast, mid=here.mid / math.sqrt(slow * fast), high=here.high / slow)
-    between_epochs = Range(low=0.8, mid=1.0, high=1.5).scaled(speed.epoch_overhead_s * training.epochs)
-    hours = setup + (step_s.scaled(steps) + between_epochs).scaled(1 / 3600)
+    times = Range(low=1 / fast, mid=1 / math.sqrt(slow * fast), high=1 / slow)
+    step_s = Range(
+        low=times.low * min(here.low, PACE.low * here.mid),
+        mid=times.mid * here.mid,
+        high=times.high * max(here.high, PACE.high * here.mid),
+    )
+    # pictures are written and files are saved at this machine's pace, whatever trains
+    between_epochs = PACE.scaled(speed.epoch_overhead_s * training.epochs)
+    training_s = step_s.scaled(steps)
+    looks = Range(**{name: speed.looking_s(getattr(training_s, name), pace) for name, pace in times.times(PACE)})
+    around = start + (between_epochs + looks).scaled(1 / 3600)
+    hours = setup + around + training_s.scaled(1 / 3600)
     return Forecast(
         steps=steps,
         step_s=step_s,
         hours=hours,
         usd=hours.scaled(target.usd_per_hour),
         setup_hours=setup,
+        around_hours=around,
         usd_per_hour=target.usd_per_hour,
         basis=_basis(speed, accelerator, slow, fast),
     )
@@ -89,7 +108,10 @@ def _speed_up(speed: Speed, accelerator: Accelerator) -> tuple[float, float] | N
 
 
 def _basis(speed: Speed, accelerator: Accelerator, slow: float, fast: float) -> str:
-    own = f"{speed.step_s:.3f} s a step measured in the smoke run (10th to 90th percentile)"
+    own = (
+        f"{speed.step_s:.3f} s a step measured in the smoke run, within its 10th and 90th percentile or "
+        f"{PACE.low:g} to {PACE.high:g} of it, whichever is wider; with start, validation and looks of the gate"
+    )
     if accelerator.is_this_machine:
         return f"{own}; the target is this machine"
     return (

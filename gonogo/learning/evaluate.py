@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from gonogo.experiment import Experiment
 
+THOROUGH = 3  # predictions of each sample in a thorough evaluation
+
 
 @dataclass
 class _Errors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from gonogo.experiment import Experiment
 from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
 from gonogo.learning.batches import at_most
 from gonogo.learning.ema import initial_share
-from gonogo.learning.evaluate import evaluate
+from gonogo.learning.evaluate import THOROUGH, evaluate
 from gonogo.learning.judge import judge
 from gonogo.learning.look import look_at
 from gonogo.learning.measurements import Evaluation, Measurements, OneBatch, number
@@ -61,11 +62,13 @@ def smoke_run(
     """
     rehearsal = _Rehearsal(experiment, spec, smoke, gate or LearningGate(), say, progress)
     torch.set_num_threads(spec.training.threads)
-    one = overfit_one_batch(experiment, spec, smoke.overfit_steps, progress)
-    say(f"one batch alone: error {one.ratio:.3f} of its variance after {one.steps} steps")
+    began = time.monotonic()
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
     data.setup("fit")
     watch = Watch(experiment, look_at(experiment, data))
+    start_s = time.monotonic() - began
+    one = overfit_one_batch(experiment, spec, smoke.overfit_steps, progress)
+    say(f"one batch alone: error {one.ratio:.3f} of its variance after {one.steps} steps")
     result, module, data = train(experiment, spec, out, progress, watch=watch)
     _say_result(rehearsal, result)
     measured = _measure(rehearsal, module, watch, result, one)
@@ -81,7 +84,7 @@ def smoke_run(
         _say_result(rehearsal, result)
         measured = _measure(rehearsal, module, watch, result, one)
     train_samples = len(data.train_dataloader()) * spec.training.micro_batch_size
-    return measured, result, _speed(result, spec, train_samples, watch.spent_s)
+    return measured, result, _speed(result, spec, train_samples, watch, start_s)
 
 
 def _say_result(r: _Rehearsal, result: TrainingResult) -> None:
@@ -166,7 +169,7 @@ def _error_of_copy(experiment: Experiment, batches: list[Any]) -> float | None:
     return sum(errors) / sum(len(experiment.targets(batch)) for batch in batches) if errors else None
 
 
-def _speed(result: TrainingResult, spec: RunSpec, train_samples: int, watched_s: float) -> Speed:
+def _speed(result: TrainingResult, spec: RunSpec, train_samples: int, watch: Watch, start_s: float) -> Speed:
     """Quantiles of the steps after the first few, which warm caches up."""
     steady = sorted(result.step_s[3:] or result.step_s or [0.0])
     in_steps = sum(result.step_s)
@@ -176,7 +179,9 @@ def _speed(result: TrainingResult, spec: RunSpec, train_samples: int, watched_s:
         step_s_low=steady[len(steady) // 10],
         step_s_high=steady[(len(steady) * 9) // 10],
         samples_per_step=spec.training.micro_batch_size,
-        epoch_overhead_s=max(0.0, result.wall_s - watched_s - in_steps) / epochs,
+        epoch_overhead_s=max(0.0, result.wall_s - watch.spent_s - in_steps) / epochs,
+        start_s=start_s,
+        look_s=(THOROUGH + 1) * statistics.median(watch.prediction_s or [0.0]),
         train_samples=train_samples,
         tflops_fp32=tflops_fp32(),
         bandwidth_gb_s=bandwidth_gb_s(),

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback
 
 from gonogo.learning.batches import at_most
-from gonogo.learning.evaluate import evaluate
+from gonogo.learning.evaluate import THOROUGH, evaluate
 from gonogo.learning.gradients import GradientRecord
 from gonogo.learning.in_flight import Doom, StoppedByGateError, doomed, enough
 from gonogo.learning.look import Looked, look_at
 from gonogo.learning.measurements import Evaluation, Measurements
+from gonogo.learning.speed import PAID_FREE_S, PAID_LOOKS, PAID_SHARE
 from gonogo.learning.summary import summarized
 from gonogo.thresholds import LearningGate
 
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
     from gonogo.experiment import Experiment
 
 SAMPLES = 64  # held-out samples of an evaluation, at most
-SMOKE_EVALUATIONS, PAID_EVALUATIONS = 12, 40  # over the planned steps
-PAID_SHARE = 0.02  # of the training's time, at most, that evaluations of a paid run may take,
-PAID_FREE_S = 60.0  # once they have taken so long together
+SMOKE_LOOKS = 12  # over the planned steps
 
 
 class Watch(Callback):
@@ -34,9 +33,10 @@ class Watch(Callback):
         looked: what the data showed; set before the first step.
         evaluations: one before the first step, then evenly spaced.
         spent_s: seconds that looking took, which a run without it would not.
+        prediction_s: of each evaluation, seconds that predicting all samples once took.
     """
 
-    evaluations_planned = SMOKE_EVALUATIONS
+    looks_planned = SMOKE_LOOKS
 
     def __init__(self, experiment: Experiment, looked: Looked | None = None) -> None:
         self.experiment = experiment
@@ -45,6 +45,7 @@ class Watch(Callback):
         self.losses: list[float] = []
         self.gradients: GradientRecord | None = None
         self.spent_s = 0.0
+        self.prediction_s: list[float] = []
         self._every = 0
         self._step = -1
 
@@ -54,7 +55,7 @@ class Watch(Callback):
         self.spent_s += time.monotonic() - began
         self.gradients = self.gradients or GradientRecord(module)
         planned = trainer.estimated_stepping_batches
-        self._every = self._every or max(1, int(min(planned, 1e9)) // self.evaluations_planned)
+        self._every = self._every or max(1, int(min(planned, 1e9)) // self.looks_planned)
         if not self.evaluations:
             self._evaluate(trainer, module, trainer.global_step)
 
@@ -83,7 +84,9 @@ class Watch(Callback):
             self.experiment, module, held_out, self.looked.mean, step, thorough=self._thorough(step), precision=context
         )
         self.evaluations.append(found)
-        self.spent_s += time.monotonic() - began
+        took_s = time.monotonic() - began
+        self.spent_s += took_s
+        self.prediction_s.append(took_s / (THOROUGH if self._thorough(step) else 1))
 
     def _thorough(self, step: int) -> bool:
         return step == 0
@@ -98,7 +101,7 @@ class InFlight(Watch):
         StoppedByGateError: from `on_train_batch_end`, after the checkpoint was kept.
     """
 
-    evaluations_planned = PAID_EVALUATIONS
+    looks_planned = PAID_LOOKS
 
     def __init__(self, experiment: Experiment, gate: LearningGate, out: Path, say: Callable[[str], None]) -> None:
         super().__init__(experiment)

@@ -77,7 +77,7 @@ def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
         planned_peak_bytes=chosen(memory.explored, run.gates.memory).needed_bytes,
         planned_step_s_high=forecast.step_s.high,
         planned_steps=forecast.steps,
-        setup_hours=forecast.setup_hours.mid,
+        other_hours=forecast.setup_hours.mid + forecast.around_hours.mid,
         usd_per_hour=run.target.usd_per_hour,
         budget_usd=run.config.budget_usd,
         max_hours=run.target.max_hours,

@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from gonogo.config import Training
-from gonogo.forecast.forecast import describe, forecast
+from gonogo.forecast.forecast import OWN_SETUP_HOURS, describe, forecast
 from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
 from gonogo.learning.speed import Speed
 from gonogo.target import Accelerator, Target
 
 SPEED = Speed(
     step_s=0.2, step_s_low=0.18, step_s_high=0.25, samples_per_step=8, train_samples=272, epoch_overhead_s=1.0,
-    tflops_fp32=0.05, bandwidth_gb_s=10,
+    start_s=4.0, look_s=0.5, tflops_fp32=0.05, bandwidth_gb_s=10,
 )  # fmt: skip
 HERE = Accelerator(title="here", visible_bytes=None, is_this_machine=True, source="-")
 CARD = Accelerator(title="card", visible_bytes=10, tflops_fp32=100, bandwidth_gb_s=5000, source="-")
@@ -19,7 +19,9 @@ CARD = Accelerator(title="card", visible_bytes=10, tflops_fp32=100, bandwidth_gb
 def test_on_this_machine_it_is_steps_times_time_times_price() -> None:
     found = forecast(SPEED, Training(epochs=10, micro_batch_size=8), Target(usd_per_hour=2.0), HERE)
     assert found.steps == 340 and found.hours is not None and found.usd is not None
-    assert found.hours.mid * 3600 == pytest.approx(340 * 0.2 + 10 * 1.0 + 3600 * found.setup_hours.mid)
+    assert found.hours.mid * 3600 == pytest.approx(
+        340 * 0.2 + 10 * 1.0 + 4 + 10 + 0.02 * 68 + 3600 * OWN_SETUP_HOURS.mid
+    )
     assert found.hours.low < found.hours.mid < found.hours.high
     assert found.usd.mid == pytest.approx(2 * found.hours.mid)
 
@@ -34,8 +36,20 @@ def test_half_the_data_is_half_the_steps_and_accumulation_keeps_the_work() -> No
 
 def test_another_card_gets_an_interval_from_both_ratios() -> None:
     found = forecast(SPEED, Training(epochs=10), Target(usd_per_hour=2.0), CARD)
-    assert found.step_s.low == pytest.approx(0.18 / 2000) and found.step_s.high == pytest.approx(0.25 / 500)
+    assert found.step_s.low == pytest.approx(0.15 / 2000) and found.step_s.high == pytest.approx(0.28 / 500)
     assert "500 to 2000 times faster" in found.basis
+
+
+def test_a_spread_of_steps_that_is_wider_than_the_machines_pace_counts() -> None:
+    uneven = SPEED.model_copy(update={"step_s_low": 0.1, "step_s_high": 0.5})
+    found = forecast(uneven, Training(epochs=10, micro_batch_size=8), Target(), HERE)
+    assert (found.step_s.low, found.step_s.high) == (0.1, 0.5)
+
+
+def test_the_gates_looks_are_few_or_a_small_share() -> None:
+    assert SPEED.looking_s(100.0, pace=0.1) == pytest.approx(40 * 0.05)
+    assert SPEED.looking_s(36_000.0, pace=10.0) == pytest.approx(40 * 5)
+    assert SPEED.looking_s(3_600.0, pace=10.0) == pytest.approx(10 + 72)
 
 
 def test_an_unknown_card_gets_no_figure() -> None:

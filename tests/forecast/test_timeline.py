@@ -38,7 +38,14 @@ def test_an_epoch_and_the_run_are_held_together() -> None:
 def test_the_forecast_is_asked_too() -> None:
     spread = Range(low=20, mid=30, high=40)
     forecast = Forecast(
-        steps=5940, step_s=spread, hours=spread, usd=spread, setup_hours=spread, usd_per_hour=1, basis="measured"
+        steps=5940,
+        step_s=spread,
+        hours=spread,
+        usd=spread,
+        setup_hours=spread,
+        around_hours=spread,
+        usd_per_hour=1,
+        basis="measured",
     )
     (found,) = contradictions(said(hours=[6, 8]), 198, 30, forecast)
     assert found.startswith("the forecast says")
