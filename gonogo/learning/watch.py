@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 64  # held-out samples of an evaluation, at most
 SMOKE_EVALUATIONS, PAID_EVALUATIONS = 12, 40  # over the planned steps
-PAID_SHARE = 0.02  # of the training's time, at most, that evaluations of a paid run may take,
-PAID_FREE_S = 60.0  # once they have taken so long together
+LONGEST_PAUSE = 50.0  # evaluations' lengths between two of a paid run: 2 % of a long one's time
 
 
 class Watch(Callback):
@@ -104,15 +103,20 @@ class InFlight(Watch):
         super().__init__(experiment)
         self.gate, self.out, self.say = gate, out, say
         self.dooms: list[Doom] = []
-        self._took_s, self._ended_at = 0.0, 0.0
+        self._took_s, self._took_in_all_s, self._ended_at = 0.0, 0.0, 0.0
 
     def _thorough(self, step: int) -> bool:
         return True
 
     def _due(self, step: int) -> bool:
+        """After a pause: as many times the last one's length as all so far took seconds.
+
+        Of a minute's training they take ten seconds, of ten minutes' 35.
+        """
         if not super()._due(step):
             return False
-        return self.spent_s < PAID_FREE_S or time.monotonic() - self._ended_at >= self._took_s / PAID_SHARE
+        pause_s = self._took_s * min(self._took_in_all_s, LONGEST_PAUSE)
+        return time.monotonic() - self._ended_at >= pause_s
 
     def _evaluate(self, trainer: Any, module: Any, step: int) -> None:
         began = time.monotonic()
@@ -124,6 +128,7 @@ class InFlight(Watch):
             lines.write(doom.line(self.evaluations[-1]) + "\n")
         self._ended_at = time.monotonic()
         self._took_s = self._ended_at - began
+        self._took_in_all_s += self._took_s
         share = step / max(1, trainer.estimated_stepping_batches)
         self.say(f"held-out skill {self.evaluations[-1].skill:.3f} at step {step}{doom.told()}")
         if enough(self.dooms, share):
