@@ -38,7 +38,9 @@ include: "workflow/rules/halt.smk"
 rule all:
     default_target: True
     input:
+        # named here so that the trace need not wait for the learning gate
         expand(
-            f"{RESULTS}/{{experiment}}/{MODE}/report/report.html",
+            f"{RESULTS}/{{experiment}}/{MODE}/{{made}}",
             experiment=EXPERIMENTS,
+            made=["memory/measurements.json", "report/report.html"],
         ),

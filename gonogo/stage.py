@@ -27,6 +27,7 @@ from gonogo.errors import UserError, explain
 from gonogo.experiment import Experiment, load_experiment
 from gonogo.session import owner_pid, session_name, workflow_root
 from gonogo.starts import start_of
+from gonogo.startup import about_to_end
 from gonogo.target import Target
 from gonogo.thresholds import Gates
 from gonogo.troubles import hint_for
@@ -204,6 +205,7 @@ class stage:
     ) -> None:
         self.run.end_progress()
         self._stdout.__exit__(kind, error, trace)
+        about_to_end()
         failed = error is not None and not (isinstance(error, SystemExit) and not error.code)
         interrupted = isinstance(error, KeyboardInterrupt)
         row = self.run.row("interrupted" if interrupted else "failed" if failed else "done")

@@ -30,6 +30,7 @@ from gonogo.experiment import Experiment, load_experiment
 from gonogo.files import write_text
 from gonogo.health.device import gpu_hidden
 from gonogo.learning.in_flight import StoppedByGateError
+from gonogo.startup import about_to_end, importing
 from gonogo.thresholds import LearningGate
 
 if TYPE_CHECKING:
@@ -123,11 +124,12 @@ def train(
     Returns:
         What was measured, the trained module, and its data.
     """
-    import lightning.pytorch as pl
-    import torch
+    with importing():
+        import lightning.pytorch as pl
+        import torch
 
-    from gonogo.callbacks import Recorder, StretchedSchedules
-    from gonogo.indicators import Indicators
+        from gonogo.callbacks import Recorder, StretchedSchedules
+        from gonogo.indicators import Indicators
 
     _quieten()
     torch.set_num_threads(spec.training.threads)
@@ -333,4 +335,6 @@ def _changed(spec: RunSpec, changes: Mapping[str, Any]) -> RunSpec:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    about_to_end()
+    sys.exit(code)

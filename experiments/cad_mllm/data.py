@@ -1,28 +1,24 @@
-"""Batches of parts, from the folders that the generator wrote: `part_NNNNNN.json`, and beside it `.npy` and `.png`."""
+"""Parts, from the folders that the generator wrote: `part_NNNNNN.json`, and beside it `.npy` and `.png`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from experiments.cad_mllm.base import padded
 from experiments.cad_mllm.encoders import FEATURES
 from experiments.cad_mllm.settings import CADSettings
 from experiments.cad_mllm.tokens import Tokens, tokens_of
-from gonogo.config import Training
 from gonogo.errors import UserError
-from gonogo.loading import loader
 
 SUFFIX = {"points": ".npy", "image": ".png"}
 
@@ -30,38 +26,6 @@ Batch: TypeAlias = dict[str, Tensor]
 """`caption` (B, P) int64, padded on its left; `program` (B, L) int64, padded on its right; `target` (B, L, A) float32,
 one-hot over the alphabet, zero at padding; `pad` (B,), its id; with points `points` (B, N, 6), with an image `image`
 (B, 1, S, S)."""
-
-
-class CADDataModule(LightningDataModule):
-    """The parts below the folders `data`, split by program: what is held out is so in every stage.
-
-    Attributes:
-        train_items, val_items: the parts' .json files, sorted by name.
-
-    Raises:
-        UserError: there are fewer than two parts, or one of them cannot be read.
-    """
-
-    def __init__(
-        self, settings: CADSettings, training: Training, data: Sequence[Path], seed: int, validation_share: float
-    ) -> None:
-        super().__init__()
-        self.settings, self.training, self.seed = settings, training, seed
-        self.train_items, self.val_items = split(find_items(data), seed, validation_share)
-
-    @cached_property
-    def train_parts(self) -> Parts:
-        return Parts(self.train_items, self.settings)
-
-    @cached_property
-    def val_parts(self) -> Parts:
-        return Parts(self.val_items, self.settings)
-
-    def train_dataloader(self) -> DataLoader[Batch]:
-        return loader(self.train_parts, self.training, self.seed)
-
-    def val_dataloader(self) -> DataLoader[Batch]:
-        return loader(self.val_parts, self.training)
 
 
 def find_items(data: Sequence[Path]) -> list[Path]:

@@ -90,7 +90,7 @@ class CADMLLM(Experiment):
         return CADModule(self.settings, training, self.assets, self.starts_from)
 
     def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> Any:
-        from experiments.cad_mllm.data import CADDataModule
+        from experiments.cad_mllm.datamodule import CADDataModule
 
         return CADDataModule(self.settings, training, data, seed, self.config.validation_share)
 
@@ -129,7 +129,7 @@ class CADMLLM(Experiment):
         from experiments.cad_mllm.predict import predict
 
         share = self.config.validation_share
-        return predict(checkpoint, self.settings, self.config.training, self.assets, data, out, seed, share)
+        return predict(checkpoint, self.settings, self.assets, data, out, seed, share)
 
     def show(self, batch: Any, outputs: Any, out: Path) -> None:
         from experiments.cad_mllm.picture import comparison

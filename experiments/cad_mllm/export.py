@@ -14,7 +14,6 @@ from experiments.cad_mllm.checkpoint import check_base, read
 from experiments.cad_mllm.model import CADModel, trainable
 from experiments.cad_mllm.predict import load
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config import Training
 from gonogo.errors import UserError
 from gonogo.files import folder_replacing, write_json
 
@@ -29,7 +28,7 @@ def export(checkpoint: Path, assets: Path, out: Path) -> None:
     """
     _, said = read(checkpoint)
     settings = CADSettings.model_validate(said["settings"])
-    model = load(checkpoint, settings, Training(), assets).model
+    model = load(checkpoint, settings, assets)
     with folder_replacing(out) as folder:
         model.language.save_pretrained(folder)
         projectors = {key: value.contiguous() for key, value in model.projectors.state_dict().items()}

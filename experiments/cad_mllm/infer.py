@@ -13,7 +13,6 @@ from experiments.cad_mllm.data import Batch, read_cloud, read_picture, tokenized
 from experiments.cad_mllm.predict import load, write_programs
 from experiments.cad_mllm.program import built, parsed
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config import Training
 from gonogo.errors import UserError
 
 
@@ -25,7 +24,7 @@ def infer(checkpoint: Path, assets: Path, caption: str, points: Path | None = No
     """
     _, said = read(checkpoint)
     settings = CADSettings.model_validate(said["settings"])
-    model = load(checkpoint, settings, Training(), assets).model
+    model = load(checkpoint, settings, assets)
     given = {"points": points, "image": image}
     if missing := [f"--{name}" for name in model.encoders if given[name] is None]:
         raise UserError(f"{checkpoint}: this stage also sees {', '.join(missing)}; give it, or an earlier stage")

@@ -1,4 +1,7 @@
-"""Programs predicted from a checkpoint, how near their parts are to the true ones, and what each modality is worth."""
+"""Programs predicted from a checkpoint, how near their parts are to the true ones, and what each modality is worth.
+
+Lightning takes seconds to import and is not needed here.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from experiments.cad_mllm.checkpoint import check_base, read
-from experiments.cad_mllm.data import SUFFIX, Batch, CADDataModule, Parts, shown
-from experiments.cad_mllm.model import CADModel
-from experiments.cad_mllm.module import CADModule
+from experiments.cad_mllm.checkpoint import PREFIX, check_base, read
+from experiments.cad_mllm.data import SUFFIX, Batch, Parts, find_items, shown, split
+from experiments.cad_mllm.model import CADModel, trainable
 from experiments.cad_mllm.program import built, overlap, parsed
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config import Training
 from gonogo.errors import UserError
 from gonogo.files import write_text
 from gonogo.learning.trend import mean_difference
@@ -43,7 +44,6 @@ class Scores:
 def predict(
     checkpoint: Path,
     settings: CADSettings,
-    training: Training,
     assets: Path | None,
     data: Sequence[Path],
     out: Path,
@@ -63,15 +63,15 @@ def predict(
     Raises:
         UserError: the checkpoint cannot be read or is of another model, or so with the data.
     """
-    model = load(checkpoint, settings, training, assets).model
-    parts = CADDataModule(settings, training, data, seed, validation_share)
-    mean = torch.stack([part["target"] for part in _each(parts.train_parts)]).mean(0)
+    model = load(checkpoint, settings, assets)
+    known, held_out = (Parts(items, settings) for items in split(find_items(data), seed, validation_share))
+    mean = torch.stack([part["target"] for part in _each(known)]).mean(0)
     scores, programs = Scores(), []
-    for batch in _batches(parts.val_parts):
+    for batch in _batches(held_out):
         with torch.no_grad():
             _score(model, batch, mean, scores)
             programs += write_programs(model, batch)
-    truths = [record["program"] for record in parts.val_parts.records]
+    truths = [record["program"] for record in held_out.records]
     metrics = {
         "skill": 1 - scores.brier / max(scores.brier_of_mean, 1e-9),
         "token_accuracy": scores.right / scores.tokens,
@@ -79,7 +79,7 @@ def predict(
         **_of_solids(programs, truths),
         **_gains(scores),
     }
-    for item, record, program in zip(parts.val_items, parts.val_parts.records, programs, strict=True):
+    for item, record, program in zip(held_out.items, held_out.records, programs, strict=True):
         _write(item, {"id": item.stem, "caption": record["caption"], "completion": program}, settings, out)
     told = gains_told(metrics)
     print("\n".join(told), flush=True)
@@ -87,23 +87,22 @@ def predict(
     return metrics
 
 
-def load(checkpoint: Path, settings: CADSettings, training: Training, assets: Path | None) -> CADModule:
-    """The module with a checkpoint's adapters and projectors, on the processor, ready to predict.
+def load(checkpoint: Path, settings: CADSettings, assets: Path | None) -> CADModel:
+    """The model with a checkpoint's adapters and projectors, on the processor, ready to predict.
 
     Raises:
         UserError: the checkpoint, or the base that it belongs to, is not there or is another one.
     """
     state, said = read(checkpoint)
-    module = CADModule(settings, training, assets)
-    check_base(said, module.model, str(checkpoint))
+    model = CADModel(settings, assets)
+    check_base(said, model, str(checkpoint))
     try:
-        fault = module.load_state_dict(state, strict=False)
+        fault = model.load_state_dict({key.removeprefix(PREFIX): value for key, value in state.items()}, strict=False)
     except RuntimeError as error:
         raise UserError(f"{checkpoint}: of another model ({str(error).splitlines()[-1].strip()})") from None
-    learning = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
-    if wrong := [*fault.unexpected_keys, *sorted(learning & set(fault.missing_keys))]:
+    if wrong := [*fault.unexpected_keys, *sorted(trainable(model).keys() & set(fault.missing_keys))]:
         raise UserError(f"{checkpoint}: of another stage or model: {wrong[0]}")
-    return module.eval()
+    return model.eval()
 
 
 def write_programs(model: CADModel, batch: Batch, longest: int | None = None) -> list[str]:

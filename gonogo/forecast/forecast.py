@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
@@ -29,6 +30,14 @@ class Range(BaseModel):
         return Range(low=self.low * other.low, mid=self.mid * other.mid, high=self.high * other.high)
 
 
+class StageTime(BaseModel):
+    """What a stage is expected to take."""
+
+    stage: str
+    seconds: Range
+    basis: str = Field(description="what it is reckoned from")
+
+
 # what checklists for rented machines allow for upload and setup: 3, 5 and 15 minutes; not measured by us
 SETUP_HOURS = Range(low=0.05, mid=0.08, high=0.25)
 # upload and setup of the embedded instance, measured: 3 to 6 seconds
@@ -47,21 +56,30 @@ class Forecast(BaseModel):
     around_hours: Range = Field(description="part of `hours` that is no step: start, validation, looks of the gate")
     usd_per_hour: float
     basis: str = Field(description="where the figures and their range come from")
+    stages: list[StageTime] = Field(default_factory=list, description="those whose time grows with the data")
 
 
 def forecast(
-    speed: Speed, training: Training, target: Target, accelerator: Accelerator, *, other_model: bool = False
+    speed: Speed,
+    training: Training,
+    target: Target,
+    accelerator: Accelerator,
+    *,
+    other_model: bool = False,
+    stages: Sequence[StageTime] = (),
 ) -> Forecast:
     """Measured step time × steps × price, carried over to the target by its peak and bandwidth ratios.
 
     Args:
         other_model: the smoke run trained a smaller one (`smoke.settings`), whose speed says nothing of this one's.
+        stages: the others whose time grows with the data; the machine is paid for during `upload`.
     """
     steps_per_epoch = math.ceil(speed.train_samples / training.effective_batch_size)
     steps = steps_per_epoch * training.epochs
     scale = training.effective_batch_size / speed.samples_per_step
     here = Range(low=speed.step_s_low, mid=speed.step_s, high=speed.step_s_high).scaled(scale)
-    setup = OWN_SETUP_HOURS if accelerator.is_this_machine else SETUP_HOURS
+    uploads = [stage.seconds.scaled(1 / 3600) for stage in stages if stage.stage == "upload"]
+    setup = sum(uploads, start=OWN_SETUP_HOURS if accelerator.is_this_machine else SETUP_HOURS)
     start = START.scaled(speed.start_s / 3600)
     faster = None if other_model else _speed_up(speed, accelerator)
     if faster is None:
@@ -71,6 +89,7 @@ def forecast(
             basis="the smoke run trained a smaller model; the canary measures this one's speed"
             if other_model
             else f"the speed of {accelerator.title} is not in the catalogue",
+            stages=list(stages),
         )  # fmt: skip
     slow, fast = faster
     times = Range(low=1 / fast, mid=1 / math.sqrt(slow * fast), high=1 / slow)
@@ -84,7 +103,9 @@ def forecast(
     training_s = step_s.scaled(steps)
     looks = Range(**{name: speed.looking_s(getattr(training_s, name), pace) for name, pace in times.times(PACE)})
     around = start + (between_epochs + looks).scaled(1 / 3600)
-    hours = setup + around + training_s.scaled(1 / 3600)
+    basis = _basis(speed, accelerator, slow, fast)
+    trained = StageTime(stage="cloud_train", seconds=training_s + around.scaled(3600), basis=basis)
+    hours = setup + trained.seconds.scaled(1 / 3600)
     return Forecast(
         steps=steps,
         step_s=step_s,
@@ -93,7 +114,8 @@ def forecast(
         setup_hours=setup,
         around_hours=around,
         usd_per_hour=target.usd_per_hour,
-        basis=_basis(speed, accelerator, slow, fast),
+        basis=basis,
+        stages=[*stages, trained],
     )
 
 

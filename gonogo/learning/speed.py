@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import BaseModel, Field
 
-# How often the learning gate looks at a paid run
-PAID_LOOKS = 40  # over the planned steps,
-PAID_SHARE = 0.02  # in no more than this share of the training's time
-PAID_FREE_S = 10.0  # once they have taken so long together
+PAID_LOOKS = 40  # of the learning gate at a paid run, over the planned steps, at most
+LONGEST_PAUSE = 50.0  # looks' lengths between two of them: 2 % of a long run's time
 
 
 class Speed(BaseModel):
@@ -28,4 +28,7 @@ class Speed(BaseModel):
         Args:
             pace: seconds there for what takes one here.
         """
-        return min(PAID_LOOKS * self.look_s * pace, PAID_FREE_S + PAID_SHARE * training_s)
+        # the pause after a look is as many times its length as all so far took seconds: they take √(2t) of t seconds
+        until_longest_s = LONGEST_PAUSE**2 / 2
+        evenly_s = max(0.0, training_s - until_longest_s) / LONGEST_PAUSE
+        return min(PAID_LOOKS * self.look_s * pace, math.sqrt(2 * min(training_s, until_longest_s)) + evenly_s)

@@ -15,7 +15,7 @@ from gonogo.learning.gradients import GradientRecord
 from gonogo.learning.in_flight import Doom, StoppedByGateError, doomed, enough
 from gonogo.learning.look import Looked, look_at
 from gonogo.learning.measurements import Evaluation, Measurements
-from gonogo.learning.speed import PAID_FREE_S, PAID_LOOKS, PAID_SHARE
+from gonogo.learning.speed import LONGEST_PAUSE, PAID_LOOKS
 from gonogo.learning.summary import summarized
 from gonogo.thresholds import LearningGate
 
@@ -107,15 +107,20 @@ class InFlight(Watch):
         super().__init__(experiment)
         self.gate, self.out, self.say = gate, out, say
         self.dooms: list[Doom] = []
-        self._took_s, self._ended_at = 0.0, 0.0
+        self._took_s, self._took_in_all_s, self._ended_at = 0.0, 0.0, 0.0
 
     def _thorough(self, step: int) -> bool:
         return True
 
     def _due(self, step: int) -> bool:
+        """After a pause: as many times the last one's length as all so far took seconds.
+
+        Of a minute's training they take ten seconds, of ten minutes' 35.
+        """
         if not super()._due(step):
             return False
-        return self.spent_s < PAID_FREE_S or time.monotonic() - self._ended_at >= self._took_s / PAID_SHARE
+        pause_s = self._took_s * min(self._took_in_all_s, LONGEST_PAUSE)
+        return time.monotonic() - self._ended_at >= pause_s
 
     def _evaluate(self, trainer: Any, module: Any, step: int) -> None:
         began = time.monotonic()
@@ -127,6 +132,7 @@ class InFlight(Watch):
             lines.write(doom.line(self.evaluations[-1]) + "\n")
         self._ended_at = time.monotonic()
         self._took_s = self._ended_at - began
+        self._took_in_all_s += self._took_s
         share = step / max(1, trainer.estimated_stepping_batches)
         self.say(f"held-out skill {self.evaluations[-1].skill:.3f} at step {step}{doom.told()}")
         if enough(self.dooms, share):

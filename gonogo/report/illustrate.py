@@ -79,10 +79,12 @@ def _preflight_facts(run: Run) -> Any:
     memory = Plan.model_validate_json((folder / "memory" / "plan.json").read_text())
     planned = Forecast.model_validate_json((folder / "forecast" / "forecast.json").read_text())
     speed = Speed.model_validate_json((run.results / "learning" / "speed.json").read_text())
+    beside = [stage for stage in planned.stages if stage.stage != "cloud_train"]
+    other_model = bool(run.experiment_config.smoke.settings)
     modes = []
     for name, mode in run.experiment_config.modes.items():
         training = run.settings.training(run.experiment, name)
-        found = forecast(speed, training, run.target, run.settings.accelerator)
+        found = forecast(speed, training, run.target, run.settings.accelerator, other_model=other_model, stages=beside)
         modes.append(
             Mode(
                 name=name,
@@ -109,6 +111,7 @@ def _preflight_facts(run: Run) -> Any:
         budget_usd=launch.budget_usd,
         budget_buffer=run.gates.launch.budget_buffer,
         upload_bytes=sum(file.stat().st_size for shard in run.shards for file in walk(shard)),
+        stages=planned.stages,
         items=launch.items,
         modes=modes,
         components_bytes=memory.components_bytes,

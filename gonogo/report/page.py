@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
     results = Measurements.read(by_mode / "results" / "measurements.json")
     planned = Forecast.model_validate_json((by_mode / "forecast" / "forecast.json").read_text())
     paid = _json(by_mode / "cloud_train" / "run.json")
+    before = earlier_run(run)
+    known = before.results.metrics if before else {}
     asked = run.gates.results.metrics if results.is_result else {}
     baselines = run.experiment_config.expected.baselines
     return RunFacts(
@@ -41,10 +44,17 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
         verdicts=earlier_verdicts(run),
         expected_statement=run.experiment_config.expected.statement,
         metrics=[
-            Metric(name=name, least=asked.get(name), obtained=results.metrics.get(name), baseline=baselines.get(name))
+            Metric(
+                name=name,
+                least=asked.get(name),
+                obtained=results.metrics.get(name),
+                baseline=baselines.get(name),
+                earlier=known.get(name),
+            )
             for name in dict.fromkeys([*asked, *results.metrics])
         ],
-        legs=_legs(run, paid),
+        earlier=before.name if before else "",
+        legs=_legs(run, paid, before),
         forecast_hours=planned.hours,
         forecast_usd=planned.usd,
         actual_hours=paid["hours"],
@@ -55,21 +65,43 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
     )
 
 
-def _legs(run: Run, paid: dict[str, Any]) -> list[Leg]:
-    """The rehearsal here beside the run there."""
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run of the same experiment in another mode, as its stages left it."""
+
+    mode: str
+    results: Measurements
+    paid: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.mode}, {self.results.measured_at:%Y-%m-%d}"
+
+
+def earlier_run(run: Run) -> EarlierRun | None:
+    """The latest that was brought to its results in a mode of fewer epochs."""
+    epochs = {mode: run.settings.training(run.experiment, mode).epochs for mode in run.experiment_config.modes}
+    found = []
+    for mode in (mode for mode in epochs if epochs[mode] < epochs[run.mode]):
+        results, paid = (run.results / mode / part for part in ("results/measurements.json", "cloud_train/run.json"))
+        if results.exists() and paid.exists():
+            found.append(EarlierRun(mode, Measurements.read(results), _json(paid)))
+    return max(found, key=lambda one: one.results.measured_at, default=None)
+
+
+def _legs(run: Run, paid: dict[str, Any], before: EarlierRun | None) -> list[Leg]:
+    """The rehearsal here, an earlier run, and the run there."""
     here = TrainingResult.model_validate_json((run.results / "smoke_train" / "training.json").read_text())
-    there = TrainingResult.model_validate(paid["result"])
     own = run.experiment_config.training.effective_batch_size
-    return [
-        _leg("smoke run, here", here, own, here.wall_s / 3600, 0.0),
-        _leg(
-            f"{run.mode}, {run.config.target}",
-            there,
-            run.training.effective_batch_size,
-            paid["hours"],
-            paid["usd"],
-        ),
-    ]
+    legs = [_leg("smoke run, here", here, own, here.wall_s / 3600, 0.0)]
+    if before is not None:
+        batch = run.settings.training(run.experiment, before.mode).effective_batch_size
+        legs.append(_paid(f"{before.mode}, {before.paid['target']}", before.paid, batch))
+    return [*legs, _paid(f"{run.mode}, {run.config.target}", paid, run.training.effective_batch_size)]
+
+
+def _paid(name: str, paid: dict[str, Any], batch: int) -> Leg:
+    return _leg(name, TrainingResult.model_validate(paid["result"]), batch, paid["hours"], paid["usd"])
 
 
 def _leg(name: str, result: TrainingResult, batch: int, hours: float, usd: float) -> Leg:

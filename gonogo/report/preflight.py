@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gonogo.adjustments import Adjustment
 from gonogo.errors import UserError
-from gonogo.forecast.forecast import Range
+from gonogo.forecast.forecast import Range, StageTime
 from gonogo.launch import Item
 from gonogo.report.risks import LATER, judged_risks
 from gonogo.report.words import clean, decision
@@ -57,7 +57,7 @@ class PreflightFacts(BaseModel):
     budget_buffer: float = Field(ge=0, le=1, description="share of the budget kept free")
     runs: int = Field(3, description="repetitions that the cost table also prices")
     upload_bytes: int | None
-    upload_s: float | None = None
+    stages: list[StageTime] = Field(default_factory=list, description="those whose time grows with the data")
     items: list[Item] = Field(description="critical items: name, ok, detail")
     modes: list[Mode]
     components_bytes: dict[str, int] = Field(description="what the memory peak is made of; empty: not traced")

@@ -20,6 +20,7 @@ class Metric(BaseModel):
     least: float | None
     obtained: float | None
     baseline: float | None = Field(None, description="what it should beat; null: none was named")
+    earlier: float | None = Field(None, description="of an earlier run in a shorter mode")
 
     @property
     def status(self) -> Status | None:
@@ -61,6 +62,7 @@ class RunFacts(BaseModel):
     verdicts: list[Verdict] = Field(description="of all gates, in the order in which they judged")
     expected_statement: str
     metrics: list[Metric]
+    earlier: str = Field("", description="the earlier run that stands beside this one, `validate, 21 Nov`; empty: none")
     legs: list[Leg]
     forecast_hours: Range | None
     forecast_usd: Range | None

@@ -19,9 +19,7 @@ CARD = Accelerator(title="card", visible_bytes=10, tflops_fp32=100, bandwidth_gb
 def test_on_this_machine_it_is_steps_times_time_times_price() -> None:
     found = forecast(SPEED, Training(epochs=10, micro_batch_size=8), Target(usd_per_hour=2.0), HERE)
     assert found.steps == 340 and found.hours is not None and found.usd is not None
-    assert found.hours.mid * 3600 == pytest.approx(
-        340 * 0.2 + 10 * 1.0 + 4 + 10 + 0.02 * 68 + 3600 * OWN_SETUP_HOURS.mid
-    )
+    assert found.hours.mid * 3600 == pytest.approx(340 * 0.2 + 10 * 1.0 + 4 + 136**0.5 + 3600 * OWN_SETUP_HOURS.mid)
     assert found.hours.low < found.hours.mid < found.hours.high
     assert found.usd.mid == pytest.approx(2 * found.hours.mid)
 
@@ -49,7 +47,8 @@ def test_a_spread_of_steps_that_is_wider_than_the_machines_pace_counts() -> None
 def test_the_gates_looks_are_few_or_a_small_share() -> None:
     assert SPEED.looking_s(100.0, pace=0.1) == pytest.approx(40 * 0.05)
     assert SPEED.looking_s(36_000.0, pace=10.0) == pytest.approx(40 * 5)
-    assert SPEED.looking_s(3_600.0, pace=10.0) == pytest.approx(10 + 72)
+    assert SPEED.looking_s(50.0, pace=10.0) == pytest.approx(10)
+    assert SPEED.looking_s(3_750.0, pace=10.0) == pytest.approx(50 + 50)
 
 
 def test_an_unknown_card_gets_no_figure() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from gonogo.errors import UserError
-from gonogo.forecast.forecast import Range
+from gonogo.forecast.forecast import Range, StageTime
 from gonogo.launch import Item
 from gonogo.report.preflight import Command, Mode, PreflightFacts, preflight
 from gonogo.report.risks import RISKS
@@ -27,7 +27,7 @@ def facts(**fields) -> PreflightFacts:
         "budget_usd": 20.0,
         "budget_buffer": 0.25,
         "upload_bytes": 1_500_000_000,
-        "upload_s": 420.0,
+        "stages": [StageTime(stage="upload", seconds=Range(low=12, mid=120, high=1200), basis="1.50 GB at 100 Mbit/s")],
         "items": [
             Item(name="data set", ok=True, detail="40 items"),
             Item(name="decoder", ok=True, detail="runs"),
@@ -166,6 +166,12 @@ def test_cost_with_setup_buffer_and_repetitions() -> None:
     assert "| Budget that this run needs, 25 % kept free | – | $8.00 |" in cost
     unknown_cost = section(preflight(ready(), facts(hours=None, usd=None, setup_hours=None)), "Cost")
     assert unknown_cost.count("not measured") == 7
+
+
+def test_each_stage_that_grows_with_the_data_has_its_time() -> None:
+    checklist = preflight(ready(), facts())
+    assert "1.50 GB (1.40 GiB), time: 2 min." in section(checklist, "Upload")
+    assert "| upload | 2 min | 12 s | 20 min | 1.50 GB at 100 Mbit/s |" in section(checklist, "Time by stage")
 
 
 def test_forecast_with_its_range() -> None:

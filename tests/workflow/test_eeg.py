@@ -37,7 +37,7 @@ def test_subjects_on_both_sides_are_stopped_by_the_learning_gate(fresh: Site) ->
     verdict = Verdict.read(fresh.folder / "results/eeg_leak/learning/verdict.json")
     assert verdict.status is Status.NO_GO and verdict.cause == "LEAKAGE"
     assert any("groups are on both sides (sub-" in check.why for check in verdict.failed)
-    assert "trace_memory" not in fresh.stages("eeg_leak")
+    assert "judge_memory" not in fresh.stages("eeg_leak")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+from types import SimpleNamespace
 
 sys.path.insert(0, str(workflow.basedir))
 from gonogo import gates
@@ -83,6 +84,16 @@ def earlier_stage(wildcards):
         f"{RESULTS}/{start}/{MODE}/results/token",
         f"{RESULTS}/{start}/{MODE}/download/archive.json",
     ]
+
+
+def earlier_data(wildcards):
+    """Input function: the tokens of the data that an earlier stage is trained on, which is made first: two stages at
+    once would only share the cores that the first one's training could have had.
+    """
+    start = experiment_config(wildcards).starts_from
+    if not isinstance(start, str):
+        return []
+    return passed("quality/dataset")(SimpleNamespace(experiment=start))
 
 
 def may_go_on(verdict):

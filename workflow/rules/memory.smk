@@ -1,10 +1,11 @@
-# trace_memory → memory gate: the planned step's peak, traced without running it, against the card.
+# trace_memory → memory gate: the planned step's peak, traced without running it, against the card. It costs seconds and
+# needs no data, so that it is done beside the smoke run; it is judged after what that learned.
 # What is trained is in training.json: as asked for, or as the gate planned it anew (`on_no_go: replan`).
 
 
 rule trace_memory:
     input:
-        gates=passed("learning"),
+        gates=passed("quality/dataset"),
     output:
         measurements=f"{RESULTS}/{{experiment}}/{{mode}}/memory/measurements.json",
     log:

@@ -2,6 +2,8 @@
 
 
 rule prepare:
+    input:
+        after=ancient(earlier_data),
     output:
         assets=directory(f"{RESULTS}/{{experiment}}/assets"),
         measurements=f"{RESULTS}/{{experiment}}/generator/measurements.json",

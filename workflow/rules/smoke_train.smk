@@ -21,6 +21,7 @@ rule smoke_train:
         f"{RESULTS}/{{experiment}}/logs/smoke_train.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/logs/smoke_train.tsv"
+    priority: 1  # before the trace, where there is one core
     resources:
         mem_mb=4000,
     params:

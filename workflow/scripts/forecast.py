@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gonogo.files import write_text
 from gonogo.forecast.forecast import describe, forecast
+from gonogo.forecast.stages import beside_training
 from gonogo.learning.speed import Speed
 from gonogo.stage import stage
 
@@ -15,6 +16,7 @@ with stage(snakemake) as run:
         run.target,
         run.settings.accelerator,
         other_model=bool(run.experiment_config.smoke.settings),
+        stages=beside_training(run),
     )
     write_text(snakemake.output.forecast, found.model_dump_json(indent=1))
     run.say(describe(found))

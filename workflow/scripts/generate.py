@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from gonogo.files import folder_replacing, walk
+from gonogo.forecast.stages import for_set
 from gonogo.stage import stage
 from gonogo.units import gigabytes
 
@@ -15,4 +16,6 @@ with stage(snakemake) as run:
             range(*indices), out, run.config.seed, lambda done, total: run.progress(f"{done} of {total} items")
         )
     size = gigabytes(sum(file.stat().st_size for file in walk(Path(snakemake.output[0]))))
-    run.say(f"{indices[1] - indices[0]} items, {size}, in {time.time() - started:.1f} s")
+    count, took_s = indices[1] - indices[0], time.time() - started
+    ahead = f"; the set's {for_set(run, took_s, count)}" if run.stage == "sample" else ""
+    run.say(f"{count} items, {size}, in {took_s:.1f} s{ahead}")

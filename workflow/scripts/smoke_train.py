@@ -9,12 +9,13 @@ from gonogo.evidence import data_digest, learning_digest
 from gonogo.files import folder_replacing, write_text
 from gonogo.report.curves import loss_curve
 from gonogo.stage import stage
+from gonogo.startup import importing
 from gonogo.training import RunSpec
 
 with stage(snakemake) as run:
     with run.work():
-        from gonogo.learning.smoke import curve_of
-
+        with importing():
+            from gonogo.learning.smoke import curve_of
         experiment = run.load_experiment(rehearsed=True)
         imported_s = time.time() - psutil.Process().create_time()
         smoke = run.experiment_config.smoke

@@ -74,7 +74,7 @@ def test_checkpoints_that_do_not_belong_are_refused(assets: Path, tmp_path: Path
     with pytest.raises(UserError, match="its adapters belong to base ''"):
         new_module("points", assets, random)
     with pytest.raises(UserError, match="of another stage or model"):
-        load(later, settings_of("text"), TRAINING, assets)
+        load(later, settings_of("text"), assets)
     (tmp_path / "half.ckpt").write_bytes(other.read_bytes()[:200])
     with pytest.raises(UserError, match="no checkpoint of a CAD model"):
         new_module("points", assets, tmp_path / "half.ckpt")

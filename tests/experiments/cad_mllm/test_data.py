@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.cad_mllm.data import CADDataModule, find_items, read_record, split, without_input
+from experiments.cad_mllm.data import find_items, read_record, split, without_input
+from experiments.cad_mllm.datamodule import CADDataModule
 from experiments.cad_mllm.tokens import tokens_of
 from gonogo.errors import UserError
 from gonogo.quality.judge import judge

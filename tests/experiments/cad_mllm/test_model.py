@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from experiments.cad_mllm.base import WEIGHTS, base_model
-from experiments.cad_mllm.data import CADDataModule, example_batch
+from experiments.cad_mllm.data import example_batch
+from experiments.cad_mllm.datamodule import CADDataModule
 from experiments.cad_mllm.encoders import Perceiver, embedded, load_encoder
 from experiments.cad_mllm.model import ADAPTED, trainable, trainable_report, with_adapters
 from experiments.cad_mllm.settings import CADSettings, Lora, PointEncoder

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.cad_mllm.data import CADDataModule, find_items, read_record
+from experiments.cad_mllm.data import find_items, read_record
+from experiments.cad_mllm.datamodule import CADDataModule
 from experiments.cad_mllm.export import ADAPTERS, FACTS, PROJECTORS, export, load_export
 from experiments.cad_mllm.export import main as export_main
 from experiments.cad_mllm.infer import infer
@@ -33,7 +34,7 @@ def test_predictions_have_the_layout_of_the_data_and_every_metric(
     checkpoint: Path, assets: Path, parts: Path, tmp_path: Path
 ) -> None:
     settings = settings_of("image")
-    found = predict(checkpoint, settings, TRAINING, assets, [parts], tmp_path, 0, 0.3)
+    found = predict(checkpoint, settings, assets, [parts], tmp_path, 0, 0.3)
     held_out = CADDataModule(settings, TRAINING, [parts], 0, 0.3).val_items
     assert {item.name for item in find_items([tmp_path])} == {item.name for item in held_out}
     for item in held_out:
@@ -42,7 +43,7 @@ def test_predictions_have_the_layout_of_the_data_and_every_metric(
     assert found["skill"] < 1 and 0 <= found["valid"] <= 1 and 0 <= found["overlap"] <= 1
     assert found["points_gain_low"] < found["points_gain"] < found["points_gain_high"]
     assert "withholding points costs" in (tmp_path / "readme.md").read_text()
-    assert found == predict(checkpoint, settings, TRAINING, assets, [parts], tmp_path / "again", 0, 0.3)
+    assert found == predict(checkpoint, settings, assets, [parts], tmp_path / "again", 0, 0.3)
 
 
 def test_a_gain_within_chance_is_said_to_be_so() -> None:
