@@ -14,7 +14,9 @@ from gonogo.verdict import Check, Status
 
 LEAST_ROOM_BYTES = 1e9
 # the dtype that a precision multiplies in, and the catalogue's key of its peak
-_MULTIPLIES_IN = {"bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "32-true": "fp32"}
+_MULTIPLIES_IN = {
+    "bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "16-true": "fp16", "32-true": "fp32",
+}  # fmt: skip
 
 
 class Measurements(Measured):

@@ -78,7 +78,10 @@ def test_what_is_not_known_never_passes() -> None:
         assert check.status is Status.UNKNOWN and "aten.nonzero" in check.why and cause == ""
 
 
-@pytest.mark.parametrize(("precision", "status"), [("bf16-mixed", Status.CAUTION), ("16-mixed", None)])
+@pytest.mark.parametrize(
+    ("precision", "status"),
+    [("bf16-mixed", Status.CAUTION), ("bf16-true", Status.CAUTION), ("16-mixed", None), ("16-true", None)],
+)
 def test_a_precision_that_the_card_lacks_is_told(precision: str, status: Status | None) -> None:
     on = card(64, tflops_bf16=None)
     training = Training.model_validate({"micro_batch_size": 2, "precision": precision})
