@@ -211,7 +211,8 @@ def test_values_that_follow_from_constants_are_exact() -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="transformers is not installed")
 def test_transformers_builds_no_mask_for_texts_of_one_length() -> None:
-    from gonogo.memory.builders import allow_torchvision, language_model_step
+    from gonogo.memory.builders import allow_torchvision
+    from gonogo.memory.library_steps import language_model_step
 
     allow_torchvision()
     from transformers import AutoConfig, AutoModelForCausalLM
