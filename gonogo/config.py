@@ -36,8 +36,8 @@ class Training(Model):
         Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"], BeforeValidator(_not_tf32)
     ] = Field(
         "32-true",
-        description="or `bf16-mixed`, `16-mixed`, `bf16-true`, `16-true`; `-true`: weights too, which AdamW's eps of 1e-8 "
-        "does not survive in fp16",
+        description="or `bf16-mixed`, `16-mixed`, `bf16-true`, `16-true`; `-true`: the weights too, and AdamW can then "
+        "divide by zero in fp16",
     )
     learning_rate: Positive = Field(1e-4, description="peak of the schedule")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
