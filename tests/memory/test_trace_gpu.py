@@ -186,7 +186,7 @@ class Counts(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        depths = torch.round(torch.exp2(torch.linspace(0, 2, 3))).int().tolist()
+        depths = torch.unique(torch.round(torch.exp2(torch.linspace(0, 2, 3)))).int().tolist()
         self.inner = nn.ModuleList(nn.Linear(WIDTH, WIDTH, bias=False) for depth in depths for _ in range(depth))
         self.register_buffer("seen", torch.tensor(0))
 
