@@ -33,7 +33,7 @@ def test_need_against_card(gigabytes: float, status: Status) -> None:
     (check,), cause = judge(measured(card(gigabytes)), GATE)
     assert check.status is status
     assert (cause == "MEMORY") == (status is Status.NO_GO)
-    assert f"±{100 * GATE.estimate_error:g} %" in check.threshold and bool(check.why) == (status is not Status.GO)
+    assert "−4 to +9 %" in check.threshold and bool(check.why) == (status is not Status.GO)
 
 
 def test_a_refusal_names_what_and_where_and_what_to_do() -> None:
