@@ -93,6 +93,9 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The benchmark's figures. Errors are of runs that were measured to their end."""
     known = [row for row in rows if row["predicted_bytes"] is not None]
     errors = [abs(error_pct(row["predicted_bytes"], row["measured_bytes"])) for row in known if not row["oom"]]
+    # of what is measured, about the prediction: what a planner asks
+    signed = [error_pct(row["measured_bytes"], row["predicted_bytes"]) for row in known if not row["oom"]]
+    twentieths = statistics.quantiles(signed, n=20, method="inclusive") if len(signed) > 1 else []
     right = [row["predicted_oom"] == row["oom"] for row in known]
     worst = [
         abs(error_pct(row["predicted_bytes"], row["measured_bytes"]))
@@ -104,6 +107,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "mean_abs_error_pct": statistics.fmean(errors) if errors else None,
         "worst_error_pct": max(errors, default=None),
         "worst_error_without_caution_pct": max(worst, default=None),
+        "measured_19_in_20_above_pct": twentieths[0] if twentieths else None,
+        "measured_19_in_20_below_pct": twentieths[-1] if twentieths else None,
         "oom_verdict_accuracy": sum(right) / len(rows) if rows else None,
         "max_seconds": max((row["seconds"] for row in rows), default=None),
         "max_rss_gb": max((row["rss_gb"] for row in rows), default=None),

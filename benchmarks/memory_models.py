@@ -9,6 +9,7 @@ row says; the names of outputs, loss and batch outlive the step.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -90,67 +91,116 @@ CONFIGS: dict[str, dict[str, Any]] = {
         tie_word_embeddings=False,
     ),
 }  # fmt: skip
-OPTIMIZERS = {"Adafactor": "transformers.optimization:Adafactor"}
+# a row's "Adafactor" is the library's of the measured loop, which torch's own has displaced since
+ADAFACTOR = "transformers.optimization:Adafactor(relative_step=False)"
+MIXED = {"bfloat16": "bf16-mixed", "float16": "16-mixed"}
+CONVERTED = {"bfloat16": "bf16-true", "float16": "16-true"}
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "half": "float16", "fp32": "float32", "float": "float32"}
+OFF = ("", "no", "none", "false", "off", "0")
 
 
-def config_of(model: str) -> dict[str, Any]:
-    """The configuration of a hub's model, whatever the case of its name and its owner's."""
+def precision_of(row: dict[str, str]) -> str:
+    """The row's precision, as Lightning names it: `dtype` is what the weights are in, `amp` whether autocast is on.
+
+    `amp` may name autocast's dtype; where it is only said to be on, it is float16, torch's default on a GPU.
+    """
+    dtype = _dtype(row.get("dtype", "")) or "float32"
+    amp = row.get("amp", "").strip().lower()
+    if amp in OFF:
+        return CONVERTED.get(dtype, "32-true")
+    return MIXED[_dtype(amp) or (dtype if dtype in MIXED else "float16")]
+
+
+def _dtype(text: str) -> str:
+    text = text.strip().lower().removeprefix("torch.")
+    for short, name in DTYPES.items():
+        if short in text or name in text:
+            return name
+    return ""
+
+
+def config_of(model: str, kind: Any) -> dict[str, Any]:
+    """The configuration of a hub's model, whatever the case of its name and its owner's.
+
+    Of a model that is not in the table, its class's default, if the class is one model's (`BertForMaskedLM`).
+    """
     names = {name.split("/")[-1].lower(): config for name, config in CONFIGS.items()}
+    found = names.get(model.rsplit("/", maxsplit=1)[-1].lower())
+    config_class = getattr(kind, "config_class", None)
+    if found is None and config_class is not None:
+        return {"model_type": config_class.model_type}
+    if found is None:
+        raise SystemExit(f"{model}: no configuration of it in {__file__}: add it to CONFIGS")
+    return found
+
+
+def call_of(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and keyword arguments of a constructor as it is written: `torchvision.models.mnasnet1_0(alpha=1.0)`.
+
+    The name is the last of a dotted one, or the first argument of `create_model`.
+    """
+    path, _, rest = text.strip().partition("(")
     try:
-        return names[model.rsplit("/", maxsplit=1)[-1].lower().replace("-instruct", "-instruct")]
-    except KeyError:
-        raise SystemExit(f"{model}: no configuration of it in {__file__}: add it to CONFIGS") from None
+        call = ast.parse(f"made({rest}" if rest else "made()", mode="eval").body
+    except SyntaxError:  # a comment in the brackets: its words may say the size, as in `MobileNetV3(large cfg)`
+        return path.split(".")[-1].split(":")[-1], {"said": rest.split()[0]}
+    assert isinstance(call, ast.Call)
+    arguments = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg and _is_value(word.value)}
+    name = path.split(".")[-1].split(":")[-1]
+    if name == "create_model" and call.args:
+        name = ast.literal_eval(call.args[0])
+    return name, {key: value for key, value in arguments.items() if key not in ("weights", "pretrained")}
+
+
+def _is_value(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
 
 
 def build_model(row: dict[str, str]) -> Any:
     """The row's model with random weights, on the processor."""
     from gonogo.memory import builders
 
+    text = row["constructor_or_class"]
     if row["library"] == "transformers":
-        builders.allow_torchvision()
-        import transformers
+        return transformers_model(row["model"], text)
+    name, arguments = call_of(text)
+    said = arguments.pop("said", "")
+    name = {"MobileNetV3": f"mobilenet_v3_{said}", "MNASNet": "MNASNet"}.get(name, name)
+    arguments |= {"num_classes": int(row["num_classes"])} if row["num_classes"] else {}
+    return builders.build_model(f"{row['library']}:{name}", **arguments)
 
-        values = dict(config_of(row["model"]))
-        config = transformers.AutoConfig.for_model(values.pop("model_type"), **values)
-        kind = row["constructor_or_class"].split(".")[0]
-        return getattr(transformers, kind).from_config(config)
-    call = re.fullmatch(
-        r"(?:torchvision\.models\.|timm:|timm\.create_model\()?'?(\w+)'?,?\s*\(?(.*?)\)*", row["constructor_or_class"]
-    )
-    if call is None:
-        raise SystemExit(f"{row['constructor_or_class']!r} is not a constructor that this benchmark reads")
-    name, arguments = call.groups()
-    if row["library"] == "timm":
-        return builders.build_model(f"timm:{name}", num_classes=int(row["num_classes"]))
-    classes = int(row["num_classes"])
-    if name == "MobileNetV3":
-        return builders.build_model(f"torchvision:mobilenet_v3_{arguments.split()[0]}", num_classes=classes)
-    alpha = re.search(r"alpha=([\d.]+)", arguments)
-    more = {"alpha": float(alpha.group(1))} if alpha else {}
-    return builders.build_model(f"torchvision:{name}", num_classes=classes, **more)
+
+def transformers_model(model: str, text: str) -> Any:
+    """`AutoModelForCausalLM.from_config` of a hub's name, or a class of the library with its own configuration."""
+    from gonogo.memory import builders
+
+    builders.allow_torchvision()
+    import transformers
+
+    kind = getattr(transformers, re.split(r"[.(]", text.removeprefix("transformers."))[0])
+    values = dict(config_of(model, kind))
+    changes = re.search(r"Config(\(.*\))\)", text)
+    values |= call_of(f"config{changes.group(1)}")[1] if changes else {}
+    config = transformers.AutoConfig.for_model(values.pop("model_type"), **values)
+    return kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
 
 
 def build_step(row: dict[str, str]) -> Any:
     """The row's training step."""
-    from gonogo.memory.builders import classifier_step, language_model_step
+    from gonogo.memory.library_steps import library_model_step
 
-    model, batch = build_model(row), int(row["batch_size"])
-    optimizer = OPTIMIZERS.get(row["optimizer"], row["optimizer"])
     zero_grad: Any = ZERO_GRAD.get(row["zero_grad_mode"], "before_backward" if "x86" in row["input_shape"] else "end")
-    if row["library"] == "transformers":
-        length = int(row["seq_len"] or 128)
-        step = language_model_step(model, batch, length, optimizer, zero_grad=zero_grad)
-    else:
-        shape = tuple(int(size) for size in row["input_shape"].split("x")[1:])
-        step = classifier_step(model, batch, shape, int(row["num_classes"]), optimizer, zero_grad=zero_grad)
-    if row["optimizer"] == "Adafactor":
-        from functools import partial
-
-        parameters = list(model.parameters())
-        from transformers import optimization
-
-        step.optimizer = partial(optimization.Adafactor, parameters, lr=1e-3, relative_step=False)
-    return step
+    sizes = [int(size) for size in re.findall(r"(?<=x)\d+", row["input_shape"])]
+    shape = tuple(sizes) or (int(row["seq_len"] or 128),)
+    optimizer = ADAFACTOR if row["optimizer"] == "Adafactor" else row["optimizer"]
+    return library_model_step(
+        build_model(row), int(row["batch_size"]), shape, int(row["num_classes"] or 0) or 1, optimizer,
+        zero_grad=zero_grad, precision=precision_of(row),
+    )  # fmt: skip
 
 
 def peers(row: dict[str, str]) -> dict[str, int]:

@@ -32,8 +32,12 @@ class Training(Model):
     epochs: Count = Field(10, description="passes over the training items")
     micro_batch_size: Count = Field(8, description="samples per forward pass")
     accumulate_grad_batches: Count = Field(1, description="forward passes per optimizer step")
-    precision: Annotated[Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"], BeforeValidator(_not_tf32)] = (
-        "32-true"
+    precision: Annotated[
+        Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"], BeforeValidator(_not_tf32)
+    ] = Field(
+        "32-true",
+        description="or `bf16-mixed`, `16-mixed`, `bf16-true`, `16-true`; `-true`: the weights too, and AdamW can then "
+        "divide by zero in fp16",
     )
     learning_rate: Positive = Field(1e-4, description="peak of the schedule")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")

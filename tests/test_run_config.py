@@ -44,8 +44,11 @@ def test_overrides_reach_the_runs_saved_configuration(run: Run) -> None:
 def test_the_trainer_is_set_up_as_the_configuration_says(tmp_path: Path) -> None:
     from tests.test_training import TRAINING, spec
 
-    keys = {"epochs": 30, "gradient_clip_val": 0.7, "accumulate_grad_batches": 3, "validations_per_epoch": 4}
+    keys = {
+        "epochs": 30, "gradient_clip_val": 0.7, "accumulate_grad_batches": 3, "validations_per_epoch": 4,
+        "precision": "16-true",
+    }  # fmt: skip
     trainer = make_trainer(toy(), spec(training=TRAINING.model_copy(update=keys)), tmp_path)
     assert trainer.num_devices == 1 and trainer.max_epochs == 30
     assert trainer.gradient_clip_val == 0.7 and trainer.accumulate_grad_batches == 3
-    assert trainer.val_check_interval == 0.25 and trainer.precision == "32-true"
+    assert trainer.val_check_interval == 0.25 and trainer.precision == "16-true"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.cvs.settings import CVSSettings
 from gonogo.config import Training
 from gonogo.experiment import Experiment, Progress, Stage
+
+if TYPE_CHECKING:
+    from gonogo.memory.options import PlanOption
 
 
 class CVS(Experiment):
@@ -76,6 +79,19 @@ class CVS(Experiment):
         from experiments.cvs.predict import picture
 
         picture(batch["input"], outputs, batch["target"], out)
+
+    def plan_options(self) -> list[PlanOption]:
+        from gonogo.memory.options import PlanOption
+
+        return [
+            PlanOption(
+                name="gradient checkpointing",
+                settings={"model": {"checkpointing": True}},
+                slowdown=1.33,
+                slowdown_source="each residual block's forward pass twice: 4 passes' arithmetic for 3",
+                exact=True,
+            )
+        ]
 
     def _inputs(self) -> Path:
         folder = self.inputs_folder()

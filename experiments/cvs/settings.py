@@ -66,6 +66,7 @@ class ModelSettings(Model):
     perceptual_weight: float = Field(0.5, ge=0)
     consistency_weights: tuple[float, float, float] = Field((0.1, 0.3, 1.0), description="by thirds of training")
     depth_edge_weight: Fraction = Field(0.2, description="loss weight of pixels on a depth edge, or not rendered")
+    checkpointing: bool = Field(False, description="activations of residual blocks are made anew in the backward pass")
 
 
 class CVSSettings(Model):

@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from experiments.cvs.poses import POSE_SIZE
 from experiments.cvs.pretrained import TOKEN_WIDTH
@@ -46,10 +47,11 @@ class UNet(nn.Module):
         self.image_tokens = PatchTokens(width) if settings.image_tokens == "patches" else nn.Linear(TOKEN_WIDTH, width)
 
         self.stem = nn.Sequential(nn.PixelUnshuffle(fold), nn.Conv2d(6 * fold**2, base, 3, padding=1))
-        self.down = nn.ModuleList(Level(before, wide, blocks, base) for before, wide in pairs)
+        again = settings.checkpointing
+        self.down = nn.ModuleList(Level(before, wide, blocks, base, again) for before, wide in pairs)
         self.shrink = nn.ModuleList(nn.Conv2d(wide, wide, 3, stride=2, padding=1) for wide in channels[:-1])
         self.middle = Bottleneck(channels[-1], base, width)
-        self.up = nn.ModuleList(Level(2 * wide, wide, blocks, base) for wide in channels)
+        self.up = nn.ModuleList(Level(2 * wide, wide, blocks, base, again) for wide in channels)
         self.enlarge = nn.ModuleList(nn.Conv2d(wide, before, 3, padding=1) for before, wide in pairs[1:])
         last = zeroed(nn.Conv2d(channels[0], 4 * fold**2, 3, padding=1))
         self.out = nn.Sequential(norm(channels[0]), nn.SiLU(), last, nn.PixelShuffle(fold))
@@ -93,16 +95,18 @@ def size_multiple(settings: ModelSettings) -> int:
 
 
 class Level(nn.Module):
-    """Residual blocks at one resolution."""
+    """Residual blocks at one resolution; while training with `checkpointing`, each runs again in the backward pass."""
 
-    def __init__(self, channels_in: int, channels: int, blocks: int, embedding: int) -> None:
+    def __init__(self, channels_in: int, channels: int, blocks: int, embedding: int, checkpointing: bool) -> None:
         super().__init__()
         widths = [channels_in] + [channels] * (blocks - 1)
         self.blocks = nn.ModuleList(ResBlock(width, channels, embedding) for width in widths)
+        self.checkpointing = checkpointing
 
     def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
         for block in self.blocks:
-            x = block(x, embedded)
+            again = self.checkpointing and self.training
+            x = checkpoint(block, x, embedded, use_reentrant=False) if again else block(x, embedded)  # type: ignore[assignment]
         return x
 
 

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--entry", metavar="MODULE:FUNCTION", help="returns (model, optimizer, step callable, batch)")
     parser.add_argument("--micro-batch-size", "--batch", type=int, metavar="N", help="samples per forward pass")
     parser.add_argument("--accumulate", type=int, metavar="N", help="forward passes per optimizer step")
-    parser.add_argument("--precision", help="32-true, bf16-mixed, 16-mixed or bf16-true")
+    parser.add_argument("--precision", help="32-true, bf16-mixed, 16-mixed, bf16-true or 16-true")
     parser.add_argument("--clip", type=float, metavar="NORM", help="gradients' L2 norm; 0: off")
     parser.add_argument("--input", default="3x224x224", metavar="CxHxW", help="one sample, or the length of a text")
     parser.add_argument("--classes", type=int, default=10, help="labels of --model, where the samples are images")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import json
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from gonogo.errors import UserError
 from gonogo.memory.child import Model
+from gonogo.memory.library_steps import library_model_step
 from gonogo.memory.step import Step, entry_step
 
 # operators that torchvision registers shapes for, and that its own library defines; registries lack its CPU build
@@ -73,71 +72,8 @@ def _from_config(path: Path, kind: str = "AutoModelForCausalLM", **changes: Any)
     return getattr(transformers, kind).from_config(config)
 
 
-def optimizer_class(name: str) -> Any:
-    """`AdamW` of torch.optim, or `package.module:name`.
-
-    Raises:
-        UserError: there is none of that name.
-    """
-    module, _, attribute = name.rpartition(":")
-    try:
-        return getattr(importlib.import_module(module or "torch.optim"), attribute)
-    except (ModuleNotFoundError, AttributeError):
-        raise UserError(f"optimizer {name!r} is not in torch.optim; others as package.module:Name") from None
-
-
-def classifier_step(
-    model: nn.Module, batch_size: int, shape: tuple[int, ...], classes: int, optimizer: str, **changes: Any
-) -> Step:
-    """Images (B, *shape) in, cross-entropy of labels; the outputs' name outlives the step, as in a plain loop."""
-    kept: list[Any] = []
-
-    def run(batch: tuple[Tensor, Tensor]) -> Tensor:
-        outputs = model(batch[0])
-        loss = F.cross_entropy(outputs, batch[1])
-        kept[:] = [outputs, loss]
-        return loss
-
-    return Step(
-        model=model,
-        optimizer=functools.partial(optimizer_class(optimizer), list(model.parameters()), lr=1e-3),
-        run=run,
-        batch=(torch.zeros(batch_size, *shape), torch.zeros(batch_size, dtype=torch.long) % classes),
-        micro_batch_size=batch_size,
-        **changes,
-    )
-
-
-def language_model_step(model: nn.Module, batch_size: int, length: int, optimizer: str, **changes: Any) -> Step:
-    """Token ids (B, length) in, the model's own loss of them as labels; the outputs' name outlives the step.
-
-    The last token of every row but the first is padding, as in a batch of texts of different lengths.
-    """
-    kept: list[Any] = []
-    tokens = torch.ones(batch_size, length, dtype=torch.long)
-    mask = torch.ones(batch_size, length, dtype=torch.long)
-    if length > 1:
-        mask[1:, -1] = 0
-
-    def run(batch: dict[str, Tensor]) -> Tensor:
-        outputs = model(**batch)
-        kept[:] = [outputs, batch]
-        return outputs.loss
-
-    return Step(
-        model=model,
-        optimizer=functools.partial(
-            optimizer_class(optimizer), [p for p in model.parameters() if p.requires_grad], lr=1e-3
-        ),
-        run=run,
-        batch={"input_ids": tokens, "attention_mask": mask, "labels": tokens},
-        micro_batch_size=batch_size,
-        **changes,
-    )
-
-
 def library_step(order: Model, batch_size: int, changes: dict[str, Any]) -> Step:
-    """The step of a library's model: of images if a sample has more than one dimension, else of texts."""
+    """The step of a library's model: of images, of texts if a sample has one dimension, or as its class says."""
     model = build_model(order.name, **order.arguments)
     if order.gradient_checkpointing:
         enable: Any = getattr(model, "gradient_checkpointing_enable", None) or getattr(
@@ -146,9 +82,7 @@ def library_step(order: Model, batch_size: int, changes: dict[str, Any]) -> Step
         if enable is None:
             raise UserError(f"model {order.name!r} does not offer gradient checkpointing")
         enable()
-    if len(order.shape) == 1:
-        return language_model_step(model, batch_size, order.shape[0], order.optimizer, **changes)
-    return classifier_step(model, batch_size, order.shape, order.classes, order.optimizer, **changes)
+    return library_model_step(model, batch_size, order.shape, order.classes, order.optimizer, **changes)
 
 
 def from_entry(name: str, *arguments: Any) -> Step:

@@ -16,11 +16,13 @@ class Card:
         flash: there is a flash attention kernel: compute capability 8.0 and later; ROCm: gfx90a, gfx942, gfx1100
             (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, check_flash_attention_hardware_support).
         efficient: there is a memory-efficient attention kernel: compute capability 5.0 and later; ROCm: as flash.
+        miopen: AMD's library runs recurrent layers, in the place of cuDNN.
     """
 
     capability: tuple[int, int] = (8, 6)
     flash: bool = True
     efficient: bool = True
+    miopen: bool = False
 
 
 CARDS: dict[Architecture, Card] = {
@@ -29,9 +31,11 @@ CARDS: dict[Architecture, Card] = {
     "ada": Card((8, 9)),
     "hopper": Card((9, 0)),
     "blackwell": Card((12, 0)),
-    "cdna3": Card((9, 4)),
-    "rdna1": Card((10, 1), flash=False, efficient=False),
-    "rdna3": Card((11, 0), flash=False, efficient=False),  # of gfx11 only gfx1100 and gfx1151, behind a variable
+    "cdna3": Card((9, 4), miopen=True),
+    "rdna1": Card((10, 1), flash=False, efficient=False, miopen=True),
+    "rdna3": Card(
+        (11, 0), flash=False, efficient=False, miopen=True
+    ),  # of gfx11 only gfx1100 and gfx1151, behind a variable
 }
 
 

@@ -14,7 +14,9 @@ from gonogo.verdict import Check, Status
 
 LEAST_ROOM_BYTES = 1e9
 # the dtype that a precision multiplies in, and the catalogue's key of its peak
-_MULTIPLIES_IN = {"bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "32-true": "fp32"}
+_MULTIPLIES_IN = {
+    "bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "16-true": "fp16", "32-true": "fp32",
+}  # fmt: skip
 
 
 class Measurements(Measured):
@@ -86,10 +88,9 @@ def _peak(rung: Rung, measured: Measurements, gate: MemoryGate) -> Check:
         why = f"the step could not be traced: {error}" if needed is None else "the card's memory is not known"
         hint = "An unknown peak is not a GO. Make the step traceable, or record an override with its reason."
         return Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why, hint=hint)
-    error = f"±{100 * gate.estimate_error:.0f} %"
     return Check(
         id="peak_memory", title=title, value=round(needed / 1e9, 2), unit="GB",
-        threshold=f"<= {capacity / 1e9:.2f} GB, error range {error}", status=status,
+        threshold=f"<= {capacity / 1e9:.2f} GB, error range {gate.error_range}", status=status,
         why="" if status is Status.GO else _why(rung, needed, capacity, gate),
         hint="" if status is Status.GO else _hint(measured.explored, gate),
     )  # fmt: skip
@@ -97,7 +98,7 @@ def _peak(rung: Rung, measured: Measurements, gate: MemoryGate) -> Check:
 
 def _why(rung: Rung, needed: int, capacity: int, gate: MemoryGate) -> str:
     share = f"{100 * needed / capacity:.0f} % of {gigabytes(capacity)} = {gibibytes(capacity)}"
-    needs = f"the step needs {gigabytes(needed)} ({share}, ±{100 * gate.estimate_error:.0f} %)"
+    needs = f"the step needs {gigabytes(needed)} ({share}, {gate.error_range})"
     if not rung.fits:
         refused = rung.estimate.refused if rung.estimate else ""
         return f"{needs}: it will run out of memory" + (f", at {refused}" if refused else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._decomp import meta_table
 
+from gonogo.memory import recurrent
 from gonogo.memory.devices import Card
 
 aten = torch.ops.aten
@@ -20,19 +23,73 @@ CUDA_ONLY_FUSED = ("silu_backward", "mish_backward", "_fused_rms_norm", "native_
 
 
 @contextmanager
-def cuda_kernels(card: Card) -> Iterator[None]:
-    """Within, ops on "cuda" are dispatched to the kernels that `card` has."""
+def cuda_kernels(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
+    """Within, ops on "cuda" are dispatched to the kernels that `card` has.
+
+    Args:
+        assume: told of each size that no source states.
+    """
     library = torch.library.Library("aten", "IMPL")
+    shapes = {getattr(aten, name).default: kernel for name, kernel in META.items()}
+    before = {operator: meta_table[operator] for operator in shapes if operator in meta_table}
     has = torch._C._dispatch_has_kernel_for_dispatch_key
     try:
         for name in CUDA_ONLY_FUSED:
             if not has(f"aten::{name}", "CUDA"):
                 library.impl(name, _never, "CUDA")
-        library.impl("scaled_dot_product_attention", _attention(card), "AutogradCUDA", allow_override=True)
-        library.impl("scaled_dot_product_attention", _attention(card), "CUDA", allow_override=True)
+        own = {"scaled_dot_product_attention": _attention(card), **recurrent.kernels(card.miopen, assume)}
+        for name, kernel in own.items():
+            for key in ("AutogradCUDA", "CUDA"):
+                library.impl(name, kernel, key, allow_override=True)
+        for name, kernel in META.items():
+            library.impl(name, kernel, "Meta", allow_override=True)
+        meta_table.update(shapes)  # else a decomposition would come first
         yield
     finally:
+        for operator in shapes:
+            meta_table.pop(operator, None)
+        meta_table.update(before)
         library._destroy()
+
+
+def _batch_norm(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None, variance: Tensor | None,
+    training: bool, momentum: float, eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Output, and the batch's statistics in float32 (aten/src/ATen/native/cuda/Normalization.cu)."""
+    kept = x.shape[1] if training else 0
+    dtype = torch.float32 if x.dtype in HALF else x.dtype
+    return torch.empty_like(x), x.new_empty(kept, dtype=dtype), x.new_empty(kept, dtype=dtype)
+
+
+def _batch_norm_backward(
+    gradient: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor | None, variance: Tensor | None,
+    batch_mean: Tensor | None, batch_deviation: Tensor | None, training: bool, eps: float, wanted: list[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
+    like = x if weight is None else weight
+    of_weight, of_bias = (like.new_empty(x.shape[1]) if asked else None for asked in wanted[1:])
+    return torch.empty_like(x) if wanted[0] else None, of_weight, of_bias
+
+
+def _grouped_mm(
+    a: Tensor, b: Tensor, ends: Tensor | None = None, bias: Tensor | None = None, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Rows padded to 16 bytes; on a GPU in any dtype (aten/src/ATen/native/cuda/GroupedBlas.cpp), in torch's not."""
+    shape = [a.shape[-2], b.shape[-1]]
+    if a.dim() == b.dim():
+        shape.insert(0, len(a) if ends is None else len(ends))
+    per_row = 16 // a.element_size()
+    row = per_row * math.ceil(shape[-1] / per_row)
+    return a.new_empty(*shape[:-1], row, dtype=dtype)[..., : shape[-1]]
+
+
+# shapes of results, where torch has no way to them, or a decomposition in Python, which was half of a trace's time
+META: dict[str, Callable[..., Any]] = {
+    "native_batch_norm": _batch_norm,
+    "native_batch_norm_backward": _batch_norm_backward,
+    "_grouped_mm": _grouped_mm,
+    **recurrent.META,
+}
 
 
 def _never(*args: Any, **kwargs: Any) -> None:

@@ -57,8 +57,11 @@ class FakeGPUMode(FakeTensorMode):
 
 
 @contextmanager
-def lookalike(card: Card) -> Iterator[None]:
+def lookalike(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
     """Within, torch dispatches and allocates as on `card`; only fake tensors may be on "cuda".
+
+    Args:
+        assume: told of each size that no source states.
 
     Raises:
         NoLookalikeError: this torch lacks what is needed.
@@ -69,7 +72,7 @@ def lookalike(card: Card) -> Iterator[None]:
             stack.enter_context(_hooks_say_built())
         # one thread: the engine's device threads exist only if the guard was there before the first backward
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
-        stack.enter_context(cuda_kernels(card))
+        stack.enter_context(cuda_kernels(card, assume))
         for owner, name, value in _replacements(card):
             _replace(stack, owner, name, value)
         # FakeTensor is not among the types that optimizers and clipping take their foreach default for

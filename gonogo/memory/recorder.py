@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, in_kernel_invocation_manager
+from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensor, in_kernel_invocation_manager
 from torch.nn.modules import module as modules
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -25,7 +25,12 @@ _DEVICE = torch.ops.prim.device.default
 # nothing is allocated: these go round FakeTensorMode's caches, where half of a trace's time was
 _VIEWS = {
     aten.detach.default, aten.t.default, aten.view.default, aten._unsafe_view.default, aten.transpose.int,
+    aten.slice.Tensor, aten.select.int, aten.permute.default, aten.expand.default, aten.unsqueeze.default,
 }  # fmt: skip
+
+
+# by masks, too
+_INDEXED = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default}
 
 
 def _view(func: Any, args: tuple[Any, ...]) -> FakeTensor:
@@ -40,6 +45,25 @@ def _view(func: Any, args: tuple[Any, ...]) -> FakeTensor:
 def _only_writes(func: Any) -> bool:
     """An in-place operation on lists, of which there is no result."""
     return func.__name__.startswith(("_foreach_", "_fused_")) and not func._schema.returns
+
+
+def _with_places(func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with each mask whose values are known as the places where it is true.
+
+    Raises:
+        DynamicOutputShapeException: for a mask that is not known where its places are needed: here, or in the backward
+            pass, from which no exception comes back (torch loses it while it leaves C++).
+    """
+    source, indices, *rest = args
+    found: list[Any] = []
+    for index in indices:
+        places = values.places(index) if index is not None and index.dtype == torch.bool else [index]
+        if places is None and func is not aten.index.Tensor and not rest[0].requires_grad:
+            return args  # the gradient of what is put there is not asked for
+        if places is None:
+            raise DynamicOutputShapeException(aten.nonzero.default)
+        found += places
+    return source, found, *rest
 
 
 class _Names:
@@ -61,7 +85,7 @@ class Recorder(TorchDispatchMode):
 
     Attributes:
         phase, step: what is going on; whoever runs the step sets them.
-        guesses: values that were asked for and are not known, as text.
+        guesses: what was asked for and is not known, as text.
         operations: how many ran.
         last_op: the operation that ran last.
         kinds: block → what its owner says it is ("weights", "gradients", …).
@@ -106,9 +130,11 @@ class Recorder(TorchDispatchMode):
             values.follow(func, args, kwargs, None)
             return None
         if func in _VIEWS and isinstance(args[0], FakeTensor) and not kwargs:
-            out = _view(func, args)
+            out: Any = _view(func, args)
             values.follow(func, args, kwargs, out)
             return out
+        if func in _INDEXED:
+            args = _with_places(func, args)
         module = self._module()
         if self.device == "cuda" and (sizes := scratch_bytes(func, args)):
             scratch = [self._allocate(size, module) for size in sizes]
@@ -117,7 +143,8 @@ class Recorder(TorchDispatchMode):
             for block, size in zip(scratch, sizes, strict=True):
                 self._row(block, -size, module)
         else:
-            out = func(*args, **kwargs)
+            known = values.shaped_by_data(func, args, kwargs)
+            out = func(*args, **kwargs) if known is None else known
             self._note(out, module)
         values.follow(func, args, kwargs, out)
         return out
@@ -149,8 +176,12 @@ class Recorder(TorchDispatchMode):
         source = getattr(tensor, "made_by", "an operation")
         guess: bool | int | float = "all" in source if tensor.dtype == torch.bool else 1
         guess = float(guess) if tensor.dtype.is_floating_point else guess
-        self.guesses[f"{source}: its value is not known, {guess} was assumed"] = None
+        self.assume(f"{source}: its value is not known, {guess} was assumed")
         return guess
+
+    def assume(self, what: str) -> None:
+        """Log what the trace relies on and nothing proves."""
+        self.guesses[what] = None
 
     # --- modules ---
 

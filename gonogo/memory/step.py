@@ -14,7 +14,6 @@ from gonogo.config import Training
 from gonogo.errors import UserError
 from gonogo.experiment import Experiment
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"]
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 CONVERTED = {"bf16-true": torch.bfloat16, "16-true": torch.float16}
 

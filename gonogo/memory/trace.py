@@ -66,7 +66,7 @@ def trace_step(
     traced = traced or Traced(0, 0, "")
     recorder = Recorder(device)
     mode = FakeGPUMode if device == "cuda" else FakeTensorMode
-    around = lookalike(card or Card()) if device == "cuda" else contextlib.nullcontext()
+    around = lookalike(card or Card(), recorder.assume) if device == "cuda" else contextlib.nullcontext()
     try:
         with warnings.catch_warnings(), around, fake_modules():
             warnings.simplefilter("ignore")

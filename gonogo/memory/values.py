@@ -39,22 +39,56 @@ def follow(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -
     if not mutates and not all(_small(result) for result in results if isinstance(result, Tensor)):
         return
     try:
-        if torch.Tag.nondeterministic_seeded in func.tags:
-            raise _Unknown
-        real_args = [_real(argument) for argument in args]
-        real_kwargs = {name: _real(argument) for name, argument in kwargs.items()}
-        if "device" in real_kwargs:
-            real_kwargs["device"] = torch.device("cpu")
-        with torch._C._DisableTorchDispatch():  # else the result is fake
-            real = func(*real_args, **real_kwargs)
+        reals = _really(func, args, kwargs)
     except Exception:  # an unknown operand, or no such operation on the processor: no value is known
         if mutates:
             _forget_mutated(func, args)
         return
-    reals = [real] if isinstance(real, Tensor) else real if isinstance(real, (tuple, list)) else []
     for result, value in zip(results, reals, strict=False):
         if isinstance(result, FakeTensor) and isinstance(value, Tensor):
             result.known_value = Known(value)  # type: ignore[attr-defined]
+
+
+def shaped_by_data(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | list[Tensor] | None:
+    """Fake results of an operation whose results' shapes depend on values, all of them known.
+
+    Under FakeTensorMode. None: not such an operation, or something is not known.
+    """
+    if torch.Tag.dynamic_output_shape not in func.tags:
+        return None
+    try:
+        reals = _really(func, args, kwargs)
+    except Exception:  # as above
+        return None
+    device = next(argument.device for argument in args if isinstance(argument, Tensor))
+    results = [torch.empty(value.shape, dtype=value.dtype, device=device) for value in reals]
+    return results[0] if len(results) == 1 else results
+
+
+def places(tensor: Tensor) -> list[Tensor] | None:
+    """Fake indices, one for each dimension, of where a mask whose values are known is true; on a GPU they are made too.
+
+    Under FakeTensorMode. None: its values are not known.
+    """
+    value = known(tensor)
+    if value is None:
+        return None
+    with torch._C._DisableTorchDispatch():
+        count = int(value.count_nonzero())
+    return [torch.empty(count, dtype=torch.long, device=tensor.device) for _ in range(value.dim())]
+
+
+def _really(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Results of the operation on the processor, with the values that its operands are known to have."""
+    if torch.Tag.nondeterministic_seeded in func.tags:
+        raise _Unknown
+    real_args = [_real(argument) for argument in args]
+    real_kwargs = {name: _real(argument) for name, argument in kwargs.items()}
+    if "device" in real_kwargs:
+        real_kwargs["device"] = torch.device("cpu")
+    with torch._C._DisableTorchDispatch():  # else the result is fake
+        real = func(*real_args, **real_kwargs)
+    return [real] if isinstance(real, Tensor) else list(real) if isinstance(real, (tuple, list)) else []
 
 
 def known(tensor: Tensor) -> Tensor | None:

@@ -119,7 +119,8 @@ def test_precision_is_offered_as_the_card_multiplies() -> None:
     training = Training()
     assert [o.training for o in precision_options(training, card())] == [{"precision": "bf16-mixed"}]
     assert [o.training for o in precision_options(training, card(tflops_bf16=None))] == [{"precision": "16-mixed"}]
-    assert precision_options(Training(precision="bf16-mixed"), card()) == []
+    for lower in ("bf16-mixed", "bf16-true", "16-mixed", "16-true"):
+        assert precision_options(Training.model_validate({"precision": lower}), card()) == []
     assert precision_options(training, card(is_this_machine=True)) == []
 
 

@@ -159,6 +159,28 @@ class Picks(nn.Linear):
         return out[out > 0]
 
 
+class Puts(nn.Linear):
+    """Its backward would have to know where the mask is true."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = super().forward(x).clone()
+        out[out.detach() > 0] = self.bias[0]
+        return out
+
+
+class Masks(nn.Linear):
+    """The same with a mask that is reckoned from constants."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = super().forward(x).clone()
+        out[:, torch.arange(8, device=x.device) < 3] = self.bias[:3]
+        return out
+
+
+def test_a_mask_of_constants_says_how_many_it_picks() -> None:
+    assert traced(dense(lambda: Masks(8, 8), 4, 8)).guesses == []
+
+
 class Raises(nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         raise ValueError("the seventh layer is missing")
@@ -170,7 +192,8 @@ class Reads(nn.Linear):
 
 
 @pytest.mark.parametrize(
-    ("net", "named"), [(Picks, "aten.nonzero"), (Raises, "the seventh layer is missing"), (Reads, "numpy")]
+    ("net", "named"),
+    [(Picks, "aten.nonzero"), (Puts, "aten.nonzero"), (Raises, "the seventh layer is missing"), (Reads, "numpy")],
 )
 def test_what_cannot_be_traced_gets_no_number(net: type[nn.Module], named: str) -> None:
     found = trace_step(dense(lambda: net(8, 8), 4, 8))

@@ -186,7 +186,7 @@ class Counts(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        depths = torch.round(torch.exp2(torch.linspace(0, 2, 3))).int().tolist()
+        depths = torch.unique(torch.round(torch.exp2(torch.linspace(0, 2, 3)))).int().tolist()
         self.inner = nn.ModuleList(nn.Linear(WIDTH, WIDTH, bias=False) for depth in depths for _ in range(depth))
         self.register_buffer("seen", torch.tensor(0))
 
@@ -211,7 +211,8 @@ def test_values_that_follow_from_constants_are_exact() -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="transformers is not installed")
 def test_transformers_builds_no_mask_for_texts_of_one_length() -> None:
-    from gonogo.memory.builders import allow_torchvision, language_model_step
+    from gonogo.memory.builders import allow_torchvision
+    from gonogo.memory.library_steps import language_model_step
 
     allow_torchvision()
     from transformers import AutoConfig, AutoModelForCausalLM

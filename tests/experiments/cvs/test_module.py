@@ -60,6 +60,16 @@ def test_a_step_without_a_trainer_gives_every_weight_a_gradient_and_the_average_
     assert not any(weight.requires_grad for weight in module.average.parameters())
 
 
+def test_checkpointing_changes_no_loss_and_no_gradient() -> None:
+    found = []
+    for checkpointing in (False, True):
+        module = new_module(small_settings(checkpointing=checkpointing))
+        torch.manual_seed(1)
+        module.training_step(example_batch(small_settings(), 2), 0).backward()
+        found.append(torch.cat([weight.grad.flatten() for weight in module.network.parameters()]))
+    assert torch.allclose(*found, atol=1e-6) and found[0].abs().max() > 0
+
+
 def test_the_step_can_be_traced_without_data() -> None:
     with FakeTensorMode(allow_non_fake_inputs=True):
         module = new_module(small_settings(image_tokens="dinov2"))
