@@ -24,6 +24,7 @@ def checklist(run: Run, forecast: Forecast) -> Measurements:
         inputs_digest=launch_digest(run),
         items=_items(run),
         expected_statement=run.experiment_config.expected.statement,
+        issues=run.experiment_config.issues,
         contradictions=contradictions(
             run.experiment_config.expected.timeline,
             forecast.steps // run.training.epochs,

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from gonogo.foreign.commandline import check_line
 from gonogo.model import Count, Fraction, Model, Positive
 from gonogo.paths import LocalPath
+from gonogo.record import Claim, Issue
 from gonogo.thresholds import Gates
 from gonogo.verdict import Override
 
@@ -188,6 +189,10 @@ class ExperimentConfig(Model):
     extends: str | None = Field(None, description="another experiment's name; this file is laid over it")
     hypothesis: str = Field("", description="what the experiment should show; quoted in its documents")
     expected: Expected = Expected()
+    issues: list[Issue] = Field(
+        default_factory=list, description="what was found wrong, kept with its severity and status"
+    )
+    research: list[Claim] = Field(default_factory=list, description="what the plan relies on, each with its source")
     starts_from: str | StartFile | None = Field(
         None,
         description="an earlier experiment, which is run first and whose final checkpoint training begins with; or "

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from gonogo.forecast.forecast import Range
 from gonogo.measured import Measured
+from gonogo.record import Issue
 from gonogo.thresholds import LaunchGate
 from gonogo.verdict import Check, Status, held
 
@@ -34,6 +35,7 @@ class Measurements(Measured):
     hours: Range | None
     usd: Range | None
     usd_per_hour: float
+    issues: list[Issue] = Field(default_factory=list, description="that were found wrong, open or not")
     contradictions: list[str] = Field(default_factory=list, description="times of the plan that cannot all hold")
     budget_usd: float
     max_hours: float
@@ -48,6 +50,7 @@ def judge(measured: Measurements, gate: LaunchGate) -> tuple[list[Check], str]:
         _expected(measured),
         *([_device(measured.device_note)] if measured.device_note else []),
         *([_timeline(measured)] if measured.contradictions else []),
+        *([_issues(measured)] if measured.issues else []),
         *_money(measured, gate),
         *([_approval(measured)] if gate.approval == "required" else []),
     ]
@@ -103,6 +106,28 @@ def _timeline(m: Measurements) -> Check:
         status=Status.CAUTION,
         why="; ".join(m.contradictions),
         hint="Correct expected.timeline: the canary measures seconds a step, and the forecast follows from them.",
+    )
+
+
+def _issues(m: Measurements) -> Check:
+    """Critical ones that are open stop the launch, major ones are a caution."""
+    still_open = [issue for issue in m.issues if issue.status == "open"]
+    by_severity = {issue.severity for issue in still_open}
+    status = Status.GO
+    if "major" in by_severity:
+        status = Status.CAUTION
+    if "critical" in by_severity:
+        status = Status.NO_GO
+    told = [f"{issue.severity}: {issue.what}" for issue in still_open if issue.severity != "minor"]
+    return Check(
+        id="issues",
+        title="Issues that are open",
+        value=len(still_open),
+        unit=f"of {len(m.issues)}",
+        threshold="none critical; CAUTION with a major one",
+        status=status,
+        why="; ".join(told),
+        hint="Mend it, then set its status and resolution under `issues` in the experiment's YAML." if told else "",
     )
 
 

@@ -109,6 +109,20 @@ def test_bad_files_are_named(site: Path) -> None:
     assert "did you mean 'h200'" in message({}, site)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"research": [{"claim": "it converges in 30 epochs"}]}, ["research", "source"]),
+        ({"issues": [{"what": "labels shifted", "severity": "grave"}]}, ["severity", "grave", "critical"]),
+        ({"issues": [{"what": "labels shifted", "severity": "major", "status": "fixed"}]}, ["resolution", "shifted"]),
+    ],
+)
+def test_claims_need_a_source_and_what_was_fixed_says_how(changes: dict, words: list[str], site: Path) -> None:
+    edit(site / "config/experiments/cvs.yaml", **changes)
+    told = message({"experiments": ["cvs"]}, site)
+    assert all(word in told for word in ["cvs.yaml", *words]), told
+
+
 def test_experiment_class_errors(site: Path, root: Path) -> None:
     settings = load({"experiments": "cvs"}, site)
 

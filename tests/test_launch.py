@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from gonogo.assets import Asset
 from gonogo.forecast.forecast import Range
 from gonogo.launch import Approval, Item, Measurements, judge
+from gonogo.record import Issue
+from gonogo.report.preflight import preflight
 from gonogo.thresholds import LaunchGate
-from gonogo.verdict import Status
+from gonogo.verdict import Check, Status
+from tests.report.test_preflight import facts
 
 APPROVAL = Approval(experiment="cvs", by="Ada", approved_at="2026-01-10", inputs_digest="d1")
 
@@ -38,6 +44,38 @@ def test_what_refuses_a_launch(changes: dict, failed: str, cause: str) -> None:
     checks, found = launch(**changes)
     assert [id_ for id_, check in checks.items() if check.status is Status.NO_GO] == [failed]
     assert found == cause and checks[failed].hint
+
+
+@pytest.mark.parametrize(
+    ("severity", "status", "verdict"),
+    [
+        ("critical", "open", Status.NO_GO), ("major", "open", Status.CAUTION), ("minor", "open", Status.GO),
+        ("critical", "fixed", Status.GO), ("major", "accepted", Status.GO),
+    ],
+)  # fmt: skip
+def test_an_open_issue_weighs_as_much_as_it_is_severe(severity: str, status: str, verdict: Status) -> None:
+    issue = Issue(what="labels shifted by one", severity=severity, status=status, resolution="shifted back")
+    checks, cause = launch(issues=[issue])
+    assert checks["issues"].status is verdict and cause == ("CHECKLIST" if verdict is Status.NO_GO else "")
+    assert ("labels shifted by one" in checks["issues"].why) is (verdict is not Status.GO)
+
+
+def test_a_deleted_input_fails_its_row_and_the_launch(tmp_path: Path) -> None:
+    weights = tmp_path / "encoder.pt"
+    weights.write_bytes(bytes(1000))
+    asset = Asset(path=weights, min_bytes=500, max_bytes=2000, source="https://example.org/encoder")
+
+    def judged() -> tuple[Item, dict[str, Check], str]:
+        item = Item.model_validate(dict(zip(("name", "ok", "detail"), asset.needed("point encoder"), strict=True)))
+        return item, *launch(items=[item])
+
+    item, checks, cause = judged()
+    assert item.ok and checks["items"].status is Status.GO and cause == ""
+    weights.unlink()
+    item, checks, cause = judged()
+    page = preflight([], facts(items=[item]))
+    assert f"| point encoder | 🔴 missing | {weights}: not there. Get it from https://example.org/encoder |" in page
+    assert checks["items"].status is Status.NO_GO and cause == "CHECKLIST" and str(weights) in checks["items"].why
 
 
 def test_a_budget_that_only_the_high_end_breaks_is_caution() -> None:

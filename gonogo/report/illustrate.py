@@ -118,6 +118,8 @@ def _preflight_facts(run: Run) -> Any:
         peak_bytes=memory.needed_bytes,
         capacity_bytes=memory.capacity_bytes,
         expected_statement=launch.expected_statement,
+        issues=run.experiment_config.issues,
+        research=run.experiment_config.research,
         expected_metrics=run.experiment_config.expected.metrics,
         adjustments=adjustments(run.training, run.settings.accelerator),
         approval=f"{approval.by}, {approval.approved_at}" if approval else "",

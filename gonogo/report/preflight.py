@@ -11,6 +11,7 @@ from gonogo.adjustments import Adjustment
 from gonogo.errors import UserError
 from gonogo.forecast.forecast import Range, StageTime
 from gonogo.launch import Item
+from gonogo.record import Claim, Issue
 from gonogo.report.risks import LATER, judged_risks
 from gonogo.report.words import clean, decision
 from gonogo.verdict import Status, Verdict, worst
@@ -64,6 +65,8 @@ class PreflightFacts(BaseModel):
     peak_bytes: int | None
     capacity_bytes: int | None
     expected_statement: str
+    issues: list[Issue] = Field(default_factory=list, description="what was found wrong")
+    research: list[Claim] = Field(default_factory=list, description="what the plan relies on")
     expected_metrics: dict[str, float] = Field(default_factory=dict, description="metric → least value")
     adjustments: list[Adjustment] = Field(default_factory=list, description="what to change for a symptom")
     approval: str = Field("", description="who signed the sample off, when; empty: nobody")

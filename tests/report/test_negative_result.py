@@ -1,4 +1,5 @@
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -103,6 +104,8 @@ def test_ledger_rows_sum_and_the_part_to_be_done_again_is_shown() -> None:
     assert "| sample | 6.0 s | 6.0 | $0.00 |" in costs
     assert "| **Total** | **1 h 01 min** | **3666.0** | **$1.99** |" in costs
     assert "| of which to be done again | 1 h 01 min | 3666.0 | $1.99 |" in costs
+    assert "**Cost of the assumption** that this gate would pass: 1 h 01 min and $1.99, the total above" in costs
+    assert re.search(r"\*\*What it bought:\*\* \d+ measured checks", costs)
 
 
 @pytest.mark.parametrize(("cause", "seconds"), [("WIRING", "3660.0"), ("UNDERTRAINED", "3660.0"), ("MEMORY", "0.0")])

@@ -3,6 +3,7 @@ import pytest
 from gonogo.errors import UserError
 from gonogo.forecast.forecast import Range, StageTime
 from gonogo.launch import Item
+from gonogo.record import Claim, Issue
 from gonogo.report.preflight import Command, Mode, PreflightFacts, preflight
 from gonogo.report.risks import RISKS
 from gonogo.verdict import Check, Status
@@ -214,3 +215,12 @@ def test_statement_approval_and_commands_are_quoted() -> None:
     unsigned = preflight(ready(), facts(approval="", expected_statement=""))
     assert "Nobody has signed the sample off." in unsigned
     assert "Nobody has written down what is expected" in unsigned
+
+
+def test_issues_keep_severity_and_status_and_claims_their_source() -> None:
+    issue = Issue(what="sync_dist on one device", severity="minor", status="accepted", resolution="harmless")
+    claim = Claim(claim="the card aborts the first batch", source="https://github.com/ROCm/ROCm/issues/2153")
+    page = preflight(ready(), facts(issues=[issue], research=[claim]))
+    assert "| sync_dist on one device | minor | accepted | harmless |" in section(page, "Issues found")
+    assert "| the card aborts the first batch | https://github.com" in section(page, "What the plan relies on")
+    assert "## Issues found" not in preflight(ready(), facts())
