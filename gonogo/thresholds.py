@@ -38,6 +38,9 @@ class VolumesGate(Model):
     max_form_gap_mm: Positive = Field(1.0, description="between a corner by the sform and by the qform")
     max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends; inside: none")
     max_repeated_slices: Fraction = Field(0.02, description="share of slices equal to the one before")
+    max_slice_disorder: Positive = Field(
+        0.85, description="difference of neighbouring slices over that of slices four apart; above: out of order"
+    )
     max_saturated: Fraction = Field(0.01, description="share of voxels at the integer type's extreme: overflow")
     min_axis_voxels: Count = Field(16, description="a volume with a shorter axis is bad")
     patch: tuple[()] | tuple[Count, Count, Count] = Field(
@@ -70,6 +73,9 @@ class SeriesGate(Model):
         1e-3, description="standard deviation over the recording's median channel; below: flat"
     )
     max_bad_channels: Fraction = Field(0.1, description="share of channels flat or clipped; above: a bad recording")
+    min_autocorrelation: Fraction = Field(
+        0.03, description="of neighbouring samples, either sign, in the median channel; below: white noise"
+    )
     max_zero_tail: Fraction = Field(0.01, description="share of samples at the end that are zero in every channel")
     max_spoilt_windows: Fraction = Field(
         0.01, description="share of windows that repeat another; also, of those without a signal"
@@ -96,6 +102,9 @@ class PointsGate(Model):
     )
     max_far_ratio: Positive = Field(20, description="furthest point / 90th percentile, from the middle: a stray point")
     max_scale_ratio: Positive = Field(10, description="size over the set's median, or under it; a warning")
+    max_dimension: Positive = Field(
+        2.6, description="of a cloud among its nearest neighbours, 2 for a surface; above, it fills space: a warning"
+    )
     wrong_unit_ratio: Positive = Field(50, description="the same, so far off that units differ (m, cm, mm): bad")
 
 

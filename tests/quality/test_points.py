@@ -86,6 +86,7 @@ def test_good_clouds_of_every_format_are_go(tmp_path: Path) -> None:
         (lambda p: np.vstack([p[:540], p[:60]]), "duplicates: duplicates 10.0 %", "duplicate_points"),
         (lambda p: np.hstack([p, 1.2 * p]), "normals: |n| off by 0.2", "normals"),
         (lambda p: np.hstack([p, np.where(np.arange(600)[:, None] < 60, 0, p)]), "normals: |n| off by 1", "normals"),
+        (lambda p: np.random.default_rng(1).uniform(-1, 1, p.shape), "?fills_space: fills space as noise", "surface"),
         (lambda p: np.hstack([p, np.full((600, 3), 0.5)]), "?one_colour: all of one colour", "surface"),
     ],
 )

@@ -164,6 +164,13 @@ def short(path: Path) -> None:
     save(path, eeg(9, (CHANNELS, 300)), options={"fletcher32": True})
 
 
+def copied(data: np.ndarray, count: int) -> np.ndarray:
+    """The first channels again, at another gain and offset."""
+    spoiled = data.copy()
+    spoiled[:, -count:] = 2 * data[:, :count] + 7
+    return spoiled
+
+
 FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("incomplete", "2 of 6 chunks were never written", chunk_missing),
     ("incomplete", "none of it was written", never_written),
@@ -174,6 +181,9 @@ FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("flat", "3 of 12 channels flat: 0, 1, 2", written(lambda data: flat(data, 3))),
     ("rail", "1 of 12 channels at the rail, up to 7.37 %", written(lambda data: clipped(data, 1))),
     ("rail", "2 of 12 channels at the rail", written(lambda data: clipped(data, 2))),
+    ("copies", "1 of 12 channels are copies", written(lambda data: copied(data, 1))),
+    ("copies", "2 of 12 channels are copies", written(lambda data: copied(data, 2))),
+    ("white", "white noise", written(lambda data: np.random.default_rng(0).normal(0, 20, data.shape))),
     ("repeated", "15 of 30 windows repeat another", written(repeated)),
     ("empty", "3 of 30 windows hold no signal", written(emptied)),
     ("swapped", "256 channels of 12 samples", written(lambda data: data.swapaxes(1, 2))),

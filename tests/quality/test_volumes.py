@@ -155,6 +155,19 @@ def unset(path: Path) -> None:
     nibabel.save(image, path)
 
 
+def cone(seed: int = 0) -> np.ndarray:
+    """As `ct`, but narrower from slice to slice: its slices have an order."""
+    x, y, z = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    wide = 0.45 - 0.2 * z / SHAPE[2]
+    inside = (x / SHAPE[0] - 0.5) ** 2 + (y / SHAPE[1] - 0.5) ** 2 < wide**2
+    noise = np.random.default_rng(seed).normal(0, 30, SHAPE)
+    return (np.where(inside, 40, -1000) + noise).round().astype(np.int16)
+
+
+def shuffled(voxels: np.ndarray) -> np.ndarray:
+    return cone(9)[..., np.random.default_rng(0).permutation(voxels.shape[2])]
+
+
 FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("nonfinite", "of voxels NaN", values(nan)),
     ("overflow", "at the end of int8", values(clipped_to_type)),
@@ -174,6 +187,7 @@ FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("constant", "16 of 32 slices empty at the ends", values(lambda v: emptied(v, slice(16, None)))),
     ("hollow", "2 of 32 slices empty amid", values(lambda v: emptied(v, slice(10, 12)))),
     ("repeated", "16 of 32 slices equal the one before", values(repeated)),
+    ("disorder", "slices out of order", values(shuffled)),
     ("dimensions", "4-D: 48×40×32×2", values(lambda v: np.stack([v, v], axis=3))),
     ("dimensions", "4-D: 48×40×32×1", values(lambda v: v[..., None])),
     ("dimensions", "2-D: 48×40", values(lambda v: v[:, :, 0])),
@@ -203,6 +217,12 @@ def test_a_fault_is_found_and_told(folder: Path, fault: str, reason: str, write:
     assert judged.findings["odd.nii"].bad is not warns
     assert [name for name, finding in judged.findings.items() if finding.faults] == ["odd.nii"]
     assert judged.judgement.bad == (0 if warns else 1)
+
+
+def test_slices_in_their_order_are_told_from_shuffled_ones_through_noise(tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"data/v_{number}.nii.gz", cone(number))
+    assert [finding.faults for finding in Judged(tmp_path / "data").findings.values()] == [[]] * 4
 
 
 def test_voxel_sizes_are_compared_by_the_body_and_not_by_the_file(folder: Path) -> None:

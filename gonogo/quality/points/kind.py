@@ -32,6 +32,9 @@ class PointItem(MeasuredItem):
     size: float = Field(default=0, description="distance from the middle that 90 % of the points are within")
     far_ratio: float = Field(default=0, description="the furthest point's distance / size")
     flatness: float = Field(default=0, description="least spread / greatest, along the cloud's own axes")
+    dimension: float | None = Field(
+        default=None, description="of the cloud among nearest neighbours; None: a mesh, or few"
+    )
     duplicates: float | None = Field(default=None, description="share of points at the place of another; None: a mesh")
     normal_error: float | None = Field(default=None, description="||n| - 1|, 99th percentile; None: no normals")
     colour_sigma: float | None = Field(default=None, description="of the most varied channel; None: no colours")
@@ -152,6 +155,8 @@ def _points(item: PointItem, overview: PointOverview, limits: PointsGate) -> lis
         found.append(Fault("duplicates", f"duplicates {100 * item.duplicates:.1f} %"))
     if item.normal_error is not None and item.normal_error > limits.max_normal_error:
         found.append(Fault("normals", f"|n| off by {item.normal_error:.2g}"))
+    if item.dimension is not None and item.dimension > limits.max_dimension:
+        found.append(Fault("fills_space", f"fills space as noise does: dimension {item.dimension:.1f}", warns=True))
     if item.colour_sigma == 0:
         found.append(Fault("one_colour", "all of one colour", warns=True))
     if item.faces and overview.expects_clouds:
@@ -192,8 +197,10 @@ def questions(limits: PointsGate) -> list[Question]:
             "Normalise them; zero and NaN come from points without neighbours.",
         ),
         Question(
-            "surface", "Colours, and meshes among clouds", frozenset({"one_colour", "mesh", "open"}),
-            "warnings alone: one colour, a mesh in a set of clouds, a mesh that is not watertight", "are odd",
-            "A mesh is judged by its vertices, which are no even sample of its surface.",
+            "surface", "Surfaces, colours, and meshes among clouds",
+            frozenset({"fills_space", "one_colour", "mesh", "open"}),
+            f"warnings alone: points that fill space (a dimension over {limits.max_dimension:g}; a surface has 2), one "
+            "colour, a mesh in a set of clouds, a mesh that is not watertight", "are odd",
+            "Points that fill space are noise, or no samples of a surface. A mesh is judged by its vertices.",
         ),
     ]  # fmt: skip

@@ -11,6 +11,8 @@ from gonogo.quality.points.clouds import Cloud
 
 SAMPLE = 200_000  # points that the costly figures are taken from
 ROWS = 1 << 18  # points in memory at once, of those that stay on disk
+ASKED, NEIGHBOURS_AMONG, NEIGHBOURS = 256, 8192, 12  # points whose neighbours are looked for, among how many, how many
+FEWEST_FOR_DIMENSION = 500  # points
 LARGEST = 1e100  # a coordinate beyond is garbage, and its square would overflow
 
 
@@ -50,6 +52,7 @@ def measured(cloud: Cloud) -> dict[str, Any]:
         "size": size,
         "far_ratio": furthest / size if size > 0 else 0.0,
         "flatness": _flatness(sample - middle),
+        "dimension": None if cloud.faces else _dimension(sample),
         "duplicates": None if cloud.faces else repeated,
         "normal_error": _normal_error(cloud.normals),
         "colour_sigma": _colour_sigma(cloud.colours),
@@ -83,6 +86,24 @@ def _row_hashes(points: np.ndarray) -> np.ndarray:
 def _flatness(centred: np.ndarray) -> float:
     spread = np.sqrt(np.clip(np.linalg.eigvalsh(np.cov(centred.T, bias=True)), 0, None))
     return float(spread[0] / spread[2]) if spread[2] > 0 else 0.0
+
+
+def _dimension(points: np.ndarray) -> float | None:
+    """How the number of neighbours grows with their distance: 2 on a surface, 3 where points fill space.
+
+    Levina and Bickel, Maximum Likelihood Estimation of Intrinsic Dimension (NIPS 2004), averaged as MacKay and
+    Ghahramani (2005) say. None for few points.
+    """
+    points = np.unique(points, axis=0)
+    if len(points) < FEWEST_FOR_DIMENSION:
+        return None
+    rng = np.random.default_rng(0)
+    points = points[rng.permutation(len(points))[:NEIGHBOURS_AMONG]]
+    asked = points[:ASKED]
+    squares = (asked**2).sum(1)[:, None] + (points**2).sum(1) - 2 * asked @ points.T
+    nearest = np.sort(np.partition(squares, NEIGHBOURS, axis=1)[:, 1 : NEIGHBOURS + 1], axis=1)  # without itself
+    logarithms = np.log(np.maximum(nearest, 1e-300)) / 2
+    return float(1 / (logarithms[:, -1:] - logarithms[:, :-1]).mean())
 
 
 def _normal_error(normals: np.ndarray | None) -> float | None:

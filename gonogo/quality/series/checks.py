@@ -87,6 +87,11 @@ class SeriesFaults:
             share = percent(max(item.channel_rail[at] for at in rail))
             why = f"{len(rail)} of {item.channels} channels at the rail, up to {share} of samples: {_listed(rail)}"
             found.append(Fault("rail", why, warns=few))
+        if copied := item.copied_channels:
+            few = copied <= gate.max_bad_channels * item.channels
+            found.append(Fault("copies", f"{copied} of {item.channels} channels are copies of another", warns=few))
+        if item.autocorrelation is not None and abs(item.autocorrelation) < gate.min_autocorrelation:
+            found.append(Fault("white", f"white noise: neighbouring samples correlate by {item.autocorrelation:.3f}"))
         return found
 
     def _amplitude(self) -> list[Fault]:

@@ -27,6 +27,10 @@ class SeriesItem(MeasuredItem):
     zero_tail: float = Field(default=0, description="share of samples at the end that are zero in all channels")
     empty_windows: int = Field(default=0, description="without a signal in any channel")
     repeated_windows: int = Field(default=0, description="with the samples of an earlier one")
+    autocorrelation: float | None = Field(
+        default=None, description="lag 1, of the median channel with a signal; null: too short"
+    )
+    copied_channels: int = Field(default=0, description="that are another one, shifted and scaled or not")
     hum_share: float | None = Field(default=None, description="of the median channel's power, at 50 or 60 Hz ± 1")
     targets: str = Field(default="", description="data set of the targets; empty: none")
     targets_shape: list[int] = Field(default_factory=list)

@@ -147,10 +147,12 @@ def questions(gate: QualityGate) -> list[Question]:
             "Cut out or interpolate gaps before the files are written.",
         ),
         Question(
-            "channels", "Channels carry a signal", frozenset({"flat", "rail"}),
-            f"over {percent(own.max_bad_channels)} of channels flat, or with over {percent(own.max_rail_share)} of "
-            "samples at the rail; fewer are a warning", "have bad channels",
-            "Interpolate or leave out these channels; look for loose electrodes and too high a gain.",
+            "channels", "Channels carry a signal", frozenset({"flat", "rail", "copies", "white"}),
+            f"over {percent(own.max_bad_channels)} of channels flat, copied from another, or with over "
+            f"{percent(own.max_rail_share)} of samples at the rail (fewer are a warning); or white noise, neighbouring "
+            f"samples correlated by less than {own.min_autocorrelation:g}", "have bad channels",
+            "Interpolate or leave out these channels; look for loose electrodes and too high a gain. Signals that are "
+            "white by nature: gates.quality.series.min_autocorrelation: 0.",
         ),
         Question(
             "windows", "Windows differ, and hold a signal", frozenset({"repeated", "empty"}),

@@ -11,6 +11,7 @@ import numpy as np
 MAINS_HZ = (50.0, 60.0)
 HUM_WIDTH_HZ = 1.0
 SEGMENT = 4096  # samples of each block and channel that spectra are taken of, at most
+FEWEST_STEPS = 1000  # of a channel, below which its autocorrelation says nothing
 DIGITS = 6  # significant, of what is kept for each channel
 
 
@@ -27,6 +28,7 @@ class SeriesStatistics:
         self._count, self._mean, self._squares = (np.zeros(channels) for _ in range(3))
         self._low, self._high = np.full(channels, np.inf), np.full(channels, -np.inf)
         self._at_low, self._at_high = np.zeros(channels), np.zeros(channels)
+        self._steps, self._step_count = np.zeros(channels), np.zeros(channels)  # squares of x' - x
         self._nonfinite = 0
         self._last = -1  # sample that is not zero in some channel, counted over all windows
         self._power, self._hum = np.zeros(channels), np.zeros((len(MAINS_HZ), channels))
@@ -41,6 +43,7 @@ class SeriesStatistics:
         finite = np.isfinite(values)
         counts = finite.sum(axis=(0, 2))
         self._nonfinite += values.size - int(counts.sum())
+        self._add_steps(here, values, finite)
         values[~finite] = 0
         self._add_moments(here, values, finite, counts)
         self._low[here], self._at_low[here] = self._extreme(values, finite, self._low[here], self._at_low[here], 1)
@@ -57,6 +60,12 @@ class SeriesStatistics:
         self._squares[here] += squares + apart**2 * before * counts / total
         self._mean[here] += apart * counts / total
         self._count[here] = before + counts
+
+    def _add_steps(self, here: slice, values: np.ndarray, finite: np.ndarray) -> None:
+        both = finite[..., 1:] & finite[..., :-1]
+        steps = np.subtract(values[..., 1:], values[..., :-1], where=both, out=np.zeros(both.shape))
+        self._steps[here] += np.square(steps).sum(axis=(0, 2))
+        self._step_count[here] += both.sum(axis=(0, 2))
 
     @staticmethod
     def _extreme(
@@ -110,11 +119,26 @@ class SeriesStatistics:
             "nonfinite": self._nonfinite,
             "channel_sigma": _rounded(np.where(self._low == self._high, 0, sigma)),
             "channel_rail": _rounded(rail),
+            "autocorrelation": self._autocorrelation(sigma),
+            "copied_channels": self._copied_channels(sigma),
             "zero_tail": 1 - (self._last + 1) / (windows * samples),
             "hum_share": None if shares is None else float(np.median(shares)),
             "empty_windows": self._empty_windows,
             "repeated_windows": len(self._hashes) - len(np.unique(np.asarray(self._hashes))),
         }
+
+    def _autocorrelation(self, sigma: np.ndarray) -> float | None:
+        """Of the median channel, of those with a signal: 1 - E[Δ²] / 2σ²."""
+        alive = (sigma > 0) & (self._step_count > FEWEST_STEPS)
+        if not alive.any():
+            return None
+        return float(np.median(1 - self._steps[alive] / self._step_count[alive] / (2 * sigma[alive] ** 2)))
+
+    def _copied_channels(self, sigma: np.ndarray) -> int:
+        """Channels with the extremes of another, in their own mean and σ: its copy, shifted and scaled or not."""
+        alive = sigma > 0
+        standard = np.stack([self._low - self._mean, self._high - self._mean])[:, alive] / sigma[alive]
+        return int(alive.sum()) - len({tuple(_rounded(column)) for column in standard.T})
 
     def _hash(self, sigma: np.ndarray) -> str:
         """Of what is the same in any layout of the file; other recordings share none of it."""

@@ -88,6 +88,9 @@ class VolumeFaults:
             found.append(Fault("constant", f"{ends} of {item.slices} slices empty at the ends"))
         if item.repeated_slices > gate.max_repeated_slices * item.slices:
             found.append(Fault("repeated", f"{item.repeated_slices} of {item.slices} slices equal the one before"))
+        if item.slice_disorder is not None and item.slice_disorder > gate.max_slice_disorder:
+            why = f"neighbouring slices differ {item.slice_disorder:.2f} times as much as slices four apart"
+            found.append(Fault("disorder", f"slices out of order: {why}"))
         return found
 
     def _orientation(self) -> list[Fault]:

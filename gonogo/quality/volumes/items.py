@@ -41,6 +41,9 @@ class VolumeItem(MeasuredItem):
     constant_slices: int = Field(default=0, description="of one value")
     hollow_slices: int = Field(default=0, description="of one value, between slices that vary")
     repeated_slices: int = Field(default=0, description="equal to the one before")
+    slice_disorder: float | None = Field(
+        default=None, description="difference of neighbouring slices over that of slices four apart; null: unknowable"
+    )
     histogram: list[int] = Field(default_factory=list, description="voxels in 384 bins of 32 from -4096")
     air_cells: str = Field(default="", description="share of air on a grid of at most 24 cells an axis, packed")
 

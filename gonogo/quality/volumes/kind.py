@@ -111,10 +111,12 @@ def questions(gate: QualityGate) -> list[Question]:
             "hold no usable values", "Convert from the original again, to a type that holds its range.",
         ),
         Question(
-            "slices", "Slices hold something, and each its own", frozenset({"constant", "hollow", "repeated"}),
+            "slices", "Slices hold something, and each its own",
+            frozenset({"constant", "hollow", "repeated", "disorder"}),
             f"an empty slice amid the others, over {percent(own.max_constant_slices)} empty at the ends, or over "
-            f"{percent(own.max_repeated_slices)} repeated", "have empty or repeated slices",
-            "Look for missing files of the series, or an interrupted conversion.",
+            f"{percent(own.max_repeated_slices)} repeated, or neighbours as unlike as slices four apart "
+            f"(over {own.max_slice_disorder:g})", "have empty or repeated slices, or slices out of order",
+            "Look for missing files of the series, an interrupted conversion, and slices sorted by name, not place.",
         ),
         Question(
             "orientation", "Volumes lie alike",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from gonogo.quality.volumes.files import Volume
 
 CELLS = 24  # of the grid of air shares, at most, along each axis
+GLANCE = 12  # cells along either axis of a slice, by which it is held against others
+POINTS_A_CELL = 4  # along either axis, of which a cell's mean is taken
+LEAST_CHANGE = 0.1  # between slices `FAR` apart, in σ of all cells
+FAR = 4  # slices between two that are held against each other, but for neighbours
 
 
 class VolumeStatistics:
@@ -27,6 +31,7 @@ class VolumeStatistics:
         self._low, self._high = math.inf, -math.inf
         self._voxels = self._nonfinite = self._saturated = 0
         self._constant: list[bool] = []
+        self._glances: list[np.ndarray] = []
         self._repeated, self._before, self._hash = 0, b"", hashlib.blake2b(digest_size=16)
         self._extremes = _extremes(volume.dtype)
         self._solid = all(length == 1 for length in volume.shape[3:])
@@ -53,6 +58,7 @@ class VolumeStatistics:
         self._histogram += np.bincount(bins.ravel(order="K"), minlength=BINS)
         if self._solid:
             self._add_air(values < AIR_HU)
+            self._glances.append(_glance(values))
 
     def _look_for_twin(self, stored: np.ndarray) -> None:
         hashed = hashlib.blake2b(stored.tobytes(order="A"), digest_size=16).digest()
@@ -86,6 +92,7 @@ class VolumeStatistics:
             "constant_slices": sum(self._constant),
             "hollow_slices": sum(inner),
             "repeated_slices": self._repeated,
+            "slice_disorder": _disorder(self._glances),
             "histogram": self._histogram.tolist(),
             "air_cells": self._packed_cells(),
         }
@@ -94,6 +101,28 @@ class VolumeStatistics:
         depth, rows, columns = map(np.diff, self._edges)
         cells = self._cells / (depth[:, None, None] * rows[:, None] * columns)
         return pack_cells(np.moveaxis(cells, 0, self._volume.axis)) if self._solid else ""
+
+
+def _glance(values: np.ndarray) -> np.ndarray:
+    """A slice's means over a coarse grid of points, (cells,); 0 where it is not finite."""
+    values = np.squeeze(values)
+    step = [max(1, length // (GLANCE * POINTS_A_CELL)) for length in values.shape]
+    points = np.nan_to_num(values[tuple(slice(None, None, one) for one in step)], nan=0, posinf=0, neginf=0)
+    rows, columns = (cell_edges(length, min(GLANCE, length)) for length in points.shape)
+    sums = np.add.reduceat(np.add.reduceat(points, rows[:-1], axis=0), columns[:-1], axis=1)
+    return (sums / (np.diff(rows)[:, None] * np.diff(columns))).ravel()
+
+
+def _disorder(glances: list[np.ndarray]) -> float | None:
+    """How much neighbouring slices differ, over slices `FAR` apart: 1 for slices in no order.
+
+    None where that says nothing: few slices, or all of them alike, as of a phantom that is the same from end to end.
+    """
+    if len(glances) < 3 * FAR or len({one.shape for one in glances}) > 1:
+        return None
+    cells = np.stack(glances).astype(np.float64)
+    near, far = (float(np.abs(cells[step:] - cells[:-step]).mean()) for step in (1, FAR))
+    return near / far if far > LEAST_CHANGE * float(cells.std()) else None
 
 
 def _extremes(dtype: np.dtype) -> list[int]:
