@@ -37,8 +37,8 @@ def cuda_kernels(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
         for name in CUDA_ONLY_FUSED:
             if not has(f"aten::{name}", "CUDA"):
                 library.impl(name, _never, "CUDA")
-        own = {"scaled_dot_product_attention": _attention(card)}
-        own |= recurrent.kernels(card.miopen, assume) | packed.KERNELS
+        own = recurrent.kernels(card.miopen, assume) | packed.KERNELS
+        own["scaled_dot_product_attention"] = _attention(card)
         for name, kernel in own.items():
             for key in ("AutogradCUDA", "CUDA"):
                 library.impl(name, kernel, key, allow_override=True)

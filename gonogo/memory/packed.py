@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -51,4 +52,4 @@ def _pad(x: Tensor, reach: Tensor, batch_first: bool, padding_value: float, tota
     return out.transpose(0, 1) if batch_first else out, lengths
 
 
-KERNELS = {"_pack_padded_sequence": _pack, "_pad_packed_sequence": _pad}
+KERNELS: dict[str, Callable[..., Any]] = {"_pack_padded_sequence": _pack, "_pad_packed_sequence": _pad}
