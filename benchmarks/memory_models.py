@@ -22,75 +22,6 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 ZERO_GRAD = {"0": "start", "1": "before_backward", "2": "end"}
-GPT2 = {"model_type": "gpt2"}
-LLAMA = {"model_type": "llama", "rope_theta": 500000.0, "max_position_embeddings": 131072, "vocab_size": 128256}
-QWEN3 = {"model_type": "qwen3", "vocab_size": 151936, "head_dim": 128, "max_position_embeddings": 40960}
-# in the library that was measured, T5 had no attention but its own
-T5 = {"model_type": "t5", "decoder_start_token_id": 0, "pad_token_id": 0, "attn_implementation": "eager"}
-OPT = {"model_type": "opt"}
-NEOX = {"model_type": "gpt_neox", "vocab_size": 50304, "rotary_pct": 0.25, "max_position_embeddings": 2048}
-
-
-def _neo(layers: int, hidden: int, heads: int) -> dict[str, Any]:
-    return {
-        "model_type": "gpt_neo", "num_layers": layers, "hidden_size": hidden, "num_heads": heads,
-        "attention_types": [[["global", "local"], layers // 2]],
-    }  # fmt: skip
-
-
-def _opt(layers: int, hidden: int, heads: int, **more: Any) -> dict[str, Any]:
-    sizes = {"num_hidden_layers": layers, "hidden_size": hidden, "num_attention_heads": heads, "ffn_dim": 4 * hidden}
-    return {**OPT, "word_embed_proj_dim": hidden, **sizes, **more}
-
-
-def _decoder(base: dict[str, Any], layers: int, hidden: int, inner: int, heads: int, **more: Any) -> dict[str, Any]:
-    sizes = {
-        "num_hidden_layers": layers, "hidden_size": hidden, "intermediate_size": inner, "num_attention_heads": heads,
-    }  # fmt: skip
-    return {**base, **sizes, **more}
-
-
-# hub's name → what its config.json says where it is not the class's default
-CONFIGS: dict[str, dict[str, Any]] = {
-    "openai-community/gpt2": GPT2,
-    "distilbert/distilgpt2": {**GPT2, "n_layer": 6},
-    "openai-community/gpt2-medium": {**GPT2, "n_layer": 24, "n_embd": 1024, "n_head": 16},
-    "cerebras/Cerebras-GPT-111M": {
-        **GPT2, "n_layer": 10, "n_embd": 768, "n_head": 12, "n_inner": 3072, "n_positions": 2048,
-        "activation_function": "gelu",
-    },
-    "cerebras/Cerebras-GPT-256M": {
-        **GPT2, "n_layer": 14, "n_embd": 1088, "n_head": 17, "n_inner": 4352, "n_positions": 2048,
-        "activation_function": "gelu",
-    },
-    "facebook/opt-125m": _opt(12, 768, 12),
-    "facebook/opt-350m": _opt(24, 1024, 16, word_embed_proj_dim=512, do_layer_norm_before=False),
-    "facebook/opt-1.3b": _opt(24, 2048, 32),
-    "EleutherAI/gpt-neo-125M": _neo(12, 768, 12),
-    "EleutherAI/gpt-neo-1.3B": _neo(24, 2048, 16),
-    "EleutherAI/pythia-70m": _decoder(NEOX, 6, 512, 2048, 8),
-    "EleutherAI/pythia-160m": _decoder(NEOX, 12, 768, 3072, 12),
-    "EleutherAI/pythia-410m": _decoder(NEOX, 24, 1024, 4096, 16),
-    "EleutherAI/pythia-1b": _decoder(NEOX, 16, 2048, 8192, 8),
-    "T5-small": {**T5, "num_layers": 6},
-    "t5-base": {**T5, "d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
-    "t5-large": {**T5, "d_model": 1024, "d_ff": 4096, "num_layers": 24, "num_heads": 16},
-    "meta-llama/Llama-3.2-1B-Instruct": _decoder(
-        LLAMA, 16, 2048, 8192, 32, num_key_value_heads=8, head_dim=64, tie_word_embeddings=True
-    ),
-    "meta-llama/Llama-3.2-3B-Instruct": _decoder(
-        LLAMA, 28, 3072, 8192, 24, num_key_value_heads=8, head_dim=128, tie_word_embeddings=True
-    ),
-    "google/gemma-2-2b-it": {"model_type": "gemma2"},
-    "Qwen/Qwen3-0.6B": _decoder(QWEN3, 28, 1024, 3072, 16, num_key_value_heads=8, tie_word_embeddings=True),
-    "Qwen/Qwen3-1.7B": _decoder(QWEN3, 28, 2048, 6144, 16, num_key_value_heads=8, tie_word_embeddings=True),
-    "Qwen/Qwen3-4B": _decoder(QWEN3, 36, 2560, 9728, 32, num_key_value_heads=8, tie_word_embeddings=True),
-    "Qwen/Qwen3-8B": _decoder(QWEN3, 36, 4096, 12288, 32, num_key_value_heads=8, tie_word_embeddings=False),
-    "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B": _decoder(
-        {"model_type": "qwen2", "vocab_size": 151936}, 28, 1536, 8960, 12, num_key_value_heads=2,
-        tie_word_embeddings=False,
-    ),
-}  # fmt: skip
 # a row's "Adafactor" is the library's of the measured loop, which torch's own has displaced since
 ADAFACTOR = "transformers.optimization:Adafactor(relative_step=False)"
 MIXED = {"bfloat16": "bf16-mixed", "float16": "16-mixed"}
@@ -108,7 +39,7 @@ def precision_of(row: dict[str, str]) -> str:
     amp = row.get("amp", "").strip().lower()
     if amp in OFF:
         return CONVERTED.get(dtype, "32-true")
-    return MIXED[_dtype(amp) or (dtype if dtype in MIXED else "float16")]
+    return MIXED.get(_dtype(amp)) or MIXED.get(dtype, "16-mixed")
 
 
 def _dtype(text: str) -> str:
@@ -119,18 +50,24 @@ def _dtype(text: str) -> str:
     return ""
 
 
+def _plain(model: str) -> str:
+    """A hub's name without its owner and what does not change its sizes."""
+    return re.sub(r"-(instruct|it|hf|chat|deduped)$", "", model.rsplit("/", maxsplit=1)[-1].lower())
+
+
 def config_of(model: str, kind: Any) -> dict[str, Any]:
     """The configuration of a hub's model, whatever the case of its name and its owner's.
 
     Of a model that is not in the table, its class's default, if the class is one model's (`BertForMaskedLM`).
     """
-    names = {name.split("/")[-1].lower(): config for name, config in CONFIGS.items()}
-    found = names.get(model.rsplit("/", maxsplit=1)[-1].lower())
+    from benchmarks.hub_models import CONFIGS
+
+    found = {_plain(name): config for name, config in CONFIGS.items()}.get(_plain(model))
     config_class = getattr(kind, "config_class", None)
     if found is None and config_class is not None:
         return {"model_type": config_class.model_type}
     if found is None:
-        raise SystemExit(f"{model}: no configuration of it in {__file__}: add it to CONFIGS")
+        raise SystemExit(f"{model}: no configuration of it in benchmarks/hub_models.py: add it there")
     return found
 
 
@@ -166,7 +103,7 @@ def build_model(row: dict[str, str]) -> Any:
 
     text = row["constructor_or_class"]
     if row["library"] == "transformers":
-        return transformers_model(row["model"], text)
+        return transformers_model(row["model"], text, int(row["num_classes"] or 0))
     name, arguments = call_of(text)
     said = arguments.pop("said", "")
     name = {"MobileNetV3": f"mobilenet_v3_{said}", "MNASNet": "MNASNet"}.get(name, name)
@@ -174,19 +111,26 @@ def build_model(row: dict[str, str]) -> Any:
     return builders.build_model(f"{row['library']}:{name}", **arguments)
 
 
-def transformers_model(model: str, text: str) -> Any:
+def transformers_model(model: str, text: str, classes: int = 0) -> Any:
     """`AutoModelForCausalLM.from_config` of a hub's name, or a class of the library with its own configuration."""
     from gonogo.memory import builders
 
     builders.allow_torchvision()
+    import torch
     import transformers
 
     kind = getattr(transformers, re.split(r"[.(]", text.removeprefix("transformers."))[0])
     values = dict(config_of(model, kind))
     changes = re.search(r"Config(\(.*\))\)", text)
     values |= call_of(f"config{changes.group(1)}")[1] if changes else {}
+    values |= {"num_labels": classes} if classes else {}
     config = transformers.AutoConfig.for_model(values.pop("model_type"), **values)
-    return kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
+    made = kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
+    head = made.get_output_embeddings()
+    apart = values.get("tie_word_embeddings") is False and head is not None
+    if apart and head.weight is made.get_input_embeddings().weight:  # T5's newer classes tie them whatever is asked
+        head.weight = torch.nn.Parameter(torch.empty_like(head.weight))
+    return made
 
 
 def build_step(row: dict[str, str]) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -40,7 +42,7 @@ def build_model(name: str, **arguments: Any) -> nn.Module:
         if library == "timm":
             return importlib.import_module("timm").create_model(model, pretrained=False, **arguments)
         if library == "torchvision":
-            return getattr(importlib.import_module("torchvision.models"), model)(**arguments)
+            return _torchvision(model)(**arguments)
         if library == "transformers":
             return _from_config(Path(model), **arguments)
         return getattr(importlib.import_module(library), model)(**arguments)
@@ -48,6 +50,15 @@ def build_model(name: str, **arguments: Any) -> nn.Module:
         raise UserError(f"model {name!r}: no module {error.name!r} is installed") from None
     except AttributeError:
         raise UserError(f"model {name!r}: {library} has no {model!r}") from None
+
+
+def _torchvision(name: str) -> Callable[..., nn.Module]:
+    """The constructor; those for segmentation and video lie in modules of their own and would download a backbone."""
+    models = importlib.import_module("torchvision.models")
+    known = name in models.list_models()
+    found: Callable[..., nn.Module] = models.get_model_builder(name) if known else getattr(models, name)
+    downloads = "weights_backbone" in inspect.signature(found).parameters
+    return functools.partial(found, weights_backbone=None) if downloads else found
 
 
 def allow_torchvision() -> None:

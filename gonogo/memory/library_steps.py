@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -79,13 +80,18 @@ def classifier_step(
 
 
 def _image_loss(outputs: Any, labels: Tensor) -> Tensor:
-    """Cross-entropy of logits (B, classes), summed over auxiliary heads; of features of another shape their mean."""
+    """Cross-entropy of logits (B, classes), summed over auxiliary heads; of features of another shape their mean.
+
+    Of a mapping of maps (B, classes, H, W), as models for segmentation return one, that of all pixels.
+    """
     outputs = getattr(outputs, "logits", outputs) if hasattr(outputs, "keys") else outputs
     leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
-    logits = [leaf for leaf in leaves if leaf.dim() == 2]
-    if not logits:
+    losses = [F.cross_entropy(leaf, labels) for leaf in leaves if leaf.dim() == 2]
+    if not losses and type(outputs) in (dict, OrderedDict):
+        maps = [leaf for leaf in leaves if leaf.dim() == 4]
+        losses = [F.cross_entropy(leaf, labels.new_zeros(len(leaf), *leaf.shape[2:])) for leaf in maps]
+    if not losses:
         return leaves[0].float().mean()
-    losses = [F.cross_entropy(each, labels) for each in logits]
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
 

@@ -76,7 +76,7 @@ class _Fused(torch.autograd.Function):
         ctx: Any, layers: Layers, miopen: bool, x: Tensor, states: int, width: int, *rest: Tensor
     ) -> tuple[Tensor, ...]:
         """`rest`: `states` initial states, then the weights. Returns the output (…, width), and the last states."""
-        ctx.layers, ctx.miopen, ctx.states = layers, miopen, states
+        ctx.layers, ctx.miopen, ctx.states, ctx.given = layers, miopen, states, len(rest)
         contiguous = x.contiguous()
         out = x.new_empty(*x.shape[:-1], width)
         last = tuple(torch.empty_like(state) for state in rest[:states])
@@ -91,7 +91,7 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, *rest = ctx.saved_tensors
-        weights = rest[ctx.states : ctx.states + len(ctx.needs_input_grad) - 5 - ctx.states]
+        weights = rest[ctx.states : ctx.given]
         held = [gradient.contiguous() for gradient in gradients]
         size = ctx.layers.workspace_bytes(ctx.miopen)
         contiguous, dx = x.contiguous(), torch.empty_like(x)

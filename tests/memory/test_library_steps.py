@@ -35,6 +35,20 @@ def test_auxiliary_heads_count_in_the_loss() -> None:
     assert torch.isclose(step.run((x, labels)), expected)
 
 
+class Maps(nn.Conv2d):
+    """As a model for segmentation."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return {"out": super().forward(x)}
+
+
+def test_maps_are_compared_pixel_by_pixel() -> None:
+    step = library_model_step(Maps(3, 5, 1), 2, (3, 4, 6), 5, "SGD")
+    x = torch.randn(2, 3, 4, 6)
+    expected = nn.functional.cross_entropy(step.model(x)["out"], torch.zeros(2, 4, 6, dtype=torch.long))
+    assert torch.isclose(step.run((x, torch.zeros(2, dtype=torch.long))), expected)
+
+
 SMALL = {
     "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 100,
 }  # fmt: skip

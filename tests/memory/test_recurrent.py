@@ -11,6 +11,7 @@ from torch import nn
 from gonogo.memory.devices import card_of
 from gonogo.memory.recurrent import MARGIN, Layers
 from gonogo.memory.step import Step
+from gonogo.memory.trace import trace_step
 from gonogo.memory.traced import Traced
 from gonogo.target import Architecture
 from tests.memory.steps import FLOAT, allocated, traced
@@ -80,3 +81,35 @@ def test_a_single_step_of_a_gru_is_fused_too() -> None:
 
     found = step_of(Steps, 2)
     assert allocated(found.events, "forward").count(FLOAT * 5 * HIDDEN * BATCH) == 2
+
+
+class Texts(nn.Module):
+    """Texts of different lengths, packed; the lengths are constants, or are reckoned from the texts."""
+
+    def __init__(self, known: bool) -> None:
+        super().__init__()
+        self.known, self.layer = known, nn.LSTM(INPUT, HIDDEN)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        lengths = torch.arange(1, BATCH + 1) if self.known else x.detach().gt(0).any(-1).sum(0).cpu()
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        out, length_again = nn.utils.rnn.pad_packed_sequence(self.layer(packed)[0])
+        assert out.shape == (BATCH, BATCH, HIDDEN) and length_again.tolist() == list(range(1, BATCH + 1))
+        return out
+
+
+def packed_step(known: bool) -> Step:
+    model = Texts(known)
+    return Step(
+        model=model, optimizer=lambda: torch.optim.SGD(model.parameters()),
+        run=lambda x: model(x).square().mean(), batch=torch.zeros(BATCH, BATCH, INPUT),
+    )  # fmt: skip
+
+
+def test_packed_texts_take_what_their_lengths_say() -> None:
+    found = traced(lambda: packed_step(known=True))
+    steps = BATCH * (BATCH + 1) // 2
+    made = allocated(found.events, "forward")
+    assert FLOAT * steps * INPUT in made and round(MARGIN * 5 * HIDDEN * steps * FLOAT) in made
+    unknown = trace_step(lambda: packed_step(known=False))
+    assert unknown.events is None and "_pack_padded_sequence" in unknown.error
