@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from gonogo import planned
 from gonogo.errors import UserError
 from gonogo.evidence import data_digest
 from gonogo.files import write_text
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     sites.set_defaults(run=_steps_command, on_error=1)
     sites.add_argument("targets", nargs="*", help="of config/targets/; all of them where none is named")
     _add_looks(commands)
+    planned.add_to(commands)
     add_to(commands)
     return parser
 

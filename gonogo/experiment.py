@@ -192,6 +192,10 @@ class Experiment(ABC):
         missing = [] if folder is None or folder.is_dir() else [f"inputs: {folder} is not there"]
         return missing + [detail for _, there, detail in self.assets_needed() if not there]
 
+    def planned_steps(self, training: Training) -> int | None:
+        """Optimizer steps of a run as configured; None where only the data says how many."""
+        return None
+
     def plan_options(self) -> list[PlanOption]:
         """What can be changed about a training step so that it needs less memory, with what each change costs.
 

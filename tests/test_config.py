@@ -35,7 +35,7 @@ def message(raw: dict, site: Path) -> str:
 
 def test_shipped_config_loads(root: Path) -> None:
     settings = load(yaml.safe_load((root / "config/config.yaml").read_text()), root)
-    assert settings.training("cvs").epochs == 10
+    assert settings.training("cvs").epochs == 8
     assert settings.target.connection.kind == "embedded"
 
 

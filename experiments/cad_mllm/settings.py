@@ -41,7 +41,7 @@ class Base(Model):
     )
     hidden_size: Count = 128
     intermediate_size: Count = 384
-    layers: Count = 4
+    layers: Count = 2
     heads: Count = 4
     key_value_heads: Count = 2
     head_dim: Count = 32

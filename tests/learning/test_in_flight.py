@@ -12,6 +12,7 @@ import pytest
 
 from gonogo.learning.in_flight import Doom, doomed, enough
 from gonogo.learning.measurements import Evaluation, Measurements
+from gonogo.learning.watch import pause_s
 from gonogo.remote.machine import Machine
 from gonogo.target import Target
 from gonogo.thresholds import LearningGate
@@ -84,6 +85,15 @@ def test_the_agent_says_that_the_gate_stopped_it(machine: Machine, target: Targe
     wait_for(lambda: machine.run_agent("status", "ws/runs/one")["state"] == "exited", seconds=60)
     ended = machine.run_agent("status", "ws/runs/one")["exit"]
     assert (ended["cause"], ended["code"]) == ("stopped_by_gate", STOPPED_BY_GATE)
+
+
+@pytest.mark.parametrize(("minutes", "share"), [(1, 0.2), (10, 0.07), (600, 0.021)])
+def test_looks_take_a_small_share_of_short_runs_and_long_ones(minutes: float, share: float) -> None:
+    passed_s = in_all_s = 0.0
+    while passed_s < 60 * minutes:
+        in_all_s += 1.2
+        passed_s += 1.2 + pause_s(1.2, in_all_s)
+    assert share / 3 < in_all_s / passed_s < share
 
 
 def course(skills: list[float], errors: float = 1.0) -> Measurements:

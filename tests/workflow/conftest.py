@@ -20,6 +20,7 @@ SHARED = [
 ]  # fmt: skip
 TINY = {
     "extends": "cvs",
+    "sample_items": 10,
     "dataset_items": 12,
     "smoke": {"steps": 20, "overfit_steps": 10},
     "modes": {"validate": {"training": {"epochs": 2}}, "long": {"training": {"epochs": 10}}},
