@@ -32,6 +32,7 @@ include: "workflow/rules/download.smk"
 include: "workflow/rules/validate.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/release.smk"
 include: "workflow/rules/halt.smk"
 
 
@@ -42,3 +43,4 @@ rule all:
             f"{RESULTS}/{{experiment}}/{MODE}/report/report.html",
             experiment=EXPERIMENTS,
         ),
+        held,

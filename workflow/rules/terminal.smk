@@ -3,7 +3,7 @@
 import logging
 
 from gonogo.lock import hold_or_exit
-from gonogo.remote.release import at_end
+from gonogo.remote.release import at_end, held_file
 from gonogo.report.session import conclude
 
 
@@ -20,6 +20,7 @@ class StagesSpeakForThemselves(logging.Filter):
         "Using shell",
         "Select jobs",
         "Execute ",
+        "Touching output file",
         "RuleException:\nCalledProcessError",
         "Shutting down, this might take some time",
         "Exiting because a job execution failed",
