@@ -209,7 +209,8 @@ def _framed(plan: _Plan, load: Load, pack: bool) -> list[bytes]:
         except (agent.Problem, OSError) as error:
             raise UserError(str(error)) from None
         sha256 = hashlib.sha256(block).hexdigest()
-        known = plan.manifest.setdefault(piece.name, [""] * len(cut_file(piece.name, piece.size)))
+        if (known := plan.manifest.get(piece.name)) is None:
+            known = plan.manifest[piece.name] = [""] * len(cut_file(piece.name, piece.size))
         if known[piece.index] not in ("", sha256):
             raise UserError(f"{path}: changed while it was being sent")
         known[piece.index] = sha256
