@@ -366,7 +366,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="gonogo-transfer-") as folder:
         found = measure(Path(folder), args.quick, args.only, args.rounds or (1 if args.quick else ROUNDS))
     for key in ("resume_share", "delta_share", "max_rss_mb"):
-        if key in found:
+        if found.get(key):
             print(f"{key} {found[key]:.3f}")
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")

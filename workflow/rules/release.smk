@@ -1,13 +1,5 @@
 # release: the machine is given back when an invocation ends (terminal.smk), and Snakemake does not end one that has
 # nothing to do. While a machine is held it has this: what a kill prevented is made up for by the next invocation.
-import time
-
-AT_THE_END = f"{RESULTS}/.release"
-
-
-def held(wildcards):
-    """Input function: asks for one more job while the target's machine is held."""
-    return AT_THE_END if held_file(SETTINGS).exists() else []
 
 
 rule release:

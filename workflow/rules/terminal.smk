@@ -3,7 +3,7 @@
 import logging
 
 from gonogo.lock import hold_or_exit
-from gonogo.remote.release import at_end, held_file
+from gonogo.remote.release import at_end
 from gonogo.report.session import conclude
 
 
