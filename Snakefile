@@ -32,6 +32,7 @@ include: "workflow/rules/download.smk"
 include: "workflow/rules/validate.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/release.smk"
 include: "workflow/rules/halt.smk"
 
 
@@ -44,3 +45,4 @@ rule all:
             experiment=EXPERIMENTS,
             made=["memory/measurements.json", "report/report.html"],
         ),
+        held,

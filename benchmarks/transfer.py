@@ -1,6 +1,6 @@
 """How fast files reach a machine, against the tools that people use for it, side by side in one run.
 
-    python benchmarks/transfer.py [--json FILE] [--quick]
+    python benchmarks/transfer.py [--json FILE] [--quick] [--only LINE …] [--rounds N]
 
 An sshd of its own, first on loopback (4,000 files of 105 kB, each in a folder of its own, and one file of 1 GB), then
 behind an emulated line of 200 Mbit/s and 50 ms round trip, clean and with 0.1 % loss (500 files, and one of 128 MB;
@@ -26,8 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ PasswordAuthentication no
 Subsystem sftp internal-sftp
 """
 ROUNDS = 2
+LAN = ("small_lan", "big_lan", "resume_share", "delta_share")
+LINES = (*LAN, "small_wan", "big_wan", "small_lossy", "big_lossy")
 PATIENCE_S, PATIENCE_RATIO = 20.0, 3.0
 
 
@@ -104,7 +106,12 @@ def server(folder: Path, address: str, port: int, far: Callable[..., list[str]])
     try:
         yield
     finally:
-        process.terminate()
+        import psutil
+
+        sessions = psutil.Process(process.pid).children(recursive=True)  # on a line that is gone they would wait
+        for left in [process, *sessions]:
+            with suppress(psutil.NoSuchProcess):
+                left.terminate()
         process.wait()
 
 
@@ -293,13 +300,16 @@ def through_proxy(site: Site) -> Iterator[tuple[Site, Any]]:
 # --- the whole -------------------------------------------------------------------------------------------
 
 
-def measure(folder: Path, quick: bool) -> dict[str, Any]:
+def measure(folder: Path, quick: bool, only: Sequence[str], rounds: int) -> dict[str, Any]:
     found: dict[str, Any] = {"seconds": {}, "path": {}, "stopped": {}}
     memory, rss = AgentMemory(), 0.0
     everyone = ["rsync", "tar|ssh", "scp", "paramiko SFTP"]
 
-    def take(key: str, result: dict[str, Any]) -> None:
+    def take(key: str, site: Site, data: Path, best_of: list[str], rounds: int) -> None:
         nonlocal rss
+        if key not in only:
+            return
+        result = compare(site, data, best_of, rounds, memory)
         found[f"{key}_ratio"] = result["ratio"]
         for name in ("seconds", "path", "stopped"):
             found[name][key] = result[name]
@@ -307,26 +317,28 @@ def measure(folder: Path, quick: bool) -> dict[str, Any]:
         show(key, result)
 
     near, far = folder / "lan", folder / "wan"
-    make_files(near, *((400, 100_000_000) if quick else (4000, 1_000_000_000)))
     make_files(far, *((50, 16_000_000) if quick else (500, 128_000_000)))
     keys = folder / "keys"
     keys.mkdir()
     port = 22_000 + os.getpid() % 10_000
-    rounds = 1 if quick else ROUNDS
-    with server(keys, "127.0.0.1", port, lambda *words: list(words)):
-        site = Site(keys, "127.0.0.1", port)
-        for kind in ("small", "big"):
-            take(f"{kind}_lan", compare(site, near / kind, everyone, rounds, memory))
-        found["resume_share"] = resume_share(site, near / "big")
-        found["delta_share"] = delta_share(site, near / "small")
+    if {*only} & {*LAN}:
+        make_files(near, *((400, 100_000_000) if quick else (4000, 1_000_000_000)))
+        with server(keys, "127.0.0.1", port, lambda *words: list(words)):
+            site = Site(keys, "127.0.0.1", port)
+            for kind in ("small", "big"):
+                take(f"{kind}_lan", site, near / kind, everyone, rounds)
+            for key, share, kind in (("resume_share", resume_share, "big"), ("delta_share", delta_share, "small")):
+                if key in only:
+                    found[key] = share(site, near / kind)
     why_not = impossible()
     if why_not:
         print(f"no emulated line: {why_not}")
     for name, loss, best_of in (("wan", 0.0, everyone), ("lossy", 0.1, ["rsync"])) if not why_not else ():
-        with line(50, 200, loss) as made, server(keys, FAR_IP, port, made.far):
-            site = Site(keys, FAR_IP, port, made.near)
-            for kind in ("small", "big"):
-                take(f"{kind}_{name}", compare(site, far / kind, best_of, 1 if loss else rounds, memory))
+        if {*only} & {f"small_{name}", f"big_{name}"}:
+            with line(50, 200, loss) as made, server(keys, FAR_IP, port, made.far):
+                site = Site(keys, FAR_IP, port, made.near)
+                for kind in ("small", "big"):
+                    take(f"{kind}_{name}", site, far / kind, best_of, 1 if loss else rounds)
     found["max_rss_mb"] = max(rss, memory.peak_mb)
     return found
 
@@ -341,6 +353,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--quick", action="store_true", help="a tenth of the data, once")
+    parser.add_argument("--only", nargs="+", choices=LINES, default=LINES, metavar="LINE", help=", ".join(LINES))
+    parser.add_argument("--rounds", type=int, help=f"times that each tool is run in turn; {ROUNDS}")
     parser.add_argument("--one", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -350,9 +364,10 @@ def main() -> None:
     if missing:
         sys.exit(f"{missing[0]} is not installed, and it is what gonogo is compared with")
     with tempfile.TemporaryDirectory(prefix="gonogo-transfer-") as folder:
-        found = measure(Path(folder), args.quick)
+        found = measure(Path(folder), args.quick, args.only, args.rounds or (1 if args.quick else ROUNDS))
     for key in ("resume_share", "delta_share", "max_rss_mb"):
-        print(f"{key} {found[key]:.3f}")
+        if found.get(key):
+            print(f"{key} {found[key]:.3f}")
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
 

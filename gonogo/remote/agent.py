@@ -341,11 +341,13 @@ def _write_at(handle: int, data: memoryview, offset: int) -> None:
 def prepare(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     """What is here of what will be sent, and a place for the rest, which belongs to whoever asked last.
 
-    `wanted`: `names` that are compared, `sizes` of all files below them, `owner` a word of the sender's.
+    `wanted`: `names` that are compared, `sizes` of all files below them, `owner` a word of the sender's, `unasked`
+    how many frames follow this question at once.
 
     Returns:
         `files` and `parts`: name → hashes of the pieces that the file of that name has, or that wait for it, cut as
-        the wanted size says. `extra`: what is not wanted. `free_bytes`.
+        the wanted size says. `extra`: what is not wanted. `free_bytes`. `refused`: how many of the first frames will
+        be thrown away: all that were not asked for, unless nothing is here yet and there is room.
     """
     incoming, sizes = Incoming(folder), wanted["sizes"]
     incoming.parts.mkdir(parents=True, exist_ok=True)
@@ -364,7 +366,9 @@ def prepare(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
         for found in (files, parts)
     ]
     free = shutil.disk_usage(str(folder)).free
-    return {"files": hashes[0], "parts": hashes[1], "extra": extra, "free_bytes": free}
+    welcome = not (files or parts or extra) and sum(sizes.values()) <= free
+    refused = 0 if welcome else wanted["unasked"]
+    return {"files": hashes[0], "parts": hashes[1], "extra": extra, "free_bytes": free, "refused": refused}
 
 
 def reuse(folder: Path, wanted: dict[str, list[list[int]]]) -> dict[str, Any]:
@@ -374,21 +378,28 @@ def reuse(folder: Path, wanted: dict[str, list[list[int]]]) -> dict[str, Any]:
     return {"files": len(wanted)}
 
 
-def answer_first(stream: IO[bytes], out: IO[bytes], reply: Callable[[Any], Any]) -> None:
-    """A lane may begin with a question: a line `?` with the length of the JSON that follows; one line answers it."""
-    if stream.peek(1)[:1] == b"?":  # type: ignore[attr-defined]
-        question = json.loads(stream.read(int(stream.readline()[1:])))
-        out.write(json.dumps(reply(question)).encode() + b"\n")
-        out.flush()
+def answer_first(stream: IO[bytes], out: IO[bytes], reply: Callable[[Any], Any]) -> Any:
+    """A lane may begin with a question: a line `?` with the length of the JSON that follows; one line answers it.
+
+    Returns the answer; None where there was no question.
+    """
+    if stream.peek(1)[:1] != b"?":  # type: ignore[attr-defined]
+        return None
+    found = reply(json.loads(stream.read(int(stream.readline()[1:]))))
+    out.write(json.dumps(found).encode() + b"\n")
+    out.flush()
+    return found
 
 
-def receive(folder: Path, owner: str, stream: IO[bytes]) -> dict[str, Any]:
+def receive(folder: Path, owner: str, stream: IO[bytes], refused: int = 0) -> dict[str, Any]:
     """Keep the pieces that come, until the stream ends or somebody else prepares to send here.
 
-    After an empty line follows what `finish` wants to know.
+    After an empty line follows what `finish` wants to know. The first `refused` frames are thrown away.
     """
     incoming, kept = Incoming(folder), 0
-    for pieces, data in read_frames(stream):
+    for number, (pieces, data) in enumerate(read_frames(stream)):
+        if number < refused:
+            continue
         if read_json(incoming.parts / OWNER) != owner:
             raise Problem("another transfer to this folder has begun; this one ends")
         for piece, part in cut(pieces, data):
@@ -1658,8 +1669,9 @@ def _lane() -> tuple[IO[bytes], IO[bytes]]:
 
 def _receive(args: argparse.Namespace) -> None:
     stream, out = _lane()
-    answer_first(stream, out, lambda wanted: prepare(args.folder, wanted))
-    out.write(json.dumps(receive(args.folder, args.owner, stream)).encode() + b"\n")
+    answer = answer_first(stream, out, lambda wanted: prepare(args.folder, wanted))
+    refused = answer["refused"] if answer else 0
+    out.write(json.dumps(receive(args.folder, args.owner, stream, refused)).encode() + b"\n")
     out.flush()
 
 

@@ -44,7 +44,8 @@ def fetch_checkpoints(machine: Machine, run_dir: str, into: Path) -> list[Path]:
         incoming.parts.mkdir(exist_ok=True)
         pieces = [piece for name, entry in came.items() for piece in cut_file(name, entry["bytes"])]
         with Crew(machine, "send", folder) as crew:
-            crew.ask(question(None), shared=False)
+            crew.open()
+            crew.ask(question(None))
             hashes = {name: entry["sha256"] for name, entry in came.items()}
             fetch(machine, crew, incoming, pieces, hashes, lambda done, total: None)
         in_pieces = {name: entry["bytes"] for name, entry in came.items() if entry["bytes"] > agent.WHOLE_BYTES}

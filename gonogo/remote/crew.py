@@ -36,7 +36,7 @@ class Crew:
         self._threads: list[threading.Thread] = []
         self._lanes: set[Lane] = set()
         self._error: BaseException | None = None
-        self._question, self._begun = b"", False
+        self._question, self._asked, self._begun = b"", threading.Event(), False
         self._reply: dict[str, Any] | None = None
         self._refused: Refused | None = None
         self.used: Counter[str] = Counter()
@@ -48,6 +48,7 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.over.set()
+        self._asked.set()
         self._ready.set()
         with self._changed:
             for lane in self._lanes:
@@ -55,14 +56,20 @@ class Crew:
         for thread in self._threads:
             thread.join()
 
-    def ask(self, question: bytes, *, shared: bool) -> Any:
-        """Open the first lane, on which the agent is put there if need be, and return what it answers.
+    def open(self) -> None:
+        """Begin to connect the first lane, unless that was done; `ask` does it on the machine's own connection."""
+        if not self._threads:
+            self._start(_kinds())
 
-        Args:
-            shared: on the machine's own connection, which spares a handshake.
+    def ask(self, question: bytes) -> Any:
+        """Put the agent there if need be, and return what it answers on the first lane.
+
+        Where none was opened that is the machine's own connection, which spares a handshake.
         """
         self._question = question
-        self._start(["shared"] if shared else _kinds())
+        if not self._threads:
+            self._start(["shared"])
+        self._asked.set()
         opened = time.monotonic()
         with self._changed:
             while self._reply is None and self._threads[0].is_alive():
@@ -140,6 +147,10 @@ class Crew:
                 lane = open_lane(self._machine, kind, *self._args)
                 with self._changed:
                     self._lanes.add(lane)
+                if first:
+                    self._asked.wait()
+                    if self.over.is_set():
+                        return
                 begin(lane, put_agent=first, question=self._question if first else b"")
                 if first:
                     self._begun = True

@@ -49,7 +49,8 @@ def download(
     began = time.monotonic()
     _refuse_existing(local_final)
     with Crew(machine, "send", remote_folder) as crew:
-        there = crew.ask(question(None), shared=False)
+        crew.open()
+        there = crew.ask(question(None))
         sizes, skipped = _checked(machine, there)
         if not sizes:
             raise RemoteError(f"{machine.where}: {machine.path(remote_folder)} holds no files to fetch")

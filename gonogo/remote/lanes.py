@@ -10,8 +10,10 @@ import fcntl
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import zlib
 from pathlib import Path
@@ -31,6 +33,18 @@ CONNECT_S = 15
 ALIVE_S, ALIVE_TRIES = 5, 3
 # AES-GCM first: three times as fast as OpenSSH's own choice wherever the processor knows AES
 CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes256-ctr"
+# the same as paramiko's, and a tenth of a second faster than OpenSSH's own choice on a busy machine
+KEY_EXCHANGES = (
+    "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"
+    "diffie-hellman-group-exchange-sha256,diffie-hellman-group14-sha256"
+)
+# Makes ssh's connection and hands it over: ssh itself leaves Nagle's algorithm on until the login is done, and some of
+# its small messages then wait for the acknowledgement of the one before, a tenth of a second in all at 50 ms.
+CONNECTOR = (
+    "import socket as s, sys; link = s.create_connection((sys.argv[1], sys.argv[2]), float(sys.argv[3])); "
+    "link.settimeout(None); link.setsockopt(s.IPPROTO_TCP, s.TCP_NODELAY, 1); "
+    "s.send_fds(s.socket(fileno=1), [b'0'], [link.fileno()])"
+)
 LINK_FAILED = 255  # ssh's own exit code
 
 
@@ -102,17 +116,18 @@ def reply(lane: Lane) -> dict[str, Any]:
 
 
 def answer(lane: Lane) -> dict[str, Any]:
-    """End the lane's input and read what the agent says at its end."""
+    """End the lane's input and read what the agent says when all is done; its process may still be ending."""
     lane.end_input()
     line = lane.stdout.readline()
-    if error := lane.ended():
-        raise error
+    if not line.endswith(b"\n"):
+        raise lane.ended() or RemoteError("the agent ended before it had answered")
     found: dict[str, Any] = json.loads(line)
     return found
 
 
 def ssh_arguments(ssh: Ssh, command: str) -> list[str]:
     """OpenSSH's client: nothing of the user's own configuration, one key, one known_hosts, nothing asked."""
+    connector = shlex.join([sys.executable, "-ISc", CONNECTOR, ssh.host, str(ssh.port), str(CONNECT_S)])
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
@@ -127,6 +142,9 @@ def ssh_arguments(ssh: Ssh, command: str) -> list[str]:
         "ControlPath": "none",
         "Compression": "no",
         "Ciphers": CIPHERS,
+        "KexAlgorithms": KEY_EXCHANGES,
+        "ProxyCommand": connector.replace("%", "%%"),
+        "ProxyUseFdpass": "yes",
         "ConnectTimeout": str(CONNECT_S),
         "ServerAliveInterval": str(ALIVE_S),
         "ServerAliveCountMax": str(ALIVE_TRIES),
@@ -157,6 +175,7 @@ class SshLane:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
+            env={**os.environ, "SHELL": "/bin/sh"},  # which starts the connector
             start_new_session=True,  # Ctrl-C is for us
         )
         assert self._process.stdin is not None and self._process.stdout is not None

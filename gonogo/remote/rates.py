@@ -19,7 +19,8 @@ FEW_BYTES = 1 << 20
 MOST_LANES = 16
 TRIAL_S, TRIAL_ROUND_TRIPS = 1.0, 10
 WORTH_IT = 1.15
-WORTH_OPENING_S = 3.0
+# seconds that are left at the present rate: for a second lane, which may bring nothing; for more, once two paid
+WORTH_TRYING_S, WORTH_OPENING_S = 5.0, 3.0
 FILE_S = 0.0004  # a small file costs about that on either side, beside its bytes
 WINDOW_S = 5.0
 
@@ -109,7 +110,8 @@ class Growth:
                 return 0
         elif not rose and rate >= self._best / 2:
             return 0
-        if self._total - done < WORTH_OPENING_S * rate or self.lanes >= MOST_LANES:
+        worth_s = WORTH_TRYING_S if self.lanes == 1 else WORTH_OPENING_S
+        if self._total - done < worth_s * rate or self.lanes >= MOST_LANES:
             return 0
         added = min(self.lanes, MOST_LANES - self.lanes)
         self.lanes += added

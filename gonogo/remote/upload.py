@@ -7,7 +7,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,27 +19,35 @@ from gonogo.remote.errors import RemoteError
 from gonogo.remote.lanes import Lane, answer
 from gonogo.remote.machine import Machine
 from gonogo.remote.moved import HASHING_S, Ahead, Progress, Transfer, link_rate, no_word, packing_pays, question, sliced
-from gonogo.remote.pieces import Load, Piece, Queue, cut_file, lacking, loads
+from gonogo.remote.pieces import LOAD_FILES, Load, Piece, Queue, cut_file, lacking, loads
 from gonogo.remote.rates import Growth, Limiter, Meter, Probe, estimate, round_trip_s
 
 OWN_LANE_BYTES = 4 << 20
+# What goes along with the question what is there, so that the line does not idle until the answer: about as much as a
+# new TCP connection carries meanwhile, and at most a hundredth of the whole, for it may be there already.
+UNASKED_BYTES, UNASKED_SHARE, FEWEST_UNASKED_BYTES = 1 << 20, 1 / 100, 256 << 10
 
 
 @dataclass
 class _Plan:
-    """What is here, and what of it the machine lacks."""
+    """What is here, what of it went to the machine before it was asked, and what it lacks then."""
 
-    files: dict[str, Path]
-    sizes: dict[str, int]
+    files: dict[str, Path] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
     manifest: dict[str, list[str]] = field(default_factory=dict)
     pieces: list[Piece] = field(default_factory=list)
     reuse: dict[str, list[list[int]]] = field(default_factory=dict)
     in_pieces: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
+    unasked: list[Piece] = field(default_factory=list)
+
+    @property
+    def moving(self) -> list[Piece]:
+        return [*self.unasked, *self.pieces]
 
     @property
     def bytes(self) -> int:
-        return sum(piece.bytes for piece in self.pieces)
+        return sum(piece.bytes for piece in self.moving)
 
 
 def upload(
@@ -65,11 +73,17 @@ def upload(
         RemoteError: the transfer failed; names the first file.
     """
     began, owner = time.monotonic(), secrets.token_hex(8)
-    files = _local_files(local)
-    plan = _Plan(files, {name: path.stat().st_size for name, path in files.items()})
     with Crew(machine, "receive", remote_root, f"--owner={owner}") as crew:
-        asked = {"names": list(local), "sizes": plan.sizes, "owner": owner}
-        there = crew.ask(question(asked), shared=(whole := sum(plan.sizes.values())) < OWN_LANE_BYTES)
+        plan, whole = _Plan(), 0
+        for name, file in _local_files(local):
+            plan.files[name], plan.sizes[name] = file, file.stat().st_size
+            whole += plan.sizes[name]
+            if whole >= OWN_LANE_BYTES:
+                crew.open()  # beside the rest of this
+        plan.unasked = [] if machine.target.max_mbit_per_s else _first_pieces(plan.sizes, whole)
+        asked = {"names": list(local), "sizes": plan.sizes, "owner": owner, "unasked": int(bool(plan.unasked))}
+        along = _framed(plan, plan.unasked, pack=True) if plan.unasked else []
+        there = crew.ask(b"".join([question(asked), *along]))
         _compare(plan, there)
         _check_room(machine, plan, there["free_bytes"])
         if plan.extra:
@@ -77,31 +91,41 @@ def upload(
         if plan.reuse:
             machine.run_agent("reuse", remote_root, stdin=json.dumps(plan.reuse), timeout_s=HASHING_S)
         path = _send(machine, crew, plan, lambda: _ending(owner, list(local), plan), progress, ahead)
-    sent = {piece.name for piece in plan.pieces}
+    sent = {piece.name for piece in plan.moving}
     return Transfer(
         files_sent=len(sent),
         bytes_sent=plan.bytes,
-        files_total=len(files),
+        files_total=len(plan.files),
         bytes_total=whole,
         seconds=time.monotonic() - began,
         path=path,
     )
 
 
-def _local_files(local: Mapping[str, Path]) -> dict[str, Path]:
-    """Name below the remote root → file here."""
-    files: dict[str, Path] = {}
+def _local_files(local: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
+    """Name below the remote root, and the file here."""
     for name, path in local.items():
         if not path.exists():
             raise UserError(f"{path}: does not exist, so it cannot be uploaded as {name}")
         if path.is_file():
-            files[name] = path
+            yield name, path
             continue
         for below, file in agent.files_below(path):
             if file is None:
                 raise UserError(f"{path / below}: leads out of {path} or is no file. Copy it in, or move it away.")
-            files[f"{name}/{below}"] = file
-    return files
+            yield f"{name}/{below}", file
+
+
+def _first_pieces(sizes: Mapping[str, int], whole: int) -> list[Piece]:
+    """What is sent along with the question; of little data nothing."""
+    most, taken = min(UNASKED_BYTES, int(UNASKED_SHARE * whole)), 0
+    found: list[Piece] = []
+    for piece in (piece for name, size in sizes.items() for piece in cut_file(name, size)):
+        taken += piece.bytes
+        if most < FEWEST_UNASKED_BYTES or taken > most or len(found) == LOAD_FILES:
+            break
+        found.append(piece)
+    return found
 
 
 def _compare(plan: _Plan, there: dict[str, Any]) -> None:
@@ -112,7 +136,7 @@ def _compare(plan: _Plan, there: dict[str, Any]) -> None:
         found = agent.piece_hashes([(plan.files[name], agent.piece_bytes(plan.sizes[name])) for name in known])
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    plan.manifest = dict(zip(known, found, strict=True))
+    plan.manifest |= zip(known, found, strict=True)
     for name, size in plan.sizes.items():
         wanted = plan.manifest.setdefault(name, [""] * len(cut_file(name, size)))
         whole = there["files"].get(name, [])
@@ -128,6 +152,8 @@ def _compare(plan: _Plan, there: dict[str, Any]) -> None:
         if here_already:
             plan.reuse[name] = [[offsets[wanted[p.index]], p.offset, p.bytes] for p in here_already]
         plan.pieces += [piece for piece in missing if piece not in here_already]
+    if not there["refused"]:
+        plan.pieces = plan.pieces[len(plan.unasked) :]  # nothing was there, and the first of it is by now
 
 
 def _check_room(machine: Machine, plan: _Plan, free_bytes: int) -> None:
@@ -142,9 +168,10 @@ def _send(
     machine: Machine, crew: Crew, plan: _Plan, ending: Callable[[], bytes], progress: Progress, ahead: Ahead
 ) -> str:
     rtt_s = round_trip_s(machine.transport)
-    total, count = plan.bytes, len({piece.name for piece in plan.pieces})
+    total, count = plan.bytes, len({piece.name for piece in plan.moving})
     growth, meter = Growth(rtt_s, total), Meter(total)
-    if ahead is not no_word and total:
+    meter.add(sum(piece.bytes for piece in plan.unasked))
+    if ahead is not no_word and plan.pieces:
         ahead(total, count, estimate(total, count, Probe(rtt_s, link_rate(machine, total))))
     queue, limiter, turn = Queue(loads(plan.pieces)), Limiter(machine.target.max_mbit_per_s), _LastTurn(crew.over)
     finished = threading.Event()
@@ -164,6 +191,15 @@ def _send(
 
 
 def _send_load(lane: Lane, plan: _Plan, load: Load, pack: bool, meter: Meter, limiter: Limiter) -> None:
+    for buffer in _framed(plan, load, pack):
+        for part in sliced(buffer, limiter):
+            lane.write(part)
+            meter.heard_at = time.monotonic()
+    meter.add(sum(piece.bytes for piece in load))
+
+
+def _framed(plan: _Plan, load: Load, pack: bool) -> list[bytes]:
+    """The buffers to write for a load; the plan's manifest then knows its hashes."""
     pieces: list[list[Any]] = []
     blocks = []
     for piece in load:
@@ -173,16 +209,14 @@ def _send_load(lane: Lane, plan: _Plan, load: Load, pack: bool, meter: Meter, li
         except (agent.Problem, OSError) as error:
             raise UserError(str(error)) from None
         sha256 = hashlib.sha256(block).hexdigest()
-        if plan.manifest[piece.name][piece.index] not in ("", sha256):
+        if (known := plan.manifest.get(piece.name)) is None:
+            known = plan.manifest[piece.name] = [""] * len(cut_file(piece.name, piece.size))
+        if known[piece.index] not in ("", sha256):
             raise UserError(f"{path}: changed while it was being sent")
-        plan.manifest[piece.name][piece.index] = sha256
+        known[piece.index] = sha256
         pieces.append([piece.name, piece.offset, piece.bytes, piece.size, mode, sha256])
         blocks.append(block)
-    for buffer in agent.frame(pieces, blocks, pack):
-        for part in sliced(buffer, limiter):
-            lane.write(part)
-            meter.heard_at = time.monotonic()
-    meter.add(sum(map(len, blocks)))
+    return agent.frame(pieces, blocks, pack)
 
 
 class _LastTurn:

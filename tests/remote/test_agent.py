@@ -190,6 +190,21 @@ def test_heartbeat_and_what_it_costs(work: Workspace) -> None:
     assert psutil.Process(beat["pid"]).memory_info().rss < 30 << 20
 
 
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="needs a kernel that counts nanoseconds")
+def test_both_watches_together_take_half_a_percent_of_a_core(work: Workspace) -> None:
+    work.launch(["sleep", "60"], max_s=600)
+    timer = json.loads((work.folder / "runs/one/timer.json").read_text())
+    pids, window_s = (work.beat()["pid"], timer["pid"]), 4.0
+    time.sleep(1.0)  # their start is over
+
+    def spent_s() -> float:
+        return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
+
+    before = spent_s()
+    time.sleep(window_s)
+    assert spent_s() - before < 0.005 * window_s
+
+
 @pytest.mark.parametrize(
     ("tool", "answer"),
     [

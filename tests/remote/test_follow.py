@@ -49,10 +49,16 @@ def test_follows_to_the_end(ssh: Ssh, target: Target, machine: Machine) -> None:
     _launch(machine, 30, 0.05, code=5, usd_per_hour=3.6)
     lines: list[str] = []
     beats: list[dict[str, Any]] = []
-    ended = follow(ssh, target, "ws/runs/r 1", lines.append, beats.append)
+    ages_s: list[float] = []
+
+    def beat(heartbeat: dict[str, Any]) -> None:
+        beats.append(heartbeat)
+        ages_s.append(time.time() - heartbeat["at"])
+
+    ended = follow(ssh, target, "ws/runs/r 1", lines.append, beat)
     assert _steps(lines) == [f"step {i}" for i in range(30)]
     assert (ended["cause"], ended["code"]) == ("failed", 5)
-    assert beats
+    assert beats and max(ages_s) < 2, "what is shown is at most two seconds old"
     assert beats[-1]["usd"] == pytest.approx(beats[-1]["elapsed_s"] / 1000, abs=1e-5)
     again: list[str] = []
     follow(ssh, target, "ws/runs/r 1", again.append, _ignore)

@@ -80,6 +80,28 @@ def test_upload_sends_what_differs_and_removes_what_is_not_ours(machine: Machine
     assert (there / "code" / "two.py").exists()
 
 
+def test_what_is_sent_before_the_answer_is_kept_only_where_nothing_is(
+    machine: Machine, root_there: Path, tmp_path: Path
+) -> None:
+    folder, there = tmp_path / "large", root_there / "cvs" / "data"
+    folder.mkdir()
+    for index in range(150):
+        (folder / f"{index:03d}").write_bytes(os.urandom(200_000))
+    first = upload(machine, {"data": folder}, "cvs", quiet)
+    assert (first.files_sent, first.bytes_sent) == (150, 30_000_000)
+    assert _contents(there) == _contents(folder)
+    inodes = {path.name: path.stat().st_ino for path in there.iterdir()}
+    again = upload(machine, {"data": folder}, "cvs", quiet)
+    assert again.bytes_sent <= 0.01 * first.bytes_total, "what was sent before the answer"
+    assert {path.name: path.stat().st_ino for path in there.iterdir()} == inodes, "and it was thrown away"
+    (there / "000").unlink()
+    (there / "000").mkdir()
+    (there / "000" / "stranger").write_text("in the way of the very first piece")
+    upload(machine, {"data": folder}, "cvs", quiet)
+    assert _contents(there) == _contents(folder)
+    assert verify(machine, "cvs") == 150
+
+
 def test_same_size_and_time_but_other_content_is_sent_again(machine: Machine, root_there: Path, data: Path) -> None:
     upload(machine, {"data": data}, "cvs", quiet)
     there = root_there / "cvs" / "data" / "image_0007" / "input é.png"

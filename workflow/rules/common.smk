@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+import time
 from types import SimpleNamespace
 
 sys.path.insert(0, str(workflow.basedir))
@@ -9,6 +10,7 @@ from gonogo import gates
 from gonogo.configload import load_or_exit
 from gonogo.experiment import load_experiments_or_exit
 from gonogo.quality.kinds import CONFIGURED, kind_of
+from gonogo.remote.release import held_file
 from gonogo.session import begin
 
 begin(workflow.basedir)
@@ -16,6 +18,7 @@ SETTINGS = load_or_exit(config, workflow.basedir)
 EXPERIMENTS = load_experiments_or_exit(SETTINGS)
 MODE = SETTINGS.config.mode
 RESULTS = SETTINGS.config.results_dir.as_posix()
+AT_THE_END = f"{RESULTS}/.release"
 
 
 wildcard_constraints:
@@ -175,6 +178,11 @@ def shard_indices(wildcards):
     wanted = experiment_config(wildcards)
     part, parts, items = int(wildcards.shard), wanted.shards, wanted.dataset_items
     return [part * items // parts, (part + 1) * items // parts]
+
+
+def held(wildcards):
+    """Input function: asks for one more job while the target's machine is held."""
+    return AT_THE_END if held_file(SETTINGS).exists() else []
 
 
 def approval(wildcards):

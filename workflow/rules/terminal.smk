@@ -20,6 +20,7 @@ class StagesSpeakForThemselves(logging.Filter):
         "Using shell",
         "Select jobs",
         "Execute ",
+        "Touching output file",
         "RuleException:\nCalledProcessError",
         "Shutting down, this might take some time",
         "Exiting because a job execution failed",
