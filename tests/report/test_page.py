@@ -33,7 +33,9 @@ def finished(results: Path, mode: str, steps: int, hours: float, metrics: dict[s
     run = {"hours": hours, "usd": 2 * hours, "target": "local", "result": json.loads(result.model_dump_json())}
     write_json(folder / "cloud_train/run.json", run)
     write_json(folder / "download/archive.json", {"folder": f"archive/cvs/{mode}"})
-    planned = Forecast(steps=steps, step_s=ANY, hours=ANY, usd=ANY, setup_hours=ANY, usd_per_hour=2, basis="-")
+    planned = Forecast(
+        steps=steps, step_s=ANY, hours=ANY, usd=ANY, setup_hours=ANY, around_hours=ANY, usd_per_hour=2, basis="-"
+    )  # fmt: skip
     write_text(folder / "forecast/forecast.json", planned.model_dump_json())
 
 
