@@ -186,8 +186,10 @@ def main() -> None:
     if sys.argv[1] == "--peers":
         (folder / "peers.json").write_text(json.dumps(peers(row)))
     else:
-        from gonogo.memory.trace import trace_step
+        from gonogo.startup import importing
 
+        with importing():
+            from gonogo.memory.trace import trace_step
         trace_step(lambda: build_step(row)).save(folder)
     sys.stdout.flush()
     os._exit(0)  # fake tensors are not torn down

@@ -18,6 +18,7 @@ from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.child import LIMIT_BYTES, Order, trace_in_child, traced_here
 from gonogo.memory.estimate import Estimate, estimate, failed
 from gonogo.memory.explore import Explored, Options, Rung, explore
+from gonogo.startup import importing
 from gonogo.target import Accelerator
 
 LIMIT_S = 900  # for all traces
@@ -81,6 +82,8 @@ def main() -> None:
     """`python -m gonogo.memory.explore_child`: a Task on stdin, what was found as the last line on stdout."""
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
     sys.path.insert(0, str(Path.cwd()))
+    with importing():
+        import gonogo.memory.trace  # noqa: F401  brings torch
     found = explored_here(Task.model_validate_json(sys.stdin.read()))
     print(found.model_dump_json(), flush=True)
     os._exit(0)  # torn down in the interpreter's order, fake tensors corrupt the heap (torch 2.13)
