@@ -81,17 +81,9 @@ class CVS(Experiment):
         picture(batch["input"], outputs, batch["target"], out)
 
     def plan_options(self) -> list[PlanOption]:
-        from gonogo.memory.options import PlanOption
+        from gonogo.memory.options import gradient_checkpointing
 
-        return [
-            PlanOption(
-                name="gradient checkpointing",
-                settings={"model": {"checkpointing": True}},
-                slowdown=1.33,
-                slowdown_source="each residual block's forward pass twice: 4 passes' arithmetic for 3",
-                exact=True,
-            )
-        ]
+        return [gradient_checkpointing("residual block")]
 
     def _inputs(self) -> Path:
         folder = self.inputs_folder()

@@ -107,14 +107,6 @@ class VQGAN3D(Experiment):
         picture(outputs, batch["target"], out)
 
     def plan_options(self) -> list[PlanOption]:
-        from gonogo.memory.options import PlanOption
+        from gonogo.memory.options import gradient_checkpointing
 
-        return [
-            PlanOption(
-                name="gradient checkpointing",
-                settings={"model": {"checkpointing": True}},
-                slowdown=1.33,
-                slowdown_source="each stage's forward pass twice: 4 passes' arithmetic for 3",
-                exact=True,
-            )
-        ]
+        return [gradient_checkpointing("stage")]

@@ -26,6 +26,17 @@ class PlanOption(BaseModel):
     lessens_weights: bool = Field(False, description="weights, gradients or optimizer state take less with it, too")
 
 
+def gradient_checkpointing(part: str) -> PlanOption:
+    """`settings.model.checkpointing` of an experiment whose model can let its parts, such as each block, run again."""
+    return PlanOption(
+        name="gradient checkpointing",
+        settings={"model": {"checkpointing": True}},
+        slowdown=1.33,
+        slowdown_source=f"each {part}'s forward pass twice: 4 passes' arithmetic for 3",
+        exact=True,
+    )
+
+
 def cheapest_first(options: Sequence[PlanOption]) -> list[PlanOption]:
     """What changes only the time before what changes the result; of the same kind the faster one."""
     return sorted(options, key=lambda option: (not option.exact, option.slowdown))
