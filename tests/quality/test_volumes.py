@@ -192,6 +192,7 @@ FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("dimensions", "4-D: 48×40×32×1", values(lambda v: v[..., None])),
     ("dimensions", "2-D: 48×40", values(lambda v: v[:, :, 0])),
     ("tiny", "an axis under 16", values(lambda v: v[:, :, :8])),
+    ("tiny", "48×1×32 voxels, an axis under 16", values(lambda v: v[:, :1])),
     ("odd_shape", "48×40×99 voxels; the set's median 32×40×48", lambda path: save(path, ct(9, (48, 40, 99)))),
     ("axes", "axes RPS; the set's are RAS", turned),
     ("not_oriented", "code 0", unset),

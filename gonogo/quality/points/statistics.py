@@ -52,7 +52,7 @@ def measured(cloud: Cloud) -> dict[str, Any]:
         "size": size,
         "far_ratio": furthest / size if size > 0 else 0.0,
         "flatness": _flatness(sample - middle),
-        "dimension": None if cloud.faces else _dimension(sample),
+        "dimension": None if cloud.faces else _dimension(sample - middle),
         "duplicates": None if cloud.faces else repeated,
         "normal_error": _normal_error(cloud.normals),
         "colour_sigma": _colour_sigma(cloud.colours),
@@ -89,7 +89,7 @@ def _flatness(centred: np.ndarray) -> float:
 
 
 def _dimension(points: np.ndarray) -> float | None:
-    """How the number of neighbours grows with their distance: 2 on a surface, 3 where points fill space.
+    """How the number of neighbours grows with their distance: 2 on a surface, 3 where points (centred) fill space.
 
     Levina and Bickel, Maximum Likelihood Estimation of Intrinsic Dimension (NIPS 2004), averaged as MacKay and
     Ghahramani (2005) say. None for few points.

@@ -105,7 +105,7 @@ class VolumeStatistics:
 
 def _glance(values: np.ndarray) -> np.ndarray:
     """A slice's means over a coarse grid of points, (cells,); 0 where it is not finite."""
-    values = np.squeeze(values)
+    values = values.reshape(values.shape[0], -1)  # whatever axes of length 1 it has
     step = [max(1, length // (GLANCE * POINTS_A_CELL)) for length in values.shape]
     points = np.nan_to_num(values[tuple(slice(None, None, one) for one in step)], nan=0, posinf=0, neginf=0)
     rows, columns = (cell_edges(length, min(GLANCE, length)) for length in points.shape)
