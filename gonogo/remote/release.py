@@ -17,6 +17,7 @@ from gonogo import ledger
 from gonogo.configload import Settings
 from gonogo.errors import UserError
 from gonogo.files import write_json
+from gonogo.remote.answers import Released, RunsAtWork, read
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.providers import Provider, Rented, provider
 from gonogo.session import session_name
@@ -146,7 +147,7 @@ def _refuse_busy(ssh: Ssh, target: Target) -> None:
     try:
         with connect(ssh, target) as machine:
             machine.install_agent()
-            busy = machine.run_agent("busy", ".")
+            busy: list[str] = read(RunsAtWork, machine.run_agent("busy", "."), f"{machine.where}: agent busy")
     except Unreachable:
         return
     if busy:
@@ -192,13 +193,14 @@ def _shut_down(target: Target, held: dict[str, Any], say: Callable[[str], None])
         raise UserError(f"{held['host']}: no run was started there, so no order says how to shut it down: do it there")
     try:
         with connect(ssh, target) as machine:
-            found = machine.run_agent("release", held["runs"][-1], timeout_s=600)
+            said = machine.run_agent("release", held["runs"][-1], timeout_s=600)
+        found = read(Released, said, f"{ssh.host}: agent release")
     except Unreachable:
-        found = {"code": 0}  # it went down before it could answer, or was down already
-    if found["code"] not in (0, None):
+        found = Released(code=0)  # it went down before it could answer, or was down already
+    if found.code not in (0, None):
         raise UserError(
-            f"ALARM: {held['host']} COULD NOT BE SHUT DOWN ({found['tries']} tries, exit code {found['code']}: "
-            f"{found['said'] or 'no message'}). It bills on. Destroy it in your provider's console now."
+            f"ALARM: {held['host']} COULD NOT BE SHUT DOWN ({found.tries} tries, exit code {found.code}: "
+            f"{found.said or 'no message'}). It bills on. Destroy it in your provider's console now."
         )
     until = time.monotonic() + GONE_WITHIN_S
     while _answers(ssh):
