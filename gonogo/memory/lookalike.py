@@ -1,11 +1,13 @@
 """A GPU that is not there: under FakeTensorMode, torch behaves as on a card, whatever build of torch this is.
 
-A processor-only torch refuses tensors on "cuda" in two places. Autograd asks for the card's device guard (whose
-streams it would synchronize), and its engine asks the CUDA hooks whether CUDA was built at all. torch has a guard
-that is implemented in Python (`torch._C._acc.DeviceGuard`), but registers it for one device type only; it is
-registered for CUDA here through the C++ registrar, and one entry of a copy of the hooks' table of virtual functions
-is replaced while the lookalike is on. Both are found by name in torch's libraries: no compiler is needed, and a torch
-without those names is refused. Builds with CUDA have a guard and hooks of their own.
+Without a card, torch refuses tensors on "cuda" in two places. Autograd asks for the card's device guard (whose streams
+it would synchronize), and its engine asks the CUDA hooks whether CUDA was built and whether the card has a context. A
+build with CUDA has a guard. For a processor-only one, torch has a guard that is implemented in Python
+(`torch._C._acc.DeviceGuard`), but registers it for one device type only; it is registered for CUDA here through the C++
+registrar. No build's hooks can answer for a card that is not there: without CUDA they refuse, with CUDA they raise on
+the device's index. Their answers are replaced in a copy of their table of virtual functions while the lookalike is on.
+Registrar and hooks are found by name in torch's libraries: no compiler is needed, and a torch without those names is
+refused.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ def lookalike(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
     with ExitStack() as stack:
         if not torch.backends.cuda.is_built():
             _register_guard()
-            stack.enter_context(_hooks_say_built())
+        if not torch.cuda.is_available():
+            stack.enter_context(_replaced_hooks())
         # one thread: the engine's device threads exist only if the guard was there before the first backward
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
         stack.enter_context(cuda_kernels(card, assume))
@@ -102,8 +105,7 @@ def _symbol(library: str, name: str) -> Any:
         return getattr(_library(library), name)
     except AttributeError:
         raise NoLookalikeError(
-            f"torch {torch.__version__} has no {name}: steps cannot be traced as on a GPU with this build; "
-            "a build with CUDA can, also without a card"
+            f"torch {torch.__version__} has no {name}: steps cannot be traced as on a GPU with this build"
         ) from None
 
 
@@ -127,7 +129,8 @@ def _register_guard() -> None:
 
 
 @contextmanager
-def _hooks_say_built() -> Iterator[None]:
+def _replaced_hooks() -> Iterator[None]:
+    """Within, the CUDA hooks say that CUDA was built, and that no card has a context."""
     hooks = _symbol("torch_cpu", HOOKS)
     hooks.argtypes, hooks.restype = [], ctypes.c_void_p
     table_of_hooks = ctypes.c_void_p.from_address(hooks())

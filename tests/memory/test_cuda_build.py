@@ -1,0 +1,63 @@
+"""A torch that is built with CUDA, on a machine without a card, traces what a processor's build does."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+
+from gonogo.memory import lookalike
+from gonogo.memory.devices import Card
+from gonogo.memory.events import Events
+from tests.memory.steps import dense, traced
+
+
+def events() -> Events:
+    found = traced(dense(lambda: nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)), 16, 64)).events
+    assert found is not None
+    return found
+
+
+def table() -> ctypes.c_void_p:
+    """Where the CUDA hooks keep the address of their virtual functions."""
+    hooks = lookalike._symbol("torch_cpu", lookalike.HOOKS)
+    hooks.argtypes, hooks.restype = [], ctypes.c_void_p
+    return ctypes.c_void_p.from_address(hooks())
+
+
+def rows(address: int | None) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * lookalike.TABLE_ROWS).from_address(address or 0)
+
+
+@pytest.fixture
+def cuda_build(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A CUDA build without a card: a guard, hooks that say so, and a query for the card's context that raises."""
+    if torch.backends.cuda.is_built():
+        yield
+        return
+    lookalike._register_guard()
+    raises = rows(table().value)[lookalike.HAS_PRIMARY_CONTEXT]
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    with lookalike._replaced_hooks():
+        rows(table().value)[lookalike.HAS_PRIMARY_CONTEXT] = raises
+        yield
+
+
+def test_a_cuda_build_without_a_card_traces_the_same_bytes(request: pytest.FixtureRequest) -> None:
+    before = events()
+    request.getfixturevalue("cuda_build")
+    after = events()
+    assert after.size.tolist() == before.size.tolist() and after.ops == before.ops
+
+
+@pytest.mark.usefixtures("cuda_build")
+@pytest.mark.parametrize("card", [False, True])
+def test_torch_asks_its_own_hooks_only_where_there_is_a_card(card: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
+    own = table().value
+    with lookalike.lookalike(Card(), lambda size: None):
+        assert (table().value == own) is card
+    assert table().value == own
