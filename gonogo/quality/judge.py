@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gonogo.quality.decisions import Decision
 from gonogo.quality.items import Finding
 from gonogo.quality.kinds import Judgement
+from gonogo.quality.left_out import coverage
 from gonogo.quality.parts import MeasuredSet
 from gonogo.thresholds import QualityGate
 from gonogo.verdict import Status
@@ -25,6 +26,9 @@ def judge(
     """
     decision = Decision(gate.max_bad_items, gate.false_alarm_rate, gate.miss_rate, sampled, gate.max_sample_items)
     judgement = data.kind.judge(data, gate, decision, each)
+    covered = coverage(data.files, data.left_out, gate)
+    judgement.checks.append(covered)
+    judgement.covered = covered.why
     if judgement.status is Status.NO_GO:
         judgement.more = 0  # whatever more items show
     return judgement

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from gonogo.files import FolderDigest, digest, file_digest, folder_replacing, wr
 from gonogo.measured import Measured
 from gonogo.quality.items import FileProblem, MeasuredItem
 from gonogo.quality.kinds import Kind, Known, NothingKnown, kind_of
+from gonogo.quality.left_out import LeftOut, left_out, summed
 from gonogo.quality.workers import measured_chunks
 
 ITEMS, PART = "items.jsonl", "part.json"
@@ -40,6 +42,7 @@ class Part(Measured):
         description="content, and what `look_closer` told, of the items with the least content hashes"
     )
     unreadable: list[FileProblem] = Field(description="the first files that could not be, of those of no item")
+    left_out: list[LeftOut] = Field(description="what no check judged, by its sort")
 
 
 def measure_part(
@@ -64,7 +67,9 @@ def measure_part(
     kind, folder = kind_of(kind) if isinstance(kind, str) else kind, Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Generate the data, or name the folder that holds it.")
-    items, others = kind.scan(folder)
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"{folder}: may not be entered. Give yourself permission: chmod u+rx {folder}")
+    items, others, unlisted = kind.scan(folder)
     total = FolderDigest()
     unreadable = []
     for path in others:
@@ -92,6 +97,7 @@ def measure_part(
             files=files,
             closer=[(content, kind.look_closer(items[at])) for content, at in least],
             unreadable=unreadable[:100],
+            left_out=left_out(kind, str(folder), others, unlisted),
             inputs_digest=total.hex(),
         )
         write_text(temporary / PART, part.model_dump_json(indent=1) + "\n")
@@ -144,6 +150,16 @@ class MeasuredSet:
     def strays(self) -> list[FileProblem]:
         """Unreadable files that belong to no item."""
         return [problem for part in self.parts for problem in part.unreadable]
+
+    @property
+    def files(self) -> int:
+        """That a check read, or was to read."""
+        return sum(part.files for part in self.parts)
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What no check judged, by its sort."""
+        return summed(one for part in self.parts for one in part.left_out)
 
     def __len__(self) -> int:
         return sum(part.items for part in self.parts)

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from gonogo.quality.filekind import FileKind, Overview, Question
 from gonogo.quality.items import Fault, MeasuredItem
+from gonogo.quality.left_out import METADATA
 from gonogo.quality.points.clouds import SUFFIXES, read_cloud
 from gonogo.quality.points.statistics import finite, measured, sampled
 from gonogo.thresholds import PointsGate, QualityGate
@@ -72,6 +73,7 @@ class PointClouds(FileKind):
     name, title, item = "points", "point clouds", "point cloud"
     Item: ClassVar[type[MeasuredItem]] = PointItem
     suffixes = SUFFIXES
+    metadata = (*METADATA, ".mtl", ".png", ".jpg", ".jpeg")  # materials and textures
 
     def statistics(self, path: Path) -> dict[str, Any]:
         return measured(read_cloud(path))

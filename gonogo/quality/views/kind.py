@@ -12,7 +12,7 @@ from gonogo.quality.counting import Count, Each, Readable, Worst, bad_items
 from gonogo.quality.decisions import Decision
 from gonogo.quality.distributions import Distribution
 from gonogo.quality.items import Finding, MeasuredItem
-from gonogo.quality.kinds import ItemFiles, ItemReading, Judgement, Kind, Known
+from gonogo.quality.kinds import ItemFiles, ItemReading, Judgement, Kind, Known, Scan
 from gonogo.quality.parts import MeasuredSet
 from gonogo.quality.views.asking import Asking, SideViews
 from gonogo.quality.views.camera_check import Cameras
@@ -34,7 +34,7 @@ class Views(Kind):
     name, title, item = "views", "posed views", "scene"
     Item: ClassVar[type[MeasuredItem]] = SceneMeasurement
 
-    def scan(self, folder: Path) -> tuple[list[ItemFiles], list[str]]:
+    def scan(self, folder: Path) -> Scan:
         return scan(folder)
 
     def measure(self, files: ItemFiles, known: Known) -> ItemReading:
