@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gonogo.quality.decisions import Decision
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.acceptance import Decision
+from gonogo.quality.inspector import Judgement
 from gonogo.quality.items import Finding
-from gonogo.quality.kinds import Judgement
 from gonogo.quality.left_out import coverage
-from gonogo.quality.parts import MeasuredSet
-from gonogo.thresholds import QualityGate
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.verdict import Status
 
 Measurements = MeasuredSet
@@ -29,6 +29,6 @@ def judge(
     covered = coverage(data.files, data.left_out, gate)
     judgement.checks.append(covered)
     judgement.covered = covered.why
-    if judgement.status is Status.NO_GO:
+    if judgement.status is Status.NO_GO or covered.status is Status.UNKNOWN:
         judgement.more = 0  # whatever more items show
     return judgement

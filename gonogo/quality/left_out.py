@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gonogo.files import Unlisted
+from gonogo.base.files import Unlisted
 from gonogo.quality.items import Model
 from gonogo.verdict import Check, Status
 
 if TYPE_CHECKING:
-    from gonogo.quality.kinds import Kind
-    from gonogo.thresholds import QualityGate
+    from gonogo.config.quality_thresholds import QualityGate
+    from gonogo.quality.inspector import Inspector
 
 NAMED = 3  # of each sort, in the verdict's words
 KEPT = 10  # of each sort, in a measurement and as evidence
@@ -57,7 +57,7 @@ class LeftOut(Model):
     first: list[str] = Field(description="up to ten of them, from where the data folder is named")
 
 
-def left_out(kind: Kind, folder: str, others: Iterable[str], unlisted: Iterable[Unlisted]) -> list[LeftOut]:
+def left_out(kind: Inspector, folder: str, others: Iterable[str], unlisted: Iterable[Unlisted]) -> list[LeftOut]:
     """What a scan of one data folder left out.
 
     Args:

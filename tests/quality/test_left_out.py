@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.errors import UserError
-from gonogo.files import survey, walk
-from gonogo.gates import judge as judge_gate
+from gonogo.base.errors import UserError
+from gonogo.base.files import survey, walk
+from gonogo.config.gate_thresholds import Gates
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.gates.judging import judge as judge_gate
 from gonogo.quality.inspect import inspect
-from gonogo.quality.kinds import KINDS, kind_of
 from gonogo.quality.left_out import LeftOut, coverage, is_note, summed
-from gonogo.quality.parts import MeasuredSet, measure_part
-from gonogo.thresholds import Gates, QualityGate
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.registry import KINDS, kind_of
 from gonogo.verdict import Check, Status, Verdict
 
 from .pictures import crops, write
@@ -74,7 +76,7 @@ def test_every_verdict_says_how_many_files_it_is_about(classes: Path, tmp_path: 
 def test_the_terminal_shows_it(classes: Path) -> None:
     for name in ("a.gif", "b.gif", "c.jp2"):
         (classes / "cats" / name).write_bytes(b"data")
-    command = [sys.executable, "-m", "gonogo.cli", "inspect", str(classes), "--kind", "images"]
+    command = [sys.executable, "-m", "gonogo.cli.main", "inspect", str(classes), "--kind", "images"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
     assert "24 of 27 files judged; 3 left out: 2 .gif" in " ".join(done.stdout.replace("│", " ").split())

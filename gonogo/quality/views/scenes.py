@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gonogo.errors import UserError
-from gonogo.files import survey
-from gonogo.quality.filekind import what_is_there
-from gonogo.quality.kinds import ItemFiles, ItemReading, Known, NothingKnown, Scan
+from gonogo.base.errors import UserError
+from gonogo.base.files import survey
+from gonogo.quality.file_kind import what_is_there
+from gonogo.quality.inspector import ItemFiles, ItemReading, NoCache, Scan, StatisticsCache
 from gonogo.quality.pictures.matching import inliers_of_files
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.near import near_hash
@@ -57,7 +57,7 @@ def scan(folder: Path) -> Scan:
     return Scan([ItemFiles(folder, name, tuple(own)) for name, own in found.items()], others, unlisted)
 
 
-def read_scene(scene: ItemFiles, known: Known) -> ItemReading:
+def read_scene(scene: ItemFiles, known: StatisticsCache) -> ItemReading:
     """Statistics of the input and its views, and what the cameras see; hashes of all files, read or not."""
     reader = FileReader(scene.folder, frozenset(scene.files), known)
     names = _view_names(scene)
@@ -100,7 +100,7 @@ def read_scene(scene: ItemFiles, known: Known) -> ItemReading:
 
 def nearest_view_inliers(scene: ItemFiles) -> int | None:
     """How many points of the input are found again in the view from nearest by, on one motion of the camera."""
-    reader = FileReader(scene.folder, frozenset(scene.files), NothingKnown())
+    reader = FileReader(scene.folder, frozenset(scene.files), NoCache())
     views = []
     for name in _view_names(scene):
         pose = reader.pose(f"{scene.name}/{name}/{POSE}")
