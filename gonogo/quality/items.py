@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gonogo.verdict import Status
 
-class Model(BaseModel):
+
+class MeasuredModel(BaseModel):
+    """Measured values. They come from the code that reads them back: only their names are checked."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class FileProblem(Model):
+class FileProblem(MeasuredModel):
     path: str = Field(description="from the data folder")
     reason: str
 
 
-class MeasuredItem(Model):
+class MeasuredItem(MeasuredModel):
     """The unit of every decision, with all that was measured of it: one line of `items.jsonl`."""
 
     name: str = Field(description="path from the data folder: `image_0000`, `train/patient_7.nii.gz`")
@@ -41,7 +46,7 @@ class Fault:
     Attributes:
         id: for machines: `dark`.
         reason: a few words to stand under a picture, in Latin letters: `dark 0.02`.
-        warns: it is told, and makes no item bad.
+        warns: it is reported, and makes no item bad.
     """
 
     id: str
@@ -76,3 +81,13 @@ class Finding:
     @property
     def ids(self) -> set[str]:
         return {fault.id for fault in self.faults}
+
+
+FindingSink = Callable[[Finding], None]
+
+
+def status_of(faults: Sequence[Fault]) -> Status:
+    """NO_GO for a fault that makes an item bad, CAUTION for others, GO for none."""
+    if any(not fault.warns for fault in faults):
+        return Status.NO_GO
+    return Status.CAUTION if faults else Status.GO

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gonogo.quality.items import MeasuredItem, Model
+from gonogo.quality.items import MeasuredItem, MeasuredModel
 from gonogo.quality.text.records import LINES
 
 
-class RecordFault(Model):
+class RecordFault(MeasuredModel):
     id: str
     count: int = Field(description="records")
     detail: str = Field(description="of the first")
