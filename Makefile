@@ -28,6 +28,7 @@ check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/snakefmt --check --compact-diff Snakefile workflow
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
 	@$(BIN)/python -m gonogo.config.reference --schema | diff - config/schema.json
 	@$(BIN)/python -m gonogo.verdict | diff - docs/verdict.schema.json
