@@ -42,7 +42,11 @@ class Release(Model):
     tag: str = Field("", description="DigitalOcean: tag; EC2: KEY=VALUE; the machine has it, and no other machine")
     region: str = Field("", description="EC2: where the machine is")
     command: str = Field("", description="provider `command`: shell command, run here, that destroys the machine")
-    gone_command: str = Field("", description="provider `command`: exits with 0 once the machine is gone")
+    gone_command: str = Field(
+        "",
+        description="provider `command`: exits with 0 only where a listing that succeeded lacks the machine; without "
+        "network or login it must fail, so it may not begin with `!`",
+    )
     shutdown_command: str = Field(
         "shutdown -h now || sudo -n shutdown -h now",
         description="run on the machine, by `shutdown` and by the two below",
@@ -64,6 +68,12 @@ class Release(Model):
         missing = [name for name in needed.get(self.provider, []) if not getattr(self, name)]
         if self.how == "destroy" and missing:
             raise ValueError(f"provider {self.provider} needs {', '.join(missing)}")
+        if self.gone_command.lstrip().startswith("!"):
+            raise ValueError(
+                "gone_command begins with `!`: without network or login it would say that the machine is gone. Write a "
+                "listing that must succeed and lack the machine's id, such as: ids=$(your-provider list) && "
+                "case $ids in *12345*) exit 1;; esac"
+            )
         return self
 
 

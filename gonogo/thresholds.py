@@ -276,6 +276,22 @@ class LearningGate(Model):
         0.25, ge=0, description="or: difference of the means / spread of the targets, for means near zero"
     )
     min_output_sigma_ratio: Fraction = Field(0.5, description="spread of outputs / spread of targets")
+    max_loss_spike: Positive = Field(
+        10,
+        description="of a command: highest loss above its first, in units of it; above: DIVERGING unless it recovers",
+    )
+    max_loss_explosion: Positive = Field(
+        1000,
+        description="of a command: the same, recovered or not; above: DIVERGING, the weights are not what they were",
+    )
+    min_telling_fall: Fraction = Field(
+        0.1,
+        description="of a command: fall of the loss that is CAUTION, not LOSS, where it may be noise; and that must "
+        "be left after a spike",
+    )
+    min_validations: Count = Field(
+        3, description="of a command: validation losses from which DIVERGING is told; from four on, against their noise"
+    )
 
 
 class MemoryGate(Model):

@@ -93,6 +93,7 @@ class Curve(_Part):
 
     steps: list[int]
     train_loss: list[float | None]
+    opening: list[float | None] = Field(default_factory=list, description="the first three losses, each by itself")
 
 
 class Measurements(Measured):

@@ -76,7 +76,7 @@ def converged(val_steps: Sequence[int], val_loss: Sequence[float | None]) -> Con
     tail = points[-max(FEWEST_FOR_NOISE, math.ceil(len(points) / 2)) :]
     steps, values = [p[0] for p in tail], [p[1] for p in tail]
     level = max(fmean(abs(v) for v in values), 1e-12)
-    noise = _noise(steps, values) / level if len(tail) >= FEWEST_FOR_NOISE else None
+    noise = scatter(steps, values) / level if len(tail) >= FEWEST_FOR_NOISE else None
     last, best = (
         _level(values),
         min(_level([p[1] for p in points[:end]]) for end in range(min(3, len(points) - 1), len(points) + 1)),
@@ -102,7 +102,7 @@ def _level(values: Sequence[float]) -> float:
     return median(values[-3:]) if len(values) >= 3 else values[-1]
 
 
-def _noise(steps: Sequence[float], values: Sequence[float]) -> float:
+def scatter(steps: Sequence[float], values: Sequence[float]) -> float:
     """Standard deviation about the Theil-Sen line, from the median absolute deviation."""
     trend = theil_sen(steps, values)
     slope = trend.slope if trend else 0.0

@@ -15,6 +15,7 @@ import yaml
 
 from gonogo.configload import Settings, load
 from gonogo.errors import UserError
+from gonogo.remote.answers import Heartbeat, Status, read
 from gonogo.remote.release import give_back, held_file
 from gonogo.target import Embedded, Ssh
 from gonogo.units import dollars, duration
@@ -99,16 +100,16 @@ def _attach(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"\nlet go; {run.run_id} goes on there", file=sys.stderr)
         return 130
-    finished = ended["cause"] == "finished"
+    finished = ended.cause == "finished"
     told = "finished" if finished else why(ended)
-    print(f"{run.run_id}: {told} {duration(ended['elapsed_s'])}, {dollars(ended['usd'])}", file=sys.stderr)
+    print(f"{run.run_id}: {told} {duration(ended.elapsed_s)}, {dollars(ended.usd)}", file=sys.stderr)
     return 0 if finished else 1
 
 
-def _quiet(beat: dict[str, Any]) -> None:
+def _quiet(beat: Heartbeat) -> None:
     """Says when a run makes no steps; the log says the rest."""
-    if beat.get("quiet_s"):
-        print(f"no step for {duration(beat['quiet_s'])}", file=sys.stderr)
+    if beat.quiet_s:
+        print(f"no step for {duration(beat.quiet_s)}", file=sys.stderr)
 
 
 def _stop(arguments: argparse.Namespace) -> int:
@@ -117,8 +118,7 @@ def _stop(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     run = _choose(settings, arguments.name)
     with connect(_ssh(settings), settings.target) as machine:
-        known = machine.run_agent("stop", run.run_dir)
-    state = known["state"]
+        state = read(Status, machine.run_agent("stop", run.run_dir), f"{machine.where}: agent stop").state
     words = {"running": "is asked to end", "lost": "was lost already, and is not taken up again"}
     print(f"{run.run_id} {words.get(state, f'is not running ({state})')}")
     return 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gonogo.remote.answers import Exit, Heartbeat, Message, Status, read
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
 from gonogo.target import Ssh, Target
@@ -23,11 +23,11 @@ def follow(
     target: Target,
     run_dir: str,
     on_log: Callable[[str], None],
-    on_heartbeat: Callable[[dict[str, Any]], None],
+    on_heartbeat: Callable[[Heartbeat], None],
     *,
     offset: int = 0,
     patience_s: float = 300.0,
-) -> dict[str, Any]:
+) -> Exit:
     """Hand on the run's log, line by line, and its heartbeat every second, until it ends; returns its exit.
 
     A run whose supervisor is gone, as after a reboot of the machine, is taken up again where its order says how.
@@ -42,20 +42,20 @@ def follow(
         patience_s: how long to try again while the machine cannot be reached.
 
     Raises:
-        RemoteError: the run is lost or was never there, or the machine could not be reached for `patience_s`.
+        RemoteError: the run is lost or was never there, the machine could not be reached for `patience_s`, or what
+            it says is not the agent's.
         UserError: the machine refuses us, or is another than it was.
     """
     for message in _messages(ssh, target, run_dir, offset, patience_s):
-        if "log" in message:
-            on_log(message["log"])
-        elif "heartbeat" in message:
-            on_heartbeat(message["heartbeat"] or {})
-        elif "exit" in message:
-            ended: dict[str, Any] = message["exit"]
-            return ended
-        else:
-            break
-    raise RemoteError(_lost(target, run_dir, message["state"]))
+        if message.log is not None:
+            on_log(message.log)
+        elif message.heartbeat is not None:
+            on_heartbeat(message.heartbeat)
+        elif message.exit is not None:
+            return message.exit
+        elif message.state is not None:
+            raise RemoteError(_lost(target, run_dir, message.state))
+    raise AssertionError("the messages have no end")
 
 
 def once(*_: Any) -> None:
@@ -66,16 +66,16 @@ def once(*_: Any) -> None:
 
 def _messages(
     ssh: Ssh | Callable[[], Ssh], target: Target, run_dir: str, offset: int, patience_s: float
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Message]:
     """What `agent follow` says, without end: the reader stops at the message that ends the run."""
     heard, pause = time.monotonic(), FIRST_PAUSE_S
     while True:
         try:
             with connect(ssh() if callable(ssh) else ssh, target) as machine:
                 for message in _session(machine, run_dir, offset):
-                    offset = message.get("offset", offset)
+                    offset = offset if message.offset is None else message.offset
                     heard, pause = time.monotonic(), FIRST_PAUSE_S
-                    if message.get("state") == "lost" and _taken_up(machine, run_dir):
+                    if message.state == "lost" and _taken_up(machine, run_dir):
                         break
                     yield message
         except Unreachable as error:
@@ -90,10 +90,11 @@ def _messages(
 
 def _taken_up(machine: Machine, run_dir: str) -> bool:
     """Whether there is something to follow again: the run itself, or how it ended."""
-    return machine.run_agent("adopt", run_dir)["state"] in ("adopted", "running", "exited")
+    status = read(Status, machine.run_agent("adopt", run_dir), f"{machine.where}: agent adopt")
+    return status.state in ("adopted", "running", "exited")
 
 
-def _session(machine: Machine, run_dir: str, offset: int) -> Iterator[dict[str, Any]]:
+def _session(machine: Machine, run_dir: str, offset: int) -> Iterator[Message]:
     """The messages of one connection; each heartbeat is answered, which renews the lease."""
     with machine.start_agent("follow", run_dir, f"--offset={offset}") as channel:
         rest = b""
@@ -104,8 +105,8 @@ def _session(machine: Machine, run_dir: str, offset: int) -> Iterator[dict[str, 
             for line in lines:
                 if not line.startswith(b"{"):
                     continue  # a login script's
-                message: dict[str, Any] = json.loads(line)
-                if "heartbeat" in message:
+                message = read(Message, line, f"{machine.where}: agent follow")
+                if "heartbeat" in message.model_fields_set:
                     with contextlib.suppress(RemoteError):  # that it has ended is found where the rest is read
                         channel.write(b"\n")
                 yield message

@@ -18,6 +18,7 @@ from gonogo.files import write_json, write_text
 from gonogo.forecast.forecast import Range
 from gonogo.gates import override_for
 from gonogo.remote import embedded
+from gonogo.remote.answers import quoted
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.rates import Meter
 from gonogo.remote.release import note_held
@@ -137,10 +138,21 @@ def download_run(run: Run, run_file: str, report: str) -> None:
 
 
 def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
-    """The run's folder in the archive, verified, under a name that no other download has; the machine may go then."""
+    """The run's folder in the archive, verified, under a name that no other download has; the machine may go then.
+
+    Args:
+        name: of the archive's folder, in words of our own.
+
+    Raises:
+        UserError: the name leads out of the experiment's archive.
+    """
     label = f"{name}_dummy" if run.experiment_config.dummy_data else name
-    folder = _new_folder(run.config.archive_dir / run.experiment, f"{time.strftime('%Y%m%d-%H%M%S')}_{label}")
-    partial = folder.parent / f".{name}.partial"
+    home = run.config.archive_dir / run.experiment
+    folder = _new_folder(home, f"{time.strftime('%Y%m%d-%H%M%S')}_{label}")
+    partial = home / f".{name}.partial"
+    for path in (folder, partial):
+        if path.resolve().parent != home.resolve():
+            raise UserError(f"{quoted(name)!r} is no name of a folder in {home}: nothing was fetched")
 
     def bring(there: Machine) -> Transfer:
         got = download(there, run_dir, folder, _looking(there, run_dir, _progress(run)), partial)

@@ -20,6 +20,7 @@ import fabric
 import paramiko
 
 from gonogo.remote import agent
+from gonogo.remote.answers import Launched, read
 from gonogo.remote.channel import Channel, Silent, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
@@ -189,7 +190,7 @@ class Machine:
             raise failure(self.where, channel.name, done.code, done.stderr)
         try:
             return json.loads(done.stdout.splitlines()[-1])  # a login script may have printed before it
-        except (IndexError, ValueError):
+        except (IndexError, ValueError, RecursionError):
             raise RemoteError(
                 f"{self.where}: {channel.name} answered {done.stdout[:200]!r}, which is not JSON"
             ) from None
@@ -209,7 +210,7 @@ class Machine:
         with self._sftp(path) as sftp:
             try:
                 with sftp.open(self.path(path)) as stream:
-                    return stream.read(TEXT_AT_MOST_BYTES).decode()
+                    return stream.read(TEXT_AT_MOST_BYTES).decode(errors="replace")
             except FileNotFoundError:
                 return None
 
@@ -243,7 +244,7 @@ class Machine:
 
     # --- runs ---
 
-    def launch(self, run_dir: str, *, arguments: Sequence[str], **order: Any) -> dict[str, Any]:
+    def launch(self, run_dir: str, *, arguments: Sequence[str], **order: Any) -> Launched:
         """Start the training interpreter with these arguments, detached.
 
         Args:
@@ -254,8 +255,9 @@ class Machine:
             `run_dir` and `key`.
         """
         asked = Order(argv=[self.training_python, *arguments], **order)
-        answer: dict[str, Any] = self.run_agent("launch", run_dir, stdin=asked.model_dump_json())
-        if answer["state"] == "started" and asked.max_s and not answer["timer"]["ends_in_s"]:
+        said = self.run_agent("launch", run_dir, stdin=asked.model_dump_json())
+        answer = read(Launched, said, f"{self.where}: agent launch")
+        if answer.state == "started" and asked.max_s and not answer.timer.ends_in_s:
             raise RemoteError(f"{self.where}: the run started, but its second timer does not say when it would end it")
         return answer
 

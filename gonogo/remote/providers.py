@@ -7,8 +7,10 @@ Lambda until it is terminated. That is why each provider is asked whether the ma
 from __future__ import annotations
 
 import http
+import ipaddress
 import json
 import os
+import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -27,11 +29,33 @@ TOKEN = "DIGITALOCEAN_TOKEN"
 
 @dataclass(frozen=True)
 class Rented:
-    """A machine, as its provider lists it."""
+    """A machine, as its provider lists it; `addresses` is None where the provider tells none."""
 
     id: str
     name: str
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...] | None
+
+
+def addresses_of(host: str) -> set[str]:
+    """The host, and where a name leads; a name that leads nowhere from here is all there is."""
+    try:
+        return {plain(host)} if is_address(host) else {host, *(str(a[4][0]) for a in socket.getaddrinfo(host, None))}
+    except OSError:
+        return {host}
+
+
+def plain(address: str) -> str:
+    """One spelling for one address."""
+    return str(ipaddress.ip_address(address)) if is_address(address) else address
+
+
+def is_address(text: str) -> bool:
+    """Whether it is no name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Provider(Protocol):
@@ -72,10 +96,13 @@ class DigitalOcean:
     def find(self) -> list[Rented]:
         query = urllib.parse.urlencode({"tag_name": self._tag, "per_page": 200})
         _, answer = self._ask("GET", f"/v2/droplets?{query}")
-        return [
-            Rented(str(droplet["id"]), droplet["name"], tuple(v["ip_address"] for v in droplet["networks"]["v4"]))
-            for droplet in answer["droplets"]
-        ]
+        try:
+            return [
+                Rented(str(int(droplet["id"])), str(droplet["name"]), _droplet_addresses(droplet))
+                for droplet in answer["droplets"]
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"DigitalOcean: GET /v2/droplets: its answer lists no droplets ({error!r})") from None
 
     def destroy(self, machine: Rented) -> None:
         self._ask("DELETE", f"/v2/droplets/{int(machine.id)}")
@@ -102,6 +129,11 @@ class DigitalOcean:
             ) from None
         except (OSError, ValueError) as error:
             raise UserError(f"DigitalOcean: {method} {path.partition('?')[0]}: {error}") from None
+
+
+def _droplet_addresses(droplet: dict[str, Any]) -> tuple[str, ...]:
+    networks = droplet["networks"]
+    return tuple(str(v["ip_address"]) for v in [*networks["v4"], *networks.get("v6", [])])
 
 
 class Ec2:
@@ -146,8 +178,13 @@ class Ec2:
 
 
 def _addresses(instance: dict[str, Any]) -> tuple[str, ...]:
-    names = ("PublicIpAddress", "PublicDnsName", "PrivateIpAddress", "PrivateDnsName")
-    return tuple(instance[name] for name in names if instance.get(name))
+    names = ("PublicIpAddress", "PublicDnsName", "PrivateIpAddress", "PrivateDnsName", "Ipv6Address")
+    found = [instance[name] for name in names if instance.get(name)]
+    for card in instance.get("NetworkInterfaces", []):
+        found += [v["Ipv6Address"] for v in card.get("Ipv6Addresses", [])]
+        for private in card.get("PrivateIpAddresses", []):
+            found += [private["PrivateIpAddress"], private.get("Association", {}).get("PublicIp")]
+    return tuple(dict.fromkeys(address for address in found if address))
 
 
 class Command:
@@ -157,7 +194,7 @@ class Command:
         self._command, self._gone_command = command, gone_command
 
     def find(self) -> list[Rented]:
-        return [] if self._run(self._gone_command)[0] == 0 else [Rented("", "the machine", ())]
+        return [] if self._run(self._gone_command)[0] == 0 else [Rented("", "the machine", None)]
 
     def destroy(self, machine: Rented) -> None:
         code, said = self._run(self._command)

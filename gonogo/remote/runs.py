@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from gonogo.canary import Measurements as CanaryMeasurements
 from gonogo.checklist import launch_digest
@@ -26,7 +29,9 @@ from gonogo.memory.explore import Explored
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.judge import chosen
 from gonogo.memory.plan import plan_from
+from gonogo.remote.answers import Attempt, Exit, Gpu, Heartbeat, Launched, quoted
 from gonogo.remote.checkpoints import fetching_checkpoints
+from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow, once
 from gonogo.remote.leg import fetch, machine, ssh_settings, workspace
 from gonogo.remote.machine import Machine
@@ -51,20 +56,20 @@ def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
     lines: list[str] = []
     warm: list[float] = []
 
-    def beat(heartbeat: dict[str, Any]) -> None:
-        if gpu := heartbeat.get("gpu"):
-            warm.append(gpu["temperature_c"])
+    def beat(heartbeat: Heartbeat) -> None:
+        if heartbeat.gpu:
+            warm.append(heartbeat.gpu.temperature_c)
 
     with run.work():
         run_dir, ended = _run_to_end(run, "canary", ["--max-steps", str(steps)], lines.append, beat)
         _state_file(run, "canary").unlink(missing_ok=True)
         result = _result(run, run_dir)
-    run.usd = ended["elapsed_s"] / 3600 * run.target.usd_per_hour
+    run.usd = ended.elapsed_s / 3600 * run.target.usd_per_hour
     write_text(outputs.log, "\n".join(lines) + "\n")
     losses = result.train_loss if result else []
     CanaryMeasurements(
         inputs_digest=launch_digest(run),
-        exit_cause=ended["cause"],
+        exit_cause=ended.cause,
         log_tail=lines[-5:],
         steps=result.steps if result else 0,
         finite=bool(result and result.finite),
@@ -73,7 +78,7 @@ def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
         step_s=result.median_step_s if result else None,
         peak_memory_bytes=result.peak_memory_bytes if result else None,
         device=result.device if result else "",
-        on_cpu_instead=any(attempt["cpu"] for attempt in ended["attempts"]),
+        on_cpu_instead=any(attempt.cpu for attempt in ended.attempts),
         planned_peak_bytes=chosen(memory.explored, run.gates.memory).needed_bytes,
         planned_step_s_high=forecast.step_s.high,
         planned_steps=forecast.steps,
@@ -103,29 +108,29 @@ def run_training(run: Run, inputs: Any, report: str) -> None:
         run_dir, ended = _run_to_end(
             run, run.mode, [], lambda line: None, planned_hours=planned_hours, oom_ladder=smaller
         )
-        finished = ended["cause"] == "finished"
+        finished = ended.cause == "finished"
         result = _result(run, run_dir) if finished else None
-    hours = ended["elapsed_s"] / 3600
+    hours = ended.elapsed_s / 3600
     run.usd = hours * run.target.usd_per_hour
     if result is None:
-        kept = fetch(run, run_dir, Path(run_dir).name + f"_{ended['cause']}")
-        _let_go(_state_file(run, run.mode), ended["cause"])
+        kept = fetch(run, run_dir, Path(run_dir).name + f"_{ended.cause}")
+        _let_go(_state_file(run, run.mode), ended.cause)
         raise UserError(
-            f"the run ended after {duration(ended['elapsed_s'])} and {dollars(run.usd)}: {why(ended)} "
-            f"{_advice(kept, ended['cause'])}"
+            f"the run ended after {duration(ended.elapsed_s)} and {dollars(run.usd)}: {why(ended)} "
+            f"{_advice(kept, ended.cause)}"
         )
     planned = "not forecast" if forecast.hours is None else duration(3600 * forecast.hours.mid)
     facts = {
-        "run_id": Path(run_dir).name, "run_dir": run_dir, "target": run.config.target, "exit": ended,
-        "usd": run.usd, "hours": hours,
+        "run_id": Path(run_dir).name, "run_dir": run_dir, "target": run.config.target, "usd": run.usd, "hours": hours,
+        "exit": ended.model_dump(mode="json"),
     }  # fmt: skip
     write_json(report, {**facts, "result": result.model_dump(mode="json")})
     _state_file(run, run.mode).unlink(missing_ok=True)
-    for attempt in ended["attempts"][:-1]:
-        run.say(f"CAUTION: taken up again after it {CAUSES.get(attempt['cause'], attempt['cause'])}")
-    if any(attempt["cpu"] for attempt in ended["attempts"]):
+    for attempt in ended.attempts[:-1]:
+        run.say(f"CAUTION: taken up again after it {_cause_words(attempt)}")
+    if any(attempt.cpu for attempt in ended.attempts):
         run.say(f"CAUTION: the CPU trained in the device's place: {SLOWER}")
-    run.say(f"{result.steps} steps in {duration(ended['elapsed_s'])} (forecast {planned}), {dollars(run.usd)}")
+    run.say(f"{result.steps} steps in {duration(ended.elapsed_s)} (forecast {planned}), {dollars(run.usd)}")
 
 
 def _run_to_end(
@@ -133,39 +138,39 @@ def _run_to_end(
     kind: str,
     options: list[str],
     on_line: Callable[[str], None],
-    on_beat: Callable[[dict[str, Any]], None] = lambda beat: None,
+    on_beat: Callable[[Heartbeat], None] = lambda beat: None,
     planned_hours: float | None = None,
     oom_ladder: Sequence[dict[str, Any]] = (),
-) -> tuple[str, dict[str, Any]]:
+) -> tuple[str, Exit]:
     """Start a run of this kind, or attach to the one that is there, and follow it. Returns its folder and its exit."""
     log_path = run.results / run.mode / ("canary" if kind == "canary" else "cloud_train") / "log.txt"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with machine(run) as there:
         run_dir = _start_or_attach(run, there, kind, options, list(oom_ladder))
-    latest: dict[str, Any] = {"line": "", "heartbeat": {}}
+    latest_line, latest_beat = "", Heartbeat()
     review = Review(run.target.usd_per_hour, planned_hours, run.say)
 
     def show() -> None:
-        beat = latest["heartbeat"]
-        cost = f"  {dollars(beat['usd'])}" if beat.get("usd") else ""
-        elapsed = duration(beat["elapsed_s"]) if "elapsed_s" in beat else ""
-        quiet = (
-            _gpu_words(beat.get("gpu")) + f"  NO STEP FOR {duration(beat['quiet_s'])}" if beat.get("quiet_s") else ""
-        )
+        beat = latest_beat
+        cost = f"  {dollars(beat.usd)}" if beat.usd else ""
+        elapsed = "" if beat.elapsed_s is None else duration(beat.elapsed_s)
+        quiet = _gpu_words(beat.gpu) + f"  NO STEP FOR {duration(beat.quiet_s)}" if beat.quiet_s else ""
         left = "" if review.left_s is None else f"  {duration(review.left_s)} left"
-        run.progress(f"{elapsed}{left}{cost}{quiet}  {latest['line']}")
+        run.progress(f"{elapsed}{left}{cost}{quiet}  {latest_line}")
 
     with log_path.open("w", buffering=1) as log:
 
         def line(text: str) -> None:
+            nonlocal latest_line
             print(text, file=log)
-            latest["line"] = text.split(" ", 1)[-1]
-            on_line(latest["line"])
+            latest_line = text.split(" ", 1)[-1]
+            on_line(latest_line)
             review.line(text)
             show()
 
-        def heartbeat(beat: dict[str, Any]) -> None:
-            latest["heartbeat"] = beat
+        def heartbeat(beat: Heartbeat) -> None:
+            nonlocal latest_beat
+            latest_beat = beat
             on_beat(beat)
             show()
 
@@ -183,14 +188,14 @@ def _run_to_end(
     return run_dir, ended
 
 
-def _gpu_words(gpu: dict[str, float] | None) -> str:
+def _gpu_words(gpu: Gpu | None) -> str:
     """What the GPU is doing; loud where its memory is nearly full, because the next peak may not fit."""
     if not gpu:
         return ""
-    full = gpu["used_bytes"] / gpu["total_bytes"]
-    words = f"  {gigabytes(gpu['used_bytes'])} of {gigabytes(gpu['total_bytes'])}, {gpu['busy_percent']:.0f} % busy"
+    full = gpu.used_bytes / gpu.total_bytes
+    words = f"  {gigabytes(gpu.used_bytes)} of {gigabytes(gpu.total_bytes)}, {gpu.busy_percent:.0f} % busy"
     alarm = "  MEMORY NEARLY FULL: take the next smaller micro_batch_size" if full > NEARLY_FULL else ""
-    return f"{words}, {gpu['temperature_c']:.0f} °C{alarm}"
+    return f"{words}, {gpu.temperature_c:.0f} °C{alarm}"
 
 
 def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oom_ladder: list[dict[str, Any]]) -> str:
@@ -226,14 +231,31 @@ def _start_or_attach(run: Run, there: Machine, kind: str, options: list[str], oo
         cpu=cpu_fallback(run),
         release=_release_order(target),
     )
-    if answer["state"] == "already" and answer["key"] != key:
+    if answer.state == "already" and answer.key != key:
         raise UserError(
-            f"another run is at work on the machine ({answer['run_dir']}), with other data, code or config. "
+            f"another run is at work on the machine ({quoted(answer.run_dir)}), with other data, code or config. "
             "Wait for it, or end it, before this one starts."
         )
-    if answer["state"] != "started":
-        run.say(f"attached to {Path(answer['run_dir']).name}, which is {answer['state']}")
-    return answer["run_dir"]
+    if answer.state == "started":
+        return run_dir
+    found = attached_to(answer, f"{workspace(run)}/runs", kind, key)
+    run.say(f"attached to {Path(found).name}, which is {answer.state}")
+    return found
+
+
+def attached_to(answer: Launched, runs_dir: str, kind: str, key: str) -> str:
+    """The folder of the run that the machine names; it is ours by its name, which becomes one of a folder here.
+
+    Raises:
+        RemoteError: no run of this key has such a name.
+    """
+    folder, _, name = answer.run_dir.rpartition("/")
+    if folder != runs_dir or not re.fullmatch(r"[0-9]{8}-[0-9]{6}" + re.escape(f"_{kind}_{key[:6]}"), name):
+        raise RemoteError(
+            f"the machine says that this run is {answer.state} in {quoted(answer.run_dir)!r}, which is no folder of a "
+            "run of ours: nothing was fetched. Look at the machine before it is used again."
+        )
+    return answer.run_dir
 
 
 def run_name(kind: str, key: str) -> str:
@@ -299,14 +321,20 @@ CAUSES = {
     "lease_lost": "was looked at by nobody for lease_minutes",
     "stopped": "was stopped",
     "agent_lost": "lost its supervisor",
+    "unknown": "ended in a way that gonogo does not know",
 }
 
 
-def why(ended: dict[str, Any]) -> str:
+def why(ended: Exit) -> str:
     """The exit as a sentence."""
-    how = f"signal {ended['signal']}" if ended["signal"] else f"exit code {ended['code']}"
-    tries = len(ended["attempts"])
-    return f"it {CAUSES.get(ended['cause'], 'left no result')} ({how}{f', attempt {tries}' if tries > 1 else ''})."
+    how = f"signal {ended.signal}" if ended.signal else f"exit code {ended.code}"
+    tries = len(ended.attempts)
+    return f"it {_cause_words(ended)} ({how}{f', attempt {tries}' if tries > 1 else ''})."
+
+
+def _cause_words(ended: Attempt) -> str:
+    said = f": the machine calls it {ended.cause_said!r}" if ended.cause_said else ""
+    return CAUSES.get(ended.cause, "left no result") + said
 
 
 def _advice(kept: Path, cause: str) -> str:
@@ -315,7 +343,7 @@ def _advice(kept: Path, cause: str) -> str:
     result = kept / "out/training.json"
     if cause != "stopped_by_gate" or not result.exists():
         return there
-    stopped = TrainingResult.model_validate_json(result.read_text()).stopped
+    stopped = quoted(_parsed(result.read_text(errors="replace"), str(result)).stopped)
     return (
         f"The gate: {stopped}. Mend that, and rehearse again; the same run would be stopped again. "
         f"{there} out/in_flight.jsonl there has each evaluation."
@@ -339,4 +367,14 @@ def _result(run: Run, run_dir: str) -> TrainingResult | None:
     """What the run measured about itself; None when it did not come so far."""
     with machine(run) as there:
         text = there.read_text(f"{run_dir}/out/training.json")
-    return TrainingResult.model_validate_json(text) if text else None
+    return _parsed(text, f"{run_dir}/out/training.json") if text else None
+
+
+def _parsed(text: str, path: str) -> TrainingResult:
+    try:
+        return TrainingResult.model_validate_json(text)
+    except ValidationError as error:
+        raise RemoteError(
+            f"{path} of the machine is not what training writes ({quoted(error.errors(include_url=False)[0]['msg'])}); "
+            "something else wrote it there. Look at the machine before it is used again."
+        ) from None

@@ -90,7 +90,7 @@ def test_killed_twice_and_out_of_memory_it_goes_on_from_its_last_checkpoint(
         lambda line: lines.append(line.partition(" ")[2]),
         lambda beat: None,
     )
-    causes = [attempt["cause"] for attempt in ended["attempts"]]
+    causes = [attempt.cause for attempt in ended.attempts]
     assert causes == ["killed", "killed", "oom", "oom", "finished"], lines
     assert [line for line in lines if line.startswith("begins")] == [
         "begins at 0 with batches of 8",

@@ -18,6 +18,7 @@ import pytest
 
 from gonogo.errors import UserError
 from gonogo.remote import follow as following
+from gonogo.remote.answers import Exit, Launched
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
@@ -46,7 +47,7 @@ def beside(tmp_path: Path) -> Iterator[Site]:
         end_all(made.root)
 
 
-def launch(there: Site, each_step: str = "time.sleep(0.05)", **order: Any) -> dict[str, Any]:
+def launch(there: Site, each_step: str = "time.sleep(0.05)", **order: Any) -> Launched:
     with connect(there.ssh, there.target) as machine:
         machine.install_agent()
         arguments = ["-c", TRAINING, each_step]
@@ -55,7 +56,7 @@ def launch(there: Site, each_step: str = "time.sleep(0.05)", **order: Any) -> di
         )
 
 
-def watch(there: Site, on_line: Callable[[str], None]) -> dict[str, Any]:
+def watch(there: Site, on_line: Callable[[str], None]) -> Exit:
     return follow(lambda: there.ssh, there.target, RUN_DIR, on_line, lambda beat: None, patience_s=30)
 
 
@@ -90,7 +91,7 @@ def test_cut_while_training_loses_no_line_and_starts_nothing_twice(
                 mend()
 
     ended = watch(there, line)
-    assert (ended["cause"], len(ended["attempts"])) == ("finished", 1)
+    assert (ended.cause, len(ended.attempts)) == ("finished", 1)
     assert [text for text in lines if text.startswith("step")] == [f"step {n}" for n in range(1, 41)]
 
 
@@ -108,18 +109,18 @@ def test_client_killed_the_next_one_attaches(there: Site) -> None:
     client.kill()
     client.wait()
     again = launch(there, "time.sleep(0.1)")
-    assert (again["state"], again["key"]) == ("already", "k")
+    assert (again.state, again.key) == ("already", "k")
     lines: list[str] = []
-    assert watch(there, lines.append)["cause"] == "finished"
+    assert watch(there, lines.append).cause == "finished"
     assert sum(" begins at " in line for line in lines) == 1
 
 
 def test_two_laptops_launch_at_once_one_runs_and_the_other_is_told(beside: Site) -> None:
     with ThreadPoolExecutor() as pool:
         first, second = pool.map(lambda key: launch(beside, key=key), ["mine", "yours"])
-    assert sorted([first["state"], second["state"]]) == ["already", "started"]
-    assert first["key"] == second["key"], "both are told whose run it is"
-    assert watch(beside, lambda line: None)["cause"] == "finished"
+    assert sorted([first.state, second.state]) == ["already", "started"]
+    assert first.key == second.key, "both are told whose run it is"
+    assert watch(beside, lambda line: None).cause == "finished"
     assert sum(line.startswith("begins") for line in on_disk(beside).log(RUN_DIR)) == 1
 
 
@@ -137,7 +138,7 @@ def test_machine_reboots_while_watched(beside: Site) -> None:
             beside.up()
 
     ended = watch(beside, line)
-    assert [attempt["cause"] for attempt in ended["attempts"]] == ["agent_lost", "finished"]
+    assert [attempt.cause for attempt in ended.attempts] == ["agent_lost", "finished"]
     run = Workspace(beside.root / "work")
     assert counts(run)
 
@@ -151,7 +152,7 @@ def test_agent_killed_while_watched(beside: Site) -> None:
             struck.append(on_disk(beside).beat(RUN_DIR)["pid"])
             os.kill(struck[0], signal.SIGKILL)
 
-    assert [attempt["cause"] for attempt in watch(beside, line)["attempts"]] == ["agent_lost", "finished"]
+    assert [attempt.cause for attempt in watch(beside, line).attempts] == ["agent_lost", "finished"]
     assert counts(Workspace(beside.root / "work"))
 
 
@@ -210,5 +211,5 @@ def test_a_clock_an_hour_off_is_told_and_ends_nothing(beside: Site, tmp_path: Pa
             RUN_DIR, key="k", workspace="work", arguments=arguments, lease_s=60, max_s=60, stall_s=30, **RESUMABLE
         )
     ended = watch(beside, lambda line: None)
-    assert ended["cause"] == "finished"
-    assert ended["elapsed_s"] < 30
+    assert ended.cause == "finished"
+    assert ended.elapsed_s < 30

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gonogo.remote import embedded
+from gonogo.remote.answers import Heartbeat
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
@@ -28,7 +29,7 @@ def _launch(machine: Machine, n: int, pause: float, code: int = 0, **limits: flo
     answer = machine.launch(
         "ws/runs/r 1", key="k", workspace="ws", cwd=".", arguments=arguments, environment=environment, **limits
     )
-    assert (answer["state"], answer["run_dir"]) == ("started", "ws/runs/r 1")
+    assert (answer.state, answer.run_dir) == ("started", "ws/runs/r 1")
 
 
 def _steps(lines: list[str]) -> list[str]:
@@ -48,18 +49,18 @@ def no_survivors(instance: Path) -> Iterator[None]:
 def test_follows_to_the_end(ssh: Ssh, target: Target, machine: Machine) -> None:
     _launch(machine, 30, 0.05, code=5, usd_per_hour=3.6)
     lines: list[str] = []
-    beats: list[dict[str, Any]] = []
+    beats: list[Heartbeat] = []
     ages_s: list[float] = []
 
-    def beat(heartbeat: dict[str, Any]) -> None:
+    def beat(heartbeat: Heartbeat) -> None:
         beats.append(heartbeat)
-        ages_s.append(time.time() - heartbeat["at"])
+        ages_s.append(time.time() - heartbeat.at)
 
     ended = follow(ssh, target, "ws/runs/r 1", lines.append, beat)
     assert _steps(lines) == [f"step {i}" for i in range(30)]
-    assert (ended["cause"], ended["code"]) == ("failed", 5)
+    assert (ended.cause, ended.code) == ("failed", 5)
     assert beats and max(ages_s) < 2, "what is shown is at most two seconds old"
-    assert beats[-1]["usd"] == pytest.approx(beats[-1]["elapsed_s"] / 1000, abs=1e-5)
+    assert beats[-1].usd == pytest.approx((beats[-1].elapsed_s or 0) / 1000, abs=1e-5)
     again: list[str] = []
     follow(ssh, target, "ws/runs/r 1", again.append, _ignore)
     assert again == lines, "a run that has ended can be read from the start"
@@ -84,7 +85,7 @@ def test_the_server_is_killed_and_restarted_midway(tmp_path: Path) -> None:
 
     ended = follow(lambda: embedded.ensure(tmp_path, os.getpid()), target, "ws/runs/r 1", line, _ignore)
     assert killed.is_set()
-    assert ended["cause"] == "finished"
+    assert ended.cause == "finished"
     assert _steps(lines) == [f"step {i}" for i in range(60)], "no line twice, none lost"
     embedded.stop(tmp_path)
 
@@ -97,7 +98,7 @@ def test_looking_keeps_the_lease_and_looking_away_loses_it(ssh: Ssh, target: Tar
 
     began = time.monotonic()
 
-    def beat(heartbeat: dict[str, Any]) -> None:
+    def beat(heartbeat: Heartbeat) -> None:
         if time.monotonic() - began > 3:
             raise SeenEnough
 
@@ -121,7 +122,7 @@ def test_a_run_that_cannot_resume_ends_with_its_supervisor(ssh: Ssh, target: Tar
     _launch(machine, 200, 0.1)
     beat = machine.run_agent("status", "ws/runs/r 1")["heartbeat"]
     threading.Timer(0.5, os.kill, (beat["pid"], signal.SIGKILL)).start()
-    assert follow(ssh, target, "ws/runs/r 1", _ignore, _ignore)["cause"] == "agent_lost"
+    assert follow(ssh, target, "ws/runs/r 1", _ignore, _ignore).cause == "agent_lost"
 
 
 def test_no_run_there(ssh: Ssh, target: Target, machine: Machine) -> None:

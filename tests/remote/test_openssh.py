@@ -89,10 +89,10 @@ def test_upload_run_follow_download(openssh: Ssh, tmp_path: Path) -> None:
             "work/runs/one", key="k", workspace="work", cwd="work", arguments=["-c", script], environment={},
             max_s=60, lease_s=60, usd_per_hour=0.0,
         )  # fmt: skip
-        assert started["state"] == "started"
+        assert started.state == "started"
     lines: list[str] = []
     ended = follow(openssh, target, "work/runs/one", lines.append, lambda beat: None)
-    assert ended["cause"] == "finished" and any(line.endswith("sum 6") for line in lines)
+    assert ended.cause == "finished" and any(line.endswith("sum 6") for line in lines)
     with connect(openssh, target) as machine:
         got = download(machine, "work/runs/one", tmp_path / "archive", lambda done, total: None)
     assert got.files_total >= 2 and (tmp_path / "archive/log.txt").read_text().strip().endswith("sum 6")

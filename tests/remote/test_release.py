@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import http.server
 import json
+import socket
 import threading
 import time
 import urllib.parse
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from gonogo.configload import Settings, load
 from gonogo.errors import UserError
@@ -129,9 +131,23 @@ def test_digitalocean_refusals_are_told_without_the_token(cloud: Cloud) -> None:
         DigitalOcean("good-token", "gonogo", "http://127.0.0.1:9").find()
 
 
-def test_never_one_of_several() -> None:
+def test_never_one_of_several_nor_one_at_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
     several = [Rented("1", "a", ("203.0.113.1",)), Rented("2", "b", ("203.0.113.2",))]
     assert giving._ours(several, "203.0.113.2", "tag") == several[1:]
+    assert giving._ours([Rented("1", "a", ("2001:db8::1",))], "2001:DB8:0::1", "tag"), "one address, two spellings"
+    leads_to: dict[str, str] = {"ours.example": "203.0.113.2", "other.example": "203.0.113.9"}
+
+    def resolve(host: str, port: None) -> list[Any]:
+        if host not in leads_to:
+            raise socket.gaierror(host)
+        return [(0, 0, 0, "", (leads_to[host], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert giving._ours(several[:1], "box.example", "tag") == several[:1], "a name that leads nowhere from here"
+    assert giving._ours(several, "ours.example", "tag") == several[1:]
+    for host in ("203.0.113.9", "other.example"):
+        with pytest.raises(UserError, match=f"has the address of {host}"):
+            giving._ours(several[:1], host, "tag")
     with pytest.raises(UserError, match=r"2 machines carry the tag 'tag' \(a, b\)"):
         giving._ours(several, "box.example", "tag")
 
@@ -219,9 +235,119 @@ def test_a_command_that_fails_and_a_tag_that_fits_nothing_are_told(settings: Set
     with pytest.raises(UserError, match=r"release.command failed \(exit code 9\): quota"):
         give_back(failing, print)
     wrong = with_release(settings, how="destroy", provider="command", command="true", gone_command="true")
-    with pytest.raises(UserError, match=r"ALARM: .* but 127.0.0.1 answers"):
+    with pytest.raises(UserError, match=r"ALARM: release.gone_command says .* but 127.0.0.1 answers"):
         give_back(wrong, print)
     assert held_file(settings).exists(), "it is still held"
+
+
+@pytest.fixture
+def offline(settings: Settings) -> Settings:
+    """The target's address where nothing answers: this laptop is offline, or the machine hangs."""
+    ssh = settings.target.connection
+    assert isinstance(ssh, Ssh)
+    return dataclasses.replace(
+        settings, target=settings.target.model_copy(update={"connection": ssh.model_copy(update={"port": free_port()})})
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def at(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, settings: Settings, tag: str = "gonogo") -> Settings:
+    monkeypatch.setattr(giving, "provider", lambda release: DigitalOcean("good-token", release.tag, cloud.url))
+    return with_release(settings, how="destroy", provider="digitalocean", tag=tag)
+
+
+def test_gone_is_not_said_of_a_machine_that_was_never_listed(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    by_shell = with_release(offline, how="destroy", provider="command", command="exit 3", gone_command="true")
+    misspelt = at(cloud, monkeypatch, offline, tag="gonoog")
+    for settings in (misspelt, by_shell):
+        if settings is by_shell:
+            monkeypatch.undo()
+        said: list[str] = []
+        note_held(settings)
+        with pytest.raises(UserError, match=r"ALARM: WHETHER 127.0.0.1 IS GONE IS UNKNOWN: .* then remove .*box.json"):
+            give_back(settings, said.append)
+        assert held_file(settings).exists() and said == []
+    assert sorted(cloud.droplets) == [7, 8]
+
+
+def test_what_was_listed_when_it_was_first_held_is_found_by_its_id(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = at(cloud, monkeypatch, offline)
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", ["gonogo"])
+    note_held(settings)
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", [])  # somebody took its tag
+    said: list[str] = []
+    assert give_back(settings, said.append)
+    assert said[0] == "destroying gonogo-h200" and list(cloud.droplets) == [8]
+    note_held(settings)
+    path = held_file(settings)
+    seen = {"id": "7", "name": "gonogo-h200", "addresses": ["127.0.0.1"]}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "machine": seen}))
+    assert give_back(settings, said.append), "it was destroyed by hand"
+
+
+def test_the_only_machine_with_the_tag_is_not_destroyed_at_another_address(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = at(cloud, monkeypatch, offline)
+    note_held(settings)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"ALARM: no machine .*'gonogo' has the address of 127.0.0.1 \(gonogo-h200"):
+            give_back(settings, print)
+    assert sorted(cloud.droplets) == [7, 8] and held_file(settings).exists()
+
+
+def test_of_the_machine_that_was_held_and_the_one_at_its_address_now_neither_is_destroyed(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = at(cloud, monkeypatch, offline)
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", ["gonogo"])
+    note_held(settings)
+    cloud.droplets |= {7: ("gonogo-h200", "203.0.113.7", []), 9: ("a-newer", "127.0.0.1", ["gonogo"])}
+    with pytest.raises(UserError, match=r"ALARM: gonogo-h200 \(7\) was held, and a-newer \(9\) is at 127.0.0.1 now"):
+        give_back(settings, print)
+    assert sorted(cloud.droplets) == [7, 8, 9]
+
+
+def test_a_target_that_names_another_machine_by_now_releases_neither(settings: Settings, tmp_path: Path) -> None:
+    settings = by_command(settings, tmp_path)
+    note_held(settings)
+    assert isinstance(settings.target.connection, Ssh)
+    moved = settings.target.connection.model_copy(update={"host": "203.0.113.7"})
+    changed = dataclasses.replace(settings, target=settings.target.model_copy(update={"connection": moved}))
+    with pytest.raises(UserError, match=r"127.0.0.1 is held, but connection.host of the target is 203.0.113.7 now"):
+        give_back(changed, print)
+    assert (tmp_path / "machine").exists()
+
+
+def test_off_is_not_said_of_a_machine_that_was_never_asked(offline: Settings) -> None:
+    settings = with_release(offline, how="shutdown")
+    note_held(settings)
+    note_run(settings, "ws/runs/r")
+    with pytest.raises(UserError, match=r"ALARM: WHETHER 127.0.0.1 IS OFF IS UNKNOWN"):
+        give_back(settings, print)
+    path = held_file(settings)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "asked_to_shut_down": True}))
+    assert give_back(settings, print), "it was asked before, and is down"
+
+
+@pytest.mark.parametrize(
+    ("listing", "gone"),
+    [("echo 11 12345 13", False), ("echo 11 13", True), ("false", False), ("no-such-program-here", False)],
+)
+def test_the_shipped_gone_command_fails_closed(root: Path, listing: str, gone: bool) -> None:
+    command = yaml.safe_load((root / "config/targets/h200.yaml").read_text())["release"]["gone_command"]
+    assert command.count("your-provider list") == 1
+    shipped = providers.Command("false", command.replace("your-provider list", listing))
+    assert shipped.is_gone(Rented("", "the machine", None)) == gone
 
 
 def test_kept_where_nothing_was_asked_for_with_what_it_costs(settings: Settings) -> None:
@@ -265,6 +391,7 @@ def test_what_a_release_needs_is_asked_for() -> None:
         ({"how": "destroy"}, "destroy needs a provider"),
         ({"how": "destroy", "provider": "digitalocean"}, "needs tag"),
         ({"how": "destroy", "provider": "ec2", "tag": "a=b"}, "needs region"),
+        ({"gone_command": "! your-provider show 12345"}, "begins with `!`"),
     ):
         with pytest.raises(ValueError, match=told):
             Release.model_validate(keys)

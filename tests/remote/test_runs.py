@@ -14,7 +14,8 @@ from gonogo.config import Training
 from gonogo.files import digest
 from gonogo.memory.explore import explore
 from gonogo.memory.options import PlanOption
-from gonogo.remote import agent, runs
+from gonogo.remote import agent, answers, runs
+from gonogo.remote.answers import Exit, Gpu, read
 from gonogo.remote.order import Order
 from gonogo.remote.runs import _gpu_words, _let_go, _release_order, ladder, run_name, why
 from gonogo.target import Release, Ssh, Target
@@ -57,9 +58,12 @@ def test_every_cause_that_the_agent_gives_has_words() -> None:
     text = Path(agent.__file__).read_text()
     given = {*agent.ENDED_AS.values(), "oom", "killed", "aborted", "failed", "stalled", "stopped", "agent_lost"}
     given |= {cause for cause in ("over_time", "over_cost", "lease_lost") if f'return "{cause}"' in text}
-    assert given - {"finished"} == set(runs.CAUSES)
-    ended = {"cause": "oom", "signal": None, "code": 1, "attempts": [{}, {}, {}]}
-    assert why(ended) == "it ran out of memory, on every rung of the ladder (exit code 1, attempt 3)."
+    assert given | {"unknown"} == {*runs.CAUSES, "finished"} == set(answers.CAUSES)
+    attempts = [{"cause": "oom"}] * 3
+    ended = {"cause": "oom", "signal": None, "code": 1, "elapsed_s": 1, "usd": 0, "attempts": attempts}
+    assert (
+        why(read(Exit, ended, "box")) == "it ran out of memory, on every rung of the ladder (exit code 1, attempt 3)."
+    )
 
 
 def test_an_order_says_nothing_that_the_agent_does_not_know() -> None:
@@ -82,6 +86,6 @@ def test_two_runs_of_one_second_have_folders_of_their_own(monkeypatch: pytest.Mo
 
 
 def test_memory_that_is_nearly_full_is_an_alarm() -> None:
-    gpu = {"used_bytes": 15.2e9, "total_bytes": 16e9, "busy_percent": 97.0, "temperature_c": 64.0}
+    gpu = Gpu(used_bytes=15.2e9, total_bytes=16e9, busy_percent=97.0, temperature_c=64.0)
     assert "MEMORY NEARLY FULL: take the next smaller micro_batch_size" in _gpu_words(gpu)
-    assert "NEARLY FULL" not in _gpu_words({**gpu, "used_bytes": 12e9})
+    assert "NEARLY FULL" not in _gpu_words(gpu.model_copy(update={"used_bytes": 12e9}))

@@ -68,7 +68,7 @@ def test_a_secret_that_is_not_set_is_asked_for_by_name(monkeypatch: pytest.Monke
 def test_names_are_never_read_by_a_shell(machine: Machine, root_there: Path, instance: Path, name: str) -> None:
     run_dir = f"./{name}/runs/{name}"
     answer = machine.launch(run_dir, key=name, workspace=f"./{name}", arguments=["-c", "print('ran')"])
-    assert answer["state"] == "started"
+    assert answer.state == "started"
     wait_for((root_there / name / "runs" / name / "exit.json").exists)
     assert machine.run_agent("status", run_dir)["exit"]["cause"] == "finished"
     assert not list(instance.rglob("pwned"))

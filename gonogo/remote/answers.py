@@ -1,0 +1,180 @@
+"""What the agent on the machine answers, read strictly: known words, finite numbers, bounded text without escapes.
+
+A machine that is rented may be hostile, and so may what it trains: whatever does not fit is one error in words, and
+nothing that is not named here is read.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from gonogo.remote.errors import RemoteError
+from gonogo.report.words import clean
+
+AT_MOST = 1e12  # seconds, dollars and bytes beyond it are nobody's
+SHOWN_CHARACTERS = 80  # of what is quoted from the machine
+
+Cause = Literal[
+    "finished", "failed", "oom", "killed", "aborted", "nan", "stopped_by_gate", "stalled", "over_time", "over_cost",
+    "lease_lost", "stopped", "agent_lost", "unknown",
+]  # fmt: skip
+CAUSES: tuple[str, ...] = get_args(Cause)
+
+
+def quoted(text: object) -> str:
+    """The beginning of something that the machine said, safe to show in a terminal."""
+    return clean(str(text)[: 4 * SHOWN_CHARACTERS])[:SHOWN_CHARACTERS]
+
+
+Amount = Annotated[float, Field(ge=0, le=AT_MOST)]
+Small = Annotated[int, Field(ge=-(1 << 31), lt=1 << 31)]
+Short = Annotated[str, Field(max_length=4096)]
+Shown = Annotated[Short, AfterValidator(quoted)]
+
+
+class Answer(BaseModel):
+    """Keys that are not named are ignored: an agent of another version may say more."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Attempt(Answer):
+    """How one attempt of a run ended.
+
+    Attributes:
+        cause: `unknown` where the machine used a word that is not known; `cause_said` is that word, safe to show.
+    """
+
+    cause: Cause
+    cause_said: str
+    code: Small | None = None
+    signal: Small | None = None
+    cpu: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_cause(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        said = raw.get("cause")
+        known = isinstance(said, str) and said in CAUSES
+        return {**raw, "cause": said if known else "unknown", "cause_said": "" if known else quoted(said)}
+
+
+class Exit(Attempt):
+    """How a run ended; `elapsed_s` and `usd` of all its attempts."""
+
+    elapsed_s: Amount
+    usd: Amount = 0.0
+    attempts: list[Attempt] = Field(default_factory=list, max_length=1000)
+
+
+class Gpu(Answer):
+    """What the first GPU is doing."""
+
+    used_bytes: Amount
+    total_bytes: Annotated[float, Field(gt=0, le=AT_MOST * 1000)]
+    busy_percent: Amount
+    temperature_c: Annotated[float, Field(ge=-300, le=10_000)]
+
+
+def _gauge(value: Any) -> Any:
+    """A gauge that cannot be read is no gauge: it ends nothing."""
+    try:
+        return Gpu.model_validate(value)
+    except ValidationError:
+        return None
+
+
+class Heartbeat(Answer):
+    """What a run is doing: its time and cost so far, and for how long it has made no step."""
+
+    at: Annotated[float, Field(ge=-AT_MOST, le=AT_MOST)] = 0.0
+    elapsed_s: Amount | None = None
+    usd: Amount = 0.0
+    quiet_s: Amount = 0.0
+    gpu: Annotated[Gpu | None, BeforeValidator(_gauge)] = None
+
+
+class Message(Answer):
+    """A line of `agent follow`: one of its keys, and beside `log` the byte at which its next line begins."""
+
+    log: str | None = None
+    offset: Annotated[int, Field(ge=0, lt=1 << 62)] | None = None
+    heartbeat: Heartbeat | None = None
+    exit: Exit | None = None
+    state: Literal["none", "lost"] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Message:
+        if self.log is None and self.exit is None and self.state is None and "heartbeat" not in self.model_fields_set:
+            raise ValueError("none of log, heartbeat, exit and state")
+        return self
+
+
+class Status(Answer):
+    """Whether a run is there, and alive."""
+
+    state: Literal["none", "running", "exited", "lost", "adopted"]
+
+
+class Timer(Answer):
+    """The run's second watch."""
+
+    ends_in_s: Amount | None = None
+
+
+class Launched(Answer):
+    """What became of a launch; `run_dir` and `key` are those of the run that holds the workspace."""
+
+    state: Literal["started", "already", "done"]
+    run_dir: Short
+    key: Short
+    timer: Timer = Timer()
+
+
+class Released(Answer):
+    """What became of the release command."""
+
+    code: Small | None = None
+    tries: Small = 0
+    said: Shown = ""
+
+
+RunsAtWork = Annotated[list[Shown], Field(max_length=10_000)]
+
+Kind = TypeVar("Kind")
+
+
+def read(kind: type[Kind], answer: Any, where: str) -> Kind:
+    """The answer as a `kind` of this module.
+
+    Args:
+        answer: JSON text as bytes, or what was parsed from it.
+        where: who answered to what, for the error.
+
+    Raises:
+        RemoteError: it is none.
+    """
+    adapter: TypeAdapter[Kind] = TypeAdapter(kind)
+    try:
+        return adapter.validate_json(answer) if isinstance(answer, bytes) else adapter.validate_python(answer)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        at = quoted(".".join(str(part) for part in first["loc"]) or "all of it")
+        said = quoted(answer.decode(errors="replace") if isinstance(answer, bytes) else repr(answer))
+        raise RemoteError(
+            f"{where} answered {said!r}, which is not what gonogo's agent says ({at}: {quoted(first['msg'])}). What "
+            "it trains, or a login script there, may have written it; look at the machine before it is used again."
+        ) from None

@@ -1,0 +1,94 @@
+"""What a hostile machine, or a hostile package in its training environment, can do here at a run's end: nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gonogo.configload import load
+from gonogo.errors import UserError
+from gonogo.remote import runs
+from gonogo.remote.leg import fetch
+from gonogo.remote.machine import connect
+from gonogo.stage import Run
+from tests.faults.servers import KINDS, Site, site
+from tests.remote.workspace import end_all
+
+# What stands in code/gonogo/training.py on the machine: it forges its own end, and kills its supervisor.
+TRAINING = """
+import json, os, signal, sys
+run_dir = os.path.dirname(os.path.abspath(sys.argv[2]))
+open(os.path.join(run_dir, "__init__.py"), "w").write("raise SystemExit('code of the machine runs here')")
+with open(os.path.join(run_dir, "exit.json"), "w") as forged:
+    forged.write({forged!r})
+os.kill(os.getppid(), signal.SIGKILL)
+"""
+EXIT: dict[str, Any] = {
+    "code": 1, "signal": None, "started_at": 1.0, "ended_at": 2.0, "elapsed_s": 1.0, "usd": 0.0, "attempts": [],
+}  # fmt: skip
+
+
+@pytest.fixture(params=KINDS)
+def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    before = signal.getsignal(signal.SIGINT)
+    with site(request.param, tmp_path) as made:
+        made.target = made.target.model_copy(update={"python": "this", "connection": made.ssh})
+        with connect(made.ssh, made.target) as machine:
+            machine.install_agent()
+        yield made
+        end_all(made.root)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def run(there: Site, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The paid run of an experiment whose plan and data are not what is tested."""
+    monkeypatch.setattr(runs, "launch_digest", lambda run: "digest")
+    monkeypatch.setattr(runs, "ladder", lambda *plan: [])
+    monkeypatch.setattr(runs, "verify", lambda *uploaded: None)
+    monkeypatch.setattr(runs.MemoryMeasurements, "read", lambda path: SimpleNamespace(explored=None))
+    monkeypatch.setattr(runs.Forecast, "model_validate_json", lambda text: SimpleNamespace(hours=None))
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "forecast.json").touch()
+    shipped = load({}, root)
+    paths = {"results_dir": here / "results", "archive_dir": here / "archive"}
+    config = shipped.config.model_copy(update=paths)
+    settings = dataclasses.replace(shipped, config=config, target=there.target)
+    return Run(stage="cloud_train", experiment="cvs", mode="fast", settings=settings, log=io.StringIO())
+
+
+@pytest.mark.parametrize("cause", ["x/../../../psutil", "../../../psutil", "/absolute", "\x1b[2Jfinished"])
+def test_an_exit_that_is_forged_writes_nothing_outside_the_archive(
+    there: Site, run: Run, tmp_path: Path, cause: str
+) -> None:
+    package = there.root / "cvs/code/gonogo"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "training.py").write_text(TRAINING.format(forged=json.dumps({**EXIT, "cause": cause})))
+    here = tmp_path / "here"
+    inputs = SimpleNamespace(forecast=here / "forecast.json", memory="")
+    with pytest.raises(UserError, match="it ended in a way that gonogo does not know: the machine calls it") as told:
+        runs.run_training(run, inputs, str(here / "results/cvs/fast/cloud_train/run.json"))
+    assert str(told.value).isprintable()
+    assert sorted(path.name for path in here.iterdir()) == ["archive", "forecast.json", "results"]
+    assert [path.name for path in (here / "archive").iterdir()] == ["cvs"]
+    (kept,) = (here / "archive/cvs").iterdir()
+    assert re.fullmatch(r"[\d-]{15}_[\d-]{15}_fast_[0-9a-f]{6}_unknown(_dummy)?", kept.name)
+    assert not list((here / "results").rglob("__init__.py"))
+
+
+def test_an_archive_folder_elsewhere_is_refused_before_anything_is_fetched(there: Site, run: Run) -> None:
+    for name in ("a/../../../psutil", "/tmp/psutil", "a/b"):
+        with pytest.raises(UserError, match="is no name of a folder in"):
+            fetch(run, "cvs/runs/r", name)
+    assert not run.config.archive_dir.exists()
