@@ -24,7 +24,7 @@ test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(SLOW)" $(PYTEST_ARGS)
 
 test-cuda-build: $(CUDA_BUILD)/ready  ## the memory tests with PyPI's CUDA build of torch, as on a machine without a card
-	@echo "gonogo: running the memory tests with a CUDA build of torch (about 4 minutes)"
+	@echo "gonogo: running the memory tests with a CUDA build of torch (about 2 minutes)"
 	@CUDA_VISIBLE_DEVICES= $(CUDA_BUILD)/bin/python -m pytest tests/memory -m "not slow" $(PYTEST_ARGS)
 
 check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
