@@ -33,17 +33,18 @@ check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/snakefmt --check --compact-diff Snakefile workflow
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
-	@$(BIN)/python -m gonogo.configload | diff - config/schema.json
+	@$(BIN)/python -m gonogo.config.reference --schema | diff - config/schema.json
 	@$(BIN)/python -m gonogo.verdict | diff - docs/verdict.schema.json
-	@$(BIN)/python -m gonogo.configdocs --check
+	@$(BIN)/python -m gonogo.config.reference --check
 
 format: $(VENV)/ready  ## let the formatters write
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format . ; $(BIN)/snakefmt Snakefile workflow
 
 schema: $(VENV)/ready  ## write the JSON schemas from the models
-	@$(BIN)/python -m gonogo.configload > config/schema.json
-	@$(BIN)/python -m gonogo.configdocs
+	@$(BIN)/python -m gonogo.config.reference --schema > config/schema.json
+	@$(BIN)/python -m gonogo.config.reference
 	@$(BIN)/python -m gonogo.verdict > docs/verdict.schema.json
 
 lock:  ## resolve pyproject.toml anew into requirements.lock

@@ -32,7 +32,7 @@ from accuracy.items import Tally, judged
 from accuracy.photographs import Photographs
 from accuracy.sets import BAD_SETS, write_set
 
-from gonogo.quality.decisions import bounds
+from gonogo.quality.acceptance import bounds
 from gonogo.quality.inspect import inspect
 from gonogo.verdict import Status
 

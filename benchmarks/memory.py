@@ -25,10 +25,10 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from gonogo.memory.additions import WORKSPACES, is_matrix_product  # noqa: E402
 from gonogo.memory.allocator import replay  # noqa: E402
 from gonogo.memory.estimate import with_kept_workspaces  # noqa: E402
-from gonogo.memory.traced import Traced  # noqa: E402
+from gonogo.memory.overheads import WORKSPACES, is_matrix_product  # noqa: E402
+from gonogo.memory.trace_result import Traced  # noqa: E402
 
 # driver and libraries before the first tensor, with kernels loaded lazily (CUDA 11.7 and later)
 CONTEXT_BYTES = 300_000_000

@@ -157,7 +157,7 @@ def peers(row: dict[str, str]) -> dict[str, int]:
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.distributed._tools.mem_tracker import MemTracker
 
-    from gonogo.memory.lookalike import fake_modules
+    from gonogo.memory.fake_gpu import fake_modules
 
     with FakeTensorMode(allow_non_fake_inputs=True), fake_modules():
         step = build_step(row)
@@ -186,9 +186,9 @@ def main() -> None:
     if sys.argv[1] == "--peers":
         (folder / "peers.json").write_text(json.dumps(peers(row)))
     else:
-        from gonogo.startup import importing
+        from gonogo.base.torch_startup import without_gc
 
-        with importing():
+        with without_gc():
             from gonogo.memory.trace import trace_step
         trace_step(lambda: build_step(row)).save(folder)
     sys.stdout.flush()

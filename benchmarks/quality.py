@@ -113,11 +113,11 @@ def side_by_side(work: Callable[[Sequence[Path]], object], pool: Callable[[], Ex
 
 def measure_part(folder: Path) -> None:
     """As the quality stage does: `images_statistics`, and a line on disk for each."""
-    from gonogo.quality import parts, workers
+    from gonogo.quality import measure, workers
 
     workers.MOST_WORKERS = WORKERS
     with tempfile.TemporaryDirectory() as out:
-        parts.measure_part("images", folder, Path(out) / "measured")
+        measure.measure_part("images", folder, Path(out) / "measured")
 
 
 def contender(what: str) -> Callable[[Path], None]:

@@ -36,9 +36,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.netns.link import FAR_IP, impossible, line
 from benchmarks.proxy import proxy
+from gonogo.config.target import Ssh, Target
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer import upload
-from gonogo.target import Ssh, Target
+from gonogo.remote.transfer.retry import upload
 
 SMALL_BYTES = 105_000
 CONFIG = """

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gonogo.files import write_text
+from gonogo.base.files import write_text
 
 
 class Status(StrEnum):
@@ -70,7 +70,7 @@ class Override(_Model):
     reason: str = Field(min_length=10, description="why, in at least ten characters")
 
 
-class Saved(_Model):
+class Savings(_Model):
     """What stopping here saves: the rest of the plan that will not be run."""
 
     seconds: float | None = None
@@ -91,7 +91,7 @@ class Verdict(_Model):
     measured_at: dt.datetime
     inputs_digest: str = Field(description="sha256 over the data, code and config that were judged")
     more: int = Field(default=0, description="items to generate before this can be decided; 0: decided")
-    saved: Saved = Field(default_factory=Saved)
+    saved: Savings = Field(default_factory=Savings)
     override: Override | None = None
 
     @property
@@ -117,7 +117,7 @@ class Verdict(_Model):
         return cls.model_validate_json(Path(path).read_text())
 
 
-def held(
+def threshold_check(
     id_: str,
     title: str,
     value: float | int | str | bool | None,

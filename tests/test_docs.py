@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from gonogo import gates
-from gonogo.experiment import Experiment
-from gonogo.model import Model
-from gonogo.thresholds import Gates, QualityGate
+from gonogo.base.models import StrictModel
+from gonogo.config.gate_thresholds import Gates
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.experiment.contract import Experiment
+from gonogo.gates import registry
 from tests.conftest import ROOT
 
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?\)")
@@ -110,23 +111,23 @@ def section_of(gate: str) -> str:
     return found[0]
 
 
-def thresholds(gate: Model) -> Iterator[tuple[str, str]]:
+def thresholds(gate: StrictModel) -> Iterator[tuple[str, str]]:
     """Key and default, as the page writes them."""
     for name, value in gate:
         if isinstance(value, tuple):
             yield name, "-".join(f"{bound:g}" for bound in value)
-        elif not isinstance(value, (dict, Model)):
+        elif not isinstance(value, (dict, StrictModel)):
             yield name, value if isinstance(value, str) else f"{value:g}"
 
 
-@pytest.mark.parametrize("gate", gates.ORDER)
+@pytest.mark.parametrize("gate", registry.ORDER)
 def test_every_gate_is_described_with_its_defaults(gate: str) -> None:
     section, defaults = section_of(gate), getattr(Gates(), gate.partition("/")[0])
     missing = [f"`{name}` {value}" for name, value in thresholds(defaults)]
     assert [text for text in missing if not re.search(re.escape(text) + r"(?![\d.]*\d)", section)] == []
 
 
-KINDS = [name for name, value in QualityGate() if isinstance(value, Model)]
+KINDS = [name for name, value in QualityGate() if isinstance(value, StrictModel)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from gonogo.config import ExperimentConfig, Training
-from gonogo.experiment import Experiment, Progress
+from gonogo.config.experiment import ExperimentConfig, Training
+from gonogo.experiment.contract import Experiment, Progress
 
 SIDE = 6
 

@@ -14,9 +14,9 @@ from accuracy.bad import KINDS, spoiled
 from accuracy.camera import moved
 from accuracy.good import INPUTS, Make
 from accuracy.photographs import FOLDERS, SIZES, Photographs
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.pictures.statistics import image_statistics, pair_statistics
 from gonogo.quality.views.pairs import pair_faults
-from gonogo.thresholds import QualityGate
 
 RENDERS, TRUNCATED = "renders of cvs", "truncated file"
 RENDERED_VIEWS = 8  # of a scene

@@ -17,8 +17,9 @@ from torch import Tensor
 from experiments.cad_mllm.parts import caption, draw
 from experiments.cad_mllm.settings import Base
 from experiments.cad_mllm.tokens import Tokens, tokens_of
-from gonogo.errors import UserError
-from gonogo.files import code_digest, digest, file_digest, replacing
+from gonogo.base.digests import code_digest, digest, file_digest
+from gonogo.base.errors import UserError
+from gonogo.base.files import replacing
 
 if TYPE_CHECKING:
     from transformers import Qwen3ForCausalLM

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 
 from experiments.cad_mllm.data import Batch, Parts, find_items, split
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config import Training
-from gonogo.loading import loader
+from gonogo.config.experiment import Training
+from gonogo.training.data_loading import loader
 
 
 class CADDataModule(LightningDataModule):

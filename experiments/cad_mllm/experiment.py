@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config import Training
-from gonogo.configload import laid_over
-from gonogo.experiment import Experiment, Progress, Stage
-from gonogo.thresholds import QualityGate
+from gonogo.base.mappings import deep_merged
+from gonogo.config.experiment import Training
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.experiment.contract import Experiment, Progress, Stage
 
 if TYPE_CHECKING:
     from gonogo.memory.options import PlanOption
-    from gonogo.quality.kinds import Kind
+    from gonogo.quality.inspector import Inspector
 
 
 class CADMLLM(Experiment):
@@ -40,7 +40,7 @@ class CADMLLM(Experiment):
     @property
     def smoke_settings(self) -> CADSettings:
         """Those of the rehearsal, whose base `prepare` makes."""
-        return CADSettings.model_validate(laid_over(self.config.settings, self.config.smoke.settings))
+        return CADSettings.model_validate(deep_merged(self.config.settings, self.config.smoke.settings))
 
     def assets_needed(self) -> list[tuple[str, bool, str]]:
         model = self.settings.model
@@ -72,10 +72,10 @@ class CADMLLM(Experiment):
 
         generate(self.settings.data, indices, out, seed, progress)
 
-    def inspector(self, gate: QualityGate) -> Kind:
+    def inspector(self, gate: QualityGate) -> Inspector:
         """Documents, their tokens counted by the model's own tokenizer; not counted while it is not there."""
         from experiments.cad_mllm.tokens import tokens_of
-        from gonogo.quality.text.kind import Texts
+        from gonogo.quality.text.inspector import Texts
 
         pretrained = self.settings.model.base.pretrained
         if pretrained is not None and not pretrained.where.is_dir():

@@ -13,8 +13,8 @@ from experiments.cad_mllm.parts import Part, caption, draw
 from experiments.cad_mllm.program import built
 from experiments.cad_mllm.settings import DataSettings
 from experiments.cad_mllm.shapes import dense_points, rendered, surface_points
-from gonogo.experiment import Progress
-from gonogo.files import write_text
+from gonogo.base.files import write_text
+from gonogo.experiment.contract import Progress
 
 
 def generate(settings: DataSettings, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:

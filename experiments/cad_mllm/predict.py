@@ -21,8 +21,8 @@ from experiments.cad_mllm.data import SUFFIX, Batch, Parts, find_items, shown, s
 from experiments.cad_mllm.model import CADModel, trainable
 from experiments.cad_mllm.program import built, overlap, parsed
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.errors import UserError
-from gonogo.files import write_text
+from gonogo.base.errors import UserError
+from gonogo.base.files import write_text
 from gonogo.learning.trend import mean_difference
 
 BATCH = 32

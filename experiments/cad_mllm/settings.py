@@ -6,14 +6,14 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from gonogo.assets import Asset
-from gonogo.model import Count, Fraction, Model, Positive
+from gonogo.base.models import Count, Fraction, Positive, StrictModel
+from gonogo.experiment.pretrained import Asset
 
 Modality: TypeAlias = Literal["text", "points", "image"]
 Combination: TypeAlias = Literal["text", "text+points", "text+image", "text+points+image"]
 
 
-class DataSettings(Model):
+class DataSettings(StrictModel):
     """The parts: captions, CAD programs, and what later stages of the curriculum see of them."""
 
     modalities: tuple[Modality, ...] = Field(("text",), min_length=1, description="files that every part has")
@@ -25,7 +25,7 @@ class DataSettings(Model):
     image_size: int = Field(32, ge=8, multiple_of=8, description="side of the picture, pixels")
 
 
-class Lora(Model):
+class Lora(StrictModel):
     """Low-rank adapters (Hu et al. 2021) on queries, keys, values, outputs and the three parts of the MLP."""
 
     r: Count = 8
@@ -33,7 +33,7 @@ class Lora(Model):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class Base(Model):
+class Base(StrictModel):
     """The language model under the adapters: Qwen3's architecture, random or pretrained, always frozen."""
 
     pretrained: Asset | None = Field(
@@ -57,7 +57,7 @@ class Base(Model):
         return self
 
 
-class PointEncoder(Model):
+class PointEncoder(StrictModel):
     """Perceiver: latents look at the cloud (Jaegle et al. 2021; Zhao et al. 2023). Frozen."""
 
     weights: Asset | None = Field(None, description="state of a trained encoder; null: set by hand, see encoders.py")
@@ -67,7 +67,7 @@ class PointEncoder(Model):
     layers: int = Field(0, ge=0, description="of self-attention among the latents")
 
 
-class ImageEncoder(Model):
+class ImageEncoder(StrictModel):
     """Patches of the picture, embedded. Frozen."""
 
     weights: Asset | None = Field(None, description="state of a trained encoder; null: cosine transform of each patch")
@@ -77,7 +77,7 @@ class ImageEncoder(Model):
     layers: int = Field(0, ge=0)
 
 
-class ModelSettings(Model):
+class ModelSettings(StrictModel):
     """What is trained, and on what."""
 
     base: Base = Base()
@@ -103,7 +103,7 @@ class ModelSettings(Model):
         return self
 
 
-class CADSettings(Model):
+class CADSettings(StrictModel):
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from experiments.cad_mllm.parts import CAPTION_WORDS
 from experiments.cad_mllm.program import WORDS
-from gonogo.assets import Asset
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.experiment.pretrained import Asset
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

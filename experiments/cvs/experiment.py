@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.cvs.settings import CVSSettings
-from gonogo.config import Training
-from gonogo.experiment import Experiment, Progress, Stage
+from gonogo.config.experiment import Training
+from gonogo.experiment.contract import Experiment, Progress, Stage
 
 if TYPE_CHECKING:
     from gonogo.memory.options import PlanOption

@@ -16,8 +16,8 @@ from experiments.cvs.ema import MovingAverage
 from experiments.cvs.losses import Perceptual, consistency_weight, weighted_l1
 from experiments.cvs.settings import CVSSettings
 from experiments.cvs.unet import UNet, size_multiple
-from gonogo.config import Training
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.experiment import Training
 from gonogo.learning.ema import useful
 
 PREDICTION_SEED = 0

@@ -15,9 +15,9 @@ from torch import Tensor
 from experiments.cvs.data import CVSDataModule, Views, view_folders
 from experiments.cvs.module import CVSModule
 from experiments.cvs.settings import CVSSettings
-from gonogo.config import Training
-from gonogo.files import replacing
-from gonogo.loading import trained
+from gonogo.base.files import replacing
+from gonogo.config.experiment import Training
+from gonogo.training.data_loading import trained
 
 MAX_PSNR_DB = 99.0  # for a prediction without any error
 SHOWN = 8

@@ -7,10 +7,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gonogo.model import Count, Fraction, Model, Positive
+from gonogo.base.models import Count, Fraction, Positive, StrictModel
 
 
-class Cameras(Model):
+class Cameras(StrictModel):
     """Where the views are taken from."""
 
     orbit: Literal["cloud", "origin"] = Field("cloud", description="what the cameras circle and look at")
@@ -27,7 +27,7 @@ class Cameras(Model):
         return self
 
 
-class DataSettings(Model):
+class DataSettings(StrictModel):
     """The generator: photograph + depth → Gaussians → posed views."""
 
     image_size: int = Field(64, ge=8, description="side of inputs and views, pixels")
@@ -51,7 +51,7 @@ class DataSettings(Model):
         return self
 
 
-class ModelSettings(Model):
+class ModelSettings(StrictModel):
     """The U-Net and its objective."""
 
     patch_size: Count = Field(2, description="pixels a side folded into channels before the first level; 1: none")
@@ -69,6 +69,6 @@ class ModelSettings(Model):
     checkpointing: bool = Field(False, description="activations of residual blocks are made anew in the backward pass")
 
 
-class CVSSettings(Model):
+class CVSSettings(StrictModel):
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()

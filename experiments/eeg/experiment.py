@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.eeg.settings import EEGSettings
-from gonogo.config import Training
-from gonogo.experiment import Experiment, Progress, Stage
+from gonogo.config.experiment import Training
+from gonogo.experiment.contract import Experiment, Progress, Stage
 
 
 class EEG(Experiment):

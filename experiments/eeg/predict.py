@@ -14,9 +14,9 @@ from experiments.eeg import cache
 from experiments.eeg.data import EEGDataModule, subject_of
 from experiments.eeg.module import EEGModule
 from experiments.eeg.settings import EEGSettings
-from gonogo.config import Training
-from gonogo.files import replacing
-from gonogo.loading import trained
+from gonogo.base.files import replacing
+from gonogo.config.experiment import Training
+from gonogo.training.data_loading import trained
 
 BATCH = 64
 

@@ -6,10 +6,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gonogo.model import Count, Fraction, Model, Positive
+from gonogo.base.models import Count, Fraction, Positive, StrictModel
 
 
-class DataSettings(Model):
+class DataSettings(StrictModel):
     """The recordings: who is recorded, how, and what goes wrong on the way to the file."""
 
     channels: int = Field(8, ge=4, description="electrodes, evenly over the scalp")
@@ -38,7 +38,7 @@ class DataSettings(Model):
         return self
 
 
-class ModelSettings(Model):
+class ModelSettings(StrictModel):
     """EEGNeX-8,32 and its training."""
 
     filters: tuple[Count, Count] = Field((8, 32), description="of the first and the second temporal convolution")
@@ -49,7 +49,7 @@ class ModelSettings(Model):
     patience: Count = Field(5, description="epochs without a better validation loss, after which training stops")
 
 
-class EEGSettings(Model):
+class EEGSettings(StrictModel):
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     split: Literal["subject", "recording"] = Field(

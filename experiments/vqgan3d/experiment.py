@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.vqgan3d.settings import VQGAN3DSettings
-from gonogo.config import ExperimentConfig, Training
-from gonogo.errors import UserError
-from gonogo.experiment import Experiment, Progress, Stage
+from gonogo.base.errors import UserError
+from gonogo.config.experiment import ExperimentConfig, Training
+from gonogo.experiment.contract import Experiment, Progress, Stage
 
 if TYPE_CHECKING:
     from gonogo.memory.options import PlanOption

@@ -16,8 +16,8 @@ from experiments.vqgan3d.codebook import Codebook, Quantised, perplexity, usage
 from experiments.vqgan3d.data import Batch
 from experiments.vqgan3d.network import decoder, encoder
 from experiments.vqgan3d.settings import LossSettings, VQGAN3DSettings
-from gonogo.by_hand import uncounted
-from gonogo.config import Training
+from gonogo.config.experiment import Training
+from gonogo.training.manual_optimization import without_step_count
 
 VALUES = (-1.0, 1.0)  # between which patches lie
 MAX_PSNR_DB = 99.0
@@ -96,7 +96,7 @@ class VQGAN3DModule(LightningModule):
         if adversarial:
             self.discriminators.requires_grad_(True)
             terms["discriminators"] = self._discriminate(output.detach(), target, at)
-            self._descend(uncounted(adversary), terms["discriminators"], due)
+            self._descend(without_step_count(adversary), terms["discriminators"], due)
         if not self._trainer:
             self._steps_without_trainer += int(due)
         else:

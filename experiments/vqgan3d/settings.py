@@ -6,12 +6,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gonogo.model import Count, Model, Positive
+from gonogo.base.models import Count, Positive, StrictModel
 
 Size = tuple[Count, Count, Count]
 
 
-class ScanSettings(Model):
+class ScanSettings(StrictModel):
     """The volumes: analytic chest phantoms, or the scans in `inputs`."""
 
     shape: Size = Field((40, 40, 28), description="voxels of a phantom: right-left, front-back, foot-head")
@@ -27,7 +27,7 @@ class ScanSettings(Model):
     )
 
 
-class PatchSettings(Model):
+class PatchSettings(StrictModel):
     """What training sees of a volume. The quality gate's keys of the same names say the same."""
 
     size: Size = Field((24, 24, 16), description="voxels")
@@ -44,7 +44,7 @@ class PatchSettings(Model):
         return self
 
 
-class CodebookSettings(Model):
+class CodebookSettings(StrictModel):
     codes: int = Field(128, ge=2, description="entries")
     width: Count = Field(8, description="channels of an entry")
     decay: float = Field(0.99, gt=0, lt=1, description="of the moving averages that entries follow")
@@ -53,7 +53,7 @@ class CodebookSettings(Model):
     )
 
 
-class DiscriminatorSettings(Model):
+class DiscriminatorSettings(StrictModel):
     """PatchGAN on slices (2-D) and on patches (3-D), hinge loss."""
 
     channels: Count = 8
@@ -61,7 +61,7 @@ class DiscriminatorSettings(Model):
     start_step: int = Field(150, ge=0, description="optimizer step at which they begin; before, they change nothing")
 
 
-class LossSettings(Model):
+class LossSettings(StrictModel):
     """Weights of the generator's loss terms."""
 
     l1: float = Field(1.0, ge=0)
@@ -70,7 +70,7 @@ class LossSettings(Model):
     gan_3d: float = Field(0.01, ge=0)
 
 
-class ModelSettings(Model):
+class ModelSettings(StrictModel):
     hidden: Count = Field(4, description="channels of the first level; doubled at each downsampling")
     downsample: Count = Field(4, description="of each axis, a power of two")
     codebook: CodebookSettings = CodebookSettings()
@@ -85,7 +85,7 @@ class ModelSettings(Model):
         return self
 
 
-class VQGAN3DSettings(Model):
+class VQGAN3DSettings(StrictModel):
     scans: ScanSettings = ScanSettings()
     patches: PatchSettings = PatchSettings()
     model: ModelSettings = ModelSettings()

@@ -7,27 +7,12 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Training
-from gonogo.learning.speed import Speed
-from gonogo.target import Accelerator, Target
-from gonogo.units import dollars, duration
-
-
-class Range(BaseModel):
-    """A low, a likely and a high value."""
-
-    low: float
-    mid: float
-    high: float
-
-    def __add__(self, other: Range) -> Range:
-        return Range(low=self.low + other.low, mid=self.mid + other.mid, high=self.high + other.high)
-
-    def scaled(self, factor: float) -> Range:
-        return Range(low=self.low * factor, mid=self.mid * factor, high=self.high * factor)
-
-    def times(self, other: Range) -> Range:
-        return Range(low=self.low * other.low, mid=self.mid * other.mid, high=self.high * other.high)
+from gonogo.base.ranges import Range
+from gonogo.base.units import dollars, duration
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
+from gonogo.config.target import Target
+from gonogo.forecast.speed import Speed
 
 
 class StageTime(BaseModel):

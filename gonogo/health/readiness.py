@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gonogo.config import ExperimentConfig
-from gonogo.health.check import Climb
+from gonogo.config.experiment import ExperimentConfig
+from gonogo.health.device_ladder import LadderResult
 from gonogo.verdict import Status, Verdict, worst
 
 
 @dataclass(frozen=True)
-class Part:
+class ReadinessPart:
     name: str
     status: Status
     because: str
 
 
 def readiness(
-    gpu: Climb | None, cpu: Climb | None, experiment: ExperimentConfig | None = None, results: Path | None = None
-) -> list[Part]:
+    gpu: LadderResult | None,
+    cpu: LadderResult | None,
+    experiment: ExperimentConfig | None = None,
+    results: Path | None = None,
+) -> list[ReadinessPart]:
     """Docs, code, GPU, fallback, and overall. What was not measured is UNKNOWN, and never counts as ready.
 
     Args:
@@ -32,33 +35,35 @@ def readiness(
     counted = [Status.CAUTION if part is device and excused else part.status for part in found]
     because = "the processor takes the GPU's place, and is slower" if excused else ""
     weak = [part.name for part, status in zip(found, counted, strict=True) if status is worst(counted)]
-    return [*found, Part("overall", worst(counted), because or f"the weakest of: {', '.join(weak)}")]
+    return [*found, ReadinessPart("overall", worst(counted), because or f"the weakest of: {', '.join(weak)}")]
 
 
-def _device(name: str, found: Climb | None) -> Part:
+def _device(name: str, found: LadderResult | None) -> ReadinessPart:
     if found is None:
-        return Part(name, Status.UNKNOWN, "not tried")
+        return ReadinessPart(name, Status.UNKNOWN, "not tried")
     if found.healthy:
-        return Part(name, Status.GO, f"{found.facts.get('device', '?')}: {len(found.seconds)} rungs passed")
-    return Part(name, Status.NO_GO, f"at '{list(found.seconds)[-1] if found.seconds else 'start'}': {found.problem}")
+        return ReadinessPart(name, Status.GO, f"{found.facts.get('device', '?')}: {len(found.seconds)} rungs passed")
+    return ReadinessPart(
+        name, Status.NO_GO, f"at '{list(found.seconds)[-1] if found.seconds else 'start'}': {found.problem}"
+    )
 
 
-def _docs(experiment: ExperimentConfig | None) -> Part:
+def _docs(experiment: ExperimentConfig | None) -> ReadinessPart:
     if experiment is None:
-        return Part("docs", Status.UNKNOWN, "no experiment was named")
+        return ReadinessPart("docs", Status.UNKNOWN, "no experiment was named")
     missing = [
         key
         for key, text in (("hypothesis", experiment.hypothesis), ("expected.statement", experiment.expected.statement))
         if not text.strip()
     ]
     if missing:
-        return Part("docs", Status.NO_GO, f"nobody has written: {', '.join(missing)}")
-    return Part("docs", Status.GO, "hypothesis and expected result are written down")
+        return ReadinessPart("docs", Status.NO_GO, f"nobody has written: {', '.join(missing)}")
+    return ReadinessPart("docs", Status.GO, "hypothesis and expected result are written down")
 
 
-def _code(results: Path | None) -> Part:
+def _code(results: Path | None) -> ReadinessPart:
     path = results / "learning" / "verdict.json" if results else None
     if path is None or not path.is_file():
-        return Part("code", Status.UNKNOWN, "the learning gate has not judged a rehearsal")
+        return ReadinessPart("code", Status.UNKNOWN, "the learning gate has not judged a rehearsal")
     verdict = Verdict.read(path)
-    return Part("code", verdict.status, f"learning: {verdict.summary}")
+    return ReadinessPart("code", verdict.status, f"learning: {verdict.summary}")

@@ -12,7 +12,7 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from gonogo.experiment import Experiment
+    from gonogo.experiment.contract import Experiment
 
 KEPT_BYTES = 256e6  # of the batches that are held for looking at them again
 

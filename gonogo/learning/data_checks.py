@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gonogo.learning.facts import blind, learned, memorized, rising
+from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning.derived import blind, learned, memorized, rising
 from gonogo.learning.measurements import Measurements, number
-from gonogo.thresholds import LearningGate
-from gonogo.verdict import Check, Status, held
+from gonogo.verdict import Check, Status, threshold_check
 
 NOISE_AUTOCORRELATION, PICTURE_AUTOCORRELATION = 0.1, 0.5  # of targets, where inputs have at least the second
 INDEPENDENT_P = 0.01
@@ -19,7 +19,7 @@ def readable(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     if m.bad_batch:
         inputs, targets = max(inputs, int(m.bad_batch == "inputs")), max(targets, int(m.bad_batch == "targets"))
     what = " and ".join(f"{n} {name}" for n, name in ((inputs, "inputs"), (targets, "targets")) if n)
-    check = held(
+    check = threshold_check(
         "data_finite",
         "Samples with NaN or infinity",
         inputs + targets,
@@ -37,10 +37,10 @@ def brightness(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     if m.data is not None and not m.data.comparable:
         return _passing("target_brightness", title, "not comparable quantities", threshold), ""
     if x is None or y is None:
-        return held("target_brightness", title, None, threshold, None, why="not measured"), ""
+        return threshold_check("target_brightness", title, None, threshold, None, why="not measured"), ""
     zero = m.data.zero if m.data else 0.0
     ratio = (y - zero) / max(abs(x - zero), 1e-9)
-    check = held(
+    check = threshold_check(
         "target_brightness",
         title,
         round(ratio, 4),
@@ -55,7 +55,7 @@ def brightness(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
 def variety(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     if m.data is None:
         return None
-    check = held(
+    check = threshold_check(
         "target_variety",
         "Targets differ from each other",
         m.data.targets_vary,
@@ -73,7 +73,7 @@ def noise(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
         return None
     y, x = m.data.target_autocorrelation, m.data.input_autocorrelation
     noisy = y < NOISE_AUTOCORRELATION and x >= PICTURE_AUTOCORRELATION
-    check = held(
+    check = threshold_check(
         "target_noise",
         "Lag-1 autocorrelation of the targets",
         round(y, 3),
@@ -101,7 +101,7 @@ def leakage(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     told += [f"{near} are near copies of training samples"] if near else []
     told += [f"{groups} groups are on both sides ({', '.join(m.data.shared_groups)})"] if groups else []
     part = "" if m.data.read_all else f" (compared with {m.data.train_samples} training samples, not all)"
-    check = held(
+    check = threshold_check(
         "leakage",
         title,
         round(share, 4),
@@ -139,7 +139,7 @@ def held_out_easier(m: Measurements, gate: LearningGate) -> tuple[Check, str] | 
 def variety_of_inputs(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     if m.data is None:
         return None
-    check = held(
+    check = threshold_check(
         "input_variety",
         "Inputs differ from each other",
         m.data.inputs_vary,
@@ -165,7 +165,7 @@ def pairing(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
         else f"what was learned does not hold: skill {m.seen_skill or 0:.2f} on samples that were trained on, "
         f"{m.skill or 0:.2f} on others, and not rising: inputs and targets do not belong together, or are too few"
     )
-    check = held(
+    check = threshold_check(
         "pairing",
         "Targets depend on their inputs",
         None if p is None else round(p, 4),
@@ -178,4 +178,4 @@ def pairing(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
 
 
 def _passing(id_: str, title: str, value: str, threshold: str) -> Check:
-    return held(id_, title, value, threshold, True, why="")
+    return threshold_check(id_, title, value, threshold, True, why="")

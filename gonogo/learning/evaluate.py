@@ -18,7 +18,7 @@ from gonogo.learning.trend import mean_difference, one_minus_ratio
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
-    from gonogo.experiment import Experiment
+    from gonogo.experiment.contract import Experiment
 
 THOROUGH = 3  # predictions of each sample in a thorough evaluation
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning import data_checks, loss_checks, model_checks, progress_checks
 from gonogo.learning.measurements import Measurements
-from gonogo.thresholds import LearningGate
 from gonogo.verdict import Check, Status
 
 __all__ = ["Measurements", "judge"]

@@ -8,14 +8,14 @@ from itertools import pairwise
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.loss_trend import LossTrend, loss_trend
 from gonogo.learning.measurements import Curve, Measurements, number
 from gonogo.learning.trend import CHANGE_WITHOUT_NOISE, FEWEST_FOR_NOISE
-from gonogo.thresholds import LearningGate
 from gonogo.verdict import Check, Status
 
 if TYPE_CHECKING:
-    from gonogo.training import TrainingResult
+    from gonogo.training.spec import TrainingResult
 
 PARTS = 40  # of the training loss, each with its mean
 NOT_JUDGED = "not judged: a command shows only its losses"

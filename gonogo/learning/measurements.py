@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gonogo.measured import Measured
+from gonogo.measurements import Measured
 
 
 class _Part(BaseModel):

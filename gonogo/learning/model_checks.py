@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from statistics import median
 
-from gonogo.learning.facts import blind, flat, learned, rising, shrunk, silenced, skill_slope, unseen
+from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning.derived import blind, flat, learned, rising, shrunk, silenced, skill_slope, unseen
 from gonogo.learning.measurements import Gradients, Measurements, number
-from gonogo.thresholds import LearningGate
-from gonogo.verdict import Check, Status, held
+from gonogo.verdict import Check, Status, threshold_check
 
 FITS = 0.5  # with another learning rate one batch fits: the ratio is below this, and half of what it was
 EXPLODED = 100.0  # gradient norm at the end over that at the start
@@ -17,7 +17,7 @@ ENDS = 0.1  # share of the steps that is taken for the start and the end
 
 
 def finite(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
-    check = held(
+    check = threshold_check(
         "finite",
         "Loss is a number at every step",
         m.finite,
@@ -143,7 +143,7 @@ def one_batch(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     title, threshold = "One batch fitted alone, error / variance", f"<= {gate.max_overfit_ratio}"
     value = number(m.overfit_ratio)
     if value is None and not (m.one_batch and m.one_batch.rose):
-        return held("overfit_one_batch", title, None, threshold, None, why="not measured"), ""
+        return threshold_check("overfit_one_batch", title, None, threshold, None, why="not measured"), ""
     status, cause, why, hint = _judged(m, gate, value)
     shown = None if value is None else round(value, 4)
     check = Check(
@@ -209,13 +209,13 @@ def input_used(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     title, threshold = "Skill lost when the input is zeroed", f">= {gate.min_input_skill}"
     with_input, without = number(m.skill), number(m.skill_without_input)
     if with_input is None or without is None:
-        return held("input_used", title, None, threshold, None, why="not measured"), ""
+        return threshold_check("input_used", title, None, threshold, None, why="not measured"), ""
     lost = with_input - without
     why = f"zeroing the input costs only {lost:.2f} skill: the model ignores its input"
     if blind(m):
         last = f", not beyond `{m.modules_that_see[-1]}`" if m.modules_that_see else ""
         why = f"the outputs are the same with and without the input: it does not reach them{last}"
-    check = held(
+    check = threshold_check(
         "input_used",
         title,
         round(lost, 4),

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gonogo.by_hand import optimizers_of, without_trainer
 from gonogo.learning.batches import same_chance
 from gonogo.learning.gradients import GradientRecord
 from gonogo.learning.measurements import OneBatch
 from gonogo.learning.trend import theil_sen
+from gonogo.training.manual_optimization import optimizers_of, without_trainer
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
-    from gonogo.experiment import Experiment
-    from gonogo.training import RunSpec
+    from gonogo.experiment.contract import Experiment
+    from gonogo.training.spec import RunSpec
 
 WARMUP_STEPS = 10
 LOOKS = 8  # at the ratio, over the run

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning.derived import falling, learned, rising, shrunk, skill_slope
 from gonogo.learning.ema import MAX_INITIAL_SHARE
-from gonogo.learning.facts import falling, learned, rising, shrunk, skill_slope
 from gonogo.learning.measurements import Measurements, number
 from gonogo.learning.trend import converged
-from gonogo.thresholds import LearningGate
-from gonogo.verdict import Check, Status, held
+from gonogo.verdict import Check, Status, threshold_check
 
 
 def outputs(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
@@ -20,7 +20,7 @@ def outputs(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     title, threshold = "Outputs against targets, mean", f"{low}-{high}, spread >= {gate.min_output_sigma_ratio}"
     out, y = number(m.output_mean), number(m.target_mean)
     if out is None or y is None:
-        return held("output_statistics", title, None, threshold, None, why="not measured"), ""
+        return threshold_check("output_statistics", title, None, threshold, None, why="not measured"), ""
     sigma = max(m.target_sigma or 0, 1e-9)
     ratio = out / y if abs(y) > 1e-9 else None
     placed = (ratio is not None and low <= ratio <= high) or abs(out - y) <= gate.max_output_mean_shift * sigma
@@ -54,7 +54,7 @@ def skill(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     title, threshold = "Skill over predicting the mean, held-out items", f"> {gate.min_skill}"
     value = number(m.skill)
     if value is None:
-        return held("skill", title, None, threshold, None, why="not measured"), ""
+        return threshold_check("skill", title, None, threshold, None, why="not measured"), ""
     status = Status.NO_GO if not learned(m, gate) else Status.GO if _skill_is_sure(m) else Status.CAUTION
     low, high = number(m.skill_low), number(m.skill_high)
     between = "" if low is None or high is None else f", 90 % interval {low:.2f} to {high:.2f}"

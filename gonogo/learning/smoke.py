@@ -12,23 +12,23 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 
-from gonogo.config import Smoke
-from gonogo.experiment import Experiment
-from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
+from gonogo.config.experiment import Smoke
+from gonogo.config.gate_thresholds import LearningGate
+from gonogo.experiment.contract import Experiment
+from gonogo.forecast.hardware_probe import bandwidth_gb_s, tflops_fp32
+from gonogo.forecast.speed import Speed
 from gonogo.learning.batches import at_most
+from gonogo.learning.callback import SAMPLES, Watch
+from gonogo.learning.data_summary import look_at
 from gonogo.learning.ema import initial_share
 from gonogo.learning.evaluate import THOROUGH, evaluate
+from gonogo.learning.input_reach import modules_that_see
 from gonogo.learning.judge import judge
-from gonogo.learning.look import look_at
 from gonogo.learning.measurements import Evaluation, Measurements, OneBatch, number
 from gonogo.learning.overfit import overfit_one_batch, try_other_rates
-from gonogo.learning.route import modules_that_see
-from gonogo.learning.speed import Speed
 from gonogo.learning.summary import summarized
-from gonogo.learning.watch import SAMPLES, Watch
-from gonogo.report.curves import LossCurve
-from gonogo.thresholds import LearningGate
-from gonogo.training import RunSpec, TrainingResult, joined, train
+from gonogo.training.run import joined, train
+from gonogo.training.spec import RunSpec, TrainingResult
 
 
 @dataclass
@@ -185,18 +185,4 @@ def _speed(result: TrainingResult, spec: RunSpec, train_samples: int, watch: Wat
         train_samples=train_samples,
         tflops_fp32=tflops_fp32(),
         bandwidth_gb_s=bandwidth_gb_s(),
-    )
-
-
-def curve_of(result: TrainingResult, measured: Measurements, experiment: str) -> LossCurve:
-    """The picture of the run: losses, and what predicting the mean and copying the input would score."""
-    baselines = {"predict the mean": measured.error_of_mean, "copy the input": measured.error_of_copy}
-    return LossCurve(
-        title=f"{experiment}: smoke run of {result.steps} steps",
-        steps=result.train_steps or list(range(1, len(result.train_loss) + 1)),
-        train_loss=list(result.train_loss),
-        val_steps=result.val_steps,
-        val_loss=list(result.val_loss),
-        baselines={name: value for name, value in baselines.items() if value is not None},
-        unit="loss; validation: held-out error",
     )

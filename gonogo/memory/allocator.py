@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 from gonogo.memory.events import Events
 from gonogo.memory.heap import Heap, OutOfDeviceMemory, Rules
 
@@ -73,7 +73,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Timeline:
+class AllocatorTimeline:
     """After each event, up to the last one that was served: (n,) int64 bytes."""
 
     requested_bytes: np.ndarray
@@ -100,7 +100,7 @@ class Replay:
     oom_at: Refused | None
     retries: int
     segments: int
-    timeline: Timeline
+    timeline: AllocatorTimeline
 
     @property
     def oom(self) -> bool:
@@ -125,7 +125,7 @@ def replay(events: Events, capacity_bytes: int | None = None, settings: Allocato
     )
     heap = Heap(rules, capacity_bytes)
     requested, allocated, reserved = _serve(heap, events)
-    timeline = Timeline(*(np.array(values, dtype=np.int64) for values in (requested, allocated, reserved)))
+    timeline = AllocatorTimeline(*(np.array(values, dtype=np.int64) for values in (requested, allocated, reserved)))
     served = len(requested)
     return Replay(
         peak_requested_bytes=max(requested, default=0),

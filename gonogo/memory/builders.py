@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from gonogo.errors import UserError
-from gonogo.memory.child import Model
+from gonogo.base.errors import UserError
 from gonogo.memory.library_steps import library_model_step
+from gonogo.memory.request import ModelSource
 from gonogo.memory.step import Step, entry_step
 
 # operators that torchvision registers shapes for, and that its own library defines; registries lack its CPU build
@@ -83,7 +83,7 @@ def _from_config(path: Path, kind: str = "AutoModelForCausalLM", **changes: Any)
     return getattr(transformers, kind).from_config(config)
 
 
-def library_step(order: Model, batch_size: int, changes: dict[str, Any]) -> Step:
+def library_step(order: ModelSource, batch_size: int, changes: dict[str, Any]) -> Step:
     """The step of a library's model: of images, of texts if a sample has one dimension, or as its class says."""
     model = build_model(order.name, **order.arguments)
     if order.gradient_checkpointing:

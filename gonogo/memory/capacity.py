@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psutil
 
-from gonogo.target import Accelerator
+from gonogo.config.accelerator import Accelerator
 
 
 def capacity_bytes(accelerator: Accelerator) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gonogo.target import Architecture
+from gonogo.config.accelerator import Architecture
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from gonogo.config import Training
-from gonogo.memory.additions import Addition, additions, is_matrix_product
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
 from gonogo.memory.allocator import AllocatorSettings, replay
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.components import components
 from gonogo.memory.events import Events
-from gonogo.target import Accelerator
+from gonogo.memory.overheads import Addition, additions, is_matrix_product
 
 if TYPE_CHECKING:
-    from gonogo.memory.traced import Traced
+    from gonogo.memory.trace_result import Traced
 
 CACHED = "rounded up, or cached by the allocator"
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gonogo.measured import Measured
+from gonogo.base.units import gibibytes, gigabytes
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.measurements import Measured
+from gonogo.memory.choice import _tight, chosen, describe, weigh
 from gonogo.memory.estimate import Estimate
-from gonogo.memory.explore import Explored, Rung, held_bytes
-from gonogo.target import Accelerator
-from gonogo.thresholds import MemoryGate
-from gonogo.units import gibibytes, gigabytes
+from gonogo.memory.plan_search import Candidate, Explored, held_bytes
 from gonogo.verdict import Check, Status
 
-LEAST_ROOM_BYTES = 1e9
 # the dtype that a precision multiplies in, and the catalogue's key of its peak
 _MULTIPLIES_IN = {
     "bf16-mixed": "bf16", "bf16-true": "bf16", "16-mixed": "fp16", "16-true": "fp16", "32-true": "fp32",
@@ -44,42 +44,7 @@ def judge(measured: Measurements, gate: MemoryGate) -> tuple[list[Check], str]:
     return checks, "MEMORY" if any(check.status is Status.NO_GO for check in checks) else ""
 
 
-def chosen(explored: Explored, gate: MemoryGate) -> Rung:
-    """The plan asked for; with `on_no_go: replan`, where it does not pass, the cheapest change that does.
-
-    Only what changes training keys is taken without asking: other settings make another model, about which the gates
-    before this one have said nothing.
-    """
-    asked = explored.asked
-    if gate.on_no_go == "halt" or weigh(asked, explored.capacity_bytes, gate) is not Status.NO_GO:
-        return asked
-    passing = (
-        rung
-        for rung in explored.rungs[1:]
-        if not rung.settings and rung.estimate and weigh(rung, explored.capacity_bytes, gate).passes
-    )
-    return next(passing, asked)
-
-
-def weigh(rung: Rung, capacity_bytes: int | None, gate: MemoryGate) -> Status:
-    """One plan's need against the card.
-
-    NO-GO: the allocator's replay at the card's capacity does not serve it. CAUTION: less room than 1 GB, than the
-    gate's margin or than the estimate's own error is left, or a value was assumed.
-    """
-    if rung.needed_bytes is None or capacity_bytes is None or rung.fits is None:
-        return Status.UNKNOWN
-    if not rung.fits:
-        return Status.NO_GO
-    return Status.CAUTION if rung.guessed or _tight(rung.needed_bytes, capacity_bytes, gate) else Status.GO
-
-
-def _tight(needed_bytes: int, capacity_bytes: int, gate: MemoryGate) -> bool:
-    margin = max(LEAST_ROOM_BYTES, gate.caution_margin * capacity_bytes, gate.estimate_error * needed_bytes)
-    return capacity_bytes - needed_bytes < margin
-
-
-def _peak(rung: Rung, measured: Measurements, gate: MemoryGate) -> Check:
+def _peak(rung: Candidate, measured: Measurements, gate: MemoryGate) -> Check:
     card, capacity, needed = measured.accelerator.title, measured.capacity_bytes, rung.needed_bytes
     title = f"Peak of a training step on {card}, micro-batch {rung.micro_batch_size}"
     status = weigh(rung, capacity, gate)
@@ -96,7 +61,7 @@ def _peak(rung: Rung, measured: Measurements, gate: MemoryGate) -> Check:
     )  # fmt: skip
 
 
-def _why(rung: Rung, needed: int, capacity: int, gate: MemoryGate) -> str:
+def _why(rung: Candidate, needed: int, capacity: int, gate: MemoryGate) -> str:
     share = f"{100 * needed / capacity:.0f} % of {gigabytes(capacity)} = {gibibytes(capacity)}"
     needs = f"the step needs {gigabytes(needed)} ({share}, {gate.error_range})"
     if not rung.fits:
@@ -126,33 +91,12 @@ def _hint(explored: Explored, gate: MemoryGate) -> str:
     return f"{describe(asked, better)} (plan.md beside the verdict). {_replan(better, gate)}".strip()
 
 
-def _replan(rung: Rung, gate: MemoryGate) -> str:
+def _replan(rung: Candidate, gate: MemoryGate) -> str:
     offered = gate.on_no_go == "halt" and not rung.settings
     return "`gates.memory.on_no_go: replan` does that by itself." if offered else ""
 
 
-def describe(asked: Rung, rung: Rung) -> str:
-    """What is changed, in one phrase, with its need."""
-    parts = [f"{key} {old} → {new}" for key, old, new in changes(asked, rung)]
-    assert rung.needed_bytes is not None
-    return f"{', '.join(parts)}: {gigabytes(rung.needed_bytes)}"
-
-
-def changes(asked: Rung, rung: Rung) -> list[tuple[str, object, object]]:
-    """Key, old and new value, of training keys and settings that differ."""
-    old, new = asked.training.model_dump(), rung.training.model_dump()
-    found: list[tuple[str, object, object]] = [(key, old[key], new[key]) for key in old if old[key] != new[key]]
-    return [*found, *((key, None, value) for key, value in _flat(rung.settings))]
-
-
-def _flat(settings: dict[str, object], prefix: str = "settings") -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
-    for key, value in settings.items():
-        found += _flat(value, f"{prefix}.{key}") if isinstance(value, dict) else [(f"{prefix}.{key}", value)]
-    return found
-
-
-def _replanned(rung: Rung, measured: Measurements, gate: MemoryGate) -> Check:
+def _replanned(rung: Candidate, measured: Measurements, gate: MemoryGate) -> Check:
     asked = measured.explored.asked
     needed, capacity = asked.needed_bytes or 0, measured.capacity_bytes or 0
     lasting = "" if rung.exact else " It changes the result."
@@ -164,7 +108,7 @@ def _replanned(rung: Rung, measured: Measurements, gate: MemoryGate) -> Check:
     )  # fmt: skip
 
 
-def _precision(rung: Rung, card: Accelerator) -> list[Check]:
+def _precision(rung: Candidate, card: Accelerator) -> list[Check]:
     """Nothing for what the card multiplies; it would run, and slowly, so that the plan's figures do not hold."""
     precision = rung.training.precision
     dtype = _MULTIPLIES_IN[precision]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch._decomp import meta_table
 
-from gonogo.memory import packed, recurrent
+from gonogo.memory import packed_sequences, recurrent
 from gonogo.memory.devices import Card
 
 aten = torch.ops.aten
@@ -37,7 +37,7 @@ def cuda_kernels(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
         for name in CUDA_ONLY_FUSED:
             if not has(f"aten::{name}", "CUDA"):
                 library.impl(name, _never, "CUDA")
-        own = recurrent.kernels(card.miopen, assume) | packed.KERNELS
+        own = recurrent.kernels(card.miopen, assume) | packed_sequences.KERNELS
         own["scaled_dot_product_attention"] = _attention(card)
         for name, kernel in own.items():
             for key in ("AutogradCUDA", "CUDA"):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 from gonogo.memory.step import Step
 
 ONE_LABEL = ("ForSequenceClassification", "ForImageClassification", "ForAudioClassification", "ForNextSentence")

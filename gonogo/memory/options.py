@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gonogo.config import Training
-from gonogo.model import Positive
-from gonogo.target import Accelerator
+from gonogo.base.models import Positive
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
 
 
 class PlanOption(BaseModel):

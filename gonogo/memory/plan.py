@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from gonogo.config import Training
-from gonogo.memory.additions import Addition
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
+from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.memory.choice import changes, chosen, weigh
 from gonogo.memory.estimate import Estimate
-from gonogo.memory.explore import Estimator, Explored, Line, Rung, explore
-from gonogo.memory.judge import changes, chosen, weigh
 from gonogo.memory.options import PlanOption, divisors, with_micro_batch
-from gonogo.target import Accelerator
-from gonogo.thresholds import MemoryGate
+from gonogo.memory.overheads import Addition
+from gonogo.memory.plan_search import Candidate, Estimator, Explored, Line, explore
 from gonogo.verdict import Status
 
 CONSERVATIVE = 0.6  # of the card: leaves room for validation, pictures and another's desktop
@@ -159,13 +159,13 @@ class _Table:
         self.explored, self.capacity, self.line, self.gate = explored, capacity, line, gate
         self.traced = {rung.micro_batch_size: rung for rung in explored.sizes if rung.needed_bytes is not None}
 
-    def rung(self, size: int) -> Rung:
+    def rung(self, size: int) -> Candidate:
         if size in self.traced:
             return self.traced[size]
         needed, largest = self.line.at(size), self.explored.largest_fitting
         fits = needed <= self.capacity if largest is None else size <= largest
         training = self.explored.asked.training.model_copy(update={"micro_batch_size": size})
-        return Rung(training=training, needed_bytes=needed, fits=fits)
+        return Candidate(training=training, needed_bytes=needed, fits=fits)
 
     def row(self, size: int) -> BatchRow:
         rung = self.rung(size)
@@ -223,7 +223,7 @@ class _Table:
         return found
 
 
-def _log(explored: Explored, rung: Rung, gate: MemoryGate) -> Iterator[Change]:
+def _log(explored: Explored, rung: Candidate, gate: MemoryGate) -> Iterator[Change]:
     """What was changed, or, where the plan asked for does not pass and was kept, what should be."""
     asked, capacity = explored.asked, explored.capacity_bytes
     advised = rung is asked and weigh(asked, capacity, gate) is Status.NO_GO
@@ -238,7 +238,7 @@ def _log(explored: Explored, rung: Rung, gate: MemoryGate) -> Iterator[Change]:
         yield Change(key=key, old=old, new=new, reason=reason)
 
 
-def _step(rung: Rung, capacity: int, gate: MemoryGate) -> LadderStep:
+def _step(rung: Candidate, capacity: int, gate: MemoryGate) -> LadderStep:
     assert rung.needed_bytes is not None
     keys = ("micro_batch_size", "accumulate_grad_batches", "precision")
     whole = rung.training.model_dump(mode="json")

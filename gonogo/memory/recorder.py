@@ -15,9 +15,9 @@ from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTenso
 from torch.nn.modules import module as modules
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gonogo.memory import values
+from gonogo.memory import constant_values
 from gonogo.memory.events import PHASES, Events
-from gonogo.memory.scratch import scratch_bytes
+from gonogo.memory.kernel_workspaces import scratch_bytes
 
 aten = torch.ops.aten
 _DEVICE = torch.ops.prim.device.default
@@ -57,7 +57,7 @@ def _with_places(func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     source, indices, *rest = args
     found: list[Any] = []
     for index in indices:
-        places = values.places(index) if index is not None and index.dtype == torch.bool else [index]
+        places = constant_values.places(index) if index is not None and index.dtype == torch.bool else [index]
         if places is None and func is not aten.index.Tensor and not rest[0].requires_grad:
             return args  # the gradient of what is put there is not asked for
         if places is None:
@@ -127,11 +127,11 @@ class Recorder(TorchDispatchMode):
         if func is aten.add.Tensor and self.phase == "backward" and self._engine_adds(args):
             func = aten.add_.Tensor
         if _only_writes(func):  # nothing is allocated, and checking hundreds of tensors is most of a trace's time
-            values.follow(func, args, kwargs, None)
+            constant_values.follow(func, args, kwargs, None)
             return None
         if func in _VIEWS and isinstance(args[0], FakeTensor) and not kwargs:
             out: Any = _view(func, args)
-            values.follow(func, args, kwargs, out)
+            constant_values.follow(func, args, kwargs, out)
             return out
         if func in _INDEXED:
             args = _with_places(func, args)
@@ -143,10 +143,10 @@ class Recorder(TorchDispatchMode):
             for block, size in zip(scratch, sizes, strict=True):
                 self._row(block, -size, module)
         else:
-            known = values.shaped_by_data(func, args, kwargs)
+            known = constant_values.shaped_by_data(func, args, kwargs)
             out = func(*args, **kwargs) if known is None else known
             self._note(out, module)
-        values.follow(func, args, kwargs, out)
+        constant_values.follow(func, args, kwargs, out)
         return out
 
     def _engine_adds(self, args: tuple[Any, ...]) -> bool:
@@ -170,7 +170,7 @@ class Recorder(TorchDispatchMode):
                 self._note(leaf, module)
 
     def _scalar(self, tensor: Tensor) -> Any:
-        value = values.scalar(tensor)
+        value = constant_values.scalar(tensor)
         if value is not None:
             return value
         source = getattr(tensor, "made_by", "an operation")

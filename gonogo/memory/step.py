@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import nn
 
-from gonogo.by_hand import optimizers_of, without_trainer
-from gonogo.config import Training
-from gonogo.errors import UserError
-from gonogo.experiment import Experiment
+from gonogo.base.errors import UserError
+from gonogo.config.experiment import Training
+from gonogo.experiment.contract import Experiment
+from gonogo.training.manual_optimization import optimizers_of, without_trainer
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 CONVERTED = {"bf16-true": torch.bfloat16, "16-true": torch.float16}

@@ -25,13 +25,13 @@ from torch.optim import optimizer as optimizers
 from torch.optim.swa_utils import AveragedModel
 from torch.utils._pytree import tree_map_only
 
-from gonogo.config import Training
-from gonogo.experiment import Experiment
+from gonogo.config.experiment import Training
+from gonogo.experiment.contract import Experiment
 from gonogo.memory.devices import Card
-from gonogo.memory.lookalike import FakeGPUMode, fake_modules, forget_tracing, lookalike
+from gonogo.memory.fake_gpu import FakeGPUMode, fake_modules, forget_tracing, lookalike
 from gonogo.memory.recorder import Recorder
 from gonogo.memory.step import AUTOCAST, CONVERTED, Step, experiment_step
-from gonogo.memory.traced import Traced
+from gonogo.memory.trace_result import Traced
 
 PASSES = 2  # of an optimizer step's micro-batches: with gradients there, the third allocates as the second
 STEPS = 2  # the optimizer's state exists from the second on; on published measurements a third changed nothing

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gonogo.files import code_digest
-from gonogo.quality.kinds import Known
+from gonogo.base.digests import code_digest
+from gonogo.quality.inspector import StatisticsCache
 
 BATCH, BATCH_S = 200, 1.0  # entries, or seconds, after which what was measured is safe on disk
 KEY_BYTES = 20
@@ -30,7 +30,7 @@ DECODERS = ("numpy", "opencv-python-headless", "pillow", "simplejpeg", "nibabel"
 TABLE = "CREATE TABLE IF NOT EXISTS statistics (key BLOB PRIMARY KEY, value BLOB NOT NULL)"
 
 
-class Cache(Known):
+class Cache(StatisticsCache):
     """Statistics by the sha256 of a file's bytes; see `open_cache`.
 
     Attributes:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gonogo.files import write_text
+from gonogo.base.files import write_text
 from gonogo.verdict import Status
 
 BINS = 50

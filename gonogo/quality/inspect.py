@@ -11,13 +11,14 @@ from typing import Any, TextIO
 
 import yaml
 
-from gonogo.configload import validate
-from gonogo.errors import UserError
-from gonogo.files import replacing
-from gonogo.quality.kinds import kind_of
-from gonogo.quality.parts import MeasuredSet, Progress, measure_part
-from gonogo.quality.show import Outputs, judge_and_show
-from gonogo.thresholds import QualityGate
+from gonogo.base.errors import UserError
+from gonogo.base.files import replacing
+from gonogo.config.load import validate
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.measure import Progress, measure_part
+from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.outputs import Outputs, judge_and_show
+from gonogo.quality.registry import kind_of
 from gonogo.verdict import Verdict, decide
 
 WORST = 10  # files that are named

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gonogo.quality.decisions import Decision
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.acceptance import Decision
+from gonogo.quality.inspector import Judgement
 from gonogo.quality.items import Finding
-from gonogo.quality.kinds import Judgement
-from gonogo.quality.parts import MeasuredSet
-from gonogo.thresholds import QualityGate
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.verdict import Status
 
 Measurements = MeasuredSet

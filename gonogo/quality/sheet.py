@@ -6,16 +6,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from gonogo.files import replacing
+from gonogo.base.files import replacing
 from gonogo.quality.drawing import BOX, COLOURS, GAP, HEAD, LINE, PAPER, REASONS, cell, reasons, title
-from gonogo.quality.kinds import Judgement, Kind, status_of
+from gonogo.quality.inspector import Inspector, Judgement, status_of
 
 COLUMNS = 8
 MOST_LETTERS = 20  # of a name
 ROW = BOX + (1 + REASONS) * LINE + GAP
 
 
-def sheet(judgement: Judgement, kind: Kind, out: Path, limit: int = 60) -> None:
+def sheet(judgement: Judgement, kind: Inspector, out: Path, limit: int = 60) -> None:
     """Write a PNG of at most `limit` of the judgement's worst items, in the order that it has them.
 
     A frame is red for a bad item, yellow for one that only warns, green for one without fault. Where the kind has no

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gonogo.files import replacing
+from gonogo.base.files import replacing
 
 Add = Callable[[dict[str, Any]], None]
 

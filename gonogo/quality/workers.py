@@ -20,9 +20,9 @@ from itertools import islice
 from multiprocessing.util import Finalize
 from pathlib import Path
 
-from gonogo import lifetime
-from gonogo.files import FolderDigest
-from gonogo.quality.kinds import ItemFiles, Kind, Known
+from gonogo.base import processes
+from gonogo.base.digests import FolderDigest
+from gonogo.quality.inspector import Inspector, ItemFiles, StatisticsCache
 
 MOST_WORKERS = 4
 MANY_FILES = {"fork": 300, "forkserver": 3_000}  # from so many on, processes, by how they are started
@@ -41,7 +41,7 @@ class Chunk:
     contents: list[str] = field(default_factory=list)  # of each item
 
 
-def measured_chunks(kind: Kind, items: Sequence[ItemFiles], known: Known) -> Iterator[Chunk]:
+def measured_chunks(kind: Inspector, items: Sequence[ItemFiles], known: StatisticsCache) -> Iterator[Chunk]:
     """All items, in their order."""
     count = min(MOST_WORKERS, _cores())
     size = min(CHUNK, len(items) // (AHEAD * count) + 1)
@@ -58,7 +58,7 @@ def measured_chunks(kind: Kind, items: Sequence[ItemFiles], known: Known) -> Ite
             yield from _in_order(pool, partial(measure_chunk, kind, known), chunks, AHEAD * count)
 
 
-def measure_chunk(kind: Kind, known: Known, items: Sequence[ItemFiles]) -> Chunk:
+def measure_chunk(kind: Inspector, known: StatisticsCache, items: Sequence[ItemFiles]) -> Chunk:
     chunk, lines = Chunk(), []
     for reading in kind.measure_all(items, known):
         lines.append(reading.item.model_dump_json() + "\n")
@@ -89,7 +89,7 @@ def _in_order(
 
 # --- processes ---
 
-_worker: tuple[Kind, Known] | None = None
+_worker: tuple[Inspector, StatisticsCache] | None = None
 
 
 def _processes(method: str, count: int, module: str, travelling: bytes) -> ProcessPoolExecutor:
@@ -122,11 +122,11 @@ def _begin(owner_pid: int, travelling: bytes) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the owner decides
     kind, known = pickle.loads(travelling)
     _worker = kind, known
-    lifetime.watch(owner_pid, partial(_end, known))
+    processes.watch(owner_pid, partial(_end, known))
     Finalize(None, known.close, exitpriority=10)
 
 
-def _end(known: Known) -> None:
+def _end(known: StatisticsCache) -> None:
     """Keep what is known, and leave at once, whatever the other threads do."""
     try:
         known.close()
@@ -139,7 +139,7 @@ def _measure_in_worker(items: Sequence[ItemFiles]) -> Chunk:
     return measure_chunk(*_worker, items)
 
 
-def _packed(kind: Kind, known: Known) -> bytes | None:
+def _packed(kind: Inspector, known: StatisticsCache) -> bytes | None:
     """To be unpacked in another process; None where that cannot be."""
     try:
         return pickle.dumps((kind, known))

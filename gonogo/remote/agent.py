@@ -72,7 +72,12 @@ RELEASE_TRIES = 3
 RELEASE_PAUSE_S = 20.0
 RELEASE_WAIT_S = 120.0
 LAST_WORDS_BYTES = 64 << 10
-ENDED_AS = {0: "finished", 3: "nan", 4: "stopped_by_gate", 143: "killed"}  # exit codes of `python -m gonogo.training`
+ENDED_AS = {
+    0: "finished",
+    3: "nan",
+    4: "stopped_by_gate",
+    143: "killed",
+}  # exit codes of `python -m gonogo.stages.train`
 ABORTS = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
 OUT_OF_MEMORY = re.compile(
     rb"out of memory|OutOfMemoryError|^\S* ?MemoryError|bad_alloc|ALLOC_FAILED|not enough memory|can't allocate memory",
@@ -605,7 +610,7 @@ def _holder(workspace: Path) -> dict[str, Any]:
 
 # --- runs: launch, adopt, status, log, stop --------------------------------------------------------------
 
-# What an order says, and what goes where it is silent; `gonogo/remote/order.py` says what each key means.
+# What an order says, and what goes where it is silent; `gonogo/remote/run_request.py` says what each key means.
 SILENT_ORDER: dict[str, Any] = {
     "key": "",
     "argv": [],

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from gonogo.remote.errors import RemoteError
-from gonogo.report.words import clean
+from gonogo.report.wording import clean
 
 AT_MOST = 1e12  # seconds, dollars and bytes beyond it are nobody's
 SHOWN_CHARACTERS = 80  # of what is quoted from the machine

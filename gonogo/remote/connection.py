@@ -22,9 +22,9 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.target import Ssh
 from gonogo.remote.errors import RemoteError, Unreachable
-from gonogo.target import Ssh
 
 CONNECT_S = 15
 KEEPALIVE_S = 5

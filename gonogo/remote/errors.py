@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 
 
 class RemoteError(UserError):

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import Exit, Heartbeat, Message, Status, read
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
-from gonogo.target import Ssh, Target
 
 SILENT_S = 20.0
 LINE_AT_MOST_BYTES = 1 << 20

@@ -19,13 +19,13 @@ from typing import Any
 import fabric
 import paramiko
 
+from gonogo.config.target import Ssh, Target
 from gonogo.remote import agent
 from gonogo.remote.answers import Launched, read
 from gonogo.remote.channel import Channel, Silent, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
-from gonogo.remote.order import Order
-from gonogo.target import Ssh, Target
+from gonogo.remote.run_request import RunRequest
 
 AGENT = "agent.py"
 ANSWER_S = 120.0
@@ -84,7 +84,7 @@ def connect(ssh: Ssh, target: Target, *, wait: bool = True) -> Iterator[Machine]
     Raises:
         UserError: it cannot be reached, is not the machine that it was, or does not let us in; says what to do.
     """
-    opening = Opening(ssh)
+    opening = PendingConnection(ssh)
     try:
         if wait:
             opening.connection()
@@ -93,7 +93,7 @@ def connect(ssh: Ssh, target: Target, *, wait: bool = True) -> Iterator[Machine]
         opening.close()
 
 
-class Opening:
+class PendingConnection:
     """A connection that is being opened."""
 
     def __init__(self, ssh: Ssh) -> None:
@@ -118,7 +118,7 @@ class Opening:
 class Machine:
     """A machine that we are connected to. Arguments are quoted: none is ever read by the remote shell."""
 
-    def __init__(self, opening: Opening, ssh: Ssh, target: Target) -> None:
+    def __init__(self, opening: PendingConnection, ssh: Ssh, target: Target) -> None:
         self._opening = opening
         self.ssh, self.target = ssh, target
         self.root = target.root
@@ -254,7 +254,7 @@ class Machine:
             `state` started | already (a run holds the workspace) | done (this key has finished), with that run's
             `run_dir` and `key`.
         """
-        asked = Order(argv=[self.training_python, *arguments], **order)
+        asked = RunRequest(argv=[self.training_python, *arguments], **order)
         said = self.run_agent("launch", run_dir, stdin=asked.model_dump_json())
         answer = read(Launched, said, f"{self.where}: agent launch")
         if answer.state == "started" and asked.max_s and not answer.timer.ends_in_s:

@@ -18,8 +18,8 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gonogo.errors import UserError
-from gonogo.target import Release
+from gonogo.base.errors import UserError
+from gonogo.config.target import Release
 
 ANSWER_S = 30.0
 COMMAND_S = 300.0
@@ -84,7 +84,7 @@ def provider(release: Release) -> Provider:
         return DigitalOcean(token, release.tag)
     if release.provider == "ec2":
         return Ec2(release.tag, release.region)
-    return Command(release.command, release.gone_command)
+    return CommandProvider(release.command, release.gone_command)
 
 
 class DigitalOcean:
@@ -187,7 +187,7 @@ def _addresses(instance: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(address for address in found if address))
 
 
-class Command:
+class CommandProvider:
     """Any provider with a command of its own: what the user would type, run by their shell."""
 
     def __init__(self, command: str, gone_command: str) -> None:

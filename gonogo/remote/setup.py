@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.base.units import gigabytes
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.target import Ssh, Target
 from gonogo.remote.machine import Machine
-from gonogo.target import Accelerator, Ssh, Target
-from gonogo.units import gigabytes
 
 REQUIREMENTS = "requirements.txt"
 INSTALL_S = 3600.0

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field, model_validator
 
-from gonogo.files import replacing
+from gonogo.base.files import replacing
+from gonogo.learning.measurements import Measurements
+from gonogo.training.spec import TrainingResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
 
 # Okabe & Ito's palette, told apart with any colour vision
 TRAINING, VALIDATION, BASELINES = "#0072B2", "#D55E00", ("#555555", "#009E73", "#CC79A7", "#8a6d00")
@@ -124,3 +127,17 @@ def _smoothed(losses: list[float]) -> list[float]:
         known = [loss for loss in losses[max(0, end - window) : end] if not math.isnan(loss)]
         means.append(sum(known) / len(known) if known and not math.isnan(losses[end - 1]) else math.nan)
     return means
+
+
+def curve_of(result: TrainingResult, measured: Measurements, experiment: str) -> LossCurve:
+    """The picture of the run: losses, and what predicting the mean and copying the input would score."""
+    baselines = {"predict the mean": measured.error_of_mean, "copy the input": measured.error_of_copy}
+    return LossCurve(
+        title=f"{experiment}: smoke run of {result.steps} steps",
+        steps=result.train_steps or list(range(1, len(result.train_loss) + 1)),
+        train_loss=list(result.train_loss),
+        val_steps=result.val_steps,
+        val_loss=list(result.val_loss),
+        baselines={name: value for name, value in baselines.items() if value is not None},
+        unit="loss; validation: held-out error",
+    )

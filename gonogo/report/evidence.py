@@ -7,7 +7,8 @@ from pathlib import Path, PurePath
 
 from pydantic import BaseModel, Field
 
-from gonogo.files import file_digest, folder_digest, walk
+from gonogo.base.digests import file_digest, folder_digest
+from gonogo.base.files import walk
 
 
 class Evidence(BaseModel):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory.plan import Plan
-from gonogo.report.pages import markdown_page
-from gonogo.thresholds import MemoryGate
+from gonogo.report.rendering import markdown_page
 
 
 def memory_plan(plan: Plan, experiment: str, mode: str, gate: MemoryGate) -> str:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gonogo.base.units import dollars, duration
 from gonogo.report.causes import cause_of
 from gonogo.report.evidence import Evidence, evidence, storage_bytes
-from gonogo.report.parts import Part, at_fault, parts
-from gonogo.report.words import clean, evidence_paths, headline, number, saved, unique
-from gonogo.units import dollars, duration
+from gonogo.report.verdict_by_part import PartVerdict, at_fault, parts
+from gonogo.report.wording import clean, evidence_paths, headline, number, saved, unique
 from gonogo.verdict import Status, Verdict
 
 __all__ = ["Evidence", "NegativeFacts", "StageCost", "evidence", "negative_result"]
@@ -44,7 +44,7 @@ class NegativeFacts(BaseModel):
 
 def negative_result(verdict: Verdict, facts: NegativeFacts) -> str:
     """The Markdown document for a gate that halts. Dated by the measurement: same facts, same text."""
-    from gonogo.report.pages import markdown_page
+    from gonogo.report.rendering import markdown_page
 
     by_part = parts([*facts.passed, verdict])
     stages = _summed(facts.stages)
@@ -69,7 +69,7 @@ def negative_result(verdict: Verdict, facts: NegativeFacts) -> str:
     )
 
 
-def commit_message(verdict: Verdict, by_part: Sequence[Part], spent: StageCost) -> str:
+def commit_message(verdict: Verdict, by_part: Sequence[PartVerdict], spent: StageCost) -> str:
     """Text to paste; nothing here touches git. Lines of at most 72 characters, long words excepted."""
     subject = f"{clean(verdict.experiment)}: {verdict.status.label} at {clean(verdict.title)}"
     found = unique([headline(verdict), verdict.summary])

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gonogo.adjustments import Adjustment
-from gonogo.errors import UserError
-from gonogo.forecast.forecast import Range, StageTime
-from gonogo.launch import Item
-from gonogo.record import Claim, Issue
+from gonogo.base.errors import UserError
+from gonogo.base.ranges import Range
+from gonogo.config.issues import Claim, Issue
+from gonogo.forecast.forecast import StageTime
+from gonogo.gates.launch import Item
+from gonogo.report.quick_adjustments import Adjustment
 from gonogo.report.risks import LATER, judged_risks
-from gonogo.report.words import clean, decision
+from gonogo.report.wording import clean, decision
 from gonogo.verdict import Status, Verdict, worst
 
 # without a verdict of each of these nobody is ready
@@ -32,7 +33,7 @@ class Mode(BaseModel):
     recommended: bool = False
 
 
-class Command(BaseModel):
+class CommandToRun(BaseModel):
     """A line to paste, and what it does."""
 
     does: str
@@ -70,8 +71,8 @@ class PreflightFacts(BaseModel):
     expected_metrics: dict[str, float] = Field(default_factory=dict, description="metric → least value")
     adjustments: list[Adjustment] = Field(default_factory=list, description="what to change for a symptom")
     approval: str = Field("", description="who signed the sample off, when; empty: nobody")
-    launch: list[Command] = Field(description="the workflow's own commands")
-    monitor: list[Command]
+    launch: list[CommandToRun] = Field(description="the workflow's own commands")
+    monitor: list[CommandToRun]
 
 
 def preflight(verdicts: Sequence[Verdict], facts: PreflightFacts) -> str:
@@ -80,7 +81,7 @@ def preflight(verdicts: Sequence[Verdict], facts: PreflightFacts) -> str:
     Raises:
         UserError: several modes, or none of several, are marked as recommended.
     """
-    from gonogo.report.pages import markdown_page
+    from gonogo.report.rendering import markdown_page
 
     open_points = points(verdicts, facts)
     status = worst(status for status, _ in open_points)

@@ -8,8 +8,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from gonogo.report.drawing import WIDEST, drawn
-from gonogo.report.words import (
+from gonogo.report.terminal import WIDEST, drawn
+from gonogo.report.wording import (
     MARKS,
     about,
     clean,
@@ -69,14 +69,14 @@ def to_text(verdict: Verdict, colour: bool, width: int) -> str:
 
 
 def to_markdown(verdict: Verdict) -> str:
-    from gonogo.report.pages import markdown_page
+    from gonogo.report.rendering import markdown_page
 
     return markdown_page("verdict.md.j2", verdict=verdict)
 
 
 def to_html(verdict: Verdict) -> str:
     """A page of its own: no file beside it is needed."""
-    from gonogo.report.pages import html_page
+    from gonogo.report.rendering import html_page
 
     return html_page("verdict.html.j2", verdict=verdict)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gonogo.forecast.forecast import Range
-from gonogo.report.parts import parts
+from gonogo.base.ranges import Range
 from gonogo.report.timing import StageTiming
+from gonogo.report.verdict_by_part import parts
 from gonogo.verdict import Status, Verdict, worst
 
 
@@ -88,14 +88,14 @@ class RunFacts(BaseModel):
 
 def run_report(facts: RunFacts) -> str:
     """The report in Markdown; pictures are linked from the report's folder."""
-    from gonogo.report.pages import markdown_page
+    from gonogo.report.rendering import markdown_page
 
     return markdown_page("run_report.md.j2", facts=facts, by_part=parts(facts.verdicts))
 
 
 def run_report_html(facts: RunFacts, folder: Path) -> str:
     """The report as a page of its own: pictures below `folder` are embedded, a missing one is named."""
-    from gonogo.report.pages import html_page
+    from gonogo.report.rendering import html_page
 
     pictures = [(picture, folder / picture.path) for picture in facts.pictures]
     shown = [(picture, file if file.is_file() else None) for picture, file in pictures]

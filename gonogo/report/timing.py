@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 from rich.table import Table
 from rich.text import Text
 
-from gonogo.report.drawing import WIDEST, drawn
-from gonogo.units import duration
+from gonogo.base.units import duration
+from gonogo.report.terminal import WIDEST, drawn
 
 SHORTEST_BAR, LONGEST_BAR = 8, 30
 

@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from benchmarks.proxy import Proxy, proxy
-from gonogo.remote import embedded
-from gonogo.target import Ssh, Target
+from gonogo.config.target import Ssh, Target
+from gonogo.remote import embedded_server
 
 SSHD = Path("/usr/sbin/sshd")
 KINDS = [
@@ -98,7 +98,7 @@ class Embedded:
     folder: Path
 
     def start(self) -> Ssh:
-        return embedded.ensure(self.folder, os.getpid())
+        return embedded_server.ensure(self.folder, os.getpid())
 
     def make_keys(self) -> None:
         for path in (self.folder / "host_key", self.folder / "client_key"):
@@ -109,7 +109,7 @@ class Embedded:
         return " ".join((self.folder / "known_hosts").read_text().split()[1:3])
 
     def kill(self) -> None:
-        instance = embedded.Instance.model_validate_json((self.folder / "instance.json").read_text())
+        instance = embedded_server.Instance.model_validate_json((self.folder / "instance.json").read_text())
         os.kill(instance.pid, signal.SIGKILL)
         while instance.alive:
             time.sleep(0.02)

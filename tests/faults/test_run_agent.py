@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 
-from gonogo import lifetime
+from gonogo.base import processes
 from gonogo.remote.agent import whole
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import AGENT, Workspace, end_all
@@ -210,7 +210,7 @@ def test_agent_killed_is_replaced_and_the_run_goes_on(work: Workspace, number: s
     os.kill(first["pid"], number)
     ended = work.ended()
     assert [attempt["cause"] for attempt in ended["attempts"]] == ["agent_lost", "finished"]
-    assert not lifetime.alive(first["child_pid"])
+    assert not processes.alive(first["child_pid"])
     assert counts(work)
 
 
@@ -221,7 +221,7 @@ def test_agent_killed_takes_grandchildren_along(work: Workspace) -> None:
     wait_for(lambda: path.exists() and path.read_text())
     os.kill(work.beat()["pid"], signal.SIGKILL)
     assert work.ended()["cause"] == "finished"
-    assert not lifetime.alive(int(path.read_text()))
+    assert not processes.alive(int(path.read_text()))
 
 
 def test_agent_killed_while_it_stops_a_run_does_not_start_it_again(work: Workspace) -> None:
@@ -245,7 +245,7 @@ def test_frozen_agent_is_ended_by_the_timer(work: Workspace) -> None:
     work.launch(["sleep", "60"], max_s=1)
     os.kill(work.beat()["pid"], signal.SIGSTOP)
     assert work.ended()["cause"] == "over_time"
-    wait_for(lambda: not lifetime.alive(work.beat()["child_pid"]))
+    wait_for(lambda: not processes.alive(work.beat()["child_pid"]))
 
 
 def test_no_timer_no_run(work: Workspace) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.remote import embedded
+from gonogo.config.target import Target
+from gonogo.remote import embedded_server
 from gonogo.remote.machine import connect
-from gonogo.target import Target
 from tests.conftest import ROOT
 from tests.faults.test_run_agent import RESUMABLE, TRAINING
 from tests.remote.conftest import wait_for
@@ -31,7 +31,7 @@ class Folder:
 
     def command(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "gonogo.cli", *words],
+            [sys.executable, "-m", "gonogo.cli.main", *words],
             cwd=self.path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
@@ -44,7 +44,9 @@ class Folder:
         return self.path / "results/instance/home/gonogo/cvs/runs/r1"
 
     def state(self) -> str:
-        with connect(embedded.ensure(self.path / "results/instance", os.getpid()), Target(python="this")) as machine:
+        with connect(
+            embedded_server.ensure(self.path / "results/instance", os.getpid()), Target(python="this")
+        ) as machine:
             return str(machine.run_agent("status", "cvs/runs/r1")["state"])
 
 
@@ -54,13 +56,13 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
     state = tmp_path / "results/cvs/validate/cloud_train/validate.started.json"
     state.parent.mkdir(parents=True)
     state.write_text(json.dumps({"key": "k", "run_id": "r1", "target": "local"}))
-    with connect(embedded.ensure(tmp_path / "results/instance", os.getpid()), Target(python="this")) as machine:
+    with connect(embedded_server.ensure(tmp_path / "results/instance", os.getpid()), Target(python="this")) as machine:
         machine.install_agent()
         arguments = ["-c", TRAINING, "time.sleep(0.1)"]
         machine.launch("cvs/runs/r1", key="k", workspace="cvs", arguments=arguments, **RESUMABLE)
     yield Folder(tmp_path)
     end_all(tmp_path)
-    embedded.stop(tmp_path / "results/instance")
+    embedded_server.stop(tmp_path / "results/instance")
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import ExperimentConfig, Training
+from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import connect
-from gonogo.training import RunSpec, TrainingResult
+from gonogo.training.spec import RunSpec, TrainingResult
 from tests.conftest import ROOT
 from tests.faults.servers import Site
 from tests.faults.test_run_link import beside  # noqa: F401  (a fixture)
@@ -71,7 +71,7 @@ def test_killed_twice_and_out_of_memory_it_goes_on_from_its_last_checkpoint(
         machine.install_agent()
         machine.launch(
             "work/runs/one",
-            arguments=["-m", "gonogo.training", "run.json", "../runs/one/out"],
+            arguments=["-m", "gonogo.stages.train", "run.json", "../runs/one/out"],
             key="k",
             workspace="work",
             cwd="work/code",

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from gonogo.configload import load
-from gonogo.errors import UserError
-from gonogo.remote import runs
-from gonogo.remote.leg import fetch
+from gonogo.base.errors import UserError
+from gonogo.config.load import load
 from gonogo.remote.machine import connect
-from gonogo.stage import Run
+from gonogo.runtime.context import Run
+from gonogo.stages import cloud_train
+from gonogo.stages.download import fetch
 from tests.faults.servers import KINDS, Site, site
 from tests.remote.workspace import end_all
 
-# What stands in code/gonogo/training.py on the machine: it forges its own end, and kills its supervisor.
+# What stands in code/gonogo/stages/train.py on the machine: it forges its own end, and kills its supervisor.
 TRAINING = """
 import json, os, signal, sys
 run_dir = os.path.dirname(os.path.abspath(sys.argv[2]))
@@ -52,11 +52,11 @@ def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def run(there: Site, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The paid run of an experiment whose plan and data are not what is tested."""
-    monkeypatch.setattr(runs, "launch_digest", lambda run: "digest")
-    monkeypatch.setattr(runs, "ladder", lambda *plan: [])
-    monkeypatch.setattr(runs, "verify", lambda *uploaded: None)
-    monkeypatch.setattr(runs.MemoryMeasurements, "read", lambda path: SimpleNamespace(explored=None))
-    monkeypatch.setattr(runs.Forecast, "model_validate_json", lambda text: SimpleNamespace(hours=None))
+    monkeypatch.setattr(cloud_train, "launch_digest", lambda run: "digest")
+    monkeypatch.setattr(cloud_train, "ladder", lambda *plan: [])
+    monkeypatch.setattr(cloud_train, "verify", lambda *uploaded: None)
+    monkeypatch.setattr(cloud_train.MemoryMeasurements, "read", lambda path: SimpleNamespace(explored=None))
+    monkeypatch.setattr(cloud_train.Forecast, "model_validate_json", lambda text: SimpleNamespace(hours=None))
     here = tmp_path / "here"
     here.mkdir()
     (here / "forecast.json").touch()
@@ -71,14 +71,14 @@ def run(there: Site, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_exit_that_is_forged_writes_nothing_outside_the_archive(
     there: Site, run: Run, tmp_path: Path, cause: str
 ) -> None:
-    package = there.root / "cvs/code/gonogo"
+    package = there.root / "cvs/code/gonogo/stages"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "training.py").write_text(TRAINING.format(forged=json.dumps({**EXIT, "cause": cause})))
+    (package / "train.py").write_text(TRAINING.format(forged=json.dumps({**EXIT, "cause": cause})))
     here = tmp_path / "here"
     inputs = SimpleNamespace(forecast=here / "forecast.json", memory="")
     with pytest.raises(UserError, match="it ended in a way that gonogo does not know: the machine calls it") as told:
-        runs.run_training(run, inputs, str(here / "results/cvs/fast/cloud_train/run.json"))
+        cloud_train.run_training(run, inputs, str(here / "results/cvs/fast/cloud_train/run.json"))
     assert str(told.value).isprintable()
     assert sorted(path.name for path in here.iterdir()) == ["archive", "forecast.json", "results"]
     assert [path.name for path in (here / "archive").iterdir()] == ["cvs"]

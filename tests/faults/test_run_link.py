@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.accelerator import Accelerator
 from gonogo.remote import follow as following
 from gonogo.remote.answers import Exit, Launched
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
-from gonogo.target import Accelerator
 from tests.faults.servers import KINDS, Site, site
 from tests.faults.test_run_agent import RESUMABLE, TRAINING, counts
 from tests.remote.workspace import Workspace, end_all
@@ -98,7 +98,7 @@ def test_cut_while_training_loses_no_line_and_starts_nothing_twice(
 def test_client_killed_the_next_one_attaches(there: Site) -> None:
     launch(there, "time.sleep(0.1)")
     script = (
-        "import sys; from gonogo.target import Ssh, Target; from gonogo.remote.follow import follow\n"
+        "import sys; from gonogo.config.target import Ssh, Target; from gonogo.remote.follow import follow\n"
         "ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])\n"
         "follow(ssh, target, sys.argv[3], lambda line: print(line, flush=True), lambda beat: None)"
     )

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.remote import connection, crew, lanes
+from gonogo.remote import connection
 from gonogo.remote.errors import Unreachable
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer import Transfer, download, persistently, upload, verify
+from gonogo.remote.transfer import streams, worker_pool
+from gonogo.remote.transfer.retry import Transfer, download, persistently, upload, verify
 from tests.faults.servers import KINDS, Site, site
 
 BIG_BYTES, SMALL_FILES, SMALL_BYTES = 64 << 20, 80, 100_000
@@ -59,10 +60,10 @@ def assert_nothing_half_written(folder: Path, wanted: dict[str, bytes]) -> None:
 
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead link is noticed within seconds, not in half a minute."""
-    monkeypatch.setattr(lanes, "ALIVE_S", 1)
-    monkeypatch.setattr(lanes, "ALIVE_TRIES", 2)
+    monkeypatch.setattr(streams, "ALIVE_S", 1)
+    monkeypatch.setattr(streams, "ALIVE_TRIES", 2)
     monkeypatch.setattr(connection, "KEEPALIVE_S", 1)
-    monkeypatch.setattr(crew, "SILENT_S", 3.0)
+    monkeypatch.setattr(worker_pool, "SILENT_S", 3.0)
 
 
 def by_reset(there: Site) -> None:
@@ -144,7 +145,7 @@ def test_download_is_cut(
 
 def test_cut_while_paramiko_carries_it(there: Site, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     impatient(monkeypatch)
-    monkeypatch.setattr(crew.shutil, "which", lambda name: None)
+    monkeypatch.setattr(worker_pool.shutil, "which", lambda name: None)
     by_silence(there)
     with pytest.raises(Unreachable, match="continues"):
         send(there, data)
@@ -158,9 +159,9 @@ def test_cut_while_paramiko_carries_it(there: Site, data: Path, monkeypatch: pyt
 CLIENT = """
 import sys
 from pathlib import Path
-from gonogo.target import Ssh, Target
+from gonogo.config.target import Ssh, Target
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer import upload
+from gonogo.remote.transfer.retry import upload
 ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])
 with connect(ssh, target) as machine:
     upload(machine, {"data": Path(sys.argv[3])}, "work", lambda done, total: print(done, flush=True))

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.config import Training
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
+from gonogo.config.target import Target
 from gonogo.forecast.forecast import OWN_SETUP_HOURS, describe, forecast
-from gonogo.forecast.probe import bandwidth_gb_s, tflops_fp32
-from gonogo.learning.speed import Speed
-from gonogo.target import Accelerator, Target
+from gonogo.forecast.hardware_probe import bandwidth_gb_s, tflops_fp32
+from gonogo.forecast.speed import Speed
 
 SPEED = Speed(
     step_s=0.2, step_s_low=0.18, step_s_high=0.25, samples_per_step=8, train_samples=272, epoch_overhead_s=1.0,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gonogo.cli import main
+from gonogo.cli.main import main
 from gonogo.forecast.schedule import Job, schedule, table
 
 MONDAY = dt.datetime(2026, 3, 2, 9)

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.canary import Measurements, judge
-from gonogo.configload import load, load_accelerator
-from gonogo.files import digest
-from gonogo.flags import flags
-from gonogo.health.device import HIDDEN, choose
-from gonogo.remote.order import CpuFallback
-from gonogo.remote.runs import cpu_fallback
-from gonogo.stage import Run
-from gonogo.thresholds import CanaryGate
-from gonogo.training import RunSpec, TrainingResult
+from gonogo.base.digests import digest
+from gonogo.config.device_choice import HIDDEN, choose
+from gonogo.config.gate_thresholds import CanaryGate
+from gonogo.config.load import load, load_accelerator
+from gonogo.gates.canary import Measurements, judge
+from gonogo.remote.run_request import CpuFallback
+from gonogo.report.log_flags import flags
+from gonogo.runtime.context import Run
+from gonogo.stages.cloud_train import cpu_fallback
+from gonogo.training.spec import RunSpec, TrainingResult
 from gonogo.verdict import Status
 from tests.conftest import ROOT
 from tests.remote.conftest import wait_for
@@ -51,7 +51,7 @@ def spec_file(folder: Path) -> Path:
 def test_the_run_goes_on_from_its_checkpoint_with_the_batch_of_a_processor(work: Workspace, tmp_path: Path) -> None:
     out = tmp_path / "out"
     work.launch(
-        [sys.executable, "-m", "gonogo.training", str(spec_file(tmp_path)), str(out)],
+        [sys.executable, "-m", "gonogo.stages.train", str(spec_file(tmp_path)), str(out)],
         cwd=str(ROOT),
         environment={"PYTHONPATH": os.pathsep.join([str(DEVICE), str(ROOT)]), "ABORT_AT": "20", "OMP_NUM_THREADS": "1"},
         checkpoints=str(out / "checkpoints"),
@@ -107,7 +107,7 @@ def test_a_launch_that_forces_the_cpu_asks_for_no_gpu(tmp_path: Path) -> None:
         **os.environ, **HIDDEN, "PYTHONPATH": os.pathsep.join([str(DEVICE), str(ROOT)]), "TOUCHED": "1",
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    command = [sys.executable, "-m", "gonogo.training", str(spec_file(tmp_path)), str(tmp_path / "out")]
+    command = [sys.executable, "-m", "gonogo.stages.train", str(spec_file(tmp_path)), str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "finished" in done.stdout

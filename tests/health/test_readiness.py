@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gonogo.config import ExperimentConfig
-from gonogo.configload import load_experiment
-from gonogo.health.check import Climb
+from gonogo.config.experiment import ExperimentConfig
+from gonogo.config.load import load_experiment
+from gonogo.health.device_ladder import LadderResult
 from gonogo.health.readiness import readiness
-from gonogo.verdict import Status, decide, held
+from gonogo.verdict import Status, decide, threshold_check
 from tests.conftest import ROOT
 
-HEALTHY = Climb({"import": 1.0, "copy": 0.1}, "", {"device": "one"})
-ABORTED = Climb({"import": 1.0, "copy": 0.1}, "the process was ended by SIGABRT")
+HEALTHY = LadderResult({"import": 1.0, "copy": 0.1}, "", {"device": "one"})
+ABORTED = LadderResult({"import": 1.0, "copy": 0.1}, "the process was ended by SIGABRT")
 EEG = load_experiment(ROOT / "config/experiments", "eeg")
 
 
 def learned(folder: Path) -> Path:
-    check = held("skill", "Skill", 0.5, "> 0.1", True, why="")
+    check = threshold_check("skill", "Skill", 0.5, "> 0.1", True, why="")
     verdict = decide([check], gate="learning", experiment="eeg", measured_at="2026-01-01T00:00:00Z", inputs_digest="")
     verdict.write(folder / "learning" / "verdict.json")
     return folder

@@ -21,13 +21,13 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from gonogo.config import ExperimentConfig, Smoke, Training
-from gonogo.experiment import Experiment, Progress
+from gonogo.config.experiment import ExperimentConfig, Smoke, Training
+from gonogo.config.gate_thresholds import LearningGate
+from gonogo.experiment.contract import Experiment, Progress
 from gonogo.learning.judge import judge
 from gonogo.learning.measurements import Measurements
 from gonogo.learning.smoke import smoke_run
-from gonogo.thresholds import LearningGate
-from gonogo.training import RunSpec, TrainingResult
+from gonogo.training.spec import RunSpec, TrainingResult
 from gonogo.verdict import Check
 
 Family = Literal["mlp", "conv", "vectors"]

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from gonogo.learning.batches import at_most, with_inputs_of
+from gonogo.learning.data_summary import look_at
 from gonogo.learning.evaluate import evaluate
 from gonogo.learning.gradients import GradientRecord
-from gonogo.learning.look import look_at
-from gonogo.learning.route import modules_that_see
+from gonogo.learning.input_reach import modules_that_see
 from tests.learning.fixtures import Fixture, specification
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from gonogo.config import Training
+from gonogo.config.experiment import Training
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.judge import judge
 from gonogo.learning.smoke import smoke_run
-from gonogo.thresholds import LearningGate
-from gonogo.training import RunSpec, joined, train
+from gonogo.training.run import joined, train
+from gonogo.training.spec import RunSpec
 from tests.learning.fixtures import specification
 from tests.toy import Toy, ToyModule, config
 

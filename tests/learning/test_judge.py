@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.ema import initial_share
 from gonogo.learning.judge import judge
 from gonogo.learning.measurements import DataLook, Evaluation, Gradients, Measurements, OneBatch
-from gonogo.thresholds import LearningGate
 from gonogo.verdict import Status, worst
 
 HEALTHY = {

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.judge import judge
 from gonogo.learning.loss_checks import measured_losses
 from gonogo.learning.measurements import Measurements
-from gonogo.thresholds import LearningGate
-from gonogo.training import TrainingResult
+from gonogo.training.spec import TrainingResult
 from gonogo.verdict import Check, Status
 
 Curve = Callable[[np.random.Generator, int], np.ndarray]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.config import Smoke, Training
+from gonogo.config.experiment import Smoke, Training
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.judge import judge
-from gonogo.learning.smoke import curve_of, smoke_run
-from gonogo.report.curves import loss_curve
-from gonogo.thresholds import LearningGate
-from gonogo.training import RunSpec
+from gonogo.learning.smoke import smoke_run
+from gonogo.report.curves import curve_of, loss_curve
+from gonogo.training.spec import RunSpec
 from tests.toy import config, toy
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gonogo.config import Training
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
 from gonogo.memory.estimate import Estimate, estimate
 from gonogo.memory.events import Events
-from gonogo.memory.explore import Estimator
-from gonogo.memory.traced import Traced
-from gonogo.target import Accelerator
+from gonogo.memory.plan_search import Estimator
+from gonogo.memory.trace_result import Traced
 from tests.memory.synthetic import PER_SAMPLE, WEIGHTS, training_step
 
 GB = 1_000_000_000

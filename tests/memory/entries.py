@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gonogo.config import Training
-from gonogo.memory.documented import cvs_step
+from benchmarks.documented_steps import cvs_step
+from gonogo.config.experiment import Training
 from gonogo.memory.step import Step
 
 

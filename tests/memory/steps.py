@@ -11,7 +11,7 @@ from torch import nn
 from gonogo.memory.events import Events
 from gonogo.memory.step import Step
 from gonogo.memory.trace import trace_step
-from gonogo.memory.traced import Traced
+from gonogo.memory.trace_result import Traced
 
 FLOAT = 4  # bytes
 

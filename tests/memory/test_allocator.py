@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 from gonogo.memory.allocator import AllocatorSettings, replay
 from gonogo.memory.events import Events
 from gonogo.memory.heap import Heap, OutOfDeviceMemory, Rules

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gonogo.memory import lookalike
+from gonogo.memory import fake_gpu
 from gonogo.memory.devices import Card
 from gonogo.memory.events import Events
 from tests.memory.steps import dense, traced
@@ -23,13 +23,13 @@ def events() -> Events:
 
 def table() -> ctypes.c_void_p:
     """Where the CUDA hooks keep the address of their virtual functions."""
-    hooks = lookalike._symbol("torch_cpu", lookalike.HOOKS)
+    hooks = fake_gpu._symbol("torch_cpu", fake_gpu.HOOKS)
     hooks.argtypes, hooks.restype = [], ctypes.c_void_p
     return ctypes.c_void_p.from_address(hooks())
 
 
 def rows(address: int | None) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * lookalike.TABLE_ROWS).from_address(address or 0)
+    return (ctypes.c_void_p * fake_gpu.TABLE_ROWS).from_address(address or 0)
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def cuda_build(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if torch.backends.cuda.is_built():
         yield
         return
-    lookalike._register_guard()
-    raises = rows(table().value)[lookalike.HAS_PRIMARY_CONTEXT]
+    fake_gpu._register_guard()
+    raises = rows(table().value)[fake_gpu.HAS_PRIMARY_CONTEXT]
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
-    with lookalike._replaced_hooks():
-        rows(table().value)[lookalike.HAS_PRIMARY_CONTEXT] = raises
+    with fake_gpu._replaced_hooks():
+        rows(table().value)[fake_gpu.HAS_PRIMARY_CONTEXT] = raises
         yield
 
 
@@ -58,6 +58,6 @@ def test_a_cuda_build_without_a_card_traces_the_same_bytes(request: pytest.Fixtu
 def test_torch_asks_its_own_hooks_only_where_there_is_a_card(card: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
     own = table().value
-    with lookalike.lookalike(Card(), lambda size: None):
+    with fake_gpu.lookalike(Card(), lambda size: None):
         assert (table().value == own) is card
     assert table().value == own

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from gonogo.config import Training
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
+from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory.estimate import estimate, failed
-from gonogo.memory.explore import Explored, Rung, explore
 from gonogo.memory.judge import Measurements, judge
-from gonogo.target import Accelerator
-from gonogo.thresholds import MemoryGate
+from gonogo.memory.plan_search import Candidate, Explored, explore
 from gonogo.verdict import Status
 from tests.memory.cards import card, estimator, traced_step
 from tests.memory.synthetic import events
@@ -49,7 +49,7 @@ def test_the_verdict_is_the_replay_not_a_comparison_of_peaks() -> None:
     on, training = card(8.5), Training()
     found = estimate(traced_step(events(changes)), training, on)
     assert found.needed_bytes is not None and found.needed_bytes > 13e9 and found.fits
-    rung = Rung(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
+    rung = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
     checks, _ = judge(Measurements(accelerator=on, explored=Explored(capacity_bytes=8_500_000_000, rungs=[rung])), GATE)
     assert checks[0].status is Status.CAUTION and "given back 1 times" in checks[0].why
 
@@ -70,7 +70,7 @@ def test_an_assumed_value_makes_it_a_caution() -> None:
 
 def test_what_is_not_known_never_passes() -> None:
     on, training = card(), Training()
-    rung = Rung(training=training, needed_bytes=None, fits=None, estimate=failed(training, "aten.nonzero: data"))
+    rung = Candidate(training=training, needed_bytes=None, fits=None, estimate=failed(training, "aten.nonzero: data"))
     for capacity in (16_000_000_000, None):
         (check,), cause = judge(
             Measurements(accelerator=on, explored=Explored(capacity_bytes=capacity, rungs=[rung])), GATE

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks.memory_models import call_of, precision_of
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 from gonogo.memory.library_steps import library_model_step, optimizer_maker
 from tests.memory.steps import traced
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from gonogo.config import Training
-from gonogo.configload import validate
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
+from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.config.load import validate
 from gonogo.memory.estimate import Estimate, failed
-from gonogo.memory.explore import explore
 from gonogo.memory.options import PlanOption, cheapest_first, divisors, precision_options, with_micro_batch
 from gonogo.memory.plan import Plan, after_oom, plan
-from gonogo.target import Accelerator
-from gonogo.thresholds import MemoryGate
+from gonogo.memory.plan_search import explore
 from gonogo.verdict import Status
 from tests.memory.cards import GB, card, estimator
 

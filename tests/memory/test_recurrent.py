@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from gonogo.config.accelerator import Architecture
 from gonogo.memory.devices import card_of
 from gonogo.memory.recurrent import MARGIN, Layers
 from gonogo.memory.step import Step
 from gonogo.memory.trace import trace_step
-from gonogo.memory.traced import Traced
-from gonogo.target import Architecture
+from gonogo.memory.trace_result import Traced
 from tests.memory.steps import FLOAT, allocated, traced
 
 BATCH, INPUT, HIDDEN = 25, 123, 320

@@ -12,12 +12,12 @@ from lightning.pytorch import LightningModule
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from gonogo.config import Training
+from gonogo.config.experiment import Training
 from gonogo.memory.components import activations_by_module, components
 from gonogo.memory.events import Events
 from gonogo.memory.step import Step, entry_step
 from gonogo.memory.trace import trace, trace_step
-from gonogo.memory.traced import Traced
+from gonogo.memory.trace_result import Traced
 from tests.memory.steps import FLOAT, allocated, dense, peak, traced
 
 

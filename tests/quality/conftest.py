@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.judge import Judgement, judge
-from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.views.findings import SceneFinding
-from gonogo.thresholds import QualityGate
 
 from .scenes import Scene, write
 

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from gonogo.quality.cache import BATCH, Cache, open_cache
-from gonogo.quality.parts import ITEMS, measure_part
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import ITEMS
 from gonogo.quality.pictures import statistics
 from tests.conftest import ROOT
 
@@ -66,7 +67,7 @@ def test_a_scan_that_was_killed_goes_on_where_it_was(
     noise = {f"{n:04d}.png": rng.integers(0, 256, (64, 64, 3), dtype=np.uint8) for n in range(count)}
     data, path = write(tmp_path / "data", noise), tmp_path / "cache.db"
     scan = (
-        "import sys; from pathlib import Path; from gonogo.quality.parts import measure_part\n"
+        "import sys; from pathlib import Path; from gonogo.quality.measure import measure_part\n"
         "from gonogo.quality.cache import open_cache\n"
         "with open_cache(sys.argv[2], 'images') as cache:\n"
         "    told = lambda done, n: print(done, flush=True)\n"

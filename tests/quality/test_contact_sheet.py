@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.judge import Judgement, judge
 from gonogo.quality.views.contact_sheet import contact_sheet
-from gonogo.thresholds import QualityGate
 
 from .conftest import measure_views
 from .scenes import Scene, make_scene, write

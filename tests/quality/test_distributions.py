@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.distributions import BINS, Distribution, Distributions, above, below
-from gonogo.quality.kinds import Kind, kind_of
+from gonogo.quality.inspector import Inspector
+from gonogo.quality.registry import kind_of
 from gonogo.quality.views.distributions import views_distributions
-from gonogo.thresholds import QualityGate
 
 SVG = "{http://www.w3.org/2000/svg}"
 WANTED = [
@@ -109,9 +110,9 @@ def test_drawing_needs_no_plotting_library() -> None:
 
 @pytest.mark.parametrize("kind", ["images"])
 def test_a_kind_draws_columns_that_its_table_has(kind: str) -> None:
-    from gonogo.quality.kinds import columns_of
+    from gonogo.quality.inspector import columns_of
 
-    inspector: Kind = kind_of(kind)
+    inspector: Inspector = kind_of(kind)
     columns = columns_of(inspector.Item)
     assert [one.column for one in inspector.distributions(QualityGate()) if one.column not in columns] == []
 

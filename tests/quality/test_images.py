@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gonogo.quality.decisions import Decision
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.acceptance import Decision
+from gonogo.quality.inspector import Judgement
 from gonogo.quality.items import Finding
-from gonogo.quality.kinds import Judgement
-from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.sheet import sheet
-from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status
 
 from .pictures import crops, photographs, write

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.judge import Judgement, judge
-from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status
 
 from .conftest import Inspect, measure_views

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import trimesh
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.quality_thresholds import PointsGate, QualityGate
+from gonogo.quality.inspector import Judgement
 from gonogo.quality.judge import judge
-from gonogo.quality.kinds import Judgement, kind_of
-from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.points.clouds import Cloud, read_cloud
 from gonogo.quality.points.statistics import SAMPLE, measured
-from gonogo.thresholds import PointsGate, QualityGate
+from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status
 
 

@@ -15,15 +15,16 @@ import h5py
 import numpy as np
 import pytest
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.quality_thresholds import QualityGate, SeriesGate
+from gonogo.quality.inspector import StatisticsCache
 from gonogo.quality.items import Finding
 from gonogo.quality.judge import judge
-from gonogo.quality.kinds import Known
-from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.series.files import blocks
-from gonogo.quality.series.kind import SeriesFiles
+from gonogo.quality.series.inspector import SeriesFiles
 from gonogo.quality.series.statistics import SeriesStatistics
-from gonogo.thresholds import QualityGate, SeriesGate
 from gonogo.verdict import Check, Status
 
 WINDOWS, CHANNELS, SAMPLES, RATE = 30, 12, 256, 128.0
@@ -65,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Judged:
-    def __init__(self, folder: Path, known: Known | None = None, **keys: object) -> None:
+    def __init__(self, folder: Path, known: StatisticsCache | None = None, **keys: object) -> None:
         out = folder.parent / "measured"
         gate = QualityGate(series=SeriesGate.model_validate(keys))
         self.part = measure_part(SeriesFiles().configured(gate), folder, out, known=known)
@@ -398,7 +399,7 @@ def test_keys_say_which_data_set_is_meant(folder: Path) -> None:
     assert missing.judgement.status is Status.NO_GO
 
 
-class Memory(Known):
+class Memory(StatisticsCache):
     def __init__(self) -> None:
         self.entries: dict[str, dict[str, Any]] = {}
 

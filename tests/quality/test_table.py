@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.judge import judge
 from gonogo.quality.table import table
-from gonogo.thresholds import QualityGate
 
 from .conftest import measure_views
 from .scenes import make_scene, write

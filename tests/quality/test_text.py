@@ -13,13 +13,15 @@ import pytest
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.quality_thresholds import QualityGate, TextGate
+from gonogo.quality.inspector import Judgement, StatisticsCache
 from gonogo.quality.judge import judge
-from gonogo.quality.kinds import Judgement, Known, kind_of
-from gonogo.quality.parts import MeasuredSet, measure_part
-from gonogo.quality.text.kind import Texts, split_of_file
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.registry import kind_of
+from gonogo.quality.text.inspector import Texts, split_of_file
 from gonogo.quality.text.records import CHUNK, read_records
-from gonogo.thresholds import QualityGate, TextGate
 from gonogo.verdict import Check, Status
 
 FIRST, MORE = "the red house stands by a long river where old boats", "and quiet people wait for rain in early spring"
@@ -384,7 +386,7 @@ def test_long_lists_are_read_piece_by_piece(tmp_path: Path) -> None:
     assert [found.value for found in read_records(path)] == [*records, 17, "x"]
 
 
-class Kept(Known):
+class Kept(StatisticsCache):
     def __init__(self) -> None:
         self.held: dict[str, dict[str, Any]] = {}
         self.hits = 0

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
-from gonogo.errors import UserError
-from gonogo.evidence import data_digest
+from gonogo.base.errors import UserError
 from gonogo.quality.items import Fault, FileProblem
-from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.views.findings import natural
 from gonogo.quality.views.measurements import SceneMeasurement
 from gonogo.quality.views.overview import SceneOverview
+from gonogo.stages.freshness import data_digest
 
 from .conftest import findings, measure_views
 from .scenes import GOOD_ANGLES, make_scene, write

@@ -11,15 +11,16 @@ import nibabel
 import numpy as np
 import pytest
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.quality_thresholds import QualityGate, VolumesGate
+from gonogo.quality.inspector import Judgement
 from gonogo.quality.items import Finding
 from gonogo.quality.judge import judge
-from gonogo.quality.kinds import Judgement
-from gonogo.quality.parts import MeasuredSet, measure_part
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.subjects import subject_of
+from gonogo.quality.volumes.inspector import Volumes, patch_coverage
 from gonogo.quality.volumes.items import VolumeItem
-from gonogo.quality.volumes.kind import Volumes, patch_coverage
-from gonogo.thresholds import QualityGate, VolumesGate
 from gonogo.verdict import Check, Status
 
 SHAPE = (48, 40, 32)

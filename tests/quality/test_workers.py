@@ -14,7 +14,8 @@ import pytest
 
 from gonogo.quality import workers
 from gonogo.quality.cache import open_cache
-from gonogo.quality.parts import ITEMS, measure_part
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import ITEMS
 from tests.conftest import ROOT
 
 from .pictures import crops, write
@@ -24,7 +25,7 @@ import os, sys
 from pathlib import Path
 from gonogo.quality import workers
 from gonogo.quality.cache import open_cache
-from gonogo.quality.parts import measure_part
+from gonogo.quality.measure import measure_part
 workers.MANY_FILES = {"fork": 1, "forkserver": 1}
 workers.MOST_WORKERS = 2
 if sys.argv[3] == "forkserver":

@@ -9,23 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.remote import embedded
+from gonogo.config.target import Ssh, Target
+from gonogo.remote import embedded_server
 from gonogo.remote.machine import Machine, connect
-from gonogo.target import Ssh, Target
 
 
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Folder of a running embedded instance."""
     folder = tmp_path_factory.mktemp("instance")
-    embedded.ensure(folder, os.getpid())
+    embedded_server.ensure(folder, os.getpid())
     yield folder
-    embedded.stop(folder)
+    embedded_server.stop(folder)
 
 
 @pytest.fixture
 def ssh(instance: Path) -> Ssh:
-    return embedded.ensure(instance, os.getpid())
+    return embedded_server.ensure(instance, os.getpid())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gonogo import lifetime
+from gonogo.base import processes
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import AGENT, Workspace, end_all
 
@@ -122,7 +122,7 @@ def test_one_that_does_not_listen_is_killed_with_all_its_children(work: Workspac
     wait_for(lambda: child.exists() and child.read_text())
     work.call("stop", "runs/one")
     assert (work.ended()["cause"], work.ended()["signal"]) == ("stopped", signal.SIGKILL)
-    wait_for(lambda: not lifetime.alive(int(child.read_text())))
+    wait_for(lambda: not processes.alive(int(child.read_text())))
 
 
 def test_limits(work: Workspace) -> None:
@@ -152,7 +152,7 @@ def test_when_all_of_it_is_killed_the_run_is_lost_and_can_be_started_again(work:
     beat, timer = work.beat(), json.loads((work.folder / "runs/one/timer.json").read_text())
     os.kill(timer["pid"], signal.SIGKILL)
     os.kill(beat["pid"], signal.SIGKILL)
-    wait_for(lambda: not lifetime.alive(beat["child_pid"]), seconds=2)
+    wait_for(lambda: not processes.alive(beat["child_pid"]), seconds=2)
     wait_for(lambda: work.call("status", "runs/one")["state"] == "lost")
     assert work.launch(["true"])["state"] == "started", "a lost run can be started again"
     assert work.ended()["cause"] == "finished"
@@ -163,7 +163,7 @@ def test_the_child_outlives_the_shell_that_launched_it(work: Workspace) -> None:
     command = f"{sys.executable} {AGENT} launch runs/one < order; kill -9 0"
     subprocess.run(["sh", "-c", command], cwd=work.folder, start_new_session=True, stdout=subprocess.PIPE, check=False)
     wait_for((work.folder / "runs/one/heartbeat.json").exists)
-    assert lifetime.alive(work.beat()["child_pid"])
+    assert processes.alive(work.beat()["child_pid"])
 
 
 # --- looking ---------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_heartbeat_and_what_it_costs(work: Workspace) -> None:
     assert beat["usd"] == pytest.approx(2 * beat["elapsed_s"], abs=0.01)
     assert beat["log_bytes"] == len("2026-01-01T00:00:00.000Z begun\n")
     assert beat["started_at"] <= beat["last_output_at"] <= beat["at"]
-    assert lifetime.alive(beat["child_pid"])
+    assert processes.alive(beat["child_pid"])
     assert psutil.Process(beat["pid"]).memory_info().rss < 30 << 20
 
 

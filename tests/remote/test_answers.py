@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import Exit, Heartbeat, Launched, Released, read
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine
-from gonogo.remote.runs import attached_to, why
-from gonogo.target import Ssh, Target
+from gonogo.stages.cloud_train import attached_to, why
 
 EXIT: dict[str, Any] = {
     "cause": "failed", "code": 1, "signal": None, "started_at": 1.0, "ended_at": 2.0, "elapsed_s": 1, "usd": 0.1,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 from gonogo.remote.providers import Ec2
-from gonogo.remote.release import wait_until_gone
+from gonogo.stages.release import wait_until_gone
 
 boto3 = pytest.importorskip("boto3")
 moto = pytest.importorskip("moto.server")

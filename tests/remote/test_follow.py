@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from gonogo.remote import embedded
+from gonogo.config.target import Ssh, Target
+from gonogo.remote import embedded_server
 from gonogo.remote.answers import Heartbeat
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
-from gonogo.target import Ssh, Target
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import end_all
 
@@ -71,7 +71,7 @@ def test_follows_to_the_end(ssh: Ssh, target: Target, machine: Machine) -> None:
 
 def test_the_server_is_killed_and_restarted_midway(tmp_path: Path) -> None:
     target = Target(python="this")
-    with connect(embedded.ensure(tmp_path, os.getpid()), target) as machine:
+    with connect(embedded_server.ensure(tmp_path, os.getpid()), target) as machine:
         machine.install_agent()
         _launch(machine, 60, 0.05)
     lines: list[str] = []
@@ -80,14 +80,17 @@ def test_the_server_is_killed_and_restarted_midway(tmp_path: Path) -> None:
     def line(text: str) -> None:
         lines.append(text)
         if len(lines) == 20:
-            os.kill(embedded.Instance.model_validate_json((tmp_path / "instance.json").read_text()).pid, signal.SIGKILL)
+            os.kill(
+                embedded_server.Instance.model_validate_json((tmp_path / "instance.json").read_text()).pid,
+                signal.SIGKILL,
+            )
             killed.set()
 
-    ended = follow(lambda: embedded.ensure(tmp_path, os.getpid()), target, "ws/runs/r 1", line, _ignore)
+    ended = follow(lambda: embedded_server.ensure(tmp_path, os.getpid()), target, "ws/runs/r 1", line, _ignore)
     assert killed.is_set()
     assert ended.cause == "finished"
     assert _steps(lines) == [f"step {i}" for i in range(60)], "no line twice, none lost"
-    embedded.stop(tmp_path)
+    embedded_server.stop(tmp_path)
 
 
 def test_looking_keeps_the_lease_and_looking_away_loses_it(ssh: Ssh, target: Target, machine: Machine) -> None:
@@ -131,13 +134,13 @@ def test_no_run_there(ssh: Ssh, target: Target, machine: Machine) -> None:
 
 
 def test_patience_ends(tmp_path: Path) -> None:
-    ssh = embedded.ensure(tmp_path, os.getpid())
+    ssh = embedded_server.ensure(tmp_path, os.getpid())
     target = Target(python="this")
     with connect(ssh, target) as machine:
         machine.install_agent()
         _launch(machine, 40, 0.05)
     keys = {name: (tmp_path / name).read_text() for name in ("client_key", "known_hosts")}
-    embedded.stop(tmp_path)
+    embedded_server.stop(tmp_path)
     for name, text in keys.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)

@@ -14,11 +14,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from gonogo.errors import UserError
-from gonogo.remote import embedded
+from gonogo.base.errors import UserError
+from gonogo.config.target import Ssh, Target
+from gonogo.remote import embedded_server
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
-from gonogo.target import Ssh, Target
 
 
 def test_arguments_reach_the_command_as_they_are(machine: Machine, instance: Path) -> None:
@@ -135,7 +135,7 @@ def test_nothing_listens(ssh: Ssh) -> None:
 
 def test_something_else_listens(ssh: Ssh) -> None:
     script = (
-        "import sys; from gonogo.target import Ssh, Target; from gonogo.remote.machine import connect\n"
+        "import sys; from gonogo.config.target import Ssh, Target; from gonogo.remote.machine import connect\n"
         "with connect(Ssh.model_validate_json(sys.argv[1]), Target(python='this')): pass"
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -157,9 +157,9 @@ def test_unknown_name(ssh: Ssh) -> None:
 
 
 def test_a_link_that_drops_is_told_from_a_command_that_fails(tmp_path: Path) -> None:
-    ssh = embedded.ensure(tmp_path, os.getpid())
+    ssh = embedded_server.ensure(tmp_path, os.getpid())
     with connect(ssh, Target(python="this")) as machine:
         channel = machine.start(["sleep", "30"])
-        embedded.stop(tmp_path)
+        embedded_server.stop(tmp_path)
         with pytest.raises(Unreachable, match="the link dropped while sleep 30 ran"):
             channel.finish(timeout_s=5)

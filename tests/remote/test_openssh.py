@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.target import Ssh, Target
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
-from gonogo.remote.transfer import download, upload
-from gonogo.target import Accelerator, Ssh, Target
+from gonogo.remote.transfer.retry import download, upload
 from tests.remote.conftest import wait_for
 
 SSHD = Path("/usr/sbin/sshd")

@@ -10,14 +10,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gonogo.errors import UserError
-from gonogo.remote import embedded
+from gonogo.base.errors import UserError
+from gonogo.config.target import Ssh, Target
+from gonogo.remote import embedded_server
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
-from gonogo.remote.order import Order
-from gonogo.remote.runs import _secrets
-from gonogo.remote.transfer import download
-from gonogo.target import Ssh, Target
+from gonogo.remote.run_request import RunRequest
+from gonogo.remote.transfer.retry import download
+from gonogo.stages.cloud_train import _secrets
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import end_all
 
@@ -55,7 +55,7 @@ def test_a_secret_reaches_the_training_process_and_nothing_else(
     for folder in (root_there, tmp_path, instance):
         holding = [str(path) for path in folder.rglob("*") if path.is_file() and PLANTED.encode() in path.read_bytes()]
         assert holding == []
-    assert PLANTED not in repr(Order(key="k", argv=["true"], environment=_secrets(target)))
+    assert PLANTED not in repr(RunRequest(key="k", argv=["true"], environment=_secrets(target)))
 
 
 def test_a_secret_that_is_not_set_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_the_login_gets_no_agent_of_ours(ssh: Ssh, target: Target, monkeypatch: 
 
 
 def test_the_embedded_server_listens_on_loopback_alone(instance: Path) -> None:
-    found = embedded.Instance.model_validate_json((instance / "instance.json").read_text())
+    found = embedded_server.Instance.model_validate_json((instance / "instance.json").read_text())
     listening = [c.laddr.ip for c in psutil.Process(found.pid).net_connections() if c.status == psutil.CONN_LISTEN]
     assert listening == ["127.0.0.1"]
     assert (instance / "client_key").stat().st_mode & 0o077 == 0

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.target import Ssh, Target
 from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import SetupReport, _other_device, set_up
-from gonogo.target import Accelerator, Ssh, Target
 
 
 def _accelerator(*forbidden: str) -> Accelerator:

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from gonogo.errors import UserError
-from gonogo.forecast.forecast import Range
+from gonogo.base.errors import UserError
+from gonogo.base.ranges import Range
+from gonogo.config.target import Ssh, Target
 from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine, connect
-from gonogo.remote.transfer import download, upload, verify
-from gonogo.target import Ssh, Target
+from gonogo.remote.transfer.retry import download, upload, verify
 
 
 def quiet(done: int, total: int) -> None:

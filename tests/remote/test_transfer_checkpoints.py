@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.remote.checkpoints import fetch_checkpoints, fetching_checkpoints
+from gonogo.config.target import Ssh, Target
 from gonogo.remote.machine import Machine
-from gonogo.target import Ssh, Target
+from gonogo.remote.transfer.checkpoints import fetch_checkpoints, fetching_checkpoints
 from tests.remote.conftest import wait_for
 
 

@@ -15,7 +15,7 @@ from gonogo.report.negative_result import (
     evidence,
     negative_result,
 )
-from gonogo.report.parts import parts
+from gonogo.report.verdict_by_part import parts
 from gonogo.verdict import Check, Status
 from tests.report.verdicts import DARK, dark, going, good, make, overridden, ready, unknown
 

@@ -1,10 +1,11 @@
 import pytest
 
-from gonogo.errors import UserError
-from gonogo.forecast.forecast import Range, StageTime
-from gonogo.launch import Item
-from gonogo.record import Claim, Issue
-from gonogo.report.preflight import Command, Mode, PreflightFacts, preflight
+from gonogo.base.errors import UserError
+from gonogo.base.ranges import Range
+from gonogo.config.issues import Claim, Issue
+from gonogo.forecast.forecast import StageTime
+from gonogo.gates.launch import Item
+from gonogo.report.preflight import CommandToRun, Mode, PreflightFacts, preflight
 from gonogo.report.risks import RISKS
 from gonogo.verdict import Check, Status
 from tests.report.verdicts import WHEN, cautious, dark, going, make, overridden, ready, unknown
@@ -51,12 +52,12 @@ def facts(**fields) -> PreflightFacts:
         "expected_metrics": {"skill": 0.1},
         "approval": "Ada L., 2026-01-11: looked at ten",
         "launch": [
-            Command(
+            CommandToRun(
                 does="Run the chain",
                 command="snakemake --profile cloud --config experiments=cvs mode=fast target=mi300x",
             )
         ],
-        "monitor": [Command(does="Follow the paid run", command="tail -f results/cvs/fast/logs/cloud_train.log")],
+        "monitor": [CommandToRun(does="Follow the paid run", command="tail -f results/cvs/fast/logs/cloud_train.log")],
     }
     return PreflightFacts(**{**given, **fields})
 

@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from gonogo.report.render import to_html, to_line, to_markdown, to_text
-from gonogo.verdict import Check, Saved, Status, Verdict, decide
+from gonogo.verdict import Check, Savings, Status, Verdict, decide
 from tests.report.verdicts import (
     DARK,
     MISSED,
@@ -123,7 +123,7 @@ def test_what_was_not_measured_is_never_named_as_a_cause() -> None:
 
 def test_saved_says_so_where_nothing_was_forecast() -> None:
     verdict = dark()
-    verdict.saved = Saved()
+    verdict.saved = Savings()
     assert "nothing has been forecast yet" in flat(to_text(verdict, False, 80))
     assert "$" not in flat(to_text(verdict, False, 80))
 

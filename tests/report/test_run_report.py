@@ -2,7 +2,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from gonogo.forecast.forecast import Range
+from gonogo.base.ranges import Range
 from gonogo.report.run_report import Leg, Metric, Picture, RunFacts, run_report, run_report_html
 from gonogo.report.timing import StageTiming
 from gonogo.verdict import Status

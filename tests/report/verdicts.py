@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from gonogo.verdict import Check, Override, Saved, Status, Verdict, decide
+from gonogo.verdict import Check, Override, Savings, Status, Verdict, decide
 
 WHEN = dt.datetime(2026, 1, 11, 2, 44, tzinfo=dt.UTC)
 SHEET = "results/cvs_dark/quality/sample/contact_sheet.png"
@@ -56,7 +56,7 @@ def dark() -> Verdict:
         "cvs_dark",
         scope="sample",
         cause="CAMERA",
-        saved=Saved(seconds=11_100, usd=6.0),
+        saved=Savings(seconds=11_100, usd=6.0),
     )
 
 

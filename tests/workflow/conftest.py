@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gonogo import ledger
+from gonogo.runtime import ledger
 from tests.conftest import ROOT
 
 SHARED = [

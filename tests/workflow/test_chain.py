@@ -17,7 +17,7 @@ import psutil
 import pytest
 import torch
 
-from gonogo import gates
+from gonogo.gates import registry, standing
 from gonogo.verdict import Status, Verdict
 from tests.workflow.conftest import Site
 
@@ -57,8 +57,8 @@ def test_a_no_go_leaves_the_other_experiment_running(site: Site) -> None:
     assert not (results / "instance/home/gonogo/cvs_dark").exists()
     # the other one passed every gate, each stage once and in order
     assert sorted(site.stages("tiny")) == sorted(CHAIN)
-    for gate in gates.ORDER:
-        verdict = Verdict.read(gates.latest(gate, results / "tiny", "validate") / "verdict.json")
+    for gate in registry.ORDER:
+        verdict = Verdict.read(standing.latest(gate, results / "tiny", "validate") / "verdict.json")
         assert verdict.go and verdict.inputs_digest, gate
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gonogo import ledger
 from gonogo.remote import agent
+from gonogo.runtime import ledger
 from tests.faults.servers import SSHD, OpenSsh
 from tests.workflow.conftest import wait_for
 from tests.workflow.test_own_machine import Box, made, server_folder

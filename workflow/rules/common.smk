@@ -6,12 +6,13 @@ import time
 from types import SimpleNamespace
 
 sys.path.insert(0, str(workflow.basedir))
-from gonogo import gates
-from gonogo.configload import load_or_exit
-from gonogo.experiment import load_experiments_or_exit
-from gonogo.quality.kinds import CONFIGURED, kind_of
-from gonogo.remote.release import held_file
-from gonogo.session import begin
+from gonogo.gates import registry, standing
+from gonogo.config.load import load_or_exit
+from gonogo.experiment.load import load_experiments_or_exit
+from gonogo.quality.registry import CONFIGURED
+from gonogo.quality.registry import kind_of
+from gonogo.stages.release import held_file
+from gonogo.runtime.session import begin
 
 begin(workflow.basedir)
 SETTINGS = load_or_exit(config, workflow.basedir)
@@ -35,7 +36,7 @@ def passed(last):
     Every expensive rule takes all gates before it, not only the next one; a token does not change with
     thresholds, so nothing is done again that need not be.
     """
-    wanted = gates.ORDER[: gates.ORDER.index(last) + 1]
+    wanted = registry.ORDER[: registry.ORDER.index(last) + 1]
 
     def tokens(wildcards):
         found = []
@@ -43,7 +44,7 @@ def passed(last):
             verdict = standing_verdict(gate, wildcards.experiment)
             if not may_go_on(verdict):
                 return [f"{os.path.dirname(verdict)}/halted"]
-            folder = gates.folder(gate, f"{RESULTS}/{wildcards.experiment}", MODE)
+            folder = standing.folder(gate, f"{RESULTS}/{wildcards.experiment}", MODE)
             found.append(f"{folder}/token")
         return found
 
@@ -54,11 +55,11 @@ def standing_verdict(gate, experiment):
     """The verdict file of a gate; where a sample does not decide, the one of the next round, with more of it."""
     name, _, scope = gate.partition("/")
     which = {"experiment": experiment}
-    which |= {"mode": MODE} if gate in gates.BY_MODE else {}
+    which |= {"mode": MODE} if gate in registry.BY_MODE else {}
     which |= {"scope": scope, "round": ""} if scope else {}
     judged, number = getattr(checkpoints, f"judge_{name}"), 0
     verdict = judged.get(**which).output.verdict
-    while scope == gates.SAMPLE and gates.asks_for_more(verdict):
+    while scope == registry.SAMPLE and standing.asks_for_more(verdict):
         number += 1
         verdict = judged.get(**which | {"round": f"_{number}"}).output.verdict
     return verdict
@@ -110,7 +111,7 @@ def thresholds(gate):
     """Parameter function: the gate's thresholds and any override; a change to them judges again, and nothing else."""
 
     def values(wildcards):
-        override = gates.override_for(
+        override = standing.override_for(
             SETTINGS.config.overrides, wildcards.experiment, gate
         )
         return {
@@ -156,7 +157,7 @@ def measured_shards(wildcards):
     rounds = 1 + int(wildcards.round.lstrip("_") or 0)
     count = (
         rounds
-        if wildcards.scope == gates.SAMPLE
+        if wildcards.scope == registry.SAMPLE
         else experiment_config(wildcards).shards
     )
     folder = f"{RESULTS}/{wildcards.experiment}/quality/measured/{wildcards.scope}"
@@ -168,8 +169,10 @@ def sample_indices(wildcards):
     folder, first = f"{RESULTS}/{wildcards.experiment}", 0
     last = experiment_config(wildcards).sample_items
     for before in range(int(wildcards.shard)):
-        verdict = f"{gates.folder('quality/sample', folder, '', before)}/verdict.json"
-        first, last = last, last + gates.asks_for_more(verdict)
+        verdict = (
+            f"{standing.folder('quality/sample', folder, '', before)}/verdict.json"
+        )
+        first, last = last, last + standing.asks_for_more(verdict)
     return [first, last]
 
 

@@ -9,7 +9,9 @@ rule halt:
     log:
         f"{RESULTS}/{{experiment}}/logs/halt_{{gate}}.log",
     wildcard_constraints:
-        gate="|".join(rf"{gates.folder(gate, '', MODE)}(_\d+)?" for gate in gates.ORDER),
+        gate="|".join(
+            rf"{standing.folder(gate, '', MODE)}(_\d+)?" for gate in registry.ORDER
+        ),
     localrule: True
     message:
         "{wildcards.experiment}: NO-GO"

@@ -2,9 +2,9 @@
 # bookkeeping stays in its log file. `--verbose`, or no profile, shows it.
 import logging
 
-from gonogo.lock import hold_or_exit
-from gonogo.remote.release import at_end
-from gonogo.report.session import conclude
+from gonogo.base.locks import hold_or_exit
+from gonogo.stages.release import at_end
+from gonogo.stages.conclude import conclude
 
 
 class StagesSpeakForThemselves(logging.Filter):

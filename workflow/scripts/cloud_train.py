@@ -1,8 +1,8 @@
 """Start the paid run, or attach to the one that is running, and watch it to its end."""
 
-from gonogo.checklist import confirm_all
-from gonogo.remote.runs import run_training
-from gonogo.stage import stage
+from gonogo.runtime.stage import stage
+from gonogo.stages.cloud_train import run_training
+from gonogo.stages.measure_launch import confirm_all
 
 with stage(snakemake) as run:
     confirm_all(run, "canary")

@@ -1,7 +1,7 @@
 """Fetch the run's folder, verified, into an archive folder of its own."""
 
-from gonogo.remote.leg import download_run
-from gonogo.stage import stage
+from gonogo.runtime.stage import stage
+from gonogo.stages.download import download_run
 
 with stage(snakemake) as run:
     download_run(run, snakemake.input.run, snakemake.output.archive)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from gonogo.files import write_text
+from gonogo.base.files import write_text
 from gonogo.forecast.forecast import describe, forecast
-from gonogo.forecast.stages import beside_training
-from gonogo.learning.speed import Speed
-from gonogo.stage import stage
+from gonogo.forecast.speed import Speed
+from gonogo.runtime.stage import stage
+from gonogo.stages.forecast import beside_training
 
 with stage(snakemake) as run:
     speed = Speed.model_validate_json(Path(snakemake.input.speed).read_text())

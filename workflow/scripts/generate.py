@@ -3,10 +3,10 @@
 import time
 from pathlib import Path
 
-from gonogo.files import folder_replacing, walk
-from gonogo.forecast.stages import for_set
-from gonogo.stage import stage
-from gonogo.units import gigabytes
+from gonogo.base.files import folder_replacing, walk
+from gonogo.base.units import gigabytes
+from gonogo.runtime.stage import stage
+from gonogo.stages.forecast import for_set
 
 with stage(snakemake) as run:
     indices = snakemake.params.indices

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from gonogo.report.halt import halt
-from gonogo.stage import stage
+from gonogo.runtime.stage import stage
+from gonogo.stages.halt import halt
 
 with stage(snakemake) as run:
     halt(run, Path(snakemake.input.verdict))

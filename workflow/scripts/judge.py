@@ -2,26 +2,26 @@
 
 from pathlib import Path
 
-from gonogo import gates
-from gonogo.files import write_text
-from gonogo.report.illustrate import illustrate
+from gonogo.base.files import write_text
+from gonogo.gates import judging, standing
 from gonogo.report.render import to_line
-from gonogo.stage import stage
+from gonogo.runtime.stage import stage
+from gonogo.stages.judge import illustrate
 
 with stage(snakemake) as run:
     gate, scope = snakemake.rule.removeprefix("judge_"), snakemake.wildcards.get("scope", "")
     folder = Path(snakemake.output.verdict).parent
     measurements = [Path(part) for part in snakemake.input.get("measured", [])] or [folder / "measurements.json"]
-    verdict = gates.judge(
+    verdict = judging.judge(
         gate,
         measurements,
         run.gates,
         experiment=run.experiment,
         mode=run.mode,
         scope=scope,
-        override=gates.override_for(run.config.overrides, run.experiment, gate),
+        override=standing.override_for(run.config.overrides, run.experiment, gate),
         dummy_data=run.experiment_config.dummy_data,
-        saved=gates.saved_by_stopping(run.results / run.mode / "forecast" / "forecast.json"),
+        saved=judging.saved_by_stopping(run.results / run.mode / "forecast" / "forecast.json"),
     )
     illustrate(verdict, run, measurements, snakemake.output)
     verdict.write(Path(snakemake.output.verdict))

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from gonogo.checklist import checklist
 from gonogo.forecast.forecast import Forecast
-from gonogo.stage import stage
+from gonogo.runtime.stage import stage
+from gonogo.stages.measure_launch import checklist
 
 with stage(snakemake) as run:
     forecast = Forecast.model_validate_json(Path(snakemake.input.forecast).read_text())

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from gonogo.quality.cache import open_cache
-from gonogo.quality.parts import measure_part
-from gonogo.stage import stage
+from gonogo.quality.measure import measure_part
+from gonogo.runtime.stage import stage
 
 with stage(snakemake) as run:
     kind = run.load_experiment().inspector(run.gates.quality)

@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-from gonogo.files import digest, folder_digest
-from gonogo.generator import Measurements
-from gonogo.stage import stage
+from gonogo.base.digests import digest, folder_digest
+from gonogo.gates.generator import Measurements
+from gonogo.runtime.stage import stage
 
 with stage(snakemake) as run:
     experiment = run.load_experiment()

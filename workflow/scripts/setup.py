@@ -1,7 +1,7 @@
 """Make the machine ready, and look it over."""
 
-from gonogo.remote.leg import set_up_machine
-from gonogo.stage import stage
+from gonogo.runtime.stage import stage
+from gonogo.stages.setup import set_up_machine
 
 with stage(snakemake) as run:
     set_up_machine(run, snakemake.output.setup)

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import psutil
 
-from gonogo.evidence import data_digest, learning_digest
-from gonogo.files import folder_replacing, write_text
+from gonogo.base.files import folder_replacing, write_text
+from gonogo.base.torch_startup import without_gc
 from gonogo.report.curves import loss_curve
-from gonogo.stage import stage
-from gonogo.startup import importing
-from gonogo.training import RunSpec
+from gonogo.runtime.stage import stage
+from gonogo.stages.freshness import data_digest, learning_digest
+from gonogo.training.spec import RunSpec
 
 with stage(snakemake) as run:
     with run.work():
-        with importing():
-            from gonogo.learning.smoke import curve_of
+        with without_gc():
+            from gonogo.report.curves import curve_of
         experiment = run.load_experiment(rehearsed=True)
         imported_s = time.time() - psutil.Process().create_time()
         smoke = run.experiment_config.smoke

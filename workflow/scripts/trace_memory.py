@@ -1,10 +1,10 @@
 """Trace the planned training step's memory without running it, and the plans around it."""
 
-from gonogo.evidence import memory_digest
-from gonogo.memory.explore_child import Task, explore_in_child
+from gonogo.base.units import gigabytes
 from gonogo.memory.judge import Measurements
-from gonogo.stage import stage
-from gonogo.units import gigabytes
+from gonogo.memory.plan_search_process import Task, explore_in_child
+from gonogo.runtime.stage import stage
+from gonogo.stages.freshness import memory_digest
 
 with stage(snakemake) as run:
     accelerator, training = run.settings.accelerator, run.asked_training

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from gonogo.results import validate
-from gonogo.stage import stage
+from gonogo.runtime.stage import stage
+from gonogo.stages.validate import validate
 
 with stage(snakemake) as run:
     outputs = snakemake.output

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gonogo.quality.filekind import Overview, Question
+from gonogo.config.quality_thresholds import ImagesGate
+from gonogo.quality.file_kind import Overview, Question
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.wording import percent
-from gonogo.thresholds import ImagesGate
 from gonogo.verdict import Check, Status
 
 if TYPE_CHECKING:
-    from gonogo.quality.pictures.kind import Picture
     from gonogo.quality.pictures.measurements import PixelStatistics
+    from gonogo.quality.pictures.picture import Picture
 
 DRAWN_SHARE = 0.9  # of one luma bin: a drawing, whose percentiles say nothing of its range
 SMOOTH_LAPLACIAN = 1.6  # variance, luma: a picture with more has something sharp in it somewhere

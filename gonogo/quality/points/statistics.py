@@ -17,7 +17,7 @@ LARGEST = 1e100  # a coordinate beyond is garbage, and its square would overflow
 
 
 def measured(cloud: Cloud) -> dict[str, Any]:
-    """The figures of `gonogo.quality.points.kind.PointItem`.
+    """The figures of `gonogo.quality.points.inspector.PointItem`.
 
     Count, bounds, duplicates and the furthest point are of all points, the rest of at most `SAMPLE`, always the same.
     """

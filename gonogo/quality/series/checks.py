@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gonogo.config.quality_thresholds import SeriesGate
 from gonogo.quality.items import Fault
 from gonogo.quality.series.items import SeriesItem, SeriesOverview
 from gonogo.quality.wording import number, percent
-from gonogo.thresholds import SeriesGate
 
 SHORT = 0.1  # of the set's median length is odd
 NAMED_CHANNELS = 6

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gonogo.quality.counting import Count, counted_check, listed, percent
-from gonogo.quality.decisions import Decision
-from gonogo.quality.filekind import Question
+from gonogo.config.quality_thresholds import TextGate
+from gonogo.quality.acceptance import Decision
+from gonogo.quality.fault_counts import Count, counted_check, listed, percent
+from gonogo.quality.file_kind import Question
 from gonogo.quality.items import Fault
 from gonogo.quality.text.items import RecordFault, TextItem
 from gonogo.quality.text.overview import TextOverview, beyond
 from gonogo.quality.text.statistics import OPENING, reading_digest
-from gonogo.thresholds import TextGate
 from gonogo.verdict import Check, Status
 
 ODD_SHARE = 0.01  # of a file's records of odd length: a warning above

@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
-from gonogo.quality.filekind import Overview
+from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import MeasuredItem
 from gonogo.quality.text.items import TextItem
 from gonogo.quality.text.statistics import NEAR_BITS, OCTAVE, Openings

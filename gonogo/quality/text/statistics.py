@@ -14,10 +14,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from gonogo.errors import UserError
-from gonogo.files import digest
+from gonogo.base.digests import digest
+from gonogo.base.errors import UserError
+from gonogo.config.quality_thresholds import TextGate
 from gonogo.quality.text.records import Record, read_records
-from gonogo.thresholds import TextGate
 
 CountTokens = Callable[[str], int]
 
@@ -81,7 +81,7 @@ class RecordReader:
         self.read_as = reading_digest(settings)
 
     def statistics(self, path: Path) -> dict[str, Any]:
-        """The figures of `gonogo.quality.text.kind.TextItem`, in memory for 8 bytes a record.
+        """The figures of `gonogo.quality.text.inspector.TextItem`, in memory for 8 bytes a record.
 
         Raises:
             ValueError: the file cannot be divided into records.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gonogo.quality.counting import not_judged, percent
-from gonogo.quality.decisions import Decision
-from gonogo.quality.views.asking import tally_check
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.acceptance import Decision
+from gonogo.quality.fault_counts import not_judged, percent
 from gonogo.quality.views.causes import misses
 from gonogo.quality.views.findings import SceneFinding
 from gonogo.quality.views.measurements import INPUT_DEPTH, POSE, Point
-from gonogo.quality.views.tally import Tally
-from gonogo.thresholds import QualityGate
+from gonogo.quality.views.questions_over_scenes import tally_check
+from gonogo.quality.views.scene_counts import Tally
 from gonogo.verdict import Check, Status
 
 ID, TITLE = "cameras", "Cameras against the input's points"

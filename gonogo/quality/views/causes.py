@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.views.findings import SceneFinding, ViewFinding
 from gonogo.quality.views.questions import Question
-from gonogo.thresholds import QualityGate
 
 
 class Cause(StrEnum):

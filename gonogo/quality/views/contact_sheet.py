@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from gonogo.files import replacing
+from gonogo.base.files import replacing
 from gonogo.quality.drawing import (
     BOX,
     COLOURS,
@@ -23,7 +23,7 @@ from gonogo.quality.drawing import (
     reasons,
     title,
 )
-from gonogo.quality.kinds import Judgement
+from gonogo.quality.inspector import Judgement
 from gonogo.quality.views.findings import SceneFinding, ViewFinding
 from gonogo.quality.views.measurements import INPUT, PICTURE
 from gonogo.verdict import Status

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.distributions import Distribution, Threshold, above, below
-from gonogo.thresholds import QualityGate
 
 
 def views_distributions(gate: QualityGate) -> list[Distribution]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from gonogo.quality.counting import Count, counted_check, listed
-from gonogo.quality.decisions import Decision
+from gonogo.quality.acceptance import Decision
+from gonogo.quality.fault_counts import Count, counted_check, listed
 from gonogo.quality.views.findings import SceneFinding
 from gonogo.quality.views.overview import SceneOverview
 from gonogo.verdict import Check, Status

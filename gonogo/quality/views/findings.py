@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.items import Fault, Finding
 from gonogo.quality.pictures.measurements import PixelStatistics
 from gonogo.quality.views.measurements import SceneMeasurement, ViewMeasurement
 from gonogo.quality.views.overview import SceneOverview
 from gonogo.quality.views.pairs import pair_faults, picture_faults
-from gonogo.thresholds import QualityGate
 
 NEAR_DEG = 5.0  # a view from so near to the input's camera may look like a copy of it
 ASIDE_DEG = 45.0  # from so far aside a thing is narrow, and shows colours that its front has not

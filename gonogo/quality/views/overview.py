@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 
-from gonogo.quality.twins import Twins
+from gonogo.quality.duplicates import DuplicateIndex
 from gonogo.quality.views.measurements import SceneMeasurement
 from gonogo.quality.views.scenes import look
 
@@ -43,7 +43,7 @@ class SceneOverview:
     """
 
     def __init__(self) -> None:
-        self.twins = Twins()
+        self.twins = DuplicateIndex()
         self.inputs, self.views = Spread(), Spread()
         self._view_counts = Counter[int]()
         self._hashes = array("Q")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from math import erfc, exp, log, sqrt
 
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.items import Fault
 from gonogo.quality.pictures.measurements import PairStatistics, PixelStatistics
-from gonogo.thresholds import QualityGate
 
 # Companions of QualityGate's thresholds, set together with them as benchmarks/gate_accuracy.py says.
 # A picture is held against its input because night scenes, snow, line drawings and silhouettes are no faults.

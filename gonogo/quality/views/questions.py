@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gonogo.quality.counting import percent
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.fault_counts import percent
 from gonogo.quality.pictures.measurements import PixelStatistics
 from gonogo.quality.views.findings import ViewFinding
-from gonogo.thresholds import QualityGate
 
 BLACK = 0.05  # mean luminance below which dark is called black; wording only
 

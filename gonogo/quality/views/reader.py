@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gonogo.files import file_digest
+from gonogo.base.digests import file_digest
+from gonogo.quality.inspector import StatisticsCache
 from gonogo.quality.items import FileProblem
-from gonogo.quality.kinds import Known
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.statistics import images_statistics
 from gonogo.quality.views.cameras import Pose, read_pose
@@ -31,7 +31,7 @@ class FileReader:
         asked: files that were to be read.
     """
 
-    def __init__(self, folder: Path, files: frozenset[str], known: Known) -> None:
+    def __init__(self, folder: Path, files: frozenset[str], known: StatisticsCache) -> None:
         self._folder = folder
         self._files = files
         self._known = known

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gonogo.quality.kinds import flat, row_head
+from gonogo.base.mappings import flat
+from gonogo.quality.inspector import row_head
 from gonogo.quality.pictures.measurements import PairStatistics, PixelStatistics
 from gonogo.quality.views.findings import SceneFinding, ViewFinding
 from gonogo.quality.views.measurements import INPUT, PICTURE

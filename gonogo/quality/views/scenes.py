@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gonogo.errors import UserError
-from gonogo.files import walk
-from gonogo.quality.kinds import ItemFiles, ItemReading, Known, NothingKnown
+from gonogo.base.errors import UserError
+from gonogo.base.files import walk
+from gonogo.quality.inspector import ItemFiles, ItemReading, NoCache, StatisticsCache
 from gonogo.quality.pictures.matching import inliers_of_files
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.near import near_hash
@@ -55,7 +55,7 @@ def scan(folder: Path) -> tuple[list[ItemFiles], list[str]]:
     return [ItemFiles(folder, name, tuple(files)) for name, files in found.items()], others
 
 
-def read_scene(scene: ItemFiles, known: Known) -> ItemReading:
+def read_scene(scene: ItemFiles, known: StatisticsCache) -> ItemReading:
     """Statistics of the input and its views, and what the cameras see; hashes of all files, read or not."""
     reader = FileReader(scene.folder, frozenset(scene.files), known)
     names = _view_names(scene)
@@ -98,7 +98,7 @@ def read_scene(scene: ItemFiles, known: Known) -> ItemReading:
 
 def nearest_view_inliers(scene: ItemFiles) -> int | None:
     """How many points of the input are found again in the view from nearest by, on one motion of the camera."""
-    reader = FileReader(scene.folder, frozenset(scene.files), NothingKnown())
+    reader = FileReader(scene.folder, frozenset(scene.files), NoCache())
     views = []
     for name in _view_names(scene):
         pose = reader.pose(f"{scene.name}/{name}/{POSE}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gonogo.quality.counting import Count, not_judged, percent
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.fault_counts import Count, not_judged, percent
 from gonogo.quality.pictures.matching import TELLING_INLIERS
 from gonogo.quality.views.findings import SceneFinding
 from gonogo.quality.views.overview import SceneOverview
-from gonogo.thresholds import QualityGate
 from gonogo.verdict import Check, Status
 
 LEAST_MATCHING = 0.5  # of right pairs 93-97 % match, of wrong ones 3-14 %

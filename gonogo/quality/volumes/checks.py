@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from gonogo.config.quality_thresholds import VolumesGate
 from gonogo.quality.items import Fault
 from gonogo.quality.volumes.hounsfield import not_hounsfield
 from gonogo.quality.volumes.items import VolumeItem, VolumeOverview
 from gonogo.quality.volumes.patches import patch_coverage, patch_means, unpack_cells
 from gonogo.quality.wording import number, percent, times
-from gonogo.thresholds import VolumesGate
 
 SAME = 0.01  # share that the header's two notes of a voxel size may differ by: they are rounded
 ODD_SHAPE = 2  # times the set's median, or under it, is an axis worth a warning

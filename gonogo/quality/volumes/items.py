@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 from pydantic import Field
 
-from gonogo.quality.filekind import Overview
+from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import MeasuredItem
 
 AXIS_OF = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}

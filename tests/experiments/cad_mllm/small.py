@@ -12,8 +12,8 @@ from experiments.cad_mllm.experiment import CADMLLM
 from experiments.cad_mllm.generate import generate
 from experiments.cad_mllm.module import CADModule
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config import ExperimentConfig, Training
-from gonogo.configload import laid_over
+from gonogo.base.mappings import deep_merged
+from gonogo.config.experiment import ExperimentConfig, Training
 
 STAGES: dict[str, dict[str, Any]] = {
     "text": {"data": {"modalities": ["text"]}},
@@ -44,14 +44,14 @@ PARTS = 12
 
 
 def settings_of(stage: str, **model: Any) -> CADSettings:
-    raw = laid_over(laid_over(SMALL, STAGES[stage]), {"model": model})
+    raw = deep_merged(deep_merged(SMALL, STAGES[stage]), {"model": model})
     if "text" not in raw["model"].get("sampling", {"text": 1}):
         raise AssertionError("every stage samples captions alone, too")
     return CADSettings.model_validate(raw)
 
 
 def experiment_of(stage: str, assets: Path | None = None, **changes: Any) -> CADMLLM:
-    raw = laid_over(SMALL, STAGES[stage])
+    raw = deep_merged(SMALL, STAGES[stage])
     config = ExperimentConfig.model_validate(
         {"class": "experiments.cad_mllm.experiment:CADMLLM", "settings": raw, "training": TRAINING, **changes}
     )

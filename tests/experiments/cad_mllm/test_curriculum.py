@@ -10,8 +10,9 @@ import torch
 
 from experiments.cad_mllm.model import trainable
 from experiments.cad_mllm.predict import load
-from gonogo.errors import UserError
-from gonogo.training import RunSpec, train
+from gonogo.base.errors import UserError
+from gonogo.training.run import train
+from gonogo.training.spec import RunSpec
 from tests.experiments.cad_mllm.small import TRAINING, experiment_of, kept, new_module, settings_of
 
 STEPS = 4

@@ -10,10 +10,11 @@ import torch
 from experiments.cad_mllm.data import find_items, read_record, split, without_input
 from experiments.cad_mllm.datamodule import CADDataModule
 from experiments.cad_mllm.tokens import tokens_of
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.quality_thresholds import QualityGate, TextGate
 from gonogo.quality.judge import judge
-from gonogo.quality.parts import MeasuredSet, measure_part
-from gonogo.thresholds import QualityGate, TextGate
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.verdict import Status
 from tests.experiments.cad_mllm.small import TRAINING, experiment_of, settings_of, write_parts
 

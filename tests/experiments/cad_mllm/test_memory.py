@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.config import Training, training_for
-from gonogo.configload import load_accelerator, load_experiment
-from gonogo.memory.explore import HELD, explore, held_bytes
-from gonogo.memory.explore_child import Task, explore_in_child
+from gonogo.config.experiment import Training, training_for
+from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.config.load import load_accelerator, load_experiment
 from gonogo.memory.judge import Measurements, judge
 from gonogo.memory.options import PlanOption
-from gonogo.thresholds import MemoryGate
+from gonogo.memory.plan_search import HELD, explore, held_bytes
+from gonogo.memory.plan_search_process import Task, explore_in_child
 from gonogo.verdict import Status
 from tests.conftest import ROOT
 from tests.memory.cards import GB, card, estimator

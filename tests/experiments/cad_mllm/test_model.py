@@ -13,9 +13,9 @@ from experiments.cad_mllm.encoders import Perceiver, embedded, load_encoder
 from experiments.cad_mllm.model import ADAPTED, trainable, trainable_report, with_adapters
 from experiments.cad_mllm.settings import CADSettings, Lora, PointEncoder
 from experiments.cad_mllm.tokens import tokens_of
-from gonogo.assets import Asset
-from gonogo.configload import load_experiment, validate
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.load import load_experiment, validate
+from gonogo.experiment.pretrained import Asset
 from tests.conftest import ROOT
 from tests.experiments.cad_mllm.small import TRAINING, experiment_of, new_module, settings_of
 

@@ -15,7 +15,7 @@ from experiments.cad_mllm.infer import infer
 from experiments.cad_mllm.infer import main as infer_main
 from experiments.cad_mllm.model import trainable
 from experiments.cad_mllm.predict import gains_told, predict
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 from tests.experiments.cad_mllm.small import TRAINING, experiment_of, kept, new_module, settings_of
 
 

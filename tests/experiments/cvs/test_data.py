@@ -8,8 +8,8 @@ import torch
 
 from experiments.cvs.data import CVSDataModule, dinov2_tokens, example_batch, find_items, source_of, split
 from experiments.cvs.settings import CVSSettings
-from gonogo.config import Training
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.experiment import Training
 from tests.experiments.cvs.items import SIZE, VIEWS, small_settings, write_items
 
 TRAINING = Training(micro_batch_size=4)

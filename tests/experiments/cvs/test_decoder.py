@@ -14,7 +14,7 @@ from experiments.cvs.depth import depth_of
 from experiments.cvs.photographs import Photographs
 from experiments.cvs.settings import DataSettings
 from experiments.cvs.splats import Gaussians, render
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 
 SETTINGS = DataSettings()
 

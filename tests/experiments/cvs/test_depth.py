@@ -12,7 +12,7 @@ from experiments.cvs.decoder import FEATURES, PARAMETERS
 from experiments.cvs.depth import check_models, depth_of, prior
 from experiments.cvs.photographs import Item
 from experiments.cvs.settings import CVSSettings, DataSettings, ModelSettings
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 
 SIDE = 518
 

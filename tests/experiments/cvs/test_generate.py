@@ -15,9 +15,9 @@ from experiments.cvs import decoder
 from experiments.cvs.generate import CHECKPOINT, generate, measure, prepare, split_items
 from experiments.cvs.photographs import Photographs
 from experiments.cvs.settings import Cameras, DataSettings
-from gonogo.errors import UserError
-from gonogo.files import manifest
-from gonogo.thresholds import GeneratorGate
+from gonogo.base.digests import manifest
+from gonogo.base.errors import UserError
+from gonogo.config.gate_thresholds import GeneratorGate
 
 SETTINGS = DataSettings()
 DARK = DataSettings(cameras=Cameras(orbit="origin", radius=2.0, arc_deg=360))

@@ -15,8 +15,8 @@ from experiments.cvs.ema import MovingAverage
 from experiments.cvs.module import CVSModule, learning_rate_factor
 from experiments.cvs.predict import mean_view, picture, predict
 from experiments.cvs.settings import CVSSettings
-from gonogo.config import Training
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.experiment import Training
 from gonogo.learning.ema import useful
 from tests.experiments.cvs.items import SIZE, VIEWS, small_settings, write_items
 

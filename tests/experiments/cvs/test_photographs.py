@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from experiments.cvs.photographs import Photographs
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 
 SIZE = 32
 

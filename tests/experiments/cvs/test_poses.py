@@ -7,7 +7,7 @@ from experiments.cvs.cameras import input_camera, orbit_camera
 from experiments.cvs.data import CVSDataModule
 from experiments.cvs.poses import POSE_SIZE, relative_pose
 from experiments.cvs.settings import DataSettings
-from gonogo.config import Training
+from gonogo.config.experiment import Training
 from tests.experiments.cvs.items import small_settings, write_items
 
 SETTINGS = DataSettings()

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.eeg.experiment import EEG
-from gonogo.configload import laid_over, load_experiment
+from gonogo.base.mappings import deep_merged
+from gonogo.config.load import load_experiment
 from tests.conftest import ROOT
 
 SMALL = {"data": {"channels": 4, "window_samples": 64, "windows": 4}, "model": {"kernel": 16, "late_kernel": 4}}
@@ -15,7 +16,7 @@ SMALL = {"data": {"channels": 4, "window_samples": 64, "windows": 4}, "model": {
 def experiment(settings: dict[str, Any] | None = None, name: str = "eeg") -> EEG:
     """The shipped experiment with small windows and these settings over them."""
     config = load_experiment(ROOT / "config" / "experiments", name)
-    settings = laid_over(laid_over(config.settings, SMALL), settings or {})
+    settings = deep_merged(deep_merged(config.settings, SMALL), settings or {})
     return EEG(name, config.model_copy(update={"settings": settings}), ROOT)
 
 

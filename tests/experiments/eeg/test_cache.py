@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.eeg.cache import Files, verify, write
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
 from tests.experiments.eeg.recordings import experiment, generate
 
 SHAPE = (6, 4, 64)

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from experiments.eeg.data import SCALE_UV, example_batch, split, subject_of
-from gonogo.errors import UserError
-from gonogo.files import folder_digest
-from gonogo.learning.look import look_at
+from gonogo.base.digests import folder_digest
+from gonogo.base.errors import UserError
+from gonogo.learning.data_summary import look_at
 from tests.experiments.eeg.recordings import experiment, generate
 
 

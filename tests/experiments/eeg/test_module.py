@@ -11,11 +11,13 @@ import torch
 
 from experiments.eeg.module import EEGModule
 from experiments.eeg.predict import metrics, picture
-from gonogo.errors import UserError
+from gonogo.base.errors import UserError
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.judge import judge
-from gonogo.quality.parts import MeasuredSet, measure_part
-from gonogo.thresholds import QualityGate
-from gonogo.training import RunSpec, train
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
+from gonogo.training.run import train
+from gonogo.training.spec import RunSpec
 from tests.experiments.eeg.recordings import experiment, generate
 
 

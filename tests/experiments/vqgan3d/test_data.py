@@ -14,10 +14,10 @@ from experiments.vqgan3d.experiment import VQGAN3D
 from experiments.vqgan3d.generate import write_volume
 from experiments.vqgan3d.scans import in_hu, normalised
 from experiments.vqgan3d.settings import PatchSettings
-from gonogo.config import Training
-from gonogo.configload import load
-from gonogo.errors import UserError
-from gonogo.experiment import load_experiment
+from gonogo.base.errors import UserError
+from gonogo.config.experiment import Training
+from gonogo.config.load import load
+from gonogo.experiment.load import load_experiment
 from tests.conftest import ROOT
 from tests.experiments.vqgan3d.volumes import SHAPE, small, write_phantoms
 

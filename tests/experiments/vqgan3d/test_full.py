@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from experiments.vqgan3d.experiment import VQGAN3D
-from gonogo.config import Training
-from gonogo.configload import Settings, load, load_accelerator
-from gonogo.experiment import load_experiment
-from gonogo.forecast.timeline import contradictions
-from gonogo.memory.child import Order, trace_in_child
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
+from gonogo.config.load import Settings, load, load_accelerator
+from gonogo.experiment.load import load_experiment
+from gonogo.forecast.plan_consistency import contradictions
 from gonogo.memory.estimate import Estimate, estimate
+from gonogo.memory.request import TraceRequest
+from gonogo.memory.trace_process import trace_in_child
 from gonogo.quality.volumes.patches import patch_coverage
-from gonogo.target import Accelerator
 from tests.conftest import ROOT
 
 NAME = "vqgan3d_full"
@@ -31,7 +32,7 @@ def full(mode: str = "conservative") -> Settings:
 def needed(settings: Settings, card: Accelerator, **changes: object) -> Estimate:
     config = settings.experiments[NAME]
     training = Training.model_validate({**settings.training(NAME).model_dump(), **changes})
-    order = Order(experiment=NAME, experiment_config=config, training=training, architecture=card.architecture)
+    order = TraceRequest(experiment=NAME, experiment_config=config, training=training, architecture=card.architecture)
     return estimate(trace_in_child(order), training, card)
 
 

@@ -16,13 +16,14 @@ from experiments.vqgan3d.generate import generate, write_volume
 from experiments.vqgan3d.phantom import phantom
 from experiments.vqgan3d.scans import read_scan
 from experiments.vqgan3d.settings import ScanSettings
-from gonogo.configload import load
-from gonogo.errors import UserError
-from gonogo.experiment import load_experiment
+from gonogo.base.errors import UserError
+from gonogo.config.load import load
+from gonogo.config.quality_thresholds import VolumesGate
+from gonogo.experiment.load import load_experiment
 from gonogo.quality.judge import judge
-from gonogo.quality.kinds import kind_of
-from gonogo.quality.parts import MeasuredSet, measure_part
-from gonogo.thresholds import VolumesGate
+from gonogo.quality.measure import measure_part
+from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
 

@@ -12,11 +12,12 @@ import torch
 
 from experiments.vqgan3d.module import VQGAN3DModule, loss_table, rate_factor
 from experiments.vqgan3d.settings import VQGAN3DSettings
-from gonogo.by_hand import optimizers_of, without_trainer
-from gonogo.config import ExperimentConfig, Training
-from gonogo.configload import load
-from gonogo.experiment import load_experiment
-from gonogo.training import RunSpec, train
+from gonogo.config.experiment import ExperimentConfig, Training
+from gonogo.config.load import load
+from gonogo.experiment.load import load_experiment
+from gonogo.training.manual_optimization import optimizers_of, without_trainer
+from gonogo.training.run import train
+from gonogo.training.spec import RunSpec
 from tests.conftest import ROOT
 from tests.experiments.vqgan3d.volumes import SMALL, small, write_phantoms
 

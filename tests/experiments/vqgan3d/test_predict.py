@@ -12,9 +12,9 @@ from PIL import Image
 from experiments.vqgan3d.module import VQGAN3DModule, psnr_db, ssim
 from experiments.vqgan3d.predict import blended, picture
 from experiments.vqgan3d.settings import PatchSettings
-from gonogo.config import Training
-from gonogo.errors import UserError
-from gonogo.loading import trained
+from gonogo.base.errors import UserError
+from gonogo.config.experiment import Training
+from gonogo.training.data_loading import trained
 from tests.experiments.vqgan3d.volumes import small
 
 PATCHES = PatchSettings(size=(16, 16, 16), stride=(12, 12, 12))

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.vqgan3d.generate import generate
 from experiments.vqgan3d.settings import ScanSettings, VQGAN3DSettings
-from gonogo.configload import laid_over
+from gonogo.base.mappings import deep_merged
 
 SHAPE = (24, 24, 20)
 SMALL: dict[str, Any] = {
@@ -22,7 +22,7 @@ SMALL: dict[str, Any] = {
 
 
 def small(**changes: Any) -> VQGAN3DSettings:
-    return VQGAN3DSettings.model_validate(laid_over(SMALL, changes))
+    return VQGAN3DSettings.model_validate(deep_merged(SMALL, changes))
 
 
 def write_phantoms(folder: Path, indices: range, **scans: Any) -> Path:

@@ -1,0 +1,38 @@
+"""Two experiments' configurations: the keys that differ, old against new, and the commands that run them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gonogo.base.mappings import flat
+from gonogo.config.load import load_experiment
+
+NOT_THERE = "–"
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(dotted key, old value, new value) of every key whose values differ, in the order of the new one."""
+    before, after = flat(dict(old)), flat(dict(new))
+    keys = [*after, *(key for key in before if key not in after)]
+    return [(key, _told(before, key), _told(after, key)) for key in keys if _told(before, key) != _told(after, key)]
+
+
+def table(root: Path, old: str, new: str) -> str:
+    """Markdown, of two names in config/experiments/.
+
+    Raises:
+        UserError: there is none of that name, or its file is wrong.
+    """
+    folder = root / "config" / "experiments"
+    found = [load_experiment(folder, name).model_dump(mode="json", by_alias=True) for name in (old, new)]
+    rows = [("command", *(f"`snakemake --profile local --config experiments={name}`" for name in (old, new)))]
+    rows += [(f"`{key}`", before, after) for key, before, after in differences(*found) if key != "extends"]
+    lines = [f"| | {old} | {new} |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines)
+
+
+def _told(values: Mapping[str, Any], key: str) -> str:
+    value = values.get(key)
+    return NOT_THERE if value is None or value == "" else str(value).replace("|", "\\|")

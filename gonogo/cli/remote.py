@@ -1,0 +1,134 @@
+"""`gonogo attach`, `stop` and `release`: what people do with a paid run beside the workflow."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gonogo.base.errors import UserError
+from gonogo.base.units import dollars, duration
+from gonogo.config.load import Settings, load
+from gonogo.config.target import Embedded, Ssh
+from gonogo.remote.answers import Heartbeat, Status, read
+from gonogo.stages.release import give_back, held_file
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A run that this folder's workflow started."""
+
+    run_id: str
+    run_dir: str
+    target: str
+
+
+def add_to(commands: Any) -> None:
+    """The three commands, for the parser of `gonogo`."""
+    attach = commands.add_parser("attach", help="watch a run on the machine; looking keeps its lease")
+    stop = commands.add_parser("stop", help="end a run on the machine; its checkpoints stay there")
+    release = commands.add_parser("release", help="give the machine back, once every result is verified here")
+    for command, function in ((attach, _attach), (stop, _stop), (release, _release)):
+        command.set_defaults(run=function, on_error=1)
+        command.add_argument(
+            "name", nargs="?", default="", metavar="RUN", help="run id or experiment; default: the latest"
+        )
+        command.add_argument("--target", help="a name in config/targets/; default: config.yaml's")
+        command.add_argument("--results", type=Path, metavar="FOLDER", help="results_dir; default: config.yaml's")
+    release.add_argument("--discard", action="store_true", help="though results are not fetched: they are lost")
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    try:
+        raw = yaml.safe_load(Path("config/config.yaml").read_text())
+    except FileNotFoundError:
+        raise UserError("config/config.yaml is not here: run this in the folder of the Snakefile") from None
+    given = {"target": arguments.target, "results_dir": arguments.results and str(arguments.results)}
+    return load({**raw, **{key: value for key, value in given.items() if value}}, Path())
+
+
+def known_runs(results: Path, target: str) -> list[KnownRun]:
+    """The runs on this target that were not given up, the latest last."""
+    found = {}
+    for path in sorted(results.glob("*/*/*/*.started.json"), key=lambda path: path.stat().st_mtime):
+        state = json.loads(path.read_text())
+        experiment = path.relative_to(results).parts[0]
+        found[state["run_id"]] = KnownRun(
+            state["run_id"], f"{experiment}/runs/{state['run_id']}", state.get("target", "")
+        )
+    for path in sorted(results.glob("*/*/cloud_train/run.json"), key=lambda path: path.stat().st_mtime):
+        ran = json.loads(path.read_text())
+        found.setdefault(ran["run_id"], KnownRun(ran["run_id"], ran["run_dir"], ran.get("target", "")))
+    return [run for run in found.values() if run.target == target]
+
+
+def _choose(settings: Settings, name: str) -> KnownRun:
+    runs = known_runs(settings.config.results_dir, settings.config.target)
+    fitting = [run for run in runs if name in ("", run.run_id, run.run_dir.partition("/")[0])]
+    if not fitting:
+        known = ", ".join(run.run_id for run in runs) or "none"
+        raise UserError(f"no run {name!r} on target {settings.config.target}; known here: {known}")
+    return fitting[-1]
+
+
+def _ssh(settings: Settings) -> Ssh:
+    from gonogo.remote import embedded_server
+
+    connection = settings.target.connection
+    if not isinstance(connection, Embedded):
+        return connection
+    return embedded_server.running(settings.config.results_dir / "instance") or embedded_server.ensure(
+        settings.config.results_dir / "instance", os.getpid()
+    )
+
+
+def _attach(arguments: argparse.Namespace) -> int:
+    from gonogo.remote.follow import follow, once
+    from gonogo.stages.cloud_train import why
+
+    settings = _settings(arguments)
+    run = _choose(settings, arguments.name)
+    print(f"{run.run_id}; Ctrl-C lets go of it, and it goes on", file=sys.stderr)
+    signal.signal(signal.SIGINT, once)
+    try:
+        ended = follow(lambda: _ssh(settings), settings.target, run.run_dir, print, _quiet)
+    except KeyboardInterrupt:
+        print(f"\nlet go; {run.run_id} goes on there", file=sys.stderr)
+        return 130
+    finished = ended.cause == "finished"
+    told = "finished" if finished else why(ended)
+    print(f"{run.run_id}: {told} {duration(ended.elapsed_s)}, {dollars(ended.usd)}", file=sys.stderr)
+    return 0 if finished else 1
+
+
+def _quiet(beat: Heartbeat) -> None:
+    """Says when a run makes no steps; the log says the rest."""
+    if beat.quiet_s:
+        print(f"no step for {duration(beat.quiet_s)}", file=sys.stderr)
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    from gonogo.remote.machine import connect
+
+    settings = _settings(arguments)
+    run = _choose(settings, arguments.name)
+    with connect(_ssh(settings), settings.target) as machine:
+        state = read(Status, machine.run_agent("stop", run.run_dir), f"{machine.where}: agent stop").state
+    words = {"running": "is asked to end", "lost": "was lost already, and is not taken up again"}
+    print(f"{run.run_id} {words.get(state, f'is not running ({state})')}")
+    return 0
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    if not held_file(settings).exists():
+        print(f"no machine of target {settings.config.target} is known to be held")
+        return 0
+    return 0 if give_back(settings, print, even_unfetched=arguments.discard) else 1

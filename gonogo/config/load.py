@@ -1,0 +1,184 @@
+"""YAML into the models of `gonogo.config`; errors name the file, the key, the value and the fix."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from gonogo.base.errors import UserError
+from gonogo.base.mappings import deep_merged
+from gonogo.config.accelerator import Accelerator, doubts
+from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
+from gonogo.config.experiment import ExperimentConfig, Training, training_for, training_on_cpu
+from gonogo.config.explain import _unknown, explain_error
+from gonogo.config.gate_thresholds import Gates
+from gonogo.config.target import Ssh, Target
+from gonogo.config.workflow import Config
+
+M = TypeVar("M", bound=BaseModel)
+CPU = "cpu"  # in config/accelerators.yaml
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a workflow run was asked to do, resolved and checked."""
+
+    root: Path
+    config: Config
+    experiments: dict[str, ExperimentConfig]
+    gates: dict[str, Gates]
+    target: Target
+    accelerator: Accelerator
+    device: DeviceChoice
+
+    def training(self, experiment: str, mode: str = "") -> Training:
+        """The training keys of a mode; of the one that was asked for where none is named."""
+        own = self.experiments[experiment]
+        training = training_for(own, mode or self.config.mode)
+        return training_on_cpu(own, training) if self.device.cpu else training
+
+
+def load(raw: Mapping[str, Any], root: Path) -> Settings:
+    """Check the top-level config and read every file that it names.
+
+    Args:
+        raw: the mapping that Snakemake made of config.yaml and `--config`.
+        root: the repository's root; `config/` lies below it.
+
+    Raises:
+        UserError: something is misspelt, missing or of the wrong type.
+    """
+    folder = root / "config"
+    config = validate(Config, raw, "config/config.yaml or --config")
+    experiments: dict[str, ExperimentConfig] = {}
+    for name in config.experiments:
+        experiments |= _with_those_before(folder / "experiments", name, root)
+    gates = {name: _gates(name, config, experiment) for name, experiment in experiments.items()}
+    for name, experiment in experiments.items():
+        where = f"config/experiments/{name}.yaml"
+        if config.mode not in experiment.modes:
+            raise UserError(f"mode: {_unknown(config.mode, experiment.modes)} (modes of {where})")
+        recommended = [mode for mode, chosen in experiment.modes.items() if chosen.recommended]
+        if len(recommended) > 1:
+            raise UserError(f"{where}: modes: {', '.join(recommended)} are all recommended; recommend one")
+        for mode in experiment.modes:
+            validate(
+                Training,
+                {**experiment.training.model_dump(), **experiment.modes[mode].training},
+                where,
+                f"modes.{mode}.training",
+            )
+        validate(Training, {**experiment.training.model_dump(), **experiment.on_cpu}, where, "on_cpu")
+    for key in ("results_dir", "archive_dir"):
+        where = getattr(config, key)
+        if any(part.exists() and not part.is_dir() for part in [where, *where.parents]):
+            raise UserError(f"{key}: {where} is, or lies below, a file; choose another folder")
+    for override in config.overrides:
+        if override.gate not in Gates.model_fields:
+            raise UserError(f"overrides: gate {_unknown(override.gate, Gates.model_fields)}")
+    target = validate(
+        Target, _read(folder / "targets", config.target, "target"), f"config/targets/{config.target}.yaml"
+    )
+    if target.python == "this" and isinstance(target.connection, Ssh):
+        raise UserError(
+            f"config/targets/{config.target}.yaml: python: 'this' is for the embedded instance; name one there"
+        )
+    accelerator = load_accelerator(folder, target.accelerator)
+    device = choose(accelerator, target)
+    if device.cpu:
+        accelerator = load_accelerator(folder, CPU)
+        target = target.model_copy(update={"environment": {**target.environment, **HIDDEN}})
+    return Settings(root, config, experiments, gates, target, accelerator, device)
+
+
+def _gates(name: str, config: Config, experiment: ExperimentConfig) -> Gates:
+    """Thresholds for one experiment: the config's, what it expects of its results, and its own."""
+    expected = {"results": {"metrics": experiment.expected.metrics}}
+    raw = deep_merged(deep_merged(config.gates.model_dump(mode="json"), expected), experiment.gates)
+    return validate(Gates, raw, f"config/experiments/{name}.yaml", "gates")
+
+
+def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
+    """`load`, as the Snakefile calls it: one line and exit code 1 instead of a traceback."""
+    try:
+        return load(raw, Path(root))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def load_experiment(folder: Path, name: str) -> ExperimentConfig:
+    """One experiment's file, laid over the one that it extends."""
+    raw = _read(folder, name, "experiments")
+    seen = [name]
+    while parent := raw.get("extends"):
+        if parent in seen:
+            raise UserError(f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle")
+        seen.append(parent)
+        base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
+        raw = deep_merged(base, {key: value for key, value in raw.items() if key != "extends"})
+    return validate(ExperimentConfig, raw, f"config/experiments/{name}.yaml")
+
+
+def _with_those_before(folder: Path, name: str, root: Path) -> dict[str, ExperimentConfig]:
+    """An experiment after those that it starts from, the first of them first."""
+    found = {name: load_experiment(folder, name)}
+    while isinstance(earlier := found[(last := next(iter(found)))].starts_from, str):
+        where = f"config/experiments/{last}.yaml: starts_from"
+        if earlier in found:
+            raise UserError(f"{where}: {' → '.join([*reversed(found), earlier])} is a circle")
+        _read(folder, earlier, where)
+        found = {earlier: load_experiment(folder, earlier), **found}
+    if earlier is not None and not (root / earlier.checkpoint.expanduser()).is_file():
+        raise UserError(
+            f"config/experiments/{last}.yaml: starts_from.checkpoint: {earlier.checkpoint}: no such file. Name one, or "
+            "the experiment that makes it"
+        )
+    return found
+
+
+def load_accelerator(folder: Path, name: str) -> Accelerator:
+    catalogue = _yaml(folder / "accelerators.yaml")
+    if name not in catalogue:
+        raise UserError(f"accelerator: {_unknown(name, catalogue)} (config/accelerators.yaml)")
+    found = validate(Accelerator, catalogue[name], "config/accelerators.yaml", name)
+    if wrong := doubts(found):
+        hint = "Correct the figure, or write null where it is unknown."
+        raise UserError(f"config/accelerators.yaml: {name}: {'; '.join(wrong)}. {hint}")
+    return found
+
+
+def validate(model: type[M], raw: Any, where: str, prefix: str = "") -> M:
+    """`raw` as a `model`, or a UserError that says what to write instead."""
+    if not isinstance(raw, Mapping):
+        raise UserError(f"{where}: {prefix or 'the file'} should be a mapping of keys to values, not {raw!r}")
+    try:
+        return model.model_validate(dict(raw))
+    except ValidationError as error:
+        problems = [explain_error(model, problem, prefix) for problem in error.errors()]
+        raise UserError(f"{where}: " + "; ".join(problems)) from None
+
+
+def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
+    path = folder / f"{name}.yaml"
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name not in known:
+        raise UserError(f"{key}: unknown {_unknown(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
+    return _yaml(path)
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; the workflow needs this file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path}: should hold keys and values, not {raw!r}")
+    return raw

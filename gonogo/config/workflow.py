@@ -1,0 +1,38 @@
+"""What to run: each key of config.yaml, which `--config` can set, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from gonogo.base.models import StrictModel
+from gonogo.config.gate_thresholds import Gates
+from gonogo.verdict import Override
+
+
+def _names(value: Any) -> Any:
+    """`a,b` as the command line gives it, or a list."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+class Config(StrictModel):
+    """What to run. Each key can be given with `--config`."""
+
+    experiments: Annotated[list[str], BeforeValidator(_names)] = Field(
+        ["cvs"],
+        min_length=1,
+        description="names in config/experiments/; on the command line with commas: `a,b`",
+    )
+    mode: str = Field("validate", description="one of the experiment's `modes`")
+    target: str = Field("local", description="a name in config/targets/")
+    seed: int = Field(0, ge=0, description="of everything that is random")
+    note: str = Field("", description="of this run, for people; `gonogo runs --note WORDS` finds it")
+    results_dir: Path = Field(Path("results"), description="everything that a run makes; can be deleted and made again")
+    archive_dir: Path = Field(
+        Path("archive"), description="what came back from the machine; nothing is ever overwritten"
+    )
+    budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, buffer included")
+    overrides: list[Override] = Field(default_factory=list, description="gates passed by decision of a named person")
+    gates: Gates = Gates()

@@ -1,0 +1,58 @@
+"""What an experiment starts from: the final checkpoint of an earlier one, or a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from gonogo.base.errors import UserError
+from gonogo.config.load import Settings
+from gonogo.gates import registry, standing
+from gonogo.verdict import Verdict
+
+
+def final_checkpoint(archive: Path) -> Path:
+    """The best checkpoint of an archive, from the report of its download.
+
+    Raises:
+        UserError: there is none.
+    """
+    folder = Path(json.loads(archive.read_text())["folder"])
+    for name in ("best.ckpt", "last.ckpt"):
+        checkpoint = folder / "out" / "checkpoints" / name
+        if checkpoint.exists():
+            return checkpoint
+    raise UserError(
+        f"{folder}: no checkpoint in out/checkpoints. Download again: snakemake --profile local --forcerun download"
+    )
+
+
+def start_of(settings: Settings, experiment: str) -> Path | None:
+    """The checkpoint that training begins with; None where there is none to begin with, or none yet."""
+    start = settings.experiments[experiment].starts_from
+    if start is None:
+        return None
+    if not isinstance(start, str):
+        return settings.root / start.checkpoint.expanduser()
+    archive = settings.config.results_dir / start / settings.config.mode / "download" / "archive.json"
+    return final_checkpoint(archive) if archive.exists() else None
+
+
+def waiting(settings: Settings) -> list[str]:
+    """A line for each experiment that could not train, because the one that it starts from was stopped."""
+    found = []
+    for name, config in settings.experiments.items():
+        if isinstance(config.starts_from, str) and (why := _stopped(settings, config.starts_from)):
+            found.append(f"{name} has not been trained: it starts from {config.starts_from}, {why}")
+    return found
+
+
+def _stopped(settings: Settings, name: str) -> str:
+    """Which gate stopped an experiment, in words; empty where none did."""
+    folder, mode = settings.config.results_dir / name, settings.config.mode
+    for gate in registry.ORDER:
+        path = standing.latest(gate, folder, mode) / "verdict.json"
+        if path.exists() and not (verdict := Verdict.read(path)).go and not verdict.more:
+            return f"which the {verdict.title} gate stopped: {verdict.summary}"
+    start = settings.experiments[name].starts_from
+    return f"which waits for {start}" if isinstance(start, str) and _stopped(settings, start) else ""

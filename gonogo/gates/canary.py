@@ -1,0 +1,153 @@
+"""The canary gate: do the first steps on the paid machine keep what the plan promised?"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gonogo.base.units import gigabytes
+from gonogo.config.device_choice import SLOWER
+from gonogo.config.gate_thresholds import CanaryGate
+from gonogo.measurements import Measured
+from gonogo.verdict import Check, Status, threshold_check
+
+
+class Measurements(Measured):
+    exit_cause: str = Field(description="how the canary's process ended, as the agent saw it")
+    log_tail: list[str] = Field(default_factory=list)
+    steps: int = 0
+    finite: bool = False
+    first_loss: float | None = None
+    last_loss: float | None = None
+    step_s: float | None = Field(None, description="median, on the paid machine")
+    peak_memory_bytes: int | None = None
+    device: str = ""
+    planned_peak_bytes: int | None = None
+    planned_step_s_high: float | None = None
+    on_cpu_instead: bool = Field(False, description="the device aborted, and a processor took its place")
+    planned_steps: int | None = Field(None, description="of the whole run")
+    other_hours: float = Field(0.0, description="of the whole run, those that are no step: setup, start, validation")
+    usd_per_hour: float = 0.0
+    budget_usd: float | None = None
+    max_hours: float | None = None
+    temperature_c: float | None = Field(None, description="of the GPU, the highest seen")
+
+    @property
+    def hours(self) -> float | None:
+        """Of the whole run at the pace that was measured; this replaces the forecast."""
+        if self.planned_steps is None or self.step_s is None:
+            return None
+        return self.other_hours + self.planned_steps * self.step_s / 3600
+
+
+def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:
+    checks = [_ran(measured, gate)]
+    if checks[0].status.passes:
+        checks.append(_finite(measured))
+        checks += [_fallback()] if measured.on_cpu_instead else [_memory(measured, gate), _speed(measured, gate)]
+        checks += [_cost(measured)] if measured.hours is not None else []
+        checks += [_temperature(measured, gate)] if measured.temperature_c is not None else []
+    return checks, "MACHINE" if any(not check.status.passes for check in checks) else ""
+
+
+def _fallback() -> Check:
+    """The plan was for the device; what a processor does is not held against it."""
+    return Check(
+        id="fallback",
+        title="Device that trains",
+        value="CPU",
+        status=Status.CAUTION,
+        why=f"the device aborted the first steps, and the CPU took them up: {SLOWER}",
+        hint="Set device: cpu in the target, so that the device is not tried again.",
+    )
+
+
+def _ran(m: Measurements, gate: CanaryGate) -> Check:
+    tail = m.log_tail[-1] if m.log_tail else "no output"
+    return threshold_check(
+        "ran",
+        f"First steps on the machine ({m.device or 'device unknown'})",
+        m.steps,
+        f"{gate.steps} steps, no crash",
+        m.exit_cause == "finished" and m.steps >= gate.steps,
+        unit="steps",
+        why=f"the canary ended as '{m.exit_cause}' after {m.steps} steps; its last line: {tail}",
+        hint="Read the canary's log (evidence). Nothing but the canary's minute was paid for.",
+    )
+
+
+def _finite(m: Measurements) -> Check:
+    return threshold_check(
+        "finite",
+        "Loss of the first steps",
+        m.last_loss,
+        "a number",
+        m.finite,
+        why="the loss is not a number on this machine, though it was in the smoke run",
+        hint="Compare precision and library versions of the two machines.",
+    )
+
+
+def _memory(m: Measurements, gate: CanaryGate) -> Check:
+    title = "Peak memory, measured against planned"
+    if m.peak_memory_bytes is None or m.planned_peak_bytes is None:
+        return threshold_check("memory", title, None, "measured", None, why="peak memory was not measured")
+    ratio = m.peak_memory_bytes / m.planned_peak_bytes
+    return threshold_check(
+        "memory",
+        title,
+        round(ratio, 2),
+        f"<= {gate.max_memory_over_plan:g}",
+        ratio <= gate.max_memory_over_plan,
+        unit="x",
+        why=f"the plan was wrong: {gigabytes(m.peak_memory_bytes)} measured, {gigabytes(m.planned_peak_bytes)} planned",
+        hint="Trace again with this machine's figures, or take the next smaller micro-batch.",
+    )
+
+
+def _speed(m: Measurements, gate: CanaryGate) -> Check:
+    title = "Seconds a step against the forecast's upper bound"
+    if m.step_s is None or m.planned_step_s_high is None:
+        return threshold_check("speed", title, None, "measured", None, why="step time was not measured or not forecast")
+    ratio = m.step_s / m.planned_step_s_high
+    return threshold_check(
+        "speed",
+        title,
+        round(ratio, 2),
+        f"<= {gate.max_slowdown:g}",
+        ratio <= gate.max_slowdown,
+        unit="x",
+        why=(
+            f"{m.step_s:.3f} s a step here, {m.planned_step_s_high:.3f} s expected at most: "
+            f"the run would cost {ratio:.1f} times the forecast"
+        ),
+        hint="Check that the accelerator is used, and not shared; then forecast again.",
+    )
+
+
+def _cost(m: Measurements) -> Check:
+    assert m.hours is not None
+    usd = m.hours * m.usd_per_hour
+    in_budget = m.budget_usd is None or usd <= m.budget_usd
+    return threshold_check(
+        "cost",
+        "The whole run at the pace measured here",
+        round(m.hours, 3),
+        f"<= {m.max_hours:g} h and {m.budget_usd:.2f} USD" if m.max_hours and m.budget_usd is not None else "no limit",
+        in_budget and (m.max_hours is None or m.hours <= m.max_hours),
+        unit="h",
+        why=f"{m.planned_steps} steps at {m.step_s:.3f} s are {m.hours:.2f} h and ${usd:.2f}",
+        hint="Choose a shorter mode, or raise budget_usd or the target's max_hours.",
+    )
+
+
+def _temperature(m: Measurements, gate: CanaryGate) -> Check:
+    return threshold_check(
+        "temperature",
+        "Temperature of the GPU",
+        m.temperature_c,
+        f"<= {gate.max_temperature_c:g}",
+        (m.temperature_c or 0.0) <= gate.max_temperature_c,
+        unit="°C",
+        why=f"{m.temperature_c:g} °C in the first steps: the card will slow itself down",
+        hint="Take another machine; this one is not cooled well.",
+    )

@@ -1,0 +1,182 @@
+"""One look at the data as the model gets it: both sides of the split, read once, before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gonogo.learning.batches import KEPT_BYTES, bytes_of, same_chance, spread_out
+from gonogo.learning.dependence import independence_p
+from gonogo.learning.features import autocorrelation, content_hash, is_grid, spectra, vectors
+from gonogo.learning.leakage import Side, shared
+from gonogo.learning.measurements import DataLook
+
+if TYPE_CHECKING:
+    from gonogo.experiment.contract import Experiment
+
+READ_SAMPLES = 2048  # of each side, for copies and statistics
+HELD_SAMPLES = 256  # kept, to be looked at again
+SAME_RANGE = 1.5  # inputs that go above this where the targets stay below 1 are in other units
+
+
+@dataclass
+class Values:
+    """Running statistics of one kind of tensor."""
+
+    count: int = 0
+    bad: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    low: float = float("inf")
+    high: float = float("-inf")
+    lags: list[float] = field(default_factory=list)
+    two_valued: bool = True
+    sample_shape: tuple[int, ...] = ()
+    grid: bool = False
+    first_sample: Tensor | None = None
+    varies: bool = False
+
+    def add(self, values: Tensor) -> None:
+        values = values.detach().float().cpu()
+        finite = torch.isfinite(values)
+        self.bad += int((~finite.flatten(1).all(1)).sum()) if values.ndim > 1 else int((~finite).sum())
+        good = values[finite].double()
+        if len(good):
+            self.count += len(good)
+            self.total += float(good.sum())
+            self.squares += float(good.square().sum())
+            self.low, self.high = min(self.low, float(good.min())), max(self.high, float(good.max()))
+            self.two_valued = self.two_valued and bool(((good == self.low) | (good == self.high)).all())
+        self.sample_shape, self.grid = tuple(values.shape[1:]), is_grid(values)
+        lag = autocorrelation(values)
+        self.lags += [] if lag is None else [lag]
+        if self.first_sample is None:
+            self.first_sample = values[0].clone()
+        self.varies = self.varies or bool((values != self.first_sample).any())
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.count if self.count else None
+
+    @property
+    def lag(self) -> float | None:
+        return float(np.median(self.lags)) if self.lags else None
+
+
+@dataclass
+class Looked:
+    """What was seen, and what is kept of it.
+
+    Attributes:
+        look: for the measurements.
+        mean: the training targets' mean, shaped like one target.
+        seen, held_out: batches of the two sides, spread over them, HELD_SAMPLES at most.
+    """
+
+    look: DataLook
+    mean: Tensor
+    seen: list[Any]
+    held_out: list[Any]
+
+
+def look_at(experiment: Experiment, data: Any, held_samples: int = HELD_SAMPLES) -> Looked:
+    """Read up to READ_SAMPLES samples of each side from the real dataloaders."""
+    with same_chance(torch.device("cpu")):
+        train, seen, inputs, targets, mean = _side(experiment, data.train_dataloader(), held_samples)
+        held, held_out, held_inputs, held_targets, _ = _side(experiment, data.val_dataloader(), held_samples)
+    both = shared(train.side, held.side)
+    comparable, offset = _comparable(inputs, targets)
+    look = DataLook(
+        train_samples=len(train.side),
+        held_out_samples=len(held.side),
+        read_all=train.side.complete and held.side.complete,
+        bad_inputs=inputs.bad + held_inputs.bad,
+        bad_targets=targets.bad + held_targets.bad,
+        input_mean=inputs.mean,
+        inputs_vary=inputs.varies,
+        targets_vary=targets.varies,
+        comparable=comparable,
+        zero=offset,
+        input_autocorrelation=inputs.lag,
+        target_autocorrelation=targets.lag if targets.grid else None,
+        independence_p=None if inputs.bad or targets.bad else train.independence_p(),
+        exact_copies=both.exact,
+        near_copies=both.near,
+        shared_groups=both.groups[:5],
+        shared_group_count=len(both.groups),
+    )
+    return Looked(look, mean, seen, held_out)
+
+
+@dataclass
+class _Read:
+    side: Side = field(default_factory=Side)
+    input_hashes: list[bytes] = field(default_factory=list)
+    input_spectra: list[np.ndarray] = field(default_factory=list)  # a row for each sample, where inputs are signals
+
+    def add(self, inputs: Tensor, targets: Tensor, groups: Iterable[str] | None) -> None:
+        xs, ys = vectors(inputs), vectors(targets)
+        side = self.side
+        side.hashes += [content_hash(x, y) for x, y in zip(inputs, targets, strict=True)]
+        side.vectors += list(torch.cat([xs, ys], 1).numpy())
+        side.input_columns, side.grids = xs.shape[1], (is_grid(inputs), is_grid(targets))
+        side.groups |= set(groups or ())
+        side.numbers = (inputs.numel() + targets.numel()) // max(1, len(targets))
+        side.whole_numbers = side.whole_numbers and all(bool((t == t.round()).all()) for t in (inputs, targets))
+        self.input_hashes += [content_hash(x) for x in inputs]
+        rhythms = spectra(inputs)
+        self.input_spectra += [] if rhythms is None else list(rhythms.numpy())
+
+    def independence_p(self) -> float | None:
+        rows = np.stack(self.side.vectors)
+        split = self.side.input_columns
+        views = [rows[:, :split]]
+        if len(self.input_spectra) == len(rows):
+            views.append(np.stack(self.input_spectra))
+        return independence_p(views, rows[:, split:], self.input_hashes)
+
+
+def _side(experiment: Experiment, loader: Any, held_samples: int) -> tuple[_Read, list[Any], Values, Values, Tensor]:
+    read, inputs, targets = _Read(), Values(), Values()
+    kept: list[Any] = []
+    total: Tensor | None = None
+    kept_bytes = kept_samples = 0
+    chosen = None
+    for batch in loader:
+        x, y = experiment.inputs(batch), experiment.targets(batch)
+        chosen = chosen or spread_out(loader, held_samples, len(y))
+        if len(read.side) >= READ_SAMPLES:
+            read.side.complete = False
+            break
+        inputs.add(x)
+        targets.add(y)
+        read.add(x.detach().cpu(), y.detach().cpu(), experiment.groups(batch))
+        total = y.detach().double().sum(0) if total is None else total + y.detach().double().sum(0)
+        size = bytes_of(batch)
+        if (next(chosen) and kept_samples < held_samples and kept_bytes + size <= KEPT_BYTES) or not kept:
+            kept.append(batch)
+            kept_samples, kept_bytes = kept_samples + len(y), kept_bytes + size
+    assert total is not None, "a dataloader gave no batch"
+    return read, kept, inputs, targets, (total / len(read.side)).float()
+
+
+def _comparable(inputs: Values, targets: Values) -> tuple[bool, float]:
+    """Whether the mean of the targets can be held against that of the inputs, and the value that black has in both.
+
+    They must be the same kind of quantity: of one shape or both pictures, in one range, and not a mask. Where values
+    are negative, as in pictures normalised to [-1, 1], black is the lowest value of the two.
+    """
+    if targets.two_valued or inputs.mean is None or targets.mean is None:
+        return False, 0.0
+    if not (inputs.sample_shape == targets.sample_shape or (inputs.grid and targets.grid)):
+        return False, 0.0
+    low = min(inputs.low, targets.low)
+    if low >= 0:
+        return not (inputs.high > SAME_RANGE and targets.high <= 1), 0.0
+    pictures = inputs.grid and inputs.sample_shape == targets.sample_shape and (inputs.lag or 0) >= 0.5
+    return pictures, low

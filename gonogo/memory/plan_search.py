@@ -1,0 +1,238 @@
+"""The plans around the one asked for, each with its peak. No threshold is used: the gate chooses among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, Field
+
+from gonogo.base.mappings import deep_merged
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import Training
+from gonogo.memory.capacity import capacity_bytes
+from gonogo.memory.estimate import Estimate
+from gonogo.memory.options import PlanOption, cheapest_first, divisors, precision_options, with_micro_batch
+
+# keys laid over the experiment's `settings`, nested as they are there
+Options: TypeAlias = Mapping[str, Any]
+Estimator: TypeAlias = Callable[[Training, Options], Estimate]
+
+COMFORTABLE = 0.5  # of the card: below, no threshold stops the plan, and no other is traced
+LARGEST = 8  # effective batches: nobody plans a larger micro-batch
+HELD = ("weights", "frozen weights", "buffers", "gradients", "optimizer state", "moving average")
+TRACES = 8  # at most, in search of the largest micro-batch
+ACCUMULATION = (
+    "the same operations in more, smaller parts; how much worse they fill the card is for the canary to measure"
+)
+
+
+class Candidate(BaseModel):
+    """A plan that can be trained: the one asked for, or one with changes to it."""
+
+    training: Training
+    settings: dict[str, Any] = Field(default_factory=dict, description="laid over the experiment's `settings`")
+    options: list[str] = Field(default_factory=list, description="names of the options that it uses")
+    slowdown: float = Field(1.0, description="time of a step over that of the plan asked for")
+    slowdown_sources: list[str] = Field(default_factory=list, description="where that is from")
+    exact: bool = Field(True, description="the same model comes out, but for rounding")
+    needed_bytes: int | None
+    fits: bool | None
+    estimate: Estimate | None = Field(None, description="null: read off the line through two traced sizes")
+
+    @property
+    def micro_batch_size(self) -> int:
+        return self.training.micro_batch_size
+
+    @property
+    def guessed(self) -> list[str]:
+        return self.estimate.guessed if self.estimate else []
+
+
+class Line(BaseModel):
+    """Needed bytes are `fixed + per_sample × micro-batch`, through two traced sizes."""
+
+    fixed_bytes: float
+    per_sample_bytes: float
+
+    def at(self, micro_batch_size: int) -> int:
+        return round(self.fixed_bytes + self.per_sample_bytes * micro_batch_size)
+
+    def largest_within(self, size_bytes: float) -> int:
+        """Micro-batch; 0 where not even the fixed part is within."""
+        if self.per_sample_bytes <= 0:
+            return 0 if self.fixed_bytes > size_bytes else 1 << 30
+        return max(0, int((size_bytes - self.fixed_bytes) / self.per_sample_bytes))
+
+
+class Explored(BaseModel):
+    """What the plans around the one asked for need."""
+
+    capacity_bytes: int | None
+    rungs: list[Candidate] = Field(
+        description="the plan asked for, then changes to it, cheapest first, each needing less"
+    )
+    sizes: list[Candidate] = Field(
+        default_factory=list, description="traced micro-batches without other changes, ascending"
+    )
+    line: Line | None = None
+    largest_fitting: int | None = Field(None, description="micro-batch whose replay is served on the card")
+
+    @property
+    def asked(self) -> Candidate:
+        return self.rungs[0]
+
+
+class _Sizes:
+    """One plan at any micro-batch, each traced once."""
+
+    def __init__(self, trace: Estimator, plan: Candidate) -> None:
+        self._trace, self.plan = trace, plan
+        self.known: dict[int, Candidate] = {}
+
+    def at(self, micro_batch_size: int) -> Candidate:
+        if micro_batch_size not in self.known:
+            training = self.plan.training.model_copy(update={"micro_batch_size": micro_batch_size})
+            if self.plan.training.effective_batch_size % micro_batch_size == 0:
+                training = with_micro_batch(self.plan.training, micro_batch_size)
+            found = self._trace(training, self.plan.settings)
+            changed = {
+                "training": training, "needed_bytes": found.needed_bytes, "fits": found.fits, "estimate": found,
+                "slowdown_sources": _sources(self.plan, micro_batch_size),
+            }  # fmt: skip
+            self.known[micro_batch_size] = self.plan.model_copy(update=changed)
+        return self.known[micro_batch_size]
+
+    def line(self) -> Line | None:
+        """Through the smallest and the largest size traced."""
+        points = sorted((size, rung.needed_bytes) for size, rung in self.known.items() if rung.needed_bytes is not None)
+        if len(points) < 2:
+            return None
+        (small, low), (large, high) = points[0], points[-1]
+        slope = (high - low) / (large - small)
+        return Line(fixed_bytes=low - slope * small, per_sample_bytes=slope)
+
+    def read_off(self, micro_batch_size: int, line: Line, room: int) -> Candidate:
+        """The size as the line has it, or as traced where it was."""
+        if micro_batch_size in self.known:
+            return self.known[micro_batch_size]
+        needed = line.at(micro_batch_size)
+        changed = {
+            "training": with_micro_batch(self.plan.training, micro_batch_size), "needed_bytes": needed,
+            "fits": needed <= room, "estimate": None, "slowdown_sources": _sources(self.plan, micro_batch_size),
+        }  # fmt: skip
+        return self.plan.model_copy(update=changed)
+
+
+def _sources(plan: Candidate, micro_batch_size: int) -> list[str]:
+    smaller = micro_batch_size < plan.training.micro_batch_size
+    return [*plan.slowdown_sources, *([ACCUMULATION] if smaller else [])]
+
+
+def explore(
+    estimate: Estimator, training: Training, accelerator: Accelerator, options: Sequence[PlanOption] = ()
+) -> Explored:
+    """Trace the plan, the sizes that tell where the card is full, and cheaper plans where it is more than half full."""
+    capacity = capacity_bytes(accelerator)
+    sizes = _Sizes(estimate, Candidate(training=training, needed_bytes=None, fits=None))
+    asked = sizes.at(training.micro_batch_size)
+    if asked.needed_bytes is None or capacity is None:
+        return Explored(capacity_bytes=capacity, rungs=[asked])
+    if held_bytes(asked) > capacity:  # whatever the batch is
+        options = [option for option in options if option.lessens_weights]
+        lighter = _with_options(estimate, sizes.plan, accelerator, capacity, options) if options else []
+        return Explored(capacity_bytes=capacity, rungs=_falling([asked, *lighter]), largest_fitting=0)
+    sizes.at(training.micro_batch_size // 2 or 2)
+    line = sizes.line()
+    largest = _largest_fitting(sizes, line, capacity, LARGEST * training.effective_batch_size) if line else None
+    rungs = [asked]
+    if line is not None:
+        crowded = asked.needed_bytes > COMFORTABLE * capacity
+        rungs += _smaller(sizes, line, capacity, traced=crowded)
+        if crowded:
+            rungs += _with_options(estimate, sizes.plan, accelerator, capacity, options)
+    return Explored(
+        capacity_bytes=capacity,
+        rungs=_falling(rungs),
+        sizes=[sizes.known[size] for size in sorted(sizes.known)],
+        line=line,
+        largest_fitting=largest,
+    )
+
+
+def held_bytes(rung: Candidate) -> int:
+    """What a plan holds from its first step to its last, on no account less: weights and what belongs to each."""
+    found = rung.estimate
+    if found is None:
+        return 0
+    parts = sum(size for name, size in found.components_bytes.items() if name in HELD)
+    return parts + sum(item.bytes for item in found.additions if item.kind == "context")
+
+
+def _largest_fitting(sizes: _Sizes, line: Line, capacity: int, limit: int) -> int:
+    """Where the line says, then its neighbour, then by halving between a size that is served and one that is not."""
+    low = max((size for size, rung in sizes.known.items() if rung.fits), default=0)
+    high = min((size for size, rung in sizes.known.items() if not rung.fits), default=limit + 1)
+    if high > limit and line.at(limit) <= COMFORTABLE * capacity:
+        return limit
+    guess = line.largest_within(capacity)
+    for turn in range(TRACES):
+        if high - low <= max(1, low // 100):
+            break
+        tried = min(max(guess, low + 1), high - 1)
+        fits = bool(sizes.at(tried).fits)
+        low, high = (tried, high) if fits else (low, tried)
+        guess = tried + (1 if fits else -1) if turn == 0 else (low + high) // 2
+    return low
+
+
+def _smaller(sizes: _Sizes, line: Line, capacity: int, traced: bool) -> list[Candidate]:
+    """The effective batch in smaller parts, largest first; all traced, or read off the line."""
+    training = sizes.plan.training
+    parts = [size for size in divisors(training.effective_batch_size) if size < training.micro_batch_size]
+    return [sizes.at(size) if traced else sizes.read_off(size, line, capacity) for size in parts]
+
+
+def _with_options(
+    estimate: Estimator, asked: Candidate, accelerator: Accelerator, capacity: int, options: Sequence[PlanOption]
+) -> list[Candidate]:
+    """Options one after another, cheapest first, each on top of those before it, at every size that the line allows."""
+    found: list[Candidate] = []
+    plan = asked
+    for option in cheapest_first([*options, *precision_options(asked.training, accelerator)]):
+        plan = _changed(plan, option)
+        sizes = _Sizes(estimate, plan)
+        parts = [s for s in divisors(plan.training.effective_batch_size) if s <= plan.training.micro_batch_size]
+        for size in {parts[-1], parts[0]}:
+            sizes.at(size)
+        line = sizes.line()
+        if line is None:
+            found += [rung for rung in sizes.known.values() if rung.needed_bytes is not None]
+            continue
+        sizes.at(next((size for size in parts if line.at(size) <= capacity), parts[-1]))
+        found += [sizes.read_off(size, line, capacity) for size in parts]
+    return found
+
+
+def _changed(plan: Candidate, option: PlanOption) -> Candidate:
+    training = Training.model_validate({**plan.training.model_dump(), **option.training})
+    return plan.model_copy(
+        update={
+            "training": training,
+            "settings": deep_merged(plan.settings, option.settings),
+            "options": [*plan.options, option.name],
+            "slowdown": plan.slowdown * option.slowdown,
+            "slowdown_sources": [*plan.slowdown_sources, f"{option.name}: {option.slowdown_source}"],
+            "exact": plan.exact and option.exact,
+        }
+    )
+
+
+def _falling(rungs: Sequence[Candidate]) -> list[Candidate]:
+    """Those that need less than every one before them: a step down that frees nothing is no step."""
+    kept = [rungs[0]]
+    for rung in rungs[1:]:
+        lowest = kept[-1].needed_bytes
+        if rung.needed_bytes is not None and lowest is not None and rung.needed_bytes < lowest:
+            kept.append(rung)
+    return kept

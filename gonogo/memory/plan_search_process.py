@@ -1,0 +1,94 @@
+"""The plans around an experiment's own, all traced in one child process: starting it takes longer than most traces."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from gonogo.base.errors import UserError
+from gonogo.base.mappings import deep_merged
+from gonogo.base.torch_startup import without_gc
+from gonogo.config.accelerator import Accelerator
+from gonogo.config.experiment import ExperimentConfig, Training
+from gonogo.experiment.load import load_experiment
+from gonogo.memory.capacity import capacity_bytes
+from gonogo.memory.estimate import Estimate, estimate, failed
+from gonogo.memory.plan_search import Candidate, Explored, Options, explore
+from gonogo.memory.request import TraceRequest
+from gonogo.memory.trace_process import LIMIT_BYTES, trace_in_child, traced_here
+
+LIMIT_S = 900  # for all traces
+
+
+class Task(BaseModel):
+    """Whose plans, on which card."""
+
+    experiment: str
+    experiment_config: ExperimentConfig
+    training: Training
+    accelerator: Accelerator
+    environment: dict[str, str] = Field(default_factory=dict, description="of the training process")
+
+    def order(self, training: Training, options: Options) -> TraceRequest:
+        settings = deep_merged(self.experiment_config.settings, options)
+        return TraceRequest(
+            experiment=self.experiment,
+            experiment_config=self.experiment_config.model_copy(update={"settings": settings}),
+            training=training,
+            architecture=self.accelerator.architecture,
+        )
+
+
+def explore_in_child(task: Task, limit_s: float = LIMIT_S) -> Explored:
+    """The plans around the one asked for; that one alone, should the process that traces all not come to its end."""
+    command = [sys.executable, "-m", "gonogo.memory.plan_search_process"]
+    try:
+        done = subprocess.run(
+            command, input=task.model_dump_json(by_alias=True),
+            capture_output=True, text=True, timeout=limit_s, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return _asked_alone(task)
+    return _asked_alone(task) if done.returncode else Explored.model_validate_json(done.stdout.splitlines()[-1])
+
+
+def _asked_alone(task: Task) -> Explored:
+    """One trace in a child of its own: what stopped the others need not stop it, and if it does, it says why."""
+    traced = trace_in_child(task.order(task.training, {}))
+    found = estimate(traced, task.training, task.accelerator, task.environment)
+    rung = Candidate(training=task.training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
+    return Explored(capacity_bytes=capacity_bytes(task.accelerator), rungs=[rung])
+
+
+def explored_here(task: Task) -> Explored:
+    """All traces in this process."""
+
+    def run(training: Training, options: Options) -> Estimate:
+        try:
+            traced = traced_here(task.order(training, options))
+        except UserError as error:  # an option's keys that the experiment refuses
+            return failed(training, str(error))
+        return estimate(traced, training, task.accelerator, task.environment)
+
+    offered = load_experiment(task.experiment, task.experiment_config, Path.cwd()).plan_options()
+    return explore(run, task.training, task.accelerator, offered)
+
+
+def main() -> None:
+    """`python -m gonogo.memory.plan_search_process`: a Task on stdin, what was found as the last line on stdout."""
+    resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
+    sys.path.insert(0, str(Path.cwd()))
+    with without_gc():
+        import gonogo.memory.trace  # noqa: F401  brings torch
+    found = explored_here(Task.model_validate_json(sys.stdin.read()))
+    print(found.model_dump_json(), flush=True)
+    os._exit(0)  # torn down in the interpreter's order, fake tensors corrupt the heap (torch 2.13)
+
+
+if __name__ == "__main__":
+    main()

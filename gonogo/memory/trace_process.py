@@ -1,0 +1,95 @@
+"""The trace in a process of its own: it may run out of time or memory, or abort, and the answer is then UNKNOWN."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from gonogo.base.errors import UserError
+from gonogo.experiment.load import load_experiment
+from gonogo.memory.request import TraceRequest
+from gonogo.memory.trace_result import Traced
+
+LIMIT_S = 300
+LIMIT_BYTES = 8_000_000_000  # of address space; a trace holds shapes, not data
+
+
+def trace_in_child(order: TraceRequest, limit_s: float = LIMIT_S, limit_bytes: int = LIMIT_BYTES) -> Traced:
+    """Trace the training step that `order` describes; whatever goes wrong is the trace's `error`."""
+    started = time.time()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "gonogo.memory.trace_process", folder, str(limit_bytes)]
+        try:
+            done = subprocess.run(
+                command, input=order.model_dump_json(by_alias=True),
+                capture_output=True, text=True, timeout=limit_s, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return _failed(order, f"the trace took longer than {limit_s:.0f} s", started)
+        if done.returncode == 0:
+            return Traced.load(Path(folder))
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if "MemoryError" in done.stderr or "can't allocate memory" in done.stderr or "bad_alloc" in done.stderr:
+        return _failed(order, f"the trace needs more than {limit_bytes / 1e9:g} GB of memory: {last}", started)
+    return _failed(order, f"the trace's process ended with exit code {done.returncode}: {last}", started)
+
+
+def _failed(order: TraceRequest, error: str, started: float) -> Traced:
+    training = order.training
+    return Traced(
+        training.micro_batch_size, training.accumulate_grad_batches, training.precision,
+        error=error, seconds=time.time() - started,
+    )  # fmt: skip
+
+
+def traced_here(order: TraceRequest) -> Traced:
+    """The trace that `order` asks for, in this process.
+
+    Raises:
+        UserError: what it names cannot be found or built.
+    """
+    from gonogo.memory import builders
+    from gonogo.memory.devices import card_of
+    from gonogo.memory.step import Step
+    from gonogo.memory.trace import trace_step
+
+    builders.allow_torchvision()
+    training = order.training
+    changes = {
+        "accumulate_grad_batches": training.accumulate_grad_batches,
+        "gradient_clip_val": training.gradient_clip_val, "precision": training.precision,
+    }  # fmt: skip
+
+    def build() -> Step:
+        if order.experiment_config is not None:
+            return load_experiment(order.experiment, order.experiment_config, Path.cwd()).memory_step(training)
+        if order.model is None:
+            return builders.from_entry(order.entry)
+        return builders.library_step(order.model, training.micro_batch_size, changes)
+
+    device = "cpu" if order.architecture == "cpu" else "cuda"
+    started = Traced(training.micro_batch_size, training.accumulate_grad_batches, training.precision)
+    return trace_step(build, device, card_of(order.architecture), traced=started)
+
+
+def main() -> None:
+    """`python -m gonogo.memory.trace_process FOLDER LIMIT_BYTES`: an Order on stdin, its trace into FOLDER."""
+    folder, limit = Path(sys.argv[1]), int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    sys.path.insert(0, str(Path.cwd()))
+    order = TraceRequest.model_validate_json(sys.stdin.read())
+    try:
+        traced_here(order).save(folder)
+    except UserError as error:
+        sys.exit(str(error))
+    sys.stdout.flush()
+    os._exit(0)  # torn down in the interpreter's order, fake tensors corrupt the heap (torch 2.13)
+
+
+if __name__ == "__main__":
+    main()

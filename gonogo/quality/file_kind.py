@@ -1,0 +1,226 @@
+"""Kinds whose item is one file: pictures, volumes, recordings, point clouds, documents."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from gonogo.base.errors import UserError
+from gonogo.base.files import walk
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.acceptance import Decision
+from gonogo.quality.duplicates import DuplicateIndex
+from gonogo.quality.fault_counts import NAMED, Count, Each, Readable, Worst, bad_items, counted_check
+from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Judgement, StatisticsCache
+from gonogo.quality.items import Fault, FileProblem, Finding, MeasuredItem
+from gonogo.quality.measured_set import MeasuredSet
+from gonogo.verdict import Check, Status, worst
+
+SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test", "eval": "test",
+}  # fmt: skip
+"""Names of folders that say which split their files belong to."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a user asks of every item; the faults that answer it, and what is said then.
+
+    Attributes:
+        faults: ids that count.
+        asked: when an item counts as bad, in words and with its threshold.
+        claim: what is wrong, after "12 of 80 volumes": `are not in Hounsfield units`.
+    """
+
+    id: str
+    title: str
+    faults: frozenset[str]
+    asked: str
+    claim: str
+    hint: str
+
+
+class Answer:
+    """What was found for one question, over all items that could be read."""
+
+    def __init__(self, question: Question, item: str) -> None:
+        self._question, self._item = question, item
+        self._bad, self._warned = Count(), Count()
+        self._first: dict[bool, str] = {}  # by whether it is bad
+
+    def add(self, finding: Finding) -> None:
+        if finding.item.problems:
+            return
+        told = [fault for fault in finding.faults if fault.id in self._question.faults]
+        told.sort(key=lambda fault: fault.warns)
+        bad = bool(told) and not told[0].warns
+        self._bad.add(finding.item.path, bad)
+        self._warned.add(finding.item.path, bool(told) and not bad)
+        if told:
+            self._first.setdefault(bad, f"{finding.name}: {told[0].reason}")
+
+    def check(self, decision: Decision) -> Check:
+        """Decided by the bad items; items with warnings alone make it CAUTION."""
+        question, bad, warned, of = self._question, self._bad, self._warned, f"of {self._bad.asked} {self._item}s"
+        told = [f"{bad.bad} {of} {question.claim}: {self._first[True]}"] if bad.bad else []
+        told += [f"{warned.bad} {of} with a warning: {self._first[False]}"] if warned.bad else []
+        check = counted_check(
+            bad, decision, self._item,
+            id=question.id, title=question.title, asked=question.asked, why="; ".join(told), hint=question.hint,
+        )  # fmt: skip
+        if not warned.bad:
+            return check
+        evidence = (check.evidence + warned.named)[:NAMED]
+        status = worst([check.status, Status.CAUTION])
+        return check.model_copy(update={"status": status, "hint": question.hint, "evidence": evidence})
+
+
+class Overview:
+    """What only the whole set tells, gathered from every item before any is judged.
+
+    A kind that compares its items with each other (the commonest shape, the median spacing) extends this.
+    """
+
+    def __init__(self) -> None:
+        self.twins = DuplicateIndex()
+
+    def add(self, item: MeasuredItem) -> None:
+        self.twins.add(item)
+
+    def close(self) -> None:
+        """Called once, after the last item."""
+        self.twins.close()
+
+
+class FileInspector(Inspector):
+    """A kind whose item is one file with one of `suffixes`.
+
+    Attributes:
+        suffixes: in lower case, with the dot; `.nii.gz` is one.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    # --- what a kind says of itself ---
+
+    def statistics(self, path: Path) -> dict[str, Any]:
+        """The fields of `Item` that the file's content gives, as JSON knows them. For `measure` as it stands here.
+
+        Raises:
+            ValueError: the file cannot be read; the text says why, in a few words.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def faults(self, item: Any, overview: Any, gate: QualityGate) -> list[Fault]:
+        """The checks that fire for one item."""
+
+    @abstractmethod
+    def questions(self, gate: QualityGate) -> Sequence[Question]:
+        """One check of the verdict for each; together they name every fault of `faults`."""
+
+    def overview(self) -> Overview:
+        return Overview()
+
+    def set_checks(self, overview: Any, gate: QualityGate, decision: Decision) -> list[Check]:
+        """Checks that are about the set and not about its items."""
+        return []
+
+    def group(self, name: str) -> str:
+        """What must be on one side of a split, by the file's name; empty: the file alone."""
+        return ""
+
+    # --- what all of them share ---
+
+    def scan(self, folder: Path) -> tuple[list[ItemFiles], list[str]]:
+        items, others = [], []
+        for path in walk(folder):
+            # a name that is no UTF-8 is written with its bytes escaped: under that name the file is not to be read
+            name = path.relative_to(folder).as_posix().encode(errors="backslashreplace").decode()
+            if name.lower().endswith(self.suffixes):
+                items.append(ItemFiles(folder, name, (name,)))
+            else:
+                others.append(name)
+        if not items:
+            raise UserError(f"{folder}: no {self.item} here ({', '.join(self.suffixes)}). {_what_is_there(others)}")
+        return items, others
+
+    def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:
+        path = files.folder / files.name
+        item: dict[str, Any] = {
+            "name": files.name,
+            "folder": str(files.folder),
+            "split": split_of(files.name),
+            "group": self.group(files.name),
+        }
+        try:
+            with path.open("rb") as stream:
+                item["content"] = hashlib.file_digest(stream, "sha256").hexdigest()
+            found = known.get(item["content"])
+            if found is None:
+                found = self.statistics(path)
+                known.put(item["content"], found)
+        except ValueError as error:
+            found = {"problems": [FileProblem(path=files.name, reason=str(error))]}
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+            found = {"problems": [FileProblem(path=files.name, reason=reason)]}
+        hashes = {files.name: item["content"]} if "content" in item else {}
+        return ItemReading(self.Item(**(item | found)), hashes)
+
+    def judge(self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: Each) -> Judgement:
+        overview, readable = self.overview(), Readable(decision, self.item, data.strays)
+        for item in data:
+            overview.add(item)
+            readable.add(item)
+        overview.close()
+        answers = [Answer(question, self.item) for question in self.questions(gate)]
+        all_bad, worst_items = Count(), Worst()
+        for item in data:
+            finding = Finding(item, self._all_faults(item, overview, gate))
+            all_bad.add(item.path, finding.bad)
+            worst_items.add(finding)
+            each(finding)
+            for answer in answers:
+                answer.add(finding)
+        checks = [
+            readable.check(),
+            *[answer.check(decision) for answer in answers],
+            *overview.twins.checks(self.item),
+            *self.set_checks(overview, gate, decision),
+        ]
+        overall, more = bad_items(all_bad, decision, self.item)
+        checks.append(overall)
+        return Judgement(checks, _cause(checks[0], checks, all_bad), worst_items.findings, len(data), all_bad.bad, more)
+
+    def _all_faults(self, item: Any, overview: Overview, gate: QualityGate) -> list[Fault]:
+        if item.problems:
+            return [Fault("unreadable", problem.reason) for problem in item.problems]
+        return [*self.faults(item, overview, gate), *overview.twins.faults(item)]
+
+
+def split_of(name: str) -> str:
+    """The split that a folder of the path names, the first that does; empty where none does."""
+    return next((SPLITS[part] for part in name.lower().split("/")[:-1] if part in SPLITS), "")
+
+
+def _cause(readable: Check, checks: Sequence[Check], bad: Count) -> str:
+    if readable.status is Status.NO_GO:
+        return "UNREADABLE"
+    if any(check.id in ("leakage", "record_leakage") and check.status is Status.NO_GO for check in checks):
+        return "LEAKAGE"
+    return "DATA" if bad.bad or any(check.status is Status.NO_GO for check in checks) else ""
+
+
+def _what_is_there(others: Sequence[str]) -> str:
+    if not others:
+        return "It is empty."
+    suffixes = Counter("".join(Path(name).suffixes[-2:]) or "no suffix" for name in others)
+    found = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(3))
+    return f"It holds {found}; is it another --kind?"

@@ -1,0 +1,79 @@
+"""A data set is measured in parts, side by side, and judged as one set.
+
+A part is one data folder. What was measured of it lies in a folder of its own: `items.jsonl` (one line an item, in
+the order of the scan) and `part.json` (how many, and the digest of all files). Nothing is summed up there that could
+not be summed up exactly over any division into parts: that is done from the lines, when the set is judged.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from pathlib import Path
+
+from gonogo.base.digests import FolderDigest, file_digest
+from gonogo.base.errors import UserError
+from gonogo.base.files import folder_replacing, write_text
+from gonogo.quality.inspector import Inspector, NoCache, StatisticsCache
+from gonogo.quality.items import FileProblem
+from gonogo.quality.measured_set import CLOSER, ITEMS, PART, MeasuredPart
+from gonogo.quality.registry import kind_of
+from gonogo.quality.workers import measured_chunks
+
+Progress = Callable[[int, int], None]
+
+
+def measure_part(
+    kind: str | Inspector,
+    folder: Path,
+    out: Path,
+    progress: Progress | None = None,
+    known: StatisticsCache | None = None,
+) -> MeasuredPart:
+    """Measure one data folder into `out`, with as much memory for a million items as for a thousand.
+
+    The part's `inputs_digest` is `gonogo.base.digests.folder_digest(folder)`, from hashes that were taken on the way.
+
+    Args:
+        kind: its name, or the inspector as a gate configured it.
+        progress: called with (items done, items in all).
+        known: statistics of earlier scans, so that bytes that were seen before are not decoded again.
+
+    Raises:
+        UserError: the folder is missing, or holds nothing of this kind.
+    """
+    kind, folder = kind_of(kind) if isinstance(kind, str) else kind, Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder. Generate the data, or name the folder that holds it.")
+    items, others = kind.scan(folder)
+    total = FolderDigest()
+    unreadable = []
+    for path in others:
+        try:
+            total.add(path, file_digest(folder / path))
+        except OSError as error:
+            unreadable.append(FileProblem(path=path, reason=f"cannot be read: {error.strerror}"))
+    files = done = 0
+    least: list[tuple[str, int]] = []
+    with folder_replacing(out) as temporary:
+        with (temporary / ITEMS).open("w") as lines:
+            for chunk in measured_chunks(kind, items, known or NoCache()):
+                lines.write(chunk.lines)
+                of_chunk = zip(chunk.contents, range(done, done + chunk.items), strict=True)
+                least = heapq.nsmallest(CLOSER, [*least, *((content, at) for content, at in of_chunk if content)])
+                files += chunk.files
+                total.merge(chunk.digest)
+                for at in range(done, done + chunk.items if progress else 0):
+                    progress(at + 1, len(items))  # type: ignore[misc]
+                done += chunk.items
+        part = MeasuredPart(
+            kind=kind.name,
+            folder=str(folder),
+            items=len(items),
+            files=files,
+            closer=[(content, kind.look_closer(items[at])) for content, at in least],
+            unreadable=unreadable[:100],
+            inputs_digest=total.hex(),
+        )
+        write_text(temporary / PART, part.model_dump_json(indent=1) + "\n")
+    return part

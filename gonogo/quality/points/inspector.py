@@ -1,0 +1,206 @@
+"""Point clouds, and meshes by their vertices."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from gonogo.config.quality_thresholds import PointsGate, QualityGate
+from gonogo.quality.file_kind import FileInspector, Overview, Question
+from gonogo.quality.items import Fault, MeasuredItem
+from gonogo.quality.points.clouds import SUFFIXES, read_cloud
+from gonogo.quality.points.statistics import finite, measured, sampled
+
+NEIGHBOURHOOD = 0.1  # of the set's usual flatness: below, a cloud is flat for its set
+PICTURE = 256  # pixels, each projection
+TAKES = re.compile(r"^(.+?)[-_. ](?:view|aug|copy|crop|part|rot|take|scan)[-_]?\d+$", re.IGNORECASE)
+
+
+class PointItem(MeasuredItem):
+    """What is measured of one cloud. Lengths are in the file's own unit."""
+
+    points: int = 0
+    not_finite: int = Field(default=0, description="points with a NaN, or a coordinate from 1e100; left out below")
+    extent: list[float] = Field(default_factory=list, description="of the bounding box: x, y, z")
+    size: float = Field(default=0, description="distance from the middle that 90 % of the points are within")
+    far_ratio: float = Field(default=0, description="the furthest point's distance / size")
+    flatness: float = Field(default=0, description="least spread / greatest, along the cloud's own axes")
+    dimension: float | None = Field(
+        default=None, description="of the cloud among nearest neighbours; None: a mesh, or few"
+    )
+    duplicates: float | None = Field(default=None, description="share of points at the place of another; None: a mesh")
+    normal_error: float | None = Field(default=None, description="||n| - 1|, 99th percentile; None: no normals")
+    colour_sigma: float | None = Field(default=None, description="of the most varied channel; None: no colours")
+    faces: int = 0
+    watertight: bool | None = None
+
+
+class PointOverview(Overview):
+    """Medians of the set; 25 bytes a cloud."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts, self._sizes, self._flatness = array("Q"), array("d"), array("d")
+        self._meshes = 0
+        self.count, self.size, self.flatness, self.expects_clouds = 0.0, 0.0, 0.0, True
+
+    def add(self, item: MeasuredItem) -> None:
+        super().add(item)
+        assert isinstance(item, PointItem)
+        if item.problems or not item.points:
+            return
+        self._counts.append(item.points)
+        self._sizes.append(item.size)
+        self._flatness.append(item.flatness)
+        self._meshes += item.faces > 0
+
+    def close(self) -> None:
+        super().close()
+        self.expects_clouds = self._meshes <= len(self._counts) / 2
+        self.count, self.size = _lower_median(self._counts), _lower_median(self._sizes)
+        self.flatness = _lower_median(self._flatness)
+
+
+class PointClouds(FileInspector):
+    name, title, item = "points", "point clouds", "point cloud"
+    Item: ClassVar[type[MeasuredItem]] = PointItem
+    suffixes = SUFFIXES
+
+    def statistics(self, path: Path) -> dict[str, Any]:
+        return measured(read_cloud(path))
+
+    def overview(self) -> PointOverview:
+        return PointOverview()
+
+    def group(self, name: str) -> str:
+        """`lamp_7` for `lamp_7_view3.ply`: several takes of one object are on one side of a split."""
+        found = TAKES.match(Path(name).stem)
+        return found[1] if found else ""
+
+    def faults(self, item: PointItem, overview: PointOverview, gate: QualityGate) -> list[Fault]:
+        """The gravest first, so that it stands under the picture."""
+        if item.points == 0:
+            return [Fault("empty", "no points")]
+        limits = gate.points
+        found = [Fault("not_finite", f"{item.not_finite} points not finite")] if item.not_finite else []
+        if item.size == 0 and item.not_finite < item.points:
+            found.append(Fault("collapsed", "points at one place"))  # 90 % of them
+        elif item.size > 0:
+            found += [*_shape(item, overview, limits), *_points(item, overview, limits)]
+        return found
+
+    def questions(self, gate: QualityGate) -> Sequence[Question]:
+        return questions(gate.points)
+
+    def picture(self, item: MeasuredItem) -> Image.Image | None:
+        """From above and from the front, brighter where there are more points."""
+        try:
+            points = finite(sampled(read_cloud(Path(item.path)).points))
+        except (ValueError, OSError):
+            return None
+        if not len(points):
+            return None
+        return Image.fromarray(np.hstack([_projected(points, (0, 1)), _projected(points, (0, 2))]))
+
+
+def _lower_median(values: array) -> float:
+    """A value that is really there: of two equally large halves, that of one of them."""
+    return float(np.partition(values, (len(values) - 1) // 2)[(len(values) - 1) // 2]) if values else 0.0
+
+
+def _projected(points: np.ndarray, axes: tuple[int, int]) -> np.ndarray:
+    """(PICTURE, PICTURE) levels, both axes to one scale, up is up."""
+    flat = points[:, axes]
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    side = max(float((high - low).max()), 1e-12) * 1.05
+    corner = (low + high - side) / 2
+    counts, _, _ = np.histogram2d(flat[:, 0], flat[:, 1], PICTURE, np.stack([corner, corner + side], axis=1))
+    levels = np.where(counts > 0, 90 + 165 * np.log1p(counts) / np.log1p(counts.max()), 16)
+    return np.rint(levels.T[::-1]).astype(np.uint8)
+
+
+# --- judging ---------------------------------------------------------------------------------------------
+
+
+def _shape(item: PointItem, overview: PointOverview, limits: PointsGate) -> list[Fault]:
+    """Where the points are."""
+    found = []
+    if item.flatness < min(limits.min_flatness, NEIGHBOURHOOD * overview.flatness):
+        found.append(Fault("flat", f"flat {item.flatness:.1g}, others {overview.flatness:.2g}"))
+    if item.far_ratio > limits.max_far_ratio:
+        found.append(Fault("stray", f"a point {item.far_ratio:.0f} sizes away"))
+    if overview.size > 0:
+        ratio = item.size / overview.size
+        off, said = max(ratio, 1 / ratio), f"size {ratio:.3g} of the median"
+        if off > limits.wrong_unit_ratio:
+            found.append(Fault("unit", said))
+        elif off > limits.max_scale_ratio:
+            found.append(Fault("scale", said, warns=True))
+    return found
+
+
+def _points(item: PointItem, overview: PointOverview, limits: PointsGate) -> list[Fault]:
+    """How many there are, and what each of them holds."""
+    found = []
+    if overview.count and abs(item.points / overview.count - 1) > limits.max_count_deviation:
+        found.append(Fault("count", f"{item.points} points, median {overview.count:.0f}"))
+    if item.duplicates is not None and item.duplicates > limits.max_duplicates:
+        found.append(Fault("duplicates", f"duplicates {100 * item.duplicates:.1f} %"))
+    if item.normal_error is not None and item.normal_error > limits.max_normal_error:
+        found.append(Fault("normals", f"|n| off by {item.normal_error:.2g}"))
+    if item.dimension is not None and item.dimension > limits.max_dimension:
+        found.append(Fault("fills_space", f"fills space as noise does: dimension {item.dimension:.1f}", warns=True))
+    if item.colour_sigma == 0:
+        found.append(Fault("one_colour", "all of one colour", warns=True))
+    if item.faces and overview.expects_clouds:
+        found.append(Fault("mesh", f"a mesh, {item.faces} faces", warns=True))
+    if item.watertight is False:
+        found.append(Fault("open", "not watertight", warns=True))
+    return found
+
+
+def questions(limits: PointsGate) -> list[Question]:
+    return [
+        Question(
+            "points_present", "Points in every cloud", frozenset({"empty", "not_finite", "collapsed"}),
+            "no points, any that is not finite, or most at one place", "have no usable points",
+            "Make these files again; look for an empty crop, or a division by zero.",
+        ),
+        Question(
+            "point_count", "Number of points against the set's median", frozenset({"count"}),
+            f"off by more than {100 * limits.max_count_deviation:g} %", "have another number of points",
+            "Sample every cloud to one number, or raise `max_count_deviation` where it varies by nature.",
+        ),
+        Question(
+            "extent", "Shape and size against the set", frozenset({"flat", "stray", "unit", "scale"}),
+            f"spread of an axis < {limits.min_flatness:g} of another's and of the set's, a point further than "
+            f"{limits.max_far_ratio:g} sizes, or size > {limits.wrong_unit_ratio:g} times the median "
+            f"(warns from {limits.max_scale_ratio:g})",
+            "are flat, have stray points or another unit",
+            "Look for millimetres among metres, a lost axis, and points at the sensor's origin or at infinity.",
+        ),
+        Question(
+            "duplicate_points", "Points at the very place of another", frozenset({"duplicates"}),
+            f"> {100 * limits.max_duplicates:g} % of a cloud's points", "repeat points",
+            "Sample without replacement, or remove them.",
+        ),
+        Question(
+            "normals", "Length of normals", frozenset({"normals"}),
+            f"||n| - 1| > {limits.max_normal_error:g} in more than 1 % of the points", "have normals not of length 1",
+            "Normalise them; zero and NaN come from points without neighbours.",
+        ),
+        Question(
+            "surface", "Surfaces, colours, and meshes among clouds",
+            frozenset({"fills_space", "one_colour", "mesh", "open"}),
+            f"warnings alone: points that fill space (a dimension over {limits.max_dimension:g}; a surface has 2), one "
+            "colour, a mesh in a set of clouds, a mesh that is not watertight", "are odd",
+            "Points that fill space are noise, or no samples of a surface. A mesh is judged by its vertices.",
+        ),
+    ]  # fmt: skip

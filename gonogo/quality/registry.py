@@ -1,0 +1,49 @@
+"""The kinds of data that there is an inspector for, by name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING
+
+from gonogo.base.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+from gonogo.quality.inspector import Inspector
+
+# name → module and class, imported when it is asked for
+KINDS = {
+    "views": "gonogo.quality.views.inspector:Views",
+    "images": "gonogo.quality.pictures.inspector:Images",
+    "volumes": "gonogo.quality.volumes.inspector:Volumes",
+    "series": "gonogo.quality.series.inspector:SeriesFiles",
+    "points": "gonogo.quality.points.inspector:PointClouds",
+    "text": "gonogo.quality.text.inspector:Texts",
+}
+# kinds whose gate also says how items are read: a change there measures anew
+CONFIGURED = ("series", "text")
+# libraries beyond the core, by kind; the extra to install has the kind's name
+NEEDED = {"volumes": ["nibabel"], "series": ["h5py"], "points": ["trimesh"], "text": ["jsonschema_rs", "tokenizers"]}
+
+
+def check_kind(name: str) -> None:
+    """Raise UserError where there is no inspector of this name, or a library that it needs is not installed."""
+    if name not in KINDS:
+        raise UserError(f"kind {name!r}: there is an inspector for: {', '.join(KINDS)}")
+    for package in NEEDED.get(name, ()):
+        if importlib.util.find_spec(package) is None:
+            raise UserError(f"kind {name!r} needs the package {package!r}, not installed: pip install 'gonogo[{name}]'")
+
+
+def kind_of(name: str) -> Inspector:
+    """The inspector of a kind.
+
+    Raises:
+        UserError: as `check_kind`.
+    """
+    check_kind(name)
+    module, _, attribute = KINDS[name].partition(":")
+    found = getattr(importlib.import_module(module), attribute)()
+    assert isinstance(found, Inspector)
+    return found

@@ -1,0 +1,286 @@
+"""An SSH server of our own on loopback, with throw-away keys: the whole paid leg without an account.
+
+`python -m gonogo.remote.embedded_server FOLDER OWNER_PID` serves until the owner's process is gone. In FOLDER:
+`client_key`,
+`known_hosts`, `home/`, `server.log`, and `instance.json`, written last. Commands run as the current user, in `home/`,
+with a small environment of their own; what they detach outlives the server, as it does on a rented machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from pydantic import BaseModel
+
+from gonogo.base import processes
+from gonogo.base.errors import UserError
+from gonogo.base.files import write_text
+from gonogo.config.target import Ssh
+
+if TYPE_CHECKING:
+    import asyncssh
+
+HOST, USER = "127.0.0.1", "gonogo"
+START_S, END_S = 20.0, 5.0
+CHUNK_BYTES = 1 << 18
+INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SHELL")
+
+
+class Instance(BaseModel):
+    """`instance.json`: a server that is up, or was."""
+
+    port: int
+    pid: int
+    user: str
+    owner_pid: int
+    start_time: float
+
+    @property
+    def alive(self) -> bool:
+        return processes.start_time(self.pid) == self.start_time
+
+    @property
+    def answers(self) -> bool:
+        """Whether an SSH server greets on the port."""
+        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=2) as link:
+            return link.recv(4) == b"SSH-"
+        return False
+
+
+# --- the client's side -----------------------------------------------------------------------------------
+
+
+def ensure(folder: Path, owner_pid: int) -> Ssh:
+    """How to reach the owner's server, which is started where it is not running.
+
+    It ends within a second of its owner's end, however that came.
+
+    Raises:
+        UserError: it does not start, or `folder` belongs to the server of another process.
+    """
+    folder = folder.absolute()
+    with _locked(folder) as lock:
+        instance = _read(folder)
+        if instance and instance.owner_pid != owner_pid and not _wait_for_end(instance):
+            raise UserError(
+                f"{folder}: the embedded instance there belongs to process {instance.owner_pid}. "
+                "Wait for that to end, or choose another results_dir."
+            )
+        if not (instance and instance.alive and instance.answers):
+            _end(folder)
+            instance = _start(folder, owner_pid, lock)
+    return _ssh(folder, instance)
+
+
+def _ssh(folder: Path, instance: Instance) -> Ssh:
+    return Ssh(
+        host=HOST,
+        user=instance.user,
+        port=instance.port,
+        key_file=folder / "client_key",
+        known_hosts=folder / "known_hosts",
+    )
+
+
+def running(folder: Path) -> Ssh | None:
+    """How to reach the server that is up, whoever owns it; None where none is."""
+    folder = folder.absolute()
+    instance = _read(folder)
+    return _ssh(folder, instance) if instance and instance.alive and instance.answers else None
+
+
+def stop(folder: Path) -> None:
+    """End the server and remove its keys; what its commands detached goes on."""
+    folder = folder.absolute()
+    if folder.exists():
+        with _locked(folder):
+            _end(folder)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[TextIO]:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def _read(folder: Path) -> Instance | None:
+    try:
+        return Instance.model_validate_json((folder / "instance.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _wait_for_end(instance: Instance) -> bool:
+    """Whether the server ends soon: one whose owner is gone does."""
+    return _wait(lambda: not instance.alive, END_S)
+
+
+def _wait(done: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not (finished := done()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return finished
+
+
+def _end(folder: Path) -> None:
+    instance = _read(folder)
+    if instance:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if instance.alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(instance.pid, number)
+                _wait_for_end(instance)
+    _remove_keys(folder)
+
+
+def _remove_keys(folder: Path) -> None:
+    for name in ("client_key", "known_hosts", "instance.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _start(folder: Path, owner_pid: int, lock: TextIO) -> Instance:
+    package_root = str(Path(__file__).parents[2])
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gonogo.remote.embedded_server", str(folder), str(owner_pid)],
+            stdin=lock,  # so that the lock holds until the server is up, even when this process is killed
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=package_root,
+        )
+    threading.Thread(target=server.wait, daemon=True).start()  # leaves no zombie in a caller that lives on
+    _wait(lambda: _read(folder) is not None or server.returncode is not None, START_S)
+    instance = _read(folder)
+    if instance is None or not instance.answers:
+        tail = "\n".join((folder / "server.log").read_text().splitlines()[-5:])
+        raise UserError(f"the embedded instance did not start; {folder / 'server.log'} says:\n{tail}")
+    return instance
+
+
+# --- the server's side -----------------------------------------------------------------------------------
+
+
+def main(folder: Path, owner_pid: int) -> None:
+    """Serve in the foreground until the owner is gone."""
+    folder = folder.absolute()
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    os.chdir(home)  # where SFTP's relative paths begin
+
+    def leave() -> None:
+        _remove_keys(folder)
+        os._exit(0)
+
+    processes.watch(owner_pid, leave)
+    asyncio.run(_serve(folder, owner_pid))
+
+
+async def _serve(folder: Path, owner_pid: int) -> None:
+    import asyncssh
+
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    client_key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncssh.listen(
+        HOST,
+        0,
+        server_host_keys=[host_key],
+        authorized_client_keys=asyncssh.import_authorized_keys(client_key.export_public_key().decode()),
+        process_factory=_run,
+        sftp_factory=True,
+        allow_scp=False,
+        encoding=None,
+        line_editor=False,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        compression_algs=None,
+    )
+    port = server.get_port()
+    descriptor = os.open(folder / "client_key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(client_key.export_private_key())
+    write_text(folder / "known_hosts", f"[{HOST}]:{port} {host_key.export_public_key().decode()}")
+    began = processes.start_time(os.getpid())
+    instance = Instance(port=port, pid=os.getpid(), user=USER, owner_pid=owner_pid, start_time=began or 0.0)
+    write_text(folder / "instance.json", instance.model_dump_json() + "\n")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # lets go of the lock that `_start` handed over
+    await server.wait_closed()
+
+
+async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """One exec: `/bin/sh -c COMMAND` in a session of its own.
+
+    A dropped connection closes its pipes and kills nothing, as sshd does. The bytes are copied here because
+    `process.redirect` loses the end of a stdin that is read slowly (asyncio closes a pipe that was just refilled).
+    """
+    if not process.command:
+        process.stderr.write(b"commands only: this instance has no terminal\n")
+        process.exit(1)
+        return
+    (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe()
+    child = await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        process.command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+        env=_environment(),
+    )
+    os.close(stdout)
+    os.close(stderr)
+    assert child.stdin is not None
+    feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
+    await asyncio.gather(_forward(from_stdout, process.stdout), _forward(from_stderr, process.stderr))
+    code = await child.wait()
+    feeding.cancel()
+    with contextlib.suppress(OSError):
+        process.exit(code if code >= 0 else 128 - code)
+
+
+async def _feed(source: asyncssh.SSHReader[bytes], stdin: asyncio.StreamWriter) -> None:
+    import asyncssh
+
+    with contextlib.suppress(OSError, asyncssh.Error), contextlib.closing(stdin):
+        while data := await source.read(CHUNK_BYTES):
+            stdin.write(data)
+            await stdin.drain()
+
+
+async def _forward(descriptor: int, sink: asyncssh.SSHWriter[bytes]) -> None:
+    """Until the pipe ends or the client is gone; then the pipe is closed, so that the command's writes fail."""
+    import asyncssh
+
+    reader = asyncio.StreamReader(limit=CHUNK_BYTES)
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
+    )
+    with contextlib.suppress(OSError, asyncssh.Error), contextlib.closing(pipe):
+        while data := await reader.read(CHUNK_BYTES):
+            sink.write(data)
+            await sink.drain()
+
+
+def _environment() -> dict[str, str]:
+    """What a login would have: nothing of the workflow that happened to start the server."""
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**kept, "HOME": str(Path.cwd()), "USER": USER, "LOGNAME": USER}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,62 @@
+"""What the agent is asked to run, and on what terms. It travels by stdin: a command line can be read by every user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gonogo.config.device_choice import HIDDEN
+
+Overrides = dict[str, Any]
+
+
+class CpuFallback(BaseModel):
+    """How a run goes on without its device, once that has aborted it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overrides: Overrides = Field(default_factory=dict, description="keys of the run, retuned for a processor")
+    environment: dict[str, str] = Field(
+        default_factory=lambda: dict(HIDDEN),
+        description="variables that hide the device from the framework",
+    )
+
+
+class ReleaseOrder(BaseModel):
+    """What the machine does by itself when nobody gives it back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    argv: list[str] = Field(min_length=1, description="the command that gives the machine back, run there")
+    collected_s: float | None = Field(description="after the results were fetched; null: never by itself")
+    uncollected_s: float | None = Field(description="after the end, or the last look, unfetched; null: never")
+
+
+class RunRequest(BaseModel):
+    """One run. A limit of 0 is none; what the ladder and the fallback need is used from the last good checkpoint."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field(min_length=1, description="what is run, on what and how: the same key is the same run")
+    argv: list[str] = Field(min_length=1, description="the command; a path in its first word begins at the root")
+    workspace: str = Field("", description="folder whose lock the run holds, from the root; empty: the run's parent")
+    cwd: str = Field("", description="where the command runs, from the root; empty: the run's folder")
+    environment: dict[str, str] = Field(default_factory=dict, repr=False, description="variables, secrets among them")
+    max_s: float = Field(0.0, ge=0, description="the run is ended then, attempts and lost time together")
+    max_usd: float = Field(0.0, ge=0)
+    usd_per_hour: float = Field(0.0, ge=0)
+    lease_s: float = Field(0.0, ge=0, description="it is ended when nobody has looked for so long")
+    first_s: float = Field(0.0, ge=0, description="grace for the first progress")
+    stall_s: float = Field(0.0, ge=0, description="without progress for so long it counts as hung")
+    progress: str = Field("", description="regular expression of a log line that is progress; empty: any line")
+    checkpoints: str = Field("", description="folder of *.ckpt, from the run's folder")
+    resume: list[str] = Field(
+        default_factory=list, description="words that resume, with {checkpoint}; none: it cannot, and is not retried"
+    )
+    override: list[str] = Field(default_factory=list, description="words that change training keys, with {overrides}")
+    ladder: list[Overrides] = Field(
+        default_factory=list, description="training keys for each retry after running out of memory, in order"
+    )
+    cpu: CpuFallback | None = Field(None, description="how it goes on when the device aborts; null: it does not")
+    release: ReleaseOrder | None = None

@@ -1,0 +1,182 @@
+"""Threads that carry pieces, each over a lane of its own, and the one that watches them."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.machine import Machine
+from gonogo.remote.transfer.common import HASHING_S
+from gonogo.remote.transfer.streams import Refused, Stream, begin, open_stream, reply
+from gonogo.remote.transfer.throughput import StreamScaling, ThroughputMeter
+
+TICK_S = 0.1
+# nothing passes on any lane for so long: the link is dead, or the machine hangs
+SILENT_S = 120.0
+BEGIN_S = 60.0
+
+
+class TransferPool:
+    """Opens lanes at once, lets them work when there is something to carry, and ends all of them when one breaks.
+
+    Leaving the context ends every lane, whatever it is doing.
+    """
+
+    def __init__(self, machine: Machine, *args: str) -> None:
+        self._machine, self._args = machine, args
+        self._job: Callable[[Stream], None] = lambda lane: None
+        self._ready, self.over = threading.Event(), threading.Event()
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._lanes: set[Stream] = set()
+        self._error: BaseException | None = None
+        self._question, self._asked, self._begun = b"", threading.Event(), False
+        self._reply: dict[str, Any] | None = None
+        self._refused: Refused | None = None
+        self.used: Counter[str] = Counter()
+
+    def __enter__(self) -> TransferPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.over.set()
+        self._asked.set()
+        self._ready.set()
+        with self._changed:
+            for lane in self._lanes:
+                lane.stop()
+        for thread in self._threads:
+            thread.join()
+
+    def open(self) -> None:
+        """Begin to connect the first lane, unless that was done; `ask` does it on the machine's own connection."""
+        if not self._threads:
+            self._start(_kinds())
+
+    def ask(self, question: bytes) -> Any:
+        """Put the agent there if need be, and return what it answers on the first lane.
+
+        Where none was opened that is the machine's own connection, which spares a handshake.
+        """
+        self._question = question
+        if not self._threads:
+            self._start(["shared"])
+        self._asked.set()
+        opened = time.monotonic()
+        with self._changed:
+            while self._reply is None and self._threads[0].is_alive():
+                self._changed.wait(TICK_S)
+                waited = time.monotonic() - opened
+                if waited > HASHING_S or (waited > BEGIN_S and not self._begun):
+                    raise Unreachable(f"{self._machine.where}: no answer in {waited:.0f} s; the same command continues")
+        if self._reply is None:
+            raise self._error or self._refused or RemoteError(f"{self._machine.where}: the agent did not answer")
+        return self._reply
+
+    def _start(self, kinds: list[str]) -> None:
+        first = not self._threads
+        thread = threading.Thread(target=self._work, args=(kinds, first), name="lane", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    @property
+    def size(self) -> int:
+        return len(self._threads)
+
+    def carry(
+        self,
+        job: Callable[[Stream], None],
+        meter: ThroughputMeter,
+        growth: StreamScaling,
+        progress: Callable[[], None],
+        finished: threading.Event,
+    ) -> str:
+        """Do the job on every lane until all are done, or one says that it is finished.
+
+        Returns:
+            What carried it, in words.
+
+        Raises:
+            Unreachable: the link dropped or fell silent; others: what the job raised first.
+        """
+        self._job = job
+        self._ready.set()
+        meter.add(0)
+        while any(thread.is_alive() for thread in self._threads) and not finished.is_set():
+            with self._changed:
+                self._changed.wait(TICK_S)
+            if self._error and not finished.is_set():
+                raise self._error
+            progress()
+            for _ in range(growth.more(meter.done, time.monotonic())):
+                self._start(_kinds())
+            if time.monotonic() - meter.heard_at > SILENT_S:
+                raise Unreachable(
+                    f"{self._machine.where}: nothing passed for {SILENT_S:g} s; the same command continues"
+                )
+        if self._error and not finished.is_set():
+            raise self._error
+        progress()
+        if not self.used:
+            raise self._refused or RemoteError(f"{self._machine.where}: no lane could be opened")
+        return " + ".join(f"{count} × {_TITLES[kind]}" for kind, count in self.used.items())
+
+    def _work(self, kinds: list[str], first: bool) -> None:
+        try:
+            self._open_and_work(kinds, first)
+        except Refused as error:
+            self._refused = error  # the others may do without this one
+        except BaseException as error:
+            self._error = self._error or error
+        finally:
+            with self._changed:
+                self._changed.notify()
+
+    def _open_and_work(self, kinds: list[str], first: bool) -> None:
+        for kind in kinds:
+            lane = None
+            try:
+                lane = open_stream(self._machine, kind, *self._args)
+                with self._changed:
+                    self._lanes.add(lane)
+                if first:
+                    self._asked.wait()
+                    if self.over.is_set():
+                        return
+                begin(lane, put_agent=first, question=self._question if first else b"")
+                if first:
+                    self._begun = True
+                    answer = reply(lane)
+                    with self._changed:
+                        self._reply = answer
+                        self._changed.notify()
+                self._ready.wait()
+                if self.over.is_set():
+                    return
+                self.used[kind] += 1
+                self._job(lane)
+                return
+            except Refused:
+                if kind == kinds[-1] or self.over.is_set():
+                    raise
+            finally:
+                if lane is not None:
+                    with self._changed:
+                        self._lanes.discard(lane)
+                    lane.close()
+
+
+def _kinds() -> list[str]:
+    """Kinds of lane in the order in which they are tried."""
+    return (["ssh"] if shutil.which("ssh") else []) + ["paramiko"]
+
+
+_TITLES = {"ssh": "OpenSSH's ssh", "paramiko": "paramiko", "shared": "paramiko, the open connection"}

@@ -1,0 +1,27 @@
+"""setup: the machine made ready, and checked."""
+
+from __future__ import annotations
+
+from gonogo.base.errors import UserError
+from gonogo.base.files import write_text
+from gonogo.base.units import gigabytes
+from gonogo.remote.setup import set_up
+from gonogo.runtime.context import Run
+from gonogo.stages.machine import machine
+
+
+def set_up_machine(run: Run, report: str) -> None:
+    """Make the machine ready; a second time finds nothing to do.
+
+    Raises:
+        UserError: the machine lacks something that the run needs.
+    """
+    requirements = run.settings.root / "requirements.lock"
+    with machine(run) as there:
+        found = set_up(there, run.target, run.settings.accelerator, requirements)
+    write_text(report, found.model_dump_json(indent=1) + "\n")
+    if found.problems:
+        raise UserError("the machine is not ready: " + "; ".join(found.problems))
+    for caution in found.cautions:
+        run.say(f"CAUTION: {caution}")
+    run.say(f"{found.device}, torch {found.torch_version}, {gigabytes(found.disk_free_bytes)} free")

@@ -1,0 +1,91 @@
+"""Training on the machine: `python -m gonogo.stages.train RUN.json OUT`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gonogo.base.errors import ProgramError, UserError
+from gonogo.base.files import write_text
+from gonogo.base.mappings import deep_merged
+from gonogo.base.torch_startup import skip_final_gc
+from gonogo.config.experiment import Training
+from gonogo.experiment.load import load_experiment
+
+if TYPE_CHECKING:
+    pass
+from gonogo.training.spec import RunSpec
+
+STOPPED_BY_GATE, NOT_FINITE, FAILED = 4, 3, 1  # exit codes
+UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
+TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train as RUN.json says, leaving everything in OUT.
+
+    Exit code 4: stopped by the learning gate, whose thresholds RUN.json gives. 3: the loss stopped being a number.
+    """
+    parser = argparse.ArgumentParser(prog="python -m gonogo.stages.train", description=main.__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN.json")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--max-steps", type=int, help="stop after so many optimizer steps: a canary")
+    parser.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="go on from there")
+    parser.add_argument(
+        "--changes", type=json.loads, default={}, metavar="JSON", help="{training: {…}, settings: {…}} laid over RUN's"
+    )
+    arguments = parser.parse_args(argv)
+    spec = RunSpec.model_validate_json(arguments.run.read_text())
+    spec = _changed(spec, arguments.changes)
+    if arguments.max_steps is not None:
+        spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None})
+    print(f"training {spec.experiment}: loading", flush=True)
+    experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
+    experiment.starts_from = spec.starts_from
+    try:
+        result = experiment.run_training(
+            spec, arguments.out, lambda line: print(line, flush=True), checkpoint=arguments.resume
+        )
+    except ProgramError as error:
+        print(f"error: {error}", flush=True)
+        if error.code < 0:  # whoever supervises sees how it ended
+            signal.signal(-error.code, signal.SIG_DFL) if -error.code not in UNCATCHABLE else None
+            os.kill(os.getpid(), -error.code)
+        return FAILED
+    except UserError as error:
+        print(f"error: {error}", flush=True)
+        return FAILED
+    except SystemExit:  # Lightning's answer to SIGTERM, without a code of its own
+        print("training was ended by a signal", flush=True)
+        return TERMINATED
+    write_text(arguments.out / "training.json", result.model_dump_json())
+    print(
+        f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}",
+        flush=True,
+    )
+    if result.cause:
+        print(f"stopped by the learning gate: {result.cause}", flush=True)
+        return STOPPED_BY_GATE
+    return 0 if result.finite else NOT_FINITE
+
+
+def _changed(spec: RunSpec, changes: Mapping[str, Any]) -> RunSpec:
+    settings = deep_merged(spec.experiment_config.settings, changes.get("settings", {}))
+    return spec.model_copy(
+        update={
+            "training": Training.model_validate({**spec.training.model_dump(), **changes.get("training", {})}),
+            "experiment_config": spec.experiment_config.model_copy(update={"settings": settings}),
+        }
+    )
+
+
+if __name__ == "__main__":
+    code = main()
+    skip_final_gc()
+    sys.exit(code)

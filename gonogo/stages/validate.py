@@ -1,0 +1,46 @@
+"""validate: the downloaded checkpoint predicts held-out items here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from gonogo.base.digests import digest, file_digest
+from gonogo.base.files import folder_replacing
+from gonogo.experiment.starting_checkpoint import final_checkpoint
+from gonogo.gates.results import Measurements
+from gonogo.quality.measure import measure_part
+from gonogo.quality.views.geometry import geometry_auc
+from gonogo.runtime.context import Run
+from gonogo.stages.freshness import data_digest
+
+
+def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Measurements:
+    """Predict held-out items from the downloaded checkpoint into `predictions`, and look at what comes out.
+
+    What is seen of each prediction is left in `measured`.
+
+    Raises:
+        UserError: the archive holds no checkpoint, or it is not the one that was downloaded.
+    """
+    checkpoint = final_checkpoint(archive)
+    experiment = run.load_experiment()
+    with folder_replacing(predictions) as out:
+        metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
+    run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
+    measure_part(experiment.inspector(run.gates.results.pictures), predictions, measured)
+    auc = geometry_auc(predictions, run.shards) if experiment.kind == "views" else None
+    return Measurements(
+        inputs_digest=digest(file_digest(checkpoint), data_digest(run.shards)),
+        metrics=metrics,
+        geometry_auc=auc,
+        is_result=run.experiment_config.modes[run.mode].result,
+        alerts=_alerts(checkpoint.parent.parent / "training.json"),
+        pictures=measured,
+        evidence=[str(predictions), str(checkpoint)],
+    )
+
+
+def _alerts(training: Path) -> list[str]:
+    """What the run said of its success indicators; nothing where a foreign script trained."""
+    return json.loads(training.read_text()).get("alerts", []) if training.exists() else []

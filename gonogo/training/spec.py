@@ -1,0 +1,74 @@
+"""What a training run is made of, and what it measured about itself."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gonogo.config.experiment import ExperimentConfig, Training
+from gonogo.config.gate_thresholds import LearningGate
+
+if TYPE_CHECKING:
+    pass
+
+
+class RunSpec(BaseModel):
+    """Everything that a run is made of, so that the same file gives the same run on any machine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    experiment: str
+    experiment_config: ExperimentConfig
+    training: Training
+    data: list[Path]
+    seed: int
+    assets: Path | None = Field(None, description="what `prepare` made, for experiments that train with it")
+    starts_from: Path | None = Field(None, description="checkpoint of an earlier experiment that training begins with")
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    gate: LearningGate | None = Field(
+        None, description="a run that these say comes to nothing is stopped; null: none is"
+    )
+
+
+class TrainingResult(BaseModel):
+    """What a run measured about itself."""
+
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+    steps: int
+    epochs: int
+    parameters: int
+    train_loss: list[float]
+    train_steps: list[int] = Field(default_factory=list, description="of `train_loss`; empty: each, from the first")
+    val_steps: list[int]
+    val_loss: list[float]
+    step_s: list[float]
+    wall_s: float
+    peak_memory_bytes: int
+    device: str
+    finite: bool
+    stopped: str = ""
+    cause: str = Field("", description="the learning gate's word for why it stopped the run")
+    alerts: list[str] = Field(default_factory=list, description="success indicators (`watch`) that were missed")
+    bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was no number")
+
+    @property
+    def median_step_s(self) -> float:
+        """Of the steps after the first few, which warm caches up."""
+        return statistics.median(self.step_s[3:] or self.step_s or [0.0])
+
+
+class StoppedByGateError(RuntimeError):
+    """The learning gate says that the rest of the run comes to nothing.
+
+    Attributes:
+        cause: its word for why.
+    """
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gonogo.base.digests import digest, folder_digest, manifest
+from gonogo.base.files import folder_replacing, replacing, walk, write_text
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "value.json"
+    with pytest.raises(RuntimeError), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(target.parent.iterdir()) == []
+    write_text(target, "whole")
+    with pytest.raises(RuntimeError), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "whole"
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    target = tmp_path / "data"
+    with pytest.raises(RuntimeError), folder_replacing(target) as temporary:
+        (temporary / "item").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    for content in ("first", "second"):
+        with folder_replacing(target) as temporary:
+            (temporary / content).write_text(content)
+    assert [file.name for file in target.iterdir()] == ["second"]
+
+
+def test_digests_see_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    before = folder_digest(tmp_path)
+    (tmp_path / ".hidden").write_text("y")
+    assert folder_digest(tmp_path) == before and list(manifest(tmp_path)) == ["a"]
+    (tmp_path / "a").rename(tmp_path / "b")
+    renamed = folder_digest(tmp_path)
+    (tmp_path / "b").write_text("z")
+    assert len({before, renamed, folder_digest(tmp_path)}) == 3
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_a_walk_finds_files_in_the_order_of_paths_and_no_hidden_ones(tmp_path: Path) -> None:
+    for name in ("b.txt", "a/2.txt", "a/1.txt", "a b/3.txt", ".hidden", "a/.snakemake_timestamp", ".cache/4.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "c.txt").symlink_to(tmp_path / "b.txt")
+    (tmp_path / "nowhere.txt").symlink_to(tmp_path / "absent")
+    (tmp_path / "again").symlink_to(tmp_path / "a")
+    found = [path.relative_to(tmp_path).as_posix() for path in walk(tmp_path)]
+    assert found == [".cache/4.txt", "a/1.txt", "a/2.txt", "a b/3.txt", "b.txt", "c.txt"]
+    assert walk(tmp_path) == sorted(walk(tmp_path))
+    assert walk(tmp_path / "absent") == []

@@ -1,0 +1,64 @@
+"""A process's death is noticed at once, whoever's child it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from gonogo.base import processes
+
+
+def _grandchild() -> int:
+    """Pid of a sleeping process that is not our child."""
+    started = subprocess.run(
+        ["/bin/sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"], stdout=subprocess.PIPE, check=True
+    )
+    return int(started.stdout)
+
+
+@pytest.mark.parametrize("pidfd", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_calls_back_when_a_stranger_dies(pidfd: bool, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not pidfd:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    pid, gone = _grandchild(), threading.Event()
+    processes.watch(pid, gone.set)
+    assert not gone.wait(0.3)
+    began = time.monotonic()
+    os.kill(pid, number)
+    assert gone.wait(2)
+    assert time.monotonic() - began < 0.5
+    assert not processes.alive(pid)
+
+
+def test_calls_back_at_once_for_one_that_is_gone() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    gone = threading.Event()
+    processes.watch(child.pid, gone.set)
+    assert gone.wait(1)
+
+
+def test_a_zombie_is_dead() -> None:
+    child = subprocess.Popen(["true"])
+    until = time.monotonic() + 2
+    while processes.alive(child.pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert child.returncode is None, "nobody has waited for it yet"
+    assert not processes.alive(child.pid)
+    assert processes.start_time(child.pid) is None
+    child.wait()
+
+
+def test_start_times_tell_processes_apart() -> None:
+    assert processes.start_time(os.getpid()) == processes.start_time(os.getpid())
+    time.sleep(0.02)
+    child = subprocess.Popen(["sleep", "10"])
+    assert (processes.start_time(child.pid) or 0) > (processes.start_time(os.getpid()) or 0)
+    child.kill()
+    child.wait()

@@ -1,0 +1,109 @@
+"""Predictions that look like none are stopped: copies, shuffled views, noise, darkness, and too little skill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from gonogo.base.errors import UserError
+from gonogo.config.gate_thresholds import ResultsGate
+from gonogo.experiment.starting_checkpoint import final_checkpoint
+from gonogo.gates.results import Measurements, judge
+from gonogo.quality.measure import measure_part
+from gonogo.quality.views.geometry import geometry_auc
+from gonogo.verdict import Status
+
+SCENES, VIEWS, SIDE = 6, 5, 64
+Spoil = Callable[[np.ndarray, list[np.ndarray], np.random.Generator], list[np.ndarray]]
+
+
+def texture(rng: np.random.Generator) -> np.ndarray:
+    """A picture with a natural spectrum: noise summed over octaves."""
+    total = np.zeros((SIDE, 2 * SIDE, 3), np.float32)
+    for octave in range(1, 6):
+        noise = rng.normal(size=(2**octave, 2 ** (octave + 1), 3)).astype(np.float32)
+        total += cv2.resize(noise, (2 * SIDE, SIDE), interpolation=cv2.INTER_CUBIC) / octave
+    return np.clip(120 + 45 * total, 0, 255).astype(np.uint8)
+
+
+def write(folder: Path, spoil: Spoil | None = None) -> Path:
+    """Scenes whose views are windows that move over a wide picture."""
+    for scene in range(SCENES):
+        rng = np.random.default_rng(scene)
+        wide = texture(rng)
+        windows = [np.ascontiguousarray(wide[:, start : start + SIDE]) for start in range(4, 4 + 12 * VIEWS, 12)]
+        source = np.ascontiguousarray(wide[:, 28 : 28 + SIDE])
+        views = spoil(source, windows, rng) if spoil else windows
+        place = folder / f"image_{scene:04d}"
+        place.mkdir(parents=True)
+        cv2.imwrite(str(place / "input.png"), source)
+        for index, view in enumerate(views):
+            (place / f"view_{index:03d}").mkdir()
+            cv2.imwrite(str(place / f"view_{index:03d}" / "rgb.png"), view)
+    return folder
+
+
+def judged(tmp_path: Path, spoil: Spoil | None = None, **metrics: float) -> tuple[dict[str, Status], str]:
+    references = write(tmp_path / "references")
+    predictions = write(tmp_path / "predictions", spoil)
+    measure_part("views", predictions, tmp_path / "measured")
+    measured = Measurements(
+        metrics={"skill": 0.7, "psnr_db": 19.0, **metrics},
+        geometry_auc=geometry_auc(predictions, [references]),
+        pictures=tmp_path / "measured",
+    )
+    checks, cause = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
+    return {check.id: check.status for check in checks}, cause
+
+
+def test_good_predictions_pass(tmp_path: Path) -> None:
+    found, cause = judged(tmp_path)
+    assert cause == "" and all(status.passes for status in found.values()), found
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fails"),
+    [
+        (lambda x, views, rng: [x.copy() for _ in views], "copy"),
+        (lambda x, views, rng: [views[(i + 2) % VIEWS] for i in range(VIEWS)], "geometry"),
+        (lambda x, views, rng: [rng.integers(0, 256, x.shape, np.uint8) for _ in views], "noise"),
+        (lambda x, views, rng: [(view * 0.04).astype(np.uint8) for view in views], "darkness"),
+    ],
+    ids=["copies of the input", "shuffled views", "noise", "dark"],
+)
+def test_predictions_that_look_wrong_are_stopped(tmp_path: Path, spoil: Spoil, fails: str) -> None:
+    found, cause = judged(tmp_path, spoil)
+    assert found[fails] is Status.NO_GO and cause == "RESULT", found
+
+
+def test_figures_below_what_was_expected_are_stopped(tmp_path: Path) -> None:
+    found, cause = judged(tmp_path, psnr_db=12.0)
+    assert found["expected_psnr_db"] is Status.NO_GO and cause == "RESULT"
+    assert judged(tmp_path / "again", skill=0.05)[0]["skill"] is Status.NO_GO
+
+
+def test_an_unreported_figure_is_unknown(tmp_path: Path) -> None:
+    measure_part("views", write(tmp_path / "predictions"), tmp_path / "measured")
+    measured = Measurements(metrics={}, geometry_auc=None, pictures=tmp_path / "measured")
+    checks, _ = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
+    unknown = [check.id for check in checks if check.status is Status.UNKNOWN]
+    assert unknown == ["skill", "expected_psnr_db"]
+
+
+def test_an_archive_without_a_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "archive.json").write_text(json.dumps({"folder": str(tmp_path / "gone")}))
+    with pytest.raises(UserError, match=r"gone: no checkpoint .* --forcerun download"):
+        final_checkpoint(tmp_path / "archive.json")
+
+
+def test_a_run_of_the_machinery_is_held_against_nothing_and_says_that_it_is_no_result(tmp_path: Path) -> None:
+    measure_part("views", write(tmp_path / "predictions"), tmp_path / "measured")
+    measured = Measurements(metrics={"skill": -3.0}, geometry_auc=0.1, pictures=tmp_path / "measured", is_result=False)
+    checks, cause = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
+    assert cause == "" and [check.status for check in checks] == [Status.CAUTION]
+    assert "not a result" in checks[0].why

@@ -1,0 +1,85 @@
+"""Success criteria: open before a run, ticked from what it left, and failed where that says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gonogo.cli.main import main
+from gonogo.report.success_criteria import checklist, criteria, files_to_monitor
+from gonogo.training.run import train
+from gonogo.training.spec import RunSpec
+from gonogo.verdict import Status
+from tests.toy import config, toy
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """What a real short run leaves behind."""
+    lines: list[str] = []
+    spec = RunSpec(
+        experiment="toy", experiment_config=config(), training=config().training, data=[], seed=0, max_steps=60
+    )
+    result, _, _ = train(toy(), spec, tmp_path / "out", lines.append)
+    (tmp_path / "out" / "training.json").write_text(result.model_dump_json())
+    (tmp_path / "log.txt").write_text("\n".join([*lines, "training ended: 60 steps in 1 s; finished"]) + "\n")
+    return tmp_path
+
+
+def test_before_the_run_every_box_is_open(tmp_path: Path) -> None:
+    found = criteria(tmp_path / "not there yet")
+    assert len(found) == 6 and all(criterion.status is Status.UNKNOWN for criterion in found)
+    assert "[x]" not in checklist(tmp_path) and checklist(tmp_path).count("pending") == 6
+
+
+def test_after_it_they_are_ticked_from_evidence(run: Path) -> None:
+    found = {criterion.name: criterion for criterion in criteria(run)}
+    assert all(criterion.status is Status.GO for criterion in found.values()), checklist(run)
+    assert "→" in found["Loss falls"].evidence and "last.ckpt" in found["Checkpoints are saved"].evidence
+    assert checklist(run).count("[x]") == 6
+
+
+def test_half_way_only_what_is_proven_is_ticked(run: Path) -> None:
+    (run / "out" / "training.json").unlink()
+    (run / "log.txt").write_text("step 1/60  loss 0.5\n")
+    status = {criterion.name: criterion.status for criterion in criteria(run)}
+    assert status["Data loads and the model takes its first step"] is Status.GO
+    assert status["Loss falls"] is status["Training ends by itself"] is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("line", "failed"),
+    [
+        ("ModuleNotFoundError: No module named 'h5py'", "Training starts without import errors"),
+        ("step 3/60  loss nan", "The log raises no red flag"),
+    ],
+)
+def test_a_fault_fails_its_criterion(run: Path, line: str, failed: str) -> None:
+    (run / "log.txt").write_text((run / "log.txt").read_text() + line + "\n")
+    found = next(criterion for criterion in criteria(run) if criterion.name == failed)
+    assert found.status is Status.NO_GO and "FAILED" in found.box and "[ ]" in found.box
+
+
+def test_a_loss_that_rises_is_not_ticked(run: Path) -> None:
+    result = json.loads((run / "out/training.json").read_text())
+    result["train_loss"] = result["train_loss"][::-1]
+    (run / "out/training.json").write_text(json.dumps(result))
+    assert next(c for c in criteria(run) if c.name == "Loss falls").status is Status.NO_GO
+
+
+def test_all_files_to_monitor_are_there(run: Path) -> None:
+    found = files_to_monitor(run)
+    assert {path.name for path, _ in found} >= {"log.txt", "metrics.csv", "checkpoints", "training.json"}
+    assert all(path.exists() and asks for path, asks in found)
+    assert files_to_monitor(run / "elsewhere") == []
+
+
+def test_gonogo_review_tells_it_all(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["review", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "🟢 training ran to its end" in said and "[x] Loss falls" in said and str(run / "log.txt") in said
+    (run / "log.txt").write_text("CUDA out of memory\n")
+    assert main(["review", str(run)]) == 1
+    assert main(["review", str(run / "out")]) == 2

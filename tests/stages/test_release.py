@@ -1,0 +1,403 @@
+"""A rented machine is given back once, when nothing is lost with it; and what is not gone is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.server
+import json
+import socket
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gonogo.base.errors import UserError
+from gonogo.cli.remote import known_runs
+from gonogo.config.load import Settings, load
+from gonogo.config.target import Release, Ssh, Target
+from gonogo.remote import providers
+from gonogo.remote.machine import connect
+from gonogo.remote.providers import DigitalOcean, Rented
+from gonogo.stages import release as giving
+from gonogo.stages.release import give_back, held_file, note_held, note_run, wait_until_gone
+from tests.remote.workspace import end_all
+
+# --- DigitalOcean ----------------------------------------------------------------------------------------
+
+
+class Cloud(http.server.ThreadingHTTPServer):
+    """The part of DigitalOcean's documented API, version 2, that destroying needs."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Droplets)
+        self.droplets = {7: ("gonogo-h200", "203.0.113.7", ["gonogo"]), 8: ("somebody-elses", "203.0.113.8", ["web"])}
+        self.lingers_s = 0.0
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Droplets(http.server.BaseHTTPRequestHandler):
+    server: Cloud
+
+    def do_GET(self) -> None:
+        path = urllib.parse.urlparse(self.path)
+        if self._refused():
+            return
+        if path.path == "/v2/droplets":
+            tag = urllib.parse.parse_qs(path.query)["tag_name"][0]
+            found = [self._droplet(number) for number, (_, _, tags) in self.server.droplets.items() if tag in tags]
+            self._answer(200, {"droplets": found, "links": {}, "meta": {"total": len(found)}})
+        elif (number := int(path.path.rpartition("/")[2])) in self.server.droplets:
+            self._answer(200, {"droplet": self._droplet(number)})
+        else:
+            self._answer(404, {"id": "not_found", "message": "The resource you were accessing could not be found."})
+
+    def do_DELETE(self) -> None:
+        number = int(self.path.rpartition("/")[2])
+        if self._refused():
+            return
+        if number in self.server.droplets:
+            threading.Timer(self.server.lingers_s, self.server.droplets.pop, (number, None)).start()
+            self._answer(204, None)
+        else:
+            self._answer(404, {"id": "not_found", "message": "The resource you were accessing could not be found."})
+
+    def _droplet(self, number: int) -> dict[str, Any]:
+        name, address, tags = self.server.droplets[number]
+        networks = {"v4": [{"ip_address": address, "type": "public"}], "v6": []}
+        return {"id": number, "name": name, "status": "active", "networks": networks, "tags": tags}
+
+    def _refused(self) -> bool:
+        self.server.asked.append(f"{self.command} {self.path}")
+        if self.headers["Authorization"] == "Bearer good-token":
+            return False
+        self._answer(401, {"id": "unauthorized", "message": "Unable to authenticate you"})
+        return True
+
+    def _answer(self, status: int, body: Any) -> None:
+        self.send_response(status)
+        self.end_headers()
+        if body is not None:
+            self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    server = Cloud()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_digitalocean_destroys_the_one_with_the_tag_and_sees_it_gone(cloud: Cloud) -> None:
+    cloud.lingers_s = 0.3
+    there = DigitalOcean("good-token", "gonogo", cloud.url)
+    (found,) = there.find()
+    assert found == Rented("7", "gonogo-h200", ("203.0.113.7",))
+    there.destroy(found)
+    assert not there.is_gone(found)
+    wait_until_gone(there, found, within_s=3)
+    assert list(cloud.droplets) == [8]
+    there.destroy(found)  # again: nothing happens
+    assert there.find() == []
+
+
+def test_digitalocean_a_machine_that_stays_is_an_alarm(cloud: Cloud) -> None:
+    cloud.lingers_s = 60
+    there = DigitalOcean("good-token", "gonogo", cloud.url)
+    (found,) = there.find()
+    with pytest.raises(UserError, match=r"ALARM: gonogo-h200 WAS TO BE DESTROYED AND IS STILL THERE"):
+        wait_until_gone(there, found, within_s=0.3)
+
+
+def test_digitalocean_refusals_are_told_without_the_token(cloud: Cloud) -> None:
+    with pytest.raises(UserError, match=r"401 .*Is DIGITALOCEAN_TOKEN right") as refused:
+        DigitalOcean("planted-secret", "gonogo", cloud.url).find()
+    assert "planted-secret" not in str(refused.value)
+    cloud.server_close()
+    with pytest.raises(UserError, match="DigitalOcean: GET /v2/droplets"):
+        DigitalOcean("good-token", "gonogo", "http://127.0.0.1:9").find()
+
+
+def test_never_one_of_several_nor_one_at_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    several = [Rented("1", "a", ("203.0.113.1",)), Rented("2", "b", ("203.0.113.2",))]
+    assert giving._ours(several, "203.0.113.2", "tag") == several[1:]
+    assert giving._ours([Rented("1", "a", ("2001:db8::1",))], "2001:DB8:0::1", "tag"), "one address, two spellings"
+    leads_to: dict[str, str] = {"ours.example": "203.0.113.2", "other.example": "203.0.113.9"}
+
+    def resolve(host: str, port: None) -> list[Any]:
+        if host not in leads_to:
+            raise socket.gaierror(host)
+        return [(0, 0, 0, "", (leads_to[host], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert giving._ours(several[:1], "box.example", "tag") == several[:1], "a name that leads nowhere from here"
+    assert giving._ours(several, "ours.example", "tag") == several[1:]
+    for host in ("203.0.113.9", "other.example"):
+        with pytest.raises(UserError, match=f"has the address of {host}"):
+            giving._ours(several[:1], host, "tag")
+    with pytest.raises(UserError, match=r"2 machines carry the tag 'tag' \(a, b\)"):
+        giving._ours(several, "box.example", "tag")
+
+
+# --- the whole -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings(root: Path, tmp_path: Path, ssh: Ssh, target: Target) -> Settings:
+    """Of a target at the embedded server, as if it were a machine of one's own."""
+    shipped = load({}, root)
+    box = target.model_copy(update={"connection": ssh, "usd_per_hour": 3.0})
+    config = shipped.config.model_copy(update={"results_dir": tmp_path / "results", "target": "box"})
+    return dataclasses.replace(shipped, config=config, target=box)
+
+
+def with_release(settings: Settings, **keys: Any) -> Settings:
+    return dataclasses.replace(settings, target=settings.target.model_copy(update={"release": Release(**keys)}))
+
+
+def by_command(settings: Settings, tmp_path: Path) -> Settings:
+    """A provider whose machine is a file."""
+    (tmp_path / "machine").touch()
+    destroy = f"rm {tmp_path}/machine; echo called >> {tmp_path}/calls"
+    return with_release(
+        settings, how="destroy", provider="command", command=destroy, gone_command=f"test ! -e {tmp_path}/machine"
+    )
+
+
+def started(settings: Settings, **more: Any) -> Path:
+    path = settings.config.results_dir / "cvs/fast/cloud_train/fast.started.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"key": "k", "run_id": "r1", "target": "box", **more}))
+    return path
+
+
+def test_destroyed_once_and_only_when_everything_is_fetched(settings: Settings, tmp_path: Path) -> None:
+    settings = by_command(settings, tmp_path)
+    said: list[str] = []
+    note_held(settings)
+    state = started(settings)
+    with pytest.raises(UserError, match=r"is not released: the results of r1 are not verified here"):
+        give_back(settings, said.append)
+    assert (tmp_path / "machine").exists()
+    state.unlink()
+    ran, archive = state.with_name("run.json"), state.parents[1] / "download/archive.json"
+    ran.write_text(json.dumps({"run_id": "r1", "run_dir": "cvs/runs/r1", "target": "box"}))
+    archive.parent.mkdir()
+    archive.write_text(json.dumps({"run_id": "an earlier one"}))
+    with pytest.raises(UserError, match="not verified here"):
+        give_back(settings, said.append)
+    assert [run.run_id for run in known_runs(settings.config.results_dir, "box")] == ["r1"]
+    archive.write_text(json.dumps({"run_id": "r1"}))
+    assert give_back(settings, said.append)
+    assert give_back(settings, said.append), "a second time there is nothing to do"
+    assert (tmp_path / "calls").read_text() == "called\n"
+    assert any("is released after" in line for line in said)
+
+
+def test_discarded_on_demand(settings: Settings, tmp_path: Path) -> None:
+    settings = by_command(settings, tmp_path)
+    note_held(settings)
+    started(settings)
+    assert give_back(settings, print, even_unfetched=True)
+    assert not (tmp_path / "machine").exists()
+
+
+def test_a_machine_at_work_is_not_destroyed(settings: Settings, tmp_path: Path, root_there: Path) -> None:
+    settings = by_command(settings, tmp_path)
+    note_held(settings)
+    assert isinstance(settings.target.connection, Ssh)
+    with connect(settings.target.connection, settings.target) as machine:
+        machine.install_agent()
+        machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", "import time; time.sleep(30)"])
+    with pytest.raises(UserError, match=r"ws/runs/r is still at work there"):
+        give_back(settings, print, even_unfetched=True)
+    end_all(root_there)
+
+
+def test_a_command_that_fails_and_a_tag_that_fits_nothing_are_told(settings: Settings, tmp_path: Path) -> None:
+    note_held(settings)
+    failing = with_release(
+        settings, how="destroy", provider="command", command="echo quota; exit 9", gone_command="false"
+    )
+    with pytest.raises(UserError, match=r"release.command failed \(exit code 9\): quota"):
+        give_back(failing, print)
+    wrong = with_release(settings, how="destroy", provider="command", command="true", gone_command="true")
+    with pytest.raises(UserError, match=r"ALARM: release.gone_command says .* but 127.0.0.1 answers"):
+        give_back(wrong, print)
+    assert held_file(settings).exists(), "it is still held"
+
+
+@pytest.fixture
+def offline(settings: Settings) -> Settings:
+    """The target's address where nothing answers: this laptop is offline, or the machine hangs."""
+    ssh = settings.target.connection
+    assert isinstance(ssh, Ssh)
+    return dataclasses.replace(
+        settings, target=settings.target.model_copy(update={"connection": ssh.model_copy(update={"port": free_port()})})
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def at(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, settings: Settings, tag: str = "gonogo") -> Settings:
+    monkeypatch.setattr(giving, "provider", lambda release: DigitalOcean("good-token", release.tag, cloud.url))
+    return with_release(settings, how="destroy", provider="digitalocean", tag=tag)
+
+
+def test_gone_is_not_said_of_a_machine_that_was_never_listed(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    by_shell = with_release(offline, how="destroy", provider="command", command="exit 3", gone_command="true")
+    misspelt = at(cloud, monkeypatch, offline, tag="gonoog")
+    for settings in (misspelt, by_shell):
+        if settings is by_shell:
+            monkeypatch.undo()
+        said: list[str] = []
+        note_held(settings)
+        with pytest.raises(UserError, match=r"ALARM: WHETHER 127.0.0.1 IS GONE IS UNKNOWN: .* then remove .*box.json"):
+            give_back(settings, said.append)
+        assert held_file(settings).exists() and said == []
+    assert sorted(cloud.droplets) == [7, 8]
+
+
+def test_what_was_listed_when_it_was_first_held_is_found_by_its_id(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = at(cloud, monkeypatch, offline)
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", ["gonogo"])
+    note_held(settings)
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", [])  # somebody took its tag
+    said: list[str] = []
+    assert give_back(settings, said.append)
+    assert said[0] == "destroying gonogo-h200" and list(cloud.droplets) == [8]
+    note_held(settings)
+    path = held_file(settings)
+    seen = {"id": "7", "name": "gonogo-h200", "addresses": ["127.0.0.1"]}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "machine": seen}))
+    assert give_back(settings, said.append), "it was destroyed by hand"
+
+
+def test_the_only_machine_with_the_tag_is_not_destroyed_at_another_address(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = at(cloud, monkeypatch, offline)
+    note_held(settings)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"ALARM: no machine .*'gonogo' has the address of 127.0.0.1 \(gonogo-h200"):
+            give_back(settings, print)
+    assert sorted(cloud.droplets) == [7, 8] and held_file(settings).exists()
+
+
+def test_of_the_machine_that_was_held_and_the_one_at_its_address_now_neither_is_destroyed(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = at(cloud, monkeypatch, offline)
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", ["gonogo"])
+    note_held(settings)
+    cloud.droplets |= {7: ("gonogo-h200", "203.0.113.7", []), 9: ("a-newer", "127.0.0.1", ["gonogo"])}
+    with pytest.raises(UserError, match=r"ALARM: gonogo-h200 \(7\) was held, and a-newer \(9\) is at 127.0.0.1 now"):
+        give_back(settings, print)
+    assert sorted(cloud.droplets) == [7, 8, 9]
+
+
+def test_a_target_that_names_another_machine_by_now_releases_neither(settings: Settings, tmp_path: Path) -> None:
+    settings = by_command(settings, tmp_path)
+    note_held(settings)
+    assert isinstance(settings.target.connection, Ssh)
+    moved = settings.target.connection.model_copy(update={"host": "203.0.113.7"})
+    changed = dataclasses.replace(settings, target=settings.target.model_copy(update={"connection": moved}))
+    with pytest.raises(UserError, match=r"127.0.0.1 is held, but connection.host of the target is 203.0.113.7 now"):
+        give_back(changed, print)
+    assert (tmp_path / "machine").exists()
+
+
+def test_off_is_not_said_of_a_machine_that_was_never_asked(offline: Settings) -> None:
+    settings = with_release(offline, how="shutdown")
+    note_held(settings)
+    note_run(settings, "ws/runs/r")
+    with pytest.raises(UserError, match=r"ALARM: WHETHER 127.0.0.1 IS OFF IS UNKNOWN"):
+        give_back(settings, print)
+    path = held_file(settings)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "asked_to_shut_down": True}))
+    assert give_back(settings, print), "it was asked before, and is down"
+
+
+@pytest.mark.parametrize(
+    ("listing", "gone"),
+    [("echo 11 12345 13", False), ("echo 11 13", True), ("false", False), ("no-such-program-here", False)],
+)
+def test_the_shipped_gone_command_fails_closed(root: Path, listing: str, gone: bool) -> None:
+    command = yaml.safe_load((root / "config/targets/h200.yaml").read_text())["release"]["gone_command"]
+    assert command.count("your-provider list") == 1
+    shipped = providers.CommandProvider("false", command.replace("your-provider list", listing))
+    assert shipped.is_gone(Rented("", "the machine", None)) == gone
+
+
+def test_kept_where_nothing_was_asked_for_with_what_it_costs(settings: Settings) -> None:
+    note_held(settings)
+    path = held_file(settings)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "since": time.time() - 7200}))
+    said: list[str] = []
+    assert not give_back(settings, said.append)
+    assert "bills on (release: none)" in said[0] and "$6.00" in said[0]
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_shut_down_through_the_agent_exactly_once(
+    settings: Settings, tmp_path: Path, root_there: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    settings = with_release(settings, how="shutdown")
+    monkeypatch.setattr(giving, "GONE_WITHIN_S", 0.1)
+    monkeypatch.setattr(giving, "LOOK_EVERY_S", 0.1)
+    note_held(settings)
+    assert isinstance(settings.target.connection, Ssh)
+    argv = ["sh", "-c", f"echo called >> '{tmp_path}/calls'; echo not allowed; exit {code}"]
+    order = {"argv": argv, "collected_s": None, "uncollected_s": None}
+    with connect(settings.target.connection, settings.target) as machine:
+        machine.install_agent()
+        agent = root_there / "agent.py"
+        agent.write_text(agent.read_text().replace("RELEASE_PAUSE_S = 20.0", "RELEASE_PAUSE_S = 0.1"))
+        machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", ""], release=order)
+        while machine.run_agent("status", "ws/runs/r")["state"] == "running":
+            time.sleep(0.05)
+    note_run(settings, "ws/runs/r")
+    told = "WAS SHUT DOWN AND STILL ANSWERS" if code == 0 else r"COULD NOT BE SHUT DOWN \(3 tries, exit code 7: not al"
+    for _ in range(2):
+        with pytest.raises(UserError, match=told):
+            give_back(settings, print)
+    assert len((tmp_path / "calls").read_text().splitlines()) == (1 if code == 0 else 3)
+
+
+def test_what_a_release_needs_is_asked_for() -> None:
+    assert Target.model_validate({"release": "shutdown"}).release.how == "shutdown"
+    for keys, told in (
+        ({"how": "destroy"}, "destroy needs a provider"),
+        ({"how": "destroy", "provider": "digitalocean"}, "needs tag"),
+        ({"how": "destroy", "provider": "ec2", "tag": "a=b"}, "needs region"),
+        ({"gone_command": "! your-provider show 12345"}, "begins with `!`"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            Release.model_validate(keys)
+
+
+def test_no_token_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIGITALOCEAN_TOKEN", raising=False)
+    with pytest.raises(UserError, match="DIGITALOCEAN_TOKEN is not set"):
+        providers.provider(Release(how="destroy", provider="digitalocean", tag="gonogo"))

@@ -1,0 +1,93 @@
+"""One training run: its checkpoints, its pictures, its measurements, and its end when the loss is no number."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from gonogo.config.experiment import Training
+from gonogo.stages.train import main
+from gonogo.training.run import train
+from gonogo.training.spec import RunSpec, TrainingResult
+from tests.conftest import ROOT
+from tests.toy import config, toy
+
+TRAINING = Training(
+    epochs=40, micro_batch_size=32, learning_rate=0.01, checkpoint_every_epochs=20, sample_every_epochs=10
+)
+
+
+def spec(fault: str = "", **changes: object) -> RunSpec:
+    return RunSpec(experiment="toy", experiment_config=config(fault), training=TRAINING, data=[], seed=0).model_copy(
+        update=changes
+    )
+
+
+def test_checkpoints_and_pictures_come_when_they_should(tmp_path: Path) -> None:
+    result, _, _ = train(toy(), spec(), tmp_path, lambda line: None)
+    checkpoints = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert checkpoints == {"best.ckpt", "last.ckpt", "epoch_0020.ckpt", "epoch_0040.ckpt"}
+    assert [path.name for path in sorted((tmp_path / "samples").iterdir())] == [
+        "epoch_0010", "epoch_0020", "epoch_0030", "epoch_0040",
+    ]  # fmt: skip
+    assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 80
+    assert (result.steps, result.epochs, len(result.train_loss), len(result.val_loss)) == (80, 40, 80, 40)
+    assert result.val_loss[-1] < result.val_loss[0] and result.finite and result.peak_memory_bytes > 50e6
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    result, _, _ = train(toy("nan"), spec("nan"), tmp_path, lambda line: None)
+    assert not result.finite and "nan at step" in result.stopped
+    assert result.steps < 10 and (tmp_path / "checkpoints/last.ckpt").exists()
+    assert TrainingResult.model_validate_json(result.model_dump_json()).stopped == result.stopped
+
+
+def test_limits_are_kept(tmp_path: Path) -> None:
+    assert train(toy(), spec(max_steps=7), tmp_path / "steps", lambda line: None)[0].steps == 7
+    said: list[str] = []
+    slow = spec(max_minutes=0.01, training=TRAINING.model_copy(update={"epochs": 10_000}))
+    assert 0 < train(toy(), slow, tmp_path / "time", said.append)[0].steps < 10_000
+    assert said and "s/step" in said[0] and "epoch 1/10000" in said[0]
+
+
+def test_a_run_goes_on_from_its_checkpoint_with_another_micro_batch(tmp_path: Path) -> None:
+    """As the agent starts it again after running out of memory."""
+    run, out = tmp_path / "run.json", tmp_path / "out"
+    run.write_text(spec(training=TRAINING.model_copy(update={"epochs": 20})).model_dump_json(by_alias=True))
+    assert main([str(run), str(out)]) == 0
+    metrics = (out / "metrics.csv").read_text()
+    first = TrainingResult.model_validate_json((out / "training.json").read_text())
+    run.write_text(spec().model_dump_json(by_alias=True))
+    smaller = '{"training": {"micro_batch_size": 16, "accumulate_grad_batches": 2}}'
+    assert main([str(run), str(out), "--resume", str(out / "checkpoints/last.ckpt"), "--changes", smaller]) == 0
+    result = TrainingResult.model_validate_json((out / "training.json").read_text())
+    assert (first.steps, result.steps, result.epochs) == (40, 80, 40)
+    assert result.val_loss[0] < 1.05 * first.val_loss[-1], "it began where the first part ended"
+    assert (out / "metrics.csv").read_text() == metrics and (out / "resumed_1/metrics.csv").exists()
+
+
+def test_a_run_that_is_terminated_does_not_pass_for_finished(tmp_path: Path) -> None:
+    run = tmp_path / "run.json"
+    run.write_text(spec(training=TRAINING.model_copy(update={"epochs": 100_000})).model_dump_json(by_alias=True))
+    command = [sys.executable, "-m", "gonogo.stages.train", str(run), str(tmp_path / "out")]
+    training = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert training.stdout is not None
+    while "step" not in training.stdout.readline():
+        assert training.poll() is None
+    training.terminate()
+    training.communicate(timeout=60)
+    assert training.returncode == 128 + signal.SIGTERM
+    assert not (tmp_path / "out/training.json").exists()
+
+
+def test_the_machines_command(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(spec().model_dump_json(by_alias=True))
+    assert main([str(tmp_path / "run.json"), str(tmp_path / "out"), "--max-steps", "3"]) == 0
+    result = TrainingResult.model_validate_json((tmp_path / "out/training.json").read_text())
+    assert result.steps == 3 and result.median_step_s > 0
+    (tmp_path / "run.json").write_text(spec("nan").model_dump_json(by_alias=True))
+    assert main([str(tmp_path / "run.json"), str(tmp_path / "nan")]) == 3
