@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from gonogo.base.files import Unlisted
-from gonogo.quality.items import Model
+from gonogo.base.models import ClosedModel
 from gonogo.verdict import Check, Status
 
 if TYPE_CHECKING:
     from gonogo.config.quality_thresholds import QualityGate
-    from gonogo.quality.inspector import Inspector
 
 NAMED = 3  # of each sort, in the verdict's words
 KEPT = 10  # of each sort, in a measurement and as evidence
@@ -43,7 +42,7 @@ SYSTEM = (
 )  # of a disk, no data
 
 
-class LeftOut(Model):
+class LeftOut(ClosedModel):
     """Files of one sort that no check judged. Counts add up over any division of the data into parts.
 
     Attributes:
@@ -57,10 +56,13 @@ class LeftOut(Model):
     first: list[str] = Field(description="up to ten of them, from where the data folder is named")
 
 
-def left_out(kind: Inspector, folder: str, others: Iterable[str], unlisted: Iterable[Unlisted]) -> list[LeftOut]:
+def left_out(
+    metadata: Sequence[str], folder: str, others: Iterable[str], unlisted: Iterable[Unlisted]
+) -> list[LeftOut]:
     """What a scan of one data folder left out.
 
     Args:
+        metadata: suffixes of files that are about items of this kind.
         others: files of no item, from the folder.
         unlisted: what the listing of the folder could not follow.
     """
@@ -69,7 +71,7 @@ def left_out(kind: Inspector, folder: str, others: Iterable[str], unlisted: Iter
         if not _of_the_system(entry.path):
             found.append(LeftOut(sort=entry.reason, weight="unseen", count=1, first=[f"{folder}/{entry.path}"]))
     for name in others:
-        harmless = _of_the_system(name) or is_note(name, kind.metadata)
+        harmless = _of_the_system(name) or is_note(name, metadata)
         suffix = PurePath(name).suffix.lower()
         sort = "note or list" if harmless else suffix or "file without suffix"
         weight: Literal["unknown", "harmless"] = "harmless" if harmless else "unknown"

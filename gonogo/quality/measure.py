@@ -77,7 +77,7 @@ def measure_part(
             files=files,
             closer=[(content, kind.look_closer(items[at])) for content, at in least],
             unreadable=unreadable[:100],
-            left_out=left_out(kind, str(folder), others, unlisted),
+            left_out=left_out(kind.metadata, str(folder), others, unlisted),
             inputs_digest=total.hex(),
         )
         write_text(temporary / PART, part.model_dump_json(indent=1) + "\n")
