@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from gonogo.base.models import ClosedModel
 from gonogo.verdict import Status
 
 
-class MeasuredModel(BaseModel):
-    """Measured values. They come from the code that reads them back: only their names are checked."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class FileProblem(MeasuredModel):
+class FileProblem(ClosedModel):
     path: str = Field(description="from the data folder")
     reason: str
 
 
-class MeasuredItem(MeasuredModel):
+class MeasuredItem(ClosedModel):
     """The unit of every decision, with all that was measured of it: one line of `items.jsonl`."""
 
     name: str = Field(description="path from the data folder: `image_0000`, `train/patient_7.nii.gz`")

@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import Field
 
 from gonogo.base.files import Unlisted
+from gonogo.base.models import ClosedModel
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.items import MeasuredModel
 from gonogo.verdict import Check, Status
 
 NAMED = 3  # of each sort, in the verdict's words
@@ -40,7 +40,7 @@ SYSTEM = (
 )  # of a disk, no data
 
 
-class LeftOut(MeasuredModel):
+class LeftOut(ClosedModel):
     """Files of one sort that no check judged. Counts add up over any division of the data into parts.
 
     Attributes:
@@ -60,7 +60,7 @@ def left_out(
     """What a scan of one data folder left out.
 
     Args:
-        metadata: suffixes of files that are about items.
+        metadata: suffixes of files that are about items of this kind.
         others: files of no item, from the folder.
         unlisted: what the listing of the folder could not follow.
     """
