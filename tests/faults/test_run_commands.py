@@ -76,7 +76,7 @@ def test_ctrl_c_once_and_twice_lets_go_and_the_run_goes_on(folder: Folder, times
         time.sleep(0.05)
     _, said = watching.communicate(timeout=10)
     assert watching.returncode == 130
-    assert "let go; r1 goes on there" in said and "Traceback" not in said
+    assert "detached; r1 continues on the machine" in said and "Traceback" not in said
     assert folder.state() == "running"
 
 
@@ -88,7 +88,7 @@ def test_attach_to_the_end(folder: Folder) -> None:
 
 def test_stop_and_what_attach_says_then(folder: Folder) -> None:
     out, _ = folder.command("stop", "r1").communicate(timeout=20)
-    assert out == "r1 is asked to end\n"
+    assert out == "r1 was told to stop\n"
     wait_for((folder.run / "exit.json").exists)
     watching = folder.command("attach", "r1")
     _, said = watching.communicate(timeout=20)
@@ -100,4 +100,4 @@ def test_names_that_are_not_there(folder: Folder) -> None:
     stopping = folder.command("stop", "r2")
     assert "no run 'r2' on target local; known here: r1" in stopping.communicate(timeout=20)[1]
     assert stopping.returncode == 1
-    assert "no machine of target local is known to be held" in folder.command("release").communicate(timeout=20)[0]
+    assert "no machine of target local is held" in folder.command("release").communicate(timeout=20)[0]
