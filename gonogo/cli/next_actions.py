@@ -27,8 +27,9 @@ def add_next(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    known = site.names(Path(), "experiments")
-    print(as_text(actions(Path(), arguments.experiments or known, arguments.mode)))
+    site.config(Path())  # one error of the whole, and not one for each experiment
+    names = arguments.experiments or site.names(Path(), "experiments")
+    print(as_text(actions(Path(), names, arguments.mode)))
     return 0
 
 

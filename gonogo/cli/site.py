@@ -30,22 +30,35 @@ def results_dir(arguments: argparse.Namespace) -> Path:
     """Where this folder's workflow keeps its results; also where there is no config.yaml."""
     if arguments.results:
         return Path(arguments.results)
-    return validate(Config, read_yaml(CONFIG) if CONFIG.exists() else {}, str(CONFIG)).results_dir
+    return (config(Path()) if CONFIG.exists() else Config()).results_dir
+
+
+def config(root: Path) -> Config:
+    """config/config.yaml below `root`, without the files that it names.
+
+    Raises:
+        UserError: there is none, or something in it is wrong.
+    """
+    return validate(Config, _read(root), str(CONFIG))
 
 
 def settings(root: Path, **given: Any) -> Settings:
-    """The settings of config/config.yaml below `root`, with the flags that were given over them.
+    """Everything that config/config.yaml below `root` asks for, with the flags that were given over it.
 
     Args:
         given: keys of config.yaml; None: no such flag was given.
 
     Raises:
-        UserError: there is no config.yaml, or something in it is wrong.
+        UserError: there is no config.yaml, or something in it or in the files that it names is wrong.
     """
+    flags = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None}
+    return load({**_read(root), **flags}, root)
+
+
+def _read(root: Path) -> dict[str, Any]:
     if not (root / CONFIG).exists():
         raise UserError(f"{root / CONFIG}: not found; run this command in the folder that holds config/")
-    flags = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None}
-    return load({**read_yaml(root / CONFIG), **flags}, root)
+    return read_yaml(root / CONFIG)
 
 
 def names(root: Path, kind: str) -> list[str]:
