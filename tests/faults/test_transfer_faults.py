@@ -15,7 +15,7 @@ import pytest
 from benchmarks.netns.link import FAR_IP, impossible, line
 from gonogo.base.errors import UserError
 from gonogo.config.target import Target
-from gonogo.remote import agent
+from gonogo.agent.incoming import INCOMING
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import connect
 from gonogo.remote.transfer.retry import download, upload, verify
@@ -59,13 +59,13 @@ def send(there: Site, folder: Path) -> int:
 
 
 def cut_upload(there: Site, folder: Path) -> Path:
-    """Cut off in the middle; returns where the pieces wait."""
+    """Cut off in the middle; returns where the chunks wait."""
     there.line.cut_after = SIZE // 2
     with pytest.raises(Unreachable):
         send(there, folder)
     there.line.mend()
     time.sleep(0.5)  # what came is still being kept
-    (waiting,) = (there.root / "work" / agent.INCOMING).glob("*.part")
+    (waiting,) = (there.root / "work" / INCOMING).glob("*.part")
     return waiting
 
 
@@ -96,7 +96,7 @@ def test_a_byte_flipped_after_arrival_is_found_before_training(there: Site, big:
         file.write(bytes([byte[0] ^ 1]))
     with connect(there.ssh, there.target) as machine, pytest.raises(RemoteError, match=r"first is data/one\.bin"):
         verify(machine, "work")
-    assert send(there, big) == 1 << 18, "the piece with the flipped byte"
+    assert send(there, big) == 1 << 18, "the chunk with the flipped byte"
 
 
 @as_root

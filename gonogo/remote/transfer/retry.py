@@ -1,4 +1,4 @@
-"""Files to the machine and back: by manifest of hashes, in pieces that a cut does not lose, verified on arrival."""
+"""Files to the machine and back: by manifest of hashes, in chunks that a cut does not lose, verified on arrival."""
 
 from __future__ import annotations
 
