@@ -1,4 +1,4 @@
-"""The agent's command line. Each command imports only what it needs: an archive's modules are compiled at every start."""
+"""The agent's command line. A command imports only what it needs: an archive's modules are compiled at every start."""
 
 from __future__ import annotations
 

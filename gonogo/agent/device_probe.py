@@ -68,7 +68,9 @@ def _facts(torch: Any, where: str) -> dict[str, Any]:
         return {**facts, "device": "Apple MPS"} if where == "mps" else facts
     if not torch.cuda.is_available():
         nodes = [node for node in NODES if os.path.exists(node)]
-        there = f"though {nodes[0]} exists" if nodes else "and no device node exists: no driver, or not in this container"
+        there = (
+            f"though {nodes[0]} exists" if nodes else "and no device node exists: no driver, or not in this container"
+        )
         raise UnfitError(f"torch {torch.__version__} sees no device, {there}")
     properties = torch.cuda.get_device_properties(0)
     arch = getattr(properties, "gcnArchName", "").partition(":")[0]

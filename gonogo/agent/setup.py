@@ -25,7 +25,8 @@ OLDEST_PYTHON = (3, 11)
 UNPROBED: dict[str, Any] = {"torch_version": "", "torch_build": "", "device": "", "device_bytes": 0}
 OLDER_AGENT = Path("agent.py")  # what earlier versions installed; a line in a crontab may name it
 FORWARD = """import os, sys
-os.execv(sys.executable, [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "agent.pyz"), *sys.argv[1:]])
+agent = os.path.join(os.path.dirname(os.path.abspath(__file__)), "agent.pyz")
+os.execv(sys.executable, [sys.executable, agent, *sys.argv[1:]])
 """
 
 
@@ -111,8 +112,7 @@ def probe(interpreter: Path) -> tuple[dict[str, Any], str]:
         done = subprocess.run(
             [str(interpreter), "-c", source, "any", "0"],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=PROBE_S,
             check=False,
         )

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gonogo.agent.gpu import Gpu
 from gonogo.base.errors import UserError
 from gonogo.experiment.metrics_csv import LossLog
-from gonogo.remote.agent import Gpu
 
 if TYPE_CHECKING:
     from gonogo.training.spec import RunSpec, TrainingResult

@@ -18,8 +18,8 @@ import fabric
 import paramiko
 
 from gonogo.config.target import Ssh, Target
-from gonogo.remote.agent_archive import NAME as AGENT
 from gonogo.remote.agent_archive import BOOTSTRAP, archive
+from gonogo.remote.agent_archive import NAME as AGENT
 from gonogo.remote.answers import Launched, read
 from gonogo.remote.channel import Channel, Silent, failure
 from gonogo.remote.connection import open_connection
@@ -213,7 +213,9 @@ def _output(channel: Channel, timeout_s: float, stdin: str) -> str:
         while data := channel.read(READ_BYTES, max(0.01, until - time.monotonic())):
             output += data
             if len(output) > ANSWER_AT_MOST_BYTES:
-                raise RemoteError(f"{channel.where}: {channel.name} produced more than {ANSWER_AT_MOST_BYTES >> 20} MiB of output; aborted")
+                raise RemoteError(
+                    f"{channel.where}: {channel.name} sent more than {ANSWER_AT_MOST_BYTES >> 20} MiB; aborted"
+                )
         code, errors = channel.finish(max(0.01, until - time.monotonic()))
     except Silent:
         raise RemoteError(f"{channel.where}: {channel.name} has not ended after {timeout_s:g} s") from None

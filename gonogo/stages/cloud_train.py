@@ -36,8 +36,7 @@ from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow, once
 from gonogo.remote.machine import Machine
 from gonogo.remote.run_request import CpuFallback
-from gonogo.remote.transfer.checkpoints import fetching_checkpoints
-from gonogo.remote.transfer.retry import verify
+from gonogo.remote.transfer import fetching_checkpoints, verify
 from gonogo.runtime.context import Run
 from gonogo.stages.download import fetch
 from gonogo.stages.log_watcher import LogWatcher

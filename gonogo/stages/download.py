@@ -11,7 +11,7 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import write_json
 from gonogo.remote.answers import quoted
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer.retry import Transfer, download, persistently
+from gonogo.remote.transfer import Transfer, download, persistently
 from gonogo.runtime.context import Run
 from gonogo.stages.machine import ssh_settings
 from gonogo.stages.release import note_held

@@ -14,8 +14,7 @@ from gonogo.base.files import write_json, write_text
 from gonogo.base.ranges import Range
 from gonogo.base.units import duration, gigabytes
 from gonogo.gates.standing import override_for
-from gonogo.remote.transfer.retry import Transfer, persistently, upload
-from gonogo.remote.transfer.throughput import ThroughputMeter
+from gonogo.remote.transfer import ThroughputMeter, Transfer, persistently, upload
 from gonogo.runtime.context import Run
 from gonogo.stages.machine import ssh_settings, workspace
 from gonogo.stages.release import note_held

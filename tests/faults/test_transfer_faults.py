@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.netns.link import FAR_IP, impossible, line
+from gonogo.agent.incoming import INCOMING
 from gonogo.base.errors import UserError
 from gonogo.config.target import Target
-from gonogo.agent.incoming import INCOMING
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer.retry import download, upload, verify
+from gonogo.remote.transfer import download, upload, verify
 from tests.faults.servers import KINDS, SSHD, OpenSsh, Site, site
 
 SIZE = 8 << 20
@@ -111,7 +111,7 @@ def test_full_disk_there(there: Site, big: Path, small_disk: Path) -> None:
 def test_disk_there_fills_up_meanwhile(
     there: Site, big: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gonogo.remote.transfer.upload._check_room", lambda *known: None)
+    monkeypatch.setattr("gonogo.remote.transfer.uploads._check_room", lambda *known: None)
     there.root.mkdir()
     (there.root / "work").symlink_to(small_disk)
     with pytest.raises(RemoteError, match="No space left"):
@@ -157,7 +157,7 @@ import sys
 from pathlib import Path
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer.retry import upload
+from gonogo.remote.transfer import upload
 ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])
 with connect(ssh, target) as machine:
     sent = upload(machine, {"data": Path(sys.argv[3])}, "work", lambda done, total: None)

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
+from gonogo.agent.frames import frame, read_frames
+from gonogo.agent.incoming import INCOMING, OWNER, Incoming
+from gonogo.agent.json_files import Problem
+from gonogo.agent.streams import READY
 from gonogo.base.errors import UserError
 from gonogo.base.ranges import Range
 from gonogo.config.target import Ssh, Target
-from gonogo.agent.frames import frame, read_frames
-from gonogo.agent.incoming import INCOMING, Incoming, OWNER
-from gonogo.agent.json_files import Problem
-from gonogo.agent.streams import READY
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine, connect
-from gonogo.remote.transfer.retry import download, upload, verify
+from gonogo.remote.transfer import download, upload, verify
 
 
 def quiet(done: int, total: int) -> None:
@@ -194,7 +194,7 @@ def test_chunks_are_cut_off_where_they_end(tmp_path: Path) -> None:
         list(read_frames(io.BytesIO(_frame(["a", 0, 5, 5, 0o644, X], b"xyz"))))
     packed = zlib.compress(b"x" * 3_000_000)
     head = json.dumps({"chunks": [["a", 0, 10, 10, 0o644, X]], "packed": len(packed)}).encode() + b"\n"
-    with pytest.raises(Problem, match="not the size"):
+    with pytest.raises(Problem, match="does not have the size"):
         list(read_frames(io.BytesIO(head + packed)))
 
 

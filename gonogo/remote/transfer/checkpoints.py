@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gonogo.base.errors import UserError
-from gonogo.config.target import Ssh, Target
 from gonogo.agent.files import WHOLE_BYTES, check_name, file_entry
 from gonogo.agent.incoming import INCOMING, Incoming
 from gonogo.agent.json_files import Problem
+from gonogo.base.errors import UserError
+from gonogo.config.target import Ssh, Target
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.transfer.chunks import cut_file
 from gonogo.remote.transfer.common import HASHING_S, question
-from gonogo.remote.transfer.download import fetch
+from gonogo.remote.transfer.downloads import fetch
 from gonogo.remote.transfer.worker_pool import TransferPool
 
 FOLDER = "out/checkpoints"

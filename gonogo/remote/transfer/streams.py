@@ -19,8 +19,8 @@ from typing import IO, Any, Protocol
 
 import fabric
 
-from gonogo.config.target import Ssh
 from gonogo.agent.streams import BUFFER_BYTES, READY
+from gonogo.config.target import Ssh
 from gonogo.remote.agent_archive import compressed
 from gonogo.remote.channel import Channel, failure
 from gonogo.remote.connection import open_connection

@@ -14,15 +14,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gonogo.base.errors import UserError, explained
-from gonogo.base.files import walk
 from gonogo.agent.files import WHOLE_BYTES, check_name, chunk_bytes, chunk_hashes
 from gonogo.agent.frames import cut, read_frames
 from gonogo.agent.incoming import Incoming
 from gonogo.agent.json_files import Problem
+from gonogo.base.errors import UserError, explained
+from gonogo.base.files import walk
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer.chunks import BATCH_BYTES, SMALL_BATCH_BYTES, Batch, Chunk, Queue, cut_file, lacking, batches
+from gonogo.remote.transfer.chunks import (
+    BATCH_BYTES,
+    SMALL_BATCH_BYTES,
+    Batch,
+    Chunk,
+    Queue,
+    batches,
+    cut_file,
+    lacking,
+)
 from gonogo.remote.transfer.common import HASHING_S, Progress, Transfer, packing_pays, question
 from gonogo.remote.transfer.streams import Stream
 from gonogo.remote.transfer.throughput import RateLimiter, StreamScaling, ThroughputMeter, round_trip_s

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gonogo.base.errors import UserError
 from gonogo.agent.files import WHOLE_BYTES, chunk_bytes, chunk_hashes, files_below
 from gonogo.agent.frames import frame, read_chunk
 from gonogo.agent.json_files import Problem
+from gonogo.base.errors import UserError
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer.chunks import BATCH_FILES, Batch, Chunk, Queue, cut_file, lacking, batches
+from gonogo.remote.transfer.chunks import BATCH_FILES, Batch, Chunk, Queue, batches, cut_file, lacking
 from gonogo.remote.transfer.common import (
     HASHING_S,
     Ahead,
@@ -158,9 +158,7 @@ def _compare(plan: _Plan, there: dict[str, Any]) -> None:
             plan.in_chunks.append(name)
         missing = lacking(name, size, wanted, there["parts"].get(name, []))
         offsets = {sha256: index * chunk_bytes(size) for index, sha256 in enumerate(whole)}
-        here_already = (
-            [chunk for chunk in missing if wanted[chunk.index] in offsets] if size > WHOLE_BYTES else []
-        )
+        here_already = [chunk for chunk in missing if wanted[chunk.index] in offsets] if size > WHOLE_BYTES else []
         if here_already:
             plan.reuse[name] = [[offsets[wanted[p.index]], p.offset, p.bytes] for p in here_already]
         plan.chunks += [chunk for chunk in missing if chunk not in here_already]
