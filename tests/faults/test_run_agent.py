@@ -18,6 +18,7 @@ import torch
 from gonogo.agent.checkpoints import is_complete
 from gonogo.agent.exit_cause import oom_kills
 from gonogo.base import processes
+from gonogo.remote.agent_archive import NAME
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all
 
@@ -225,7 +226,18 @@ def test_agent_killed_while_it_stops_a_run_does_not_start_it_again(work: Workspa
     assert work.ended()["cause"] == "stopped"
 
 
-def test_timer_killed_is_armed_again(work: Workspace) -> None:
+def test_watchers_replace_each_other_without_the_agent_s_archive(work: Workspace) -> None:
+    launch(work, "time.sleep(0.1)")
+    wait_for(lambda: "step 12" in work.log())
+    (work.folder / NAME).write_bytes(b"another version, cut off")
+    os.kill(json.loads((work.folder / RUN / "timer.json").read_text())["pid"], signal.SIGKILL)
+    wait_for(lambda: "[agent] the second timer had died and was restarted" in work.log())
+    os.kill(work.beat()["pid"], signal.SIGKILL)
+    ended = work.ended()
+    assert [attempt["cause"] for attempt in ended["attempts"]] == ["agent_lost", "finished"]
+
+
+def test_timer_killed_is_restarted(work: Workspace) -> None:
     launch(work, "time.sleep(0.1)")
     timer = json.loads((work.folder / RUN / "timer.json").read_text())
     os.kill(timer["pid"], signal.SIGKILL)
@@ -345,12 +357,15 @@ def test_release_waits_for_the_results_or_for_as_long_as_the_order_says(work: Wo
 
 
 def test_release_waits_for_other_runs_on_the_machine(work: Workspace) -> None:
+    waits = f"until [ -e {work.folder}/go ]; do sleep 0.1; done"
+    work.launch(["sh", "-c", waits], run="b/one", workspace="b")
     work.launch(["true"], run="a/one", workspace="a", release=hook(work))
-    work.launch(["sleep", "2"], run="b/one", workspace="b")
     work.ended("a/one")
     process = work.start("release", "a/one")
     assert "b/one is still running here" in process.communicate(timeout=10)[1]
+    time.sleep(0.6)  # two looks of the first run's timer
     assert calls(work) == 0
+    (work.folder / "go").touch()
     work.ended("b/one")
     wait_for(lambda: calls(work) == 1)
 

@@ -302,7 +302,7 @@ def _lie(machine: Machine, monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> 
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (_frame(["wanted", 0, 1, 1, 0o644, X], b"y"), "not what was sent"),
+        (_frame(["wanted", 0, 1, 1, 0o644, X], b"y"), "differs from what was sent"),
         (_frame(["other", 0, 1, 1, 0o644, X]), "not what was asked for"),
         (_frame(["wanted", 0, 2, 2, 0o644, X], b"xx"), "not what was asked for"),
         (b"nonsense\n", "not the head of a frame"),
