@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.choice import changes, chosen, weigh
 from gonogo.memory.estimate import Estimate
-from gonogo.memory.options import PlanOption, divisors, with_micro_batch
+from gonogo.memory.options import divisors, with_micro_batch
 from gonogo.memory.overheads import Addition
 from gonogo.memory.plan_search import Candidate, Estimator, Explored, Line, explore
 from gonogo.verdict import Status

@@ -27,14 +27,17 @@ from torch.utils._pytree import tree_map_only
 
 from gonogo.config.experiment import Training
 from gonogo.experiment.contract import Experiment
+from gonogo.experiment.step import Step
 from gonogo.memory.devices import Card
 from gonogo.memory.fake_gpu import FakeGPUMode, fake_modules, forget_tracing, lookalike
 from gonogo.memory.recorder import Recorder
-from gonogo.memory.step import AUTOCAST, CONVERTED, Step, experiment_step
+from gonogo.memory.step import step_of
 from gonogo.memory.trace_result import Traced
 
 PASSES = 2  # of an optimizer step's micro-batches: with gradients there, the third allocates as the second
 STEPS = 2  # the optimizer's state exists from the second on; on published measurements a third changed nothing
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+CONVERTED = {"bf16-true": torch.bfloat16, "16-true": torch.float16}
 LOSS_SCALE = 65536.0  # torch.amp.GradScaler's first
 
 
@@ -43,7 +46,7 @@ def trace(
 ) -> Traced:
     """Trace an experiment's step as Lightning's Trainer would run it."""
     traced = Traced(training.micro_batch_size, training.accumulate_grad_batches, training.precision)
-    return trace_step(lambda: experiment_step(experiment, training), device, card, steps, traced)
+    return trace_step(lambda: step_of(experiment, training), device, card, steps, traced)
 
 
 def trace_step(

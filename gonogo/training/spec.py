@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gonogo.base.models import StrictModel
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
 
-if TYPE_CHECKING:
-    pass
 
-
-class RunSpec(BaseModel):
+class RunSpec(StrictModel):
     """Everything that a run is made of, so that the same file gives the same run on any machine."""
-
-    model_config = ConfigDict(extra="forbid")
 
     experiment: str
     experiment_config: ExperimentConfig
