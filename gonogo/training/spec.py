@@ -5,14 +5,14 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from gonogo.base.models import StrictModel
+from gonogo.base.models import ClosedModel
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
 
 
-class RunSpec(StrictModel):
+class RunSpec(ClosedModel):
     """Everything that a run is made of, so that the same file gives the same run on any machine."""
 
     experiment: str
@@ -29,10 +29,10 @@ class RunSpec(StrictModel):
     )
 
 
-class TrainingResult(BaseModel):
+class TrainingResult(ClosedModel):
     """What a run measured about itself."""
 
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(ser_json_inf_nan="constants")
 
     steps: int
     epochs: int
