@@ -106,7 +106,7 @@ def _on_a_card(events: Events, room: int | None, settings: AllocatorSettings) ->
     return {
         "live_bytes": free.peak_requested_bytes,
         "reserved_bytes": free.peak_reserved_bytes,
-        "fits": None if room is None else not held.oom,
+        "fits": None if room is None else held.oom_at is None,
         "refused": str(held.oom_at) if held.oom_at else "",
         "retries": held.retries,
     }
