@@ -64,6 +64,7 @@ def inspect(
         judgement = judge_and_show(data, gate, outputs, sampled, [listing.add] if listing else [])
         verdict = decide(
             judgement.checks,
+            covered=judgement.covered,
             gate="quality",
             experiment=str(folder),
             scope="sample" if sampled else "",
