@@ -86,7 +86,7 @@ def register_guard() -> None:
     if _kept:
         return
 
-    class Guard(torch_private.DeviceGuard):  # type: ignore[misc]
+    class Guard(torch_private.DeviceGuard):
         def type_(self) -> Any:
             return torch_private.CUDA_TYPE
 

@@ -88,7 +88,7 @@ class _Names:
         return tuple(self.index)
 
 
-class Recorder(TorchDispatchMode):
+class AllocationRecorder(TorchDispatchMode):
     """Sees every operation, above FakeTensorMode and below autograd.
 
     Attributes:

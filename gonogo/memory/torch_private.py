@@ -4,6 +4,7 @@ torch may rename or remove any of them in a minor version, so `pyproject.toml` p
 tested with, and a missing one is an error that says which versions have them.
 """
 
+# ruff: noqa: F401  imported from here by the other modules
 from __future__ import annotations
 
 import ctypes
@@ -31,19 +32,19 @@ def missing(name: object) -> UserError:
 
 
 try:
-    from torch._decomp import meta_table as meta_table
-    from torch._subclasses.fake_tensor import DataDependentOutputException as DataDependentOutputException
-    from torch._subclasses.fake_tensor import DynamicOutputShapeException as DynamicOutputShapeException
-    from torch._subclasses.fake_tensor import FakeTensor as FakeTensor
-    from torch._subclasses.fake_tensor import FakeTensorMode as FakeTensorMode
-    from torch._subclasses.fake_tensor import UnsupportedOperatorException as UnsupportedOperatorException
-    from torch._subclasses.fake_tensor import in_kernel_invocation_manager as in_kernel_invocation_manager
+    from torch._decomp import meta_table
+    from torch._subclasses.fake_tensor import (
+        DataDependentOutputException,
+        DynamicOutputShapeException,
+        FakeTensor,
+        FakeTensorMode,
+        UnsupportedOperatorException,
+        in_kernel_invocation_manager,
+    )
     from torch.optim.optimizer import _foreach_supported_types as optimizer_foreach_types
     from torch.utils._foreach_utils import _foreach_supported_types as clipping_foreach_types
-    from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
-    from torch.utils._pytree import tree_leaves as tree_leaves
-    from torch.utils._pytree import tree_map as tree_map
-    from torch.utils._pytree import tree_map_only as tree_map_only
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
     C: Any = torch._C
     DisableTorchDispatch = C._DisableTorchDispatch

@@ -25,9 +25,7 @@ EVERY_KIND = [
 ]
 
 
-def mib(
-    sizes: list[float], capacity: float | None = None, chosen: AllocatorSettings | None = None
-) -> float:
+def mib(sizes: list[float], capacity: float | None = None, chosen: AllocatorSettings | None = None) -> float:
     """Peak of what is reserved for `sequence`; MiB in and out."""
     found = replay(
         sequence([int(size * MIB) if size > 0 else int(size) for size in sizes]),
