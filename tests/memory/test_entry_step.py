@@ -57,7 +57,9 @@ def test_a_mode_of_ones_own_is_planned_and_its_batch_is_refused_where_it_is_unsa
         candidate = Candidate(training=sent, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
         explored = Explored(capacity_bytes=on.visible_bytes, candidates=[candidate])
         Measurements(accelerator=on, explored=explored).write(tmp_path / "measurements.json")
-        return judging.judge("memory", [tmp_path / "measurements.json"], run.gates, experiment="mine", mode="own")
+        return judging.judge(
+            "memory", [tmp_path / "measurements.json"], run.gates, experiment="mine", mode="own"
+        ).verdict
 
     assert verdict(card(16)).status is Status.GO
     refused = verdict(card(0.65))
