@@ -19,6 +19,7 @@ from gonogo.base.errors import UserError
 from gonogo.experiment.step import Step
 from gonogo.memory.library_steps import library_model_step
 from gonogo.memory.request import ModelSource
+from gonogo.memory.torch_private import tree_leaves
 
 # operators that torchvision registers shapes for, and that its own library defines; registries lack its CPU build
 TORCHVISION_OPERATORS = ("nms", "qnms")
@@ -132,5 +133,5 @@ def entry_step(found: Any) -> Step:
 
 def _samples(batch: Any) -> int:
     """Length of the first tensor in a batch; 1 where there is none."""
-    leaves = torch.utils._pytree.tree_leaves(batch)
+    leaves = tree_leaves(batch)
     return next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.dim()), 1)
