@@ -71,7 +71,7 @@ def measure(network: decoder.Decoder, items: Sequence[Item], settings: DataSetti
 
     Returns:
         `own_view_psnr_db`: the cloud from the input's place, against the input. `rotated_coverage`: share of
-        pixels covered 15° off, about the cloud's middle. `rotated_brightness_ratio`: mean luminance of those
+        pixels covered 15° off, about the cloud's middle. `rotated_brightness`: mean luminance of those
         pixels against the input's. Each is the median over items; `items` is their number, `picture` a path
         below `out`.
     """
@@ -92,7 +92,7 @@ def measure(network: decoder.Decoder, items: Sequence[Item], settings: DataSetti
     return {
         "own_view_psnr_db": float(np.median(psnr)),
         "rotated_coverage": float(np.median(coverage)),
-        "rotated_brightness_ratio": float(np.median(brightness)),
+        "rotated_brightness": float(np.median(brightness)),
         "items": len(items),
         "picture": PICTURE,
     }
