@@ -16,7 +16,7 @@ from gonogo.training.data_loading import loader
 
 
 class CADDataModule(LightningDataModule):
-    """The parts below the folders `data`, split by program: what is held out is so in every stage.
+    """The parts below the folders `data`, split by program: held-out parts are the same in every stage.
 
     Attributes:
         train_items, val_items: the parts' .json files, sorted by name.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CVS(Experiment):
-    """See config/experiments/cvs.yaml for its keys and README.md in this folder for its story."""
+    """Keys: config/experiments/cvs.yaml. Background: README.md in this folder."""
 
     kind = "views"
     Settings = CVSSettings

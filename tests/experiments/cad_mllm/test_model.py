@@ -144,7 +144,7 @@ def test_the_base_is_made_once_and_is_the_same_each_time(assets: Path, tmp_path:
 
 
 def test_a_base_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"base.pt: the base model is not there.*prepare"):
+    with pytest.raises(UserError, match=r"base.pt: the base model is missing.*prepare"):
         new_module("text", tmp_path)
 
 

@@ -131,7 +131,7 @@ def test_what_is_wrong_with_the_inputs_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no scans \(\*\.nii\.gz"):
         generate(ScanSettings(), tmp_path, [0], tmp_path / "out", 0, quiet)
     write_volume(tmp_path / "a.nii.gz", np.zeros((20, 20, 20)), np.eye(4))
-    with pytest.raises(UserError, match="1 scans; item 1 was asked for: lower `dataset_items`"):
+    with pytest.raises(UserError, match="1 scans; item 1 was requested: lower `dataset_items`"):
         generate(ScanSettings(), tmp_path, [0, 1], tmp_path / "out", 0, quiet)
     (tmp_path / "bad.nii.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match=r"bad\.nii\.gz: cannot be read as a volume"):
