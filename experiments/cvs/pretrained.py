@@ -47,7 +47,7 @@ def open_model(path: Path, key: str, source: str) -> onnxruntime.InferenceSessio
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class
         raise UserError(
-            f"{key}: {path}: not an ONNX model that can run ({error}). Download it again from {source}."
+            f"{key}: {path}: not an ONNX model that can run ({error}). Get it again from {source}."
         ) from None
 
 

@@ -135,7 +135,7 @@ def test_blocks_above_the_split_limit_are_left_whole() -> None:
     assert mib([64, -1, 16], None, limited) == (64, 80)
     assert mib([64, -1, 40], None, limited) == (64, 104)
     assert mib([64, -1, 50], None, limited) == (64, 64)
-    # and is given back before anything else when memory runs out
+    # and is released before anything else when memory runs out
     found = replay(sequence([64 * MIB, -1, 16 * MIB]), 70 * MIB, limited)
     assert not found.oom and found.retries == 0 and found.peak_reserved_bytes == 64 * MIB
 
@@ -192,7 +192,7 @@ def test_a_smaller_device_never_reserves_more(step: Events, chosen: AllocatorSet
     held = replay(step, int(share * free.peak_reserved_bytes), chosen)
     assert free.peak_reserved_bytes >= held.peak_reserved_bytes
     assert held.oom or held.peak_requested_bytes == free.peak_requested_bytes
-    assert held.retries == 0 or share < 1  # with room for the peak nothing has to be given back
+    assert held.retries == 0 or share < 1  # with room for the peak nothing has to be released
     assert not replay(step, free.peak_reserved_bytes, chosen).oom
 
 

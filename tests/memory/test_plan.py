@@ -1,4 +1,4 @@
-"""The batch plan: what fits, what to change first, and the ladder down should memory run out all the same."""
+"""The batch plan: what fits, what to change first, and the ladder down if memory still runs out."""
 
 from __future__ import annotations
 

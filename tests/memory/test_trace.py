@@ -169,7 +169,7 @@ class Puts(nn.Linear):
 
 
 class Masks(nn.Linear):
-    """The same with a mask that is reckoned from constants."""
+    """The same with a mask that is computed from constants."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out = super().forward(x).clone()

@@ -203,7 +203,7 @@ def test_assets_are_on_the_launch_checklist(tmp_path: Path) -> None:
     [
         ({"model": {"lora_rank": 8}}, "unknown key 'lora_rank'"),
         ({"model": {"sampling": {"text": 0.5}}}, "must add up to 1"),
-        ({"model": {"sampling": {"text": 0.5, "text+points": 0.5}}}, "asks for points"),
+        ({"model": {"sampling": {"text": 0.5, "text+points": 0.5}}}, "model.sampling names points"),
         ({"model": {"max_caption_tokens": 42}}, "leave room for the program"),
     ],
 )

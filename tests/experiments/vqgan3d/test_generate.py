@@ -1,4 +1,4 @@
-"""The phantoms, scans of one's own, and what the quality gate says of the ones that are spoilt."""
+"""The phantoms, user-supplied scans, and the quality gate's verdicts on spoilt ones."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_spoilt_volumes_are_stopped_in_seconds(tmp_path: Path, name: str) -> Non
     assert time.process_time() - started < 20
 
 
-# --- scans of one's own ---
+# --- user-supplied scans ---
 
 
 def test_scans_are_taken_in_the_order_of_their_names_and_turned(tmp_path: Path) -> None:
