@@ -12,6 +12,7 @@ from torch import nn
 from gonogo.base.errors import UserError
 from gonogo.config.experiment import Training
 from gonogo.experiment.contract import Experiment
+from gonogo.memory.torch_private import tree_leaves
 from gonogo.training.manual_optimization import optimizers_of, without_trainer
 
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -116,5 +117,5 @@ def entry_step(found: Any) -> Step:
 
 def _samples(batch: Any) -> int:
     """Length of the first tensor in a batch; 1 where there is none."""
-    leaves = torch.utils._pytree.tree_leaves(batch)
+    leaves = tree_leaves(batch)
     return next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.dim()), 1)

@@ -18,7 +18,7 @@ from gonogo.experiment.load import load_experiment
 from gonogo.learning.judge import judge
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.judge import judge as judge_memory
-from gonogo.memory.plan_search_process import Task, explored_here
+from gonogo.memory.plan_search_process import PlanSearch, explored_here
 from gonogo.training.spec import TrainingResult
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
@@ -197,7 +197,7 @@ def test_without_an_entry_point_the_memory_gate_says_unknown(tmp_path: Path, mon
     cards = {"cpu": load_accelerator(ROOT / "config", "cpu"), "h100": load_accelerator(ROOT / "config", "h100")}
 
     def judged(card: str, **changes: str) -> Check:
-        task = Task(
+        task = PlanSearch(
             experiment="mine", experiment_config=config(**changes), training=Training(), accelerator=cards[card]
         )
         (check, *_), _ = judge_memory(

@@ -15,8 +15,8 @@ from torch.optim.swa_utils import AveragedModel
 from gonogo.config.experiment import Training
 from gonogo.memory.components import activations_by_module, components
 from gonogo.memory.events import Events
-from gonogo.memory.step import Step, entry_step
-from gonogo.memory.trace import trace, trace_step
+from gonogo.memory.step import Step, entry_step, experiment_step
+from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 from tests.memory.steps import FLOAT, allocated, dense, peak, traced
 
@@ -55,8 +55,9 @@ class Case:
 
 
 def run(width: int, batch: int, average: bool = False, **changes: Any) -> Traced:
-    found = trace(Case(width, average), Training(micro_batch_size=batch, **changes))  # type: ignore[arg-type]
-    assert found.error == "" and found.guesses == []
+    training = Training(micro_batch_size=batch, **changes)
+    found = traced(lambda: experiment_step(Case(width, average), training))  # type: ignore[arg-type]
+    assert found.guesses == []
     return found
 
 

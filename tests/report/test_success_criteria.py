@@ -83,3 +83,15 @@ def test_gonogo_review_tells_it_all(run: Path, capsys: pytest.CaptureFixture[str
     (run / "log.txt").write_text("CUDA out of memory\n")
     assert main(["review", str(run)]) == 1
     assert main(["review", str(run / "out")]) == 2
+
+
+@pytest.mark.parametrize("forged", ["{", "[]", '{"stopped": "\\u001b[2J"}', '{"steps": "many"}'])
+def test_a_result_that_training_did_not_write_fails_and_cannot_draw(
+    run: Path, forged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "out" / "training.json").write_text(forged)
+    (run / "log.txt").write_text("\x1b]0;owned\x07step 1/60 \x1b[2J loss nan\n")
+    assert main(["review", str(run)]) == 1
+    said = capsys.readouterr()
+    assert "FAILED: out/training.json is not what training writes" in said.out
+    assert "\x1b" not in said.out and "Traceback" not in said.err

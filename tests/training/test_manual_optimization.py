@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gonogo.config.experiment import Training
 from gonogo.learning.overfit import overfit_one_batch
 from gonogo.memory.step import experiment_step
-from gonogo.memory.trace import trace
+from gonogo.memory.trace import trace_step
 from gonogo.training.manual_optimization import optimizers_of, without_step_count
 from gonogo.training.run import train
 from gonogo.training.spec import RunSpec
@@ -90,7 +90,7 @@ def test_one_batch_alone_is_fitted_and_no_gradient_is_missed() -> None:
 
 
 def test_the_memory_trace_sees_both() -> None:
-    found = trace(toy(), TRAINING, device="cpu")
+    found = trace_step(lambda: experiment_step(toy(), TRAINING), device="cpu")
     assert found.error == "" and found.events is not None
     size = SIDE * SIDE
     assert found.parameters == size * size + size + size + 1

@@ -82,8 +82,6 @@ def test_upper_bounds_and_values_that_are_no_numbers() -> None:
 
 def test_the_results_gate_shows_them_as_caution(tmp_path: Path) -> None:
     measure_part("views", write(tmp_path / "predictions"), tmp_path / "measured")
-    measured = Measurements(
-        metrics={"skill": 0.7}, geometry_auc=None, pictures=tmp_path / "measured", alerts=["codebook_usage is 0.3"]
-    )
-    check = next(check for check in judge(measured, ResultsGate())[0] if check.id == "indicators")
+    measured = Measurements(metrics={"skill": 0.7}, pictures=tmp_path / "measured", alerts=["codebook_usage is 0.3"])
+    check = next(check for check in judge(measured, ResultsGate()).checks if check.id == "indicators")
     assert check.status is Status.CAUTION and check.why == "codebook_usage is 0.3"
