@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.cad_mllm.settings import ModelSettings
-from gonogo.memory.options import PlanOption
+from gonogo import PlanOption
 
 RECOMPUTED = "one more forward pass: with a frozen base, backward costs about as much as forward: 3 passes, not 2"
 IN_PARTS = "the head's product is recomputed in the backward pass; under 5 % of a step at 8 billion weights"
