@@ -29,13 +29,13 @@ def step_of(experiment: Experiment, training: Training) -> Step:
     """
     match experiment:
         case LightningExperiment():
-            return _lightning_step(experiment, training)
+            return lightning_step(experiment, training)
         case CommandExperiment():
             return _command_step(experiment, training)
     raise TypeError(f"{experiment.name}: {type(experiment).__name__} is neither trained by Lightning nor by commands")
 
 
-def _lightning_step(experiment: LightningExperiment, training: Training) -> Step:
+def lightning_step(experiment: LightningExperiment, training: Training) -> Step:
     """The step that Lightning's Trainer would run."""
     module = experiment.module(training)
     experiment.heaviest(module, training)

@@ -17,7 +17,7 @@ from gonogo.experiment.step import Step
 from gonogo.memory.builders import entry_step
 from gonogo.memory.components import activations_by_module, components
 from gonogo.memory.events import Events
-from gonogo.memory.step import step_of
+from gonogo.memory.step import lightning_step
 from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 from tests.memory.steps import FLOAT, allocated, dense, peak, traced
@@ -58,7 +58,7 @@ class Case:
 
 def run(width: int, batch: int, average: bool = False, **changes: Any) -> Traced:
     training = Training(micro_batch_size=batch, **changes)
-    found = traced(lambda: step_of(Case(width, average), training))  # type: ignore[arg-type]
+    found = traced(lambda: lightning_step(Case(width, average), training))  # type: ignore[arg-type]
     assert found.guesses == []
     return found
 
