@@ -174,7 +174,7 @@ class ExperimentConfig(StrictModel):
     )
     training: Training = Training()
     on_cpu: dict[str, Any] = Field(
-        default_factory=dict, description="training keys merged over when a CPU trains in place of an accelerator"
+        default_factory=dict, description="training keys to merge when a CPU trains in place of an accelerator"
     )
     modes: dict[str, ModeConfig] = Field(default_factory=lambda: {"validate": ModeConfig()})
     smoke: Smoke = Smoke()
