@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gonogo.config.gate_thresholds import Gates
 from gonogo.gates.registry import JUDGES, SAMPLE
@@ -20,6 +22,19 @@ DUMMY_DATA = Check(
 )
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """A verdict, and the judgement that it was made of.
+
+    Attributes:
+        judgement: as the gate's module returned it: unpacks as (checks, cause), and holds what pictures and documents
+            are drawn from, so that nothing is judged twice.
+    """
+
+    verdict: Verdict
+    judgement: Any
+
+
 def judge(
     gate: str,
     measurements: Sequence[Path],
@@ -31,19 +46,23 @@ def judge(
     override: Override | None = None,
     saved: Savings | None = None,
     dummy_data: bool = False,
-) -> Verdict:
+    each: Callable[[Any], None] | None = None,
+) -> Outcome:
     """Hold one gate's measurements against its thresholds. Pure: the same files give the same verdict.
 
     Args:
         measurements: the file that the measuring stage wrote; for quality a folder for each part of the data.
         dummy_data: the data stands in for the real one, so that nothing is GO without saying so.
+        each: of quality, called with every item's finding while the set is judged.
 
     Raises:
         UserError: the measurements cannot be read.
     """
     module = importlib.import_module(JUDGES[gate])
     measured = module.Measurements.read(*measurements)
-    options = {"sampled": scope == SAMPLE} if gate == "quality" else {}
+    options: dict[str, Any] = {"sampled": scope == SAMPLE} if gate == "quality" else {}
+    if each:
+        options["each"] = each
     judgement = module.judge(measured, getattr(thresholds, gate), **options)
     checks, cause = judgement
     verdict = decide(
@@ -54,7 +73,7 @@ def judge(
     )  # fmt: skip
     if not verdict.status.passes:
         verdict.override = override
-    return verdict
+    return Outcome(verdict, judgement)
 
 
 def saved_by_stopping(forecast: Path) -> Savings:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.distributions import Distributions
-from gonogo.quality.inspector import Judgement
+from gonogo.quality.inspector import Inspector
 from gonogo.quality.items import Finding
-from gonogo.quality.judge import judge
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
-from gonogo.quality.table import Add, table
+from gonogo.quality.registry import kind_of
+from gonogo.quality.table import RowSink, table
 
 
 @dataclass(frozen=True)
@@ -31,43 +32,55 @@ class Outputs:
     sheet: Path | None = None
 
 
-def judge_and_show(
-    data: MeasuredSet, gate: QualityGate, outputs: Outputs, sampled: bool = False, more: Sequence[Add] = ()
-) -> Judgement:
-    """Judge a set and write the outputs, in one pass over its items.
+@dataclass(frozen=True)
+class OutputWriter:
+    """Writes outputs while a set is judged, so that its items are read only once for both; see `writing_outputs`."""
+
+    _data: MeasuredSet
+    _outputs: Outputs
+    _inspector: Inspector
+    _distributions: Distributions | None
+    _sinks: Sequence[RowSink]
+
+    def add(self, finding: Finding) -> None:
+        """One item: what `judge` is to call with each finding."""
+        for row in self._inspector.rows(finding):
+            row |= {"item": finding.name, "item_bad": finding.bad}
+            for sink in self._sinks:
+                sink(row)
+            if self._distributions and self._inspector.draws(row):
+                self._distributions.add(row)
+
+    def draw(self, judgement: Judgement) -> None:
+        """After the last item: the distributions of what was added, and the sheet of what the judgement names."""
+        inspector, data = self._inspector, self._data
+        if self._distributions and self._outputs.distributions:
+            title = f"{inspector.title.capitalize()}: {len(data)} {inspector.item}s"
+            self._distributions.write(self._outputs.distributions, title)
+        if self._outputs.sheet:
+            inspector.sheet(judgement, data.data_folders, self._outputs.sheet)
+
+
+@contextmanager
+def writing_outputs(
+    data: MeasuredSet, gate: QualityGate, outputs: Outputs, sinks: Sequence[RowSink] = ()
+) -> Iterator[OutputWriter]:
+    """The outputs of a set that is judged within the block; the table is renamed into place when the block ends well.
+
+        with writing_outputs(data, gate, outputs) as writer:
+            judgement = judge(data, gate, each=writer.add)
+            writer.draw(judgement)
 
     Args:
-        more: called with every row of the table, with `item` and `item_bad` in it.
+        sinks: called with every row of the table, with `item` and `item_bad` in it.
     """
-    kind = data.kind
-    drawn = Distributions(kind.distributions(gate))
+    inspector = kind_of(data.kind)
+    distributions = Distributions(inspector.distributions(gate)) if outputs.distributions else None
     with ExitStack() as stack:
-        sinks = list(more)
-        if outputs.table:
-            sinks.append(stack.enter_context(table(outputs.table)))
-
-        def each(finding: Finding) -> None:
-            named = {"item": finding.name, "item_bad": finding.bad}
-            for row in ({**row, **named} for row in kind.rows(finding)):
-                for sink in sinks:
-                    sink(row)
-                if outputs.distributions and kind.draws(row):
-                    drawn.add(row)
-
-        judgement = judge(data, gate, sampled, each)
-    if outputs.distributions:
-        drawn.write(outputs.distributions, f"{kind.title.capitalize()}: {len(data)} {kind.item}s")
-    if outputs.sheet:
-        _sheet(data, judgement, outputs.sheet)
-    return judgement
+        tables = [stack.enter_context(table(outputs.table))] if outputs.table else []
+        yield OutputWriter(data, outputs, inspector, distributions, [*sinks, *tables])
 
 
-def _sheet(data: MeasuredSet, judgement: Judgement, out: Path) -> None:
-    if data.kind.name == "views":
-        from gonogo.quality.views.contact_sheet import contact_sheet
-
-        contact_sheet(data.data_folders, judgement, out)
-    else:
-        from gonogo.quality.sheet import sheet
-
-        sheet(judgement, data.kind, out)
+def draw_sheet(data: MeasuredSet, judgement: Judgement, out: Path) -> None:
+    """Write the PNG of a judged set's worst items. No item's measurements are read again."""
+    kind_of(data.kind).sheet(judgement, data.data_folders, out)

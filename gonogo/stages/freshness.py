@@ -67,7 +67,7 @@ def confirm(
             item.gate, item.measurements or [item.folder / "measurements.json"], thresholds,
             experiment=verdict.experiment, mode=verdict.mode, scope=verdict.scope,
             override=standing.override_for(overrides, verdict.experiment, item.gate), dummy_data=dummy_data,
-        )  # fmt: skip
+        ).verdict  # fmt: skip
         rerun = f"Measure again: snakemake --profile local --forcerun {registry.MEASURED_BY[item.gate]}"
         if verdict.inputs_digest != item.digest:
             raise UserError(

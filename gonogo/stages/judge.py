@@ -1,37 +1,61 @@
-"""What a gate shows beside its verdict: a contact sheet, a table, the preflight checklist."""
+"""Judge a gate, and write what it shows beside its verdict: a contact sheet, a table, the preflight checklist."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gonogo.base.files import walk, write_text
-from gonogo.gates import registry
+from gonogo.gates import judging, standing
+from gonogo.gates.judging import Outcome
 from gonogo.report.quick_adjustments import adjustments
 from gonogo.runtime.context import Run
 from gonogo.stages.standing import earlier_verdicts, rerun_command
 from gonogo.verdict import Verdict
 
+if TYPE_CHECKING:
+    from gonogo.quality.outputs import OutputWriter
 
-def illustrate(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
-    """Write the gate's pictures and documents to the outputs that its rule names, and note them as evidence."""
-    draw = {"quality": _quality, "memory": _memory, "results": _results, "launch": _launch}.get(verdict.gate)
+
+def judge(run: Run, gate: str, scope: str, measurements: Sequence[Path], outputs: Any) -> Verdict:
+    """A gate's verdict, with its pictures and documents written to the outputs that its rule names as evidence."""
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(_quality_outputs(run, measurements, outputs)) if gate == "quality" else None
+        outcome = judging.judge(
+            gate,
+            measurements,
+            run.gates,
+            experiment=run.experiment,
+            mode=run.mode,
+            scope=scope,
+            override=standing.override_for(run.config.overrides, run.experiment, gate),
+            dummy_data=run.experiment_config.dummy_data,
+            saved=judging.saved_by_stopping(run.results / run.mode / "forecast" / "forecast.json"),
+            each=writer.add if writer else None,
+        )
+        if writer:
+            writer.draw(outcome.judgement)
+            _add_evidence(outcome.verdict, outputs.contact_sheet, outputs.table, outputs.distributions)
+    draw = {"memory": _memory, "results": _results, "launch": _launch}.get(gate)
     if draw is not None:
-        draw(verdict, run, measurements, outputs)
+        draw(outcome, run, measurements, outputs)
+    return outcome.verdict
 
 
-def _quality(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
+def _quality_outputs(
+    run: Run, measurements: Sequence[Path], outputs: Any
+) -> contextlib.AbstractContextManager[OutputWriter]:
     from gonogo.quality.judge import Measurements
-    from gonogo.quality.outputs import Outputs, judge_and_show
+    from gonogo.quality.outputs import Outputs, writing_outputs
 
-    shown = Outputs(Path(outputs.table), Path(outputs.distributions), Path(outputs.contact_sheet))
-    judge_and_show(Measurements.read(*measurements), run.gates.quality, shown, verdict.scope == registry.SAMPLE)
-    _add_evidence(verdict, outputs.contact_sheet, outputs.table, outputs.distributions)
+    files = Outputs(Path(outputs.table), Path(outputs.distributions), Path(outputs.contact_sheet))
+    return writing_outputs(Measurements.read(*measurements), run.gates.quality, files)
 
 
-def _memory(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
+def _memory(outcome: Outcome, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
     from gonogo.memory.judge import Measurements
     from gonogo.memory.plan import plan_from
     from gonogo.report.memory_plan import memory_plan
@@ -41,24 +65,24 @@ def _memory(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: A
     write_text(outputs.training, plan.training.model_dump_json(indent=1) + "\n")
     write_text(outputs.plan, plan.model_dump_json(indent=1) + "\n")
     write_text(outputs.document, memory_plan(plan, run.experiment, run.mode, run.gates.memory))
-    _add_evidence(verdict, outputs.document)
+    _add_evidence(outcome.verdict, outputs.document)
 
 
-def _results(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
+def _results(outcome: Outcome, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
     from gonogo.gates.results import Measurements
     from gonogo.quality.measured_set import MeasuredSet
-    from gonogo.quality.outputs import Outputs, judge_and_show
+    from gonogo.quality.outputs import draw_sheet
 
     predictions = MeasuredSet.read(Measurements.read(*measurements).pictures)
-    judge_and_show(predictions, run.gates.results.pictures, Outputs(sheet=Path(outputs.contact_sheet)))
-    _add_evidence(verdict, outputs.contact_sheet)
+    draw_sheet(predictions, outcome.judgement.predictions, Path(outputs.contact_sheet))
+    _add_evidence(outcome.verdict, outputs.contact_sheet)
 
 
-def _launch(verdict: Verdict, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
+def _launch(outcome: Outcome, run: Run, measurements: Sequence[Path], outputs: Any) -> None:
     from gonogo.report.preflight import preflight
 
-    write_text(outputs.preflight, preflight([*earlier_verdicts(run, "launch"), verdict], _preflight_facts(run)))
-    _add_evidence(verdict, outputs.preflight)
+    write_text(outputs.preflight, preflight([*earlier_verdicts(run, "launch"), outcome.verdict], _preflight_facts(run)))
+    _add_evidence(outcome.verdict, outputs.preflight)
 
 
 def _add_evidence(verdict: Verdict, *paths: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gonogo.base.errors import UserError
-from gonogo.cli.next_actions import actions, told
+from gonogo.cli.next_actions import actions, as_text
 from gonogo.config.load import Settings, load
 from gonogo.experiment.starting_checkpoint import start_of, waiting
 from gonogo.measurements import now
@@ -115,5 +115,5 @@ def test_what_can_be_done_now(site: Path) -> None:
     verdict(site, "cvs", "quality", Status.NO_GO)
     stopped = actions(site, ["cvs"])[0]
     assert (stopped.state, stopped.what) == ("stopped", "mend it") and "DATA" in stopped.why
-    text = told([*states.values(), stopped])
+    text = as_text([*states.values(), stopped])
     assert text.index("can run:") < text.index("stopped:") < text.index("blocked:")

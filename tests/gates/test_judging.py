@@ -33,8 +33,8 @@ def test_an_override_is_for_one_gate_of_one_experiment() -> None:
 def test_dummy_data_is_told_by_every_gate_and_never_green(tmp_path: Path) -> None:
     measured = tmp_path / "measurements.json"
     GeneratorMeasurements(inputs_digest="d").write(measured)
-    real = judging.judge("generator", [measured], Gates(), experiment="e")
-    dummy = judging.judge("generator", [measured], Gates(), experiment="e", dummy_data=True)
+    real = judging.judge("generator", [measured], Gates(), experiment="e").verdict
+    dummy = judging.judge("generator", [measured], Gates(), experiment="e", dummy_data=True).verdict
     assert (real.status, dummy.status) == (Status.GO, Status.CAUTION)
     assert dummy.summary.startswith("dummy data") and dummy.checks[1:] == real.checks
 

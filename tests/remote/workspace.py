@@ -119,7 +119,7 @@ def run(machine: Machine, argv: Sequence[str], cwd: str | None = None, stdin: by
 
 
 def end_all(root: Path) -> None:
-    """Kill what runs below `root` have left behind: timers first, they would resume the runs."""
+    """Kill what runs below `root` have left behind: timers first, because they would resume the runs."""
     for name, leaders in (("timer.json", []), ("heartbeat.json", ["child_pid"])):
         for path in root.rglob(name):
             facts = json.loads(path.read_text())

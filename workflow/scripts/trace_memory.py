@@ -2,13 +2,13 @@
 
 from gonogo.base.units import gigabytes
 from gonogo.memory.judge import Measurements
-from gonogo.memory.plan_search_process import Task, explore_in_child
+from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
 from gonogo.runtime.stage import stage
 from gonogo.stages.freshness import memory_digest
 
 with stage(snakemake) as run:
     accelerator, training = run.settings.accelerator, run.asked_training
-    task = Task(
+    task = PlanSearch(
         experiment=run.experiment,
         experiment_config=run.experiment_config,
         training=training,
