@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.measurements import Measured
+from gonogo.quality.inspector import Judgement
 from gonogo.quality.judge import judge as judge_data
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.verdict import Check, Status, threshold_check
@@ -21,15 +24,36 @@ class Measurements(Measured):
     pictures: Path = Field(description="measurements of the predictions, looked at as data is")
 
 
-def judge(measured: Measurements, gate: ResultsGate) -> tuple[list[Check], str]:
+@dataclass(frozen=True)
+class ResultsJudgement:
+    """Unpacks as (checks, cause), like every gate's judgement.
+
+    Attributes:
+        predictions: what was measured of them.
+        seen: how they were judged, as data is.
+    """
+
+    checks: list[Check]
+    cause: str
+    predictions: MeasuredSet
+    seen: Judgement
+
+    def __iter__(self) -> Iterator[list[Check] | str]:
+        return iter((self.checks, self.cause))
+
+
+def judge(measured: Measurements, gate: ResultsGate) -> ResultsJudgement:
+    predictions = MeasuredSet.read(measured.pictures)
+    seen = judge_data(predictions, gate.pictures)
     if not measured.is_result:
-        return [_no_result()], ""
+        return ResultsJudgement([_no_result()], "", predictions, seen)
     checks = [_skill(measured, gate), *_expected(measured, gate)]
     if measured.geometry_auc is not None:
         checks.append(_geometry(measured.geometry_auc, gate))
     checks += [_indicators(measured)] if measured.alerts else []
-    checks += judge_data(MeasuredSet.read(measured.pictures), gate.pictures).checks
-    return checks, "RESULT" if any(not check.status.passes for check in checks) else ""
+    checks += seen.checks
+    cause = "RESULT" if any(not check.status.passes for check in checks) else ""
+    return ResultsJudgement(checks, cause, predictions, seen)
 
 
 def _no_result() -> Check:

@@ -119,9 +119,15 @@ def plan(
     return plan_from(explore(estimate, training, accelerator, options), accelerator, gate)
 
 
-def plan_from(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -> Plan:
-    """Choose among what was traced; the same traces and thresholds give the same plan."""
-    rung = chosen(explored, gate)
+def plan_from(
+    explored: Explored, accelerator: Accelerator, gate: MemoryGate, rung: Candidate | None = None
+) -> Plan:
+    """Choose among what was traced; the same traces and thresholds give the same plan.
+
+    Args:
+        rung: the one that the gate chose, where it has judged already.
+    """
+    rung = rung or chosen(explored, gate)
     asked = explored.asked
     assert rung.estimate is not None  # the plan asked for is traced, and no other is chosen that is not
     found = Plan(

@@ -15,9 +15,10 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import replacing
 from gonogo.config.load import validate
 from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.judge import judge
 from gonogo.quality.measure import Progress, measure_part
 from gonogo.quality.measured_set import MeasuredSet
-from gonogo.quality.outputs import Outputs, judge_and_show
+from gonogo.quality.outputs import Drawing, Outputs
 from gonogo.quality.registry import kind_of
 from gonogo.verdict import Verdict, decide
 
@@ -61,7 +62,9 @@ def inspect(
         listing = None
         if json_file:
             listing = _Listing(stack.enter_context(stack.enter_context(replacing(json_file)).open("w")))
-        judgement = judge_and_show(data, gate, outputs, sampled, [listing.add] if listing else [])
+        with Drawing(data, gate, outputs, [listing.add] if listing else []) as drawing:
+            judgement = judge(data, gate, sampled, drawing.add)
+        drawing.draw(judgement)
         verdict = decide(
             judgement.checks,
             gate="quality",
