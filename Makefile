@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+CUDA_BUILD := build/cuda-build
 # one thread a process: on shared cores two were 8 times slower
 export OMP_NUM_THREADS ?= 1
 # test files on this many processes
 SIDE_BY_SIDE := -n 3 --dist loadfile
 SLOW ?= slow and not chain
 
-.PHONY: run test test-slow check format schema lock clean help
+.PHONY: run test test-slow test-cuda-build check format schema lock clean help
 
 run: $(VENV)/ready  ## set up, then run the whole chain on the experiment of config/config.yaml
 	@echo "gonogo: snakemake --profile local   (a NO-GO ends with exit code 1 and says why)"
@@ -21,6 +22,10 @@ test: $(VENV)/ready  ## set up, then run the test suite, without its slow part
 test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
 	@echo "gonogo: running the slow tests (about 11 minutes on two cores)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(SLOW)" $(PYTEST_ARGS)
+
+test-cuda-build: $(CUDA_BUILD)/ready  ## the memory tests with PyPI's CUDA build of torch, as on a machine without a card
+	@echo "gonogo: running the memory tests with a CUDA build of torch (about 2 minutes)"
+	@CUDA_VISIBLE_DEVICES= $(CUDA_BUILD)/bin/python -m pytest tests/memory -m "not slow" $(PYTEST_ARGS)
 
 check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@echo "gonogo: checking style, types and generated files"
@@ -55,8 +60,19 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
+# === leaves out builds with a local version, such as +cpu
+$(CUDA_BUILD)/ready: requirements.lock pyproject.toml
+	@echo "gonogo: setting up $(CUDA_BUILD) (once, some minutes and 7 GB)"
+	@$(PYTHON) -m venv --clear $(CUDA_BUILD)
+	@sed 's/^torch==/torch===/' requirements.lock > $(CUDA_BUILD)/requirements.txt
+	@$(CUDA_BUILD)/bin/pip install --quiet --disable-pip-version-check -r $(CUDA_BUILD)/requirements.txt
+	@$(CUDA_BUILD)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(CUDA_BUILD)/bin/python -c 'import sys, torch; sys.exit(None if torch.version.cuda else \
+	  f"torch {torch.__version__} is not built with CUDA: PyPI has such builds for Linux only")'
+	@touch $@
+
 clean:  ## remove results and caches; archive/ is kept
 	@rm -rf results .snakemake .pytest_cache .ruff_cache .mypy_cache build
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 18

@@ -6,10 +6,11 @@ import datetime as dt
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
+from gonogo.base.models import ClosedModel
 
 M = TypeVar("M", bound="Measured")
 
@@ -18,10 +19,8 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-class Measured(BaseModel):
+class Measured(ClosedModel):
     """Base of the `measurements.json` that a stage leaves for its gate."""
-
-    model_config = ConfigDict(extra="forbid")
 
     measured_at: dt.datetime = Field(default_factory=now)
     inputs_digest: str = Field("", description="sha256 over the data, code and config that were measured")

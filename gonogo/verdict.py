@@ -11,15 +11,16 @@ import json
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from gonogo.base.files import write_text
+from gonogo.base.models import ClosedModel
 
 
 class Status(StrEnum):
-    """What a check or a gate found. UNKNOWN is "not measured", and never passes a gate."""
+    """What a check or a gate found, from good to grave. UNKNOWN is "not measured", and never passes a gate."""
 
     GO = "GO"
     CAUTION = "CAUTION"
@@ -34,20 +35,59 @@ class Status(StrEnum):
     def passes(self) -> bool:
         return self in (Status.GO, Status.CAUTION)
 
+    @property
+    def severity(self) -> int:
+        """0 for GO to 3 for NO_GO."""
+        return list(Status).index(self)
 
-_SEVERITY = [Status.GO, Status.CAUTION, Status.UNKNOWN, Status.NO_GO]
+    @property
+    def mark(self) -> str:
+        """One character of text."""
+        return _SHOWN[self].mark
+
+    @property
+    def light(self) -> str:
+        """A coloured circle, for documents."""
+        return _SHOWN[self].light
+
+    @property
+    def colour(self) -> str:
+        """As the terminal names it."""
+        return _SHOWN[self].colour
+
+    @property
+    def rgb(self) -> str:
+        """On a light page: `#2da44e`."""
+        return _SHOWN[self].rgb
+
+    @property
+    def exit_code(self) -> int:
+        """Of a command that ends with this verdict."""
+        return _SHOWN[self].exit_code
+
+
+class _Shown(NamedTuple):
+    mark: str
+    light: str
+    colour: str
+    rgb: str
+    exit_code: int
+
+
+_SHOWN = {
+    Status.GO: _Shown("✓", "🟢", "green", "#2da44e", 0),
+    Status.CAUTION: _Shown("!", "🟡", "yellow", "#e3a008", 0),
+    Status.UNKNOWN: _Shown("?", "⚪", "bright_black", "#8b949e", 2),
+    Status.NO_GO: _Shown("✗", "🔴", "red", "#d1242f", 1),
+}
 
 
 def worst(statuses: Iterable[Status]) -> Status:
     """The gravest of several statuses; GO for none."""
-    return max(statuses, key=_SEVERITY.index, default=Status.GO)
+    return max(statuses, key=lambda status: status.severity, default=Status.GO)
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Check(_Model):
+class Check(ClosedModel):
     """One measured quantity held against one threshold."""
 
     id: str = Field(description="stable name, for machines: `darkness`")
@@ -61,7 +101,7 @@ class Check(_Model):
     evidence: list[str] = Field(default_factory=list, description="files that show it")
 
 
-class Override(_Model):
+class Override(ClosedModel):
     """A NO-GO that a named person decided to pass, with the reason."""
 
     experiment: str = Field(description="experiment whose gate is passed")
@@ -70,14 +110,14 @@ class Override(_Model):
     reason: str = Field(min_length=10, description="why, in at least ten characters")
 
 
-class Savings(_Model):
+class Savings(ClosedModel):
     """What stopping here saves: the rest of the plan that will not be run."""
 
     seconds: float | None = None
     usd: float | None = None
 
 
-class Verdict(_Model):
+class Verdict(ClosedModel):
     """The outcome of one gate for one experiment."""
 
     gate: str
@@ -107,7 +147,7 @@ class Verdict(_Model):
     def failed(self) -> list[Check]:
         """Checks that do not pass, gravest first."""
         bad = [check for check in self.checks if not check.status.passes]
-        return sorted(bad, key=lambda check: -_SEVERITY.index(check.status))
+        return sorted(bad, key=lambda check: -check.status.severity)
 
     def write(self, path: Path) -> None:
         write_text(path, self.model_dump_json(indent=2) + "\n")

@@ -44,3 +44,10 @@ def test_round_trip_and_schema(tmp_path: Path, root: Path) -> None:
     assert Verdict.read(tmp_path / "verdict.json") == written
     assert written.summary == "why 1" and [check.id for check in written.failed] == ["c1"]
     assert json.loads((root / "docs/verdict.schema.json").read_text()) == Verdict.model_json_schema()
+
+
+def test_a_status_says_how_it_is_shown_and_what_a_command_ends_with() -> None:
+    assert {status.value: status.exit_code for status in Status} == {"GO": 0, "CAUTION": 0, "UNKNOWN": 2, "NO_GO": 1}
+    assert sorted(Status, key=lambda status: status.severity) == list(Status)
+    for shown in ("mark", "light", "colour", "rgb"):
+        assert len({getattr(status, shown) for status in Status}) == len(Status)

@@ -20,7 +20,6 @@ from gonogo.cli.remote import add_to
 from gonogo.gates.launch import Approval
 from gonogo.quality.registry import KINDS
 from gonogo.stages.freshness import data_digest
-from gonogo.verdict import Status
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -152,7 +151,6 @@ def _health_command(arguments: argparse.Namespace) -> int:
     from gonogo.health.device_ladder import climb, verdict
     from gonogo.health.readiness import readiness
     from gonogo.report.render import to_text
-    from gonogo.report.wording import LIGHTS
 
     tried, colour = {}, sys.stdout.isatty() and "NO_COLOR" not in os.environ
     for device in [arguments.device] if arguments.device else ["cuda", "cpu"]:
@@ -161,7 +159,7 @@ def _health_command(arguments: argparse.Namespace) -> int:
     own = load_experiment(Path("config/experiments"), arguments.experiment) if arguments.experiment else None
     results = Path("results") / arguments.experiment if arguments.experiment else None
     for part in readiness(tried.get("cuda"), tried.get("cpu"), own, results):
-        print(f"{LIGHTS[part.status]} {part.name}: {part.because}")
+        print(f"{part.status.light} {part.name}: {part.because}")
     return 0 if any(found.healthy for found in tried.values()) else 1
 
 
@@ -215,9 +213,7 @@ def _inspect_command(arguments: argparse.Namespace) -> int:
     if found.worst:
         print("\nThe worst files:")
         print("\n".join(f"  {row['path']}: {row['reasons']}" for row in found.worst))
-    if found.verdict.status.passes:
-        return 0
-    return 1 if found.verdict.status is Status.NO_GO else 2
+    return found.verdict.status.exit_code
 
 
 def _progress(done: int, total: int) -> None:

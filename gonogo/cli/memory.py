@@ -31,9 +31,8 @@ from gonogo.memory.plan_search import Candidate, Explored
 from gonogo.memory.request import ModelSource, TraceRequest
 from gonogo.memory.trace_process import LIMIT_BYTES, LIMIT_S, trace_in_child
 from gonogo.memory.trace_result import Traced
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check
 
-EXIT = {Status.GO: 0, Status.CAUTION: 0, Status.NO_GO: 1, Status.UNKNOWN: 2}
 TOP = 10  # classes of modules
 
 
@@ -56,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(_facts(found, traced, checks), indent=1))
     else:
         print("\n".join(_lines(found, traced, checks, accelerator)))
-    return max(EXIT[check.status] for check in checks)
+    return max(check.status.exit_code for check in checks)
 
 
 def _parser() -> argparse.ArgumentParser:

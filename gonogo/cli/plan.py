@@ -12,8 +12,6 @@ from gonogo.experiment.load import load_experiment
 from gonogo.forecast.plan_consistency import contradictions
 from gonogo.verdict import Status
 
-EXIT = {Status.GO: 0, Status.CAUTION: 0, Status.NO_GO: 1, Status.UNKNOWN: 2}
-
 
 def add_to(commands: Any) -> None:
     """The command `gonogo plan`."""
@@ -31,7 +29,7 @@ def add_to(commands: Any) -> None:
 def _command(arguments: argparse.Namespace) -> int:
     text, status = planned(Path.cwd(), arguments.experiment, arguments.mode, arguments.target)
     print(text)
-    return EXIT[status]
+    return status.exit_code
 
 
 def planned(root: Path, name: str, mode: str, target: str) -> tuple[str, Status]:
@@ -44,7 +42,6 @@ def planned(root: Path, name: str, mode: str, target: str) -> tuple[str, Status]
     from gonogo.memory.plan import plan_from
     from gonogo.memory.plan_search_process import Task, explore_in_child
     from gonogo.report.memory_plan import memory_plan
-    from gonogo.report.wording import LIGHTS
 
     settings = load({"experiments": name, "mode": mode, "target": target}, root)
     config, gate, accelerator = settings.experiments[name], settings.gates[name].memory, settings.accelerator
@@ -55,7 +52,7 @@ def planned(root: Path, name: str, mode: str, target: str) -> tuple[str, Status]
     measured = Measurements(accelerator=accelerator, explored=explore_in_child(task))
     checks, _ = judge(measured, gate)
     plan = plan_from(measured.explored, accelerator, gate)
-    told = [f"{LIGHTS[check.status]} {check.title}: {check.why or check.value}" for check in checks]
+    told = [f"{check.status.light} {check.title}: {check.why or check.value}" for check in checks]
     text = [memory_plan(plan, name, mode, gate), "## Verdict", "", *told, "", "## Time and cost", ""]
     return "\n".join([*text, *times_of(settings, name, root)]), plan.status
 

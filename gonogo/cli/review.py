@@ -7,7 +7,6 @@ from pathlib import Path
 from gonogo.base.errors import UserError
 from gonogo.report.log_flags import flags
 from gonogo.report.success_criteria import criteria, files_to_monitor
-from gonogo.report.wording import LIGHTS
 from gonogo.verdict import Status
 
 
@@ -21,7 +20,7 @@ def to_text(run: Path) -> tuple[str, bool]:
     if not log.is_file():
         raise UserError(f"{run}: no log.txt there; name the folder of a run, such as archive/EXPERIMENT/RUN")
     raised, asked = flags(log.read_text(errors="replace").splitlines()), criteria(run)
-    lines = ["Flags", *(f"  {LIGHTS[flag.status]} {flag.meaning}\n      {flag.line}" for flag in raised)]
+    lines = ["Flags", *(f"  {flag.status.light} {flag.meaning}\n      {flag.line}" for flag in raised)]
     lines += [] if raised else ["  none"]
     lines += ["", "Success criteria", *(f"  {criterion.box}" for criterion in asked), "", "Files"]
     lines += [f"  {path}: {asks}" for path, asks in files_to_monitor(run)]

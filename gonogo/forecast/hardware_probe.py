@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 
+REPEATS = 4
 
-def _best_s(run: object, repeats: int = 4) -> float:
+
+def _best_s(run: Callable[[], object]) -> float:
     best = float("inf")
-    for _ in range(repeats):
+    for _ in range(REPEATS):
         started = time.perf_counter()
-        run()  # type: ignore[operator]
+        run()
         best = min(best, time.perf_counter() - started)
     return best
 

@@ -9,12 +9,10 @@ from gonogo.base.files import walk
 from gonogo.base.ranges import Range
 from gonogo.base.units import duration, gigabytes
 from gonogo.forecast.forecast import StageTime
-from gonogo.runtime.ledger import Row
 
 SPREAD = Range(low=0.7, mid=1.0, high=1.6)  # of a part that took seconds, on a machine that others use as well
 # Mbit/s at least, likely and at most, before the machine has been reached; on loopback what small files came to
 LINK, LOOPBACK = Range(low=10, mid=100, high=1000), Range(low=80, mid=400, high=4000)
-MADE_FROM = {"dataset": "sample", "measure_quality_dataset": "measure_quality_sample"}
 
 
 def size_bytes(folders: Sequence[Path]) -> int:
@@ -43,18 +41,3 @@ def by_bytes(stage: str, size: int, *, loopback: bool, mbit_per_s: float | None 
     seconds = Range(**{name: 8e-6 * size / rate for name, rate in (("low", fast), ("mid", likely), ("high", slow))})
     assumed = f"{gigabytes(size)} at {likely:g} Mbit/s ({slow:g} to {fast:g}), assumed: the link is not known yet"
     return StageTime(stage=stage, seconds=seconds, basis=assumed)
-
-
-def from_sample(rows: Sequence[Row], sample_items: int, items: int, shards: int, cores: int) -> list[StageTime]:
-    """Generating the whole set and looking at it, by what the ledger says of the sample; what it lacks is left out.
-
-    Of a sample in several rounds the first counts: it holds `sample_items`.
-    """
-    found = []
-    for stage, part in MADE_FROM.items():
-        done = [row for row in rows if row.stage == part and row.outcome == "done"]
-        last = [row for row in done if row.session == done[-1].session]
-        if last:
-            took_s = last[0].work_s or last[0].wall_s
-            found.append(by_items(stage, took_s, sample_items, items, min(shards, cores)))
-    return found

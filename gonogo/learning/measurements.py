@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from gonogo.base.models import ClosedModel
 from gonogo.measurements import Measured
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class DataLook(_Part):
+class DataLook(ClosedModel):
     """Both sides of the split as the dataloaders give them, read before training."""
 
     train_samples: int = Field(description="read, not necessarily all")
@@ -35,7 +32,7 @@ class DataLook(_Part):
     shared_group_count: int
 
 
-class Gradients(_Part):
+class Gradients(ClosedModel):
     """Norms before clipping, one for each optimizer step; and what they never reached."""
 
     norms: list[float | None]
@@ -48,7 +45,7 @@ class Gradients(_Part):
     not_optimized: list[str] = Field(description="modules with a gradient that no optimizer holds")
 
 
-class OneBatch(_Part):
+class OneBatch(ClosedModel):
     """One batch fitted alone. Ratios: squared error / variance of its targets."""
 
     steps: int
@@ -61,7 +58,7 @@ class OneBatch(_Part):
     other_ratio: float | None = Field(None, description="the ratio that this gave")
 
 
-class Evaluation(_Part):
+class Evaluation(ClosedModel):
     """The model at one step, on held-out samples."""
 
     step: int
@@ -88,7 +85,7 @@ class Evaluation(_Part):
     )
 
 
-class Curve(_Part):
+class Curve(ClosedModel):
     """The training loss of a command, which shows nothing else: means of equal parts of the run."""
 
     steps: list[int]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from gonogo.base.models import Positive
+from gonogo.base.models import Positive, StrictModel
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 
 
-class PlanOption(BaseModel):
+class PlanOption(StrictModel):
     """One change, as an experiment offers it (`Experiment.plan_options`)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     name: str = Field(description="for people: `gradient checkpointing`")
     training: dict[str, Any] = Field(default_factory=dict, description="laid over the training keys")

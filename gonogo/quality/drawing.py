@@ -20,12 +20,6 @@ HEAD_REASONS = 2  # lines of the title
 CAPTION = 22  # letters under a picture
 LETTER = 6.6  # pixels, mean width of a letter of the title's reason
 PAPER, INK, FAINT, BLANK = "#ffffff", "#1b1f24", "#5b6470", "#d0d5db"
-COLOURS = {
-    Status.GO: "#2da44e",
-    Status.CAUTION: "#e3a008",
-    Status.UNKNOWN: "#8b949e",
-    Status.NO_GO: "#d1242f",
-}
 
 
 def title(sheet: Image.Image, judgement: Judgement, items: str, shown: int) -> None:
@@ -36,7 +30,7 @@ def title(sheet: Image.Image, judgement: Judgement, items: str, shown: int) -> N
         shown: how many are on the sheet.
     """
     draw, status = ImageDraw.Draw(sheet), judgement.status
-    draw.rectangle((0, 0, sheet.width, 6), fill=COLOURS[status])
+    draw.rectangle((0, 0, sheet.width, 6), fill=status.rgb)
     total = judgement.items
     counts = f"{judgement.bad} of {total} {items} bad" + (f", the worst {shown} are shown" if shown < total else "")
     head = " · ".join(filter(None, [status.label, judgement.cause, counts]))

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from gonogo.base.models import ClosedModel
 
 
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class FileProblem(Model):
+class FileProblem(ClosedModel):
     path: str = Field(description="from the data folder")
     reason: str
 
 
-class MeasuredItem(Model):
+class MeasuredItem(ClosedModel):
     """The unit of every decision, with all that was measured of it: one line of `items.jsonl`."""
 
     name: str = Field(description="path from the data folder: `image_0000`, `train/patient_7.nii.gz`")

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from gonogo.base.files import replacing
-from gonogo.quality.drawing import BOX, COLOURS, GAP, HEAD, LINE, PAPER, REASONS, cell, reasons, title
+from gonogo.quality.drawing import BOX, GAP, HEAD, LINE, PAPER, REASONS, cell, reasons, title
 from gonogo.quality.inspector import Inspector, Judgement, status_of
 
 COLUMNS = 8
@@ -28,7 +28,7 @@ def sheet(judgement: Judgement, kind: Inspector, out: Path, limit: int = 60) -> 
     for index, finding in enumerate(findings):
         corner = (GAP + index % COLUMNS * (BOX + GAP), HEAD + index // COLUMNS * ROW)
         captions = [_end(finding.name), *reasons([fault.reason for fault in finding.faults])]
-        cell(page, corner, kind.picture(finding.item), COLOURS[status_of(finding.faults)], captions)
+        cell(page, corner, kind.picture(finding.item), status_of(finding.faults).rgb, captions)
     with replacing(out) as temporary:
         page.save(temporary, compress_level=3)
 

@@ -19,8 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from gonogo.base.text import clean
 from gonogo.remote.errors import RemoteError
-from gonogo.report.wording import clean
 
 AT_MOST = 1e12  # seconds, dollars and bytes beyond it are nobody's
 SHOWN_CHARACTERS = 80  # of what is quoted from the machine

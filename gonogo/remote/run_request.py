@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from gonogo.base.models import StrictModel
 from gonogo.config.device_choice import HIDDEN
 
 Overrides = dict[str, Any]
 
 
-class CpuFallback(BaseModel):
+class CpuFallback(StrictModel):
     """How a run goes on without its device, once that has aborted it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     overrides: Overrides = Field(default_factory=dict, description="keys of the run, retuned for a processor")
     environment: dict[str, str] = Field(
@@ -23,20 +22,16 @@ class CpuFallback(BaseModel):
     )
 
 
-class ReleaseOrder(BaseModel):
+class ReleaseOrder(StrictModel):
     """What the machine does by itself when nobody gives it back."""
-
-    model_config = ConfigDict(extra="forbid")
 
     argv: list[str] = Field(min_length=1, description="the command that gives the machine back, run there")
     collected_s: float | None = Field(description="after the results were fetched; null: never by itself")
     uncollected_s: float | None = Field(description="after the end, or the last look, unfetched; null: never")
 
 
-class RunRequest(BaseModel):
+class RunRequest(StrictModel):
     """One run. A limit of 0 is none; what the ladder and the fallback need is used from the last good checkpoint."""
-
-    model_config = ConfigDict(extra="forbid")
 
     key: str = Field(min_length=1, description="what is run, on what and how: the same key is the same run")
     argv: list[str] = Field(min_length=1, description="the command; a path in its first word begins at the root")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from gonogo.base.models import ClosedModel
+from gonogo.base.text import clean
 from gonogo.base.units import dollars, duration
 from gonogo.report.causes import cause_of
 from gonogo.report.evidence import Evidence, evidence, storage_bytes
 from gonogo.report.verdict_by_part import PartVerdict, at_fault, parts
-from gonogo.report.wording import clean, evidence_paths, headline, number, saved, unique
+from gonogo.report.wording import evidence_paths, headline, number, saved, unique
 from gonogo.verdict import Status, Verdict
 
 __all__ = ["Evidence", "NegativeFacts", "StageCost", "evidence", "negative_result"]
@@ -29,10 +31,8 @@ class StageCost(BaseModel):
     usd: float = Field(default=0, ge=0)
 
 
-class NegativeFacts(BaseModel):
+class NegativeFacts(ClosedModel):
     """What the document needs besides the verdict itself."""
-
-    model_config = ConfigDict(extra="forbid")
 
     hypothesis: str = Field(description="what the experiment should show; empty: not written down")
     expected_statement: str = Field(description="written before the run; empty: not written down")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from gonogo.base.errors import UserError
+from gonogo.base.models import ClosedModel
 from gonogo.base.ranges import Range
+from gonogo.base.text import clean
 from gonogo.config.issues import Claim, Issue
 from gonogo.forecast.forecast import StageTime
 from gonogo.gates.launch import Item
 from gonogo.report.quick_adjustments import Adjustment
 from gonogo.report.risks import LATER, judged_risks
-from gonogo.report.wording import clean, decision
+from gonogo.report.wording import decision
 from gonogo.verdict import Status, Verdict, worst
 
 # without a verdict of each of these nobody is ready
@@ -40,10 +42,8 @@ class CommandToRun(BaseModel):
     command: str
 
 
-class PreflightFacts(BaseModel):
+class PreflightFacts(ClosedModel):
     """What the checklist shows besides verdicts. Null: not measured."""
-
-    model_config = ConfigDict(extra="forbid")
 
     experiment: str
     mode: str

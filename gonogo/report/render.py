@@ -8,11 +8,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from gonogo.base.text import clean
 from gonogo.report.terminal import WIDEST, drawn
 from gonogo.report.wording import (
-    MARKS,
     about,
-    clean,
     decision,
     evidence_paths,
     headline,
@@ -23,7 +22,6 @@ from gonogo.report.wording import (
 )
 from gonogo.verdict import Check, Status, Verdict
 
-STYLES = {Status.GO: "green", Status.CAUTION: "yellow", Status.UNKNOWN: "bright_black", Status.NO_GO: "red"}
 MOST_PATHS = 5
 
 # two lines a letter, for a word that is seen across the room
@@ -44,7 +42,7 @@ _BIG = {
 
 def to_line(verdict: Verdict, colour: bool) -> str:
     """One line, for a gate that passes: status, gate, summary. No line break, whatever the verdict holds."""
-    line = Text(f"{verdict.status.label:<9}", style=f"bold {STYLES[verdict.status]}")
+    line = Text(f"{verdict.status.label:<9}", style=f"bold {verdict.status.colour}")
     line.append(f"{clean(verdict.title)}  ", style="not bold default")
     line.append(
         clean(verdict.summary),
@@ -57,7 +55,7 @@ def to_line(verdict: Verdict, colour: bool) -> str:
 
 def to_text(verdict: Verdict, colour: bool, width: int) -> str:
     """A framed block: what was found, why, and what to do at a glance; no line is longer than `width`."""
-    style = STYLES[verdict.status]
+    style = verdict.status.colour
     panel = Panel(
         Group(*_blocks(verdict)),
         title=Text(f"{verdict.status.label} · {about(verdict)}", style=f"bold {style}"),
@@ -104,7 +102,7 @@ def _rows(verdict: Verdict) -> list[RenderableType]:
 
 
 def _head(verdict: Verdict) -> RenderableType:
-    style = STYLES[verdict.status]
+    style = verdict.status.colour
     letters = [_BIG[letter] for letter in verdict.status.label]
     big = Text("\n".join(" ".join(letter[line] for letter in letters) for line in (0, 1)), style=f"bold {style}")
     grid = Table.grid(padding=(0, 4))
@@ -118,7 +116,7 @@ def _head(verdict: Verdict) -> RenderableType:
 
 def _check(check: Check, told: set[str]) -> RenderableType:
     """Why (value against threshold), then the hint, unless a check above has already given it."""
-    style = STYLES[check.status]
+    style = check.status.colour
     text = Text(overflow="fold")
     text.append(clean(check.title), style="bold")
     text.append(f": {measured(check)}", style=style)
@@ -129,13 +127,13 @@ def _check(check: Check, told: set[str]) -> RenderableType:
     if (hint := clean(check.hint)) and hint not in told:
         text.append(f"\n→ {hint}", style="cyan")
         told.add(hint)
-    return _marked(Text(MARKS[check.status], style=f"bold {style}"), text)
+    return _marked(Text(check.status.mark, style=f"bold {style}"), text)
 
 
 def _passed(checks: list[Check]) -> RenderableType:
     names = ", ".join(clean(check.id.replace("_", " ")) for check in checks)
     plural = "checks pass" if len(checks) != 1 else "check passes"
-    return _marked(Text(MARKS[Status.GO], style="bold green"), _one_line(f"{len(checks)} {plural}: {names}"))
+    return _marked(Text(Status.GO.mark, style="bold green"), _one_line(f"{len(checks)} {plural}: {names}"))
 
 
 def _one_line(text: str) -> Text:

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from gonogo.base.text import clean
 from gonogo.base.units import dollars, duration, gibibytes, gigabytes
 from gonogo.report import wording
 from gonogo.report.verdict_by_part import overall, parts
@@ -40,7 +41,7 @@ def html_page(template: str, **values: Any) -> str:
 
 def markdown_text(text: str) -> str:
     """Plain text as Markdown that shows exactly that text, in a table cell too."""
-    escaped = _MARKDOWN.sub(lambda found: "\\" + found.group(0), wording.clean(text))
+    escaped = _MARKDOWN.sub(lambda found: "\\" + found.group(0), clean(text))
     return _HTML_IN_MARKDOWN.sub(lambda found: {"<": "&lt;", "&": "&amp;"}[found.group(0)], escaped)
 
 
@@ -59,12 +60,12 @@ def _markdown_value(value: Any) -> Any:
 def _html_value(value: Any) -> Any:
     if isinstance(value, Markup):
         return value
-    return NOT_MEASURED if value is None else wording.clean(value)
+    return NOT_MEASURED if value is None else clean(value)
 
 
 def _code(text: Any) -> Markup:
     """Inline code in Markdown; a bar would end a table's cell."""
-    return Markup("`" + wording.clean(text).replace("`", "'").replace("|", "\\|") + "`")
+    return Markup("`" + clean(text).replace("`", "'").replace("|", "\\|") + "`")
 
 
 def _slug(text: str) -> str:
@@ -79,7 +80,7 @@ def _known(form: Callable[[float], str]) -> Callable[[float | None], str]:
 def _lines(text: str) -> Markup:
     """A block for a code fence: indented as it is, without escapes, and unable to close the fence."""
     indents = [line[: len(line) - len(line.lstrip(" "))] for line in text.splitlines()]
-    cleaned = [wording.clean(line).replace("```", "'''") for line in text.splitlines()]
+    cleaned = [clean(line).replace("```", "'''") for line in text.splitlines()]
     return Markup("\n".join(map("".join, zip(indents, cleaned, strict=True))))
 
 
@@ -106,7 +107,6 @@ def _environment(value: Callable[[Any], Any]) -> Environment:
         "lines": _lines,
         "slug": _slug,
         "embedded": embedded,
-        "light": wording.LIGHTS.__getitem__,
         "measured": wording.measured,
         "headline": wording.headline,
         "decision": wording.decision,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gonogo.report.wording import clean, gravest_first
+from gonogo.base.text import clean
+from gonogo.report.wording import gravest_first
 from gonogo.verdict import Check, Status, Verdict, worst
 
 LIKELIHOOD = {Status.GO: "low", Status.CAUTION: "medium", Status.UNKNOWN: "unknown", Status.NO_GO: "high"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from gonogo.base.models import ClosedModel
 from gonogo.base.ranges import Range
 from gonogo.report.timing import StageTiming
 from gonogo.report.verdict_by_part import parts
@@ -50,10 +51,8 @@ class Picture(BaseModel):
     caption: str
 
 
-class RunFacts(BaseModel):
+class RunFacts(ClosedModel):
     """What the report shows. Null: not measured."""
-
-    model_config = ConfigDict(extra="forbid")
 
     experiment: str
     mode: str

@@ -17,7 +17,6 @@ from gonogo.report.log_flags import flags
 from gonogo.verdict import Status
 
 STEP = re.compile(r"\bstep \d+/\d+")
-MARKS = {Status.GO: "x", Status.CAUTION: "x", Status.UNKNOWN: " ", Status.NO_GO: " "}
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Criterion:
     def box(self) -> str:
         """A line of a Markdown checklist: ticked only by evidence."""
         told = {Status.UNKNOWN: "pending", Status.NO_GO: "FAILED"}.get(self.status, "")
-        return f"- [{MARKS[self.status]}] {self.name}: {': '.join(filter(None, (told, self.evidence)))}"
+        return f"- [{'x' if self.status.passes else ' '}] {self.name}: {': '.join(filter(None, (told, self.evidence)))}"
 
 
 @dataclass(frozen=True)

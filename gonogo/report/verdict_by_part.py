@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gonogo.base.text import clean
 from gonogo.report.causes import GATE_PARTS, PartName, cause_of
-from gonogo.report.wording import clean
 from gonogo.verdict import Status, Verdict, worst
 
 # the gate without which nothing can be said about a part

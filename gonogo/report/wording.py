@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
 from collections.abc import Iterable
 
+from gonogo.base.text import clean
 from gonogo.base.units import dollars, duration
 from gonogo.report.causes import cause_of
 from gonogo.verdict import Check, Savings, Status, Verdict
-
-MARKS = {Status.GO: "✓", Status.CAUTION: "!", Status.UNKNOWN: "?", Status.NO_GO: "✗"}
-LIGHTS = {Status.GO: "🟢", Status.CAUTION: "🟡", Status.UNKNOWN: "⚪", Status.NO_GO: "🔴"}
-
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
-
-
-def clean(text: object) -> str:
-    """One line without terminal escapes: quoted logs and names must not be able to draw on the page."""
-    return _CONTROLS.sub(" ", _ESCAPES.sub("", str(text))).strip()
 
 
 def number(value: float) -> str:

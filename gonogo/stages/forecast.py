@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from gonogo.base.units import duration
 from gonogo.forecast.forecast import StageTime
-from gonogo.forecast.stage_times import by_bytes, by_items, from_sample, size_bytes
+from gonogo.forecast.stage_times import by_bytes, by_items, size_bytes
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
+
+MADE_FROM = {"dataset": "sample", "measure_quality_dataset": "measure_quality_sample"}
 
 
 def beside_training(run: Run) -> list[StageTime]:
@@ -25,6 +28,21 @@ def beside_training(run: Run) -> list[StageTime]:
             for stage, folders in moved.items()
         ),
     ]
+
+
+def from_sample(rows: Sequence[ledger.Row], sample_items: int, items: int, shards: int, cores: int) -> list[StageTime]:
+    """Generating and inspecting the whole set, from the ledger's rows of the sample; a stage without a row is left out.
+
+    Of a sample in several rounds the first counts: it holds `sample_items`.
+    """
+    times = []
+    for stage, part in MADE_FROM.items():
+        done = [row for row in rows if row.stage == part and row.outcome == "done"]
+        last = [row for row in done if row.session == done[-1].session]
+        if last:
+            took_s = last[0].work_s or last[0].wall_s
+            times.append(by_items(stage, took_s, sample_items, items, min(shards, cores)))
+    return times
 
 
 def for_set(run: Run, part_s: float, part_items: int) -> str:

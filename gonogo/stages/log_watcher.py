@@ -10,7 +10,6 @@ from gonogo.base.units import dollars, duration
 from gonogo.report.log_flags import flag_of
 from gonogo.verdict import Status
 
-COLOURS = {Status.CAUTION: "YELLOW", Status.NO_GO: "RED"}
 STEP = re.compile(r"^step (\d+)/(\d+)(?:\s+epoch (\d+)/\d+)?")
 
 
@@ -38,9 +37,9 @@ class LogWatcher:
             return
         self._began_s = at_s if self._began_s is None else self._began_s
         flag = flag_of(text)
-        if flag is not None and flag.status in COLOURS and flag.meaning not in self._told:
+        if flag is not None and flag.status in (Status.CAUTION, Status.NO_GO) and flag.meaning not in self._told:
             self._told.add(flag.meaning)
-            self._tell(f"{COLOURS[flag.status]}: {flag.meaning}")
+            self._tell(f"{flag.status.colour.upper()}: {flag.meaning}")
         if found := STEP.match(text):
             self._step(int(found[1]), int(found[2]), int(found[3] or 1), at_s)
 

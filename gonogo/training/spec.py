@@ -6,8 +6,9 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from gonogo.base.models import ClosedModel
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
 
@@ -15,10 +16,8 @@ if TYPE_CHECKING:
     pass
 
 
-class RunSpec(BaseModel):
+class RunSpec(ClosedModel):
     """Everything that a run is made of, so that the same file gives the same run on any machine."""
-
-    model_config = ConfigDict(extra="forbid")
 
     experiment: str
     experiment_config: ExperimentConfig
@@ -34,10 +33,10 @@ class RunSpec(BaseModel):
     )
 
 
-class TrainingResult(BaseModel):
+class TrainingResult(ClosedModel):
     """What a run measured about itself."""
 
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(ser_json_inf_nan="constants")
 
     steps: int
     epochs: int

@@ -134,7 +134,7 @@ def test_experiment_class_errors(site: Path, root: Path) -> None:
 
     assert "no module 'experiments.cvx'" in said(experiment_class="experiments.cvx:CVS")
     assert "no class 'CVX'" in said(experiment_class="experiments.cvs.experiment:CVX")
-    assert "not a subclass" in said(experiment_class="gonogo.config.experiment:Gates")
+    assert "not a subclass" in said(experiment_class="gonogo.config.experiment:Training")
     assert "settings.data.imag_size" in said(settings={"data": {"imag_size": 64}})
 
 

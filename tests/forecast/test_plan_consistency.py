@@ -8,8 +8,6 @@ from gonogo.base.ranges import Range
 from gonogo.config.experiment import Timeline
 from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.plan_consistency import contradictions
-from gonogo.verdict import Status
-from tests.gates.test_launch import launch
 
 
 def said(**times: object) -> Timeline:
@@ -56,9 +54,3 @@ def test_the_forecast_is_asked_too() -> None:
 @pytest.mark.parametrize("times", [{}, {"step_s": 20}, {"hours": 7}])
 def test_a_single_figure_contradicts_nothing(times: dict[str, float]) -> None:
     assert contradictions(said(**times), 198, 30) == []
-
-
-def test_the_launch_gate_warns_and_shows_it() -> None:
-    checks, cause = launch(contradictions=["198 steps of 20 s take 1 h 06 min; an epoch is said to take 12 min"])
-    assert checks["timeline"].status is Status.CAUTION and "1 h 06 min" in checks["timeline"].why and cause == ""
-    assert "timeline" not in launch()[0]

@@ -5,43 +5,25 @@ import pytest
 from gonogo.config.experiment import Training
 from gonogo.config.target import Target
 from gonogo.forecast.forecast import Forecast, forecast
-from gonogo.forecast.stage_times import by_bytes, from_sample
-from gonogo.runtime.ledger import Row
+from gonogo.forecast.stage_times import by_bytes, by_items
 from tests.forecast.test_forecast import CARD, SPEED
-
-SAMPLE = [
-    Row("earlier", "cvs", "", "sample", 0.0, 90.0, 0.0, 80.0),
-    Row("now", "cvs", "", "sample", 100.0, 3.3, 101.0, 103.0),
-    Row("now", "cvs", "", "measure_quality_sample", 104.0, 1.0),
-    Row("now", "cvs", "", "sample", 106.0, 2.0, 107.0, 108.0),  # a second round, of fewer items
-]
 
 
 def planned(items: int, size: int) -> Forecast:
     """A run on a rented card with so many items of data."""
     speed = SPEED.model_copy(update={"train_samples": 8 * items})
-    stages = [*from_sample(SAMPLE, 10, items, shards=2, cores=8), by_bytes("upload", size, loopback=False)]
+    stages = [by_items("dataset", 2.0, 10, items, 2), by_bytes("upload", size, loopback=False)]
     return forecast(speed, Training(epochs=10, micro_batch_size=8), Target(usd_per_hour=2), CARD, stages=stages)
 
 
 def test_half_the_data_is_half_of_every_stage() -> None:
     whole, half = planned(400, 2_000_000_000), planned(200, 1_000_000_000)
-    assert [stage.stage for stage in whole.stages] == [
-        "dataset", "measure_quality_dataset", "upload", "cloud_train",
-    ]  # fmt: skip
-    for one, other in zip(whole.stages[:3], half.stages[:3], strict=True):
+    assert [stage.stage for stage in whole.stages] == ["dataset", "upload", "cloud_train"]
+    for one, other in zip(whole.stages[:2], half.stages[:2], strict=True):
         assert other.seconds.mid == pytest.approx(one.seconds.mid / 2)
         assert one.seconds.low < one.seconds.mid < one.seconds.high
-    stepping_s = [one.stages[3].seconds.mid - 3600 * one.around_hours.mid for one in (whole, half)]
+    stepping_s = [one.stages[2].seconds.mid - 3600 * one.around_hours.mid for one in (whole, half)]
     assert stepping_s[1] == pytest.approx(stepping_s[0] / 2)
-
-
-def test_the_sample_tells_what_the_set_takes_in_two_shards() -> None:
-    made, looked = from_sample(SAMPLE, 10, 400, shards=2, cores=8)
-    assert made.seconds.mid == pytest.approx(2.0 * 40 / 2) and made.basis == "400 items; 10 took 2.0 s"
-    assert looked.seconds.mid == pytest.approx(1.0 * 40 / 2)
-    assert from_sample(SAMPLE, 10, 400, shards=2, cores=1)[0].seconds.mid == pytest.approx(80)
-    assert from_sample([], 10, 400, shards=2, cores=8) == []
 
 
 def test_a_large_upload_is_paid_for() -> None:

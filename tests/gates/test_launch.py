@@ -94,3 +94,9 @@ def test_approval_is_for_the_sample_that_was_looked_at() -> None:
     assert launch(required, approval=APPROVAL)[0]["approval"].status is Status.GO
     stale, _ = launch(required, approval=APPROVAL, sample_digest="d2")
     assert stale["approval"].status is Status.NO_GO and "earlier sample" in stale["approval"].why
+
+
+def test_times_that_contradict_each_other_are_a_caution() -> None:
+    checks, cause = launch(contradictions=["198 steps of 20 s take 1 h 06 min; an epoch is said to take 12 min"])
+    assert checks["timeline"].status is Status.CAUTION and "1 h 06 min" in checks["timeline"].why and cause == ""
+    assert "timeline" not in launch()[0]

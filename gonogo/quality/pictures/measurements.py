@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import Field
 
-from gonogo.quality.items import Model
+from gonogo.base.models import ClosedModel
 
 
-class PixelStatistics(Model):
+class PixelStatistics(ClosedModel):
     """Scalars of one picture. Luma runs 0-255, shares 0-1.
 
     Below 128 rows every pixel counts. Above, levels are taken from one row in five, and structure (Laplacian, noise,
@@ -47,7 +47,7 @@ class PixelStatistics(Model):
     column_jump: float = Field(default=0, description="the same along the rows")
 
 
-class ImageStatistics(Model):
+class ImageStatistics(ClosedModel):
     """One picture file. `pixels` and `thumbnail` are None when `problem` says why it cannot be judged."""
 
     sha256: str = Field(default="", description="of the file's bytes; empty: the file is not there")
@@ -73,7 +73,7 @@ class ImageStatistics(Model):
     thumbnail: Any = Field(default=None, exclude=True, repr=False, description="(32, 32, 3) uint8 BGR; never written")
 
 
-class PairStatistics(Model):
+class PairStatistics(ClosedModel):
     """What needs the pixels of both pictures of a pair."""
 
     thumbnail_difference: float = Field(description="mean absolute difference of the 32×32 thumbnails, 0-255")

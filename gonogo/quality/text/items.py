@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gonogo.quality.items import MeasuredItem, Model
+from gonogo.base.models import ClosedModel
+from gonogo.quality.items import MeasuredItem
 from gonogo.quality.text.records import LINES
 
 
-class RecordFault(Model):
+class RecordFault(ClosedModel):
     id: str
     count: int = Field(description="records")
     detail: str = Field(description="of the first")

@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 from gonogo.base.files import replacing
 from gonogo.quality.drawing import (
     BOX,
-    COLOURS,
     GAP,
     HEAD,
     INK,
@@ -59,13 +58,13 @@ def contact_sheet(folders: Sequence[Path], findings: Judgement, out: Path, limit
 def _row(sheet: Image.Image, scene: SceneFinding, folder: Path, top: int) -> None:
     faults = "; ".join(fault.reason for fault in scene.faults)
     name = " · ".join(filter(None, [scene.name, "bad" if scene.bad else "", faults]))
-    ink = COLOURS[Status.NO_GO] if scene.bad else INK
+    ink = Status.NO_GO.rgb if scene.bad else INK
     ImageDraw.Draw(sheet).text((GAP, top), name, ink, font(13))
     cell(sheet, (GAP, top + LABEL), opened(folder / scene.name / INPUT), PAPER, ["input"])
     worst = sorted(scene.views, key=lambda view: -len(view.faults))[:MOST_VIEWS]
     for column, view in enumerate(sorted(worst, key=lambda view: view.path), 1):
         corner = (GAP + column * (BOX + GAP), top + LABEL)
-        cell(sheet, corner, opened(folder / view.path / PICTURE), COLOURS[_status(scene, view)], _captions(view))
+        cell(sheet, corner, opened(folder / view.path / PICTURE), _status(scene, view).rgb, _captions(view))
 
 
 def _status(scene: SceneFinding, view: ViewFinding) -> Status:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gonogo.quality.items import MeasuredItem, Model
+from gonogo.base.models import ClosedModel
+from gonogo.quality.items import MeasuredItem
 from gonogo.quality.pictures.measurements import ImageStatistics, PairStatistics
 
 INPUT, INPUT_DEPTH, SOURCE = "input.png", "input_depth.npy", "source.json"
@@ -23,7 +24,7 @@ PICTURE, DEPTH, POSE = "rgb.png", "depth.npy", "pose.json"
 Point = tuple[float, float, float]
 
 
-class ViewMeasurement(Model):
+class ViewMeasurement(ClosedModel):
     """One rendered view. None: not measured, because a file is absent or unreadable."""
 
     name: str = Field(description="`view_000`")
