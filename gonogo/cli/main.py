@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
 from gonogo.base.units import dollars
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="gonogo", description=__doc__, epilog="The workflow itself: snakemake --profile local"
+        prog="gonogo", description=__doc__, epilog=f"The workflow itself: {rerun_command()}"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     approve = commands.add_parser("approve", help="sign off a sample after looking at its contact sheet")

@@ -9,14 +9,14 @@ from typing import Literal, TypeAlias
 
 import yaml
 
+from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 from gonogo.config.load import Settings, load
 from gonogo.experiment.load import load_experiment
 from gonogo.experiment.starting_checkpoint import start_of
 from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.schedule import Job
-from gonogo.gates import registry, standing
-from gonogo.verdict import Verdict
+from gonogo.gates import standing
 
 State: TypeAlias = Literal["can run", "blocked", "stopped", "under way", "done"]
 ORDER: tuple[State, ...] = ("can run", "under way", "stopped", "blocked", "done")
@@ -69,7 +69,7 @@ def jobs(root: Path, names: Sequence[str], mode: str, hours: float | None) -> li
     settings = load({**raw, "experiments": list(names), "mode": mode}, root)
     found = []
     for name, config in settings.experiments.items():
-        path = root / settings.config.results_dir / name / mode / "forecast" / "forecast.json"
+        path = root / settings.paths(name).forecast
         forecast = Forecast.model_validate_json(path.read_text()).hours if path.exists() else None
         if forecast is None and hours is None:
             raise UserError(f"{name}: no forecast ({path}). Run it up to there, or say how long: --hours 5")
@@ -89,10 +89,11 @@ def _action(root: Path, name: str, mode: str) -> Action:
         experiment.check_kind()
     except UserError as error:
         return Action(name, "blocked", "", str(error))
-    command = f"snakemake --profile local --config experiments={name} mode={mode}"
-    verdicts = _verdicts(settings, name)
+    command = rerun_command(experiments=name, mode=mode)
+    paths = settings.paths(name)
+    verdicts = standing.verdicts(root / paths.experiment, paths.mode)
     if verdicts and verdicts[-1].gate == "results" and verdicts[-1].go:
-        return Action(name, "done", "", f"report: {settings.config.results_dir / name / mode / 'report/report.html'}")
+        return Action(name, "done", "", f"report: {paths.report}")
     if verdicts and not verdicts[-1].go and not verdicts[-1].more:
         last = verdicts[-1]
         hint = next((check.hint for check in last.failed if check.hint), "")
@@ -110,16 +111,3 @@ def _before(settings: Settings, name: str) -> str:
     if not isinstance(start, str) or start_of(settings, name) is not None:
         return ""
     return f"runs {', '.join(other for other in settings.experiments if other != name)} first"
-
-
-def _verdicts(settings: Settings, name: str) -> list[Verdict]:
-    """Those that stand, up to the first that stops, in the order of the gates."""
-    folder, found = settings.config.results_dir / name, []
-    for gate in registry.ORDER:
-        path = settings.root / standing.latest(gate, settings.root / folder, settings.config.mode) / "verdict.json"
-        if not path.exists():
-            break
-        found.append(Verdict.read(path))
-        if not found[-1].go:
-            break
-    return found

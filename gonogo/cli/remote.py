@@ -18,7 +18,7 @@ from gonogo.base.units import dollars, duration
 from gonogo.config.load import Settings, load
 from gonogo.config.target import Embedded, Ssh
 from gonogo.remote.answers import Heartbeat, Status, read
-from gonogo.stages.release import give_back, held_file
+from gonogo.stages.release import release_machine, held_file
 
 
 @dataclass(frozen=True)
@@ -131,4 +131,4 @@ def _release(arguments: argparse.Namespace) -> int:
     if not held_file(settings).exists():
         print(f"no machine of target {settings.config.target} is known to be held")
         return 0
-    return 0 if give_back(settings, print, even_unfetched=arguments.discard) else 1
+    return 0 if release_machine(settings, print, even_unfetched=arguments.discard) else 1

@@ -42,6 +42,10 @@ class ResultPaths:
         """Where the measurements of a folder of the sample, or of the data set, lie."""
         return self.experiment / "quality" / "measured" / scope / shard.name
 
+    def quality_cache(self, data: Path) -> Path:
+        """What was measured of the files of a folder of the sample, or of the data set, by their contents."""
+        return self.experiment / "quality" / "cache" / f"{data.parent.name}_{data.name.removeprefix('shard_')}.sqlite"
+
     @property
     def smoke_train(self) -> Path:
         return self.experiment / "smoke_train"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gonogo.base.errors import UserError
 from gonogo.config.gate_thresholds import Gates
 from gonogo.gates.registry import SAMPLE, Gate
 from gonogo.verdict import Check, Override, Savings, Status, Verdict, decide
@@ -71,6 +72,26 @@ def judge(
     if not verdict.status.passes:
         verdict.override = override
     return Judged(verdict, judgement)
+
+
+def measured_after(gate: Gate, folder: Path, thresholds: Gates, override: Override | None) -> str:
+    """Which earlier measurements of a machine, by their time, new ones are to replace; empty for none.
+
+    Those that stopped the work, and would again by these thresholds. A fix of the machine cannot be seen in any input,
+    so another invocation measures it again; what passed keeps the value that it was measured with, and is kept.
+    """
+    path, judged = folder / "measurements.json", folder / "verdict.json"
+    if not path.exists():
+        return ""
+    try:
+        measured = measurements(gate, [path])
+        if judged.exists() and not Verdict.read(judged).go:
+            again, _ = judge(gate, measured, thresholds, experiment="", override=override)
+            if not again.go:
+                return str(measured.measured_at.isoformat())
+    except (ValueError, UserError):
+        return "unreadable"
+    return str(measured.measured_after)
 
 
 def saved_by_stopping(forecast: Path) -> Savings:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from gonogo.gates.registry import GATES, SAMPLE, Gate
+from gonogo.gates.registry import GATES, SAMPLE, Gate, upto
 from gonogo.gates.registry import gate as named
 from gonogo.verdict import Override, Verdict
 
@@ -38,8 +38,12 @@ def standing(verdict_file: VerdictFile, gates: Iterable[Gate] = GATES) -> Iterat
 
 def standing_of(gate: Gate, verdict_file: VerdictFile) -> Standing | None:
     """One gate's verdict that stands; None where it is still to come."""
-    path = verdict_file(gate, rounds(verdict_file) - 1 if gate.scope == SAMPLE else 0)
+    path = verdict_file(gate, _round(gate, verdict_file))
     return Standing(gate, path.parent, Verdict.read(path)) if path.exists() else None
+
+
+def _round(gate: Gate, verdict_file: VerdictFile) -> int:
+    return rounds(verdict_file) - 1 if gate.scope == SAMPLE else 0
 
 
 def rounds(verdict_file: VerdictFile) -> int:
@@ -73,9 +77,15 @@ def folder(gate: Gate, experiment: Path | str, mode: str, round: int = 0) -> Pat
     return Path(experiment, mode, name) if gate.by_mode else Path(experiment, name)
 
 
-def latest_sample(experiment: Path | str) -> Path:
-    """The folder of the last round of the sample's verdicts."""
-    return folder(named(f"quality/{SAMPLE}"), experiment, "", rounds(below(experiment, "")) - 1)
+def latest(gate: Gate, experiment: Path | str, mode: str) -> Path:
+    """The folder of the verdict that stands, or is still to come."""
+    return below(experiment, mode)(gate, _round(gate, below(experiment, mode))).parent
+
+
+def verdicts(experiment: Path | str, mode: str, before: str = "") -> list[Verdict]:
+    """Those that stand below an experiment's results, up to but without the gate named."""
+    gates = upto(before)[:-1] if before else GATES
+    return [at.verdict for at in standing(below(experiment, mode), gates)]
 
 
 def override_for(overrides: Sequence[Override], experiment: str, gate: str) -> Override | None:
