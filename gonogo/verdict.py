@@ -175,13 +175,19 @@ def threshold_check(
     return Check(id=id_, title=title, value=value, unit=unit, threshold=threshold, status=status, why=why, hint=hint)
 
 
-def decide(checks: Iterable[Check], **fields: Any) -> Verdict:
-    """A verdict whose status is the gravest of its checks, with a summary where none is given."""
+def decide(checks: Iterable[Check], covered: str = "", **fields: Any) -> Verdict:
+    """A verdict whose status is the gravest of its checks, with a summary where none is given.
+
+    Args:
+        covered: what the verdict is about, which its summary then says as well.
+    """
     checks = list(checks)
     status = worst(check.status for check in checks) if checks else Status.UNKNOWN
     verdict = Verdict(status=status, checks=checks, summary=fields.pop("summary", ""), **fields)
     if not verdict.summary:
         verdict.summary = _summary(verdict)
+    if covered and covered != verdict.summary:
+        verdict.summary += f"; {covered}"
     return verdict
 
 

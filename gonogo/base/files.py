@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +62,66 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+@dataclass(frozen=True)
+class Unlisted:
+    """What a listing could not follow: its path from the folder, and what it is, in words."""
+
+    path: str
+    reason: str
+
+
 def walk(folder: Path | str) -> list[Path]:
     """Every regular file below `folder`, sorted; Snakemake's own bookkeeping and hidden files left out."""
-    found = sorted(_files_below(os.fspath(folder)), key=lambda path: path.split(os.sep))  # noqa: PTH206  as Path sorts
-    return [Path(path) for path in found]
+    return survey(folder)[0]
 
 
-def _files_below(folder: str) -> Iterator[str]:
-    """Four times as fast as `Path.rglob`, which asks the system again what each entry is."""
-    with contextlib.suppress(PermissionError, FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+def survey(folder: Path | str) -> tuple[list[Path], list[Unlisted]]:
+    """The files of `walk`, and what may hold more: folders that may not be entered, links that are not followed."""
+    root = os.fspath(folder)
+    files, unlisted = [], []
+    for path, reason in _entries_below(root):
+        if reason:
+            unlisted.append(Unlisted(os.path.relpath(path, root), reason))
+        else:
+            files.append(path)
+    files.sort(key=lambda path: path.split(os.sep))  # noqa: PTH206  as Path sorts
+    return [Path(path) for path in files], sorted(unlisted, key=lambda entry: entry.path)
+
+
+def _entries_below(root: str) -> Iterator[tuple[str, str]]:
+    """Files with an empty reason, and what cannot be followed with its own.
+
+    Four times as fast as `Path.rglob`, which asks the system again what each entry is.
+    """
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = list(found)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError:
+            yield folder, "folder that may not be entered"
+            continue
+        except OSError as error:
+            yield folder, f"folder that cannot be listed: {error.strerror}"
+            continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _files_below(entry.path)
-            elif entry.is_file() and not entry.name.startswith("."):
-                yield entry.path
+                waiting.append(entry.path)
+            elif not entry.name.startswith(".") and (reason := _not_a_file(entry)) is not None:
+                yield entry.path, reason
+
+
+def _not_a_file(entry: os.DirEntry[str]) -> str | None:
+    """Empty for a file, None for what holds no data: a socket, a pipe."""
+    if not entry.is_symlink():
+        return "" if entry.is_file(follow_symlinks=False) else None
+    try:
+        mode = entry.stat().st_mode
+    except PermissionError:
+        return "link that may not be followed"
+    except OSError:
+        return "link that leads nowhere"
+    return "" if stat.S_ISREG(mode) else "link to a folder, which is not followed" if stat.S_ISDIR(mode) else None

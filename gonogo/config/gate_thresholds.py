@@ -57,7 +57,8 @@ class LearningGate(StrictModel):
         "be left after a spike",
     )
     min_validations: Count = Field(
-        3, description="of a command: validation losses from which DIVERGING is told; from four on, against their noise"
+        3,
+        description="of a command: validation losses needed to say DIVERGING; a rise, unlike an explosion, needs four",
     )
 
 

@@ -178,6 +178,11 @@ class QualityGate(StrictModel):
     max_sample_items: Count = Field(
         60, description="of a sample that does not decide, more are generated up to so many; then it is CAUTION"
     )
+    max_unread_files: Fraction = Field(
+        0.05,
+        description="share of files that could be data and that the kind does not read, of these and those judged: "
+        "above, UNKNOWN; below, a warning. As many as may be bad",
+    )
     bad_views_per_scene: Fraction = Field(0.25, description="a scene is bad when more of its views are")
     min_brightness_ratio: Positive = Field(0.45, description="(mean Y + 1) / (mean X + 1); below: dark")
     dark_p99: float = Field(

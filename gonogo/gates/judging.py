@@ -67,7 +67,7 @@ def judge(
         [*([DUMMY_DATA] if dummy_data else []), *checks],
         gate=gate.name, experiment=experiment, mode=mode, scope=gate.scope, cause=cause,
         measured_at=measured.measured_at, inputs_digest=measured.inputs_digest, saved=saved or Savings(),
-        more=getattr(judgement, "more", 0),
+        more=getattr(judgement, "more", 0), covered=getattr(judgement, "covered", ""),
     )  # fmt: skip
     if not verdict.status.passes:
         verdict.override = override

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gonogo.base.errors import UserError
-from gonogo.base.files import walk
+from gonogo.base.files import Unlisted, survey
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
 from gonogo.quality.duplicates import DuplicateIndex
 from gonogo.quality.fault_counts import NAMED, Count, Each, Readable, Worst, bad_items, counted_check
-from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Judgement, StatisticsCache
+from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Judgement, Scan, StatisticsCache
 from gonogo.quality.items import Fault, FileProblem, Finding, MeasuredItem
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.verdict import Check, Status, worst
@@ -138,9 +138,10 @@ class FileInspector(Inspector):
 
     # --- what all of them share ---
 
-    def scan(self, folder: Path) -> tuple[list[ItemFiles], list[str]]:
+    def scan(self, folder: Path) -> Scan:
         items, others = [], []
-        for path in walk(folder):
+        files, unlisted = survey(folder)
+        for path in files:
             # a name that is no UTF-8 is written with its bytes escaped: under that name the file is not to be read
             name = path.relative_to(folder).as_posix().encode(errors="backslashreplace").decode()
             if name.lower().endswith(self.suffixes):
@@ -148,8 +149,10 @@ class FileInspector(Inspector):
             else:
                 others.append(name)
         if not items:
-            raise UserError(f"{folder}: no {self.item} here ({', '.join(self.suffixes)}). {_what_is_there(others)}")
-        return items, others
+            raise UserError(
+                f"{folder}: no {self.item} here ({', '.join(self.suffixes)}). {what_is_there(others, unlisted)}"
+            )
+        return Scan(items, others, unlisted)
 
     def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:
         path = files.folder / files.name
@@ -218,9 +221,14 @@ def _cause(readable: Check, checks: Sequence[Check], bad: Count) -> str:
     return "DATA" if bad.bad or any(check.status is Status.NO_GO for check in checks) else ""
 
 
-def _what_is_there(others: Sequence[str]) -> str:
-    if not others:
-        return "It is empty."
-    suffixes = Counter("".join(Path(name).suffixes[-2:]) or "no suffix" for name in others)
-    found = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(3))
-    return f"It holds {found}; is it another --kind?"
+def what_is_there(others: Sequence[str], unlisted: Sequence[Unlisted]) -> str:
+    """What a folder holds in which there is no item."""
+    told = []
+    if others:
+        suffixes = Counter("".join(Path(name).suffixes[-2:]) or "no suffix" for name in others)
+        found = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(3))
+        told.append(f"It holds {found}; is it another --kind?")
+    if unlisted:
+        more = f", and {len(unlisted) - 1} more like it" if len(unlisted) > 1 else ""
+        told.append(f"Not looked into: {unlisted[0].path}, a {unlisted[0].reason}{more}.")
+    return " ".join(told) or "It is empty."

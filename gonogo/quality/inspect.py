@@ -67,6 +67,7 @@ def inspect(
         drawing.draw(judgement)
         verdict = decide(
             judgement.checks,
+            covered=judgement.covered,
             gate="quality",
             experiment=str(folder),
             scope="sample" if sampled else "",

@@ -6,13 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 
 from pydantic import BaseModel
 
+from gonogo.base.files import Unlisted
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
 from gonogo.quality.items import Fault, Finding, MeasuredItem
+from gonogo.quality.left_out import METADATA
 from gonogo.verdict import Check, Status, worst
 
 if TYPE_CHECKING:
@@ -59,6 +61,14 @@ class ItemFiles:
     files: tuple[str, ...]
 
 
+class Scan(NamedTuple):
+    """What lies in a data folder: items in a fixed order, files of no item, and what could not be listed."""
+
+    items: list[ItemFiles]
+    others: list[str]
+    unlisted: list[Unlisted]
+
+
 @dataclass
 class ItemReading:
     """One item as it was read.
@@ -81,6 +91,7 @@ class Judgement:
         worst: the worst items, worst first, at most `Worst.most` of them.
         items, bad: how many there are.
         more: items to generate before this can be decided; 0: decided.
+        covered: how many files it is about, and what was left out.
     """
 
     checks: list[Check]
@@ -89,6 +100,7 @@ class Judgement:
     items: int
     bad: int
     more: int = 0
+    covered: str = ""
 
     @property
     def status(self) -> Status:
@@ -109,12 +121,14 @@ class Inspector(ABC):
         title: for people, several of them: `posed views`.
         item: what one item is called.
         Item: its measurements.
+        metadata: suffixes of files that are about items and are none; whatever else is left out could be data.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     item: ClassVar[str]
     Item: ClassVar[type[MeasuredItem]]
+    metadata: ClassVar[tuple[str, ...]] = METADATA
 
     def configured(self, gate: QualityGate) -> Inspector:
         """The inspector as this gate wants items read: the schema that records must match, the tokenizer that counts.
@@ -132,8 +146,8 @@ class Inspector(ABC):
         return ""
 
     @abstractmethod
-    def scan(self, folder: Path) -> tuple[list[ItemFiles], list[str]]:
-        """The folder's items in a fixed order, and its other files.
+    def scan(self, folder: Path) -> Scan:
+        """The folder's items, and what else is there.
 
         Raises:
             UserError: there is no item of this kind; says what one looks like.

@@ -8,6 +8,7 @@ from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
 from gonogo.quality.inspector import Judgement
 from gonogo.quality.items import Finding
+from gonogo.quality.left_out import coverage
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.verdict import Status
 
@@ -25,6 +26,9 @@ def judge(
     """
     decision = Decision(gate.max_bad_items, gate.false_alarm_rate, gate.miss_rate, sampled, gate.max_sample_items)
     judgement = data.kind.judge(data, gate, decision, each)
-    if judgement.status is Status.NO_GO:
+    covered = coverage(data.files, data.left_out, gate)
+    judgement.checks.append(covered)
+    judgement.covered = covered.why
+    if judgement.status is Status.NO_GO or covered.status is Status.UNKNOWN:
         judgement.more = 0  # whatever more items show
     return judgement

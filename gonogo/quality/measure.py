@@ -8,6 +8,7 @@ not be summed up exactly over any division into parts: that is done from the lin
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import folder_replacing, write_text
 from gonogo.quality.inspector import Inspector, NoCache, StatisticsCache
 from gonogo.quality.items import FileProblem
+from gonogo.quality.left_out import left_out
 from gonogo.quality.measured_set import CLOSER, ITEMS, PART, MeasuredPart
 from gonogo.quality.registry import kind_of
 from gonogo.quality.workers import measured_chunks
@@ -45,7 +47,9 @@ def measure_part(
     kind, folder = kind_of(kind) if isinstance(kind, str) else kind, Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Generate the data, or name the folder that holds it.")
-    items, others = kind.scan(folder)
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"{folder}: may not be entered. Give yourself permission: chmod u+rx {folder}")
+    items, others, unlisted = kind.scan(folder)
     total = FolderDigest()
     unreadable = []
     for path in others:
@@ -73,6 +77,7 @@ def measure_part(
             files=files,
             closer=[(content, kind.look_closer(items[at])) for content, at in least],
             unreadable=unreadable[:100],
+            left_out=left_out(kind.metadata, str(folder), others, unlisted),
             inputs_digest=total.hex(),
         )
         write_text(temporary / PART, part.model_dump_json(indent=1) + "\n")

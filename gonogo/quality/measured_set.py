@@ -15,6 +15,7 @@ from gonogo.base.errors import UserError
 from gonogo.measurements import Measured
 from gonogo.quality.inspector import Inspector
 from gonogo.quality.items import FileProblem, MeasuredItem
+from gonogo.quality.left_out import LeftOut, summed
 from gonogo.quality.registry import kind_of
 
 ITEMS, PART = "items.jsonl", "part.json"
@@ -32,6 +33,7 @@ class MeasuredPart(Measured):
         description="content, and what `look_closer` told, of the items with the least content hashes"
     )
     unreadable: list[FileProblem] = Field(description="the first files that could not be, of those of no item")
+    left_out: list[LeftOut] = Field(description="what no check judged, by its sort")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,16 @@ class MeasuredSet:
     def strays(self) -> list[FileProblem]:
         """Unreadable files that belong to no item."""
         return [problem for part in self.parts for problem in part.unreadable]
+
+    @property
+    def files(self) -> int:
+        """That a check read, or was to read."""
+        return sum(part.files for part in self.parts)
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What no check judged, by its sort."""
+        return summed(one for part in self.parts for one in part.left_out)
 
     def __len__(self) -> int:
         return sum(part.items for part in self.parts)

@@ -108,8 +108,12 @@ def _head(verdict: Verdict) -> RenderableType:
     grid = Table.grid(padding=(0, 4))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    said = {clean(check.why) for check in verdict.checks} | {headline(verdict)}
-    words = unique([headline(verdict), "" if clean(verdict.summary) in said else verdict.summary])
+    said, summary = [clean(check.why) for check in verdict.checks if check.why], clean(verdict.summary)
+    if not verdict.status.passes and headline(verdict) != summary:  # what a check says below stands there
+        summary = next(
+            (summary.removeprefix(why).removeprefix("; ") for why in said if summary.startswith(why)), summary
+        )
+    words = unique([headline(verdict), summary])
     grid.add_row(big, Text("\n".join(words), style="bold"))
     return grid
 

@@ -15,6 +15,7 @@ from pydantic import Field
 from gonogo.config.quality_thresholds import PointsGate, QualityGate
 from gonogo.quality.file_kind import FileInspector, Overview, Question
 from gonogo.quality.items import Fault, MeasuredItem
+from gonogo.quality.left_out import METADATA
 from gonogo.quality.points.clouds import SUFFIXES, read_cloud
 from gonogo.quality.points.statistics import finite, measured, sampled
 
@@ -72,6 +73,7 @@ class PointClouds(FileInspector):
     name, title, item = "points", "point clouds", "point cloud"
     Item: ClassVar[type[MeasuredItem]] = PointItem
     suffixes = SUFFIXES
+    metadata = (*METADATA, ".mtl", ".png", ".jpg", ".jpeg")  # materials and textures
 
     def statistics(self, path: Path) -> dict[str, Any]:
         return measured(read_cloud(path))

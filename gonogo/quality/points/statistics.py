@@ -101,7 +101,8 @@ def _dimension(points: np.ndarray) -> float | None:
     points = points[rng.permutation(len(points))[:NEIGHBOURS_AMONG]]
     asked = points[:ASKED]
     squares = (asked**2).sum(1)[:, None] + (points**2).sum(1) - 2 * asked @ points.T
-    nearest = np.sort(np.partition(squares, NEIGHBOURS, axis=1)[:, 1 : NEIGHBOURS + 1], axis=1)  # without itself
+    # sorted before the point itself is dropped: np.partition leaves the least in an order that depends on the CPU
+    nearest = np.sort(np.partition(squares, NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1], axis=1)[:, 1:]
     logarithms = np.log(np.maximum(nearest, 1e-300)) / 2
     return float(1 / (logarithms[:, -1:] - logarithms[:, :-1]).mean())
 

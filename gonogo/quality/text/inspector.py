@@ -15,7 +15,7 @@ from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import QualityGate, TextGate
 from gonogo.quality.acceptance import Decision
 from gonogo.quality.file_kind import SPLITS, FileInspector, Question
-from gonogo.quality.inspector import ItemFiles, ItemReading, StatisticsCache, row_head
+from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache, row_head
 from gonogo.quality.items import Fault, FileProblem, Finding, MeasuredItem
 from gonogo.quality.text.checks import document_faults, questions, record_checks
 from gonogo.quality.text.items import TextItem
@@ -40,6 +40,7 @@ class Texts(FileInspector):
     name, title, item = "text", "documents", "document"
     Item: ClassVar[type[MeasuredItem]] = TextItem
     suffixes = SUFFIXES
+    metadata: ClassVar[tuple[str, ...]] = (".yaml", ".yml", ".toml", ".ini", ".cfg")
 
     def __init__(self, settings: TextGate | None = None, count_tokens: CountTokens | None = None) -> None:
         self._settings, self._count_tokens = settings or TextGate(), count_tokens
@@ -53,8 +54,8 @@ class Texts(FileInspector):
     def reading(self) -> str:
         return self._reader.read_as
 
-    def scan(self, folder: Path) -> tuple[list[ItemFiles], list[str]]:
-        items, others = super().scan(folder)
+    def scan(self, folder: Path) -> Scan:
+        items, others, unlisted = super().scan(folder)
         kept = []
         for item in items:
             if NOT_DATA.match(Path(item.name).name) or self._is_partner(item.name):
@@ -65,10 +66,10 @@ class Texts(FileInspector):
             told = ", ".join(item.name for item in items[:3])
             raise UserError(f"{folder}: no document here but {told}, which is no data")
         if not self._partners:
-            return kept, others
-        return _paired(kept, [name for name in others if self._is_partner(name)], folder), [
-            name for name in others if not self._is_partner(name)
-        ]
+            return Scan(kept, others, unlisted)
+        partners = [name for name in others if self._is_partner(name)]
+        rest = [name for name in others if not self._is_partner(name)]
+        return Scan(_paired(kept, partners, folder), rest, unlisted)
 
     def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:
         reading = super().measure(files, _Settled(known, self._reader.read_as))

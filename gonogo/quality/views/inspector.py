@@ -12,7 +12,7 @@ from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
 from gonogo.quality.distributions import Distribution
 from gonogo.quality.fault_counts import Count, Each, Readable, Worst, bad_items
-from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Judgement, StatisticsCache
+from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Judgement, Scan, StatisticsCache
 from gonogo.quality.items import Finding, MeasuredItem
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.views.camera_check import Cameras
@@ -34,7 +34,7 @@ class Views(Inspector):
     name, title, item = "views", "posed views", "scene"
     Item: ClassVar[type[MeasuredItem]] = SceneMeasurement
 
-    def scan(self, folder: Path) -> tuple[list[ItemFiles], list[str]]:
+    def scan(self, folder: Path) -> Scan:
         return scan(folder)
 
     def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from gonogo.base.errors import UserError
-from gonogo.base.files import walk
-from gonogo.quality.inspector import ItemFiles, ItemReading, NoCache, StatisticsCache
+from gonogo.base.files import survey
+from gonogo.quality.file_kind import what_is_there
+from gonogo.quality.inspector import ItemFiles, ItemReading, NoCache, Scan, StatisticsCache
 from gonogo.quality.pictures.matching import inliers_of_files
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.near import near_hash
@@ -35,7 +36,7 @@ SCENE, VIEW = re.compile(r"image_\d+"), re.compile(r"view_\d+")
 LOOK_SIDE = 8  # pixels of the thumbnails that tell pairs apart
 
 
-def scan(folder: Path) -> tuple[list[ItemFiles], list[str]]:
+def scan(folder: Path) -> Scan:
     """Scenes in the order of their numbers, and the files that belong to none, from the folder.
 
     Raises:
@@ -44,15 +45,16 @@ def scan(folder: Path) -> tuple[list[ItemFiles], list[str]]:
     names = sorted((path.name for path in folder.iterdir() if _is_scene(path)), key=_number)
     found: dict[str, list[str]] = {name: [] for name in names}
     others: list[str] = []
-    for path in walk(folder):
+    files, unlisted = survey(folder)
+    for path in files:
         relative = path.relative_to(folder)
         found.get(relative.parts[0], others).append(relative.as_posix())
     if not found:
-        where = f"It holds {len(others)} other files." if others else "It is empty."
+        where = what_is_there(others, unlisted)
         raise UserError(
             f"{folder}: no scene here. A scene is a folder image_NNNN/ with {INPUT} and view_NNN/{PICTURE}. {where}"
         )
-    return [ItemFiles(folder, name, tuple(files)) for name, files in found.items()], others
+    return Scan([ItemFiles(folder, name, tuple(own)) for name, own in found.items()], others, unlisted)
 
 
 def read_scene(scene: ItemFiles, known: StatisticsCache) -> ItemReading:
@@ -144,7 +146,7 @@ def _view_names(scene: ItemFiles) -> list[str]:
 
 
 def _is_scene(path: Path) -> bool:
-    return path.is_dir() and SCENE.fullmatch(path.name) is not None
+    return SCENE.fullmatch(path.name) is not None and not path.is_symlink() and path.is_dir()
 
 
 def _number(name: str) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from gonogo.quality.acceptance import Decision
 from gonogo.quality.arrays import explained_errors
 from gonogo.quality.file_kind import FileInspector, Question
 from gonogo.quality.items import Fault, Finding, MeasuredItem
+from gonogo.quality.left_out import METADATA
 from gonogo.quality.subjects import subject_of
 from gonogo.quality.volumes.checks import VolumeFaults, covered
 from gonogo.quality.volumes.items import VolumeItem, VolumeOverview
@@ -35,6 +36,7 @@ class Volumes(FileInspector):
     item: ClassVar[str] = "volume"
     Item: ClassVar[type[MeasuredItem]] = VolumeItem
     suffixes: ClassVar[tuple[str, ...]] = (".nii", ".nii.gz", ".mgz", ".npy", ".npz")
+    metadata: ClassVar[tuple[str, ...]] = (*METADATA, ".bval", ".bvec")  # of diffusion, BIDS
 
     def group(self, name: str) -> str:
         return subject_of(name)
