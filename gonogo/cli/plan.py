@@ -50,9 +50,9 @@ def planned(root: Path, name: str, mode: str, target: str) -> tuple[str, Status]
         environment=settings.target.environment,
     )  # fmt: skip
     measured = Measurements(accelerator=accelerator, explored=explore_in_child(task))
-    checks, _ = judge(measured, gate)
-    plan = plan_from(measured.explored, accelerator, gate)
-    told = [f"{check.status.light} {check.title}: {check.why or check.value}" for check in checks]
+    judged = judge(measured, gate)
+    plan = plan_from(measured.explored, accelerator, gate, judged.plan)
+    told = [f"{check.status.light} {check.title}: {check.why or check.value}" for check in judged.checks]
     text = [memory_plan(plan, name, mode, gate), "## Verdict", "", *told, "", "## Time and cost", ""]
     return "\n".join([*text, *times_of(settings, name, root)]), plan.status
 

@@ -22,9 +22,7 @@ def final_checkpoint(archive: Path) -> Path:
         checkpoint = folder / "out" / "checkpoints" / name
         if checkpoint.exists():
             return checkpoint
-    raise UserError(
-        f"{folder}: no checkpoint in out/checkpoints. Download again: {rerun_command(forcerun='download')}"
-    )
+    raise UserError(f"{folder}: no checkpoint in out/checkpoints. Download again: {rerun_command(forcerun='download')}")
 
 
 def start_of(settings: Settings, experiment: str) -> Path | None:

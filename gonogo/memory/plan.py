@@ -119,9 +119,7 @@ def plan(
     return plan_from(explore(estimate, training, accelerator, options), accelerator, gate)
 
 
-def plan_from(
-    explored: Explored, accelerator: Accelerator, gate: MemoryGate, rung: Candidate | None = None
-) -> Plan:
+def plan_from(explored: Explored, accelerator: Accelerator, gate: MemoryGate, rung: Candidate | None = None) -> Plan:
     """Choose among what was traced; the same traces and thresholds give the same plan.
 
     Args:

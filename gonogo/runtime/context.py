@@ -1,4 +1,4 @@
-"""One execution of a stage: its settings, its paths and its terminal. Only stages hold one; below them values travel."""
+"""One execution of a stage: settings, paths and terminal. Only stages hold one; what is below them gets values."""
 
 from __future__ import annotations
 

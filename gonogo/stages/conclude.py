@@ -73,7 +73,9 @@ def _report(settings: Settings, rows: list[ledger.Row]) -> None:
     from gonogo.report.timing import timing_table, timings
 
     wall_s = time.time() - psutil.Process(owner_pid()).create_time()
-    work_s = ledger.union_s([(r.work_started_at, r.work_ended_at) for r in rows if r.work_started_at and r.work_ended_at])
+    work_s = ledger.union_s(
+        [(r.work_started_at, r.work_ended_at) for r in rows if r.work_started_at and r.work_ended_at]
+    )
     stages = timings(rows)
     figures = {"wall_s": wall_s, "work_s": work_s, "overhead_s": wall_s - work_s}
     write_json(

@@ -19,7 +19,6 @@ from gonogo.stages import transfers
 from gonogo.stages.machine import ssh_settings
 from gonogo.stages.release import note_held
 
-
 LOOK_EVERY_S = 30.0
 
 
@@ -61,9 +60,7 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
     return folder
 
 
-def _renewing_lease(
-    there: Machine, run_dir: str, progress: Callable[[int, int], None]
-) -> Callable[[int, int], None]:
+def _renewing_lease(there: Machine, run_dir: str, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
     """Progress that renews the run's lease now and then: the machine does not release itself meanwhile."""
     last = time.monotonic()
 

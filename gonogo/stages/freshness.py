@@ -98,7 +98,12 @@ def confirm_up_to(run: Run, last: str) -> list[Verdict]:
     """
     digests = InputDigests(run)
     expected = [
-        ExpectedVerdict(gate, folder := standing.latest(gate, run.paths.experiment, run.mode), digests.of(gate), _of(run, gate, folder))
+        ExpectedVerdict(
+            gate,
+            folder := standing.latest(gate, run.paths.experiment, run.mode),
+            digests.of(gate),
+            _of(run, gate, folder),
+        )
         for gate in registry.upto(last)
     ]
     return confirm(expected, run.gates, run.config.overrides, run.experiment_config.dummy_data)

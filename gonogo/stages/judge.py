@@ -21,7 +21,9 @@ def judge(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     folder = Path(outputs.verdict).parent
     paths = [Path(part) for part in inputs.get("measured", [])] or [folder / "measurements.json"]
     measured = judging.measurements(gate, paths)
-    verdict, judgement = _quality(run, gate, measured, outputs) if gate.name == "quality" else _judged(run, gate, measured)
+    verdict, judgement = (
+        _quality(run, gate, measured, outputs) if gate.name == "quality" else _judged(run, gate, measured)
+    )
     match gate.name:
         case "memory":
             _write_plan(run, measured, judgement, outputs)

@@ -1,4 +1,7 @@
-"""release: a rented machine destroyed or shut down, once everything on it is verified here; and whether it is gone."""
+"""release: a rented machine destroyed or shut down, once everything on it is verified here; and whether it is gone.
+
+The SSH library is imported where it is needed: `gonogo` reads this module for each of its commands.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,6 @@ from gonogo.config.load import Settings
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import Released, RunsAtWork, read
 from gonogo.remote.errors import RemoteError, Unreachable
-from gonogo.remote.machine import connect
 from gonogo.remote.providers import Provider, Rented, addresses_of, is_address, plain, provider
 from gonogo.runtime.context import Run
 from gonogo.stages.held import held_file, unfetched
@@ -140,6 +142,8 @@ def _not_listed(target: Target) -> str:
 
 def _refuse_busy(ssh: Ssh, target: Target) -> None:
     """Raise UserError while a run is at work there, ours or another's; a machine that is down is not busy."""
+    from gonogo.remote.machine import connect
+
     try:
         with connect(ssh, target) as machine:
             machine.install_agent()
@@ -193,6 +197,8 @@ def wait_until_gone(there: Provider, machine: Rented, within_s: float = GONE_WIT
 
 def _shut_down(target: Target, held: dict[str, Any], path: Path, say: Callable[[str], None]) -> bool:
     """Through the agent, so that it happens once whoever asks; then until nothing answers there."""
+    from gonogo.remote.machine import connect
+
     ssh = target.connection
     assert isinstance(ssh, Ssh), "only a machine of one's own is held"
     if not held["runs"]:

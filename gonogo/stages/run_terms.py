@@ -1,4 +1,4 @@
-"""On what terms a run is launched: what it trains with after a failure, its secrets, and when its machine is released."""
+"""The terms on which a run is launched: what it changes after a failure, its secrets, when its machine is released."""
 
 from __future__ import annotations
 

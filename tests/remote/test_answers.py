@@ -13,7 +13,8 @@ from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import Exit, Heartbeat, Launched, Released, read
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine
-from gonogo.stages.cloud_train import attached_to, why
+from gonogo.report.exit_causes import why
+from gonogo.stages.remote_run import attached_to
 
 EXIT: dict[str, Any] = {
     "cause": "failed", "code": 1, "signal": None, "started_at": 1.0, "ended_at": 2.0, "elapsed_s": 1, "usd": 0.1,

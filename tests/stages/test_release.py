@@ -24,7 +24,8 @@ from gonogo.remote import providers
 from gonogo.remote.machine import connect
 from gonogo.remote.providers import DigitalOcean, Rented
 from gonogo.stages import release as giving
-from gonogo.stages.release import release_machine, held_file, note_held, note_run, wait_until_gone
+from gonogo.stages.held import held_file, note_run
+from gonogo.stages.release import note_held, release_machine, wait_until_gone
 from tests.remote.workspace import end_all
 
 # --- DigitalOcean ----------------------------------------------------------------------------------------

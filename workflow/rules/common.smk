@@ -141,9 +141,7 @@ def measured_after(name):
 
 
 def override_for(wildcards, gate):
-    return standing.override_for(
-        SETTINGS.config.overrides, wildcards.experiment, gate
-    )
+    return standing.override_for(SETTINGS.config.overrides, wildcards.experiment, gate)
 
 
 def experiment_config(wildcards):
