@@ -1,28 +1,23 @@
-"""Peak memory of a training step on a card that is not here.
+"""`gonogo memory`: peak memory of a training step on a GPU that is not here.
 
-    python -m gonogo.memory --experiment cvs --micro-batch-size 32 --precision bf16-mixed --accelerator mi300x
-    python -m gonogo.memory --model timm:convnext_base --batch 64 --input 3x224x224 --optimizer AdamW
-    python -m gonogo.memory --model transformers:Qwen3-8B/config.json --batch 2 --input 16384 --checkpointing
-    python -m gonogo.memory --entry package.module:function
-
-The step is traced in a process of its own, without data and without the model's memory; the allocator is replayed on
-the card. Exit code 0: it fits; 1: it does not; 2: not known, or a wrong argument.
+The step is traced in a separate process, without data and without the model's memory; the allocator is then replayed
+for the GPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from gonogo.base.errors import UserError
 from gonogo.base.units import gigabytes
+from gonogo.cli import site
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
-from gonogo.config.load import load, load_accelerator, validate
+from gonogo.config.load import load_accelerator, validate
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.components import activations_by_module
 from gonogo.memory.estimate import Estimate, estimate
@@ -33,22 +28,46 @@ from gonogo.memory.trace_process import LIMIT_BYTES, LIMIT_S, trace_in_child
 from gonogo.memory.trace_result import Traced
 from gonogo.verdict import Check
 
+EXAMPLES = """examples:
+  gonogo memory --experiment cvs --micro-batch-size 32 --precision bf16-mixed --accelerator mi300x
+  gonogo memory --model timm:convnext_base --batch 64 --input 3x224x224 --optimizer AdamW
+  gonogo memory --model transformers:Qwen3-8B/config.json --batch 2 --input 16384 --checkpointing
+  gonogo memory --entry package.module:function
+
+Exit code: 0 it fits (with or without caution), 1 it does not, 2 it is not known."""
 TOP = 10  # classes of modules
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Trace, replay, print, and answer by the exit code."""
-    arguments = _parser().parse_args(argv)
-    try:
-        accelerator = load_accelerator(arguments.root / "config", arguments.accelerator)
-        order = _order(arguments, accelerator)
-        traced = trace_in_child(order, arguments.limit_s, round(arguments.limit_gb * 1e9))
-        training = order.training.model_copy(update={"micro_batch_size": traced.micro_batch_size})
-        found = estimate(traced, training, accelerator)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    checks = _verdict(found, training, accelerator)
+def add_memory(parser: argparse.ArgumentParser) -> None:
+    parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
+    parser.set_defaults(run=_run, on_error=2)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--experiment", metavar="NAME", help="name in config/experiments/")
+    what.add_argument("--model", metavar="LIBRARY:NAME", help="timm:, torchvision:, transformers:CONFIG or a class")
+    what.add_argument("--entry", metavar="MODULE:FUNCTION", help="returns (model, optimizer, step callable, batch)")
+    parser.add_argument("--micro-batch-size", "--batch", type=int, metavar="N", help="samples per forward pass")
+    parser.add_argument("--accumulate", type=int, metavar="N", help="forward passes per optimizer step")
+    parser.add_argument("--precision", help="32-true, bf16-mixed, 16-mixed, bf16-true or 16-true")
+    parser.add_argument("--clip", type=float, metavar="NORM", help="limit of the gradients' L2 norm; 0: no clipping")
+    parser.add_argument("--input", default="3x224x224", metavar="CxHxW", help="one sample, or the length of a text")
+    parser.add_argument("--classes", type=int, default=10, help="labels of --model, where the samples are images")
+    parser.add_argument("--optimizer", default="AdamW", help="of torch.optim, or package.module:Name")
+    parser.add_argument("--checkpointing", action="store_true", help="gradient checkpointing, where --model offers it")
+    parser.add_argument("--accelerator", default="h100", metavar="NAME", help="name in config/accelerators.yaml")
+    parser.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help="folder that holds config/")
+    parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="time limit of the trace, in seconds")
+    parser.add_argument("--limit-gb", type=float, default=LIMIT_BYTES / 1e9, help="memory limit of the trace, in GB")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--events", type=Path, metavar="FILE.npz", help="save the allocations and releases")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    accelerator = load_accelerator(arguments.root / "config", arguments.accelerator)
+    request = _request(arguments, accelerator)
+    traced = trace_in_child(request, arguments.limit_s, round(arguments.limit_gb * 1e9))
+    training = request.training.model_copy(update={"micro_batch_size": traced.micro_batch_size})
+    found = estimate(traced, training, accelerator)
+    checks = _checks(found, training, accelerator)
     if arguments.events is not None and traced.events is not None:
         traced.events.save(arguments.events)
     if arguments.json:
@@ -58,32 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     return max(check.status.exit_code for check in checks)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m gonogo.memory", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--experiment", metavar="NAME", help="of config/experiments/")
-    what.add_argument("--model", metavar="LIBRARY:NAME", help="timm:, torchvision:, transformers:CONFIG or a class")
-    what.add_argument("--entry", metavar="MODULE:FUNCTION", help="returns (model, optimizer, step callable, batch)")
-    parser.add_argument("--micro-batch-size", "--batch", type=int, metavar="N", help="samples per forward pass")
-    parser.add_argument("--accumulate", type=int, metavar="N", help="forward passes per optimizer step")
-    parser.add_argument("--precision", help="32-true, bf16-mixed, 16-mixed, bf16-true or 16-true")
-    parser.add_argument("--clip", type=float, metavar="NORM", help="gradients' L2 norm; 0: off")
-    parser.add_argument("--input", default="3x224x224", metavar="CxHxW", help="one sample, or the length of a text")
-    parser.add_argument("--classes", type=int, default=10, help="labels of --model, where the samples are images")
-    parser.add_argument("--optimizer", default="AdamW", help="of torch.optim, or package.module:Name")
-    parser.add_argument("--checkpointing", action="store_true", help="gradient checkpointing, where --model offers it")
-    parser.add_argument("--accelerator", default="h100", metavar="NAME", help="of config/accelerators.yaml")
-    parser.add_argument("--root", type=Path, default=Path.cwd(), metavar="FOLDER", help="with config/ in it")
-    parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="seconds that the trace may take")
-    parser.add_argument("--limit-gb", type=float, default=LIMIT_BYTES / 1e9, help="memory that it may take")
-    parser.add_argument("--json", action="store_true", help="machine-readable, to stdout")
-    parser.add_argument("--events", type=Path, metavar="FILE.npz", help="keep the allocations and releases")
-    return parser
-
-
-def _order(arguments: argparse.Namespace, accelerator: Accelerator) -> TraceRequest:
+def _request(arguments: argparse.Namespace, accelerator: Accelerator) -> TraceRequest:
     given = {
         "micro_batch_size": arguments.micro_batch_size, "accumulate_grad_batches": arguments.accumulate,
         "precision": arguments.precision, "gradient_clip_val": arguments.clip,
@@ -91,7 +85,7 @@ def _order(arguments: argparse.Namespace, accelerator: Accelerator) -> TraceRequ
     changes = {key: value for key, value in given.items() if value is not None}
     common: dict[str, Any] = {"architecture": accelerator.architecture}
     if arguments.experiment:
-        settings = load({"experiments": arguments.experiment}, arguments.root)
+        settings = site.settings(arguments.root, experiments=arguments.experiment)
         common |= {
             "experiment": arguments.experiment,
             "experiment_config": settings.experiments[arguments.experiment],
@@ -118,7 +112,7 @@ def _shape(text: str) -> tuple[int, ...]:
     return shape
 
 
-def _verdict(found: Estimate, training: Training, accelerator: Accelerator) -> list[Check]:
+def _checks(found: Estimate, training: Training, accelerator: Accelerator) -> list[Check]:
     rung = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
     explored = Explored(capacity_bytes=capacity_bytes(accelerator), rungs=[rung])
     return judge(Measurements(accelerator=accelerator, explored=explored), MemoryGate()).checks
@@ -168,7 +162,3 @@ def _lines(found: Estimate, traced: Traced, checks: list[Check], accelerator: Ac
         lines.append(f"{check.status.value}: {check.title}" + (f": {check.why}" if check.why else ""))
         lines += [f"  {check.hint}"] if check.hint else []
     return lines
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,25 +1,36 @@
-"""What can be done now: each experiment's state, what keeps it, and the command or the mending that comes next."""
+"""`gonogo next`: each experiment's state, what blocks it, and the command or the fix that comes next."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import yaml
-
 from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
-from gonogo.config.load import Settings, load
+from gonogo.cli import site
+from gonogo.config.load import Settings
 from gonogo.experiment.load import load_experiment
 from gonogo.experiment.starting_checkpoint import start_of
-from gonogo.forecast.forecast import Forecast
-from gonogo.forecast.schedule import Job
 from gonogo.gates import standing
 
 State: TypeAlias = Literal["can run", "blocked", "stopped", "under way", "done"]
 ORDER: tuple[State, ...] = ("can run", "under way", "stopped", "blocked", "done")
+
+
+def add_next(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_run)
+    parser.add_argument("experiments", nargs="*", help="names in config/experiments/ (default: all)")
+    parser.add_argument("--mode", help="mode of the runs (default: config.yaml's)")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    site.config(Path())  # one error of the whole, and not one for each experiment
+    names = arguments.experiments or site.names(Path(), "experiments")
+    print(as_text(actions(Path(), names, arguments.mode)))
+    return 0
 
 
 @dataclass(frozen=True)
@@ -27,8 +38,8 @@ class Action:
     """What comes next for one experiment.
 
     Attributes:
-        why: what keeps it, or where it stands.
-        what: a command, or what to mend.
+        why: what blocks it, or where it stands.
+        what: a command, or what to fix.
     """
 
     experiment: str
@@ -41,17 +52,13 @@ class Action:
         return f"  {self.experiment:20s} {why}{self.what}"
 
 
-def actions(root: Path, names: Sequence[str], mode: str = "validate") -> list[Action]:
+def actions(root: Path, names: Sequence[str], mode: str | None = None) -> list[Action]:
     """One for each experiment named, judged by its files alone; nothing is run."""
     return [_action(root, name, mode) for name in names]
 
 
-def known_experiments(root: Path) -> list[str]:
-    return sorted(path.stem for path in (root / "config" / "experiments").glob("*.yaml"))
-
-
-def told(found: Sequence[Action]) -> str:
-    """What can be run first."""
+def as_text(found: Sequence[Action]) -> str:
+    """By state, what can run first."""
     parts = []
     for state in ORDER:
         if mine := [action for action in found if action.state == state]:
@@ -59,37 +66,15 @@ def told(found: Sequence[Action]) -> str:
     return "\n".join(parts)
 
 
-def jobs(root: Path, names: Sequence[str], mode: str, hours: float | None) -> list[Job]:
-    """Runs of these experiments and of those that they start from, as long as they were forecast.
-
-    Raises:
-        UserError: one was never forecast, and no hours are given for such.
-    """
-    raw = yaml.safe_load((root / "config" / "config.yaml").read_text())
-    settings = load({**raw, "experiments": list(names), "mode": mode}, root)
-    found = []
-    for name, config in settings.experiments.items():
-        path = root / settings.paths(name).forecast
-        forecast = Forecast.model_validate_json(path.read_text()).hours if path.exists() else None
-        if forecast is None and hours is None:
-            raise UserError(f"{name}: no forecast ({path}). Run it up to there, or say how long: --hours 5")
-        takes = forecast.mid if forecast is not None else hours
-        assert takes is not None
-        after = (config.starts_from,) if isinstance(config.starts_from, str) else ()
-        found.append(Job(name, takes, after, config.data_ready))
-    return found
-
-
-def _action(root: Path, name: str, mode: str) -> Action:
+def _action(root: Path, name: str, mode: str | None) -> Action:
     try:
-        raw = yaml.safe_load((root / "config" / "config.yaml").read_text())
-        settings = load({**raw, "experiments": [name], "mode": mode}, root)
+        settings = site.settings(root, experiments=[name], mode=mode)
         experiment = load_experiment(name, settings.experiments[name], root)
         experiment.check_packages()
         experiment.check_kind()
     except UserError as error:
         return Action(name, "blocked", "", str(error))
-    command = rerun_command(experiments=name, mode=mode)
+    command = rerun_command(experiments=name, mode=settings.config.mode)
     paths = settings.paths(name)
     verdicts = standing.verdicts(root / paths.experiment, paths.mode)
     if verdicts and verdicts[-1].gate == "results" and verdicts[-1].go:

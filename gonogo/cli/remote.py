@@ -7,15 +7,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from gonogo.base.errors import UserError
 from gonogo.base.units import dollars, duration
-from gonogo.config.load import Settings, load
+from gonogo.cli import site
+from gonogo.config.load import Settings
 from gonogo.config.target import Embedded, Ssh
 from gonogo.remote.answers import Heartbeat, Status, read
 from gonogo.stages.held import held_file, started_runs
@@ -31,32 +30,34 @@ class KnownRun:
     target: str
 
 
-def add_to(commands: Any) -> None:
-    """The three commands, for the parser of `gonogo`."""
-    attach = commands.add_parser("attach", help="watch a run on the machine; looking keeps its lease")
-    stop = commands.add_parser("stop", help="end a run on the machine; its checkpoints stay there")
-    release = commands.add_parser("release", help="give the machine back, once every result is verified here")
-    for command, function in ((attach, _attach), (stop, _stop), (release, _release)):
-        command.set_defaults(run=function, on_error=1)
-        command.add_argument(
-            "name", nargs="?", default="", metavar="RUN", help="run id or experiment; default: the latest"
-        )
-        command.add_argument("--target", help="a name in config/targets/; default: config.yaml's")
-        command.add_argument("--results", type=Path, metavar="FOLDER", help="results_dir; default: config.yaml's")
-    release.add_argument("--discard", action="store_true", help="though results are not fetched: they are lost")
+def add_attach(parser: argparse.ArgumentParser) -> None:
+    _add(parser, _attach)
+
+
+def add_stop(parser: argparse.ArgumentParser) -> None:
+    _add(parser, _stop)
+
+
+def add_release(parser: argparse.ArgumentParser) -> None:
+    _add(parser, _release)
+    parser.add_argument(
+        "--discard", action="store_true", help="release even if results were not downloaded (they will be lost)"
+    )
+
+
+def _add(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
+    parser.set_defaults(run=run)
+    parser.add_argument("name", nargs="?", default="", metavar="RUN", help="run id or experiment (default: the latest)")
+    parser.add_argument("--target", help="name in config/targets/ (default: config.yaml's)")
+    site.add_results(parser)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    try:
-        raw = yaml.safe_load(Path("config/config.yaml").read_text())
-    except FileNotFoundError:
-        raise UserError("config/config.yaml is not here: run this in the folder of the Snakefile") from None
-    given = {"target": arguments.target, "results_dir": arguments.results and str(arguments.results)}
-    return load({**raw, **{key: value for key, value in given.items() if value}}, Path())
+    return site.settings(Path(), target=arguments.target, results_dir=arguments.results)
 
 
 def known_runs(results: Path, target: str) -> list[KnownRun]:
-    """The runs on this target that were not given up, the latest last."""
+    """The runs on this target that this workflow started, the latest last."""
     found = {}
     for experiment, run in started_runs(results):
         found[run.run_id] = KnownRun(run.run_id, f"{experiment}/runs/{run.run_id}", run.target)
@@ -92,21 +93,21 @@ def _attach(arguments: argparse.Namespace) -> int:
 
     settings = _settings(arguments)
     run = _choose(settings, arguments.name)
-    print(f"{run.run_id}; Ctrl-C lets go of it, and it goes on", file=sys.stderr)
+    print(f"{run.run_id}; Ctrl-C detaches, the run continues", file=sys.stderr)
     signal.signal(signal.SIGINT, once)
     try:
         ended = follow(lambda: _ssh(settings), settings.target, run.run_dir, print, _quiet)
     except KeyboardInterrupt:
-        print(f"\nlet go; {run.run_id} goes on there", file=sys.stderr)
+        print(f"\ndetached; {run.run_id} continues on the machine", file=sys.stderr)
         return 130
     finished = ended.cause == "finished"
-    told = "finished" if finished else why(ended)
-    print(f"{run.run_id}: {told} {duration(ended.elapsed_s)}, {dollars(ended.usd)}", file=sys.stderr)
+    how = "finished" if finished else why(ended)
+    print(f"{run.run_id}: {how} {duration(ended.elapsed_s)}, {dollars(ended.usd)}", file=sys.stderr)
     return 0 if finished else 1
 
 
 def _quiet(beat: Heartbeat) -> None:
-    """Says when a run makes no steps; the log says the rest."""
+    """Say when a run makes no steps; its log says everything else."""
     if beat.quiet_s:
         print(f"no step for {duration(beat.quiet_s)}", file=sys.stderr)
 
@@ -118,7 +119,7 @@ def _stop(arguments: argparse.Namespace) -> int:
     run = _choose(settings, arguments.name)
     with connect(_ssh(settings), settings.target) as machine:
         state = read(Status, machine.run_agent("stop", run.run_dir), f"{machine.where}: agent stop").state
-    words = {"running": "is asked to end", "lost": "was lost already, and is not taken up again"}
+    words = {"running": "was told to stop", "lost": "was already lost; it will not be resumed"}
     print(f"{run.run_id} {words.get(state, f'is not running ({state})')}")
     return 0
 
@@ -126,6 +127,6 @@ def _stop(arguments: argparse.Namespace) -> int:
 def _release(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     if not held_file(settings).exists():
-        print(f"no machine of target {settings.config.target} is known to be held")
+        print(f"no machine of target {settings.config.target} is held, as far as is known here")
         return 0
     return 0 if release_machine(settings, print, even_unfetched=arguments.discard) else 1

@@ -148,7 +148,7 @@ def _with_those_before(folder: Path, name: str, root: Path) -> dict[str, Experim
 
 
 def load_accelerator(folder: Path, name: str) -> Accelerator:
-    catalogue = _yaml(folder / "accelerators.yaml")
+    catalogue = read_yaml(folder / "accelerators.yaml")
     if name not in catalogue:
         raise UserError(f"accelerator: {_unknown(name, catalogue)} (config/accelerators.yaml)")
     found = validate(Accelerator, catalogue[name], "config/accelerators.yaml", name)
@@ -172,16 +172,23 @@ def validate(model: type[M], raw: Any, where: str, prefix: str = "") -> M:
 def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
     path = folder / f"{name}.yaml"
     known = sorted(file.stem for file in folder.glob("*.yaml"))
+    if not known:
+        raise UserError(f"{folder} has no .yaml file; run this command in the folder that holds config/")
     if name not in known:
         raise UserError(f"{key}: unknown {_unknown(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
-    return _yaml(path)
+    return read_yaml(path)
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file of keys and values.
+
+    Raises:
+        UserError: it is not there, or is something else.
+    """
     try:
         raw = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise UserError(f"{path}: not found; the workflow needs this file") from None
+        raise UserError(f"{path}: not found; run this command in the folder that holds config/") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
