@@ -74,7 +74,8 @@ def test_an_exit_that_is_forged_writes_nothing_outside_the_archive(
 ) -> None:
     package = there.root / "cvs/code/gonogo/stages"
     package.mkdir(parents=True)
-    (package / "__init__.py").touch()
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
     (package / "train.py").write_text(TRAINING.format(forged=json.dumps({**EXIT, "cause": cause})))
     here = tmp_path / "here"
     inputs = SimpleNamespace(forecast=here / "forecast.json", memory="")

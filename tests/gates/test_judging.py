@@ -29,7 +29,7 @@ def test_dummy_data_is_told_by_every_gate_and_never_green(tmp_path: Path) -> Non
     found = judging.measurements(gate, [measured])
     real, judgement = judging.judge(gate, found, Gates(), experiment="e")
     dummy, _ = judging.judge(gate, found, Gates(), experiment="e", dummy_data=True)
-    assert real.checks == list(judgement)[0]
+    assert real.checks == next(iter(judgement))
     assert (real.status, dummy.status) == (Status.GO, Status.CAUTION)
     assert dummy.summary.startswith("dummy data") and dummy.checks[1:] == real.checks
 
