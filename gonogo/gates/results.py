@@ -10,50 +10,49 @@ from pydantic import Field
 
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.measurements import Measured
-from gonogo.quality.inspector import Judgement
 from gonogo.quality.judge import judge as judge_data
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status, threshold_check
 
 
 class Measurements(Measured):
     metrics: dict[str, float] = Field(description="as the experiment reports them; `skill` is among them")
-    geometry_auc: float | None = Field(description="how surely a predicted view is nearest to its own reference")
+    beside_references: dict[str, float] = Field(
+        default_factory=dict, description="what the predictions show only beside their references, by name"
+    )
     is_result: bool = Field(True, description="false: the mode only runs the machinery; its figures count for nothing")
     alerts: list[str] = Field(default_factory=list, description="success indicators that the paid run missed")
-    pictures: Path = Field(description="measurements of the predictions, looked at as data is")
+    pictures: Path = Field(description="measurements of the predictions, inspected as data is")
 
 
-@dataclass(frozen=True)
+@dataclass
 class ResultsJudgement:
-    """Unpacks as (checks, cause), like every gate's judgement.
+    """Unpacks as (checks, cause).
 
     Attributes:
-        predictions: what was measured of them.
-        seen: how they were judged, as data is.
+        predictions: the judgement of the predictions as data, which their contact sheet is drawn from.
     """
 
     checks: list[Check]
     cause: str
-    predictions: MeasuredSet
-    seen: Judgement
+    predictions: Judgement
 
     def __iter__(self) -> Iterator[list[Check] | str]:
         return iter((self.checks, self.cause))
 
 
 def judge(measured: Measurements, gate: ResultsGate) -> ResultsJudgement:
-    predictions = MeasuredSet.read(measured.pictures)
-    seen = judge_data(predictions, gate.pictures)
+    data = MeasuredSet.read(measured.pictures)
+    predictions = judge_data(data, gate.pictures)
     if not measured.is_result:
-        return ResultsJudgement([_no_result()], "", predictions, seen)
+        return ResultsJudgement([_no_result()], "", predictions)
     checks = [_skill(measured, gate), *_expected(measured, gate)]
-    if measured.geometry_auc is not None:
-        checks.append(_geometry(measured.geometry_auc, gate))
+    checks += kind_of(data.kind).prediction_checks(measured.beside_references, gate)
     checks += [_indicators(measured)] if measured.alerts else []
-    checks += seen.checks
-    cause = "RESULT" if any(not check.status.passes for check in checks) else ""
-    return ResultsJudgement(checks, cause, predictions, seen)
+    checks += predictions.checks
+    return ResultsJudgement(checks, "RESULT" if any(not check.status.passes for check in checks) else "", predictions)
 
 
 def _no_result() -> Check:
@@ -62,13 +61,13 @@ def _no_result() -> Check:
         title="Predictions can be made from the downloaded checkpoint",
         value=True,
         status=Status.CAUTION,
-        why="this mode only runs the machinery: the figures are not a result, and were held against nothing",
-        hint="Run a mode that counts.",
+        why="this mode only tests the machinery: its figures are not a result, and were not held against thresholds",
+        hint="Run a mode whose results count, for example `mode=fast`.",
     )
 
 
-def _skill(m: Measurements, gate: ResultsGate) -> Check:
-    title, skill = "Skill over predicting the mean, held-out items", m.metrics.get("skill")
+def _skill(measured: Measurements, gate: ResultsGate) -> Check:
+    title, skill = "Skill over predicting the mean, held-out items", measured.metrics.get("skill")
     if skill is None:
         return threshold_check("skill", title, None, f"> {gate.min_skill}", None, why="not reported by the experiment")
     return threshold_check(
@@ -78,14 +77,14 @@ def _skill(m: Measurements, gate: ResultsGate) -> Check:
         f"> {gate.min_skill}",
         skill > gate.min_skill,
         why=f"the trained model predicts held-out items no better than their mean (skill {skill:.2f})",
-        hint="Compare with the smoke run: if that had skill, the paid run lost it on its way.",
+        hint="Compare with the smoke run: if it had skill, the paid run lost it.",
     )
 
 
-def _expected(m: Measurements, gate: ResultsGate) -> list[Check]:
+def _expected(measured: Measurements, gate: ResultsGate) -> list[Check]:
     checks = []
     for name, least in gate.metrics.items():
-        value = m.metrics.get(name)
+        value = measured.metrics.get(name)
         obtained = "was not reported" if value is None else f"is {value:.3g}"
         checks.append(
             threshold_check(
@@ -94,32 +93,20 @@ def _expected(m: Measurements, gate: ResultsGate) -> list[Check]:
                 None if value is None else round(value, 3),
                 f">= {least:g}",
                 None if value is None else value >= least,
-                why=f"{name} {obtained}; {least:g} was expected before the run",
-                hint="The expectation stood before the run: the hypothesis is in doubt, not the infrastructure.",
+                why=f"{name} {obtained}; at least {least:g} was expected before the run",
+                hint="The expectation was written down before the run: doubt the hypothesis, not the infrastructure.",
             )
         )
     return checks
 
 
-def _indicators(m: Measurements) -> Check:
+def _indicators(measured: Measurements) -> Check:
     return Check(
         id="indicators",
         title="Success indicators missed in training",
-        value=len(m.alerts),
+        value=len(measured.alerts),
         threshold="0",
         status=Status.CAUTION,
-        why="; ".join(m.alerts),
-        hint="Look at the metric's curve in metrics.csv: did it come late, or never?",
-    )
-
-
-def _geometry(auc: float, gate: ResultsGate) -> Check:
-    return threshold_check(
-        "geometry",
-        "Predicted views stand where they should",
-        round(auc, 3),
-        f">= {gate.min_geometry_auc} (0.5: in any order)",
-        auc >= gate.min_geometry_auc,
-        why=f"predicted views are not nearest to their own references (AUC {auc:.2f}): their geometry is inconsistent",
-        hint="Check that poses are given in the same frame in training and in prediction.",
+        why="; ".join(measured.alerts),
+        hint="Look at the metric's curve in metrics.csv: did it improve late, or never?",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from gonogo.quality.inspector import Judgement
+from gonogo.quality.judgement import Judgement
 from gonogo.verdict import Status
 
 CELL, FRAME, GAP = 128, 4, 10  # pixels: side of a picture, width of its frame, space between

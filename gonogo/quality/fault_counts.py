@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,6 +175,3 @@ def listed(names: Sequence[str], total: int | None = None) -> str:
     """The first few names, and how many more there are."""
     more = (len(names) if total is None else total) - len(names[:NAMED])
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-Each = Callable[[Finding], None]

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.files import Unlisted, survey
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
 from gonogo.quality.duplicates import DuplicateIndex
-from gonogo.quality.fault_counts import NAMED, Count, Each, Readable, Worst, bad_items, counted_check
-from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Judgement, Scan, StatisticsCache
-from gonogo.quality.items import Fault, FileProblem, Finding, MeasuredItem
+from gonogo.quality.fault_counts import NAMED, Count, Readable, Worst, bad_items, counted_check
+from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Scan, StatisticsCache
+from gonogo.quality.items import Fault, FileProblem, Finding, FindingSink, MeasuredItem
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.verdict import Check, Status, worst
 
@@ -154,7 +156,7 @@ class FileInspector(Inspector):
             )
         return Scan(items, others, unlisted)
 
-    def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:
+    def measure(self, files: ItemFiles, cache: StatisticsCache) -> ItemReading:
         path = files.folder / files.name
         item: dict[str, Any] = {
             "name": files.name,
@@ -165,27 +167,28 @@ class FileInspector(Inspector):
         try:
             with path.open("rb") as stream:
                 item["content"] = hashlib.file_digest(stream, "sha256").hexdigest()
-            found = known.get(item["content"])
-            if found is None:
-                found = self.statistics(path)
-                known.put(item["content"], found)
+            key = digest(item["content"], self.reading) if self.reading else item["content"]
+            measured = cache.get(key)
+            if measured is None:
+                measured = self.statistics(path)
+                cache.put(key, measured)
         except ValueError as error:
-            found = {"problems": [FileProblem(path=files.name, reason=str(error))]}
+            measured = {"problems": [FileProblem(path=files.name, reason=str(error))]}
         except OSError as error:
             reason = f"cannot be read: {error.strerror or error}"
-            found = {"problems": [FileProblem(path=files.name, reason=reason)]}
+            measured = {"problems": [FileProblem(path=files.name, reason=reason)]}
         hashes = {files.name: item["content"]} if "content" in item else {}
-        return ItemReading(self.Item(**(item | found)), hashes)
+        return ItemReading(self.Item(**(item | measured)), hashes)
 
-    def judge(self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: Each) -> Judgement:
+    def judge(self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: FindingSink) -> Judgement:
         overview, readable = self.overview(), Readable(decision, self.item, data.strays)
-        for item in data:
+        for item in data.items(self.Item):
             overview.add(item)
             readable.add(item)
         overview.close()
         answers = [Answer(question, self.item) for question in self.questions(gate)]
         all_bad, worst_items = Count(), Worst()
-        for item in data:
+        for item in data.items(self.Item):
             finding = Finding(item, self._all_faults(item, overview, gate))
             all_bad.add(item.path, finding.bad)
             worst_items.add(finding)

@@ -18,7 +18,7 @@ from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.judge import judge
 from gonogo.quality.measure import Progress, measure_part
 from gonogo.quality.measured_set import MeasuredSet
-from gonogo.quality.outputs import Drawing, Outputs
+from gonogo.quality.outputs import Outputs, writing_outputs
 from gonogo.quality.registry import kind_of
 from gonogo.verdict import Verdict, decide
 
@@ -62,9 +62,9 @@ def inspect(
         listing = None
         if json_file:
             listing = _Listing(stack.enter_context(stack.enter_context(replacing(json_file)).open("w")))
-        with Drawing(data, gate, outputs, [listing.add] if listing else []) as drawing:
-            judgement = judge(data, gate, sampled, drawing.add)
-        drawing.draw(judgement)
+        with writing_outputs(data, gate, outputs, [listing.add] if listing else []) as writer:
+            judgement = judge(data, gate, sampled, writer.add)
+            writer.draw(judgement)
         verdict = decide(
             judgement.checks,
             covered=judgement.covered,

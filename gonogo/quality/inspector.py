@@ -1,50 +1,42 @@
-"""The kinds of data that there is an inspector for, and what an inspector is."""
+"""What an inspector is: how items of one kind are found in a folder, measured one by one, and judged as a set."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gonogo.base.files import Unlisted
+from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
-from gonogo.quality.items import Fault, Finding, MeasuredItem
+from gonogo.quality.items import Finding, FindingSink, MeasuredItem
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.left_out import METADATA
-from gonogo.verdict import Check, Status, worst
+from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.table import item_row
+from gonogo.verdict import Check
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from gonogo.quality.distributions import Distribution
-    from gonogo.quality.measured_set import MeasuredSet
-from gonogo.base.mappings import flat
 
 
-class StatisticsCache(ABC):
-    """What earlier scans measured, by the sha256 of a file's bytes."""
+class StatisticsCache:
+    """Statistics of earlier scans, by the sha256 of a file's bytes. This one remembers nothing."""
 
-    @abstractmethod
-    def get(self, content: str) -> dict[str, Any] | None: ...
+    def get(self, content: str) -> dict[str, Any] | None:
+        return None
 
-    @abstractmethod
-    def put(self, content: str, statistics: dict[str, Any]) -> None: ...
-
-    def close(self) -> None:
-        """Keep what was put, and hold no file open until something is asked again."""
+    def put(self, content: str, statistics: dict[str, Any]) -> None:
         return
 
-
-class NoCache(StatisticsCache):
-    def get(self, content: str) -> None:
-        return None
-
-    def put(self, content: str, statistics: object) -> None:
-        return None
+    def close(self) -> None:
+        """Write what was put, and keep no file open until the next call."""
+        return
 
 
 @dataclass(frozen=True)
@@ -81,37 +73,8 @@ class ItemReading:
     hashes: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
-class Judgement:
-    """Unpacks as (checks, cause), like every gate's judgement.
-
-    Attributes:
-        checks: one for each question.
-        cause: DATA, CAMERA, DECODER, LEAKAGE or UNREADABLE; empty where nothing is wrong.
-        worst: the worst items, worst first, at most `Worst.most` of them.
-        items, bad: how many there are.
-        more: items to generate before this can be decided; 0: decided.
-        covered: how many files it is about, and what was left out.
-    """
-
-    checks: list[Check]
-    cause: str
-    worst: list[Any]
-    items: int
-    bad: int
-    more: int = 0
-    covered: str = ""
-
-    @property
-    def status(self) -> Status:
-        return worst(check.status for check in self.checks)
-
-    def __iter__(self) -> Iterator[list[Check] | str]:
-        return iter((self.checks, self.cause))
-
-
 class Inspector(ABC):
-    """An inspector: how items of one kind are found in a folder, measured one by one, and judged as a set.
+    """Finds items of one kind in a folder, measures them one by one, and judges them as a set.
 
     Measuring knows no threshold. Judging opens no data: it sees what was measured, item by item, so that a set may
     be larger than memory and lie in parts that were measured on different machines.
@@ -130,6 +93,8 @@ class Inspector(ABC):
     Item: ClassVar[type[MeasuredItem]]
     metadata: ClassVar[tuple[str, ...]] = METADATA
 
+    # --- measuring ---
+
     def configured(self, gate: QualityGate) -> Inspector:
         """The inspector as this gate wants items read: the schema that records must match, the tokenizer that counts.
 
@@ -142,7 +107,7 @@ class Inspector(ABC):
 
     @property
     def reading(self) -> str:
-        """What `configured` changed about how items are read, as text; for Snakemake, which then measures anew."""
+        """What `configured` changed about how items are read, as text; another text, and items are measured again."""
         return ""
 
     @abstractmethod
@@ -154,26 +119,51 @@ class Inspector(ABC):
         """
 
     @abstractmethod
-    def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:
-        """Everything that any check asks for. A file that cannot be read is a problem of the item, never an error."""
+    def measure(self, files: ItemFiles, cache: StatisticsCache) -> ItemReading:
+        """Everything that any check needs. A file that cannot be read is a problem of the item, never an error."""
 
-    def measure_all(self, items: Sequence[ItemFiles], known: StatisticsCache) -> Iterable[ItemReading]:
-        """`measure` of each; a kind that is faster with several at once says how."""
-        return (self.measure(files, known) for files in items)
+    def measure_all(self, items: Sequence[ItemFiles], cache: StatisticsCache) -> Iterable[ItemReading]:
+        """`measure` of each; a kind that is faster with several at once overrides this."""
+        return (self.measure(files, cache) for files in items)
 
     def look_closer(self, files: ItemFiles) -> int | None:
-        """What is too slow to be asked of every item; asked of a few of each part. None: it cannot be told."""
+        """A figure that is too slow for every item, and is measured of a few in each part; None: not measurable."""
         return None
+
+    def prediction_metrics(self, predictions: Path, references: Sequence[Path]) -> dict[str, float]:
+        """What predicted items show only beside their references, by name.
+
+        Args:
+            predictions: a data folder of this kind, as a trained model made it.
+            references: the folders of the data that it was trained and tested on.
+        """
+        return {}
+
+    # --- judging ---
 
     @abstractmethod
-    def judge(
-        self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: Callable[[Finding], None]
-    ) -> Judgement:
+    def judge(self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: FindingSink) -> Judgement:
         """Hold a set against the thresholds; `each` is called with every item's finding."""
 
+    def prediction_checks(self, metrics: Mapping[str, float], gate: ResultsGate) -> list[Check]:
+        """Hold `prediction_metrics` against the thresholds."""
+        return []
+
+    # --- showing ---
+
     def picture(self, item: MeasuredItem) -> Image.Image | None:
-        """What a person would look at; None where there is nothing to see, or it cannot be read."""
+        """The item for the eye; None where there is nothing to see, or it cannot be read."""
         return None
+
+    def sheet(self, judgement: Judgement, folders: Sequence[Path], out: Path) -> None:
+        """Write a PNG of the worst items, worst first, the reasons under each.
+
+        Args:
+            folders: where the data lies.
+        """
+        from gonogo.quality.sheet import sheet
+
+        sheet(judgement, self.item, self.picture, out)
 
     def distributions(self, gate: QualityGate) -> list[Distribution]:
         """Columns of the table that are worth drawing, with the thresholds they are held against."""
@@ -185,39 +175,4 @@ class Inspector(ABC):
 
     def rows(self, finding: Finding) -> Sequence[dict[str, Any]]:
         """The finding's rows of the table, plain values by column: the same columns for every finding."""
-        values = finding.item.model_dump(mode="json", exclude={"folder", "name", "problems", "near"})
-        found = flat(values)
-        own = {column: found.get(column) for column in columns_of(self.Item)}
-        return [{**row_head(finding.item.path, finding.faults), **own}]
-
-
-def row_head(path: str, faults: Sequence[Fault]) -> dict[str, Any]:
-    """How every row begins."""
-    return {
-        "path": path,
-        "status": status_of(faults).value,
-        "checks": " ".join(fault.id for fault in faults),
-        "reasons": "; ".join(fault.reason for fault in faults),
-    }
-
-
-def status_of(faults: Sequence[Fault]) -> Status:
-    """NO_GO for a fault that makes an item bad, CAUTION for others, GO for none."""
-    if any(not fault.warns for fault in faults):
-        return Status.NO_GO
-    return Status.CAUTION if faults else Status.GO
-
-
-def columns_of(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """The names that `flat` gives to a model's values, those of a nested model that may be None among them."""
-    found = []
-    for name, field_ in model.model_fields.items():
-        if field_.exclude or (not prefix and name in ("folder", "name", "problems", "near")):
-            continue
-        inner = [part for part in (field_.annotation, *get_args(field_.annotation)) if _is_model(part)]
-        found += columns_of(inner[0], f"{prefix}{name}.") if inner else [prefix + name]
-    return found
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        return [item_row(finding)]

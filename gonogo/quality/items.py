@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field
 
 from gonogo.base.models import ClosedModel
+from gonogo.verdict import Status
 
 
 class FileProblem(ClosedModel):
@@ -39,7 +41,7 @@ class Fault:
     Attributes:
         id: for machines: `dark`.
         reason: a few words to stand under a picture, in Latin letters: `dark 0.02`.
-        warns: it is told, and makes no item bad.
+        warns: it is reported, and makes no item bad.
     """
 
     id: str
@@ -74,3 +76,13 @@ class Finding:
     @property
     def ids(self) -> set[str]:
         return {fault.id for fault in self.faults}
+
+
+FindingSink = Callable[[Finding], None]
+
+
+def status_of(faults: Sequence[Fault]) -> Status:
+    """NO_GO for a fault that makes an item bad, CAUTION for others, GO for none."""
+    if any(not fault.warns for fault in faults):
+        return Status.NO_GO
+    return Status.CAUTION if faults else Status.GO

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
-from gonogo.quality.inspector import Judgement
-from gonogo.quality.items import Finding
+from gonogo.quality.items import FindingSink
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.left_out import coverage
 from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.registry import kind_of
 from gonogo.verdict import Status
 
 Measurements = MeasuredSet
 
 
 def judge(
-    data: MeasuredSet, gate: QualityGate, sampled: bool = False, each: Callable[[Finding], None] = lambda finding: None
+    data: MeasuredSet, gate: QualityGate, sampled: bool = False, each: FindingSink = lambda finding: None
 ) -> Judgement:
     """Hold what was measured against the thresholds. Pure: no data file is opened.
 
@@ -25,7 +24,7 @@ def judge(
         each: called with every item's finding, in the order of the scan.
     """
     decision = Decision(gate.max_bad_items, gate.false_alarm_rate, gate.miss_rate, sampled, gate.max_sample_items)
-    judgement = data.kind.judge(data, gate, decision, each)
+    judgement = kind_of(data.kind).judge(data, gate, decision, each)
     covered = coverage(data.files, data.left_out, gate)
     judgement.checks.append(covered)
     judgement.covered = covered.why

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from gonogo.base.files import Unlisted
 from gonogo.base.models import ClosedModel
+from gonogo.config.quality_thresholds import QualityGate
 from gonogo.verdict import Check, Status
-
-if TYPE_CHECKING:
-    from gonogo.config.quality_thresholds import QualityGate
 
 NAMED = 3  # of each sort, in the verdict's words
 KEPT = 10  # of each sort, in a measurement and as evidence

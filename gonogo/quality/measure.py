@@ -15,7 +15,7 @@ from pathlib import Path
 from gonogo.base.digests import FolderDigest, file_digest
 from gonogo.base.errors import UserError
 from gonogo.base.files import folder_replacing, write_text
-from gonogo.quality.inspector import Inspector, NoCache, StatisticsCache
+from gonogo.quality.inspector import Inspector, StatisticsCache
 from gonogo.quality.items import FileProblem
 from gonogo.quality.left_out import left_out
 from gonogo.quality.measured_set import CLOSER, ITEMS, PART, MeasuredPart
@@ -30,7 +30,7 @@ def measure_part(
     folder: Path,
     out: Path,
     progress: Progress | None = None,
-    known: StatisticsCache | None = None,
+    cache: StatisticsCache | None = None,
 ) -> MeasuredPart:
     """Measure one data folder into `out`, with as much memory for a million items as for a thousand.
 
@@ -39,7 +39,7 @@ def measure_part(
     Args:
         kind: its name, or the inspector as a gate configured it.
         progress: called with (items done, items in all).
-        known: statistics of earlier scans, so that bytes that were seen before are not decoded again.
+        cache: statistics of earlier scans; files with the same bytes are not decoded again.
 
     Raises:
         UserError: the folder is missing, or holds nothing of this kind.
@@ -61,7 +61,7 @@ def measure_part(
     least: list[tuple[str, int]] = []
     with folder_replacing(out) as temporary:
         with (temporary / ITEMS).open("w") as lines:
-            for chunk in measured_chunks(kind, items, known or NoCache()):
+            for chunk in measured_chunks(kind, items, cache or StatisticsCache()):
                 lines.write(chunk.lines)
                 of_chunk = zip(chunk.contents, range(done, done + chunk.items), strict=True)
                 least = heapq.nsmallest(CLOSER, [*least, *((content, at) for content, at in of_chunk if content)])

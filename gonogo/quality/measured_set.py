@@ -7,18 +7,18 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field
 
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.measurements import Measured
-from gonogo.quality.inspector import Inspector
 from gonogo.quality.items import FileProblem, MeasuredItem
 from gonogo.quality.left_out import LeftOut, summed
-from gonogo.quality.registry import kind_of
 
 ITEMS, PART = "items.jsonl", "part.json"
+Item = TypeVar("Item", bound=MeasuredItem)
 CLOSER = 12  # items of a part, and of a set, that are looked at more closely
 
 
@@ -38,7 +38,7 @@ class MeasuredPart(Measured):
 
 @dataclass(frozen=True)
 class MeasuredSet:
-    """Parts that make up one set; iterating reads every item, one at a time, as often as one likes."""
+    """Parts that make up one set of items of one kind."""
 
     folders: tuple[Path, ...]  # of the measurements
     parts: tuple[MeasuredPart, ...]
@@ -56,8 +56,9 @@ class MeasuredSet:
         return cls(tuple(map(Path, folders)), parts)
 
     @property
-    def kind(self) -> Inspector:
-        return kind_of(self.parts[0].kind)
+    def kind(self) -> str:
+        """Name of the kind of data."""
+        return self.parts[0].kind
 
     @property
     def data_folders(self) -> list[Path]:
@@ -74,9 +75,11 @@ class MeasuredSet:
 
     @property
     def closer(self) -> list[int]:
-        """What `look_closer` told of the set's items with the least content hashes: the same in any parts."""
-        told = heapq.nsmallest(CLOSER, (one for part in self.parts for one in part.closer), key=lambda one: one[0])
-        return [value for _, value in told if value is not None]
+        """`look_closer` of the set's items with the least content hashes: the same items in any division into parts."""
+        figures = heapq.nsmallest(
+            CLOSER, (pair for part in self.parts for pair in part.closer), key=lambda pair: pair[0]
+        )
+        return [figure for _, figure in figures if figure is not None]
 
     @property
     def strays(self) -> list[FileProblem]:
@@ -91,13 +94,17 @@ class MeasuredSet:
     @property
     def left_out(self) -> list[LeftOut]:
         """What no check judged, by its sort."""
-        return summed(one for part in self.parts for one in part.left_out)
+        return summed(files for part in self.parts for files in part.left_out)
 
     def __len__(self) -> int:
         return sum(part.items for part in self.parts)
 
-    def __iter__(self) -> Iterator[MeasuredItem]:
-        model = self.kind.Item
+    def items(self, model: type[Item]) -> Iterator[Item]:
+        """Every item, read one at a time.
+
+        Raises:
+            UserError: an item was not measured by this version.
+        """
         for folder in self.folders:
             with (folder / ITEMS).open() as lines:
                 try:

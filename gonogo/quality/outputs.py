@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.distributions import Distributions
-from gonogo.quality.inspector import Judgement
+from gonogo.quality.inspector import Inspector
 from gonogo.quality.items import Finding
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
-from gonogo.quality.table import Add, table
+from gonogo.quality.registry import kind_of
+from gonogo.quality.table import RowSink, table
 
 
 @dataclass(frozen=True)
@@ -31,52 +32,55 @@ class Outputs:
     sheet: Path | None = None
 
 
-class Drawing:
-    """Writes the outputs of one judgement: its judge calls `add` with each finding, then `draw` gets what it returned.
+@dataclass(frozen=True)
+class OutputWriter:
+    """Writes outputs while a set is judged, so that its items are read only once for both; see `writing_outputs`."""
 
-    Args:
-        more: called with every row of the table, with `item` and `item_bad` in it.
-    """
-
-    def __init__(self, data: MeasuredSet, gate: QualityGate, outputs: Outputs, more: Sequence[Add] = ()) -> None:
-        self._data, self._outputs, self._sinks = data, outputs, list(more)
-        self._distributions = Distributions(data.kind.distributions(gate)) if outputs.distributions else None
-        self._open = ExitStack()
-
-    def __enter__(self) -> Drawing:
-        if self._outputs.table:
-            self._sinks.append(self._open.enter_context(table(self._outputs.table)))
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._open.__exit__(*error)
+    _data: MeasuredSet
+    _outputs: Outputs
+    _inspector: Inspector
+    _distributions: Distributions | None
+    _sinks: Sequence[RowSink]
 
     def add(self, finding: Finding) -> None:
-        kind, named = self._data.kind, {"item": finding.name, "item_bad": finding.bad}
-        for row in ({**row, **named} for row in kind.rows(finding)):
+        """One item: what `judge` is to call with each finding."""
+        for row in self._inspector.rows(finding):
+            row |= {"item": finding.name, "item_bad": finding.bad}
             for sink in self._sinks:
                 sink(row)
-            if self._distributions and kind.draws(row):
+            if self._distributions and self._inspector.draws(row):
                 self._distributions.add(row)
 
     def draw(self, judgement: Judgement) -> None:
-        """The distributions of the findings that were added, and the sheet of the worst items."""
-        data, kind = self._data, self._data.kind
+        """After the last item: the distributions of what was added, and the sheet of what the judgement names."""
+        inspector, data = self._inspector, self._data
         if self._distributions and self._outputs.distributions:
-            self._distributions.write(
-                self._outputs.distributions, f"{kind.title.capitalize()}: {len(data)} {kind.item}s"
-            )
+            title = f"{inspector.title.capitalize()}: {len(data)} {inspector.item}s"
+            self._distributions.write(self._outputs.distributions, title)
         if self._outputs.sheet:
-            draw_sheet(data, judgement, self._outputs.sheet)
+            inspector.sheet(judgement, data.data_folders, self._outputs.sheet)
+
+
+@contextmanager
+def writing_outputs(
+    data: MeasuredSet, gate: QualityGate, outputs: Outputs, sinks: Sequence[RowSink] = ()
+) -> Iterator[OutputWriter]:
+    """The outputs of a set that is judged within the block; the table is renamed into place when the block ends well.
+
+        with writing_outputs(data, gate, outputs) as writer:
+            judgement = judge(data, gate, each=writer.add)
+            writer.draw(judgement)
+
+    Args:
+        sinks: called with every row of the table, with `item` and `item_bad` in it.
+    """
+    inspector = kind_of(data.kind)
+    distributions = Distributions(inspector.distributions(gate)) if outputs.distributions else None
+    with ExitStack() as stack:
+        tables = [stack.enter_context(table(outputs.table))] if outputs.table else []
+        yield OutputWriter(data, outputs, inspector, distributions, [*sinks, *tables])
 
 
 def draw_sheet(data: MeasuredSet, judgement: Judgement, out: Path) -> None:
-    """PNG of the worst items, the reason under each."""
-    if data.kind.name == "views":
-        from gonogo.quality.views.contact_sheet import contact_sheet
-
-        contact_sheet(data.data_folders, judgement, out)
-    else:
-        from gonogo.quality.sheet import sheet
-
-        sheet(judgement, data.kind, out)
+    """Write the PNG of a judged set's worst items. No item's measurements are read again."""
+    kind_of(data.kind).sheet(judgement, data.data_folders, out)

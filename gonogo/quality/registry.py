@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING
 
 from gonogo.base.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 from gonogo.quality.inspector import Inspector
 
 # name → module and class, imported when it is asked for
@@ -44,6 +40,6 @@ def kind_of(name: str) -> Inspector:
     """
     check_kind(name)
     module, _, attribute = KINDS[name].partition(":")
-    found = getattr(importlib.import_module(module), attribute)()
-    assert isinstance(found, Inspector)
-    return found
+    inspector = getattr(importlib.import_module(module), attribute)()
+    assert isinstance(inspector, Inspector)
+    return inspector

@@ -41,26 +41,26 @@ class Chunk:
     contents: list[str] = field(default_factory=list)  # of each item
 
 
-def measured_chunks(kind: Inspector, items: Sequence[ItemFiles], known: StatisticsCache) -> Iterator[Chunk]:
+def measured_chunks(kind: Inspector, items: Sequence[ItemFiles], cache: StatisticsCache) -> Iterator[Chunk]:
     """All items, in their order."""
     count = min(MOST_WORKERS, _cores())
     size = min(CHUNK, len(items) // (AHEAD * count) + 1)
     chunks = (items[start : start + size] for start in range(0, len(items), size))
     method = "fork" if _alone() else "forkserver"
     many = sum(len(item.files) for item in items) >= MANY_FILES[method]
-    travelling = _packed(kind, known) if many and count > 1 else None
+    travelling = _packed(kind, cache) if many and count > 1 else None
     if travelling:
-        known.close()  # a connection to a database must not be open in two processes
+        cache.close()  # a connection to a database must not be open in two processes
         with _processes(method, count, type(kind).__module__, travelling) as pool:
             yield from _in_order(pool, _measure_in_worker, chunks, AHEAD * count)
     else:
         with ThreadPoolExecutor(count) as pool:
-            yield from _in_order(pool, partial(measure_chunk, kind, known), chunks, AHEAD * count)
+            yield from _in_order(pool, partial(measure_chunk, kind, cache), chunks, AHEAD * count)
 
 
-def measure_chunk(kind: Inspector, known: StatisticsCache, items: Sequence[ItemFiles]) -> Chunk:
+def measure_chunk(kind: Inspector, cache: StatisticsCache, items: Sequence[ItemFiles]) -> Chunk:
     chunk, lines = Chunk(), []
-    for reading in kind.measure_all(items, known):
+    for reading in kind.measure_all(items, cache):
         lines.append(reading.item.model_dump_json() + "\n")
         chunk.items += 1
         chunk.files += reading.item.files
@@ -120,16 +120,16 @@ def _alone() -> bool:
 def _begin(owner_pid: int, travelling: bytes) -> None:
     global _worker  # noqa: PLW0603  a process's own
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the owner decides
-    kind, known = pickle.loads(travelling)
-    _worker = kind, known
-    processes.watch(owner_pid, partial(_end, known))
-    Finalize(None, known.close, exitpriority=10)
+    kind, cache = pickle.loads(travelling)
+    _worker = kind, cache
+    processes.watch(owner_pid, partial(_end, cache))
+    Finalize(None, cache.close, exitpriority=10)
 
 
-def _end(known: StatisticsCache) -> None:
-    """Keep what is known, and leave at once, whatever the other threads do."""
+def _end(cache: StatisticsCache) -> None:
+    """Keep what was measured, and leave at once, whatever the other threads do."""
     try:
-        known.close()
+        cache.close()
     finally:
         os._exit(1)
 
@@ -139,10 +139,10 @@ def _measure_in_worker(items: Sequence[ItemFiles]) -> Chunk:
     return measure_chunk(*_worker, items)
 
 
-def _packed(kind: Inspector, known: StatisticsCache) -> bytes | None:
+def _packed(kind: Inspector, cache: StatisticsCache) -> bytes | None:
     """To be unpacked in another process; None where that cannot be."""
     try:
-        return pickle.dumps((kind, known))
+        return pickle.dumps((kind, cache))
     except Exception:  # whatever an object raises that cannot be copied
         return None
 

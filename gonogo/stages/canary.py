@@ -9,7 +9,7 @@ from gonogo.base.files import write_text
 from gonogo.base.units import gigabytes
 from gonogo.forecast.forecast import Forecast
 from gonogo.gates.canary import Measurements
-from gonogo.memory.choice import chosen
+from gonogo.memory.choice import choose
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.remote.answers import Heartbeat
 from gonogo.runtime.context import Run
@@ -50,7 +50,7 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         peak_memory_bytes=result.peak_memory_bytes if result else None,
         device=result.device if result else "",
         on_cpu_instead=any(attempt.cpu for attempt in ended.attempts),
-        planned_peak_bytes=chosen(memory.explored, run.gates.memory).needed_bytes,
+        planned_peak_bytes=choose(memory.explored, run.gates.memory).needed_bytes,
         planned_step_s_high=forecast.step_s.high,
         planned_steps=forecast.steps,
         other_hours=forecast.setup_hours.mid + forecast.around_hours.mid,

@@ -28,7 +28,7 @@ def judge(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         case "memory":
             _write_plan(run, measured, judgement, outputs)
         case "results":
-            _draw_predictions(judgement, outputs)
+            _draw_predictions(measured, judgement, outputs)
         case "launch":
             from gonogo.stages.preflight import write_preflight
 
@@ -64,13 +64,13 @@ def _judged(run: Run, gate: Gate, measured: Any, **options: Any) -> Judged:
 
 def _quality(run: Run, gate: Gate, measured: Any, outputs: Any) -> Judged:
     """Judged and drawn in one pass over the items."""
-    from gonogo.quality.outputs import Drawing, Outputs
+    from gonogo.quality.outputs import Outputs, writing_outputs
 
     files = Outputs(Path(outputs.table), Path(outputs.distributions), Path(outputs.contact_sheet))
-    with Drawing(measured, run.gates.quality, files) as drawing:
-        found = _judged(run, gate, measured, each=drawing.add)
-    drawing.draw(found.judgement)
-    return found
+    with writing_outputs(measured, run.gates.quality, files) as writer:
+        judged = _judged(run, gate, measured, each=writer.add)
+        writer.draw(judged.judgement)
+    return judged
 
 
 def _write_plan(run: Run, measured: Any, judgement: Any, outputs: Any) -> None:
@@ -83,7 +83,8 @@ def _write_plan(run: Run, measured: Any, judgement: Any, outputs: Any) -> None:
     write_text(outputs.document, memory_plan(plan, run.experiment, run.mode, run.gates.memory))
 
 
-def _draw_predictions(judgement: Any, outputs: Any) -> None:
+def _draw_predictions(measured: Any, judgement: Any, outputs: Any) -> None:
+    from gonogo.quality.measured_set import MeasuredSet
     from gonogo.quality.outputs import draw_sheet
 
-    draw_sheet(judgement.predictions, judgement.seen, Path(outputs.contact_sheet))
+    draw_sheet(MeasuredSet.read(measured.pictures), judgement.predictions, Path(outputs.contact_sheet))

@@ -10,6 +10,7 @@ import psutil
 
 from gonogo.base.files import folder_replacing, write_text
 from gonogo.base.torch_startup import without_gc
+from gonogo.learning.rehearse import rehearse
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import data_digest, learning_digest
 from gonogo.training.spec import RunSpec
@@ -22,8 +23,8 @@ def smoke_train(run: Run, inputs: Any, outputs: Any) -> None:
         experiment = run.load_experiment(smoke=True)
         imported_s = time.time() - psutil.Process().create_time()
         with folder_replacing(outputs.run) as out:
-            measured, result, speed = experiment.rehearse(
-                smoke_spec(run), run.experiment_config.smoke, out, run.say, run.progress, run.gates.learning
+            measured, result, speed = rehearse(
+                experiment, smoke_spec(run), run.experiment_config.smoke, out, run.say, run.progress, run.gates.learning
             )
             write_text(out / "training.json", result.model_dump_json())
     measured.inputs_digest = learning_digest(

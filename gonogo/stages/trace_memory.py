@@ -6,14 +6,14 @@ from typing import Any
 
 from gonogo.base.units import gigabytes
 from gonogo.memory.judge import Measurements
-from gonogo.memory.plan_search_process import Task, explore_in_child
+from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import memory_digest
 
 
 def trace_memory(run: Run, inputs: Any, outputs: Any) -> None:
     accelerator, training = run.settings.accelerator, run.asked_training
-    task = Task(
+    search = PlanSearch(
         experiment=run.experiment,
         experiment_config=run.experiment_config,
         training=training,
@@ -21,7 +21,7 @@ def trace_memory(run: Run, inputs: Any, outputs: Any) -> None:
         environment=run.target.environment,
     )
     with run.work():
-        explored = explore_in_child(task)
+        explored = explore_in_child(search)
     measured = Measurements(
         accelerator=accelerator,
         explored=explored,

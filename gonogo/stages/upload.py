@@ -82,7 +82,7 @@ def sent_code(experiment: Experiment) -> dict[str, Path]:
     package = Path(gonogo.__file__).parent
     code = {f"gonogo/{path.relative_to(package).as_posix()}": path for path in sorted(package.rglob("*.py"))}
     top = experiment.import_root()
-    for path in experiment.code("train"):
+    for path in experiment.source_files():
         code[path.relative_to(top).as_posix()] = path
         packages = [parent / "__init__.py" for parent in path.parents if top in parent.parents]
         code |= {package.relative_to(top).as_posix(): package for package in packages if package.exists()}

@@ -11,7 +11,6 @@ from gonogo.base.files import folder_replacing
 from gonogo.experiment.starting_checkpoint import final_checkpoint
 from gonogo.gates.results import Measurements
 from gonogo.quality.measure import measure_part
-from gonogo.quality.views.geometry import geometry_auc
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import data_digest
 
@@ -28,12 +27,12 @@ def validate(run: Run, inputs: Any, outputs: Any) -> None:
     with folder_replacing(predictions) as out:
         metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
     run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
-    measure_part(experiment.inspector(run.gates.results.pictures), predictions, measured)
-    auc = geometry_auc(predictions, run.shards) if experiment.kind == "views" else None
+    inspector = experiment.inspector(run.gates.results.pictures)
+    measure_part(inspector, predictions, measured)
     Measurements(
         inputs_digest=digest(file_digest(checkpoint), data_digest(run.shards)),
         metrics=metrics,
-        geometry_auc=auc,
+        beside_references=inspector.prediction_metrics(predictions, run.shards),
         is_result=run.experiment_config.modes[run.mode].result,
         alerts=_alerts(checkpoint.parent.parent / "training.json"),
         pictures=measured,

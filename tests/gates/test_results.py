@@ -15,7 +15,7 @@ from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.experiment.starting_checkpoint import final_checkpoint
 from gonogo.gates.results import Measurements, judge
 from gonogo.quality.measure import measure_part
-from gonogo.quality.views.geometry import geometry_auc
+from gonogo.quality.registry import kind_of
 from gonogo.verdict import Status
 
 SCENES, VIEWS, SIDE = 6, 5, 64
@@ -54,7 +54,7 @@ def judged(tmp_path: Path, spoil: Spoil | None = None, **metrics: float) -> tupl
     measure_part("views", predictions, tmp_path / "measured")
     measured = Measurements(
         metrics={"skill": 0.7, "psnr_db": 19.0, **metrics},
-        geometry_auc=geometry_auc(predictions, [references]),
+        beside_references=kind_of("views").prediction_metrics(predictions, [references]),
         pictures=tmp_path / "measured",
     )
     checks, cause = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
@@ -89,7 +89,7 @@ def test_figures_below_what_was_expected_are_stopped(tmp_path: Path) -> None:
 
 def test_an_unreported_figure_is_unknown(tmp_path: Path) -> None:
     measure_part("views", write(tmp_path / "predictions"), tmp_path / "measured")
-    measured = Measurements(metrics={}, geometry_auc=None, pictures=tmp_path / "measured")
+    measured = Measurements(metrics={}, pictures=tmp_path / "measured")
     checks, _ = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
     unknown = [check.id for check in checks if check.status is Status.UNKNOWN]
     assert unknown == ["skill", "expected_psnr_db"]
@@ -103,7 +103,12 @@ def test_an_archive_without_a_checkpoint_is_named(tmp_path: Path) -> None:
 
 def test_a_run_of_the_machinery_is_held_against_nothing_and_says_that_it_is_no_result(tmp_path: Path) -> None:
     measure_part("views", write(tmp_path / "predictions"), tmp_path / "measured")
-    measured = Measurements(metrics={"skill": -3.0}, geometry_auc=0.1, pictures=tmp_path / "measured", is_result=False)
+    measured = Measurements(
+        metrics={"skill": -3.0},
+        beside_references={"geometry_auc": 0.1},
+        pictures=tmp_path / "measured",
+        is_result=False,
+    )
     checks, cause = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
     assert cause == "" and [check.status for check in checks] == [Status.CAUTION]
     assert "not a result" in checks[0].why

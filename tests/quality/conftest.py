@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.judge import Judgement, judge
+from gonogo.quality.judge import judge
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.views.findings import SceneFinding

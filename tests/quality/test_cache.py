@@ -88,7 +88,7 @@ def test_a_scan_that_was_killed_goes_on_where_it_was(
     assert not (tmp_path / "killed").exists()
     monkeypatch.setattr("gonogo.quality.workers.MANY_FILES", dict.fromkeys(["fork", "forkserver"], count + 1))
     with open_cache(path, "images") as cache:
-        measure_part("images", data, tmp_path / "again", known=cache)
+        measure_part("images", data, tmp_path / "again", cache=cache)
         assert cache.found >= 2 * BATCH
     assert len(decoded) == count - cache.found
     measure_part("images", data, tmp_path / "fresh")
@@ -99,12 +99,12 @@ def test_a_second_scan_decodes_nothing_but_what_is_new(tmp_path: Path, decoded: 
     pictures = {f"{n}.png": picture for n, picture in enumerate(crops(6))}
     first = write(tmp_path / "first", pictures)
     with open_cache(tmp_path / "cache.db", "images") as cache:
-        measure_part("images", first, tmp_path / "a", known=cache)
+        measure_part("images", first, tmp_path / "a", cache=cache)
     decoded.clear()
     second = write(tmp_path / "second", {f"moved/{name}": picture for name, picture in pictures.items()})
     write(second, {"new.png": crops(1, seed=9)[0]})
     with open_cache(tmp_path / "cache.db", "images") as cache:
-        measure_part("images", second, tmp_path / "b", known=cache)
+        measure_part("images", second, tmp_path / "b", cache=cache)
     assert decoded == [(second / "new.png").stat().st_size]
 
 
@@ -116,7 +116,7 @@ def test_a_damaged_cache_is_left_alone_with_a_warning(tmp_path: Path, content: b
         pytest.warns(UserWarning, match=r"cache\.db: cannot be used"),
         open_cache(tmp_path / "cache.db", "images") as cache,
     ):
-        measure_part("images", data, tmp_path / "out", known=cache)
+        measure_part("images", data, tmp_path / "out", cache=cache)
     measure_part("images", data, tmp_path / "fresh")
     assert (tmp_path / "out" / ITEMS).read_text() == (tmp_path / "fresh" / ITEMS).read_text()
 

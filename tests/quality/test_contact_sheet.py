@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.judge import Judgement, judge
+from gonogo.quality.judge import judge
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.views.contact_sheet import contact_sheet
 
 from .conftest import measure_views

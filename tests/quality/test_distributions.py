@@ -110,7 +110,7 @@ def test_drawing_needs_no_plotting_library() -> None:
 
 @pytest.mark.parametrize("kind", ["images"])
 def test_a_kind_draws_columns_that_its_table_has(kind: str) -> None:
-    from gonogo.quality.inspector import columns_of
+    from gonogo.quality.table import columns_of
 
     inspector: Inspector = kind_of(kind)
     columns = columns_of(inspector.Item)

@@ -17,10 +17,11 @@ from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
 from gonogo.quality.file_kind import split_of
-from gonogo.quality.inspector import Judgement
 from gonogo.quality.items import Finding
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
 
@@ -34,7 +35,7 @@ def judged(*folders: Path) -> tuple[Judgement, list[Finding]]:
         measured.append(folder.parent / f"measured_{folder.name}_{place}")
         measure_part("images", folder, measured[-1])
     data, findings = MeasuredSet.read(*measured), list[Finding]()
-    return data.kind.judge(data, QualityGate(), Decision(0.05), findings.append), findings
+    return kind_of("images").judge(data, QualityGate(), Decision(0.05), findings.append), findings
 
 
 def check(judgement: Judgement, id_: str) -> Check:
@@ -164,7 +165,7 @@ def test_measurements_of_another_version_are_refused(mixed: Path, tmp_path: Path
     lines = tmp_path / "out" / "items.jsonl"
     lines.write_text(lines.read_text().replace('"width"', '"breadth"'))
     with pytest.raises(UserError, match=r"items\.jsonl: not a measurement of this version"):
-        list(MeasuredSet.read(tmp_path / "out"))
+        list(MeasuredSet.read(tmp_path / "out").items(kind_of("images").Item))
 
 
 @pytest.mark.parametrize(
@@ -189,8 +190,9 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
         "from gonogo.quality.acceptance import Decision\n"
         "from gonogo.quality.measured_set import MeasuredSet\n"
         "from gonogo.quality.measure import measure_part\n"
+        "from gonogo.quality.registry import kind_of\n"
         "measure_part('images', Path(sys.argv[1]), Path(sys.argv[2])); data = MeasuredSet.read(Path(sys.argv[2]))\n"
-        "data.kind.judge(data, QualityGate(), Decision(0.05), lambda finding: None)\n"
+        "kind_of('images').judge(data, QualityGate(), Decision(0.05), lambda finding: None)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     peaks_kib = []

@@ -12,11 +12,11 @@ from PIL import Image
 
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
-from gonogo.quality.inspector import Judgement
 from gonogo.quality.items import Finding
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
-from gonogo.quality.sheet import sheet
+from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status
 
 from .pictures import crops, photographs, write
@@ -30,7 +30,7 @@ def judged(folder: Path) -> tuple[Judgement, dict[str, Finding]]:
     measure_part("images", folder, out)
     findings: list[Finding] = []
     data = MeasuredSet.read(out)
-    judgement = data.kind.judge(data, QualityGate(), Decision(0.05), findings.append)
+    judgement = kind_of("images").judge(data, QualityGate(), Decision(0.05), findings.append)
     return judgement, {finding.name: finding for finding in findings}
 
 
@@ -281,8 +281,7 @@ def test_the_sheet_shows_the_worst_first_with_reasons(good: Path, tmp_path: Path
     (good / "broken.png").write_bytes(b"")
     out = tmp_path / "sheet.png"
     judgement, _ = judged(good)
-    data = MeasuredSet.read(tmp_path / "data.measured")
-    sheet(judgement, data.kind, out)
+    kind_of("images").sheet(judgement, [good], out)
     page = np.asarray(Image.open(out))
     red = (page == (0xD1, 0x24, 0x2F)).all(axis=2)
     green = (page == (0x2D, 0xA4, 0x4E)).all(axis=2)
@@ -296,9 +295,9 @@ def test_the_sheet_shows_the_worst_first_with_reasons(good: Path, tmp_path: Path
 def test_every_row_has_the_columns_that_are_drawn(good: Path) -> None:
     (good / "broken.png").write_bytes(b"")
     _, findings = judged(good)
-    data = MeasuredSet.read(good.parent / "data.measured")
-    rows = [row for finding in findings.values() for row in data.kind.rows(finding)]
-    wanted = {one.column for one in data.kind.distributions(QualityGate())}
+    kind = kind_of("images")
+    rows = [row for finding in findings.values() for row in kind.rows(finding)]
+    wanted = {one.column for one in kind.distributions(QualityGate())}
     assert len({tuple(row) for row in rows}) == 1
     assert wanted <= rows[0].keys()
     assert {name for name, value in rows[-1].items() if value is None} & wanted == set()  # the last one is good

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.judge import Judgement, judge
+from gonogo.quality.judge import judge
+from gonogo.quality.judgement import Judgement
 from gonogo.verdict import Check, Status
 
 from .conftest import Inspect, measure_views

@@ -66,7 +66,7 @@ def test_every_verdict_says_how_many_files_it_is_about(classes: Path, tmp_path: 
     verdict = verdict_of(classes)
     assert verdict.status is Status.GO and verdict.summary.endswith("; 24 of 24 files judged")
     measure_part("images", classes, tmp_path / "measured")
-    verdict = judge_gate("quality", [tmp_path / "measured"], Gates(), experiment="mine", scope="dataset")
+    verdict = judge_gate("quality", [tmp_path / "measured"], Gates(), experiment="mine", scope="dataset").verdict
     assert verdict.status is Status.GO and verdict.summary.endswith("; 24 of 24 files judged")
     scenes = write_scenes(tmp_path / "scenes", [make_scene(seed) for seed in range(3)])
     verdict = inspect(scenes, "views").verdict

@@ -11,8 +11,8 @@ import trimesh
 
 from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import PointsGate, QualityGate
-from gonogo.quality.inspector import Judgement
 from gonogo.quality.judge import judge
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.points.clouds import Cloud, read_cloud
@@ -246,7 +246,7 @@ def test_the_picture_shows_the_cloud_twice(tmp_path: Path) -> None:
     folder = good_set(tmp_path / "data", 2)
     (folder / "z.ply").write_text("damaged")
     measure_part("points", folder, tmp_path / "out")
-    items = list(MeasuredSet.read(tmp_path / "out"))
+    items = list(MeasuredSet.read(tmp_path / "out").items(kind_of("points").Item))
     kind = kind_of("points")
     picture = kind.picture(items[0])
     assert picture is not None

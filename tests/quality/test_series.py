@@ -69,7 +69,7 @@ class Judged:
     def __init__(self, folder: Path, known: StatisticsCache | None = None, **keys: object) -> None:
         out = folder.parent / "measured"
         gate = QualityGate(series=SeriesGate.model_validate(keys))
-        self.part = measure_part(SeriesFiles().configured(gate), folder, out, known=known)
+        self.part = measure_part(SeriesFiles().configured(gate), folder, out, cache=known)
         self.findings: dict[str, Finding] = {}
         self.judgement = judge(MeasuredSet.read(out), gate, each=self.keep)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.judge import judge
+from gonogo.quality.registry import kind_of
 from gonogo.quality.table import table
 
 from .conftest import measure_views
@@ -20,7 +21,7 @@ def test_every_picture_has_its_row(tmp_path: Path) -> None:
     scenes[3].views = [(0.05 * view).astype(np.uint8) for view in scenes[3].views]
     data = measure_views([write(tmp_path / "data", scenes)])
     with table(tmp_path / "items.csv") as add:
-        judge(data, QualityGate(), each=lambda finding: [add(row) for row in data.kind.rows(finding)] and None)
+        judge(data, QualityGate(), each=lambda finding: [add(row) for row in kind_of("views").rows(finding)] and None)
     with (tmp_path / "items.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 5 * 9
@@ -40,7 +41,7 @@ def test_a_picture_that_cannot_be_read_keeps_its_row(tmp_path: Path) -> None:
     (folder / "image_0000" / "input.png").write_bytes(b"")
     data = measure_views([folder])
     with table(tmp_path / "items.csv") as add:
-        judge(data, QualityGate(), each=lambda finding: [add(row) for row in data.kind.rows(finding)] and None)
+        judge(data, QualityGate(), each=lambda finding: [add(row) for row in kind_of("views").rows(finding)] and None)
     with (tmp_path / "items.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert (rows[0]["status"], rows[0]["checks"], rows[0]["mean"]) == ("NO_GO", "unreadable", "")

@@ -15,8 +15,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import QualityGate, TextGate
-from gonogo.quality.inspector import Judgement, StatisticsCache
+from gonogo.quality.inspector import StatisticsCache
 from gonogo.quality.judge import judge
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.registry import kind_of
@@ -402,15 +403,15 @@ class Kept(StatisticsCache):
 
 def test_what_was_measured_before_counts_for_the_same_settings_alone(tmp_path: Path) -> None:
     lines(tmp_path / "data" / "a.jsonl", [record(seed) for seed in range(9)] + ["{"])
-    known, written = Kept(), []
+    cache, written = Kept(), []
     for number, gate in enumerate([TextGate(), TextGate(), TextGate(required_keys=("source",))]):
         measure_part(
-            kind_of("text").configured(QualityGate(text=gate)), tmp_path / "data", tmp_path / f"{number}", known=known
+            kind_of("text").configured(QualityGate(text=gate)), tmp_path / "data", tmp_path / f"{number}", cache=cache
         )
         written.append((tmp_path / f"{number}" / "items.jsonl").read_text())
     assert written[0] == written[1]
     assert written[0] != written[2]
-    assert (len(known.held), known.hits) == (2, 1)
+    assert (len(cache.held), cache.hits) == (2, 1)
 
 
 def test_parts_make_up_one_set(tmp_path: Path) -> None:
@@ -433,7 +434,7 @@ def test_the_table_and_the_picture_show_the_document(tmp_path: Path) -> None:
         1,
         "NO_GO",
     )
-    picture = kind.picture(next(iter(data)))
+    picture = kind.picture(next(data.items(kind.Item)))
     assert picture is not None
     assert len(picture.getcolors() or ()) > 1
 

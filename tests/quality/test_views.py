@@ -40,11 +40,11 @@ def copy(data: Path, tmp_path: Path) -> Path:
 
 
 def scenes_of(data: MeasuredSet) -> list[SceneMeasurement]:
-    return list(data)  # type: ignore[arg-type]
+    return list(data.items(SceneMeasurement))
 
 
 def problems_of(data: MeasuredSet) -> list[FileProblem]:
-    return [problem for scene in data for problem in scene.problems]
+    return [problem for scene in scenes_of(data) for problem in scene.problems]
 
 
 def overview_of(data: MeasuredSet) -> SceneOverview:
@@ -137,7 +137,7 @@ def test_a_measurement_of_another_version_is_refused_by_name(data: Path, tmp_pat
     lines = (tmp_path / "m" / "items.jsonl").read_text().splitlines()
     (tmp_path / "m" / "items.jsonl").write_text("\n".join([*lines[:3], lines[3][:200]]) + "\n")
     with pytest.raises(UserError, match=r"items\.jsonl: not a measurement of this version"):
-        list(MeasuredSet.read(tmp_path / "m"))
+        scenes_of(MeasuredSet.read(tmp_path / "m"))
 
 
 def test_bad_files_are_findings_with_their_reason(copy: Path) -> None:
@@ -195,7 +195,7 @@ def test_identical_inputs_and_views_are_noted(copy: Path) -> None:
 
 
 def test_ten_scenes_are_measured_in_half_a_second(data: Path) -> None:
-    """Of processor time, which other programs on the machine do not lengthen."""
+    """In CPU time, which other programs on the machine do not lengthen."""
     took_s = []
     for _ in range(3):
         start = time.process_time()

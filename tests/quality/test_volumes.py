@@ -13,9 +13,9 @@ import pytest
 
 from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import QualityGate, VolumesGate
-from gonogo.quality.inspector import Judgement
 from gonogo.quality.items import Finding
 from gonogo.quality.judge import judge
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.subjects import subject_of

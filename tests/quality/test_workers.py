@@ -64,7 +64,7 @@ def test_processes_measure_what_threads_do_to_the_last_digit(data: Path, tmp_pat
     measure_part("images", data, tmp_path / "threads")
     assert (tmp_path / start / ITEMS).read_text() == (tmp_path / "threads" / ITEMS).read_text()
     with open_cache(tmp_path / f"{start}.sqlite", "images") as known:
-        measure_part("images", data, tmp_path / "again", known=known)
+        measure_part("images", data, tmp_path / "again", cache=known)
         assert known.found == 80
 
 

@@ -12,15 +12,15 @@ import yaml
 from gonogo.config.load import load
 from gonogo.runtime.context import Run
 from gonogo.stages.upload import run_spec
-from gonogo.training.run import make_trainer
 from gonogo.training.spec import RunSpec
+from gonogo.training.trainer import make_trainer
 from tests.conftest import ROOT
 from tests.toy import toy
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Of an experiment that lies over another, in a mode that changes a key."""
+    """Of an experiment that extends another, in a mode that changes a key."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     mine = {
         "extends": "vqgan3d",

@@ -30,7 +30,7 @@ def finished(results: Path, mode: str, steps: int, hours: float, metrics: dict[s
     )  # fmt: skip
     folder = results / "cvs" / mode
     write_text(results / "cvs/smoke_train/training.json", result.model_dump_json())
-    Measurements(metrics=metrics, geometry_auc=None, pictures=Path("none")).write(folder / "results/measurements.json")
+    Measurements(metrics=metrics, pictures=Path("none")).write(folder / "results/measurements.json")
     run = {"hours": hours, "usd": 2 * hours, "target": "local", "result": json.loads(result.model_dump_json())}
     write_json(folder / "cloud_train/run.json", run)
     write_json(folder / "download/archive.json", {"folder": f"archive/cvs/{mode}"})

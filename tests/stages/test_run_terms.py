@@ -8,7 +8,7 @@ from typing import Any
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.target import Release, Ssh, Target
-from gonogo.memory.options import PlanOption
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.plan_search import explore
 from gonogo.stages.run_terms import oom_ladder, release_order
 from tests.memory.cards import card, estimator

@@ -12,7 +12,7 @@ from gonogo.config.experiment import ExperimentConfig, Indicator, Training
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.gates.results import Measurements, judge
 from gonogo.quality.measure import measure_part
-from gonogo.training.run import train
+from gonogo.training.lightning_run import train_lightning
 from gonogo.training.spec import RunSpec
 from gonogo.training.success_indicators import miss
 from gonogo.verdict import Status
@@ -48,7 +48,7 @@ def run(out: Path, *usage: float, watch: dict[str, Any] | None = None) -> tuple[
     training = Training(epochs=len(usage), micro_batch_size=32, learning_rate=0.01)
     spec = RunSpec(experiment="toy", experiment_config=configured, training=training, data=[], seed=0)
     said: list[str] = []
-    result, _, _ = train(ReportingToy(usage, configured), spec, out, said.append)
+    result, _, _ = train_lightning(ReportingToy(usage, configured), spec, out, said.append)
     return result.alerts, [line for line in said if "CAUTION" in line], result.steps
 
 
@@ -82,8 +82,6 @@ def test_upper_bounds_and_values_that_are_no_numbers() -> None:
 
 def test_the_results_gate_shows_them_as_caution(tmp_path: Path) -> None:
     measure_part("views", write(tmp_path / "predictions"), tmp_path / "measured")
-    measured = Measurements(
-        metrics={"skill": 0.7}, geometry_auc=None, pictures=tmp_path / "measured", alerts=["codebook_usage is 0.3"]
-    )
-    check = next(check for check in judge(measured, ResultsGate())[0] if check.id == "indicators")
+    measured = Measurements(metrics={"skill": 0.7}, pictures=tmp_path / "measured", alerts=["codebook_usage is 0.3"])
+    check = next(check for check in judge(measured, ResultsGate()).checks if check.id == "indicators")
     assert check.status is Status.CAUTION and check.why == "codebook_usage is 0.3"

@@ -37,15 +37,15 @@ class Images(FileInspector):
     Item: ClassVar[type[MeasuredItem]] = Picture
     suffixes: ClassVar[tuple[str, ...]] = tuple(SUFFIXES)
 
-    def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:
-        return self.measure_all([files], known)[0]
+    def measure(self, files: ItemFiles, cache: StatisticsCache) -> ItemReading:
+        return self.measure_all([files], cache)[0]
 
-    def measure_all(self, items: Sequence[ItemFiles], known: StatisticsCache) -> list[ItemReading]:
-        """Reads each file once for hash, statistics and looks. `known` content is not decoded."""
+    def measure_all(self, items: Sequence[ItemFiles], cache: StatisticsCache) -> list[ItemReading]:
+        """Reads each file once for hash, statistics and looks. `cache` content is not decoded."""
         recalled: dict[str, dict[str, Any]] = {}
 
         def recall(sha256: str) -> ImageStatistics | None:
-            if found := known.get(sha256):
+            if found := cache.get(sha256):
                 recalled[sha256] = found
                 return ImageStatistics.model_validate(found["picture"])
             return None
@@ -56,7 +56,7 @@ class Images(FileInspector):
             if one.sha256 in recalled:
                 looks[one.sha256] = recalled[one.sha256]["looks"]
             elif one.sha256:
-                known.put(one.sha256, {"picture": _plain(one), "looks": looks.get(one.sha256, {})})
+                cache.put(one.sha256, {"picture": _plain(one), "looks": looks.get(one.sha256, {})})
         return [_reading(files, one, looks.get(one.sha256, {})) for files, one in zip(items, measured, strict=True)]
 
     def overview(self) -> ImageOverview:

@@ -24,24 +24,24 @@ MODES = {1: "grey", 3: "rgb", 4: "rgba"}
 
 __all__ = ["image_statistics", "images_statistics", "pair_statistics", "pixel_statistics"]
 
-Known = Callable[[str], ImageStatistics | None]
+Recall = Callable[[str], ImageStatistics | None]
 
 
-def image_statistics(path: Path | str, known: Known | None = None) -> ImageStatistics:
+def image_statistics(path: Path | str, recall: Recall | None = None) -> ImageStatistics:
     """`images_statistics` of one file."""
-    return images_statistics([path], known)[0]
+    return images_statistics([path], recall)[0]
 
 
-def images_statistics(paths: Sequence[Path | str], known: Known | None = None) -> list[ImageStatistics]:
+def images_statistics(paths: Sequence[Path | str], recall: Recall | None = None) -> list[ImageStatistics]:
     """Hash, header, statistics and thumbnail of each file; `problem` tells why one cannot be read or judged.
 
     A file's pixels are let go before the next is decoded; what was taken of them is then measured together, which
     takes a third of the time.
 
     Args:
-        known: called with the sha256; what it returns, thumbnail included, is taken instead of decoding again.
+        recall: called with the sha256; what it returns, thumbnail included, is taken instead of decoding again.
     """
-    found = [_looked_at(path, known) for path in paths]
+    found = [_looked_at(path, recall) for path in paths]
     sampled = [(statistics, sample) for statistics, sample in found if sample is not None]
     pixels = measured_pixels([sample for _, sample in sampled])
     for (statistics, sample), measured in zip(sampled, pixels, strict=True):
@@ -66,7 +66,7 @@ def pair_statistics(x: ImageStatistics, y: ImageStatistics) -> PairStatistics | 
 # --- one file ---
 
 
-def _looked_at(path: Path | str, known: Known | None) -> tuple[ImageStatistics, Sample | None]:
+def _looked_at(path: Path | str, recall: Recall | None) -> tuple[ImageStatistics, Sample | None]:
     """All but what the sample of its pixels, where there is one, will tell."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  a Path costs more than the read
@@ -76,7 +76,7 @@ def _looked_at(path: Path | str, known: Known | None) -> tuple[ImageStatistics, 
     except OSError as error:
         return ImageStatistics(problem=f"cannot be read: {error.strerror}"), None
     sha256 = hashlib.sha256(data).hexdigest()
-    found, sample = known(sha256) if known else None, None
+    found, sample = recall(sha256) if recall else None, None
     if found is None:
         found, sample = _decoded(decode(data), sha256, len(data))
     wrong = _wrong_suffix(path, found.format)

@@ -11,7 +11,6 @@ from PIL import Image
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.arrays import explained_errors, is_numeric
 from gonogo.quality.file_kind import FileInspector, Question
-from gonogo.quality.inspector import ItemFiles, ItemReading, StatisticsCache
 from gonogo.quality.items import Fault, Finding, MeasuredItem
 from gonogo.quality.series.checks import SeriesFaults
 from gonogo.quality.series.items import SeriesItem, SeriesOverview
@@ -45,13 +44,10 @@ class SeriesFiles(FileInspector):
 
     @property
     def reading(self) -> str:
-        return " ".join(self._keys)
+        return "data_key={} targets_key={}".format(*self._keys) if any(self._keys) else ""
 
     def group(self, name: str) -> str:
         return subject_of(name)
-
-    def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:
-        return super().measure(files, _KnownByKeys(known, self._keys) if any(self._keys) else known)
 
     def statistics(self, path: Path) -> dict[str, Any]:
         from gonogo.quality.series.files import blocks, has_checksum, open_recording, rows, unwritten
@@ -111,22 +107,6 @@ class SeriesFiles(FileInspector):
         assert isinstance(finding.item, SeriesItem)
         shown = {key: value for key, value in row.items() if not key.startswith("channel_")}
         return [shown | {"sigma": finding.item.sigma}]
-
-
-class _KnownByKeys(StatisticsCache):
-    """Earlier figures of the same data sets."""
-
-    def __init__(self, known: StatisticsCache, keys: tuple[str, str]) -> None:
-        self._known, self._keys = known, keys
-
-    def get(self, content: str) -> dict[str, Any] | None:
-        return self._known.get(self._key(content))
-
-    def put(self, content: str, statistics: dict[str, Any]) -> None:
-        self._known.put(self._key(content), statistics)
-
-    def _key(self, content: str) -> str:
-        return "\0".join((content, *self._keys))
 
 
 def questions(gate: QualityGate) -> list[Question]:

@@ -15,8 +15,9 @@ from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import QualityGate, TextGate
 from gonogo.quality.acceptance import Decision
 from gonogo.quality.file_kind import SPLITS, FileInspector, Question
-from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache, row_head
+from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache
 from gonogo.quality.items import Fault, FileProblem, Finding, MeasuredItem
+from gonogo.quality.table import row_head
 from gonogo.quality.text.checks import document_faults, questions, record_checks
 from gonogo.quality.text.items import TextItem
 from gonogo.quality.text.overview import TextOverview
@@ -71,8 +72,8 @@ class Texts(FileInspector):
         rest = [name for name in others if not self._is_partner(name)]
         return Scan(_paired(kept, partners, folder), rest, unlisted)
 
-    def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:
-        reading = super().measure(files, _Settled(known, self._reader.read_as))
+    def measure(self, files: ItemFiles, cache: StatisticsCache) -> ItemReading:
+        reading = super().measure(files, cache)
         item = reading.item
         assert isinstance(item, TextItem)
         item.split = item.split or split_of_file(item.name)
@@ -140,19 +141,6 @@ class Texts(FileInspector):
 
     def _is_partner(self, name: str) -> bool:
         return bool(self._partners) and name.lower().endswith(self._partners)
-
-
-class _Settled(StatisticsCache):
-    """What earlier scans measured with the same settings."""
-
-    def __init__(self, known: StatisticsCache, read_as: str) -> None:
-        self._known, self._read_as = known, read_as
-
-    def get(self, content: str) -> dict[str, Any] | None:
-        return self._known.get(digest(content, self._read_as))
-
-    def put(self, content: str, statistics: dict[str, Any]) -> None:
-        self._known.put(digest(content, self._read_as), statistics)
 
 
 def split_of_file(name: str) -> str:

@@ -22,7 +22,7 @@ from gonogo.quality.drawing import (
     reasons,
     title,
 )
-from gonogo.quality.inspector import Judgement
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.views.findings import SceneFinding, ViewFinding
 from gonogo.quality.views.measurements import INPUT, PICTURE
 from gonogo.verdict import Status

@@ -6,13 +6,24 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from gonogo.base.errors import UserError
+from gonogo.config.gate_thresholds import ResultsGate
+from gonogo.quality.views.measurements import PICTURE
+from gonogo.verdict import Check, threshold_check
+
+SIDE = 32  # pixels of the thumbnails that are compared
 
 
 def geometry_auc(predictions: Path, references: Sequence[Path]) -> float | None:
     """Mean over predicted views of the share of the scene's other references that are further than its own.
 
     1: every view stands where it should; 0.5: the views might be in any order. None: no scene has two views.
+
+    Raises:
+        UserError: a picture cannot be read.
     """
     shares = []
     for scene in sorted(predictions.glob("image_*")):
@@ -20,19 +31,28 @@ def geometry_auc(predictions: Path, references: Sequence[Path]) -> float | None:
         views = sorted(scene.glob("view_*"))
         if reference is None or len(views) < 2:
             continue
-        own = [_thumbnail(view / "rgb.png") for view in views]
-        others = [_thumbnail(reference / view.name / "rgb.png") for view in views]
-        for index, picture in enumerate(own):
-            distances = [float(abs(picture - other).mean()) for other in others]
-            further = [distance > distances[index] for k, distance in enumerate(distances) if k != index]
-            shares.append(statistics.fmean(further))
+        expected = [_thumbnail(reference / view.name / PICTURE) for view in views]
+        for index, view in enumerate(views):
+            predicted = _thumbnail(view / PICTURE)
+            distances = [float(np.abs(predicted - other).mean()) for other in expected]
+            shares.append(statistics.fmean(far > distances[index] for at, far in enumerate(distances) if at != index))
     return statistics.fmean(shares) if shares else None
 
 
-def _thumbnail(path: Path):  # type: ignore[no-untyped-def]  # numpy is not imported for a type
-    import cv2
+def geometry_check(auc: float, gate: ResultsGate) -> Check:
+    return threshold_check(
+        "geometry",
+        "Predicted views stand where they should",
+        round(auc, 3),
+        f">= {gate.min_geometry_auc} (0.5: in any order)",
+        auc >= gate.min_geometry_auc,
+        why=f"predicted views are not nearest to their own references (AUC {auc:.2f}): their geometry is inconsistent",
+        hint="Check that poses are given in the same frame in training and in prediction.",
+    )
 
+
+def _thumbnail(path: Path) -> np.ndarray:
     picture = cv2.imread(str(path))
     if picture is None:
         raise UserError(f"{path}: not a readable picture")
-    return cv2.resize(picture, (32, 32), interpolation=cv2.INTER_AREA).astype("float32")
+    return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)

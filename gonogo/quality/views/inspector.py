@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from PIL import Image
 
+from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import Decision
 from gonogo.quality.distributions import Distribution
-from gonogo.quality.fault_counts import Count, Each, Readable, Worst, bad_items
-from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Judgement, Scan, StatisticsCache
-from gonogo.quality.items import Finding, MeasuredItem
+from gonogo.quality.drawing import opened
+from gonogo.quality.fault_counts import Count, Readable, Worst, bad_items
+from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Scan, StatisticsCache
+from gonogo.quality.items import Finding, FindingSink, MeasuredItem
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.views.camera_check import Cameras
 from gonogo.quality.views.causes import Blame, Cause
+from gonogo.quality.views.contact_sheet import contact_sheet
 from gonogo.quality.views.distributions import views_distributions
 from gonogo.quality.views.file_checks import Formats, Inputs, ViewCounts
 from gonogo.quality.views.findings import SceneFinding, find
+from gonogo.quality.views.geometry import geometry_auc, geometry_check
 from gonogo.quality.views.measurements import INPUT, SceneMeasurement
 from gonogo.quality.views.overview import SceneOverview
 from gonogo.quality.views.questions import QUESTIONS
@@ -37,17 +42,16 @@ class Views(Inspector):
     def scan(self, folder: Path) -> Scan:
         return scan(folder)
 
-    def measure(self, files: ItemFiles, known: StatisticsCache) -> ItemReading:
-        return read_scene(files, known)
+    def measure(self, files: ItemFiles, cache: StatisticsCache) -> ItemReading:
+        return read_scene(files, cache)
 
-    def judge(self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: Each) -> Judgement:
+    def judge(self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: FindingSink) -> Judgement:
         """One check for each question that a user would ask of the data, and the cause of what is wrong.
 
         Without any view to judge the answer is UNKNOWN.
         """
         overview, readable = SceneOverview(), Readable(decision, self.item, data.strays)
-        for item in data:
-            assert isinstance(item, SceneMeasurement)
+        for item in data.items(SceneMeasurement):
             overview.add(item)
             readable.add(item)
         overview.close()
@@ -56,8 +60,7 @@ class Views(Inspector):
         pairing, inputs, counts = Pairing(gate), Inputs(decision), ViewCounts(overview, decision)
         formats, bad, worst = Formats(), Count(), Worst()
         watchers = [*questions, blame, cameras, side, pairing, inputs, counts, formats, worst]
-        for item in data:
-            assert isinstance(item, SceneMeasurement)
+        for item in data.items(SceneMeasurement):
             finding = find(item, overview, gate)
             bad.add(item.path, finding.bad)
             for watcher in watchers:
@@ -90,12 +93,19 @@ class Views(Inspector):
         """Inliers of a feature match between the input and its nearest view."""
         return nearest_view_inliers(files)
 
+    def prediction_metrics(self, predictions: Path, references: Sequence[Path]) -> dict[str, float]:
+        auc = geometry_auc(predictions, references)
+        return {} if auc is None else {"geometry_auc": auc}
+
+    def prediction_checks(self, metrics: Mapping[str, float], gate: ResultsGate) -> list[Check]:
+        return [geometry_check(metrics["geometry_auc"], gate)] if "geometry_auc" in metrics else []
+
     def picture(self, item: MeasuredItem) -> Image.Image | None:
-        try:
-            with Image.open(Path(item.path) / INPUT) as file:
-                return file.convert("RGB")
-        except (OSError, ValueError, SyntaxError):  # what Pillow raises on damaged files
-            return None
+        return opened(Path(item.path) / INPUT)
+
+    def sheet(self, judgement: Judgement, folders: Sequence[Path], out: Path) -> None:
+        """A row for each scene: its input, and its views."""
+        contact_sheet(folders, judgement, out)
 
     def distributions(self, gate: QualityGate) -> list[Distribution]:
         return views_distributions(gate)

@@ -31,10 +31,10 @@ class FileReader:
         asked: files that were to be read.
     """
 
-    def __init__(self, folder: Path, files: frozenset[str], known: StatisticsCache) -> None:
+    def __init__(self, folder: Path, files: frozenset[str], cache: StatisticsCache) -> None:
         self._folder = folder
         self._files = files
-        self._known = known
+        self._cache = cache
         self._recalled: set[str] = set()
         self.hashes: dict[str, str] = {}
         self.problems: list[FileProblem] = []
@@ -46,7 +46,7 @@ class FileReader:
         found = images_statistics([self._folder / path for path in paths], self._recall)
         for path, statistics in zip(paths, found, strict=True):
             if statistics.sha256 and statistics.sha256 not in self._recalled:
-                self._known.put(statistics.sha256, _remembered(statistics))
+                self._cache.put(statistics.sha256, _remembered(statistics))
             if statistics.problem:
                 self._note(path, statistics.problem)
             if statistics.sha256:
@@ -74,7 +74,7 @@ class FileReader:
 
     def _recall(self, sha256: str) -> ImageStatistics | None:
         """Statistics of the same bytes from an earlier scan."""
-        found = self._known.get(sha256)
+        found = self._cache.get(sha256)
         if found is None:
             return None
         self._recalled.add(sha256)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gonogo.base.mappings import flat
-from gonogo.quality.inspector import row_head
 from gonogo.quality.pictures.measurements import PairStatistics, PixelStatistics
+from gonogo.quality.table import row_head
 from gonogo.quality.views.findings import SceneFinding, ViewFinding
 from gonogo.quality.views.measurements import INPUT, PICTURE
 from gonogo.quality.views.pairs import brightness_ratio

@@ -13,7 +13,7 @@ import numpy as np
 from gonogo.base.errors import UserError
 from gonogo.base.files import survey
 from gonogo.quality.file_kind import what_is_there
-from gonogo.quality.inspector import ItemFiles, ItemReading, NoCache, Scan, StatisticsCache
+from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache
 from gonogo.quality.pictures.matching import inliers_of_files
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.near import near_hash
@@ -57,9 +57,9 @@ def scan(folder: Path) -> Scan:
     return Scan([ItemFiles(folder, name, tuple(own)) for name, own in found.items()], others, unlisted)
 
 
-def read_scene(scene: ItemFiles, known: StatisticsCache) -> ItemReading:
+def read_scene(scene: ItemFiles, cache: StatisticsCache) -> ItemReading:
     """Statistics of the input and its views, and what the cameras see; hashes of all files, read or not."""
-    reader = FileReader(scene.folder, frozenset(scene.files), known)
+    reader = FileReader(scene.folder, frozenset(scene.files), cache)
     names = _view_names(scene)
     paths = [INPUT, *(f"{name}/{PICTURE}" for name in names)]
     source, *pictures = reader.pictures([f"{scene.name}/{path}" for path in paths])
@@ -100,7 +100,7 @@ def read_scene(scene: ItemFiles, known: StatisticsCache) -> ItemReading:
 
 def nearest_view_inliers(scene: ItemFiles) -> int | None:
     """How many points of the input are found again in the view from nearest by, on one motion of the camera."""
-    reader = FileReader(scene.folder, frozenset(scene.files), NoCache())
+    reader = FileReader(scene.folder, frozenset(scene.files), StatisticsCache())
     views = []
     for name in _view_names(scene):
         pose = reader.pose(f"{scene.name}/{name}/{POSE}")
@@ -125,15 +125,15 @@ def _look_of(picture: ImageStatistics) -> str:
 
 def _see(scene: SceneMeasurement, depth: np.ndarray, poses: Sequence[Pose | None]) -> None:
     """Fill in what the cameras see of the input's points."""
-    known = [pose for pose in poses if pose is not None]
-    if not known:
+    readable = [pose for pose in poses if pose is not None]
+    if not readable:
         return
-    points = cameras.point_cloud(depth, known[0])
+    points = cameras.point_cloud(depth, readable[0])
     if not len(points):
         return
     centre = np.median(points, axis=0)
     scene.cloud_centre = (float(centre[0]), float(centre[1]), float(centre[2]))
-    scene.look_at = cameras.meeting_point(known)
+    scene.look_at = cameras.meeting_point(readable)
     for view, pose in zip(scene.views, poses, strict=True):
         if pose is not None:
             view.visible_points_share, view.cloud_frame_share = cameras.sight(points, pose)
