@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gonogo.base.digests import digest, folder_digest
-from gonogo.gates.generator import Measurements
+from gonogo.gates.generator import measured as measurements_of
 from gonogo.runtime.context import Run
 
 
@@ -17,8 +17,8 @@ def prepare(run: Run, inputs: Any, outputs: Any) -> None:
     assets.mkdir(parents=True, exist_ok=True)
     started = time.time()
     with run.work():
-        found = experiment.prepare(assets, run.config.seed)
-    measured = Measurements(**found, inputs_digest=digest(folder_digest(assets), experiment.fingerprint("generate")))
+        metrics = experiment.prepare(assets, run.config.seed)
+    measured = measurements_of(metrics, digest(folder_digest(assets), experiment.fingerprint("generate")))
     if measured.picture:
         measured.evidence.append(str(assets / measured.picture))
     measured.write(outputs.measurements)
