@@ -19,9 +19,9 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import load_accelerator
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.choice import weigh
 from gonogo.memory.estimate import MemoryEstimate, estimate
-from gonogo.memory.options import PlanOption
 from gonogo.memory.plan import WORDS, plan_from
 from gonogo.memory.plan_search import Candidate, Estimator, Options, explore
 from gonogo.report.memory_plan import memory_plan

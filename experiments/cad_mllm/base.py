@@ -17,9 +17,7 @@ from torch import Tensor
 from experiments.cad_mllm.parts import caption, draw
 from experiments.cad_mllm.settings import Base
 from experiments.cad_mllm.tokens import Tokens, tokens_of
-from gonogo.base.digests import code_digest, digest, file_digest
-from gonogo.base.errors import UserError
-from gonogo.base.files import replacing
+from gonogo import UserError, allow_torchvision, code_digest, digest, file_digest, replacing
 
 if TYPE_CHECKING:
     from transformers import Qwen3ForCausalLM
@@ -31,8 +29,6 @@ ROPE_THETA, POSITIONS = 1e6, 40960  # Qwen3's own
 
 def base_model(base: Base, tokens: Tokens) -> Qwen3ForCausalLM:
     """Qwen3 with random weights; nothing is read or downloaded."""
-    from gonogo.memory.builders import allow_torchvision
-
     allow_torchvision()
     from transformers.models.qwen3 import Qwen3Config, Qwen3ForCausalLM
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 if TYPE_CHECKING:
     from experiments.cad_mllm.model import CADModel

@@ -18,7 +18,7 @@ from experiments.cad_mllm.base import padded
 from experiments.cad_mllm.encoders import FEATURES
 from experiments.cad_mllm.settings import CADSettings
 from experiments.cad_mllm.tokens import Tokens, tokens_of
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 SUFFIX = {"points": ".npy", "image": ".png"}
 

@@ -11,8 +11,7 @@ from torch.utils.data import DataLoader
 
 from experiments.cad_mllm.data import Batch, Parts, find_items, split
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import loader
+from gonogo import Training, loader
 
 
 class CADDataModule(LightningDataModule):

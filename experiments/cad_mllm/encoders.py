@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.cad_mllm.settings import ImageEncoder, PointEncoder
-from gonogo.base.errors import UserError
-from gonogo.experiment.pretrained import Asset
+from gonogo import Asset, UserError
 
 FREQUENCIES = 4  # octaves of sines and cosines of each coordinate
 FEATURES = 6  # of a point: place and normal

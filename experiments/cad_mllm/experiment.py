@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.mappings import deep_merged
-from gonogo.config.experiment import Training
-from gonogo.config.quality_thresholds import QualityGate
-from gonogo.experiment.contract import Experiment, Progress, Stage
+from gonogo import (
+    Inspector,
+    LightningExperiment,
+    PlanOption,
+    Progress,
+    QualityGate,
+    Stage,
+    Texts,
+    Training,
+    deep_merged,
+)
 
-if TYPE_CHECKING:
-    from gonogo.memory.options import PlanOption
-    from gonogo.quality.inspector import Inspector
 
-
-class CADMLLM(Experiment):
+class CADMLLM(LightningExperiment):
     """One stage of the curriculum: see config/experiments/cad_mllm*.yaml, and README.md in this folder."""
 
     kind = "text"
@@ -75,7 +78,6 @@ class CADMLLM(Experiment):
     def inspector(self, gate: QualityGate) -> Inspector:
         """Documents, their tokens counted by the model's own tokenizer; not counted while it is not there."""
         from experiments.cad_mllm.tokens import tokens_of
-        from gonogo.quality.text.inspector import Texts
 
         pretrained = self.settings.model.base.pretrained
         if pretrained is not None and not pretrained.where.is_dir():

@@ -14,8 +14,7 @@ from experiments.cad_mllm.checkpoint import check_base, read
 from experiments.cad_mllm.model import CADModel, trainable
 from experiments.cad_mllm.predict import load
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.errors import UserError
-from gonogo.base.files import folder_replacing, write_json
+from gonogo import UserError, folder_replacing, write_json
 
 ADAPTERS, PROJECTORS, FACTS = "adapter_model.safetensors", "projectors.safetensors", "metadata.json"
 

@@ -13,8 +13,7 @@ from experiments.cad_mllm.parts import Part, caption, draw
 from experiments.cad_mllm.program import built
 from experiments.cad_mllm.settings import DataSettings
 from experiments.cad_mllm.shapes import dense_points, rendered, surface_points
-from gonogo.base.files import write_text
-from gonogo.experiment.contract import Progress
+from gonogo import Progress, write_text
 
 
 def generate(settings: DataSettings, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:

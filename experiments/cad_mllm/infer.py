@@ -13,7 +13,7 @@ from experiments.cad_mllm.data import Batch, read_cloud, read_picture, tokenized
 from experiments.cad_mllm.predict import load, write_programs
 from experiments.cad_mllm.program import built, parsed
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 
 def infer(checkpoint: Path, assets: Path, caption: str, points: Path | None = None, image: Path | None = None) -> str:

@@ -15,7 +15,7 @@ from experiments.cad_mllm.checkpoint import begin_from, check_base, facts
 from experiments.cad_mllm.data import Batch
 from experiments.cad_mllm.model import CADModel, is_projector, trainable, trainable_report
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config.experiment import Training
+from gonogo import Training
 
 
 class CADModule(LightningModule):

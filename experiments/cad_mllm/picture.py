@@ -11,7 +11,7 @@ from torch import Tensor
 from experiments.cad_mllm.program import built, parsed
 from experiments.cad_mllm.shapes import dense_points, rendered, surface_points
 from experiments.cad_mllm.tokens import Tokens
-from gonogo.base.files import replacing
+from gonogo import replacing
 
 SHOWN, SIDE = 8, 64
 NOTHING = 128  # grey, where a program builds no solid

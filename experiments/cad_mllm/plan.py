@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.cad_mllm.settings import ModelSettings
-from gonogo.memory.options import PlanOption
+from gonogo import PlanOption
 
 RECOMPUTED = "one more forward pass: with a frozen base, backward costs about as much as forward, so 3 passes for 2"
 IN_PARTS = "the head's product once more in the backward; under 5 % of a step at 8 billion weights"

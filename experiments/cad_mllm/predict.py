@@ -21,9 +21,7 @@ from experiments.cad_mllm.data import SUFFIX, Batch, Parts, find_items, shown, s
 from experiments.cad_mllm.model import CADModel, trainable
 from experiments.cad_mllm.program import built, overlap, parsed
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.errors import UserError
-from gonogo.base.files import write_text
-from gonogo.learning.trend import mean_difference
+from gonogo import UserError, mean_difference, write_text
 
 BATCH = 32
 LEAST = 1e-6  # probability below which a token's surprise is not counted further

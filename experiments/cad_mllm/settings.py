@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from gonogo.base.models import Count, Fraction, Positive, StrictModel
-from gonogo.experiment.pretrained import Asset
+from gonogo import Asset, Count, Fraction, Positive, StrictModel
 
 Modality: TypeAlias = Literal["text", "points", "image"]
 Combination: TypeAlias = Literal["text", "text+points", "text+image", "text+points+image"]

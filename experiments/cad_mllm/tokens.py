@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from experiments.cad_mllm.parts import CAPTION_WORDS
 from experiments.cad_mllm.program import WORDS
-from gonogo.base.errors import UserError
-from gonogo.experiment.pretrained import Asset
+from gonogo import Asset, UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

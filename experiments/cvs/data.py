@@ -25,9 +25,7 @@ from experiments.cvs.losses import depth_edges, edge_weight
 from experiments.cvs.poses import POSE_SIZE, relative_pose
 from experiments.cvs.pretrained import PATCH, TOKEN_SOURCE, TOKEN_WIDTH, open_model, picture_side, run_model
 from experiments.cvs.settings import CVSSettings
-from gonogo.base.errors import UserError
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import loader
+from gonogo import Training, UserError, loader
 
 T = TypeVar("T")
 TOKENS = 37 * 37

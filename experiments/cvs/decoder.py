@@ -21,8 +21,7 @@ from experiments.cvs.cameras import Camera, input_camera, orbit_camera
 from experiments.cvs.pretrained import DECODER_SOURCE, open_model, run_model
 from experiments.cvs.settings import DataSettings
 from experiments.cvs.splats import Gaussians, render
-from gonogo.base.errors import UserError
-from gonogo.base.files import replacing
+from gonogo import UserError, replacing
 
 PATCH = 4  # a cell's surroundings: 4 × 4 half cells, its own 2 × 2 in the middle
 FEATURES = 3 * PATCH * PATCH + 3 + 3 + 2  # colours about the mean, mean colour, depth and its slope, position

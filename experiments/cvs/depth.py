@@ -21,7 +21,7 @@ from experiments.cvs.pretrained import (
     run_model,
 )
 from experiments.cvs.settings import CVSSettings, DataSettings
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 CLIPPED_PERCENT = 1.0  # of the pixels, at either end, share the nearest and the farthest depth

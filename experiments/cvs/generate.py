@@ -22,7 +22,7 @@ from experiments.cvs.depth import depth_of
 from experiments.cvs.photographs import Item, Photographs
 from experiments.cvs.settings import DataSettings
 from experiments.cvs.splats import Gaussians, Rendering, render
-from gonogo.base.files import replacing, write_json
+from gonogo import replacing, write_json
 
 CHECKPOINT = "decoder.pt"
 PICTURE = "decoder.png"

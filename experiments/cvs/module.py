@@ -16,9 +16,7 @@ from experiments.cvs.ema import MovingAverage
 from experiments.cvs.losses import Perceptual, consistency_weight, weighted_l1
 from experiments.cvs.settings import CVSSettings
 from experiments.cvs.unet import UNet, size_multiple
-from gonogo.base.errors import UserError
-from gonogo.config.experiment import Training
-from gonogo.learning.ema import useful
+from gonogo import Training, UserError, ema_is_useful
 
 PREDICTION_SEED = 0
 
@@ -137,7 +135,7 @@ class CVSModule(LightningModule):
     def weights_in_use(self) -> Literal["average", "raw"]:
         """Which weights predict: the average, once it has forgotten those that it began with."""
         updates = int(self.average.n_averaged)
-        return "average" if useful(self.plan.ema_decay, updates, self.plan.ema_warmup) else "raw"
+        return "average" if ema_is_useful(self.plan.ema_decay, updates, self.plan.ema_warmup) else "raw"
 
 
 def learning_rate_factor(step: int, warmup: int, total: int) -> float:

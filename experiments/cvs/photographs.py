@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 log = logging.getLogger(__name__)
 

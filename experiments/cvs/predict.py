@@ -15,9 +15,7 @@ from torch import Tensor
 from experiments.cvs.data import CVSDataModule, Views, view_folders
 from experiments.cvs.module import CVSModule
 from experiments.cvs.settings import CVSSettings
-from gonogo.base.files import replacing
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import trained
+from gonogo import Training, replacing, trained
 
 MAX_PSNR_DB = 99.0  # for a prediction without any error
 SHOWN = 8

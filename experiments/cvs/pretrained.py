@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gonogo.base.models import Count, Fraction, Positive, StrictModel
+from gonogo import Count, Fraction, Positive, StrictModel
 
 
 class Cameras(StrictModel):

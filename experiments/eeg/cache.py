@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 SUFFIX = ".h5"
 OPEN_FILES = 64  # by each process

@@ -16,8 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from experiments.eeg.cache import Files, find, verify
 from experiments.eeg.settings import DataSettings, EEGSettings
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import loader
+from gonogo import Training, loader
 
 SCALE_UV = 20.0  # about the spread of EEG: what the network sees is near 1
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.eeg.settings import EEGSettings
-from gonogo.config.experiment import Training
-from gonogo.experiment.contract import Experiment, Progress, Stage
+from gonogo import LightningExperiment, Progress, Stage, Training
 
 
-class EEG(Experiment):
+class EEG(LightningExperiment):
     """See config/experiments/eeg.yaml for its keys and README.md in this folder for its story."""
 
     kind = "series"

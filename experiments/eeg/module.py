@@ -13,7 +13,7 @@ from torch import Tensor
 from experiments.eeg.data import Batch
 from experiments.eeg.eegnex import EEGNeX
 from experiments.eeg.settings import EEGSettings
-from gonogo.config.experiment import Training
+from gonogo import Training
 
 
 class EEGModule(LightningModule):

@@ -14,9 +14,7 @@ from experiments.eeg import cache
 from experiments.eeg.data import EEGDataModule, subject_of
 from experiments.eeg.module import EEGModule
 from experiments.eeg.settings import EEGSettings
-from gonogo.base.files import replacing
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import trained
+from gonogo import Training, replacing, trained
 
 BATCH = 64
 

@@ -17,11 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from experiments.vqgan3d.scans import normalised, read_scan, scan_files
 from experiments.vqgan3d.settings import PatchSettings
-from gonogo.base.errors import UserError
-from gonogo.config.experiment import Training
-from gonogo.quality.subjects import subject_of
-from gonogo.quality.volumes.patches import patch_starts
-from gonogo.training.data_loading import loader
+from gonogo import Training, UserError, loader, patch_starts, subject_of
 
 Batch: TypeAlias = dict[str, Any]
 """float32 in [-1, 1]: `input` and `target` (B, 1, X, Y, Z), the same patch; `volume`: list of the subjects' names."""

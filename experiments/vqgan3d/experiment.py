@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from experiments.vqgan3d.settings import VQGAN3DSettings
-from gonogo.base.errors import UserError
-from gonogo.config.experiment import ExperimentConfig, Training
-from gonogo.experiment.contract import Experiment, Progress, Stage
-
-if TYPE_CHECKING:
-    from gonogo.memory.options import PlanOption
+from gonogo import (
+    ExperimentConfig,
+    LightningExperiment,
+    PlanOption,
+    Progress,
+    Stage,
+    Training,
+    UserError,
+    gradient_checkpointing,
+    patch_coverage,
+)
 
 # patch keys here → the quality gate's
 SAME_KEYS = {"size": "patch", "stride": "stride", "tail_anchored": "tail_anchored"}
 
 
-class VQGAN3D(Experiment):
+class VQGAN3D(LightningExperiment):
     """See config/experiments/vqgan3d.yaml for its keys and README.md in this folder for its story."""
 
     kind = "volumes"
@@ -73,8 +78,6 @@ class VQGAN3D(Experiment):
 
     def planned_steps(self, training: Training) -> int:
         """Optimizer steps of a run on volumes of the configured shape."""
-        from gonogo.quality.volumes.patches import patch_coverage
-
         patches = self.settings.patches
         each, _ = patch_coverage(self.settings.scans.shape, patches.size, patches.stride, patches.tail_anchored)
         items = self.config.dataset_items
@@ -107,6 +110,4 @@ class VQGAN3D(Experiment):
         picture(outputs, batch["target"], out)
 
     def plan_options(self) -> list[PlanOption]:
-        from gonogo.memory.options import gradient_checkpointing
-
         return [gradient_checkpointing("stage")]

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.vqgan3d.phantom import phantom
 from experiments.vqgan3d.settings import ScanSettings
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 RESCALE_INTERCEPT = -1024  # of most scanners: stored value + intercept = HU
 

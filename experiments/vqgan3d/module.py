@@ -16,8 +16,7 @@ from experiments.vqgan3d.codebook import Codebook, Quantised, perplexity, usage
 from experiments.vqgan3d.data import Batch
 from experiments.vqgan3d.network import decoder, encoder
 from experiments.vqgan3d.settings import LossSettings, VQGAN3DSettings
-from gonogo.config.experiment import Training
-from gonogo.training.manual_optimization import without_step_count
+from gonogo import Training, without_step_count
 
 VALUES = (-1.0, 1.0)  # between which patches lie
 MAX_PSNR_DB = 99.0

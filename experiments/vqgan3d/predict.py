@@ -17,9 +17,7 @@ from experiments.vqgan3d.generate import write_volume
 from experiments.vqgan3d.module import VALUES, VQGAN3DModule, psnr_db, ssim
 from experiments.vqgan3d.scans import in_hu, normalised, read_scan
 from experiments.vqgan3d.settings import PatchSettings, VQGAN3DSettings
-from gonogo.base.files import replacing
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import trained
+from gonogo import Training, replacing, trained
 
 SHOWN, SHOWN_PIXELS = 6, 96
 OVERLAP = 0.25

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from monai.transforms import Compose, EnsureChannelFirst, LoadImage, Orientation, Spacing
 
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 SUFFIXES = (".nii.gz", ".nii")
 ORIENTATION = "LPS"  # that of DICOM: axes to the left, the back and the head

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gonogo.base.models import Count, Positive, StrictModel
+from gonogo import Count, Positive, StrictModel
 
 Size = tuple[Count, Count, Count]
 

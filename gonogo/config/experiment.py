@@ -136,7 +136,7 @@ class ExperimentConfig(StrictModel):
     memory: str = Field(
         "",
         description="with `command`: `module:function` that takes micro_batch_size and returns (model, optimizer, step "
-        "callable, batch) or a gonogo.memory.step.Step, for the memory gate",
+        "callable, batch) or a gonogo.Step, for the memory gate",
     )
     code: list[Path] = Field(
         default_factory=list,

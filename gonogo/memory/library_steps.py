@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gonogo.base.errors import UserError
-from gonogo.memory.step import Step
+from gonogo.experiment.step import Step
 from gonogo.memory.torch_private import tree_leaves
 
 ONE_LABEL = ("ForSequenceClassification", "ForImageClassification", "ForAudioClassification", "ForNextSentence")

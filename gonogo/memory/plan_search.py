@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from gonogo.base.mappings import deep_merged
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.estimate import MemoryEstimate
-from gonogo.memory.options import PlanOption, cheapest_first, divisors, precision_options, with_micro_batch
+from gonogo.memory.options import cheapest_first, divisors, precision_options, with_micro_batch
 
 # keys merged over the experiment's `settings`, nested as they are there
 Options: TypeAlias = Mapping[str, Any]

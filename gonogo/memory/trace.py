@@ -19,10 +19,10 @@ from torch.optim import optimizer as optimizers
 from torch.optim.swa_utils import AveragedModel
 
 from gonogo.base.errors import UserError
+from gonogo.experiment.step import Step
 from gonogo.memory.devices import Card
 from gonogo.memory.fake_gpu import FakeGPUMode, fake_gpu, fake_modules, forget_tracing
 from gonogo.memory.recorder import AllocationRecorder
-from gonogo.memory.step import AUTOCAST, CONVERTED, Step
 from gonogo.memory.torch_private import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -34,6 +34,8 @@ from gonogo.memory.trace_result import Traced
 
 PASSES = 2  # of an optimizer step's micro-batches: once gradients exist, the third allocates as the second does
 STEPS = 2  # the optimizer's state exists from the second on; on published measurements a third changed nothing
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+CONVERTED = {"bf16-true": torch.bfloat16, "16-true": torch.float16}
 LOSS_SCALE = 65536.0  # torch.amp.GradScaler's first
 
 

@@ -70,7 +70,7 @@ def _code(run: Run) -> dict[str, Path]:
     code = {f"gonogo/{path.relative_to(package).as_posix()}": path for path in sorted(package.rglob("*.py"))}
     experiment = run.load_experiment()
     top = experiment.import_root()
-    for path in experiment.code("train"):
+    for path in experiment.source_files():
         code[path.relative_to(top).as_posix()] = path
         packages = [parent / "__init__.py" for parent in path.parents if top in parent.parents]
         code |= {package.relative_to(top).as_posix(): package for package in packages if package.exists()}

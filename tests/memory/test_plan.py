@@ -12,8 +12,9 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import validate
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.estimate import MemoryEstimate, failed
-from gonogo.memory.options import PlanOption, cheapest_first, divisors, precision_options, with_micro_batch
+from gonogo.memory.options import cheapest_first, divisors, precision_options, with_micro_batch
 from gonogo.memory.plan import Plan, plan_from
 from gonogo.memory.plan_search import Estimator, explore
 from gonogo.verdict import Status

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from gonogo.config.accelerator import Architecture
+from gonogo.experiment.step import Step
 from gonogo.memory.devices import card_of
 from gonogo.memory.recurrent import MARGIN, Layers
-from gonogo.memory.step import Step
 from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 from tests.memory.steps import FLOAT, allocated, traced

@@ -13,9 +13,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from gonogo.config.experiment import Training
+from gonogo.experiment.step import Step
+from gonogo.memory.builders import entry_step
 from gonogo.memory.components import activations_by_module, components
 from gonogo.memory.events import Events
-from gonogo.memory.step import Step, entry_step, experiment_step
+from gonogo.memory.step import lightning_step
 from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 from tests.memory.steps import FLOAT, allocated, dense, peak, traced
@@ -56,7 +58,7 @@ class Case:
 
 def run(width: int, batch: int, average: bool = False, **changes: Any) -> Traced:
     training = Training(micro_batch_size=batch, **changes)
-    found = traced(lambda: experiment_step(Case(width, average), training))  # type: ignore[arg-type]
+    found = traced(lambda: lightning_step(Case(width, average), training))  # type: ignore[arg-type]
     assert found.guesses == []
     return found
 
@@ -225,4 +227,4 @@ def test_an_entry_point_that_returns_something_else_is_told() -> None:
     def build() -> Step:
         return entry_step("a model")
 
-    assert "return gonogo.memory.step.Step" in trace_step(build).error
+    assert "return gonogo.Step" in trace_step(build).error

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from gonogo.experiment.step import Step
 from gonogo.memory.devices import Card
-from gonogo.memory.step import Step
 from tests.memory.steps import FLOAT, allocated, dense, peak, traced
 
 BATCH, WIDTH = 64, 512

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
-from gonogo.memory.step import Step
+from gonogo.experiment.step import Step
 from tests.memory.steps import peak, traced
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gonogo.cli.main import main
 from gonogo.report.success_criteria import checklist, criteria, files_to_monitor
-from gonogo.training.run import train
+from gonogo.training.lightning_run import train_lightning
 from gonogo.training.spec import RunSpec
 from gonogo.verdict import Status
 from tests.toy import config, toy
@@ -22,7 +22,7 @@ def run(tmp_path: Path) -> Path:
     spec = RunSpec(
         experiment="toy", experiment_config=config(), training=config().training, data=[], seed=0, max_steps=60
     )
-    result, _, _ = train(toy(), spec, tmp_path / "out", lines.append)
+    result, _, _ = train_lightning(toy(), spec, tmp_path / "out", lines.append)
     (tmp_path / "out" / "training.json").write_text(result.model_dump_json())
     (tmp_path / "log.txt").write_text("\n".join([*lines, "training ended: 60 steps in 1 s; finished"]) + "\n")
     return tmp_path

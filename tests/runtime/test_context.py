@@ -12,8 +12,8 @@ import yaml
 from gonogo.config.load import load
 from gonogo.runtime.context import Run
 from gonogo.stages.upload import run_spec
-from gonogo.training.run import make_trainer
 from gonogo.training.spec import RunSpec
+from gonogo.training.trainer import make_trainer
 from tests.conftest import ROOT
 from tests.toy import toy
 

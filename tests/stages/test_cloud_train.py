@@ -14,7 +14,7 @@ from gonogo.base.digests import digest
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.target import Release, Ssh, Target
-from gonogo.memory.options import PlanOption
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.plan_search import explore
 from gonogo.remote import agent, answers
 from gonogo.remote.answers import Exit, Gpu, read

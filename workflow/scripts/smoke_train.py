@@ -7,6 +7,7 @@ import psutil
 
 from gonogo.base.files import folder_replacing, write_text
 from gonogo.base.torch_startup import without_gc
+from gonogo.learning.rehearse import rehearse
 from gonogo.report.curves import loss_curve
 from gonogo.runtime.stage import stage
 from gonogo.stages.freshness import data_digest, learning_digest
@@ -29,7 +30,7 @@ with stage(snakemake) as run:
             max_minutes=smoke.max_minutes,
         )
         with folder_replacing(snakemake.output.run) as out:
-            measured, result, speed = experiment.rehearse(spec, smoke, out, run.say, run.progress, run.gates.learning)
+            measured, result, speed = rehearse(experiment, spec, smoke, out, run.say, run.progress, run.gates.learning)
             write_text(out / "training.json", result.model_dump_json())
     measured.inputs_digest = learning_digest(
         data_digest(run.shards), run.load_experiment(), run.experiment_config.training

@@ -11,7 +11,7 @@ import torch
 from experiments.cad_mllm.model import trainable
 from experiments.cad_mllm.predict import load
 from gonogo.base.errors import UserError
-from gonogo.training.run import train
+from gonogo.training.lightning_run import train_lightning
 from gonogo.training.spec import RunSpec
 from tests.experiments.cad_mllm.small import TRAINING, experiment_of, kept, new_module, settings_of
 
@@ -26,7 +26,7 @@ def run_stage(stage: str, assets: Path, parts: Path, out: Path, starts_from: Pat
         experiment=experiment.name, experiment_config=experiment.config, training=TRAINING, data=[parts], seed=0,
         max_steps=STEPS,
     )  # fmt: skip
-    train(experiment, spec, out, lambda line: None)
+    train_lightning(experiment, spec, out, lambda line: None)
     return out / "checkpoints/last.ckpt"
 
 
@@ -115,4 +115,4 @@ def test_training_never_begins_afresh_where_a_checkpoint_was_asked_for(
         max_steps=1,
     )  # fmt: skip
     with pytest.raises(UserError, match="starts_from: cad_text"):
-        train(experiment, spec, tmp_path, lambda line: None)
+        train_lightning(experiment, spec, tmp_path, lambda line: None)

@@ -7,8 +7,8 @@ import pytest
 from gonogo.config.experiment import Training, training_for
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import load_accelerator, load_experiment
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.judge import Measurements, judge
-from gonogo.memory.options import PlanOption
 from gonogo.memory.plan_search import HELD, explore, held_bytes
 from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
 from gonogo.verdict import Status

@@ -8,24 +8,22 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from gonogo.base.errors import UserError
-from gonogo.experiment.metrics_csv import LossLog
 from gonogo.remote.agent import Gpu
-
-if TYPE_CHECKING:
-    from gonogo.training.spec import RunSpec, TrainingResult
+from gonogo.training.device import device_name
+from gonogo.training.metrics_csv import LossLog
+from gonogo.training.spec import RunSpec, TrainingResult
 
 SAY_EVERY_S, GPU_EVERY_S = 1.0, 1.0
 
 
 @dataclass
-class Watched:
-    """Its losses, said once a second, and the most memory in use on the first GPU.
+class ProgramMonitor:
+    """Its losses, reported once a second, and the most memory in use on the first GPU.
 
     Attributes:
-        total: steps that it is expected to make.
+        total: steps that it is expected to take.
     """
 
     losses: LossLog
@@ -49,11 +47,8 @@ class Watched:
         """What the run showed of itself; its parameters are not counted.
 
         Raises:
-            UserError: there is a GPU, and nothing that tells how much of it was used.
+            UserError: there is a GPU, and nothing reports how much of its memory was used.
         """
-        from gonogo.training.run import device_name
-        from gonogo.training.spec import TrainingResult
-
         device, losses = device_name(), self.losses
         return TrainingResult(
             steps=losses.last_step,
@@ -72,10 +67,10 @@ class Watched:
         )
 
     def _peak_bytes(self, device: str) -> int:
-        """In use on the GPU, by whomever, looked at once a second; on a processor, the program's high-water mark."""
+        """In use on the GPU, by any process, sampled once a second; on a processor, the program's high-water mark."""
         if device == "cpu":
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
             return peak if sys.platform == "darwin" else peak * 1024
         if not self._gpu_peak_bytes:
-            raise UserError(f"{device}: neither nvidia-smi nor rocm-smi told how much of its memory was used")
+            raise UserError(f"{device}: neither nvidia-smi nor rocm-smi reported how much of its memory was used")
         return int(self._gpu_peak_bytes)
