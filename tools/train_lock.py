@@ -1,8 +1,8 @@
-"""Writes requirements-train.lock: of requirements.lock what a machine needs to train, and not what only developing needs.
+"""Writes requirements-train.lock: the part of requirements.lock that a machine needs to train.
 
     python -m tools.train_lock > requirements-train.lock
 
-The packages are those of this environment (`make lock` resolves it) that the core and the experiments' extras depend on.
+Of what is installed here (`make lock` resolves it): what the core and the experiments' extras depend on.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def wanted() -> list[Requirement]:
     """What training needs, as pyproject.toml names it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = project["dependencies"] + [line for name in extras if name not in NOT_FOR_EXPERIMENTS for line in extras[name]]
-    found = [Requirement(line) for line in lines]
+    for_experiments = [line for name in extras if name not in NOT_FOR_EXPERIMENTS for line in extras[name]]
+    found = [Requirement(line) for line in [*project["dependencies"], *for_experiments]]
     return [one for one in found if canonical(one.name) not in {*ONLY_HERE, "gonogo"}]
 
 

@@ -1,6 +1,6 @@
 """The files of the workflow, wherever the package lies: in the repository, or in an installed wheel.
 
-    snakemake -s "$(python -m gonogo.base.shipped)/Snakefile" --profile "$(python -m gonogo.base.shipped)/profiles/local"
+snakemake -s "$(python -m gonogo.base.shipped)/Snakefile" --profile "$(python -m gonogo.base.shipped)/profiles/local"
 """
 
 from __future__ import annotations

@@ -6,7 +6,10 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(0, str(workflow.basedir))
+FILES = os.path.abspath(
+    f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/../.."
+)
+sys.path.insert(0, FILES)
 from gonogo.base.shipped import site_of
 from gonogo.gates import registry, standing
 from gonogo.config.load import load_or_exit
@@ -16,7 +19,7 @@ from gonogo.quality.registry import kind_of
 from gonogo.stages.release import held_file
 from gonogo.runtime.session import begin
 
-SITE = site_of(Path(workflow.basedir))
+SITE = site_of(Path(FILES))
 sys.path.insert(0, str(SITE))
 begin(SITE)
 SETTINGS = load_or_exit(config, SITE)
