@@ -23,7 +23,7 @@ test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
 	@echo "gonogo: running the slow tests (about 11 minutes on two cores)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(SLOW)" $(PYTEST_ARGS)
 
-test-cuda-build: $(CUDA_BUILD)/ready  ## the memory tests with PyPI's CUDA build of torch, as on a machine without a card
+test-cuda-build: $(CUDA_BUILD)/ready  ## the memory tests with PyPI's CUDA build of torch, as on a machine without a GPU
 	@echo "gonogo: running the memory tests with a CUDA build of torch (about 2 minutes)"
 	@CUDA_VISIBLE_DEVICES= $(CUDA_BUILD)/bin/python -m pytest tests/memory -m "not slow" $(PYTEST_ARGS)
 
@@ -47,7 +47,7 @@ schema: $(VENV)/ready  ## write the JSON schemas from the models
 	@$(BIN)/python -m gonogo.config.reference
 	@$(BIN)/python -m gonogo.verdict > docs/verdict.schema.json
 
-lock:  ## resolve pyproject.toml anew into requirements.lock
+lock:  ## resolve pyproject.toml again into requirements.lock
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/pip install --quiet torch==2.13.0 && build/lock/bin/pip install --quiet -e '.[dev]'
 	@build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock

@@ -1,6 +1,6 @@
-"""Plans that were once reckoned by hand, against the estimate: `python -m benchmarks.documented_plans`.
+"""Plans that were computed by hand, against the estimate: `python -m benchmarks.documented_plans`.
 
-Of three systems: what their plan documents said a step needs on their card, and what it needs.
+For three systems: what their plan documents said a step needs on their GPU, and what it needs.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def rows(system: System, card: Accelerator, gate: MemoryGate) -> Iterator[str]:
     """The system's table in Markdown, line by line as it is traced."""
     trace = traced_here(system.builder, card)
     yield f"### {system.title}, on {card.title} ({gigabytes(card.visible_bytes or 0)})\n"
-    yield "| | document | estimate | of the card | verdict |"
+    yield "| | document | estimate | of the GPU | verdict |"
     yield "|---|---|---|---|---|"
     for label, keys, options, said in system.rows:
         found = trace(_training(system, keys), options)

@@ -1,4 +1,4 @@
-"""Training steps of three systems whose plans were once reckoned by hand, for `benchmarks.documented_plans`."""
+"""Training steps of three systems whose plans were computed by hand, for `benchmarks.documented_plans`."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _own_loss(model: Any, tokens: Tensor) -> Tensor:
 
 
 def _chunked_loss(model: Any, tokens: Tensor) -> Tensor:
-    """The same loss with the logits of a few rows at a time, made anew in the backward."""
+    """The same loss with the logits of a few rows at a time, recomputed in the backward pass."""
 
     def part(rows: Tensor, wanted: Tensor) -> Tensor:
         return F.cross_entropy(model.lm_head(rows).float(), wanted, reduction="sum")

@@ -15,7 +15,7 @@ from gonogo import Training, loader
 
 
 class CADDataModule(LightningDataModule):
-    """The parts below the folders `data`, split by program: what is held out is so in every stage.
+    """The parts below the folders `data`, split by program: held-out parts are the same in every stage.
 
     Attributes:
         train_items, val_items: the parts' .json files, sorted by name.

@@ -1,4 +1,4 @@
-"""CAD-MLLM: a language model writes CAD programs, from captions first, then from what is seen of a part as well."""
+"""CAD-MLLM: a language model writes CAD programs, first from captions, then also from point clouds and pictures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CADMLLM(LightningExperiment):
 
     @property
     def smoke_settings(self) -> CADSettings:
-        """Those of the rehearsal, whose base `prepare` makes."""
+        """The smoke run's settings, whose base `prepare` makes."""
         return CADSettings.model_validate(deep_merged(self.config.settings, self.config.smoke.settings))
 
     def assets_needed(self) -> list[tuple[str, bool, str]]:
@@ -55,7 +55,7 @@ class CADMLLM(LightningExperiment):
         return [asset.needed(name) for name, asset in named.items() if asset is not None]
 
     def lacking(self) -> list[str]:
-        """Also the modalities that this stage is to see and whose files are not there."""
+        """Also the modalities that this stage reads and whose files are missing."""
         data = self.settings.data
         missing = [name for name in data.modalities if name in data.absent]
         return super().lacking() + [f"{name}: no files yet (settings.data.absent)" for name in missing]
@@ -76,7 +76,7 @@ class CADMLLM(LightningExperiment):
         generate(self.settings.data, indices, out, seed, progress)
 
     def inspector(self, gate: QualityGate) -> Inspector:
-        """Documents, their tokens counted by the model's own tokenizer; not counted while it is not there."""
+        """Documents, their tokens counted by the model's own tokenizer; not counted while that is missing."""
         from experiments.cad_mllm.tokens import tokens_of
 
         pretrained = self.settings.model.base.pretrained
@@ -107,11 +107,11 @@ class CADMLLM(LightningExperiment):
         return plan_options(self.settings.model)
 
     def error(self, outputs: Any, targets: Any) -> Any:
-        """Brier score over places and alphabet: probabilities are held against what came, the surer the costlier."""
+        """Brier score over positions and alphabet: squared error of the probabilities."""
         return (outputs - targets).square().mean()
 
     def inputs(self, batch: Any) -> Any:
-        """(B, D): the caption's ids, then the cloud and the picture where the stage sees them."""
+        """(B, D): the caption's ids, then the cloud and the picture if the stage reads them."""
         import torch
 
         seen = [batch[name].flatten(1).float() for name in ("caption", "points", "image") if name in batch]

@@ -1,4 +1,4 @@
-"""What a person looks at during training: predicted parts below the true ones."""
+"""The validation picture: predicted parts below the true ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTHING = 128  # grey, where a program builds no solid
 
 
 def comparison(predicted: Tensor, target: Tensor, tokens: Tokens, out: Path) -> None:
-    """Up to 8 parts side by side: the true one above the one whose every token is the likeliest, given those before.
+    """Up to 8 parts side by side: the true one above the one of likeliest tokens (teacher forcing).
 
     Args:
         predicted, target: (B, L, A).

@@ -11,7 +11,7 @@ from gonogo import LightningExperiment, PlanOption, Progress, Stage, Training, g
 
 
 class CVS(LightningExperiment):
-    """See config/experiments/cvs.yaml for its keys and README.md in this folder for its story."""
+    """Keys: config/experiments/cvs.yaml. Background: README.md in this folder."""
 
     kind = "views"
     Settings = CVSSettings

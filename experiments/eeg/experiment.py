@@ -1,4 +1,4 @@
-"""EEG regression: EEGNeX reads a person's latent factor from two seconds of EEG."""
+"""EEG regression: EEGNeX predicts a person's latent factor from two seconds of EEG."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gonogo import LightningExperiment, Progress, Stage, Training
 
 
 class EEG(LightningExperiment):
-    """See config/experiments/eeg.yaml for its keys and README.md in this folder for its story."""
+    """Keys: config/experiments/eeg.yaml. Background: README.md in this folder."""
 
     kind = "series"
     Settings = EEGSettings

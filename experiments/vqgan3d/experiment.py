@@ -20,12 +20,12 @@ from gonogo import (
     patch_coverage,
 )
 
-# patch keys here → the quality gate's
+# patch keys here → keys of the quality gate
 SAME_KEYS = {"size": "patch", "stride": "stride", "tail_anchored": "tail_anchored"}
 
 
 class VQGAN3D(LightningExperiment):
-    """See config/experiments/vqgan3d.yaml for its keys and README.md in this folder for its story."""
+    """Keys: config/experiments/vqgan3d.yaml. Background: README.md in this folder."""
 
     kind = "volumes"
     Settings = VQGAN3DSettings
@@ -40,8 +40,8 @@ class VQGAN3D(LightningExperiment):
         for key, gate_key in SAME_KEYS.items():
             if gate_key in judged and judged[gate_key] != own[key]:
                 raise UserError(
-                    f"config/experiments/{name}.yaml: gates.quality.volumes.{gate_key} is {judged[gate_key]}, "
-                    f"settings.patches.{key} is {own[key]}: write the same"
+                    f"config/experiments/{name}.yaml: gates.quality.volumes.{gate_key} is {judged[gate_key]}, but "
+                    f"settings.patches.{key} is {own[key]}: give both the same value"
                 )
 
     def settings_for(self, stage: Stage) -> Any:
@@ -72,7 +72,7 @@ class VQGAN3D(LightningExperiment):
         return example_batch(self.settings.patches, batch_size)
 
     def heaviest(self, module: Any, training: Training) -> None:
-        """With the discriminators, if the run is long enough for them to begin."""
+        """With the discriminators, if the run is long enough for them to start."""
         if self.planned_steps(training) > self.settings.model.discriminators.start_step:
             module.pass_start()
 

@@ -15,12 +15,10 @@ from gonogo.base.models import ClosedModel
 from gonogo.base.text import clean
 from gonogo.base.units import dollars, duration
 from gonogo.report.causes import cause_of
-from gonogo.report.evidence import Evidence, evidence, storage_bytes
+from gonogo.report.evidence import Evidence, storage_bytes
 from gonogo.report.verdict_by_part import PartVerdict, at_fault, parts
 from gonogo.report.wording import evidence_paths, headline, number, saved, unique
 from gonogo.verdict import Status, Verdict
-
-__all__ = ["Evidence", "NegativeFacts", "StageCost", "evidence", "negative_result"]
 
 
 class StageCost(BaseModel):

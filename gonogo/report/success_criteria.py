@@ -90,11 +90,6 @@ def criteria(run: Path) -> list[Criterion]:
     return [Criterion(name, status[met], clean(evidence)) for name, met, evidence in answers]
 
 
-def checklist(run: Path) -> str:
-    """The criteria as a Markdown list of boxes."""
-    return "\n".join(criterion.box for criterion in criteria(run)) + "\n"
-
-
 def _starts(left: RunFolderContents) -> tuple[bool | None, str]:
     bad = next((line for line in left.lines if re.search(r"ModuleNotFoundError|ImportError", line)), "")
     if bad:

@@ -1,4 +1,4 @@
-"""A process's death is noticed at once, whoever's child it is."""
+"""A process's death is noticed at once, whichever process is its parent."""
 
 from __future__ import annotations
 

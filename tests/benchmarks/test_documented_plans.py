@@ -1,4 +1,4 @@
-"""Plans that were reckoned by hand, traced: the models are theirs, and the verdicts are not."""
+"""Plans that were computed by hand, traced: the models are theirs, the verdicts are not."""
 
 from __future__ import annotations
 

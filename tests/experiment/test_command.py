@@ -1,4 +1,4 @@
-"""Commands as an experiment: what they make, leave and say, and what is told of those that do not."""
+"""Commands as an experiment: what they produce, and the errors for those that do not."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_the_memory_gate_traces_the_entry_point(tmp_path: Path) -> None:
     step = step_of(experiment(tmp_path, memory="tests.experiment.entry:step", command=told), training)
     assert (step.micro_batch_size, step.accumulate_grad_batches, step.precision) == (3, 2, "bf16-mixed")
     step = step_of(experiment(tmp_path, memory="tests.experiment.entry:step"), training)
-    assert (step.accumulate_grad_batches, step.precision) == (1, "32-true")  # the script is told neither
+    assert (step.accumulate_grad_batches, step.precision) == (1, "32-true")  # the script receives neither
 
 
 def test_without_an_entry_point_the_memory_gate_says_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Broken bytes, full disks, closed folders, bad lines: a transfer says what is wrong, and the next one mends it."""
+"""Broken bytes, full disks, closed folders, bad lines: a transfer says what is wrong, and the next one repairs it."""
 
 from __future__ import annotations
 

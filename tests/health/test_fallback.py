@@ -1,4 +1,4 @@
-"""A training that its device aborts goes on on the processor: real agent, real training, a process that really dies."""
+"""Training that its device aborts continues on the CPU: real agent, real training, a process that really dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readiness by part: a weak GPU is no obstacle where the processor is proven, and what nobody tried is unknown."""
+"""Readiness by part: a weak GPU is no obstacle where the CPU is proven, and what was not tried is unknown."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def test_a_smaller_device_never_reserves_more(step: Events, chosen: AllocatorSet
     held = replay(step, int(share * free.peak_reserved_bytes), chosen)
     assert free.peak_reserved_bytes >= held.peak_reserved_bytes
     assert held.oom_at is not None or held.peak_requested_bytes == free.peak_requested_bytes
-    assert held.retries == 0 or share < 1  # with room for the peak nothing has to be given back
+    assert held.retries == 0 or share < 1  # with room for the peak nothing has to be released
     assert replay(step, free.peak_reserved_bytes, chosen).oom_at is None
 
 

@@ -1,4 +1,4 @@
-"""A torch that is built with CUDA, on a machine without a card, traces what a processor's build does."""
+"""A torch that is built with CUDA, on a machine without a GPU, traces the same as the CPU build."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rows(address: int | None) -> ctypes.Array[ctypes.c_void_p]:
 
 @pytest.fixture
 def cuda_build(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A CUDA build without a card: a guard, hooks that say so, and a query for the card's context that raises."""
+    """A CUDA build without a GPU: a guard, hooks that say so, and a query for the GPU's context that raises."""
     if torch.backends.cuda.is_built():
         yield
         return

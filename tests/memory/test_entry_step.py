@@ -1,4 +1,4 @@
-"""A mode of one's own and a recorded option, through real traces of the shipped experiment."""
+"""A user-defined mode and a recorded option, through real traces of the shipped experiment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytest.importorskip("monai")
 
 
 def run_of(folder: Path, monkeypatch: pytest.MonkeyPatch, **mine: Any) -> Run:
-    """The experiment `mine`, laid over the shipped one, in its mode `own`."""
+    """The experiment `mine`, which extends the shipped one, in its mode `own`."""
     shutil.copytree(ROOT / "config", folder / "config")
     (folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump({"extends": "cvs", **mine}))
     monkeypatch.chdir(folder)

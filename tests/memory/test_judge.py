@@ -1,4 +1,4 @@
-"""The verdict is the allocator's replay at the card's capacity, with the estimate's error beside it."""
+"""The verdict is the allocator's replay at the GPU's capacity, together with the estimate's error."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_refusal_names_what_and_where_and_what_to_do() -> None:
 
 
 def test_the_verdict_is_the_replay_not_a_comparison_of_peaks() -> None:
-    # what the allocator would like to keep is more than the card has; giving cached memory back, it fits
+    # the allocator would keep more than the GPU has; by releasing cached memory, it fits
     changes = [(0, 6_000_000_000), (0, -6_000_000_000), (1, 7_000_000_000), (1, -7_000_000_000)]
     on, training = card(8.5), Training()
     found = estimate(traced_step(events(changes)), training, on)

@@ -1,4 +1,4 @@
-"""Recurrent layers are one call on a GPU, with a reserve space that neither torch nor a processor knows of."""
+"""Recurrent layers are one call on a GPU, with a reserve space that neither torch nor a CPU knows of."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_single_step_of_a_gru_is_fused_too() -> None:
 
 
 class Texts(nn.Module):
-    """Texts of different lengths, packed; the lengths are constants, or are reckoned from the texts."""
+    """Texts of different lengths, packed; the lengths are constants, or are computed from the texts."""
 
     def __init__(self, known: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where a processor's build of torch would be silently wrong about a GPU: each case against what the card allocates."""
+"""Where torch's CPU build would be silently wrong about a GPU: each case against what the GPU allocates."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ class Reads(nn.Module):
 
 
 class Counts(nn.Module):
-    """As many layers as a schedule says, which is reckoned with tensors."""
+    """As many layers as a schedule says, which is computed with tensors."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -195,7 +195,7 @@ def test_identical_inputs_and_views_are_noted(copy: Path) -> None:
 
 
 def test_ten_scenes_are_measured_in_half_a_second(data: Path) -> None:
-    """Of processor time, which other programs on the machine do not lengthen."""
+    """In CPU time, which other programs on the machine do not lengthen."""
     took_s = []
     for _ in range(3):
         start = time.process_time()

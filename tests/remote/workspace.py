@@ -80,7 +80,7 @@ class Workspace:
 
 
 def end_all(root: Path) -> None:
-    """Kill what runs below `root` have left behind: timers first, they would take the runs up again."""
+    """Kill what runs below `root` have left behind: timers first, because they would resume the runs."""
     for name, leaders in (("timer.json", []), ("heartbeat.json", ["child_pid"])):
         for path in root.rglob(name):
             facts = json.loads(path.read_text())

@@ -6,15 +6,8 @@ from pathlib import Path
 import pytest
 
 from gonogo.report.causes import CAUSES
-from gonogo.report.evidence import storage_bytes
-from gonogo.report.negative_result import (
-    Evidence,
-    NegativeFacts,
-    StageCost,
-    commit_message,
-    evidence,
-    negative_result,
-)
+from gonogo.report.evidence import Evidence, evidence, storage_bytes
+from gonogo.report.negative_result import NegativeFacts, StageCost, commit_message, negative_result
 from gonogo.report.verdict_by_part import parts
 from gonogo.verdict import Check, Status
 from tests.report.verdicts import DARK, dark, going, good, make, overridden, ready, unknown

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gonogo.cli.main import main
-from gonogo.report.success_criteria import checklist, criteria, files_to_monitor
+from gonogo.report.success_criteria import criteria, files_to_monitor
 from gonogo.training.lightning_run import train_lightning
 from gonogo.training.spec import RunSpec
 from gonogo.verdict import Status
@@ -26,6 +26,10 @@ def run(tmp_path: Path) -> Path:
     (tmp_path / "out" / "training.json").write_text(result.model_dump_json())
     (tmp_path / "log.txt").write_text("\n".join([*lines, "training ended: 60 steps in 1 s; finished"]) + "\n")
     return tmp_path
+
+
+def checklist(run: Path) -> str:
+    return "\n".join(criterion.box for criterion in criteria(run))
 
 
 def test_before_the_run_every_box_is_open(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.toy import toy
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Of an experiment that lies over another, in a mode that changes a key."""
+    """Of an experiment that extends another, in a mode that changes a key."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     mine = {
         "extends": "vqgan3d",

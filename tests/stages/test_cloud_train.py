@@ -31,7 +31,7 @@ def laddered(gigabytes: float, options: Sequence[PlanOption] = (), **training: A
 
 
 def test_the_ladder_is_the_plans_and_keeps_the_effective_batch() -> None:
-    for gigabytes in (16, 1000):  # a card with much room has one, too
+    for gigabytes in (16, 1000):  # a GPU with much memory has one, too
         steps = laddered(gigabytes, micro_batch_size=12, accumulate_grad_batches=2, precision="bf16-mixed")
         batches = [(s["training"]["micro_batch_size"], s["training"]["accumulate_grad_batches"]) for s in steps]
         assert batches == [(8, 3), (6, 4), (4, 6), (3, 8), (2, 12), (1, 24)]

@@ -1,4 +1,4 @@
-"""A rented machine is given back once, when nothing is lost with it; and what is not gone is told."""
+"""A rented machine is released once, when nothing is lost with it; and a machine that is not gone is reported."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_never_one_of_several_nor_one_at_another_address(monkeypatch: pytest.Mon
 
 @pytest.fixture
 def settings(root: Path, tmp_path: Path, ssh: Ssh, target: Target) -> Settings:
-    """Of a target at the embedded server, as if it were a machine of one's own."""
+    """Of a target at the embedded server, as if it were the user's own machine."""
     shipped = load({}, root)
     box = target.model_copy(update={"connection": ssh, "usd_per_hour": 3.0})
     config = shipped.config.model_copy(update={"results_dir": tmp_path / "results", "target": "box"})

@@ -1,4 +1,4 @@
-"""Modules with two optimizers, stepped by hand: with a Trainer, without one, and in the memory trace."""
+"""Modules with two optimizers and manual optimization: with a Trainer, without one, and in the memory trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training run: its checkpoints, its pictures, its measurements, and its end when the loss is no number."""
+"""One training run: its checkpoints, its pictures, its measurements, and its end when the loss is NaN."""
 
 from __future__ import annotations
 

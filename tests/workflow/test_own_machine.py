@@ -1,4 +1,4 @@
-"""The whole chain with a machine of one's own, behind OpenSSH's server, which is given back at the end."""
+"""The whole chain with the user's own machine, behind OpenSSH's server, which is released at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole model against cards that hold it, and that do not; nothing is downloaded, and no weight takes any room."""
+"""The full model on GPUs that can and cannot hold it; nothing is downloaded, and no weight is allocated."""
 
 from __future__ import annotations
 

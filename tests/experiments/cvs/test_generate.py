@@ -210,6 +210,6 @@ def test_progress_is_told(inputs: Path, assets: Path, measured: dict[str, Any], 
 
 
 def test_generating_before_preparing_is_an_error(inputs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"decoder\.pt: no such file; the stage `prepare` makes it"):
+    with pytest.raises(UserError, match=r"decoder\.pt: no such file; the stage `prepare` writes it"):
         generate(SETTINGS, inputs, tmp_path, [0], tmp_path / "data", 0)
     assert not (tmp_path / "data").exists()

@@ -1,4 +1,4 @@
-"""The documented plan for one H200, held against the card: its needs, and where its figures contradict each other."""
+"""The documented plan for one H200, compared with the GPU: its needs, and where its figures contradict each other."""
 
 from __future__ import annotations
 
