@@ -17,7 +17,7 @@ from gonogo.base.shipped import own_or_shipped
 from gonogo.config.accelerator import Accelerator, doubts
 from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
 from gonogo.config.experiment import ExperimentConfig, Training, training_for, training_on_cpu
-from gonogo.config.explain import _unknown, explain_error
+from gonogo.config.explain import explain_error, unknown_name
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.target import Ssh, Target
 from gonogo.config.workflow import Config
@@ -64,7 +64,7 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     for name, experiment in experiments.items():
         where = f"config/experiments/{name}.yaml"
         if config.mode not in experiment.modes:
-            raise UserError(f"mode: {_unknown(config.mode, experiment.modes)} (modes of {where})")
+            raise UserError(f"mode: {unknown_name(config.mode, experiment.modes)} (modes of {where})")
         recommended = [mode for mode, chosen in experiment.modes.items() if chosen.recommended]
         if len(recommended) > 1:
             raise UserError(f"{where}: modes: {', '.join(recommended)} are all recommended; recommend one")
@@ -82,7 +82,7 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
             raise UserError(f"{key}: {where} is, or lies below, a file; choose another folder")
     for override in config.overrides:
         if override.gate not in Gates.model_fields:
-            raise UserError(f"overrides: gate {_unknown(override.gate, Gates.model_fields)}")
+            raise UserError(f"overrides: gate {unknown_name(override.gate, Gates.model_fields)}")
     where = f"config/targets/{config.target}.yaml"
     target_file = own_or_shipped(folder / "targets" / f"{config.target}.yaml", where)
     target = validate(Target, _read(target_file.parent, config.target, "target"), where)
@@ -112,7 +112,7 @@ def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
 
 
 def load_experiment(folder: Path, name: str) -> ExperimentConfig:
-    """One experiment's file, laid over the one that it extends."""
+    """One experiment's file, merged over the one that it extends."""
     raw = _read(folder, name, "experiments")
     seen = [name]
     while parent := raw.get("extends"):
@@ -144,7 +144,7 @@ def _with_those_before(folder: Path, name: str, root: Path) -> dict[str, Experim
 def load_accelerator(folder: Path, name: str) -> Accelerator:
     catalogue = read_yaml(own_or_shipped(folder / "accelerators.yaml", "config/accelerators.yaml"))
     if name not in catalogue:
-        raise UserError(f"accelerator: {_unknown(name, catalogue)} (config/accelerators.yaml)")
+        raise UserError(f"accelerator: {unknown_name(name, catalogue)} (config/accelerators.yaml)")
     found = validate(Accelerator, catalogue[name], "config/accelerators.yaml", name)
     if wrong := doubts(found):
         hint = "Correct the figure, or write null where it is unknown."
@@ -169,7 +169,7 @@ def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
     if not known:
         raise UserError(f"{folder} has no .yaml file; run this command in the folder that holds config/")
     if name not in known:
-        raise UserError(f"{key}: unknown {_unknown(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
+        raise UserError(f"{key}: unknown {unknown_name(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
     return read_yaml(path)
 
 

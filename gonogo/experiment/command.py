@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from gonogo.base.errors import UserError
 from gonogo.base.models import StrictModel
-from gonogo.config.command_line import Value, filled
+from gonogo.config.command import Value, filled
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.contract import Experiment, Progress
 from gonogo.experiment.program import run_program

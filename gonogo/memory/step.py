@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from gonogo.base.errors import UserError
-from gonogo.config.command_line import placeholders
+from gonogo.config.command import placeholders
 from gonogo.config.experiment import Training
 from gonogo.experiment.command import CommandExperiment
 from gonogo.experiment.contract import Experiment

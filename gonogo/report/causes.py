@@ -60,7 +60,7 @@ CAUSES = {
         ),
         told_apart=(
             "The points that the input's depth map gives are projected into every camera. Where they fall "
-            "outside the frame or behind the camera, no decoder could have filled the view."
+            "outside the frame or behind the camera, no renderer could have filled the view."
         ),
         lesson="Check what each camera sees before blaming what renders the picture.",
         requirements=(
@@ -72,7 +72,7 @@ CAUSES = {
             "Captured views with known poses in place of rendered ones.",
         ),
     ),
-    "DECODER": Cause(
+    "GENERATOR": Cause(
         headline="the generator is not good enough to make data with",
         part="data",
         meaning=(

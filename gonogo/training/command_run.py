@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gonogo.base.errors import UserError
-from gonogo.config.command_line import Value, filled
+from gonogo.config.command import Value, filled
 from gonogo.experiment.command import CommandExperiment
 from gonogo.experiment.program import Program
 from gonogo.training.metrics_csv import LossLog

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from gonogo.base.digests import digest, folder_digest
-from gonogo.gates.generator import Measurements
+from gonogo.gates.generator import measured as measured_by
 from gonogo.runtime.stage import stage
 
 with stage(snakemake) as run:
@@ -14,7 +14,7 @@ with stage(snakemake) as run:
     started = time.time()
     with run.work():
         found = experiment.prepare(assets, run.config.seed)
-    measured = Measurements(**found, inputs_digest=digest(folder_digest(assets), experiment.fingerprint("generate")))
+    measured = measured_by(found, digest(folder_digest(assets), experiment.fingerprint("generate")))
     if measured.picture:
         measured.evidence.append(str(assets / measured.picture))
     measured.write(snakemake.output.measurements)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gonogo.base.errors import UserError
-from gonogo.config.command_line import filled
+from gonogo.config.command import filled
 from gonogo.config.load import load_experiment
 from tests.experiment.scripts import command
 
@@ -36,7 +36,7 @@ def test_what_cannot_be_filled_is_named(tmp_path: Path) -> None:
     def train(line: str) -> str:
         return said(tmp_path, command={**command(), "train": line})
 
-    assert "command.train" in train("run {dat} {out}") and "unknown placeholder {dat}; there are {data}" in train(
+    assert "command.train" in train("run {dat} {out}") and "unknown placeholder {dat}; allowed: {data}" in train(
         "r {dat}"
     )
     assert "{out} missing" in train("run {data}")
@@ -53,8 +53,8 @@ def test_a_class_or_commands_and_never_both(tmp_path: Path) -> None:
     assert "`class` and `command` are both given" in said(tmp_path, **{"class": "a.b:C"})
     assert "give `class`" in said(tmp_path, command=None, kind=None, code=None)
     assert "needs `kind`" in said(tmp_path, kind=None)
-    assert "memory, code: goes with `command`" in said(
+    assert "memory, code: only with `command`" in said(
         tmp_path, **{"class": "a.b:C", "command": None, "kind": None, "memory": "a:b"}
     )
-    assert "watch: goes with `class`" in said(tmp_path, watch={"psnr_db": {"by_epoch": 3, "at_least": 20}})
+    assert "watch: only with `class`" in said(tmp_path, watch={"psnr_db": {"by_epoch": 3, "at_least": 20}})
     assert "code: ../elsewhere must lie in the repository" in said(tmp_path, code=["../elsewhere"])
