@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
+from gonogo.base.shipped import own_or_shipped
 from gonogo.base.units import gigabytes
 from gonogo.remote.setup import set_up
 from gonogo.runtime.context import Run
 from gonogo.stages.machine import machine
+
+TRAIN_LOCK = "requirements-train.lock"
 
 
 def set_up_machine(run: Run, report: str) -> None:
@@ -16,7 +19,7 @@ def set_up_machine(run: Run, report: str) -> None:
     Raises:
         UserError: the machine lacks something that the run needs.
     """
-    requirements = run.settings.root / "requirements.lock"
+    requirements = own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
     with machine(run) as there:
         found = set_up(there, run.target, run.settings.accelerator, requirements)
     write_text(report, found.model_dump_json(indent=1) + "\n")
