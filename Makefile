@@ -47,10 +47,11 @@ schema: $(VENV)/ready  ## write the JSON schemas from the models
 	@$(BIN)/python -m gonogo.config.reference
 	@$(BIN)/python -m gonogo.verdict > docs/verdict.schema.json
 
-lock:  ## resolve pyproject.toml again into requirements.lock
+lock:  ## resolve pyproject.toml again into requirements.lock, and the machine's part of it
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/pip install --quiet torch==2.13.0 && build/lock/bin/pip install --quiet -e '.[dev]'
 	@build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+	@build/lock/bin/python -m tools.train_lock > requirements-train.lock
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@echo "gonogo: setting up $(VENV) with $$($(PYTHON) --version) (once, a few minutes)"

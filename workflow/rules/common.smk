@@ -9,7 +9,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(0, str(workflow.basedir))
+FILES = os.path.abspath(
+    f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/../.."
+)
+sys.path.insert(0, FILES)
+from gonogo.base.shipped import site_of
 from gonogo.gates import judging, registry, standing
 from gonogo.config.load import load_or_exit
 from gonogo.experiment.load import load_experiments_or_exit
@@ -18,8 +22,10 @@ from gonogo.quality.registry import kind_of
 from gonogo.stages.held import held_file
 from gonogo.runtime.session import begin
 
-begin(workflow.basedir)
-SETTINGS = load_or_exit(config, workflow.basedir)
+SITE = site_of(Path(FILES))
+sys.path.insert(0, str(SITE))
+begin(SITE)
+SETTINGS = load_or_exit(config, SITE)
 EXPERIMENTS = load_experiments_or_exit(SETTINGS)
 MODE = SETTINGS.config.mode
 RESULTS = SETTINGS.config.results_dir.as_posix()

@@ -16,6 +16,8 @@ rule validate:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/validate.tsv"
     resources:
         mem_mb=3000,
+    params:
+        fingerprint=fingerprint("predict"),
     message:
         "{wildcards.experiment}: predicting held-out items"
     script:
