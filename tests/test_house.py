@@ -38,7 +38,7 @@ def test_an_arrow_that_others_stand_for_is_not_drawn() -> None:
     arrows = {"cli": {"stages": 1, "base": 9}, "stages": {"base": 3}, "base": {}}
     assert needed_arrows(arrows) == [("cli", "stages"), ("stages", "base")]
     drawn = as_mermaid(House([["cli"], ["stages"], ["base"]], arrows, {}, ["gonogo.base.x → gonogo.cli.y"], []))
-    assert "  cli --> stages\n" in drawn and "cli --> base" not in drawn and "3 arrows between them, 1 imports upwards" in drawn
+    assert "  cli --> stages\n" in drawn and "cli --> base" not in drawn and "3 arrows, 1 imports upwards" in drawn
 
 
 def test_the_page_is_filled_between_its_markers_and_nowhere_else() -> None:

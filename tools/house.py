@@ -104,7 +104,7 @@ def needed_arrows(arrows: Mapping[str, Mapping[str, int]]) -> list[tuple[str, st
 def summary(house: House) -> str:
     arrows = sum(len(others) for others in house.arrows.values())
     return (
-        f"{len(house.rooms)} rooms on {len(house.floors)} floors; {arrows} arrows between them, {len(house.up)} imports "
+        f"{len(house.rooms)} rooms on {len(house.floors)} floors; {arrows} arrows, {len(house.up)} imports "
         f"upwards, {len(house.circles)} modules in a circle"
     )
 
