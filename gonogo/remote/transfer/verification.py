@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gonogo.base.commands import rerun_command
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.common import HASHING_S
@@ -18,6 +19,7 @@ def verify(machine: Machine, remote_root: str) -> int:
         first, count = answer["wrong"][0], len(answer["wrong"])
         raise RemoteError(
             f"{machine.where}: {count} of {answer['files']} files differ from what was sent, the first is {first}. "
-            "Upload again, which replaces them: snakemake --forcerun upload. If it happens again, the disk is broken."
+            f"Upload again, which replaces them: {rerun_command(forcerun='upload')}. If it happens again, the disk is "
+            "broken."
         )
     return int(answer["files"])
