@@ -13,7 +13,7 @@ from gonogo.base.files import write_text
 from gonogo.forecast.forecast import Forecast
 from gonogo.gates import standing
 from gonogo.gates.results import Measurements
-from gonogo.report.run_report import Leg, Metric, Picture, RunFacts, run_report, run_report_html
+from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_report, run_report_html
 from gonogo.runtime.context import Run
 from gonogo.stages.standing import costs, earlier_verdicts, timings
 from gonogo.training.spec import TrainingResult
@@ -112,7 +112,7 @@ def _leg(name: str, result: TrainingResult, batch: int, hours: float, usd: float
     )  # fmt: skip
 
 
-def _pictures(run: Run, folder: Path) -> list[Picture]:
+def _pictures(run: Run, folder: Path) -> list[ReportPicture]:
     shown = [
         (
             standing.latest("quality/sample", run.results, run.mode) / "contact_sheet.png",
@@ -124,7 +124,9 @@ def _pictures(run: Run, folder: Path) -> list[Picture]:
         ),
         (run.results / run.mode / "results" / "contact_sheet.png", "Predictions for held-out items"),
     ]
-    return [Picture(path=os.path.relpath(path, folder), caption=caption) for path, caption in shown if path.exists()]
+    return [
+        ReportPicture(path=os.path.relpath(path, folder), caption=caption) for path, caption in shown if path.exists()
+    ]
 
 
 def _json(path: Path) -> dict[str, Any]:
