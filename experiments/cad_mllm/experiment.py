@@ -32,6 +32,7 @@ class CADMLLM(LightningExperiment):
     generate_code: ClassVar[tuple[str, ...]] = (
         "parts.py", "program.py", "shapes.py", "generate.py", "tokens.py", "base.py",
     )  # fmt: skip
+    predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "picture.py", "export.py", "infer.py")
     trains_with_assets = True
 
     def settings_for(self, stage: Stage) -> Any:

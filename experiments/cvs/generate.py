@@ -71,7 +71,7 @@ def measure(network: decoder.Decoder, items: Sequence[Item], settings: DataSetti
 
     Returns:
         `own_view_psnr_db`: the cloud from the input's pose, against the input. `rotated_coverage`: share of pixels
-        covered after rotating by 15° around the cloud's centre. `rotated_brightness_ratio`: mean luminance of those
+        covered after rotating by 15° around the cloud's centre. `rotated_brightness`: mean luminance of those
         pixels relative to the input's. Each is the median over items; `items` is their number, `picture` a path
         below `out`.
     """
@@ -92,7 +92,7 @@ def measure(network: decoder.Decoder, items: Sequence[Item], settings: DataSetti
     return {
         "own_view_psnr_db": float(np.median(psnr)),
         "rotated_coverage": float(np.median(coverage)),
-        "rotated_brightness_ratio": float(np.median(brightness)),
+        "rotated_brightness": float(np.median(brightness)),
         "items": len(items),
         "picture": PICTURE,
     }

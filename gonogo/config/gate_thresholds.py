@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel, model_validator
 
 from gonogo.base.models import Count, Fraction, Positive, StrictModel
 from gonogo.config.quality_thresholds import QualityGate
 
 
-class GeneratorGate(StrictModel):
-    """Is the data generator good enough on its own?"""
+class MetricBound(StrictModel):
+    """Is the data generator good enough on its own? A metric that `prepare` returns → where it must lie."""
 
-    min_own_view_psnr_db: float = Field(
-        18.0, description="held-out inputs rendered at their own pose, compared with the input"
-    )
-    min_rotated_coverage: Fraction = Field(0.5, description="median share of covered pixels, 15° off the input's pose")
-    min_rotated_brightness: Fraction = Field(0.45, description="median luminance 15° off / luminance of the input")
+    at_least: float | None = Field(None, description="below: NO-GO; null: no such bound")
+    at_most: float | None = Field(None, description="above: NO-GO; null: no such bound")
+    why: str = Field("", description="what a miss means, in words, for the verdict")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> MetricBound:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give `at_least`, `at_most` or both")
+        return self
+
+    def holds(self, value: float) -> bool:
+        above = self.at_least is None or value >= self.at_least
+        return above and (self.at_most is None or value <= self.at_most)
+
+    def __str__(self) -> str:
+        parts = [(">=", self.at_least), ("<=", self.at_most)]
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in parts if bound is not None)
+
+
+class GeneratorGate(RootModel[dict[str, MetricBound]]):
+    """Thresholds that the experiment names: metric → bounds."""
+
+    root: dict[str, MetricBound] = Field(default_factory=dict, description="metric that `prepare` returns → its bounds")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_metric(cls, given: Any) -> Any:
+        """Raise ValueError for a plain number, as keys `min_METRIC` had it."""
+        for key, value in given.items() if isinstance(given, Mapping) else ():
+            if isinstance(value, (int, float, str)):
+                side, _, metric = key.partition("_") if key.startswith(("min_", "max_")) else ("", "", key)
+                bound = "at_most" if side == "max" else "at_least"
+                raise ValueError(
+                    f"thresholds are named by the experiment's metrics: in place of `{key}: {value}` write in its "
+                    f"file `gates: {{generator: {{{metric}: {{{bound}: {value}}}}}}}`"
+                )
+        return given
 
 
 class LearningGate(StrictModel):
@@ -125,7 +158,7 @@ class ResultsGate(StrictModel):
 class Gates(StrictModel):
     """Thresholds. An experiment's own `gates:` block is merged over these."""
 
-    generator: GeneratorGate = GeneratorGate()
+    generator: GeneratorGate = GeneratorGate({})
     quality: QualityGate = QualityGate()
     learning: LearningGate = LearningGate()
     memory: MemoryGate = MemoryGate()

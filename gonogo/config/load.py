@@ -13,11 +13,13 @@ from pydantic import BaseModel, ValidationError
 
 from gonogo.base.errors import UserError
 from gonogo.base.mappings import deep_merged
+from gonogo.base.shipped import own_or_shipped
 from gonogo.config.accelerator import Accelerator, doubts
 from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
 from gonogo.config.experiment import ExperimentConfig, Training, training_for, training_on_cpu
 from gonogo.config.explain import explain_error, unknown_name
 from gonogo.config.gate_thresholds import Gates
+from gonogo.config.result_paths import ResultPaths
 from gonogo.config.target import Ssh, Target
 from gonogo.config.workflow import Config
 
@@ -42,6 +44,10 @@ class Settings:
         own = self.experiments[experiment]
         training = training_for(own, mode or self.config.mode)
         return training_on_cpu(own, training) if self.device.cpu else training
+
+    def paths(self, experiment: str, mode: str = "") -> ResultPaths:
+        """Where an experiment's stages leave their files, in a mode or in the one that was asked for."""
+        return ResultPaths(self.config.results_dir / experiment, mode or self.config.mode)
 
 
 def load(raw: Mapping[str, Any], root: Path) -> Settings:
@@ -82,13 +88,11 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     for override in config.overrides:
         if override.gate not in Gates.model_fields:
             raise UserError(f"overrides: gate {unknown_name(override.gate, Gates.model_fields)}")
-    target = validate(
-        Target, _read(folder / "targets", config.target, "target"), f"config/targets/{config.target}.yaml"
-    )
+    where = f"config/targets/{config.target}.yaml"
+    target_file = own_or_shipped(folder / "targets" / f"{config.target}.yaml", where)
+    target = validate(Target, _read(target_file.parent, config.target, "target"), where)
     if target.python == "this" and isinstance(target.connection, Ssh):
-        raise UserError(
-            f"config/targets/{config.target}.yaml: python: 'this' is for the embedded instance; name one there"
-        )
+        raise UserError(f"{where}: python: 'this' is for the embedded instance; name one there")
     accelerator = load_accelerator(folder, target.accelerator)
     device = choose(accelerator, target)
     if device.cpu:
@@ -143,7 +147,7 @@ def _with_those_before(folder: Path, name: str, root: Path) -> dict[str, Experim
 
 
 def load_accelerator(folder: Path, name: str) -> Accelerator:
-    catalogue = read_yaml(folder / "accelerators.yaml")
+    catalogue = read_yaml(own_or_shipped(folder / "accelerators.yaml", "config/accelerators.yaml"))
     if name not in catalogue:
         raise UserError(f"accelerator: {unknown_name(name, catalogue)} (config/accelerators.yaml)")
     found = validate(Accelerator, catalogue[name], "config/accelerators.yaml", name)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic_core import PydanticUndefined
 
 from gonogo.base.files import write_text
@@ -59,6 +59,8 @@ def tables() -> str:
 
 def _sections(key: str, model: Any) -> list[tuple[str, str, Any]]:
     """A block of thresholds, and the blocks within it; those of another gate are described there."""
+    if issubclass(model, RootModel):
+        return [(f"`{key}`, each", f"{key}.METRIC.", get_args(model.model_fields["root"].annotation)[1])]
     inner = [
         section
         for name, field in model.model_fields.items()

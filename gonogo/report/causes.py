@@ -55,7 +55,7 @@ CAUSES = {
         meaning=("Views are empty or dark because their cameras point past the scene, not because the scene is dark."),
         told_apart=(
             "The points of the input's depth map were projected into every camera. Where they fall outside the frame "
-            "or behind the camera, no decoder could have filled the view."
+            "or behind the camera, no renderer could have filled the view."
         ),
         lesson="Check what each camera sees before blaming the renderer.",
         requirements=(
@@ -67,7 +67,7 @@ CAUSES = {
             "Captured views with known poses instead of rendered ones.",
         ),
     ),
-    "DECODER": CauseText(
+    "GENERATOR": CauseText(
         headline="the data generator is not good enough",
         part="data",
         meaning=("The data generator does not even reproduce its inputs, or fails a short way from them."),

@@ -240,22 +240,74 @@ def test_predictions_come_with_their_metrics(tmp_path: Path) -> None:
 # --- what the workflow asks ---
 
 
-def test_what_redoes_which_stage(tmp_path: Path) -> None:
-    generates = {**command(), "generate": "python my/make.py {indices} {out}"}
-    (tmp_path / "my").mkdir()
-    (tmp_path / "my/make.py").write_text("pass")
+FILES = {
+    "repo/make.py": "pass", "repo/train.py": "import helper", "repo/predict.py": "from train import network",
+    "repo/memory.py": "import train", "repo/helper.py": "pass", "repo/README.md": "a story", "repo/.git/HEAD": "one",
+    "repo/__pycache__/train.cpython-311.pyc": "one", "repo/.ipynb_checkpoints/a.py": "one", "repo/prompts.md": "say",
+}  # fmt: skip
+LINES = {
+    "generate": "python repo/make.py {indices} {out}",
+    "train": "python -m repo.train {data} {out}",
+    "resume": "--from {checkpoint}",
+    "predict": "python ./repo/predict.py {checkpoint} {data} {out}",
+}
+STAGES = ("generate", "train", "predict")
 
-    def prints() -> list[str]:
-        own = CommandExperiment("mine", config(command=generates), tmp_path)
-        return [own.fingerprint("generate"), own.fingerprint("train")]
 
-    experiment(tmp_path)
-    before = prints()
-    (tmp_path / "my/script.py").write_text("print('changed')")  # named by `train` alone
-    assert [a == b for a, b in zip(before, prints(), strict=True)] == [True, False]
-    before = prints()
-    (tmp_path / "my/helper.py").write_text("pass")  # anybody's
-    assert [a == b for a, b in zip(before, prints(), strict=True)] == [False, False]
+def own(root: Path, **lines: str) -> CommandExperiment:
+    return CommandExperiment("mine", config(command=LINES | lines, code=["repo"], memory="repo.memory:step"), root)
+
+
+def prints(root: Path, **lines: str) -> list[str]:
+    return [own(root, **lines).fingerprint(stage) for stage in STAGES]
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("repo/make.py", STAGES),
+        ("repo/train.py", ("train", "predict")),
+        ("repo/memory.py", ("train", "predict")),
+        ("repo/predict.py", ("predict",)),
+        ("repo/helper.py", STAGES),  # it may be anybody's
+        ("repo/prompts.md", STAGES),  # as this may be
+        ("repo/README.md", ()),
+        ("repo/.git/HEAD", ()),
+        ("repo/.ipynb_checkpoints/a.py", ()),
+        ("repo/__pycache__/train.cpython-311.pyc", ()),
+    ],
+)
+def test_an_edit_repeats_what_it_can_change(repo: Path, file: str, stages: tuple[str, ...]) -> None:
+    before = prints(repo)
+    (repo / file).write_text(FILES[file] + "  # edited")
+    repeated = [stage for stage, old, new in zip(STAGES, before, prints(repo), strict=True) if old != new]
+    assert tuple(repeated) == stages
+
+
+def test_predictions_that_training_imports_are_part_of_it(repo: Path) -> None:
+    (repo / "repo/helper.py").write_text("from repo import predict")
+    assert repo / "repo/predict.py" in own(repo).source_files_of("train")
+
+
+def test_other_words_of_predict_repeat_no_training(repo: Path) -> None:
+    before = prints(repo)
+    assert prints(repo, predict=LINES["predict"] + " --batch 4")[:2] == before[:2]
+    assert prints(repo, predict=LINES["predict"] + " --batch 4")[2] != before[2]
+    assert prints(repo, resume="--from={checkpoint}")[0] == before[0]
+    assert prints(repo, resume="--from={checkpoint}")[1] != before[1]
+
+
+def test_what_goes_to_the_machine_is_neither_hidden_nor_a_cache(repo: Path) -> None:
+    names = [file.relative_to(repo).as_posix() for file in own(repo).source_files()]
+    assert names == sorted(name for name in FILES if "/." not in name and "__pycache__" not in name)
 
 
 def test_it_is_found_by_its_commands(tmp_path: Path) -> None:
