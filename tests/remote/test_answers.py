@@ -13,7 +13,8 @@ from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import Exit, Heartbeat, Launched, Released, read
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine
-from gonogo.stages.cloud_train import attached_to, why
+from gonogo.report.exit_causes import why
+from gonogo.stages.remote_run import attached_to
 
 EXIT: dict[str, Any] = {
     "cause": "failed", "code": 1, "signal": None, "started_at": 1.0, "ended_at": 2.0, "elapsed_s": 1, "usd": 0.1,
@@ -89,5 +90,5 @@ def test_what_the_release_command_said_is_cleaned() -> None:
 def test_only_a_run_of_ours_is_attached_to(run_dir: str) -> None:
     ours = Launched(state="already", run_dir="cvs/runs/20260101-000000_fast_abcdef", key="abcdef12")
     assert attached_to(ours, "cvs/runs", "fast", "abcdef12") == ours.run_dir
-    with pytest.raises(UserError, match="is no folder of a run of ours"):
+    with pytest.raises(UserError, match="is not a folder of a run of ours"):
         attached_to(ours.model_copy(update={"run_dir": run_dir}), "cvs/runs", "fast", "abcdef12")

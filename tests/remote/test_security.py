@@ -17,7 +17,7 @@ from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.run_request import RunRequest
 from gonogo.remote.transfer.retry import download
-from gonogo.stages.cloud_train import _secrets
+from gonogo.stages.run_terms import secrets
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import end_all
 
@@ -44,7 +44,7 @@ def test_a_secret_reaches_the_training_process_and_nothing_else(
     assert PLANTED not in target.model_dump_json()
 
     script = "import os, time; print('key of', len(os.environ['WANDB_API_KEY'])); time.sleep(2)"
-    machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", script], environment=_secrets(target))
+    machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", script], environment=secrets(target))
     log = root_there / "ws/runs/r/log.txt"
     wait_for(lambda: f"key of {len(PLANTED)}" in log.read_text())
 
@@ -55,13 +55,13 @@ def test_a_secret_reaches_the_training_process_and_nothing_else(
     for folder in (root_there, tmp_path, instance):
         holding = [str(path) for path in folder.rglob("*") if path.is_file() and PLANTED.encode() in path.read_bytes()]
         assert holding == []
-    assert PLANTED not in repr(RunRequest(key="k", argv=["true"], environment=_secrets(target)))
+    assert PLANTED not in repr(RunRequest(key="k", argv=["true"], environment=secrets(target)))
 
 
 def test_a_secret_that_is_not_set_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     with pytest.raises(UserError, match="WANDB_API_KEY is not set in this shell"):
-        _secrets(Target(secret_environment=["WANDB_API_KEY"]))
+        secrets(Target(secret_environment=["WANDB_API_KEY"]))
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from gonogo.base.commands import rerun_command
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
@@ -30,7 +31,8 @@ def verify(machine: Machine, remote_root: str) -> int:
         first, count = found["wrong"][0], len(found["wrong"])
         raise RemoteError(
             f"{machine.where}: {count} of {found['files']} files are not what was sent, the first is {first}. "
-            "Upload again, which mends them: snakemake --forcerun upload. If it happens again, the disk is broken."
+            f"Upload again, which replaces them: {rerun_command(forcerun='upload')}. If it happens again, the disk is "
+            "broken."
         )
     return int(found["files"])
 
