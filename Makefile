@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 SIDE_BY_SIDE := -n 3 --dist loadfile
 SLOW ?= slow and not chain
 
-.PHONY: run test test-slow test-cuda-build check format schema lock clean help
+.PHONY: run test test-slow test-cuda-build check format house schema lock clean help
 
 run: $(VENV)/ready  ## set up, then run the whole chain on the experiment of config/config.yaml
 	@echo "gonogo: snakemake --profile local   (a NO-GO ends with exit code 1 and says why)"
@@ -23,7 +23,7 @@ test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
 	@echo "gonogo: running the slow tests (about 11 minutes on two cores)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(SLOW)" $(PYTEST_ARGS)
 
-test-cuda-build: $(CUDA_BUILD)/ready  ## the memory tests with PyPI's CUDA build of torch, as on a machine without a card
+test-cuda-build: $(CUDA_BUILD)/ready  ## the memory tests with PyPI's CUDA build of torch, as on a machine without a GPU
 	@echo "gonogo: running the memory tests with a CUDA build of torch (about 2 minutes)"
 	@CUDA_VISIBLE_DEVICES= $(CUDA_BUILD)/bin/python -m pytest tests/memory -m "not slow" $(PYTEST_ARGS)
 
@@ -38,19 +38,24 @@ check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@$(BIN)/python -m gonogo.config.reference --schema | diff - config/schema.json
 	@$(BIN)/python -m gonogo.verdict | diff - docs/verdict.schema.json
 	@$(BIN)/python -m gonogo.config.reference --check
+	@$(BIN)/python -m tools.house --check
 
 format: $(VENV)/ready  ## let the formatters write
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format . ; $(BIN)/snakefmt Snakefile workflow
+
+house: $(VENV)/ready  ## draw the rooms of the package, from the code
+	@$(BIN)/python -m tools.house
 
 schema: $(VENV)/ready  ## write the JSON schemas from the models
 	@$(BIN)/python -m gonogo.config.reference --schema > config/schema.json
 	@$(BIN)/python -m gonogo.config.reference
 	@$(BIN)/python -m gonogo.verdict > docs/verdict.schema.json
 
-lock:  ## resolve pyproject.toml anew into requirements.lock
+lock:  ## resolve pyproject.toml again into requirements.lock, and the machine's part of it
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/pip install --quiet torch==2.13.0 && build/lock/bin/pip install --quiet -e '.[dev]'
 	@build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+	@build/lock/bin/python -m tools.train_lock > requirements-train.lock
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@echo "gonogo: setting up $(VENV) with $$($(PYTHON) --version) (once, a few minutes)"

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SHARED = ["Snakefile", "workflow", "gonogo", "experiments", "resources", "profiles", "local", "requirements.lock"]
+SHARED = ["Snakefile", "workflow", "gonogo", "experiments", "resources", "profiles", "local", "requirements-train.lock"]
 
 
 def timed(site: Path, *arguments: str, expect: int) -> float:

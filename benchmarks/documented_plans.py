@@ -1,6 +1,6 @@
-"""Plans that were once reckoned by hand, against the estimate: `python -m benchmarks.documented_plans`.
+"""Plans that were computed by hand, against the estimate: `python -m benchmarks.documented_plans`.
 
-Of three systems: what their plan documents said a step needs on their card, and what it needs.
+For three systems: what their plan documents said a step needs on their GPU, and what it needs.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import load_accelerator
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.choice import weigh
-from gonogo.memory.estimate import Estimate, estimate
-from gonogo.memory.options import PlanOption
-from gonogo.memory.plan import WORDS, plan
-from gonogo.memory.plan_search import Candidate, Estimator, Options
+from gonogo.memory.estimate import MemoryEstimate, estimate
+from gonogo.memory.plan import WORDS, plan_from
+from gonogo.memory.plan_search import Candidate, Estimator, Options, explore
 from gonogo.report.memory_plan import memory_plan
 
 
@@ -106,9 +106,9 @@ def traced_here(builder: str, card: Accelerator) -> Estimator:
 
     make: Callable[[Training, Mapping[str, Any]], Any] = getattr(documented_steps, builder)
 
-    known: dict[str, Estimate] = {}
+    known: dict[str, MemoryEstimate] = {}
 
-    def run(training: Training, options: Options) -> Estimate:
+    def run(training: Training, options: Options) -> MemoryEstimate:
         key = f"{training.model_dump_json()} {sorted(options.items())}"
         if key not in known:
             traced = trace_step(lambda: make(training, options), card=card_of(card.architecture))
@@ -122,18 +122,18 @@ def rows(system: System, card: Accelerator, gate: MemoryGate) -> Iterator[str]:
     """The system's table in Markdown, line by line as it is traced."""
     trace = traced_here(system.builder, card)
     yield f"### {system.title}, on {card.title} ({gigabytes(card.visible_bytes or 0)})\n"
-    yield "| | document | estimate | of the card | verdict |"
+    yield "| | document | estimate | of the GPU | verdict |"
     yield "|---|---|---|---|---|"
     for label, keys, options, said in system.rows:
         found = trace(_training(system, keys), options)
         if found.needed_bytes is None:
             yield f"| {label} | {said or '–'} | not known: {found.error} | – | not known |"
             continue
-        rung = Candidate(
+        candidate = Candidate(
             training=_training(system, keys), needed_bytes=found.needed_bytes, fits=found.fits, estimate=found
         )
         share = found.needed_bytes / (card.visible_bytes or 1)
-        word = WORDS[weigh(rung, card.visible_bytes, gate)]
+        word = WORDS[weigh(candidate, card.visible_bytes, gate)]
         yield f"| {label} | {said or '–'} | {gigabytes(found.needed_bytes)} | {100 * share:.0f} % | {word} |"
 
 
@@ -142,10 +142,10 @@ def document(system: System, card: Accelerator, gate: MemoryGate) -> str:
     trace = traced_here(system.builder, card)
     keys, fixed = system.asked
 
-    def with_fixed(training: Training, options: Options) -> Estimate:
+    def with_fixed(training: Training, options: Options) -> MemoryEstimate:
         return trace(training, {**fixed, **options})
 
-    found = plan(with_fixed, _training(system, keys), card, gate, system.options)
+    found = plan_from(explore(with_fixed, _training(system, keys), card, system.options), card, gate)
     return memory_plan(found, system.name, "documented", gate)
 
 

@@ -1,4 +1,4 @@
-"""Training steps of three systems whose plans were once reckoned by hand, for `benchmarks.documented_plans`."""
+"""Training steps of three systems whose plans were computed by hand, for `benchmarks.documented_plans`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from gonogo.base.mappings import deep_merged
 from gonogo.config.experiment import Training
 from gonogo.config.load import load_experiment
 from gonogo.experiment.load import load_experiment as experiment_of
+from gonogo.experiment.step import Step
 from gonogo.memory.builders import allow_torchvision
-from gonogo.memory.step import Step, experiment_step
+from gonogo.memory.step import step_of
 
 # 54.27M parameters, on pictures of 256 × 256
 CVS = {
@@ -39,7 +40,7 @@ def cvs_step(training: Training, options: Mapping[str, Any]) -> Step:
     """View synthesis: U-Net, its moving average, AdamW, 32 bits."""
     config = load_experiment(Path("config/experiments"), "cvs")
     config = config.model_copy(update={"settings": deep_merged(deep_merged(config.settings, CVS), options)})
-    return experiment_step(experiment_of("cvs", config, Path.cwd()), training)
+    return step_of(experiment_of("cvs", config, Path.cwd()), training)
 
 
 # --- 3-D VQ-GAN ------------------------------------------------------------------------------------------
@@ -54,7 +55,7 @@ def vqgan_step(training: Training, options: Mapping[str, Any]) -> Step:
     settings = deep_merged(config.settings, {"model": dict(options)})
     config = config.model_copy(update={"settings": settings})
     training = training.model_copy(update={"epochs": config.training.epochs})
-    return experiment_step(experiment_of("vqgan3d_full", config, Path.cwd()), training)
+    return step_of(experiment_of("vqgan3d_full", config, Path.cwd()), training)
 
 
 # --- Qwen3-8B with LoRA ----------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ def _own_loss(model: Any, tokens: Tensor) -> Tensor:
 
 
 def _chunked_loss(model: Any, tokens: Tensor) -> Tensor:
-    """The same loss with the logits of a few rows at a time, made anew in the backward."""
+    """The same loss with the logits of a few rows at a time, recomputed in the backward pass."""
 
     def part(rows: Tensor, wanted: Tensor) -> Tensor:
         return F.cross_entropy(model.lm_head(rows).float(), wanted, reduction="sum")

@@ -81,8 +81,9 @@ def judged(traced: Traced, total_bytes: int, no_cublas_workspace: bool) -> dict[
     needed = any(is_matrix_product(op) for op in traced.events.ops)
     events = with_kept_workspaces(traced.events, kept if needed else [])
     held = replay(events, total_bytes - CONTEXT_BYTES)
-    peak = replay(events).peak_reserved_bytes if held.oom else held.peak_reserved_bytes
-    return {"predicted_bytes": peak, "predicted_oom": held.oom, "live_bytes": int(events.live_bytes().max())}
+    peak = replay(events).peak_reserved_bytes if held.oom_at else held.peak_reserved_bytes
+    oom, live_bytes = held.oom_at is not None, int(events.live_bytes().max())
+    return {"predicted_bytes": peak, "predicted_oom": oom, "live_bytes": live_bytes}
 
 
 def error_pct(predicted: float, measured: float) -> float:

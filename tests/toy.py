@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gonogo.config.experiment import ExperimentConfig, Training
-from gonogo.experiment.contract import Experiment, Progress
+from gonogo.experiment.contract import Progress
+from gonogo.experiment.lightning import LightningExperiment
 
 SIDE = 6
 
@@ -68,7 +69,7 @@ class ToyData(LightningDataModule):
         return DataLoader(self.held_out, self.batch_size)
 
 
-class Toy(Experiment):
+class Toy(LightningExperiment):
     kind = "none"
     Settings = ToySettings
     settings: ToySettings

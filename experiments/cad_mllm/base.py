@@ -1,4 +1,4 @@
-"""The language model under the adapters: Qwen3 from its configuration, and the small one that `prepare` trains."""
+"""The language model under the adapters: Qwen3 from its configuration, or the small one that `prepare` trains."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from torch import Tensor
 from experiments.cad_mllm.parts import caption, draw
 from experiments.cad_mllm.settings import Base
 from experiments.cad_mllm.tokens import Tokens, tokens_of
-from gonogo.base.digests import code_digest, digest, file_digest
-from gonogo.base.errors import UserError
-from gonogo.base.files import replacing
+from gonogo import UserError, allow_torchvision, code_digest, digest, file_digest, replacing
 
 if TYPE_CHECKING:
     from transformers import Qwen3ForCausalLM
@@ -31,8 +29,6 @@ ROPE_THETA, POSITIONS = 1e6, 40960  # Qwen3's own
 
 def base_model(base: Base, tokens: Tokens) -> Qwen3ForCausalLM:
     """Qwen3 with random weights; nothing is read or downloaded."""
-    from gonogo.memory.builders import allow_torchvision
-
     allow_torchvision()
     from transformers.models.qwen3 import Qwen3Config, Qwen3ForCausalLM
 
@@ -56,10 +52,10 @@ def base_model(base: Base, tokens: Tokens) -> Qwen3ForCausalLM:
 
 
 def load_base(base: Base, assets: Path | None) -> tuple[Qwen3ForCausalLM, str]:
-    """The model and the digest of its weights; random, with an empty digest, where there are no assets.
+    """The model and the digest of its weights; random, with an empty digest, if there are no assets.
 
     Raises:
-        UserError: the weights are not there, or of another model.
+        UserError: the weights are missing, or belong to another model.
     """
     tokens = tokens_of(base.pretrained if assets else None)
     if assets is None:
@@ -68,10 +64,10 @@ def load_base(base: Base, assets: Path | None) -> tuple[Qwen3ForCausalLM, str]:
         return _pretrained(base.pretrained.check("settings.model.base.pretrained"))
     path, model = assets / WEIGHTS, base_model(base, tokens)
     if not path.is_file():
-        raise UserError(f"{path}: the base model is not there. Make it: snakemake --profile local --forcerun prepare")
+        raise UserError(f"{path}: the base model is missing. Make it: snakemake --profile local --forcerun prepare")
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=not base.tied)
-    except Exception as error:  # torch raises anything on damaged bytes
+    except Exception as error:  # torch may raise any exception on damaged bytes
         raise UserError(f"{path}: not the weights of this base model ({str(error).splitlines()[0]})") from None
     model.tie_weights()
     return model, file_digest(path)
@@ -88,14 +84,14 @@ def _pretrained(folder: Path) -> tuple[Qwen3ForCausalLM, str]:
     return model, digest(file_digest(folder / "config.json"), weights)
 
 
-# --- the small base's own training -----------------------------------------------------------------------
+# --- training of the small base -----------------------------------------------------------------------
 
 
 def make_base(base: Base, out: Path, cache: Path, seed: int) -> dict[str, Any]:
-    """Leave the small base in `out`, trained here or taken from the cache; experiments side by side train it once.
+    """Write the small base to `out`, trained here or from the cache; concurrent experiments train it once.
 
     Returns:
-        `loss`, at the end of its training; nothing where it came from the cache.
+        `loss`, at the end of its training; nothing if it came from the cache.
     """
     name = digest(base.model_dump(mode="json"), seed, code_digest(_sources()))[:16]
     kept = cache / f"{name}.pt"
@@ -117,7 +113,7 @@ def _sources() -> list[Path]:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """While another process holds the file, wait; the system lets go of it should that process die."""
+    """Wait while another process holds the lock; the kernel releases it if that process dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -125,7 +121,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _trained(base: Base, seed: int) -> tuple[Qwen3ForCausalLM, float]:
-    """A base that has read captions and programs, each alone: it knows the words, and not which program is meant."""
+    """A base that has read captions and programs separately: it knows the words, but not which program fits."""
     tokens = tokens_of(None)
     torch.manual_seed(seed)
     model = base_model(base, tokens)
@@ -145,7 +141,7 @@ def _trained(base: Base, seed: int) -> tuple[Qwen3ForCausalLM, float]:
 
 
 def _reading(tokens: Tokens, seed: int, step: int) -> Tensor:
-    """(BATCH, T) ids: captions, programs, and lists of sizes that are told twice, in another order."""
+    """(BATCH, T) ids: captions, programs, and lists of sizes that occur twice, in different order."""
     rows = []
     for number in range(BATCH):
         rng = np.random.default_rng([seed, 1 << 20, step, number])
@@ -161,7 +157,7 @@ def _reading(tokens: Tokens, seed: int, step: int) -> Tensor:
 
 
 def _twice(sizes: dict[str, int], rng: np.random.Generator, tokens: Tokens) -> list[int]:
-    """`30 wide 4 thick <program> thick 4 wide 30`: to look something up is what a language model has learned."""
+    """`30 wide 4 thick <program> thick 4 wide 30`: a pretrained language model can look things up."""
     words = list(sizes)
     rng.shuffle(words)
     numbers = rng.integers(0, 41, len(words))

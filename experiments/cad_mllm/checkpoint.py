@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, and how a stage begins from that of the stage before."""
+"""The facts in a checkpoint, and how a stage starts from the previous stage's checkpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 if TYPE_CHECKING:
     from experiments.cad_mllm.model import CADModel
@@ -17,7 +17,7 @@ PREFIX = "model."  # of the model within the LightningModule
 
 
 def facts(settings: CADSettings, model: CADModel, stages_before: list[str]) -> dict[str, Any]:
-    """What a checkpoint of adapters and projectors must say, to be used with the right base."""
+    """What a checkpoint of adapters and projectors must record, so that it is used with the right base."""
     return {
         "stages": [*stages_before, "+".join(settings.data.modalities)],
         "base": model.base_digest,
@@ -26,13 +26,13 @@ def facts(settings: CADSettings, model: CADModel, stages_before: list[str]) -> d
 
 
 def begin_from(model: CADModel, path: Path) -> list[str]:
-    """Take adapters and projectors over from the checkpoint of the stage before; new projectors stay fresh.
+    """Load adapters and projectors from the previous stage's checkpoint; new projectors keep their initial weights.
 
     Returns:
         The stages that the checkpoint went through.
 
     Raises:
-        UserError: there is no such checkpoint, or it is of another model; a stage never begins without.
+        UserError: the checkpoint is missing or belongs to another model; a stage never starts without it.
     """
     state, said = read(path)
     check_base(said, model, str(path))
@@ -44,15 +44,15 @@ def begin_from(model: CADModel, path: Path) -> list[str]:
     lacking = sorted(key for key in set(own) - set(taken) if "projectors." not in key)
     if unknown or lacking:
         which = (unknown or lacking)[0]
-        what = "has more than this stage" if unknown else "lacks an adapter of this stage"
-        raise UserError(f"{path}: {what}: {which}. A stage begins from one with the same adapters and fewer modalities")
+        what = "has more parts than this stage" if unknown else "lacks an adapter of this stage"
+        raise UserError(f"{path}: {what}: {which}. A stage starts from one with the same adapters and fewer modalities")
     for key, value in taken.items():
         if own[key].shape != value.shape:
-            raise UserError(f"{path}: {key} is {tuple(value.shape)}, here {tuple(own[key].shape)}: other settings")
+            raise UserError(f"{path}: {key} is {tuple(value.shape)}, here {tuple(own[key].shape)}: different settings")
         with torch.no_grad():
             own[key].copy_(value)
     fresh = sorted(set(modalities_of(list(own))) - set(modalities_of(list(taken))))
-    print(f"begun from {path}: {len(taken)} tensors; fresh: {', '.join(fresh) or 'nothing'}", flush=True)
+    print(f"started from {path}: {len(taken)} tensors; new: {', '.join(fresh) or 'nothing'}", flush=True)
     return list(said["stages"])
 
 
@@ -60,22 +60,22 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Weights and facts of a checkpoint.
 
     Raises:
-        UserError: it is not there, or no checkpoint of this experiment.
+        UserError: it is missing, or not a checkpoint of this experiment.
     """
     if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint. Train the stage before first, or name its checkpoint.")
+        raise UserError(f"{path}: no such checkpoint. Train the previous stage first, or name its checkpoint.")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
         return found["state_dict"], found["cad"]
-    except Exception as error:  # torch raises anything on damaged bytes
+    except Exception as error:  # torch may raise any exception on damaged bytes
         problem = str(error).splitlines()[0]
-        raise UserError(f"{path}: no checkpoint of a CAD model can be read from it ({problem})") from None
+        raise UserError(f"{path}: not a readable checkpoint of a CAD model ({problem})") from None
 
 
 def check_base(said: dict[str, Any] | None, model: CADModel, where: str) -> None:
-    """Raise UserError where adapters were trained on another base than this model's."""
+    """Raise UserError if the adapters were trained on a base other than this model's."""
     if said is None or not model.base_digest or said["base"] != model.base_digest:
         raise UserError(
             f"{where}: its adapters belong to base {str((said or {}).get('base'))[:12]!r}, this model's base is "
-            f"{model.base_digest[:12]!r}. Train it again, or restore the base that it was trained on."
+            f"{model.base_digest[:12]!r}. Train it again, or restore the base it was trained on."
         )

@@ -1,4 +1,4 @@
-"""Parts, from the folders that the generator wrote: `part_NNNNNN.json`, and beside it `.npy` and `.png`."""
+"""Parts, from the folders that the generator wrote: `part_NNNNNN.json` with its `.npy` and `.png`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from experiments.cad_mllm.base import padded
 from experiments.cad_mllm.encoders import FEATURES
 from experiments.cad_mllm.settings import CADSettings
 from experiments.cad_mllm.tokens import Tokens, tokens_of
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 SUFFIX = {"points": ".npy", "image": ".png"}
 
@@ -37,13 +37,13 @@ def find_items(data: Sequence[Path]) -> list[Path]:
     items = sorted((path for root in data for path in root.rglob("part_*.json")), key=lambda path: path.name)
     if len(items) < 2:
         where = ", ".join(map(str, data))
-        raise UserError(f"{where}: {len(items)} parts (part_NNNNNN.json); two are needed, to train and to hold out")
+        raise UserError(f"{where}: {len(items)} parts (part_NNNNNN.json); at least two are needed")
     return items
 
 
 def split(items: Sequence[Path], seed: int, validation_share: float) -> tuple[list[Path], list[Path]]:
-    """(training, validation), by the program alone: parts with the same program are on one side, whatever else is in
-    the set, and so they are in each stage of the curriculum. At least one part in each."""
+    """(training, validation), by the program alone: parts with the same program are on the same side, whatever else is
+    in the set, and in every stage of the curriculum. At least one part in each."""
     places = {item: _place(read_record(item)["program"], seed) for item in items}
     ordered = sorted(items, key=lambda item: places[item])
     count = sum(place < validation_share for place in places.values())
@@ -52,7 +52,7 @@ def split(items: Sequence[Path], seed: int, validation_share: float) -> tuple[li
 
 
 def _place(program: str, seed: int) -> float:
-    """A number in [0, 1) that belongs to the program."""
+    """A number in [0, 1) that depends only on the program."""
     return int.from_bytes(hashlib.sha256(f"{seed} {program}".encode()).digest()[:8]) / 2**64
 
 
@@ -75,7 +75,7 @@ class Parts(Dataset[Batch]):
 
 
 def tokenized(caption: str, program: str, tokens: Tokens, settings: CADSettings) -> Batch:
-    """`caption` (P,), `program` (L,) and `target` (L, A) of one part; what is too long is cut."""
+    """`caption` (P,), `program` (L,) and `target` (L, A) of one part; longer ones are cut."""
     length = settings.model.max_caption_tokens
     ids = tokens.caption(caption)
     ids = [*ids[: length - 1], tokens.program] if len(ids) > length else ids
@@ -89,7 +89,7 @@ def tokenized(caption: str, program: str, tokens: Tokens, settings: CADSettings)
 
 
 def one_hot(program: Tensor, tokens: Tokens) -> Tensor:
-    """(B, L) ids → (B, L, A) float32 over the alphabet; zero where there is padding, or a token of no program."""
+    """(B, L) ids → (B, L, A) float32 over the alphabet; zero at padding and at tokens that no program contains."""
     table = torch.zeros(int(max(program.max(), *tokens.alphabet)) + 1, len(tokens.alphabet))
     table[tokens.alphabet, torch.arange(len(tokens.alphabet))] = 1.0
     hot = table[program]
@@ -97,17 +97,17 @@ def one_hot(program: Tensor, tokens: Tokens) -> Tensor:
 
 
 def shown(program: Tensor, tokens: Tokens) -> Tensor:
-    """(B, L) bool: up to the end mark, which counts."""
+    """(B, L) bool: up to and including the end mark."""
     ended = (program == tokens.end).cumsum(1)
     return (ended - (program == tokens.end).long() == 0) & ((program != tokens.pad) | (program == tokens.end))
 
 
 def example_batch(settings: CADSettings, batch_size: int) -> Batch:
-    """A batch of the shapes and dtypes that training has."""
+    """A batch with the shapes and dtypes of training."""
     model, data, tokens = settings.model, settings.data, tokens_of(None)
     length = model.max_seq_length - model.max_caption_tokens
     caption = torch.full((batch_size, model.max_caption_tokens), tokens.begin)
-    caption[:, 0] = tokens.pad  # captions differ in length: attention gets a mask
+    caption[:, 0] = tokens.pad  # captions differ in length: attention needs a mask
     batch = {
         "caption": caption,
         "program": torch.full((batch_size, length), tokens.alphabet[0]),
@@ -147,7 +147,7 @@ def read_cloud(path: Path, count: int) -> Tensor:
     try:
         cloud = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: no point cloud can be read from it ({error})") from None
+        raise UserError(f"{path}: not a readable point cloud ({error})") from None
     if cloud.ndim != 2 or cloud.shape[1] != FEATURES or len(cloud) < count:
         raise UserError(f"{path}: an array of shape {cloud.shape}; at least ({count}, {FEATURES}) is needed")
     return torch.from_numpy(cloud[:count].astype(np.float32))
@@ -163,7 +163,7 @@ def read_picture(path: Path, size: int) -> Tensor:
 
 
 def without_input(batch: Batch) -> Batch:
-    """The same parts with a caption that is nothing but its end mark, and nothing seen of them."""
+    """The same parts with a caption that is only its end mark, and no cloud or picture."""
     end = batch["caption"][:, -1:]
     caption = torch.cat([batch["pad"][:, None].expand_as(batch["caption"][:, 1:]), end], 1)
     seen = {name: torch.zeros_like(batch[name]) for name in SUFFIX if name in batch}

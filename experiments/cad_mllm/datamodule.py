@@ -11,12 +11,11 @@ from torch.utils.data import DataLoader
 
 from experiments.cad_mllm.data import Batch, Parts, find_items, split
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import loader
+from gonogo import Training, loader
 
 
 class CADDataModule(LightningDataModule):
-    """The parts below the folders `data`, split by program: what is held out is so in every stage.
+    """The parts below the folders `data`, split by program: held-out parts are the same in every stage.
 
     Attributes:
         train_items, val_items: the parts' .json files, sorted by name.

@@ -1,4 +1,4 @@
-"""Frozen encoders: a cloud of points, or a picture, into a few tokens that the projectors translate."""
+"""Frozen encoders: a point cloud or a picture into a few tokens that the projectors translate."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.cad_mllm.settings import ImageEncoder, PointEncoder
-from gonogo.base.errors import UserError
-from gonogo.experiment.pretrained import Asset
+from gonogo import Asset, UserError
 
 FREQUENCIES = 4  # octaves of sines and cosines of each coordinate
-FEATURES = 6  # of a point: place and normal
+FEATURES = 6  # of a point: position and normal
 EMBEDDED = 3 * (2 * FREQUENCIES + 1) + 3
-SHARPNESS = 12.0  # of a latent's look at the cloud, where it is set by hand
+SHARPNESS = 12.0  # of a latent's attention to the cloud, where its weights are fixed
 
 
 class Attention(nn.Module):
@@ -38,10 +37,10 @@ class Attention(nn.Module):
 
 
 class Perceiver(nn.Module):
-    """Latents that each look at the whole cloud (Jaegle et al. 2021), as encoders of shapes are built.
+    """Latents that each attend to the whole cloud (Jaegle et al. 2021), as in encoders of shapes.
 
-    Trained weights make all of it. Without them the first look is set by hand: each latent looks in one direction, and
-    sees the points that lie furthest there, so that together they tell the outline.
+    Trained weights define all of it. Without them the first attention is fixed: each latent looks in one direction and
+    sees the points that lie furthest there, so that together they encode the outline.
     """
 
     def __init__(self, settings: PointEncoder) -> None:
@@ -59,7 +58,7 @@ class Perceiver(nn.Module):
         self.think = nn.ModuleList(Attention(settings.width, settings.heads) for _ in range(settings.layers))
 
     def forward(self, cloud: Tensor) -> Tensor:
-        """(B, N, 6) places and normals → (B, latents, width)."""
+        """(B, N, 6) positions and normals → (B, latents, width)."""
         features = embedded(cloud)
         if self.by_hand:
             weight = (SHARPNESS * self.directions.to(cloud) @ cloud[..., :3].transpose(1, 2)).softmax(-1)
@@ -97,7 +96,7 @@ class Patches(nn.Module):
 
 
 def embedded(cloud: Tensor) -> Tensor:
-    """(…, 6) → (…, EMBEDDED): places, their sines and cosines by octaves, normals."""
+    """(…, 6) → (…, EMBEDDED): positions, their sines and cosines by octaves, normals."""
     places, normals = cloud[..., :3], cloud[..., 3:]
     octaves = math.pi * 2.0 ** torch.arange(FREQUENCIES, device=cloud.device, dtype=cloud.dtype)
     waves = (places[..., None] * octaves).flatten(-2)
@@ -105,17 +104,17 @@ def embedded(cloud: Tensor) -> Tensor:
 
 
 def load_encoder(encoder: nn.Module, asset: Asset | None, key: str) -> None:
-    """Fill a frozen encoder with trained weights, where some are named.
+    """Load trained weights into a frozen encoder, if any are named.
 
     Raises:
-        UserError: the file is not there, not whole, or of another encoder.
+        UserError: the file is missing, damaged, or belongs to another encoder.
     """
     if asset is None:
         return
     path = asset.check(key)
     try:
         encoder.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises anything on damaged bytes
+    except Exception as error:  # torch may raise any exception on damaged bytes
         problem = str(error).splitlines()[0]
         raise UserError(
             f"{key}: {path}: not the state of this encoder ({problem}). Get it from {asset.source}"
@@ -123,7 +122,7 @@ def load_encoder(encoder: nn.Module, asset: Asset | None, key: str) -> None:
 
 
 def _directions(count: int) -> Tensor:
-    """(count, 3) of length 1: the six axes first, then evenly over the sphere (a golden spiral)."""
+    """(count, 3) of length 1: the six axes first, then evenly spread over the sphere (a golden spiral)."""
     axes = torch.cat([torch.eye(3), -torch.eye(3)])
     more = max(0, count - len(axes))
     height = 1 - 2 * (torch.arange(more) + 0.5) / max(more, 1)

@@ -1,23 +1,26 @@
-"""CAD-MLLM: a language model writes CAD programs, from captions first, then from what is seen of a part as well."""
+"""CAD-MLLM: a language model writes CAD programs, first from captions, then also from point clouds and pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.mappings import deep_merged
-from gonogo.config.experiment import Training
-from gonogo.config.quality_thresholds import QualityGate
-from gonogo.experiment.contract import Experiment, Progress, Stage
+from gonogo import (
+    Inspector,
+    LightningExperiment,
+    PlanOption,
+    Progress,
+    QualityGate,
+    Stage,
+    Texts,
+    Training,
+    deep_merged,
+)
 
-if TYPE_CHECKING:
-    from gonogo.memory.options import PlanOption
-    from gonogo.quality.inspector import Inspector
 
-
-class CADMLLM(Experiment):
+class CADMLLM(LightningExperiment):
     """One stage of the curriculum: see config/experiments/cad_mllm*.yaml, and README.md in this folder."""
 
     kind = "text"
@@ -29,6 +32,7 @@ class CADMLLM(Experiment):
     generate_code: ClassVar[tuple[str, ...]] = (
         "parts.py", "program.py", "shapes.py", "generate.py", "tokens.py", "base.py",
     )  # fmt: skip
+    predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "picture.py", "export.py", "infer.py")
     trains_with_assets = True
 
     def settings_for(self, stage: Stage) -> Any:
@@ -39,7 +43,7 @@ class CADMLLM(Experiment):
 
     @property
     def smoke_settings(self) -> CADSettings:
-        """Those of the rehearsal, whose base `prepare` makes."""
+        """The smoke run's settings, whose base `prepare` makes."""
         return CADSettings.model_validate(deep_merged(self.config.settings, self.config.smoke.settings))
 
     def assets_needed(self) -> list[tuple[str, bool, str]]:
@@ -52,7 +56,7 @@ class CADMLLM(Experiment):
         return [asset.needed(name) for name, asset in named.items() if asset is not None]
 
     def lacking(self) -> list[str]:
-        """Also the modalities that this stage is to see and whose files are not there."""
+        """Also the modalities that this stage reads and whose files are missing."""
         data = self.settings.data
         missing = [name for name in data.modalities if name in data.absent]
         return super().lacking() + [f"{name}: no files yet (settings.data.absent)" for name in missing]
@@ -73,9 +77,8 @@ class CADMLLM(Experiment):
         generate(self.settings.data, indices, out, seed, progress)
 
     def inspector(self, gate: QualityGate) -> Inspector:
-        """Documents, their tokens counted by the model's own tokenizer; not counted while it is not there."""
+        """Documents, their tokens counted by the model's own tokenizer; not counted while that is missing."""
         from experiments.cad_mllm.tokens import tokens_of
-        from gonogo.quality.text.inspector import Texts
 
         pretrained = self.settings.model.base.pretrained
         if pretrained is not None and not pretrained.where.is_dir():
@@ -105,11 +108,11 @@ class CADMLLM(Experiment):
         return plan_options(self.settings.model)
 
     def error(self, outputs: Any, targets: Any) -> Any:
-        """Brier score over places and alphabet: probabilities are held against what came, the surer the costlier."""
+        """Brier score over positions and alphabet: squared error of the probabilities."""
         return (outputs - targets).square().mean()
 
     def inputs(self, batch: Any) -> Any:
-        """(B, D): the caption's ids, then the cloud and the picture where the stage sees them."""
+        """(B, D): the caption's ids, then the cloud and the picture if the stage reads them."""
         import torch
 
         seen = [batch[name].flatten(1).float() for name in ("caption", "points", "image") if name in batch]

@@ -1,4 +1,4 @@
-"""What is deployed: adapters as peft writes them, projectors, and what must be known to use them; without the base."""
+"""Export for deployment: adapters in peft's format, projectors, and the facts needed to use them; not the base."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from experiments.cad_mllm.checkpoint import check_base, read
 from experiments.cad_mllm.model import CADModel, trainable
 from experiments.cad_mllm.predict import load
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.errors import UserError
-from gonogo.base.files import folder_replacing, write_json
+from gonogo import UserError, folder_replacing, write_json
 
 ADAPTERS, PROJECTORS, FACTS = "adapter_model.safetensors", "projectors.safetensors", "metadata.json"
 
@@ -24,7 +23,7 @@ def export(checkpoint: Path, assets: Path, out: Path) -> None:
     """Write a checkpoint's adapters, projectors and metadata into the folder `out`.
 
     Raises:
-        UserError: the checkpoint cannot be read, or the base in `assets` is not its own.
+        UserError: the checkpoint cannot be read, or belongs to another base than the one in `assets`.
     """
     _, said = read(checkpoint)
     settings = CADSettings.model_validate(said["settings"])
@@ -38,13 +37,13 @@ def export(checkpoint: Path, assets: Path, out: Path) -> None:
 
 
 def load_export(folder: Path, assets: Path) -> CADModel:
-    """The model that was exported, on the base in `assets`.
+    """The exported model, on the base in `assets`.
 
     Raises:
-        UserError: the folder is no export, or the base is another one.
+        UserError: the folder is not an export, or belongs to another base.
     """
     if not (folder / FACTS).is_file():
-        raise UserError(f"{folder}: no {FACTS} there; export a checkpoint into it first")
+        raise UserError(f"{folder}: no {FACTS}; export a checkpoint into it first")
     said = json.loads((folder / FACTS).read_text())
     model = CADModel(CADSettings.model_validate(said["settings"]), assets)
     check_base(said, model, str(folder))
@@ -61,10 +60,10 @@ def _count(model: CADModel) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write what is deployed of a checkpoint."""
+    """Export a checkpoint for deployment."""
     parser = argparse.ArgumentParser(prog="python -m experiments.cad_mllm.export", description=main.__doc__)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("out", type=Path, help="folder that is written")
+    parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--assets", type=Path, required=True, help="with the base: results/EXPERIMENT/assets")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)

@@ -13,14 +13,13 @@ from experiments.cad_mllm.parts import Part, caption, draw
 from experiments.cad_mllm.program import built
 from experiments.cad_mllm.settings import DataSettings
 from experiments.cad_mllm.shapes import dense_points, rendered, surface_points
-from gonogo.base.files import write_text
-from gonogo.experiment.contract import Progress
+from gonogo import Progress, write_text
 
 
 def generate(settings: DataSettings, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
-    """Write the parts with these indices: `part_NNNNNN.json`, and `.npy` and `.png` of the modalities asked for.
+    """Write the parts with these indices: `part_NNNNNN.json`, and `.npy` and `.png` of the requested modalities.
 
-    An index and a seed give the same part in any company, and in every stage of the curriculum.
+    An index and a seed always give the same part, in every stage of the curriculum.
     """
     out.mkdir(parents=True, exist_ok=True)
     for done, index in enumerate(indices, start=1):

@@ -1,4 +1,4 @@
-"""A CAD program for one caption, and what is seen of the part, from a trained checkpoint."""
+"""A CAD program for one caption, point cloud and picture, from a trained checkpoint."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from experiments.cad_mllm.data import Batch, read_cloud, read_picture, tokenized
 from experiments.cad_mllm.predict import load, write_programs
 from experiments.cad_mllm.program import built, parsed
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 
 def infer(checkpoint: Path, assets: Path, caption: str, points: Path | None = None, image: Path | None = None) -> str:
     """The program, whether it builds a solid or not.
 
     Raises:
-        UserError: a file cannot be read, or the model was trained on a modality that is not given.
+        UserError: a file cannot be read, or a modality that the model was trained on is missing.
     """
     _, said = read(checkpoint)
     settings = CADSettings.model_validate(said["settings"])
     model = load(checkpoint, settings, assets)
     given = {"points": points, "image": image}
     if missing := [f"--{name}" for name in model.encoders if given[name] is None]:
-        raise UserError(f"{checkpoint}: this stage also sees {', '.join(missing)}; give it, or an earlier stage")
+        raise UserError(f"{checkpoint}: this stage also reads {', '.join(missing)}; give it, or use an earlier stage")
     batch: Batch = tokenized(caption, "", model.tokens, settings)
     if points is not None and "points" in model.encoders:
         batch["points"] = read_cloud(points, settings.data.points)
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("caption", help="such as: a plate with one hole 30 wide 4 thick")
     parser.add_argument("--assets", type=Path, required=True, help="with the base: results/EXPERIMENT/assets")
-    parser.add_argument("--points", type=Path, help=".npy, (N, 6): places and normals")
+    parser.add_argument("--points", type=Path, help=".npy, (N, 6): positions and normals")
     parser.add_argument("--image", type=Path, help="picture of the part")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)

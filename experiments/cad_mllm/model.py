@@ -1,4 +1,4 @@
-"""The language model that sees: frozen base and encoders, adapters and projectors that learn."""
+"""The multimodal language model: frozen base and encoders, trainable adapters and projectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from experiments.cad_mllm.settings import CADSettings, Lora
 from experiments.cad_mllm.tokens import tokens_of
 
 ADAPTED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-LOSS_ROWS = 1024  # tokens whose logits exist at a time, where the loss is taken in chunks
+LOSS_ROWS = 1024  # tokens whose logits exist at a time, where the loss is computed in chunks
 IGNORED = -100
 
 
@@ -27,7 +27,7 @@ class CADModel(nn.Module):
     """[points] [image] <begin> caption <program> program <end>: the tokens of a cloud and of a picture come first.
 
     Attributes:
-        base_digest: of the frozen base's weights; empty where they are random.
+        base_digest: of the frozen base's weights; empty if they are random.
     """
 
     def __init__(self, settings: CADSettings, assets: Path | None) -> None:
@@ -66,7 +66,7 @@ class CADModel(nn.Module):
         """Mean cross-entropy of the program's tokens, in nats.
 
         Args:
-            present: modality → (B,) bool, whether a sample shows it; all do where it is not given.
+            present: modality → (B,) bool, whether a sample shows it; None: all do.
         """
         hidden = self._hidden(batch, present)
         wanted = batch["program"].masked_fill(~shown(batch["program"], self.tokens), IGNORED)
@@ -89,7 +89,7 @@ class CADModel(nn.Module):
         return logits.softmax(-1) * shown(batch["program"], self.tokens)[..., None]
 
     def written(self, batch: Batch, longest: int) -> Tensor:
-        """(B, up to `longest`) the likeliest program, id after id; the true one is not looked at."""
+        """(B, up to `longest`) the likeliest program, token by token; the true one is not used."""
         nothing = batch["program"][:, :0]
         embedded, seen, places = self._sequence(batch, nothing, None)
         language, place = self.language.get_base_model(), places[:, -1:]
@@ -113,7 +113,7 @@ class CADModel(nn.Module):
         return self.language.get_base_model().lm_head(hidden)
 
     def _hidden(self, batch: Batch, present: dict[str, Tensor] | None) -> Tensor:
-        """(B, L, hidden): at each place what the next token is told from; the first is that of <program>."""
+        """(B, L, hidden): the state that predicts the next token, at each position; the first is that of <program>."""
         program = batch["program"]
         embedded, seen, places = self._sequence(batch, program[:, :-1], present)
         model = self.language.get_base_model().model
@@ -123,7 +123,7 @@ class CADModel(nn.Module):
     def _sequence(
         self, batch: Batch, program: Tensor, present: dict[str, Tensor] | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What is seen, caption and program: embeddings (B, T, hidden), (B, T) which are there, (B, T) their places."""
+        """Modalities, caption and program: embeddings (B, T, hidden), presence (B, T), positions (B, T)."""
         embed = self.language.get_base_model().get_input_embeddings()
         embedded = embed(torch.cat([batch["caption"], program], 1))
         seen = torch.cat([batch["caption"] != self.tokens.pad, torch.ones_like(program, dtype=torch.bool)], 1)
@@ -149,12 +149,12 @@ def with_adapters(base: nn.Module, lora: Lora) -> Any:
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(ADAPTED), task_type="CAUSAL_LM"
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # between these libraries, not for the user
+        warnings.simplefilter("ignore", FutureWarning)  # between these libraries; of no interest to the user
         return get_peft_model(base, config)  # type: ignore[arg-type]
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Name → parameter, of those that learn."""
+    """Name → parameter, of the trainable ones."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
@@ -177,5 +177,5 @@ def trainable_report(model: nn.Module) -> dict[str, int]:
 
 
 def modalities_of(names: Sequence[str]) -> list[str]:
-    """Those that projectors among these parameter names belong to."""
+    """The modalities whose projectors are among these parameter names."""
     return sorted({name.split("projectors.")[1].split(".")[0] for name in names if is_projector(name)})

@@ -1,4 +1,4 @@
-"""The curriculum's stage as a LightningModule: what a part is called, and what is seen of it, to its CAD program."""
+"""A stage of the curriculum as a LightningModule: from a part's caption, cloud and picture to its CAD program."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from experiments.cad_mllm.checkpoint import begin_from, check_base, facts
 from experiments.cad_mllm.data import Batch
 from experiments.cad_mllm.model import CADModel, is_projector, trainable, trainable_report
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.config.experiment import Training
+from gonogo import Training
 
 
 class CADModule(LightningModule):
     """Loss: cross-entropy of the program's tokens, each sample showing modalities drawn by `model.sampling`.
 
-    Predictions are probabilities over the alphabet of programs, held against one-hot targets (Brier score).
+    Predictions are probabilities over the alphabet of programs, compared with one-hot targets (Brier score).
 
     Args:
         assets: with the base's weights; None: all weights are random, as for a trace.
-        starts_from: a checkpoint of the stage before; what this stage has beyond it starts fresh.
+        starts_from: a checkpoint of the previous stage; parts that this stage adds start untrained.
 
     Raises:
-        UserError: weights are missing, or of another model.
+        UserError: weights are missing, or belong to another model.
     """
 
-    strict_loading = False  # checkpoints hold what learns, and nothing else
+    strict_loading = False  # checkpoints hold trainable parameters only
 
     def __init__(
         self, settings: CADSettings, training: Training, assets: Path | None = None, starts_from: Path | None = None
@@ -44,7 +44,7 @@ class CADModule(LightningModule):
     # --- training ---
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The loss of a batch; works without a Trainer too."""
+        """The loss of a batch; also works without a Trainer."""
         loss = self.model.loss(batch, self._drawn(batch))
         if self._trainer:
             self.log("train_loss", loss)
@@ -63,7 +63,7 @@ class CADModule(LightningModule):
 
     def on_fit_start(self) -> None:
         counts = ", ".join(f"{part} {count:,}" for part, count in trainable_report(self.model).items())
-        before = f"; begun from {' → '.join(self.stages_before)}" if self.stages_before else ""
+        before = f"; started from {' → '.join(self.stages_before)}" if self.stages_before else ""
         print(f"parameters: {counts}; base and encoders are frozen{before}", flush=True)
 
     def configure_optimizers(self) -> Any:
@@ -78,7 +78,7 @@ class CADModule(LightningModule):
         if not self._trainer:
             return optimizer
         total = int(self.trainer.estimated_stepping_batches)
-        self.trainer.fit_loop.setup_data()  # the length of an epoch is unknown before, where only max_steps is given
+        self.trainer.fit_loop.setup_data()  # with max_steps alone, the length of an epoch is not known earlier
         epoch = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
         warmup = min(round(self.plan.warmup_epochs * epoch), total // 2)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, warmup, total))
@@ -87,7 +87,7 @@ class CADModule(LightningModule):
     # --- prediction ---
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Logs `val_loss`: the Brier score of `predict_step`, over places and alphabet."""
+        """Logs `val_loss`: the Brier score of `predict_step`, over positions and alphabet."""
         loss = (self.predict_step(batch, batch_index) - batch["target"]).square().mean()
         if self._trainer:
             self.log("val_loss", loss, batch_size=len(batch["target"]))
@@ -96,7 +96,7 @@ class CADModule(LightningModule):
         """(B, L, A): the probability of each next token of the program, all modalities shown."""
         return self.model.probabilities(batch)
 
-    # --- checkpoints hold what learns ---
+    # --- checkpoints hold trainable parameters only ---
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         learning = trainable(self)

@@ -1,4 +1,4 @@
-"""Families of parts: sizes drawn at random, the program that builds them, a caption that tells some of the sizes."""
+"""Families of parts: sizes drawn at random, the program that builds them, a caption that names some of the sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from experiments.cad_mllm.program import Operation, written
 
 COUNTS = {1: "one hole", 2: "two holes"}
-MIDDLE = 20  # where round parts stand
+MIDDLE = 20  # centre of round parts
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Part:
     """One part.
 
     Attributes:
-        sizes: what the caption may tell, as `word` → number.
+        sizes: what the caption may name, as `word` → number.
     """
 
     family: str
@@ -37,7 +37,7 @@ def draw(rng: np.random.Generator) -> Part:
 
 
 def caption(part: Part, rng: np.random.Generator, detail: float) -> str:
-    """Its family, how many holes, and each of its sizes with the chance `detail`, in any order."""
+    """Its family, the number of holes, and each of its sizes with probability `detail`, in random order."""
     told = [f"{number} {word}" for word, number in part.sizes.items() if rng.random() < detail]
     rng.shuffle(told)
     holes = [f"with {COUNTS[part.holes]}"] if part.holes else []
@@ -80,7 +80,7 @@ def _shaft(rng: np.random.Generator) -> Part:
 
 
 def _whole(rng: np.random.Generator, low: int, high: int) -> int:
-    """From low to high, both included."""
+    """From low to high, inclusive."""
     return int(rng.integers(low, high + 1))
 
 
@@ -92,4 +92,4 @@ CAPTION_WORDS = tuple(
         | {"wide", "deep", "thick", "bore", "radius", "tall", "long", "neck", "end", "offset"}
     )
 )
-"""Every word of a caption that is no number."""
+"""Every word of a caption that is not a number."""

@@ -1,4 +1,4 @@
-"""What a person looks at during training: predicted parts below the true ones."""
+"""The validation picture: predicted parts below the true ones."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 from experiments.cad_mllm.program import built, parsed
 from experiments.cad_mllm.shapes import dense_points, rendered, surface_points
 from experiments.cad_mllm.tokens import Tokens
-from gonogo.base.files import replacing
+from gonogo import replacing
 
 SHOWN, SIDE = 8, 64
 NOTHING = 128  # grey, where a program builds no solid
 
 
 def comparison(predicted: Tensor, target: Tensor, tokens: Tokens, out: Path) -> None:
-    """Up to 8 parts side by side: the true one above the one whose every token is the likeliest, given those before.
+    """Up to 8 parts side by side: the true one above the one of likeliest tokens (teacher forcing).
 
     Args:
         predicted, target: (B, L, A).

@@ -1,17 +1,17 @@
-"""What a training step of the language model could do with less memory, and what that costs."""
+"""Options that let a training step of the language model use less memory, and their costs."""
 
 from __future__ import annotations
 
 from experiments.cad_mllm.settings import ModelSettings
-from gonogo.memory.options import PlanOption
+from gonogo import PlanOption
 
-RECOMPUTED = "one more forward pass: with a frozen base, backward costs about as much as forward, so 3 passes for 2"
-IN_PARTS = "the head's product once more in the backward; under 5 % of a step at 8 billion weights"
-SHORTER = "fewer tokens; parts that are longer are cut, which the quality gate counts"
+RECOMPUTED = "one more forward pass: with a frozen base, backward costs about as much as forward: 3 passes, not 2"
+IN_PARTS = "the head's product is recomputed in the backward pass; under 5 % of a step at 8 billion weights"
+SHORTER = "fewer tokens; longer parts are cut, which the quality gate counts"
 
 
 def plan_options(model: ModelSettings) -> list[PlanOption]:
-    """Those that are not taken yet."""
+    """Those not in use yet."""
     found = []
     if not model.chunked_loss:
         found.append(_option("logits in parts", {"chunked_loss": True}, 1.05, IN_PARTS))

@@ -1,4 +1,4 @@
-"""Programs predicted from a checkpoint, how near their parts are to the true ones, and what each modality is worth.
+"""Programs predicted from a checkpoint, how close their parts are to the true ones, and what each modality contributes.
 
 Lightning takes seconds to import and is not needed here.
 """
@@ -21,12 +21,10 @@ from experiments.cad_mllm.data import SUFFIX, Batch, Parts, find_items, shown, s
 from experiments.cad_mllm.model import CADModel, trainable
 from experiments.cad_mllm.program import built, overlap, parsed
 from experiments.cad_mllm.settings import CADSettings
-from gonogo.base.errors import UserError
-from gonogo.base.files import write_text
-from gonogo.learning.trend import mean_difference
+from gonogo import UserError, mean_difference, write_text
 
 BATCH = 32
-LEAST = 1e-6  # probability below which a token's surprise is not counted further
+LEAST = 1e-6  # smallest probability counted in a token's surprise
 
 
 @dataclass
@@ -37,8 +35,8 @@ class Scores:
     brier_of_mean: float = 0.0
     right: int = 0
     tokens: int = 0
-    nats: list[float] = field(default_factory=list)  # of each part, a token
-    nats_without: dict[str, list[float]] = field(default_factory=dict)  # modality → likewise, with it withheld
+    nats: list[float] = field(default_factory=list)  # of each part, per token
+    nats_without: dict[str, list[float]] = field(default_factory=dict)  # modality → the same, with it withheld
 
 
 def predict(
@@ -53,15 +51,15 @@ def predict(
     """Write the program predicted for each held-out part into `out`, in the layout of the data.
 
     Returns:
-        `skill`, 1 - Brier score of the next token / that of the training parts' mean at each place;
+        `skill`, 1 - Brier score of the next token / that of the training parts' mean at each position;
         `token_accuracy` and `nats` (mean cross-entropy) of the next token;
-        `valid`, share of the programs written from nothing but the input that build a solid; `exact`, that are the
-        true program; `overlap`, mean volume shared with the true solid over the volume of either (0 where invalid);
-        and for each modality that is seen, `points_gain`: nats a token that withholding it costs the same model on
+        `valid`, share of the programs written from the input alone that build a solid; `exact`, share that equal the
+        true program; `overlap`, mean intersection over union with the true solid (0 where invalid);
+        and for each modality that is read, `points_gain`: nats per token that withholding it costs the same model on
         the same parts, with the ends `points_gain_low` and `points_gain_high` of its 95 % interval over parts.
 
     Raises:
-        UserError: the checkpoint cannot be read or is of another model, or so with the data.
+        UserError: the checkpoint or the data cannot be read, or belong to another model.
     """
     model = load(checkpoint, settings, assets)
     known, held_out = (Parts(items, settings) for items in split(find_items(data), seed, validation_share))
@@ -88,10 +86,10 @@ def predict(
 
 
 def load(checkpoint: Path, settings: CADSettings, assets: Path | None) -> CADModel:
-    """The model with a checkpoint's adapters and projectors, on the processor, ready to predict.
+    """The model with a checkpoint's adapters and projectors, on the CPU, ready to predict.
 
     Raises:
-        UserError: the checkpoint, or the base that it belongs to, is not there or is another one.
+        UserError: the checkpoint or its base is missing, or another one.
     """
     state, said = read(checkpoint)
     model = CADModel(settings, assets)
@@ -99,28 +97,28 @@ def load(checkpoint: Path, settings: CADSettings, assets: Path | None) -> CADMod
     try:
         fault = model.load_state_dict({key.removeprefix(PREFIX): value for key, value in state.items()}, strict=False)
     except RuntimeError as error:
-        raise UserError(f"{checkpoint}: of another model ({str(error).splitlines()[-1].strip()})") from None
+        raise UserError(f"{checkpoint}: belongs to another model ({str(error).splitlines()[-1].strip()})") from None
     if wrong := [*fault.unexpected_keys, *sorted(trainable(model).keys() & set(fault.missing_keys))]:
-        raise UserError(f"{checkpoint}: of another stage or model: {wrong[0]}")
+        raise UserError(f"{checkpoint}: belongs to another stage or model: {wrong[0]}")
     return model.eval()
 
 
 def write_programs(model: CADModel, batch: Batch, longest: int | None = None) -> list[str]:
-    """The likeliest program, token by token, for each part of the batch; the true ones are not looked at."""
+    """The likeliest program, token by token, for each part of the batch; the true ones are not used."""
     settings = model.settings.model
     ids = model.written(batch, longest or settings.max_seq_length - settings.max_caption_tokens)
     return [model.tokens.text(row) for row in ids.tolist()]
 
 
 def gains_told(metrics: dict[str, float]) -> list[str]:
-    """A sentence for each modality: what it is worth, and whether that is beyond chance."""
+    """A sentence for each modality: what it contributes, and whether that is significant."""
     told = []
     for name in SUFFIX:
         if f"{name}_gain" not in metrics:
             continue
         low, high = metrics[f"{name}_gain_low"], metrics[f"{name}_gain_high"]
-        cost = f"withholding {name} costs {metrics[f'{name}_gain']:.4f} nats a token"
-        sure = "beyond chance" if low > 0 else "it does harm, beyond chance" if high < 0 else "not significant"
+        cost = f"withholding {name} costs {metrics[f'{name}_gain']:.4f} nats per token"
+        sure = "significant" if low > 0 else "it does harm, significantly" if high < 0 else "not significant"
         told.append(f"{cost} (95 % interval {low:.4f} to {high:.4f}): {sure}")
     return told
 
@@ -140,7 +138,7 @@ def _score(model: CADModel, batch: Batch, mean: Tensor, scores: Scores) -> None:
 
 
 def _nats(predicted: Tensor, target: Tensor, there: Tensor) -> list[float]:
-    """Mean surprise a token, for each part."""
+    """Mean surprise per token, for each part."""
     surprise = -(predicted * target).sum(-1).clamp(min=LEAST).log() * there
     return (surprise.sum(1) / there.sum(1)).tolist()
 

@@ -1,8 +1,8 @@
-"""CAD programs: solids joined and cut, one after another, on a grid of whole numbers.
+"""CAD programs: solids added and cut, one after another, on a grid of integers.
 
     add box 0 0 0 30 20 4 ; cut cyl 15 10 0 2 4
 
-`box` is followed by its lowest corner and its three sides, `cyl` by the middle of its base, its radius and its height.
+`box` is followed by its lowest corner and its three sides, `cyl` by the centre of its base, its radius and its height.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LARGEST = 40  # number in a program
 SEPARATOR = ";"
 SEGMENTS = 32  # of a circle
 WORDS = (*MODES, *SOLIDS, SEPARATOR, *map(str, range(LARGEST + 1)))
-"""Every word that a program is made of."""
+"""Every word that can occur in a program."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def parsed(text: str) -> list[Operation]:
     """The operations of a program.
 
     Raises:
-        ValueError: it is none; says where.
+        ValueError: it is malformed; says where.
     """
     found = []
     for number, part in enumerate(text.split(SEPARATOR), 1):
@@ -59,7 +59,7 @@ def built(operations: Sequence[Operation]) -> Manifold:
     """The solid (manifold3d).
 
     Raises:
-        ValueError: nothing is left of it.
+        ValueError: the solid is empty.
     """
     from manifold3d import Manifold
 
@@ -73,7 +73,7 @@ def built(operations: Sequence[Operation]) -> Manifold:
 
 
 def overlap(one: Manifold, other: Manifold) -> float:
-    """Volume that both have over volume that either has, 0-1."""
+    """Intersection over union of the two volumes, 0-1."""
     both = (one ^ other).volume()
     return both / (one.volume() + other.volume() - both)
 

@@ -6,22 +6,21 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from gonogo.base.models import Count, Fraction, Positive, StrictModel
-from gonogo.experiment.pretrained import Asset
+from gonogo import Asset, Count, Fraction, Positive, StrictModel
 
 Modality: TypeAlias = Literal["text", "points", "image"]
 Combination: TypeAlias = Literal["text", "text+points", "text+image", "text+points+image"]
 
 
 class DataSettings(StrictModel):
-    """The parts: captions, CAD programs, and what later stages of the curriculum see of them."""
+    """The parts: captions, CAD programs, and the modalities that later stages of the curriculum read."""
 
-    modalities: tuple[Modality, ...] = Field(("text",), min_length=1, description="files that every part has")
+    modalities: tuple[Modality, ...] = Field(("text",), min_length=1, description="files of every part")
     absent: tuple[Modality, ...] = Field(
-        (), description="of these nothing is written: a download that has not come to its end"
+        (), description="modalities that are not written: simulates an incomplete download"
     )
-    caption_detail: Fraction = Field(0.6, description="chance that a caption tells a size")
-    points: Count = Field(256, description="of a cloud, sampled from the surface, with normals")
+    caption_detail: Fraction = Field(0.6, description="probability that a caption names a size")
+    points: Count = Field(256, description="points of a cloud, sampled from the surface, with normals")
     image_size: int = Field(32, ge=8, multiple_of=8, description="side of the picture, pixels")
 
 
@@ -37,7 +36,7 @@ class Base(StrictModel):
     """The language model under the adapters: Qwen3's architecture, random or pretrained, always frozen."""
 
     pretrained: Asset | None = Field(
-        None, description="folder of a Qwen3 with its tokenizer, as transformers saves it; null: made by `prepare`"
+        None, description="folder of a Qwen3 with its tokenizer, as saved by transformers; null: made by `prepare`"
     )
     hidden_size: Count = 128
     intermediate_size: Count = 384
@@ -45,9 +44,9 @@ class Base(StrictModel):
     heads: Count = 4
     key_value_heads: Count = 2
     head_dim: Count = 32
-    vocabulary: int = Field(0, ge=0, description="of the embedding; 0: as many as the own tokenizer has words")
-    tied: bool = Field(True, description="input and output embeddings are one")
-    steps: Count = Field(120, description="of the base's own training in `prepare`, on parts that no stage sees")
+    vocabulary: int = Field(0, ge=0, description="of the embedding; 0: as many as the built-in tokenizer has words")
+    tied: bool = Field(True, description="input and output embeddings are shared")
+    steps: Count = Field(120, description="steps of the base's own training in `prepare`, on parts that no stage sees")
     learning_rate: Positive = 3e-3
 
     @model_validator(mode="after")
@@ -58,20 +57,20 @@ class Base(StrictModel):
 
 
 class PointEncoder(StrictModel):
-    """Perceiver: latents look at the cloud (Jaegle et al. 2021; Zhao et al. 2023). Frozen."""
+    """Perceiver: latents attend to the cloud (Jaegle et al. 2021; Zhao et al. 2023). Frozen."""
 
-    weights: Asset | None = Field(None, description="state of a trained encoder; null: set by hand, see encoders.py")
-    latents: Count = Field(10, description="tokens that a cloud becomes")
+    weights: Asset | None = Field(None, description="state of a trained encoder; null: fixed weights, see encoders.py")
+    latents: Count = Field(10, description="tokens per cloud")
     width: Count = Field(64, multiple_of=4)
     heads: Count = 4
-    layers: int = Field(0, ge=0, description="of self-attention among the latents")
+    layers: int = Field(0, ge=0, description="layers of self-attention among the latents")
 
 
 class ImageEncoder(StrictModel):
     """Patches of the picture, embedded. Frozen."""
 
     weights: Asset | None = Field(None, description="state of a trained encoder; null: cosine transform of each patch")
-    patch: Count = Field(16, description="pixels a side; divides the picture's")
+    patch: Count = Field(16, description="pixels per side; divides the picture's")
     width: Count = 32
     heads: Count = 4
     layers: int = Field(0, ge=0)
@@ -85,11 +84,11 @@ class ModelSettings(StrictModel):
     point_encoder: PointEncoder = PointEncoder()
     image_encoder: ImageEncoder = ImageEncoder()
     projector_width: Count = Field(128, description="hidden width of the two-layer projectors")
-    projector_rate: Positive = Field(5.0, description="their learning rate over that of the adapters")
+    projector_rate: Positive = Field(5.0, description="their learning rate, relative to the adapters'")
     max_seq_length: Count = Field(42, description="text tokens, caption and program together; longer ones are cut")
-    max_caption_tokens: Count = Field(16, description="of these, for the caption")
+    max_caption_tokens: Count = Field(16, description="of these, at most for the caption")
     gradient_checkpointing: bool = False
-    chunked_loss: bool = Field(False, description="logits of 1,024 tokens at a time, made anew in the backward")
+    chunked_loss: bool = Field(False, description="logits of 1,024 tokens at a time, recomputed in the backward pass")
     sampling: dict[Combination, Fraction] = Field(
         default_factory=lambda: {"text": 1.0}, description="share of training samples that show these modalities"
     )
@@ -114,5 +113,5 @@ class CADSettings(StrictModel):
             raise ValueError(f"data.image_size ({self.data.image_size}) must be a multiple of the patch ({patch})")
         asked = {part for combination in self.model.sampling for part in combination.split("+")}
         if missing := sorted(asked - set(self.data.modalities)):
-            raise ValueError(f"model.sampling asks for {', '.join(missing)}, which data.modalities does not name")
+            raise ValueError(f"model.sampling names {', '.join(missing)}, which data.modalities does not")
         return self

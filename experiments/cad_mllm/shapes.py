@@ -1,4 +1,4 @@
-"""What a sensor would see of a solid: a cloud of points from its surface, and a picture."""
+"""A solid as a sensor would see it: a point cloud of its surface, and a picture."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ HALF = LARGEST / 2  # clouds are centred there and scaled by it: coordinates wit
 SPLATS_PER_PIXEL = 8
 LIGHT = np.array([0.35, 0.2, 0.92])  # from above
 BACKGROUND = 0.0
-REACH = 1.8  # half the side of the picture, in the cloud's units
+REACH = 1.8  # half the picture's side, in the cloud's units
 
 
 def surface_points(solid: Manifold, count: int, seed: int) -> np.ndarray:
-    """(count, 6) float32: places and outward normals, evenly over the surface; the same seed gives the same cloud."""
+    """(count, 6) float32: positions and outward normals, even over the surface; the same seed gives the same cloud."""
     import trimesh
 
     mesh = solid.to_mesh()
@@ -33,7 +33,7 @@ def rendered(cloud: np.ndarray, size: int) -> np.ndarray:
     """(size, size) uint8: a z-buffer of the cloud's points, seen from a corner above, shaded by their normals.
 
     Args:
-        cloud: dense, as `dense_points` asks for; `surface_points` gives it.
+        cloud: as dense as `dense_points` requires; from `surface_points`.
     """
     right, up, toward = _axes()
     places, normals = cloud[:, :3], cloud[:, 3:]
@@ -49,7 +49,7 @@ def rendered(cloud: np.ndarray, size: int) -> np.ndarray:
 
 
 def dense_points(size: int) -> int:
-    """How many points leave no hole in a picture of this size."""
+    """The number of points that leaves no holes in a picture of this size."""
     return SPLATS_PER_PIXEL * size * size
 
 

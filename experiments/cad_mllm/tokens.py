@@ -1,4 +1,4 @@
-"""Text to token ids and back: a small tokenizer of one id a word, or that of a pretrained model."""
+"""Text to token ids and back: a small tokenizer with one id per word, or that of a pretrained model."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from experiments.cad_mllm.parts import CAPTION_WORDS
 from experiments.cad_mllm.program import WORDS
-from gonogo.base.errors import UserError
-from gonogo.experiment.pretrained import Asset
+from gonogo import Asset, UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -21,19 +20,19 @@ UNKNOWN = "<unknown>"
 
 
 class Tokens:
-    """A tokenizer with the marks that a sequence of this experiment has.
+    """A tokenizer with the special tokens of this experiment's sequences.
 
         <begin> caption <program> program <end> <pad> …
 
     Attributes:
-        alphabet: ids that a program, or its end, is made of; predictions are over these.
+        alphabet: ids that can occur in a program, and its end mark; predictions are over these.
     """
 
     def __init__(self, tokenizer: Tokenizer, marks: dict[str, str]) -> None:
         self.tokenizer = tokenizer
         ids = {name: tokenizer.token_to_id(word) for name, word in marks.items()}
         if missing := [marks[name] for name, found in ids.items() if found is None]:
-            raise UserError(f"the tokenizer lacks {', '.join(missing)}: it is none of Qwen3")
+            raise UserError(f"the tokenizer lacks {', '.join(missing)}: it does not belong to Qwen3")
         self.pad, self.begin, self.program, self.end = (ids[name] for name in ("pad", "begin", "program", "end"))
         spelt = {id for word in WORDS for id in (*self._ids(word), *self._ids(f" {word}"))}
         self.alphabet = sorted(spelt | {self.end})
@@ -55,7 +54,7 @@ class Tokens:
         return self.tokenizer.decode(kept).strip()
 
     def count(self, text: str) -> int:
-        """Tokens of a caption and its program, one line each, with all marks."""
+        """Tokens of a caption and its program, one line each, with all special tokens."""
         return len(self._ids(text)) + 3
 
     def _ids(self, text: str) -> list[int]:
@@ -63,7 +62,7 @@ class Tokens:
 
 
 def tokens_of(pretrained: Asset | None) -> Tokens:
-    """The own tokenizer, or that of a pretrained model's folder.
+    """The built-in tokenizer, or that of a pretrained model's folder.
 
     Raises:
         UserError: the folder has none.
@@ -92,5 +91,5 @@ def _pretrained(folder: Path, source: str) -> Tokens:
         return Tokens(Tokenizer.from_file(str(path)), QWEN)
     except UserError:
         raise
-    except Exception as error:  # the library knows no other
-        raise UserError(f"{path}: no tokenizer can be read from it ({error})") from None
+    except Exception as error:  # the only exception the library raises
+        raise UserError(f"{path}: not a readable tokenizer ({error})") from None

@@ -1,7 +1,7 @@
-"""Pinhole cameras in the OpenGL convention, and the orbits that the views are taken from.
+"""Pinhole cameras in the OpenGL convention, and the orbits of the views.
 
 World and camera axes are right-handed: x to the right, y up, looking along -z. The input camera sits at the
-world's origin and looks along -z, so the cloud that is made from its picture lies at z in [-far, -near].
+world's origin and looks along -z, so the cloud made from its picture lies at z in [-far, -near].
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ def orbit_camera(
 
 
 def orbit(settings: DataSettings, cloud_distance: float, rng: np.random.Generator) -> list[Camera]:
-    """The cameras of one item's views: evenly over the arc about the input's pose, each a little displaced.
+    """The cameras of one item's views: evenly over the arc around the input's pose, each slightly displaced.
 
     Args:
-        cloud_distance: from the input camera to the cloud's middle, scene units.
-        rng: the item's own, for the displacements.
+        cloud_distance: from the input camera to the cloud's centre, scene units.
+        rng: the item's random generator, for the displacements.
     """
     cameras, views = settings.cameras, settings.views
     centre = np.zeros(3) if cameras.orbit == "origin" else np.array([0.0, 0.0, -cloud_distance])

@@ -25,13 +25,11 @@ from experiments.cvs.losses import depth_edges, edge_weight
 from experiments.cvs.poses import POSE_SIZE, relative_pose
 from experiments.cvs.pretrained import PATCH, TOKEN_SOURCE, TOKEN_WIDTH, open_model, picture_side, run_model
 from experiments.cvs.settings import CVSSettings
-from gonogo.base.errors import UserError
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import loader
+from gonogo import Training, UserError, loader
 
 T = TypeVar("T")
 TOKENS = 37 * 37
-KEEP_BYTES = 2e9  # a set whose decoded views take less stays in memory
+KEEP_BYTES = 2e9  # a dataset whose decoded views take less is kept in memory
 VIEW_BYTES_PER_PIXEL = 4  # colours and the edge mask
 
 Batch: TypeAlias = dict[str, Tensor]
@@ -40,7 +38,7 @@ Batch: TypeAlias = dict[str, Tensor]
 
 
 class CVSDataModule(LightningDataModule):
-    """The items below the folders `data`, split by photograph: none is both trained on and held out, in other crops.
+    """The items below the folders `data`, split by photograph: crops of one photograph are on the same side.
 
     Attributes:
         train_items, val_items: folders of the items, sorted by name.
@@ -87,17 +85,17 @@ def find_items(data: Sequence[Path]) -> list[Path]:
     )
     where = ", ".join(map(str, data))
     if len(items) < 2:
-        raise UserError(f"{where}: {len(items)} items (folders image_NNNN); two are needed, to train and to hold out")
+        raise UserError(f"{where}: {len(items)} items (folders image_NNNN); at least two are needed")
     for one, other in pairwise(items):
         if one.name == other.name:
-            raise UserError(f"{one} and {other} are the same item twice; name folders of data that do not overlap")
+            raise UserError(f"{one} and {other} are the same item; name data folders that do not overlap")
     return items
 
 
 def split(items: Sequence[Path], seed: int, validation_share: float) -> tuple[list[Path], list[Path]]:
     """(training, validation), by photograph: whole photographs are held out until there are enough items.
 
-    At least one item in each; the same seed gives the same split. Items of a single photograph are split one by one.
+    At least one item in each; the same seed gives the same split. Items of a single photograph are split individually.
     """
     sources = [source_of(item) for item in items]
     if len(set(sources)) == 1:
@@ -113,10 +111,10 @@ def split(items: Sequence[Path], seed: int, validation_share: float) -> tuple[li
 
 
 def source_of(item: Path) -> str:
-    """The photograph that an item is cut from; the item's own name where it does not say.
+    """The photograph that an item is cropped from; the item's own name if it does not say.
 
     Raises:
-        UserError: its `source.json` does not hold what it should.
+        UserError: its `source.json` is malformed.
     """
     path = item / "source.json"
     if not path.exists():
@@ -125,7 +123,7 @@ def source_of(item: Path) -> str:
 
 
 class Views(Dataset[Batch]):
-    """Every view of some items, beside its item's input.
+    """Every view of some items, with its item's input.
 
     Attributes:
         folders: one `view_NNN` folder for each sample.
@@ -156,7 +154,7 @@ class Views(Dataset[Batch]):
 
 
 def example_batch(settings: CVSSettings, batch_size: int, device: torch.device | str = "cpu") -> Batch:
-    """A batch of the shapes and dtypes that training has, of random values."""
+    """A random batch with the shapes and dtypes of training."""
     size = settings.data.image_size
     batch = {
         "input": torch.rand(batch_size, 3, size, size, device=device),
@@ -205,16 +203,14 @@ def read_view(folder: Path, size: int) -> View:
 
 
 def dinov2_tokens(picture: np.ndarray, model: Path | None) -> np.ndarray:
-    """What DINOv2 sees in a picture (S, S, 3) uint8: (patches, 384) float16, without the class token.
+    """DINOv2's tokens of a picture (S, S, 3) uint8: (patches, 384) float16, without the class token.
 
     Raises:
         UserError: no model is configured, or it does not run.
     """
     key = "settings.model.token_model"
     if model is None:
-        raise UserError(
-            f"{key}: `image_tokens: dinov2` needs the file of a DINOv2 model here. One is at {TOKEN_SOURCE}."
-        )
+        raise UserError(f"{key}: `image_tokens: dinov2` needs a DINOv2 model file. One is at {TOKEN_SOURCE}.")
     session = open_model(model, key, TOKEN_SOURCE)
     height, width = picture_side(session)
     pixels = cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC) / 255
@@ -240,7 +236,7 @@ def _pose(path: Path) -> np.ndarray:
 def _read(path: Path, reader: Callable[[Path], T]) -> T:
     try:
         return reader(path)
-    except Exception as error:  # decoders raise anything on damaged bytes
+    except Exception as error:  # decoders may raise any exception on damaged bytes
         problem = f"{type(error).__name__}: {error}"
         raise UserError(f"{path}: cannot be read ({problem}). Generate this item again.") from None
 

@@ -1,8 +1,8 @@
-"""Photograph + depth → a cloud of Gaussians: a small network corrects a sensible first guess, cell by cell.
+"""Photograph + depth → a cloud of Gaussians: a small network corrects an initial guess, cell by cell.
 
-The picture is cut into a grid of cells. The first guess lays K Gaussians into each: on the surface that the
-depth map describes, as flat as it, as wide as their share of the cell and of its colour. The network sees a
-cell's surroundings and corrects all of it. What it sees and says is relative to the cell: any grid will do.
+The picture is cut into a grid of cells. The initial guess puts K Gaussians into each: on the surface that the depth
+map describes, flattened along it, each as wide as its share of the cell, in the cell's colours. The network sees a
+cell's surroundings and corrects all parameters. Its inputs and outputs are relative to the cell, so any grid works.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from experiments.cvs.cameras import Camera, input_camera, orbit_camera
 from experiments.cvs.pretrained import DECODER_SOURCE, open_model, run_model
 from experiments.cvs.settings import DataSettings
 from experiments.cvs.splats import Gaussians, render
-from gonogo.base.errors import UserError
-from gonogo.base.files import replacing
+from gonogo import UserError, replacing
 
-PATCH = 4  # a cell's surroundings: 4 × 4 half cells, its own 2 × 2 in the middle
-FEATURES = 3 * PATCH * PATCH + 3 + 3 + 2  # colours about the mean, mean colour, depth and its slope, position
+PATCH = 4  # a cell's surroundings: 4 × 4 half cells, its own 2 × 2 in the centre
+FEATURES = 3 * PATCH * PATCH + 3 + 3 + 2  # colours relative to the mean, mean colour, depth and its slope, position
 PARAMETERS = 13  # of one Gaussian: offset 2, depth 1, log scale 3, rotation 3, colour 3, opacity 1
 HIDDEN = 64
 
-SIGMA = 0.55  # standard deviation of a Gaussian, in spacings of the first guess
-THICKNESS = 0.15  # across the surface, against along it
+SIGMA = 0.55  # standard deviation of a Gaussian, in spacings of the initial guess
+THICKNESS = 0.15  # across the surface, relative to along it
 OPACITY_LOGIT = 2.5  # 0.92
 MAX_OFFSET = 0.5  # spacings along the surface
 MAX_DEPTH_OFFSET = 0.01  # of the depth
@@ -46,7 +45,7 @@ Pair = tuple[np.ndarray, np.ndarray]  # image (S, S, 3) uint8, depth (S, S) in s
 
 
 class Network(nn.Module):
-    """Features (cells, FEATURES) → corrections (cells, K · PARAMETERS); zero at first."""
+    """Features (cells, FEATURES) → corrections (cells, K · PARAMETERS); initially zero."""
 
     def __init__(self, gaussians_per_cell: int) -> None:
         super().__init__()
@@ -89,7 +88,7 @@ def _features(image: Tensor, depth: Tensor, grid: int, settings: DataSettings) -
 
 
 def _gaussians(raw: Tensor, image: Tensor, depth: Tensor, grid: int, settings: DataSettings) -> Gaussians:
-    """The first guess, corrected."""
+    """The initial guess, corrected."""
     rows, columns = _lattice(settings.gaussians_per_cell)
     height, width = grid * rows, grid * columns
     raw = raw.view(grid, grid, rows, columns, PARAMETERS).transpose(1, 2).reshape(height * width, PARAMETERS)
@@ -106,7 +105,7 @@ def _gaussians(raw: Tensor, image: Tensor, depth: Tensor, grid: int, settings: D
 
 
 def _lattice(count: int) -> tuple[int, int]:
-    """Rows and columns of the points that share a cell: as near to a square as their count allows."""
+    """Rows and columns of the points that share a cell: as close to a square as their count allows."""
     rows = next(n for n in range(math.isqrt(count), 0, -1) if count % n == 0)
     return rows, count // rows
 
@@ -130,7 +129,7 @@ def _surface(depth: Tensor, focal_ratio: float) -> tuple[Tensor, Tensor]:
 
 
 def _rotations(vector: Tensor) -> Tensor:
-    """Rotation matrices (N, 3, 3) of the normalised quaternions 1 + vector (N, 3); zero turns nothing."""
+    """Rotation matrices (N, 3, 3) of the normalised quaternions 1 + vector (N, 3); zero is the identity."""
     w, x, y, z = F.normalize(torch.cat([torch.ones_like(vector[:, :1]), vector], -1), dim=-1).unbind(-1)
     rows = [
         1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
@@ -158,7 +157,7 @@ def load(path: Path, gaussians_per_cell: int) -> Network:
     """The network of a checkpoint.
 
     Raises:
-        UserError: there is none, or it is damaged, or it was fitted for another number of Gaussians a cell.
+        UserError: it is missing or damaged, or was fitted for another number of Gaussians per cell.
     """
     try:
         checkpoint = torch.load(path, weights_only=True)
@@ -166,12 +165,12 @@ def load(path: Path, gaussians_per_cell: int) -> Network:
         network = Network(fitted_for)
         network.load_state_dict(checkpoint["weights"])
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; the stage `prepare` makes it.") from None
+        raise UserError(f"{path}: no such file; the stage `prepare` writes it.") from None
     except Exception as error:  # what torch raises depends on which bytes are damaged
-        raise UserError(f"{path}: not a decoder's checkpoint ({error}); remove it and run again.") from None
+        raise UserError(f"{path}: not a decoder checkpoint ({error}); remove it and run again.") from None
     if fitted_for != gaussians_per_cell:
         raise UserError(
-            f"{path}: fitted for {fitted_for} Gaussians a cell, but settings.data.gaussians_per_cell is "
+            f"{path}: fitted for {fitted_for} Gaussians per cell, but settings.data.gaussians_per_cell is "
             f"{gaussians_per_cell}; remove it and run again."
         )
     return network.eval()
@@ -195,7 +194,7 @@ def load_onnx(path: Path, gaussians_per_cell: int) -> Decoder:
     """A decoder that runs an ONNX model with `export_onnx`'s input and output.
 
     Raises:
-        UserError: at once when the file is missing or no model; when called, if its shapes are not those.
+        UserError: at once if the file is missing or not a model; when called, if its shapes differ.
     """
     session = open_model(path, "settings.data.decoder_model", DECODER_SOURCE)
 
@@ -204,9 +203,9 @@ def load_onnx(path: Path, gaussians_per_cell: int) -> Decoder:
         wanted = (len(features), gaussians_per_cell * PARAMETERS)
         if output.shape != wanted:
             raise UserError(
-                f"{path}: gives {output.shape} for features of {tuple(features.shape)}, where {wanted} is "
-                f"wanted: {PARAMETERS} values for each Gaussian, settings.data.gaussians_per_cell "
-                f"({gaussians_per_cell}) of them a cell."
+                f"{path}: gives {output.shape} for features of {tuple(features.shape)}, but {wanted} is "
+                f"expected: {PARAMETERS} values for each Gaussian, settings.data.gaussians_per_cell "
+                f"({gaussians_per_cell}) of them per cell."
             )
         return torch.from_numpy(output)
 
@@ -217,10 +216,10 @@ def load_onnx(path: Path, gaussians_per_cell: int) -> Decoder:
 
 
 def fit(pairs: Sequence[Pair], settings: DataSettings, seed: int) -> Network:
-    """A network whose clouds look like the input from its place, and without gaps from the side.
+    """A network whose clouds match the input from its own pose, and have no gaps from the side.
 
-    From the side, the picture to match is the first guess with one Gaussian for each pixel of the input.
-    Fitted on a small grid with as many pixels a cell as the data's own.
+    From the side, the reference is the initial guess with one Gaussian per input pixel. Fitted on a small grid with
+    as many pixels per cell as the data's grid.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -258,7 +257,7 @@ class _Lesson(NamedTuple):
 
 @torch.no_grad()
 def _lesson(pair: Pair, size: int, settings: DataSettings) -> _Lesson:
-    """What to reach on pictures of `size`; sides are rendered at full size and reduced, to be sharp."""
+    """References at `size`; sides are rendered at full size and downsampled, so that they are sharp."""
     image, depth = _tensors(pair)
     one = settings.model_copy(update={"gaussians_per_cell": 1})
     dense = decode(lambda features: features.new_zeros(len(features), PARAMETERS), pair, one, image.shape[-1])

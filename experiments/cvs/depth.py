@@ -1,6 +1,6 @@
 """Depth of an input: from a pretrained model, from its own true disparity, or from an embedded prior.
 
-All three are turned into nearness: linear in inverse depth, 0 at the far end of the scene, 1 at its near end.
+All three are converted to nearness: linear in inverse depth, 0 at the far end of the scene, 1 at its near end.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from experiments.cvs.pretrained import (
     run_model,
 )
 from experiments.cvs.settings import CVSSettings, DataSettings
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-CLIPPED_PERCENT = 1.0  # of the pixels, at either end, share the nearest and the farthest depth
+CLIPPED_PERCENT = 1.0  # of the pixels, at either end, are clipped to the nearest and the farthest depth
 
 
 def depth_of(item: Item, settings: DataSettings) -> np.ndarray:
@@ -43,17 +43,17 @@ def depth_of(item: Item, settings: DataSettings) -> np.ndarray:
 
 
 def _spread(inverse: np.ndarray) -> np.ndarray:
-    """Relative inverse depth of any range → nearness over the whole of [0, 1]; a flat one lies midway."""
+    """Relative inverse depth of any range → nearness over the whole of [0, 1]; a constant one becomes 0.5."""
     low, high = np.percentile(inverse, [CLIPPED_PERCENT, 100 - CLIPPED_PERCENT])
     return np.clip((inverse - low) / (high - low), 0, 1) if high - low > 1e-6 else np.full(inverse.shape, 0.5)
 
 
 def prior(image: np.ndarray) -> np.ndarray:
-    """A guess at nearness from a picture (S, S, 3) uint8: a gentle relief (S, S) float32, 0-1, not the truth.
+    """A guess at nearness from a picture (S, S, 3) uint8: a gentle relief (S, S) float32, 0-1.
 
-    What is low in a photograph tends to be near (a ground plane), and so does what is in the middle (the
-    subject) and what is lit. The sum is smoothed under the picture's own edges by a guided filter: the
-    relief bends where the picture does (He, Sun and Tang, "Guided image filtering", 2013).
+    Low parts of a photograph tend to be near (a ground plane), and so do the centre (the subject) and bright parts.
+    A guided filter smooths the sum along the picture's own edges, so the relief follows the picture (He, Sun and Tang,
+    "Guided image filtering", 2013).
     """
     size = image.shape[0]
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
@@ -75,10 +75,10 @@ def _guided_filter(guide: np.ndarray, values: np.ndarray, radius: int, epsilon: 
 
 
 def predicted(image: np.ndarray, model: Path) -> np.ndarray:
-    """Relative inverse depth (S, S) float32 of a picture (S, S, 3) uint8, from Depth Anything V2 or its like.
+    """Relative inverse depth (S, S) float32 of a picture (S, S, 3) uint8, from Depth Anything V2 or a similar model.
 
     Raises:
-        UserError: the model is missing, does not run, or does not give a finite value for each pixel.
+        UserError: the model is missing, does not run, or does not return a finite value for each pixel.
     """
     session = open_model(model, "settings.data.depth_model", DEPTH_SOURCE)
     height, width = picture_side(session)
@@ -87,21 +87,21 @@ def predicted(image: np.ndarray, model: Path) -> np.ndarray:
     output = run_model(session, model, picture)
     if output.size != height * width or not np.isfinite(output).all():
         raise UserError(
-            f"{model}: gives {output.shape} for a picture of {picture.shape}, where one finite value a pixel "
-            f"is wanted. Is it a depth model? One is at {DEPTH_SOURCE}."
+            f"{model}: returns {output.shape} for a picture of {picture.shape}; one finite value per pixel "
+            f"is expected. Is it a depth model? One is at {DEPTH_SOURCE}."
         )
     inverse = output.reshape(height, width).astype(np.float32)
     return cv2.resize(inverse, image.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
-# --- are the configured models there, and do they run? ---
+# --- do the configured models exist, and do they run? ---
 
 
 def check_models(settings: CVSSettings) -> list[tuple[str, bool, str]]:
-    """A dummy inference with every ONNX model that the settings name; nothing for those left at null.
+    """A dummy inference with every ONNX model that the settings name; those left at null are skipped.
 
     Returns:
-        For each, the name of its key, whether it is there and runs, and what was seen.
+        For each, the name of its key, whether it exists and runs, and a detail.
     """
     attempts = [
         ("depth_model", settings.data.depth_model, _try_depth),
@@ -131,7 +131,7 @@ def _try_decoder(path: Path, settings: CVSSettings) -> str:
 
     per_cell = settings.data.gaussians_per_cell
     load_onnx(path, per_cell)(torch.zeros(4, FEATURES))
-    return f"{per_cell} Gaussians a cell"
+    return f"{per_cell} Gaussians per cell"
 
 
 def _try_tokens(path: Path, settings: CVSSettings) -> str:
@@ -141,7 +141,7 @@ def _try_tokens(path: Path, settings: CVSSettings) -> str:
     patches = (height // PATCH) * (width // PATCH)
     if tokens.ndim != 3 or tokens.shape[1] not in (patches, patches + 1) or tokens.shape[2] != TOKEN_WIDTH:
         raise UserError(
-            f"{path}: gives {tokens.shape}, where {patches} or {patches + 1} tokens of {TOKEN_WIDTH} are "
-            f"wanted. Get the model from {TOKEN_SOURCE}."
+            f"{path}: returns {tokens.shape}; {patches} or {patches + 1} tokens of {TOKEN_WIDTH} are "
+            f"expected. Get the model from {TOKEN_SOURCE}."
         )
     return f"{tokens.shape[1]} tokens of {tokens.shape[2]}"

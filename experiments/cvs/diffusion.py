@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 OFFSET = 0.008  # of the cosine; Nichol & Dhariwal 2021, eq. 17
-HIGH_NOISE = 4  # exponent that draws training towards pure noise, where a one-step sample starts
-NEIGHBOURS = 20  # noise levels that consistency is asked between, over the whole schedule
+HIGH_NOISE = 4  # exponent that shifts training towards pure noise, where a one-step sample starts
+NEIGHBOURS = 20  # noise levels between which consistency is required, over the whole schedule
 
 Network: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(noisy target (B, 3, H, W), step (B,)) → clean target (B, 3, H, W)."""
@@ -29,7 +29,7 @@ class CosineSchedule:
 
     @property
     def last(self) -> int:
-        """The step at which nothing of the target is left."""
+        """The step at which the target is pure noise."""
         return self.steps - 1
 
     def signal(self, step: Tensor) -> Tensor:
@@ -38,12 +38,12 @@ class CosineSchedule:
         return (torch.cos(angle) / math.cos(OFFSET / (1 + OFFSET) * math.pi / 2)).square()
 
     def q_sample(self, clean: Tensor, noise: Tensor, step: Tensor) -> Tensor:
-        """The target (B, C, H, W) with the noise of its step: sqrt(alpha_bar) clean + sqrt(1 - alpha_bar) noise."""
+        """The target (B, C, H, W) with its step's noise: sqrt(alpha_bar) clean + sqrt(1 - alpha_bar) noise."""
         signal = self.signal(step)[:, None, None, None]
         return signal.sqrt() * clean + (1 - signal).clamp(min=0).sqrt() * noise
 
     def training_steps(self, batch: int, device: torch.device) -> Tensor:
-        """Random whole steps (B,), the noisier the likelier: half of them lie in the last sixteenth."""
+        """Random integer steps (B,), noisier ones more often: half of them are in the last sixteenth."""
         uniform = torch.rand(batch, device=device, dtype=torch.float32)
         return ((1 - uniform**HIGH_NOISE) * self.last).round()
 
@@ -54,7 +54,7 @@ class CosineSchedule:
     def sample(self, network: Network, noise: Tensor, evaluations: int = 1) -> Tensor:
         """A target (B, 3, H, W) from pure noise.
 
-        One evaluation is the network's prediction at the last step. Each further one puts the same noise back on, at a
+        One evaluation is the network's prediction at the last step. Each further one adds the same noise again, at a
         lower level, and predicts again (Song et al., "Consistency models", 2023, algorithm 1).
         """
         clean = torch.zeros_like(noise)

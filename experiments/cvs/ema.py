@@ -12,9 +12,9 @@ from torch.optim.swa_utils import AveragedModel
 class MovingAverage(AveragedModel):
     """A frozen copy of a network that follows it: an update keeps `decay` of the copy.
 
-    With warm-up the n-th keeps min(decay, (1 + n) / (10 + n)): early on, the average forgets where it began.
-    torch's own update looks at its counter on the host; this one does not, so that it neither waits for a GPU nor
-    needs data to be traced.
+    With warm-up the n-th keeps min(decay, (1 + n) / (10 + n)): early on, the average quickly drops its initial weights.
+    torch's own update reads its counter on the host. This one does not, so it neither waits for a GPU nor needs real
+    data when it is traced.
     """
 
     def __init__(self, network: nn.Module, decay: float, warmup: bool) -> None:
@@ -24,7 +24,7 @@ class MovingAverage(AveragedModel):
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Follow the network, in its parameters and buffers, by one step."""
+        """Update parameters and buffers by one step towards the network's."""
         warm = (
             (1 + self.n_averaged) / (10 + self.n_averaged) if self.warmup else torch.ones_like(self.n_averaged).float()
         )

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from experiments.cvs.settings import CVSSettings
-from gonogo.config.experiment import Training
-from gonogo.experiment.contract import Experiment, Progress, Stage
-
-if TYPE_CHECKING:
-    from gonogo.memory.options import PlanOption
+from gonogo import LightningExperiment, PlanOption, Progress, Stage, Training, gradient_checkpointing
 
 
-class CVS(Experiment):
-    """See config/experiments/cvs.yaml for its keys and README.md in this folder for its story."""
+class CVS(LightningExperiment):
+    """Keys: config/experiments/cvs.yaml. Background: README.md in this folder."""
 
     kind = "views"
     Settings = CVSSettings
@@ -81,8 +77,6 @@ class CVS(Experiment):
         picture(batch["input"], outputs, batch["target"], out)
 
     def plan_options(self) -> list[PlanOption]:
-        from gonogo.memory.options import gradient_checkpointing
-
         return [gradient_checkpointing("residual block")]
 
     def _inputs(self) -> Path:

@@ -1,8 +1,8 @@
-"""The data of `cvs`: photographs → depth → Gaussians → posed views, and the measurement of the decoder alone.
+"""The data of `cvs`: photographs → depth → Gaussians → posed views, and the measurement of the decoder on its own.
 
-An item lies in `image_NNNN/`: `input.png`, `input_depth.npy`, `source.json` (the photograph it is cut from) and, for
-each view, `view_NNN/` with `rgb.png`, `depth.npy` and `pose.json`. Depths are float32 (H, W), scene units; a view's is
-0 where nothing was rendered.
+An item is a folder `image_NNNN/`: `input.png`, `input_depth.npy`, `source.json` (the photograph it is cropped from)
+and, for each view, `view_NNN/` with `rgb.png`, `depth.npy` and `pose.json`. Depths are float32 (H, W), scene units; a
+view's is 0 where nothing was rendered.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from experiments.cvs.depth import depth_of
 from experiments.cvs.photographs import Item, Photographs
 from experiments.cvs.settings import DataSettings
 from experiments.cvs.splats import Gaussians, Rendering, render
-from gonogo.base.files import replacing, write_json
+from gonogo import replacing, write_json
 
 CHECKPOINT = "decoder.pt"
 PICTURE = "decoder.png"
 PREPARED_ITEMS = 16  # fitted on some, measured on the others
 PICTURED_ITEMS = 6
-COVERED_ALPHA = 0.5  # a pixel that stops more light than this is covered
+COVERED_ALPHA = 0.5  # a pixel with a higher alpha than this is covered
 SIDE_DEG = 15.0
 MAX_PSNR_DB = 99.0
 
@@ -36,10 +36,10 @@ Progress = Callable[[int, int], None]
 
 
 def prepare(settings: DataSettings, inputs: Path, out: Path, seed: int) -> dict[str, Any]:
-    """Fit the decoder on some of the inputs, unless one is configured, and measure it alone on the others.
+    """Fit the decoder on some of the inputs, unless one is configured, and measure it on the others.
 
-    Leaves `decoder.pt` and `decoder.png` in `out`. The picture shows, for each input measured, the input, its
-    cloud from the same place, and from 15° to the left and to the right.
+    Writes `decoder.pt` and `decoder.png` to `out`. The picture shows, for each input measured, the input, its cloud
+    from the same pose, and from 15° to the left and to the right.
 
     Returns:
         The medians of `measure`.
@@ -57,7 +57,7 @@ def prepare(settings: DataSettings, inputs: Path, out: Path, seed: int) -> dict[
 
 
 def split_items(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
-    """Items to fit on, and items to measure on: other photographs, or other crops where there is but one."""
+    """Items to fit on, and items to measure on: other photographs, or other crops if there is only one."""
     names = sorted({item.name for item in items})
     if len(names) == 1:
         return list(items[::2]), list(items[1::2])
@@ -67,12 +67,12 @@ def split_items(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
 
 @torch.no_grad()
 def measure(network: decoder.Decoder, items: Sequence[Item], settings: DataSettings, out: Path) -> dict[str, Any]:
-    """How good a decoder is on its own, whatever cameras are configured.
+    """How good a decoder is on its own, independent of the configured cameras.
 
     Returns:
-        `own_view_psnr_db`: the cloud from the input's place, against the input. `rotated_coverage`: share of
-        pixels covered 15° off, about the cloud's middle. `rotated_brightness_ratio`: mean luminance of those
-        pixels against the input's. Each is the median over items; `items` is their number, `picture` a path
+        `own_view_psnr_db`: the cloud from the input's pose, against the input. `rotated_coverage`: share of pixels
+        covered after rotating by 15° around the cloud's centre. `rotated_brightness`: mean luminance of those
+        pixels relative to the input's. Each is the median over items; `items` is their number, `picture` a path
         below `out`.
     """
     psnr, coverage, brightness, rows = [], [], [], []
@@ -92,7 +92,7 @@ def measure(network: decoder.Decoder, items: Sequence[Item], settings: DataSetti
     return {
         "own_view_psnr_db": float(np.median(psnr)),
         "rotated_coverage": float(np.median(coverage)),
-        "rotated_brightness_ratio": float(np.median(brightness)),
+        "rotated_brightness": float(np.median(brightness)),
         "items": len(items),
         "picture": PICTURE,
     }
@@ -108,11 +108,11 @@ def generate(
     seed: int,
     progress: Progress | None = None,
 ) -> None:
-    """Write the items with these indices into `out`; an index and a seed give the same item in any company.
+    """Write the items with these indices into `out`; an index and a seed always give the same item.
 
     Args:
         assets: folder that `prepare` filled.
-        progress: called after each item with the number done and the number asked for.
+        progress: called after each item with the number done and the total.
 
     Raises:
         UserError: the inputs, the prepared decoder or a configured model cannot be used.
@@ -149,7 +149,7 @@ def _decoder(settings: DataSettings, assets: Path) -> decoder.Decoder:
 
 
 def _distance(cloud: Gaussians) -> float:
-    """From the input camera to the cloud's middle, along its axis."""
+    """From the input camera to the cloud's centre, along its axis."""
     return float(-cloud.means[:, 2].mean())
 
 

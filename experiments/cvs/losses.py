@@ -1,4 +1,4 @@
-"""What the network is asked for: the target, up to depth edges; its look; and agreement with its moving average."""
+"""The objective: the target, except at depth edges; its perceptual appearance; agreement with the moving average."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-EDGE_JUMP = 0.1  # of the nearer depth; a larger one within 3×3 pixels is an edge of something
+EDGE_JUMP = 0.1  # of the nearer depth; a larger difference within 3×3 pixels is a depth edge
 SSIM_WINDOW, SSIM_STRIDE = 7, 2
 SSIM_SCALES = 3
-# Ten times Wang's K1: with his (0.01, 0.03) a black background that is not perfectly black outweighs everything else.
+# Ten times Wang's K1: with (0.01, 0.03) a background that is not perfectly black outweighs everything else.
 SSIM_C = 0.1**2
 
 
 def depth_edges(depth: Tensor) -> Tensor:
-    """Pixels whose colour is not to be trusted, bool, from a depth (…, 1, H, W) that is 0 where nothing was rendered.
+    """Pixels with unreliable colour, bool, from a depth (…, 1, H, W) that is 0 where nothing was rendered.
 
-    True where nothing was rendered, and on and beside a depth edge, where a renderer blends near and far.
+    True where nothing was rendered, and on and next to a depth edge, where a renderer blends near and far.
     """
     farthest = F.max_pool2d(depth, 3, stride=1, padding=1)
     nearest = -F.max_pool2d(-depth, 3, stride=1, padding=1)
@@ -63,7 +63,7 @@ class Perceptual:
 
 
 def lpips_on_disk() -> bool:
-    """Whether the package `lpips`, its own weights and those of its AlexNet backbone are all here."""
+    """Whether the package `lpips`, its weights and those of its AlexNet backbone are all on disk."""
     package = importlib.util.find_spec("lpips")
     if package is None or package.origin is None:
         return False
@@ -82,8 +82,8 @@ def _load_lpips() -> Any:
 def ms_ssim_loss(a: Tensor, b: Tensor) -> Tensor:
     """1 - SSIM, the mean over scales, each half the one before; scalar, 0 for equal pictures (B, 3, H, W) in [0, 1].
 
-    SSIM of Wang et al. 2004 with a uniform window and C1 = C2 = SSIM_C. The mean of the scales, and not the product of
-    Wang et al. 2003, for a product has no gradient where one scale is 0. Pictures are at least SSIM_WINDOW wide.
+    SSIM of Wang et al. 2004 with a uniform window and C1 = C2 = SSIM_C. The mean of the scales, not the product of
+    Wang et al. 2003, because a product has no gradient where one scale is 0. Pictures are at least SSIM_WINDOW wide.
     """
     losses = []
     for _ in range(SSIM_SCALES):

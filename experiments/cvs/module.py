@@ -16,20 +16,18 @@ from experiments.cvs.ema import MovingAverage
 from experiments.cvs.losses import Perceptual, consistency_weight, weighted_l1
 from experiments.cvs.settings import CVSSettings
 from experiments.cvs.unet import UNet, size_multiple
-from gonogo.base.errors import UserError
-from gonogo.config.experiment import Training
-from gonogo.learning.ema import useful
+from gonogo import Training, UserError, ema_is_useful
 
 PREDICTION_SEED = 0
 
 
 class CVSModule(LightningModule):
-    """Loss: L1 off depth edges + perceptual + w · L1 to what the weights' moving average sees one noise level lower.
+    """Loss: L1 off depth edges + perceptual + w · L1 to the moving average's prediction one noise level lower.
 
     Pictures are in [0, 1] in batches, losses and predictions, in [-1, 1] for the network.
 
     Raises:
-        UserError: the pictures' size does not divide into the network's levels.
+        UserError: the picture size is not divisible by the network's downsampling.
     """
 
     def __init__(self, settings: CVSSettings, training: Training) -> None:
@@ -37,7 +35,7 @@ class CVSModule(LightningModule):
         self.settings, self.plan = settings.model, training
         size, multiple = settings.data.image_size, size_multiple(settings.model)
         if size % multiple:
-            raise UserError(f"settings.data.image_size: {size} is wrong: this U-Net needs a multiple of {multiple}")
+            raise UserError(f"settings.data.image_size: {size} does not fit: this U-Net needs a multiple of {multiple}")
         self.network = UNet(settings.model)
         self.average = MovingAverage(self.network, training.ema_decay, training.ema_warmup)
         self.schedule = CosineSchedule(settings.model.diffusion_steps)
@@ -51,13 +49,13 @@ class CVSModule(LightningModule):
 
     @property
     def progress(self) -> float:
-        """How much of the training is done, 0-1; 0 without a Trainer."""
+        """Progress of training, 0-1; 0 without a Trainer."""
         return self.global_step / self.trainer.estimated_stepping_batches if self._trainer else 0.0
 
     # --- training ---
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The loss of a batch; works without a Trainer too."""
+        """The loss of a batch; also works without a Trainer."""
         target = batch["target"].float()
         noise = torch.randn_like(target)
         step = self.schedule.training_steps(len(target), target.device)
@@ -75,12 +73,12 @@ class CVSModule(LightningModule):
         return loss
 
     def _from_noise(self, network: nn.Module, batch: Batch, noise: Tensor, step: Tensor) -> Tensor:
-        """The target (B, 3, H, W) in [0, 1], estimated from itself with the noise of steps (B,) on it."""
+        """The target (B, 3, H, W) in [0, 1], estimated from itself with the noise of steps (B,) added."""
         noisy = self.schedule.q_sample(_signed(batch["target"].float()), noise, step)
         return _unsigned(self._estimate(network, batch, noisy, step))
 
     def _estimate(self, network: nn.Module, batch: Batch, noisy: Tensor, step: Tensor) -> Tensor:
-        """The network's clean target in [-1, 1], float32, whatever precision the network runs in."""
+        """The network's clean target in [-1, 1], float32, whatever the network's precision."""
         dtype = next(network.parameters()).dtype
         picture, pose, tokens = _signed(batch["input"]), batch["pose"], batch.get("tokens")
         time = step / self.schedule.last
@@ -95,7 +93,7 @@ class CVSModule(LightningModule):
         self._averaged_step = self.global_step
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
-        """Move the average after an optimizer step; a batch that only accumulates gradients changes no weights."""
+        """Update the average after an optimizer step; a batch that only accumulates gradients changes no weights."""
         if self._trainer:
             if self.global_step == self._averaged_step:
                 return
@@ -109,7 +107,7 @@ class CVSModule(LightningModule):
         if not self._trainer:
             return optimizer
         total = int(self.trainer.estimated_stepping_batches)
-        self.trainer.fit_loop.setup_data()  # the length of an epoch is unknown before, where only max_steps is given
+        self.trainer.fit_loop.setup_data()  # with max_steps alone, the length of an epoch is not known earlier
         epoch = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
         warmup = min(round(self.plan.warmup_epochs * epoch), total // 2)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, warmup, total))
@@ -124,7 +122,7 @@ class CVSModule(LightningModule):
             self.log("val_loss", loss, batch_size=len(batch["target"]))
 
     def predict_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The views (B, 3, H, W) in [0, 1]: the same for the same weights, input and pose, whatever is beside them."""
+        """The views (B, 3, H, W) in [0, 1]: they depend on weights, input and pose, not on the rest of the batch."""
         network = self.average.module if self.weights_in_use == "average" else self.network
         picture = batch["input"]
         generator = torch.Generator().manual_seed(PREDICTION_SEED)
@@ -135,9 +133,9 @@ class CVSModule(LightningModule):
 
     @property
     def weights_in_use(self) -> Literal["average", "raw"]:
-        """Which weights predict: the average, once it has forgotten those that it began with."""
+        """The weights that predict: the average, once it no longer contains its initial weights."""
         updates = int(self.average.n_averaged)
-        return "average" if useful(self.plan.ema_decay, updates, self.plan.ema_warmup) else "raw"
+        return "average" if ema_is_useful(self.plan.ema_decay, updates, self.plan.ema_warmup) else "raw"
 
 
 def learning_rate_factor(step: int, warmup: int, total: int) -> float:

@@ -1,4 +1,4 @@
-"""Photographs on disk → square inputs, cropped and varied so that a handful of pictures gives many items."""
+"""Photographs on disk → square inputs, cropped and varied so that a few pictures give many items."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
-LONG_SIDE = 1024  # larger pictures are reduced when they are read
+LONG_SIDE = 1024  # larger pictures are scaled down when they are read
 CROP_SHARES = (0.5, 0.95)  # side of a crop / shorter side of its photograph
 CROP_TRIALS = 16
 MIN_LUMINANCE, MIN_CONTRAST = 0.2, 0.12  # mean and standard deviation of a crop worth showing, luma 0-1
@@ -25,7 +25,7 @@ MIN_LUMINANCE, MIN_CONTRAST = 0.2, 0.12  # mean and standard deviation of a crop
 class Photograph:
     name: str
     picture: Image.Image  # RGB
-    inverse_depth: Image.Image | None  # mode F, aligned with the picture; greater is nearer
+    inverse_depth: Image.Image | None  # mode F, aligned with the picture; larger is nearer
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Item:
     Attributes:
         name: file name of the photograph that it was cropped from.
         image: (S, S, 3) uint8, RGB.
-        inverse_depth: (S, S) float32, relative, greater is nearer; None where no true one is known.
+        inverse_depth: (S, S) float32, relative, larger is nearer; None where the true one is not known.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Item:
 class Photographs:
     """The PNG and JPEG files of a folder, as a source of any number of items.
 
-    `NAME.inverse_depth.npz` beside a picture gives its true relative inverse depth (array `inverse_depth`).
+    `NAME.inverse_depth.npz` next to a picture gives its true relative inverse depth (array `inverse_depth`).
 
     Raises:
-        UserError: there is no such folder, or no picture in it.
+        UserError: the folder does not exist or contains no picture.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,12 +63,12 @@ class Photographs:
             raise UserError(f"inputs: {folder}: no picture in this folder. {_ADVICE}")
 
     def item(self, index: int, size: int, seed: int) -> Item:
-        """Item number `index`: the same for the same folder, size and seed, whichever others are made.
+        """Item number `index`: the same for the same folder, size and seed, whatever other items are made.
 
-        Photographs take turns; where one cannot be read, the next that can takes its place.
+        Photographs are used in turn; one that cannot be read is replaced by the next that can.
 
         Args:
-            index: any number from 0; there is no last one.
+            index: any number from 0; there is no upper limit.
             size: side of the square item, pixels.
 
         Raises:
@@ -87,18 +87,18 @@ class Photographs:
         return best
 
 
-_ADVICE = "Put one or more PNG or JPEG photographs there, or point `inputs:` at a folder that has some."
+_ADVICE = "Put one or more PNG or JPEG photographs there, or point `inputs:` at a folder that contains some."
 
 
 @lru_cache(maxsize=32)
 def _read(path: Path) -> Photograph | None:
-    """The photograph, reduced to LONG_SIDE; None, with a warning, when it cannot be decoded."""
+    """The photograph, scaled down to LONG_SIDE; None, with a warning, if it cannot be decoded."""
     try:
         with Image.open(path) as file:
             file.thumbnail((LONG_SIDE, LONG_SIDE))
             picture = _rgb(ImageOps.exif_transpose(file))
-    except Exception as error:  # decoders raise anything on damaged bytes
-        log.warning("warning: %s: cannot be read and is left out (%s)", path, error)
+    except Exception as error:  # decoders may raise any exception on damaged bytes
+        log.warning("warning: %s: cannot be read; skipped (%s)", path, error)
         return None
     return Photograph(path.name, picture, _read_inverse_depth(path.with_suffix(".inverse_depth.npz"), picture))
 
@@ -117,12 +117,12 @@ def _read_inverse_depth(path: Path, picture: Image.Image) -> Image.Image | None:
             values = arrays["inverse_depth"].astype(np.float32)
     except Exception as error:
         raise UserError(
-            f"{path}: not an .npz file with an array `inverse_depth` ({error}). Mend it or take it away."
+            f"{path}: not an .npz file with an array `inverse_depth` ({error}). Fix or remove it."
         ) from None
     if values.ndim != 2 or not np.isfinite(values).all():
         raise UserError(
             f"{path}: `inverse_depth` must be (height, width) and finite, but its shape is {values.shape} "
-            f"and {np.mean(~np.isfinite(values)):.0%} of it is not finite. Mend it or take it away."
+            f"and {np.mean(~np.isfinite(values)):.0%} of it is not finite. Fix or remove it."
         )
     return Image.fromarray(values).resize(picture.size, Image.Resampling.BILINEAR)
 
@@ -147,6 +147,6 @@ def _crop(photograph: Photograph, size: int, rng: np.random.Generator) -> Item:
 
 
 def _worth(item: Item) -> float:
-    """1 or more for a crop with enough light and contrast; else the lesser of the two against its floor."""
+    """1 or more for a crop with enough light and contrast; else the smaller of the two, relative to its minimum."""
     luma = item.image @ np.array([0.299, 0.587, 0.114]) / 255
     return float(min(luma.mean() / MIN_LUMINANCE, luma.std() / MIN_CONTRAST))

@@ -1,4 +1,4 @@
-"""The pose of a view as the network is told it: relative to the input camera, never in world coordinates.
+"""The pose of a view as the network receives it: relative to the input camera, never in world coordinates.
 
 Training and prediction call the same function, so they cannot disagree about what the numbers mean.
 """
@@ -12,14 +12,14 @@ POSE_SIZE = 15
 
 
 def relative_pose(world_to_camera: ArrayLike, input_world_to_camera: ArrayLike) -> np.ndarray:
-    """15 numbers that say where a view is taken from, seen from the input camera; (15,) float32.
+    """15 numbers that give a view's pose relative to the input camera; (15,) float32.
 
     Moving the whole world (both cameras by the same rigid motion) leaves them unchanged.
 
     | entries | meaning |
     |---|---|
     | 0-8 | rotation from the input camera's axes to the view's, row by row |
-    | 9-11 | translation that goes with it, scene units: `x_view = R @ x_input + t` |
+    | 9-11 | the corresponding translation, scene units: `x_view = R @ x_input + t` |
     | 12, 13 | sine and cosine of the azimuth of the view's direction; positive when it looks to the right |
     | 14 | elevation of the view's direction, radians; positive when it looks up |
 

@@ -1,4 +1,4 @@
-"""Views predicted from a checkpoint, in the layout of the data, and how far they are from the truth."""
+"""Views predicted from a checkpoint, in the layout of the data, and their errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from torch import Tensor
 from experiments.cvs.data import CVSDataModule, Views, view_folders
 from experiments.cvs.module import CVSModule
 from experiments.cvs.settings import CVSSettings
-from gonogo.base.files import replacing
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import trained
+from gonogo import Training, replacing, trained
 
-MAX_PSNR_DB = 99.0  # for a prediction without any error
+MAX_PSNR_DB = 99.0  # for a prediction without error
 SHOWN = 8
 
 
@@ -35,8 +33,8 @@ def predict(
     """Predict every view of the held-out items into `out`, in the layout of the data less the views' depth.
 
     Args:
-        checkpoint: of Lightning's Trainer.
-        seed, validation_share: those of the training, which decide which items were held out.
+        checkpoint: as written by Lightning's Trainer.
+        seed, validation_share: as in training; they determine which items were held out.
 
     Returns:
         On the held-out views, pictures in [0, 1]: `l1`; `psnr_db` over all pixels together; `skill`, 1 - l1 / l1 of
@@ -44,7 +42,7 @@ def predict(
         two baselines, `mean_psnr_db` and `copy_psnr_db`.
 
     Raises:
-        UserError: the checkpoint cannot be read or is of another model, or so with the data.
+        UserError: the checkpoint or the data cannot be read, or belong to another model.
     """
     module = trained(CVSModule(settings, training), checkpoint)
     views = CVSDataModule(settings, training, data, seed, validation_share)
@@ -70,7 +68,7 @@ def predict(
 
 
 def mean_view(views: Views) -> Tensor:
-    """(3, S, S), the mean of the targets: the best that can be said without looking."""
+    """(3, S, S), the mean of the targets: the best prediction without the input."""
     total = torch.zeros_like(views[0]["target"], dtype=torch.float64)
     for index in range(len(views)):
         total += views[index]["target"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -29,10 +29,10 @@ def open_model(path: Path, key: str, source: str) -> onnxruntime.InferenceSessio
 
     Args:
         key: where the path was configured, for the message.
-        source: where such a model is to be had, for the message.
+        source: where to get such a model, for the message.
 
     Raises:
-        UserError: onnxruntime is not installed, or there is no such file, or it is no ONNX model.
+        UserError: onnxruntime is not installed, the file does not exist, or it is not an ONNX model.
     """
     if importlib.util.find_spec("onnxruntime") is None:
         raise UserError(f"{key}: {path} needs the package onnxruntime, which is not installed: pip install '.[onnx]'")
@@ -42,12 +42,12 @@ def open_model(path: Path, key: str, source: str) -> onnxruntime.InferenceSessio
         raise UserError(f"{key}: {path}: no such file. Get it from {source}, or set the key to null.")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 4  # errors reach the user once, as ours
+    options.log_severity_level = 4  # errors are reported once, as a UserError
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class
         raise UserError(
-            f"{key}: {path}: not an ONNX model that can be run ({error}). Get it again from {source}."
+            f"{key}: {path}: not an ONNX model that can run ({error}). Get it again from {source}."
         ) from None
 
 
@@ -55,7 +55,7 @@ def run_model(session: onnxruntime.InferenceSession, path: Path, values: np.ndar
     """The first output for a single input.
 
     Raises:
-        UserError: the model does not take such an input.
+        UserError: the model does not accept this input.
     """
     try:
         return np.asarray(session.run(None, {session.get_inputs()[0].name: values})[0])
@@ -64,7 +64,7 @@ def run_model(session: onnxruntime.InferenceSession, path: Path, values: np.ndar
 
 
 def picture_side(session: onnxruntime.InferenceSession) -> tuple[int, int]:
-    """Height and width of the picture (1, 3, height, width) that the model wants; 518 where it takes any."""
+    """Height and width of the picture (1, 3, height, width) that the model expects; 518 if it accepts any."""
     shape: list[Any] = session.get_inputs()[0].shape
     sides = shape[2:4] if len(shape) == 4 else [None, None]
     height, width = (side if isinstance(side, int) else MODEL_SIDE for side in sides)

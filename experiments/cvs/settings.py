@@ -7,23 +7,23 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gonogo.base.models import Count, Fraction, Positive, StrictModel
+from gonogo import Count, Fraction, Positive, StrictModel
 
 
 class Cameras(StrictModel):
-    """Where the views are taken from."""
+    """The poses of the views."""
 
     orbit: Literal["cloud", "origin"] = Field("cloud", description="what the cameras circle and look at")
     radius: Positive | None = Field(None, description="null: the input camera's distance from the orbit's centre")
     arc_deg: Positive = Field(
-        50.0, le=360, description="azimuths are spread over this arc about the input's; 360: all round"
+        50.0, le=360, description="azimuths are spread over this arc around the input's; 360: full circle"
     )
     elevation_deg: float = Field(8.0, ge=0, lt=90, description="elevations vary up to this, item by item")
 
     @model_validator(mode="after")
     def _radius_about_the_origin(self) -> Self:
         if self.orbit == "origin" and self.radius is None:
-            raise ValueError("`orbit: origin` needs a radius, for the input camera itself stands there: `radius: 2.0`")
+            raise ValueError("`orbit: origin` needs a radius, because the input camera is at the origin: `radius: 2.0`")
         return self
 
 
@@ -54,10 +54,10 @@ class DataSettings(StrictModel):
 class ModelSettings(StrictModel):
     """The U-Net and its objective."""
 
-    patch_size: Count = Field(2, description="pixels a side folded into channels before the first level; 1: none")
+    patch_size: Count = Field(2, description="pixels per side folded into channels before the first level; 1: none")
     base_channels: Count = Field(32, multiple_of=4)
-    channel_multipliers: tuple[Count, ...] = Field((1, 2, 2), min_length=1, description="one level of the U-Net each")
-    res_blocks: Count = Field(1, description="residual blocks a level, on the way down and on the way up")
+    channel_multipliers: tuple[Count, ...] = Field((1, 2, 2), min_length=1, description="one per level of the U-Net")
+    res_blocks: Count = Field(1, description="residual blocks per level, down and up")
     token_width: Count = Field(64, multiple_of=4, description="of image and pose tokens in the cross-attention")
     image_tokens: Literal["patches", "dinov2"] = "patches"
     token_model: Path | None = Field(None, description="dinov2_small.onnx, for `image_tokens: dinov2`")
@@ -66,7 +66,7 @@ class ModelSettings(StrictModel):
     perceptual_weight: float = Field(0.5, ge=0)
     consistency_weights: tuple[float, float, float] = Field((0.1, 0.3, 1.0), description="by thirds of training")
     depth_edge_weight: Fraction = Field(0.2, description="loss weight of pixels on a depth edge, or not rendered")
-    checkpointing: bool = Field(False, description="activations of residual blocks are made anew in the backward pass")
+    checkpointing: bool = Field(False, description="activations of residual blocks are recomputed in the backward pass")
 
 
 class CVSSettings(StrictModel):

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from experiments.cvs.cameras import Camera
 
-TILE = 4  # pixels; smaller tiles mean more (Gaussian, tile) pairs, larger ones more pixels for each pair
-TILES_AT_ONCE = 32  # tiles of like count are blended together
-NEAR_PLANE = 0.2  # scene units; what lies nearer to the camera, or behind it, is not drawn
+TILE = 4  # pixels; smaller tiles mean more (Gaussian, tile) pairs, larger ones more pixels per pair
+TILES_AT_ONCE = 32  # tiles with similar counts are blended together
+NEAR_PLANE = 0.2  # scene units; Gaussians nearer to the camera, or behind it, are not drawn
 DILATION = 0.3  # px², added to every ellipse so that none is thinner than a pixel (Kerbl et al.)
 MAX_ALPHA = 0.99
-MIN_ALPHA = 1 / 255  # a Gaussian's contribution ends where it falls below this
+MIN_ALPHA = 1 / 255  # contributions of a Gaussian below this are ignored
 FIELD_MARGIN = 1.3  # of the half field of view; the projection is linearised no further out than this
 
 
@@ -43,9 +43,9 @@ class Rendering(NamedTuple):
     """One view on a black background.
 
     Attributes:
-        rgb: (3, H, W), 0-1 as far as the colours are.
-        depth: (H, W) expected depth of what was hit, scene units; 0 where nothing was.
-        alpha: (H, W) share of the light that the cloud stops, 0-1.
+        rgb: (3, H, W), 0-1 if the colours are.
+        depth: (H, W) expected depth of the surface, scene units; 0 where nothing was rendered.
+        alpha: (H, W) opacity of the cloud, 0-1.
     """
 
     rgb: Tensor
@@ -79,7 +79,7 @@ def render(gaussians: Gaussians, camera: Camera) -> Rendering:
 
 
 def _project(gaussians: Gaussians, camera: Camera) -> _Ellipses:
-    """Ellipses of the Gaussians before the camera, nearest first."""
+    """Ellipses of the Gaussians in front of the camera, nearest first."""
     view = torch.as_tensor(camera.world_to_camera, dtype=gaussians.means.dtype)
     x, y, z = (gaussians.means @ view[:3, :3].T + view[:3, 3]).unbind(-1)
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """The U-Net of consistency view synthesis: a noisy target and the input picture in, an estimate of the target out.
 
 Residual blocks as in ADM (Dhariwal & Nichol 2021). At the bottleneck the picture attends to itself, then to tokens
-of the input picture and of the pose that the view is asked from.
+of the input picture and of the requested pose.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from experiments.cvs.settings import ModelSettings
 
 HEAD_WIDTH = 32
 TOKEN_PATCH_PX = 8
-INPUT_KEPT = 1.0  # logit: an untrained network shows 0.73 of the input
-TIME_SCALE = 1000  # sinusoids tell apart whole numbers, times run 0-1
+INPUT_KEPT = 1.0  # logit: an untrained network keeps 0.73 of the input
+TIME_SCALE = 1000  # sinusoids distinguish whole numbers; times run 0-1
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -39,7 +39,7 @@ class UNet(nn.Module):
             settings.base_channels, settings.token_width, settings.res_blocks, settings.patch_size,
         )  # fmt: skip
         channels = [base * multiplier for multiplier in settings.channel_multipliers]
-        pairs = list(zip([base, *channels], channels, strict=False))  # channels that come into a level, and within it
+        pairs = list(zip([base, *channels], channels, strict=False))  # channels entering a level, and within it
         self.time_waves = base
         self.time = nn.Sequential(nn.Linear(base, base), nn.SiLU(), nn.Linear(base, base))
         self.pose = nn.Sequential(nn.Linear(POSE_SIZE, base), nn.SiLU(), nn.Linear(base, base))
@@ -64,7 +64,7 @@ class UNet(nn.Module):
             picture: input picture (B, 3, H, W) in [-1, 1].
             time: noise level (B,) in [0, 1], 1 for pure noise; float32.
             pose: of the view relative to the input (B, 15).
-            tokens: DINOv2 tokens of the input (B, N, 384); None where the tokens are patches of it.
+            tokens: DINOv2 tokens of the input (B, N, 384); None if the tokens are learned patches of it.
         """
         waves = sinusoids(TIME_SCALE * time, self.time_waves).to(noisy.dtype)
         embedded = F.silu(self.time(waves) + self.pose(pose))
@@ -95,7 +95,7 @@ def size_multiple(settings: ModelSettings) -> int:
 
 
 class Level(nn.Module):
-    """Residual blocks at one resolution; while training with `checkpointing`, each runs again in the backward pass."""
+    """Residual blocks at one resolution; with `checkpointing`, each is recomputed in the backward pass."""
 
     def __init__(self, channels_in: int, channels: int, blocks: int, embedding: int, checkpointing: bool) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Level(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two convolutions; time and pose scale and shift what lies between them (Perez et al., FiLM, 2018)."""
+    """Two convolutions; time and pose scale and shift the features between them (Perez et al., FiLM, 2018)."""
 
     def __init__(self, channels_in: int, channels: int, embedding: int) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class Bottleneck(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of (B, N, channels) to (B, M, context_width), added to what attends."""
+    """Multi-head attention of (B, N, channels) to (B, M, context_width), added to the input."""
 
     def __init__(self, channels: int, context_width: int) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class PoseTokens(nn.Module):
 
 
 class PatchTokens(nn.Module):
-    """(B, 3, H, W) → (B, H/8 · W/8, width): learned patches, where no pretrained tokens are configured."""
+    """(B, 3, H, W) → (B, H/8 · W/8, width): learned patches, used if no pretrained tokens are configured."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ class PatchTokens(nn.Module):
 
 
 def as_tokens(x: Tensor) -> Tensor:
-    """(B, C, H, W) → (B, H · W, C), each told its place: half of the features its row, half its column."""
+    """(B, C, H, W) → (B, H · W, C), with its position: half of the features encode the row, half the column."""
     _, channels, height, width = x.shape
     rows = sinusoids(torch.arange(height, device=x.device), channels // 2)[:, None].expand(-1, width, -1)
     columns = sinusoids(torch.arange(width, device=x.device), channels // 2)[None].expand(height, -1, -1)
@@ -207,7 +207,7 @@ def norm(channels: int) -> nn.GroupNorm:
 
 
 def zeroed(layer: Layer) -> Layer:
-    """The layer with all its weights zero, so that what it is added to passes unchanged at first."""
+    """The layer with zero weights, so that a residual branch initially adds nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer

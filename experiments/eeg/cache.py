@@ -1,4 +1,4 @@
-"""Recordings in HDF5: `data` (windows, channels, samples) in µV and `targets` (windows,), whole or refused.
+"""Recordings in HDF5: `data` (windows, channels, samples) in µV and `targets` (windows,), complete or refused.
 
 Attributes of a file: `subject`, `run`, `sfreq` in Hz, `unit`. Every chunk carries a checksum.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 SUFFIX = ".h5"
 OPEN_FILES = 64  # by each process
@@ -22,7 +22,7 @@ OPEN_FILES = 64  # by each process
 def write(
     path: Path, data: np.ndarray, targets: np.ndarray, attributes: dict[str, str | int | float], stop_after: int | None
 ) -> None:
-    """Write window by window, as a recorder does; after `stop_after` windows the rest is left out."""
+    """Write window by window, as a recorder does; stop after `stop_after` windows."""
     with h5py.File(path, "w") as file:
         file.attrs.update(attributes)
         file.create_dataset("targets", data=targets, chunks=targets.shape, fletcher32=True)
@@ -32,7 +32,7 @@ def write(
 
 
 def verify(path: Path, channels: int, samples: int) -> int:
-    """The number of windows of a file that is whole, of the right shape and full of numbers; all of it is read.
+    """The number of windows of a file that is complete, of the right shape and finite; reads all of it.
 
     Raises:
         UserError: it is not; says why.
@@ -44,14 +44,14 @@ def verify(path: Path, channels: int, samples: int) -> int:
 
 
 def problem_of(path: Path, channels: int, samples: int) -> str:
-    """What makes a file unfit to train on, in a few words; empty where nothing does."""
+    """Why a file is unfit to train on, in a few words; empty if it is fit."""
     if not path.is_file():
-        return "is not there"
+        return "does not exist"
     try:
         with h5py.File(path, "r") as file:
             for name, dimensions in (("data", 3), ("targets", 1)):
                 if not isinstance(file.get(name), h5py.Dataset) or file[name].ndim != dimensions:
-                    return f"has no data set `{name}` of {dimensions} dimensions"
+                    return f"has no dataset `{name}` of {dimensions} dimensions"
             return _problem(file["data"], file["targets"], (channels, samples))
     except (OSError, RuntimeError) as error:
         return f"cannot be read: {str(error).splitlines()[0]}"
@@ -73,9 +73,9 @@ def _problem(data: h5py.Dataset, targets: h5py.Dataset, window: tuple[int, int])
 
 
 class Files:
-    """Files that stay open for reading, in each process those that it opened itself: a handle does not survive a fork.
+    """Files kept open for reading, each process its own: a handle does not survive a fork.
 
-    Pickling and forking leave the handles behind.
+    Pickling and forking drop the handles.
     """
 
     def __init__(self) -> None:
@@ -108,5 +108,5 @@ def find(data: Sequence[Path]) -> list[Path]:
     found = sorted((path for root in data for path in root.rglob(f"*{SUFFIX}")), key=lambda path: path.name)
     if len(found) < 2:
         where = ", ".join(map(str, data))
-        raise UserError(f"{where}: {len(found)} recordings ({SUFFIX}); two are needed, to train and to hold out")
+        raise UserError(f"{where}: {len(found)} recordings ({SUFFIX}); at least two are needed")
     return found

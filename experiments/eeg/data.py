@@ -16,23 +16,22 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from experiments.eeg.cache import Files, find, verify
 from experiments.eeg.settings import DataSettings, EEGSettings
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import loader
+from gonogo import Training, loader
 
-SCALE_UV = 20.0  # about the spread of EEG: what the network sees is near 1
+SCALE_UV = 20.0  # about the spread of EEG, so the network's input is near 1
 
 Batch: TypeAlias = dict[str, Any]
 """`windows` (B, channels, samples) float32 in units of 20 µV, `target` (B, 1) float32, `subject` a list of B names."""
 
 
 class EEGDataModule(LightningDataModule):
-    """The recordings below the folders `data`, every one of them verified; held out by whole subjects.
+    """The recordings below the folders `data`, each verified; held out by whole subjects.
 
     Attributes:
         train_files, val_files: recordings, sorted by name.
 
     Raises:
-        UserError: there are fewer than two, or one is missing, short, or holds what is no number.
+        UserError: there are fewer than two, or one is missing, incomplete, or contains NaN or infinity.
     """
 
     def __init__(
@@ -53,16 +52,16 @@ class EEGDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         windows = self.windows(self.val_files)
-        # always in the same order, of mixed subjects: a batch alone says something of people, and not of one person
+        # always in the same order, of mixed subjects: a single batch shows several people, not one
         order = np.random.default_rng(self.seed).permutation(len(windows)).tolist()
         return loader(Subset(windows, order), self.training)
 
 
 class Windows(Dataset[Batch]):
-    """Every window of some recordings. Files are opened when the first window of theirs is asked for.
+    """Every window of some recordings. A file is opened when its first window is requested.
 
     Args:
-        counts: windows of each file.
+        counts: number of windows of each file.
     """
 
     def __init__(self, files: Sequence[Path], counts: Sequence[int]) -> None:
@@ -99,7 +98,7 @@ def split(files: Sequence[Path], by: str, seed: int, validation_share: float) ->
 
 
 def example_batch(settings: DataSettings, batch_size: int, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """A batch of the shapes and dtypes that training has, of random values."""
+    """A random batch with the shapes and dtypes of training."""
     return {
         "windows": torch.randn(batch_size, settings.channels, settings.window_samples, device=device),
         "target": torch.randn(batch_size, 1, device=device),

@@ -1,5 +1,5 @@
 """EEGNeX-8,32 (Chen, Teng, Chen, Pan, Geyer: Toward reliable signals decoding for electroencephalogram, Biomedical
-Signal Processing and Control 87, 2024), with an output of one number.
+Signal Processing and Control 87, 2024), with a single output.
 
 Two long temporal convolutions, a spatial one for each of their filters, two dilated temporal ones, a linear layer.
 """
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from experiments.eeg.settings import ModelSettings
 
-SPATIAL_NORM, LINEAR_NORM = 1.0, 0.25  # the greatest length of a filter's weights
+SPATIAL_NORM, LINEAR_NORM = 1.0, 0.25  # the largest norm of a filter's weights
 POOLED = (4, 8)  # samples averaged after the spatial and after the last convolution
 
 
@@ -49,13 +49,13 @@ class EEGNeX(nn.Module):
 
     @torch.no_grad()
     def limit_weights(self) -> None:
-        """Shorten the spatial filters and the output's weights to their greatest length; after an optimizer step."""
+        """Limit the norms of the spatial filters and of the output's weights; after an optimizer step."""
         for weight, longest in ((self.spatial[0].weight, SPATIAL_NORM), (self.out.weight, LINEAR_NORM)):
             weight.copy_(torch.renorm(weight, p=2, dim=0, maxnorm=longest))
 
 
 def _temporal(channels_in: int, channels: int, kernel: int, dilation: int = 1) -> list[nn.Module]:
-    """A convolution over time that keeps the number of samples; even kernels look one sample further ahead."""
+    """A convolution over time that keeps the number of samples; even kernels reach one sample further ahead."""
     around = dilation * (kernel - 1)
     pad = nn.ZeroPad2d((around // 2, around - around // 2, 0, 0))
     return [pad, nn.Conv2d(channels_in, channels, (1, kernel), dilation=(1, dilation), bias=False)]

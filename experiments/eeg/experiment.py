@@ -1,4 +1,4 @@
-"""EEG regression: EEGNeX reads a person's latent factor from two seconds of EEG."""
+"""EEG regression: EEGNeX predicts a person's latent factor from two seconds of EEG."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.eeg.settings import EEGSettings
-from gonogo.config.experiment import Training
-from gonogo.experiment.contract import Experiment, Progress, Stage
+from gonogo import LightningExperiment, Progress, Stage, Training
 
 
-class EEG(Experiment):
-    """See config/experiments/eeg.yaml for its keys and README.md in this folder for its story."""
+class EEG(LightningExperiment):
+    """Keys: config/experiments/eeg.yaml. Background: README.md in this folder."""
 
     kind = "series"
     Settings = EEGSettings

@@ -13,7 +13,7 @@ from experiments.eeg.subjects import recording
 def generate(
     settings: DataSettings, indices: Sequence[int], out: Path, seed: int, progress: Callable[[int, int], None]
 ) -> None:
-    """Write the recordings with these indices into `out`; an index and a seed give the same bytes in any company."""
+    """Write the recordings with these indices into `out`; an index and a seed always give the same bytes."""
     out.mkdir(parents=True, exist_ok=True)
     for done, index in enumerate(indices, start=1):
         data, targets = recording(index, settings, seed)

@@ -13,7 +13,7 @@ from torch import Tensor
 from experiments.eeg.data import Batch
 from experiments.eeg.eegnex import EEGNeX
 from experiments.eeg.settings import EEGSettings
-from gonogo.config.experiment import Training
+from gonogo import Training
 
 
 class EEGModule(LightningModule):
@@ -23,7 +23,7 @@ class EEGModule(LightningModule):
         self.network = EEGNeX(settings.model, settings.data.channels, settings.data.window_samples)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The loss of a batch; works without a Trainer too."""
+        """The loss of a batch; also works without a Trainer."""
         loss = F.l1_loss(self.network(batch["windows"]), batch["target"])
         if self._trainer:
             self.log("train_loss", loss, batch_size=len(batch["target"]))
@@ -46,5 +46,5 @@ class EEGModule(LightningModule):
         return torch.optim.Adamax(self.parameters(), lr=self.plan.learning_rate, weight_decay=self.plan.weight_decay)
 
     def configure_callbacks(self) -> list[Callback]:
-        # a run of a few steps ends before it has validated
+        # a run of a few steps ends before its first validation
         return [EarlyStopping("val_loss", patience=self.settings.patience, check_finite=False, strict=False)]

@@ -1,4 +1,4 @@
-"""Targets predicted from a checkpoint, in the layout of the data, and how far they are from the truth."""
+"""Targets predicted from a checkpoint, in the layout of the data, and their errors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from experiments.eeg import cache
 from experiments.eeg.data import EEGDataModule, subject_of
 from experiments.eeg.module import EEGModule
 from experiments.eeg.settings import EEGSettings
-from gonogo.base.files import replacing
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import trained
+from gonogo import Training, replacing, trained
 
 BATCH = 64
 
@@ -30,18 +28,18 @@ def predict(
     seed: int,
     validation_share: float,
 ) -> dict[str, float]:
-    """Write the held-out recordings into `out` with predicted targets in the place of the true ones.
+    """Write the held-out recordings to `out` with predicted targets in place of the true ones.
 
     Args:
-        checkpoint: of Lightning's Trainer.
-        seed, validation_share: those of the training, which decide which subjects were held out.
+        checkpoint: as written by Lightning's Trainer.
+        seed, validation_share: as in training; they determine which subjects were held out.
 
     Returns:
         Over held-out windows: `mae`; `skill`, 1 - mae / mae of predicting the training targets' mean; `nrmse`, root
-        mean square error / spread of the targets; `correlation`. `subject_correlation`: of the means of each subject.
+        mean square error / spread of the targets; `correlation`. `subject_correlation`: of the subjects' means.
 
     Raises:
-        UserError: the checkpoint cannot be read or is of another model, or so with the data.
+        UserError: the checkpoint or the data cannot be read, or belong to another model.
     """
     module = trained(EEGModule(settings, training), checkpoint)
     recordings = EEGDataModule(settings, training, data, seed, validation_share)
@@ -57,7 +55,7 @@ def predict(
 
 
 def metrics(predicted: np.ndarray, true: np.ndarray, training_mean: float, subjects: Sequence[str]) -> dict[str, float]:
-    """What `predict` returns, of targets (windows,)."""
+    """The metrics of `predict`, from targets (windows,)."""
     error, names = predicted - true, np.array(subjects)
     mae = float(np.abs(error).mean())
     groups = [names == name for name in sorted(set(subjects))]
@@ -97,7 +95,7 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def picture(outputs: Tensor, targets: Tensor, out: Path) -> None:
-    """Predicted over true targets, each a point; on the line they are the same."""
+    """Scatter plot of predicted against true targets; on the line they are equal."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -6,29 +6,29 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gonogo.base.models import Count, Fraction, Positive, StrictModel
+from gonogo import Count, Fraction, Positive, StrictModel
 
 
 class DataSettings(StrictModel):
-    """The recordings: who is recorded, how, and what goes wrong on the way to the file."""
+    """The recordings: subjects, signal, and faults on the way to the file."""
 
     channels: int = Field(8, ge=4, description="electrodes, evenly over the scalp")
     sample_rate_hz: Positive = 100.0
     window_samples: int = Field(200, ge=32, description="samples of a window")
-    windows: Count = Field(8, description="windows of a recording, each of another moment")
-    recordings_per_subject: Count = Field(2, description="consecutive items of one subject")
+    windows: Count = Field(8, description="windows of a recording, at different moments")
+    recordings_per_subject: Count = Field(2, description="consecutive items from one subject")
     factor_effect: float = Field(
         0.5,
         ge=0,
-        description="one unit of the factor raises the theta amplitude by e^this, lowers the alpha",
+        description="one unit of the factor multiplies theta's amplitude by e^this, and divides alpha's",
     )
-    state_sigma: float = Field(0.3, ge=0, description="the target's spread from window to window of one subject")
+    state_sigma: float = Field(0.3, ge=0, description="standard deviation of the target over one subject's windows")
     artefact_rate: Fraction = Field(0.15, description="share of windows with a blink; half as many with muscle noise")
-    range_uv: Positive = Field(1000.0, description="the amplifier's largest value, µV; what is beyond stays there")
+    range_uv: Positive = Field(1000.0, description="the amplifier's largest value, µV; larger ones are clipped")
     loose_channels: Fraction = Field(0.0, description="share of electrodes without contact, which record nothing")
     gap_windows: Fraction = Field(0.0, description="share of windows with lost packets, which are NaN in the file")
     stop_after: Count | None = Field(
-        None, description="windows after which the writer is stopped, its file left as it is; null: it is not"
+        None, description="windows after which the writer stops, leaving its file incomplete; null: never"
     )
 
     @model_validator(mode="after")
@@ -41,10 +41,10 @@ class DataSettings(StrictModel):
 class ModelSettings(StrictModel):
     """EEGNeX-8,32 and its training."""
 
-    filters: tuple[Count, Count] = Field((8, 32), description="of the first and the second temporal convolution")
+    filters: tuple[Count, Count] = Field((8, 32), description="filters of the first two temporal convolutions")
     depth_multiplier: Count = Field(2, description="spatial filters for each temporal one")
-    kernel: Count = Field(64, description="samples, of the first two temporal convolutions")
-    late_kernel: Count = Field(16, description="samples, of the last two, which are dilated by 2 and by 4")
+    kernel: Count = Field(64, description="samples, kernel of the first two temporal convolutions")
+    late_kernel: Count = Field(16, description="samples, kernel of the last two, which are dilated by 2 and 4")
     dropout: Fraction = 0.5
     patience: Count = Field(5, description="epochs without a better validation loss, after which training stops")
 
@@ -53,5 +53,5 @@ class EEGSettings(StrictModel):
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     split: Literal["subject", "recording"] = Field(
-        "subject", description="what is held out whole; with `recording` a subject can be on both sides"
+        "subject", description="the unit that is held out; with `recording` a subject can be on both sides"
     )

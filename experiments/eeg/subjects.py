@@ -1,7 +1,8 @@
-"""Simulated people: a scalp, a latent factor for each, and the EEG that shows it.
+"""Simulated people: each with a scalp, a latent factor, and EEG that shows it.
 
-The factor raises frontal theta (4-7 Hz) and lowers posterior alpha (8-12 Hz). That theta grows with a factor such as
-attention problems is reported (Arns, Conners and Kraemer, J. Atten. Disord. 17, 2013); the sizes here are made up.
+The factor raises frontal theta (4-7 Hz) and lowers posterior alpha (8-12 Hz). Theta has been reported to
+grow with factors such as attention problems (Arns, Conners and Kraemer, J. Atten. Disord. 17, 2013); the effect sizes
+here are invented.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ import numpy as np
 
 from experiments.eeg.settings import DataSettings
 
-BACKGROUND_UV = 12.0  # standard deviation of what has no rhythm
+BACKGROUND_UV = 12.0  # standard deviation of the background
 THETA_UV, ALPHA_UV = 6.0, 10.0  # amplitude of the rhythms at the factor's mean
 BLINK_UV, BLINK_S = 110.0, 0.3
 MUSCLE_UV = 18.0
 SENSOR_UV = 1.0
-FORGETTING_S = 0.5  # over which a rhythm's amplitude changes
+FORGETTING_S = 0.5  # time over which a rhythm's amplitude changes
 
 
 @dataclass(frozen=True)
 class Subject:
     """
     Attributes:
-        factor: standard normal over people; what is to be predicted.
+        factor: standard normal over people; the quantity to predict.
         exponent: of the power of the background, 1/f^exponent.
         theta_hz, alpha_hz: where the rhythms peak.
-        gain: of all that is recorded, for skulls differ.
-        sources: (channels, sources), how each source of the background reaches the electrodes.
+        gain: of the whole recording, because skulls differ.
+        sources: (channels, sources), how strongly each background source reaches the electrodes.
     """
 
     factor: float
@@ -40,7 +41,7 @@ class Subject:
 
 
 def electrodes(count: int) -> np.ndarray:
-    """(count, 3) places on the unit sphere, evenly over its upper two thirds: x to the right, y to the front, z up."""
+    """(count, 3) positions on the unit sphere, even over its upper two thirds: x to the right, y to the front, z up."""
     index = np.arange(count)
     height = 1 - (index + 0.5) / count * 4 / 3
     around = index * np.pi * (3 - 5**0.5)  # golden angle
@@ -49,7 +50,7 @@ def electrodes(count: int) -> np.ndarray:
 
 
 def pattern(places: np.ndarray, centre: tuple[float, float, float], width: float = 0.7) -> np.ndarray:
-    """(channels,) how strongly something at `centre` is seen at each electrode, 1 at most."""
+    """(channels,) how strongly a source at `centre` appears at each electrode, at most 1."""
     toward = np.asarray(centre) / np.linalg.norm(centre)
     return np.exp(-np.square(places - toward).sum(axis=1) / (2 * width**2))
 
@@ -73,7 +74,7 @@ def subject(number: int, settings: DataSettings, seed: int) -> Subject:
 def recording(item: int, settings: DataSettings, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The windows of one recording (windows, channels, samples) in µV, float32, and the target of each, float32.
 
-    A target is the subject's factor and how they are at that moment; both show in the signal in the same way.
+    A target is the subject's factor plus their momentary state; both affect the signal in the same way.
     """
     number = item // settings.recordings_per_subject
     who, rng = subject(number, settings, seed), np.random.default_rng([seed, item, 1])
@@ -118,7 +119,7 @@ def _rhythm(frequency_hz: float, samples: int, rate_hz: float, rng: np.random.Ge
 
 
 def _artefacts(places: np.ndarray, samples: int, rate_hz: float, share: float, rng: np.random.Generator) -> np.ndarray:
-    """(channels, samples): in some windows a blink, seen in front, or muscle noise, seen at one temple."""
+    """(channels, samples): in some windows a blink, at the front, or muscle noise, at one temple."""
     found = np.zeros((len(places), samples))
     if rng.uniform() < share:
         times = (np.arange(samples) - rng.integers(samples)) / rate_hz

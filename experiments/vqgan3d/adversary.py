@@ -13,7 +13,7 @@ KERNEL = 4
 
 
 class Discriminators(nn.Module):
-    """Of one slice drawn from each patch (2-D), and of whole patches (3-D)."""
+    """One for a random slice of each patch (2-D), one for whole patches (3-D)."""
 
     def __init__(self, settings: DiscriminatorSettings) -> None:
         super().__init__()
@@ -42,5 +42,5 @@ def some_slices(volume: Tensor) -> Tensor:
 
 
 def hinge(real: Tensor, fake: Tensor) -> Tensor:
-    """What a discriminator minimises."""
+    """The loss of a discriminator."""
     return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())

@@ -12,7 +12,7 @@ from experiments.vqgan3d.settings import CodebookSettings
 
 ROWS = 65536  # tokens whose distances to all entries exist at a time
 SMOOTHING = 1e-5
-JITTER = 0.01  # of the tokens' spread: entries put onto the same token must differ
+JITTER = 0.01  # of the tokens' spread: entries reset to the same token must differ
 
 
 class Quantised(NamedTuple):
@@ -22,8 +22,8 @@ class Quantised(NamedTuple):
 
 
 class Codebook(nn.Module):
-    """Entries are put onto tokens of the first training batch, follow them by moving averages, and are put onto
-    tokens anew when they fall out of use.
+    """Entries start at tokens of the first training batch, follow their tokens by moving averages, and are reset to
+    tokens when they fall out of use.
 
     Attributes:
         entries: (codes, width) float32.
@@ -80,7 +80,7 @@ class Codebook(nn.Module):
         self._restart(tokens)
 
     def _restart(self, tokens: Tensor) -> None:
-        """Put entries that are hardly used onto tokens of this batch, as if they had been used just enough."""
+        """Reset rarely used entries to tokens of this batch, as if they had been used just often enough."""
         least = self.settings.restart_below
         dead = self.uses < least
         self.entries.copy_(torch.where(dead[:, None], self._some(tokens), self.entries))
@@ -88,7 +88,7 @@ class Codebook(nn.Module):
         self.sums.copy_(torch.where(dead[:, None], self.entries * least, self.sums))
 
     def _some(self, tokens: Tensor) -> Tensor:
-        """One token at random for each entry, moved by a little."""
+        """A random token for each entry, slightly displaced."""
         chosen = tokens[torch.randint(len(tokens), (self.settings.codes,), device=tokens.device)]
         return chosen + JITTER * tokens.std() * torch.randn_like(chosen)
 
@@ -100,11 +100,11 @@ class Codebook(nn.Module):
 
 
 def usage(counts: Tensor) -> Tensor:
-    """Share 0-1 of entries that any token chose; counts: (codes,)."""
+    """Share 0-1 of entries chosen by any token; counts: (codes,)."""
     return (counts > 0).float().mean()
 
 
 def perplexity(counts: Tensor) -> Tensor:
-    """exp of the entropy of the choices: the number of entries, if all are used alike."""
+    """exp of the entropy of the choices: the number of entries, if all are used equally."""
     share = counts.float() / counts.sum().clamp(min=1)
     return (-(share * share.clamp(min=1e-12).log()).sum()).exp()

@@ -17,11 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from experiments.vqgan3d.scans import normalised, read_scan, scan_files
 from experiments.vqgan3d.settings import PatchSettings
-from gonogo.base.errors import UserError
-from gonogo.config.experiment import Training
-from gonogo.quality.subjects import subject_of
-from gonogo.quality.volumes.patches import patch_starts
-from gonogo.training.data_loading import loader
+from gonogo import Training, UserError, loader, patch_starts, subject_of
 
 Batch: TypeAlias = dict[str, Any]
 """float32 in [-1, 1]: `input` and `target` (B, 1, X, Y, Z), the same patch; `volume`: list of the subjects' names."""
@@ -67,22 +63,22 @@ def find_volumes(data: Sequence[Path]) -> list[Path]:
     """
     found = sorted((path for folder in data for path in scan_files(folder)), key=lambda path: path.name)
     if len(found) < 2:
-        raise UserError(f"{', '.join(map(str, data))}: {len(found)} volumes; two are needed, to train and to hold out")
+        raise UserError(f"{', '.join(map(str, data))}: {len(found)} volumes; at least two are needed")
     names = [path.name for path in found]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise UserError(f"{twice} is there twice; name folders of data that do not overlap")
+        raise UserError(f"{twice} occurs twice; name data folders that do not overlap")
     return found
 
 
 def subject(volume: Path) -> str:
-    """Whose scan a file is; a file that does not say is a subject of its own."""
+    """The subject of a scan; a file whose name does not say is a subject of its own."""
     return subject_of(volume.name) or volume.name
 
 
 def split(volumes: Sequence[Path], seed: int, validation_share: float) -> tuple[list[Path], list[Path]]:
     """(training, validation) by whole subjects, at least one in each; the same seed gives the same split.
 
-    Held out is the share, rounded up: of 42 volumes at 0.2 nine. Volumes of a single subject are split one by one.
+    The held-out share is rounded up: of 42 volumes at 0.2, nine. Volumes of a single subject are split individually.
     """
     subjects = [subject(volume) for volume in volumes]
     if len(set(subjects)) == 1:
@@ -98,7 +94,7 @@ def split(volumes: Sequence[Path], seed: int, validation_share: float) -> tuple[
 
 
 class Patches(Dataset[Batch]):
-    """Every patch of some volumes, which are held in memory as int16: two bytes a voxel.
+    """Every patch of some volumes, which are kept in memory as int16: two bytes per voxel.
 
     Attributes:
         places: (volume, corner) of each sample.
@@ -114,7 +110,7 @@ class Patches(Dataset[Batch]):
         for number, (path, voxels) in enumerate(zip(volumes, self.voxels, strict=True)):
             corners = patch_corners(voxels.shape, settings)
             if not corners:
-                raise UserError(f"{path}: {tuple(voxels.shape)} voxels, less than a patch of {settings.size}")
+                raise UserError(f"{path}: {tuple(voxels.shape)} voxels, smaller than a patch of {settings.size}")
             self.places += [(number, corner) for corner in corners]
 
     def __len__(self) -> int:
@@ -137,13 +133,13 @@ def patch_corners(shape: Sequence[int], settings: PatchSettings) -> list[tuple[i
 
 
 def example_batch(settings: PatchSettings, batch_size: int) -> Batch:
-    """A batch of the shapes and dtypes that training has, of random values."""
+    """A random batch with the shapes and dtypes of training."""
     patch = torch.rand(batch_size, 1, *settings.size) * 2 - 1
     return {"input": patch, "target": patch, "volume": ["example"] * batch_size}
 
 
 def mean_volume(patches: Patches, window_hu: tuple[float, float]) -> Tensor:
-    """(1, 1, X, Y, Z) in [-1, 1], the mean of the training volumes, in the shape of the first: what is known unseen."""
+    """(1, 1, X, Y, Z) in [-1, 1], the mean training volume in the shape of the first: the baseline."""
     shape = patches.voxels[0].shape
     total = torch.zeros(1, 1, *shape, dtype=torch.float64)
     for voxels in patches.voxels:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from experiments.vqgan3d.settings import VQGAN3DSettings
-from gonogo.base.errors import UserError
-from gonogo.config.experiment import ExperimentConfig, Training
-from gonogo.experiment.contract import Experiment, Progress, Stage
+from gonogo import (
+    ExperimentConfig,
+    LightningExperiment,
+    PlanOption,
+    Progress,
+    Stage,
+    Training,
+    UserError,
+    gradient_checkpointing,
+    patch_coverage,
+)
 
-if TYPE_CHECKING:
-    from gonogo.memory.options import PlanOption
-
-# patch keys here → the quality gate's
+# patch keys here → keys of the quality gate
 SAME_KEYS = {"size": "patch", "stride": "stride", "tail_anchored": "tail_anchored"}
 
 
-class VQGAN3D(Experiment):
-    """See config/experiments/vqgan3d.yaml for its keys and README.md in this folder for its story."""
+class VQGAN3D(LightningExperiment):
+    """Keys: config/experiments/vqgan3d.yaml. Background: README.md in this folder."""
 
     kind = "volumes"
     Settings = VQGAN3DSettings
@@ -35,8 +40,8 @@ class VQGAN3D(Experiment):
         for key, gate_key in SAME_KEYS.items():
             if gate_key in judged and judged[gate_key] != own[key]:
                 raise UserError(
-                    f"config/experiments/{name}.yaml: gates.quality.volumes.{gate_key} is {judged[gate_key]}, "
-                    f"settings.patches.{key} is {own[key]}: write the same"
+                    f"config/experiments/{name}.yaml: gates.quality.volumes.{gate_key} is {judged[gate_key]}, but "
+                    f"settings.patches.{key} is {own[key]}: give both the same value"
                 )
 
     def settings_for(self, stage: Stage) -> Any:
@@ -67,14 +72,12 @@ class VQGAN3D(Experiment):
         return example_batch(self.settings.patches, batch_size)
 
     def heaviest(self, module: Any, training: Training) -> None:
-        """With the discriminators, if the run is long enough for them to begin."""
+        """With the discriminators, if the run is long enough for them to start."""
         if self.planned_steps(training) > self.settings.model.discriminators.start_step:
             module.pass_start()
 
     def planned_steps(self, training: Training) -> int:
         """Optimizer steps of a run on volumes of the configured shape."""
-        from gonogo.quality.volumes.patches import patch_coverage
-
         patches = self.settings.patches
         each, _ = patch_coverage(self.settings.scans.shape, patches.size, patches.stride, patches.tail_anchored)
         items = self.config.dataset_items
@@ -107,6 +110,4 @@ class VQGAN3D(Experiment):
         picture(outputs, batch["target"], out)
 
     def plan_options(self) -> list[PlanOption]:
-        from gonogo.memory.options import gradient_checkpointing
-
         return [gradient_checkpointing("stage")]

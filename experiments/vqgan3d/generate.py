@@ -1,4 +1,4 @@
-"""The data of `vqgan3d`: one NIfTI file a volume, in Hounsfield units, with its voxel size and orientation."""
+"""The data of `vqgan3d`: one NIfTI file per volume, in Hounsfield units, with its voxel size and orientation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.vqgan3d.phantom import phantom
 from experiments.vqgan3d.settings import ScanSettings
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 RESCALE_INTERCEPT = -1024  # of most scanners: stored value + intercept = HU
 
@@ -22,11 +22,11 @@ def generate(
 ) -> None:
     """Write the volumes with these indices into `out`: phantoms, or the scans of `inputs` in the order of their names.
 
-    A phantom is `volume_0007.nii.gz`; a scan keeps its name behind the number, `volume_0007_sub-07_ct.nii.gz`, from
-    which its subject is known.
+    A phantom is `volume_0007.nii.gz`; a scan keeps its name after the number, `volume_0007_sub-07_ct.nii.gz`, which
+    identifies its subject.
 
     Raises:
-        UserError: there are fewer scans than asked for, or one of them cannot be read.
+        UserError: there are fewer scans than requested, or one of them cannot be read.
     """
     if inputs is not None:  # phantoms need neither MONAI nor torch, whose import takes seconds
         from experiments.vqgan3d.scans import read_scan, scan_files
@@ -38,7 +38,7 @@ def generate(
             name, affine = f"volume_{index:04d}", np.diag([-size[0], -size[1], size[2], 1.0])
         else:
             if index >= len(scans):
-                raise UserError(f"{inputs}: {len(scans)} scans; item {index} was asked for: lower `dataset_items`")
+                raise UserError(f"{inputs}: {len(scans)} scans; item {index} was requested: lower `dataset_items`")
             hu, affine = read_scan(scans[index], settings.spacing_mm)
             name = f"volume_{index:04d}_{scans[index].name.split('.nii')[0]}"
         write_volume(out / f"{name}.nii.gz", hu, affine, settings)
@@ -46,7 +46,7 @@ def generate(
 
 
 def write_volume(path: Path, hu: np.ndarray, affine: np.ndarray, settings: ScanSettings | None = None) -> None:
-    """Write HU as int16, with sform and qform alike; `settings` may say that the scale or the affine is lost."""
+    """Write HU as int16, with equal sform and qform; `settings` may drop the scale or the affine."""
     settings = settings or ScanSettings()
     if settings.apply_rescale:
         stored = hu.round().clip(-32768, 32767).astype(np.int16)

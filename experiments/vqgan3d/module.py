@@ -1,4 +1,4 @@
-"""The VQ-GAN as a LightningModule with two optimizers, stepped by hand."""
+"""The VQ-GAN as a LightningModule with two optimizers and manual optimization."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from experiments.vqgan3d.codebook import Codebook, Quantised, perplexity, usage
 from experiments.vqgan3d.data import Batch
 from experiments.vqgan3d.network import decoder, encoder
 from experiments.vqgan3d.settings import LossSettings, VQGAN3DSettings
-from gonogo.config.experiment import Training
-from gonogo.training.manual_optimization import without_step_count
+from gonogo import Training, without_step_count
 
-VALUES = (-1.0, 1.0)  # between which patches lie
+VALUES = (-1.0, 1.0)  # range of the patches
 MAX_PSNR_DB = 99.0
 BETAS = (0.5, 0.9)  # of Adam, as for VQ-GANs (Esser et al. 2021)
 
@@ -27,7 +26,7 @@ BETAS = (0.5, 0.9)  # of Adam, as for VQ-GANs (Esser et al. 2021)
 class VQGAN3DModule(LightningModule):
     """Loss: L1 + commitment, and from `start_step` on the two adversarial terms.
 
-    Until then the discriminators take no gradients and give none.
+    Until then the discriminators receive no gradients and contribute none.
     """
 
     def __init__(self, settings: VQGAN3DSettings, training: Training) -> None:
@@ -42,7 +41,7 @@ class VQGAN3DModule(LightningModule):
         self._steps_without_trainer = 0
         self.discriminators.requires_grad_(self.adversarial)
 
-    chosen: Tensor  # how often validation chose each entry
+    chosen: Tensor  # how often each entry was chosen in validation
 
     @property
     def steps_done(self) -> int:
@@ -51,19 +50,19 @@ class VQGAN3DModule(LightningModule):
 
     @property
     def adversarial(self) -> bool:
-        """Whether the discriminators take part in the next step."""
+        """Whether the discriminators are active in the next step."""
         return self.steps_done >= self.settings.discriminators.start_step
 
     def pass_start(self) -> None:
-        """As if the discriminators had begun; for a step without a Trainer."""
+        """Activate the discriminators; for a step without a Trainer."""
         self._steps_without_trainer = max(self._steps_without_trainer, self.settings.discriminators.start_step)
         self.discriminators.requires_grad_(True)
 
     # --- the network ---
 
     def forward(self, patch: Tensor) -> tuple[Tensor, Quantised]:
-        """Reconstruction (B, 1, X, Y, Z) of patches, and what the codebook chose."""
-        if patch.device.type == "cpu":  # twice as fast there
+        """Reconstruction (B, 1, X, Y, Z) of patches, and the codebook's choices."""
+        if patch.device.type == "cpu":  # twice as fast in this layout
             patch = patch.contiguous(memory_format=torch.channels_last_3d)
         quantised = self.codebook(self.encoder(patch))
         return self.decoder(quantised.values), quantised
@@ -78,7 +77,7 @@ class VQGAN3DModule(LightningModule):
     # --- training ---
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """The whole step of both optimizers; returns the generator's loss. Works without a Trainer too."""
+        """The whole step of both optimizers; returns the generator's loss. Also works without a Trainer."""
         own, adversary = self.optimizers()
         if self._trainer:
             self._set_rate()
@@ -116,7 +115,7 @@ class VQGAN3DModule(LightningModule):
             optimizer.zero_grad()
 
     def on_train_start(self) -> None:
-        """The plan of the learning rate: steps of its rise, and of the whole run."""
+        """The learning rate schedule: warm-up steps, and steps of the whole run."""
         self.discriminators.requires_grad_(self.adversarial)
         accumulated = self.plan.accumulate_grad_batches
         limited = (self.trainer.max_steps or -1) > 0
@@ -135,7 +134,7 @@ class VQGAN3DModule(LightningModule):
             print(f"loss: {name} × {value:g}" + (f" from step {start}" if start else ""), flush=True)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Of encoder and decoder, and of the discriminators."""
+        """Parameters of encoder and decoder, and of the discriminators."""
         own = nn.ModuleList([self.encoder, self.decoder])
         rate, decay = self.plan.learning_rate, self.plan.weight_decay
         return [
@@ -160,7 +159,7 @@ class VQGAN3DModule(LightningModule):
         self.log("val_loss", F.l1_loss(output, target), batch_size=len(target))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs, over all patches held out: `psnr_db`, `ssim`, `codebook_usage` (share of entries that any token chose)
+        """Logs, over all held-out patches: `psnr_db`, `ssim`, `codebook_usage` (share of entries chosen by any token)
         and `perplexity`."""
         self.log("psnr_db", psnr_db(self._squares / self._patches))
         self.log("ssim", self._similarity / self._patches)
@@ -169,7 +168,7 @@ class VQGAN3DModule(LightningModule):
 
 
 def psnr_db(mean_square: float) -> float:
-    """Peak signal-to-noise ratio of values in [-1, 1]; 99 dB without any error."""
+    """Peak signal-to-noise ratio of values in [-1, 1]; 99 dB if there is no error."""
     span = VALUES[1] - VALUES[0]
     return min(MAX_PSNR_DB, 10 * math.log10(span**2 / max(mean_square, 1e-12)))
 
@@ -185,7 +184,7 @@ def weight(losses: LossSettings, name: str) -> float:
 
 
 def loss_table(losses: LossSettings, start_step: int) -> list[tuple[str, float, int]]:
-    """(term, weight, step from which it counts), for people."""
+    """(term, weight, first step that uses it), for display."""
     return [
         (name, weight(losses, name), start_step if name.startswith("gan") else 0) for name in type(losses).model_fields
     ]

@@ -16,7 +16,7 @@ MOST_GROUPS = 32
 
 
 class Same(nn.Module):
-    """A convolution after edge replication, so that only the stride changes the size."""
+    """A convolution with replicate padding, so that only the stride changes the size."""
 
     def __init__(self, channels_in: int, channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Residual(nn.Module):
 
 
 class Stages(nn.Sequential):
-    """Stages one after another; while training with `checkpointing`, each is run again in the backward pass."""
+    """Sequential stages; while training with `checkpointing`, each is recomputed in the backward pass."""
 
     def __init__(self, *stages: nn.Module, checkpointing: bool) -> None:
         super().__init__(*stages)

@@ -1,7 +1,7 @@
 """Chest phantoms in Hounsfield units: body, lungs, heart, spine, ribs, vessels with contrast, nodules, noise.
 
-Analytic: each shape is a signed distance in millimetres, and a voxel on an edge holds the share that lies inside.
-Attenuations are those of textbooks: lung -850, fat -100, soft tissue 40, vessels with contrast 250, cortical bone 700.
+Analytic: each shape is a signed distance in millimetres, and a voxel on an edge gets the share that lies inside.
+Attenuations are textbook values: lung -850, fat -100, soft tissue 40, vessels with contrast 250, cortical bone 700.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Point = tuple[float, float, float]
 
 @dataclass
 class Grid:
-    """Coordinates in mm from the middle: x to the left, y to the back, z to the head."""
+    """Coordinates in mm from the centre: x to the left, y to the back, z to the head."""
 
     x: np.ndarray
     y: np.ndarray
@@ -43,7 +43,7 @@ class Grid:
 
 
 def voxel_mm(settings: ScanSettings, rng: np.random.Generator) -> Point:
-    """Voxel size of one scan: scanners' fields of view differ by some percent."""
+    """Voxel size of one scan: scanners' fields of view differ by a few percent."""
     scale = rng.uniform(0.95, 1.05)
     in_plane = scale * settings.field_of_view_mm
     return in_plane / settings.shape[0], in_plane / settings.shape[1], settings.height_mm / settings.shape[2]
@@ -65,14 +65,14 @@ def phantom(settings: ScanSettings, index: int, seed: int) -> tuple[np.ndarray, 
 
 
 def _fill(hu: np.ndarray, grid: Grid, inside_mm: np.ndarray, value: float) -> np.ndarray:
-    """Set what lies inside (positive distance from the edge); returns each voxel's share inside."""
+    """Set the inside (positive distance from the edge); returns each voxel's share inside."""
     share = np.clip(inside_mm / grid.edge_mm + 0.5, 0, 1)
     hu += share * (value - hu)
     return share
 
 
 def _body(hu: np.ndarray, grid: Grid, rng: np.random.Generator) -> None:
-    """Skin and fat about soft tissue, wider at the shoulders."""
+    """Skin and fat around soft tissue, wider at the shoulders."""
     wide, deep = rng.uniform(155, 170), rng.uniform(100, 112)
     wide = wide * (1 + 0.0004 * grid.z)
     flat = np.sqrt((grid.x / wide) ** 2 + (grid.y / deep) ** 2)

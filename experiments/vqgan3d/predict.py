@@ -1,4 +1,4 @@
-"""Whole held-out volumes through a checkpoint, patch by patch, and how far they are from themselves."""
+"""Whole held-out volumes reconstructed by a checkpoint, patch by patch, and their errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from experiments.vqgan3d.generate import write_volume
 from experiments.vqgan3d.module import VALUES, VQGAN3DModule, psnr_db, ssim
 from experiments.vqgan3d.scans import in_hu, normalised, read_scan
 from experiments.vqgan3d.settings import PatchSettings, VQGAN3DSettings
-from gonogo.base.files import replacing
-from gonogo.config.experiment import Training
-from gonogo.training.data_loading import trained
+from gonogo import Training, replacing, trained
 
 SHOWN, SHOWN_PIXELS = 6, 96
 OVERLAP = 0.25
@@ -38,8 +36,8 @@ def predict(
     """Reconstruct every held-out volume into `out`, in HU, under its own name.
 
     Args:
-        checkpoint: of Lightning's Trainer.
-        seed, validation_share: those of the training, which decide which volumes were held out.
+        checkpoint: as written by Lightning's Trainer.
+        seed, validation_share: as in training; they determine which volumes were held out.
 
     Returns:
         On the held-out volumes, window scaled to [-1, 1]: `psnr_db` over all voxels together; `ssim` of axial slices,
@@ -47,7 +45,7 @@ def predict(
         predicting the mean training volume, and that baseline's `mean_psnr_db`.
 
     Raises:
-        UserError: the checkpoint cannot be read or is of another model, or so with the data.
+        UserError: the checkpoint or the data cannot be read, or belong to another model.
     """
     module = trained(VQGAN3DModule(settings, training), checkpoint)
     volumes = CTDataModule(settings.patches, training, data, seed, validation_share)
@@ -94,7 +92,7 @@ def blended(reconstruct: Callable[[Tensor], Tensor], volume: Tensor, patches: Pa
 def picture(outputs: Tensor, targets: Tensor, out: Path) -> None:
     """Middle slices of up to 6 patches (B, 1, X, Y, Z) in [-1, 1], front up: targets above, reconstructions below.
 
-    Small patches are enlarged by a whole number.
+    Small patches are enlarged by an integer factor.
     """
     rows = [np.concatenate([_slice(patch) for patch in part[:SHOWN]], axis=1) for part in (targets, outputs)]
     shown = Image.fromarray(np.concatenate(rows))

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from monai.transforms import Compose, EnsureChannelFirst, LoadImage, Orientation, Spacing
 
-from gonogo.base.errors import UserError
+from gonogo import UserError
 
 SUFFIXES = (".nii.gz", ".nii")
-ORIENTATION = "LPS"  # that of DICOM: axes to the left, the back and the head
+ORIENTATION = "LPS"  # as in DICOM: axes to the left, the back and the head
 AIR_HU = -1000.0
 
 
@@ -32,7 +32,7 @@ def read_scan(path: Path, spacing_mm: Sequence[float] | None = None) -> tuple[np
     """A volume (X, Y, Z) float32 in HU, axes turned to LPS and resampled if asked, and its affine (4, 4) to RAS mm.
 
     Raises:
-        UserError: the file cannot be read, or is no volume of three axes.
+        UserError: the file cannot be read, or is not a volume with three axes.
     """
     steps = [
         LoadImage(reader="NibabelReader", image_only=True),
@@ -43,21 +43,21 @@ def read_scan(path: Path, spacing_mm: Sequence[float] | None = None) -> tuple[np
         steps.append(Spacing(spacing_mm, mode="bilinear", padding_mode="border"))
     try:
         volume = Compose(steps)(path)
-    except Exception as error:  # readers raise anything on damaged bytes
+    except Exception as error:  # readers may raise any exception on damaged bytes
         reason = str(error.__cause__ or error).strip().splitlines()
         raise UserError(f"{path}: cannot be read as a volume ({reason[-1] if reason else error})") from None
     if volume.ndim != 4 or volume.shape[0] != 1:
-        raise UserError(f"{path}: one volume of three axes is needed, not {tuple(volume.shape)}")
+        raise UserError(f"{path}: one volume with three axes is needed, not {tuple(volume.shape)}")
     return volume[0].numpy().astype(np.float32), volume.affine.numpy().astype(float)
 
 
 def normalised(hu: torch.Tensor, window_hu: tuple[float, float]) -> torch.Tensor:
-    """HU, clipped to a window, as -1 … 1."""
+    """HU, clipped to a window and scaled to [-1, 1]."""
     low, high = window_hu
     return (hu.float().clamp(low, high) - low) / (high - low) * 2 - 1
 
 
 def in_hu(values: torch.Tensor, window_hu: tuple[float, float]) -> torch.Tensor:
-    """The reverse of `normalised`."""
+    """The inverse of `normalised`."""
     low, high = window_hu
     return (values.float().clamp(-1, 1) + 1) / 2 * (high - low) + low

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gonogo.base.models import Count, Positive, StrictModel
+from gonogo import Count, Positive, StrictModel
 
 Size = tuple[Count, Count, Count]
 
@@ -15,7 +15,7 @@ class ScanSettings(StrictModel):
     """The volumes: analytic chest phantoms, or the scans in `inputs`."""
 
     shape: Size = Field((40, 40, 28), description="voxels of a phantom: right-left, front-back, foot-head")
-    field_of_view_mm: Positive = Field(360.0, description="of a phantom, side; the body is 340 mm wide and stays so")
+    field_of_view_mm: Positive = Field(360.0, description="of a phantom, side; the body stays 340 mm wide")
     height_mm: Positive = Field(260.0, description="of a phantom")
     noise_hu: float = Field(15.0, ge=0, description="of a phantom, standard deviation")
     apply_rescale: bool = Field(
@@ -23,17 +23,17 @@ class ScanSettings(StrictModel):
     )
     keep_affine: bool = Field(True, description="false: written by a program that lost voxel size and orientation")
     spacing_mm: tuple[Positive, Positive, Positive] | None = Field(
-        None, description="scans of `inputs` are resampled to it; null: they stay as they are"
+        None, description="scans of `inputs` are resampled to it; null: unchanged"
     )
 
 
 class PatchSettings(StrictModel):
-    """What training sees of a volume. The quality gate's keys of the same names say the same."""
+    """The patches that training uses. The quality gate's keys of the same names must agree."""
 
     size: Size = Field((24, 24, 16), description="voxels")
     stride: Size = Field((16, 16, 12), description="voxels from patch to patch")
-    tail_anchored: bool = Field(True, description="a last patch lies flush with each axis's end; false: they are lost")
-    window_hu: tuple[float, float] = Field((-1000.0, 1000.0), description="clipped to it, then scaled to -1 … 1")
+    tail_anchored: bool = Field(True, description="add a last patch flush with each axis's end; false: drop the rest")
+    window_hu: tuple[float, float] = Field((-1000.0, 1000.0), description="values are clipped to it, then scaled to ±1")
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -47,9 +47,9 @@ class PatchSettings(StrictModel):
 class CodebookSettings(StrictModel):
     codes: int = Field(128, ge=2, description="entries")
     width: Count = Field(8, description="channels of an entry")
-    decay: float = Field(0.99, gt=0, lt=1, description="of the moving averages that entries follow")
+    decay: float = Field(0.99, gt=0, lt=1, description="decay of the moving averages that entries follow")
     restart_below: float = Field(
-        1.0, ge=0, description="tokens a batch, on average; an entry used less is put onto a token at random"
+        1.0, ge=0, description="tokens per batch, on average; an entry used less often is reset to a random token"
     )
 
 
@@ -58,7 +58,7 @@ class DiscriminatorSettings(StrictModel):
 
     channels: Count = 8
     layers: Count = 2
-    start_step: int = Field(150, ge=0, description="optimizer step at which they begin; before, they change nothing")
+    start_step: int = Field(150, ge=0, description="optimizer step at which they start; before, they change nothing")
 
 
 class LossSettings(StrictModel):
@@ -76,12 +76,12 @@ class ModelSettings(StrictModel):
     codebook: CodebookSettings = CodebookSettings()
     discriminators: DiscriminatorSettings = DiscriminatorSettings()
     losses: LossSettings = LossSettings()
-    checkpointing: bool = Field(False, description="activations are made anew in the backward pass")
+    checkpointing: bool = Field(False, description="activations are recomputed in the backward pass")
 
     @model_validator(mode="after")
     def _power_of_two(self) -> Self:
         if self.downsample & (self.downsample - 1):
-            raise ValueError(f"downsample {self.downsample} is no power of two")
+            raise ValueError(f"downsample {self.downsample} is not a power of two")
         return self
 
 
@@ -94,6 +94,6 @@ class VQGAN3DSettings(StrictModel):
     def _patch_divides(self) -> Self:
         if any(side % self.model.downsample for side in self.patches.size):
             raise ValueError(
-                f"patches.size {self.patches.size} must divide by model.downsample {self.model.downsample}"
+                f"patches.size {self.patches.size} must be divisible by model.downsample {self.model.downsample}"
             )
         return self

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 
 def deep_merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,13 +16,13 @@ def deep_merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, An
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values under dotted names; lists as they are joined by spaces; floats to 6 digits behind the point."""
-    found: dict[str, Any] = {}
+    """Nested values under dotted names; lists joined by spaces; floats rounded to 6 decimals."""
+    leaves: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
+            leaves |= flat(value, f"{prefix}{key}.")
         elif isinstance(value, list):
-            found[prefix + key] = " ".join(map(str, value))
+            leaves[prefix + key] = " ".join(map(str, value))
         else:
-            found[prefix + key] = round(value, 6) if isinstance(value, float) else value
-    return found
+            leaves[prefix + key] = round(value, 6) if isinstance(value, float) else value
+    return leaves

@@ -20,7 +20,7 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import load_accelerator, validate
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.components import activations_by_module
-from gonogo.memory.estimate import Estimate, estimate
+from gonogo.memory.estimate import MemoryEstimate, estimate
 from gonogo.memory.judge import Measurements, judge
 from gonogo.memory.plan_search import Candidate, Explored
 from gonogo.memory.request import ModelSource, TraceRequest
@@ -112,10 +112,10 @@ def _shape(text: str) -> tuple[int, ...]:
     return shape
 
 
-def _checks(found: Estimate, training: Training, accelerator: Accelerator) -> list[Check]:
-    rung = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
-    explored = Explored(capacity_bytes=capacity_bytes(accelerator), rungs=[rung])
-    return judge(Measurements(accelerator=accelerator, explored=explored), MemoryGate())[0]
+def _checks(found: MemoryEstimate, training: Training, accelerator: Accelerator) -> list[Check]:
+    candidate = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
+    explored = Explored(capacity_bytes=capacity_bytes(accelerator), candidates=[candidate])
+    return judge(Measurements(accelerator=accelerator, explored=explored), MemoryGate()).checks
 
 
 def _peak(traced: Traced) -> tuple[str, str]:
@@ -127,7 +127,7 @@ def _peak(traced: Traced) -> tuple[str, str]:
     return events.phases[events.phase[row]], events.ops[events.op[row]]
 
 
-def _facts(found: Estimate, traced: Traced, checks: list[Check]) -> dict[str, Any]:
+def _facts(found: MemoryEstimate, traced: Traced, checks: list[Check]) -> dict[str, Any]:
     phase, operation = _peak(traced)
     modules = activations_by_module(traced.events, traced.kinds) if traced.events is not None else {}
     return {
@@ -140,7 +140,7 @@ def _facts(found: Estimate, traced: Traced, checks: list[Check]) -> dict[str, An
     }
 
 
-def _lines(found: Estimate, traced: Traced, checks: list[Check], accelerator: Accelerator) -> list[str]:
+def _lines(found: MemoryEstimate, traced: Traced, checks: list[Check], accelerator: Accelerator) -> list[str]:
     lines = []
     if traced.events is not None:
         phase, operation = _peak(traced)

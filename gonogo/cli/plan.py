@@ -35,19 +35,19 @@ def planned(root: Path, name: str, mode: str | None, target: str | None) -> tupl
     """
     from gonogo.memory.judge import Measurements, judge
     from gonogo.memory.plan import plan_from
-    from gonogo.memory.plan_search_process import Task, explore_in_child
+    from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
     from gonogo.report.memory_plan import memory_plan
 
     settings = site.settings(root, experiments=name, mode=mode, target=target)
     config, gate, accelerator = settings.experiments[name], settings.gates[name].memory, settings.accelerator
-    task = Task(
+    task = PlanSearch(
         experiment=name, experiment_config=config, training=settings.training(name), accelerator=accelerator,
         environment=settings.target.environment,
     )  # fmt: skip
     measured = Measurements(accelerator=accelerator, explored=explore_in_child(task))
-    checks, _ = judge(measured, gate)
-    plan = plan_from(measured.explored, accelerator, gate)
-    verdict = [f"{check.status.light} {check.title}: {check.why or check.value}" for check in checks]
+    judged = judge(measured, gate)
+    plan = plan_from(measured.explored, accelerator, gate, judged.plan)
+    verdict = [f"{check.status.light} {check.title}: {check.why or check.value}" for check in judged.checks]
     text = [memory_plan(plan, name, settings.config.mode, gate), "## Verdict", "", *verdict, "", "## Time and cost", ""]
     return "\n".join([*text, *times_of(settings, name, root)]), plan.status
 

@@ -59,7 +59,7 @@ def _steps(settings: Settings) -> Iterator[TargetStep]:
         yield TargetStep("environment", False, "python: this, the interpreter that runs gonogo")
     else:
         index = f", torch from {card.torch_index}" if card.torch_index else ""
-        yield TargetStep("environment", True, f"created once from requirements.lock with {target.python}{index}")
+        yield TargetStep("environment", True, f"created once from requirements-train.lock with {target.python}{index}")
     variables = sorted({**card.environment, **target.environment})
     yield TargetStep("variables", bool(variables), f"set: {', '.join(variables)}" if variables else "none needed")
     forbidden = ", ".join(card.forbidden_environment)

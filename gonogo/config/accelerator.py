@@ -1,4 +1,4 @@
-"""Is an accelerator's entry believable? Figures of a card hang together; a wrong unit or a wrong row breaks that."""
+"""What a card is, and whether its figures can be true: they hang together, and a wrong unit or row breaks that."""
 
 from __future__ import annotations
 
@@ -10,6 +10,47 @@ from pydantic import Field
 
 from gonogo.base.models import Positive, StrictModel
 from gonogo.base.units import gigabytes
+
+Architecture = Literal["cpu", "turing", "ampere", "ada", "hopper", "blackwell", "cdna3", "rdna1", "rdna3", "other"]
+
+
+class Accelerator(StrictModel):
+    """What a card is, each figure with its source. Figures that cannot be true are refused."""
+
+    title: str = Field(description="name for people")
+    architecture: Architecture = Field(
+        "other", description="whose libraries' workspace memory is counted; for `other`, none is known"
+    )
+    visible_bytes: int | None = Field(
+        gt=0, description="memory that the framework sees; null: the machine's RAM, measured"
+    )
+    context_bytes: int = Field(0, ge=0, description="memory that driver and libraries take before the first tensor")
+    tflops_fp32: Positive | None = Field(None, description="dense peak, without tensor cores")
+    tflops_tf32: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
+    tflops_fp16: Positive | None = Field(None, description="dense peak of matrix multiplication")
+    tflops_bf16: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
+    tflops_fp8: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
+    bandwidth_gb_s: Positive | None = Field(None, description="memory bandwidth, GB/s")
+    usd_per_hour: tuple[float, float] | None = Field(None, description="lowest and highest price found for one card")
+    device_name: str = Field("", description="part of the name that the framework reports; empty: not checked")
+    torch_index: str = Field("", description="package index of the torch build for it; empty: the default index")
+    environment: dict[str, str] = Field(default_factory=dict, description="environment variables that it needs")
+    forbidden_environment: list[str] = Field(
+        default_factory=list, description="environment variables that must not be set"
+    )
+    known_faults: list[str] = Field(default_factory=list, description="what goes wrong on it, for people")
+    cpu_unless_forced: bool = Field(
+        False, description="train on the CPU instead, unless the target says `device: accelerator`"
+    )
+    is_this_machine: bool = Field(False, description="training runs on the CPU that runs gonogo")
+    source: str = Field(description="source of the figures, with its date")
+    sources: dict[str, str] = Field(
+        default_factory=dict, description="key → source and date, for figures from another source"
+    )
+    unverified: list[str] = Field(
+        default_factory=list, description="keys whose figures were not confirmed on the card or in a data sheet"
+    )
+
 
 PEAKS = ("tflops_fp32", "tflops_tf32", "tflops_fp16", "tflops_bf16", "tflops_fp8")
 FIGURES = ("visible_bytes", "context_bytes", *PEAKS, "bandwidth_gb_s", "usd_per_hour")
@@ -58,7 +99,7 @@ def _ratios(card: Accelerator) -> Iterator[str]:
 def _memory(card: Accelerator) -> Iterator[str]:
     if card.visible_bytes is None:
         if not card.is_this_machine:
-            yield "visible_bytes: null is for this machine's processor alone; no plan can be made without it"
+            yield "visible_bytes: null is only for this machine's CPU; no plan can be made without the figure"
         return
     if card.context_bytes > MAX_CONTEXT * card.visible_bytes:
         yield f"context_bytes: {gigabytes(card.context_bytes)} of {gigabytes(card.visible_bytes)} is too much"
@@ -83,44 +124,7 @@ def _price(card: Accelerator) -> Iterator[str]:
 def _sources(card: Accelerator) -> Iterator[str]:
     for key in [*card.sources, *card.unverified]:
         if key not in FIGURES:
-            yield f"sources, unverified: {key!r} is no figure; they are {', '.join(FIGURES)}"
+            yield f"sources, unverified: {key!r} is not a figure; the figures are {', '.join(FIGURES)}"
     for key, source in card.sources.items():
         if not re.search(r"\b20\d\d\b", source):
             yield f"sources.{key}: {source!r} has no year"
-
-
-Architecture = Literal["cpu", "turing", "ampere", "ada", "hopper", "blackwell", "cdna3", "rdna1", "rdna3", "other"]
-
-
-class Accelerator(StrictModel):
-    """What a card is, each figure with its source. `gonogo.config.accelerator` refuses figures that cannot be true."""
-
-    title: str = Field(description="name for people")
-    architecture: Architecture = Field(
-        "other", description="whose libraries take workspace beside the tensors; of `other` none is known"
-    )
-    visible_bytes: int | None = Field(gt=0, description="what the framework sees; null: the machine's RAM, measured")
-    context_bytes: int = Field(0, ge=0, description="taken by driver and libraries before the first tensor")
-    tflops_fp32: Positive | None = Field(None, description="dense peak, without tensor cores")
-    tflops_tf32: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
-    tflops_fp16: Positive | None = Field(None, description="dense peak, as the card multiplies matrices")
-    tflops_bf16: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
-    tflops_fp8: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
-    bandwidth_gb_s: Positive | None = Field(None, description="memory bandwidth, GB/s")
-    usd_per_hour: tuple[float, float] | None = Field(None, description="lowest and highest price seen for one card")
-    device_name: str = Field("", description="part of the name by which the framework calls it; empty: not checked")
-    torch_index: str = Field("", description="package index of torch's build for it; empty: the default one's")
-    environment: dict[str, str] = Field(default_factory=dict, description="variables that it needs")
-    forbidden_environment: list[str] = Field(default_factory=list, description="variables that it must not have")
-    known_faults: list[str] = Field(default_factory=list, description="what goes wrong on it, for people")
-    cpu_unless_forced: bool = Field(
-        False, description="so bad that the machine's processor trains, unless the target says `device: accelerator`"
-    )
-    is_this_machine: bool = Field(False, description="training runs on the processor that runs gonogo")
-    source: str = Field(description="where the figures come from, with the date")
-    sources: dict[str, str] = Field(
-        default_factory=dict, description="key → source and date, of figures that come from elsewhere"
-    )
-    unverified: list[str] = Field(
-        default_factory=list, description="keys whose figure nobody has confirmed on the card or in a data sheet"
-    )

@@ -1,11 +1,15 @@
-"""Scripts that know nothing of gonogo, given by their command lines."""
+"""An experiment given as commands: words with placeholders, split as a shell would split them and run without one."""
 
 from __future__ import annotations
+
+import shlex
+import string
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from gonogo.base.models import Count, StrictModel
-from gonogo.config.command_line import check_line
 
 ALLOWED = {
     "generate": ("indices", "out", "seed"),
@@ -25,18 +29,18 @@ REQUIRED = {
 
 
 class Command(StrictModel):
-    """Scripts that know nothing of gonogo, by their command lines; what they must do: docs/bring-your-own.md."""
+    """Scripts that know nothing of gonogo, given by their command lines. What they must do: docs/bring-your-own.md."""
 
-    generate: str = Field(description="makes items; placeholders {indices} (with commas), {out}, {seed}")
+    generate: str = Field(description="creates items; placeholders {indices} (comma-separated), {out}, {seed}")
     train: str = Field(
-        description="placeholders {data} (one word for each folder), {out}, {epochs}, {max_steps} (0: all), "
+        description="placeholders {data} (one word for each folder), {out}, {epochs}, {max_steps} (0: no limit), "
         "{micro_batch_size}, {accumulate_grad_batches}, {learning_rate}, {precision}, {seed}"
     )
     resume: str = Field(
-        "", description="words appended to `train` to go on from {checkpoint}; empty: a run is not taken up again"
+        "", description="words appended to `train` to resume from {checkpoint}; empty: a run cannot be resumed"
     )
-    predict: str = Field(description="placeholders {checkpoint}, {data}, {out}, {seed}; leaves metrics.json in {out}")
-    samples_per_item: Count = Field(1, description="training samples that an item gives, for the forecast")
+    predict: str = Field(description="placeholders {checkpoint}, {data}, {out}, {seed}; writes metrics.json into {out}")
+    samples_per_item: Count = Field(1, description="training samples per item, for the forecast")
 
     @field_validator("generate", "train", "resume", "predict")
     @classmethod
@@ -45,3 +49,50 @@ class Command(StrictModel):
         if line or key != "resume":
             check_line(line, ALLOWED[key], REQUIRED[key])
         return line
+
+
+Value = str | int | float | Path
+
+FOLDERS = "{data}"  # alone in its word, it becomes one word for each folder
+
+
+def placeholders(line: str) -> list[str]:
+    """Names in braces; a literal brace is written twice.
+
+    Raises:
+        ValueError: a quotation or a brace is not closed, or a placeholder asks for more than its value.
+    """
+    names = []
+    for word in shlex.split(line):
+        for _, name, spec, conversion in string.Formatter().parse(word):
+            if name is None:
+                continue
+            if spec or conversion:
+                raise ValueError(f"placeholder {{{name}}} takes no format; a literal brace is written {{{{ or }}}}")
+            names.append(name)
+    return names
+
+
+def check_line(line: str, allowed: Sequence[str], required: Sequence[str]) -> None:
+    """Raise ValueError when a command line cannot be filled."""
+    found = placeholders(line)
+    if not shlex.split(line):
+        raise ValueError("no words: write the command")
+    known = ", ".join(f"{{{name}}}" for name in allowed)
+    for name in found:
+        if name not in allowed:
+            raise ValueError(
+                f"unknown placeholder {{{name}}}; allowed: {known}. A literal brace is written {{{{ or }}}}"
+            )
+    if missing := [f"{{{name}}}" for name in required if name not in found]:
+        raise ValueError(f"{' and '.join(missing)} missing: the command could not know it")
+    if any(FOLDERS in word and word != FOLDERS for word in shlex.split(line)):
+        raise ValueError(f"{FOLDERS} must stand alone: it becomes one word for each folder")
+
+
+def filled(line: str, values: Mapping[str, Value], data: Sequence[Path] = ()) -> list[str]:
+    """The words with their values, whatever blanks or quotes those hold."""
+    words: list[str] = []
+    for word in shlex.split(line):
+        words += [str(folder) for folder in data] if word == FOLDERS else [word.format_map(values)]
+    return words

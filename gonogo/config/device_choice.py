@@ -1,4 +1,4 @@
-"""Which device a run is to use: the accelerator of its target, or the processor where that one is known to be bad."""
+"""Which device a run uses: the accelerator of its target, or the CPU where that one is known to be bad."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gonogo.config.target import Target
 HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 # what hides every GPU from CUDA, HIP and the ROCm runtime below it; with the last, torch does not even ask the driver
 HIDDEN = {**dict.fromkeys(HIDING, ""), "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
-# of small networks on consumer cards, as those who trained EEGNeX on an RX 5600 XT reckoned
+# small networks on consumer cards: the estimate of those who trained EEGNeX on an RX 5600 XT
 SLOWER = "expect 5 to 10 times as long as on a healthy card"
 
 
@@ -20,7 +20,7 @@ SLOWER = "expect 5 to 10 times as long as on a healthy card"
 class DeviceChoice:
     """
     Attributes:
-        cpu: training runs on the processor, and no GPU is touched.
+        cpu: training runs on the CPU, and no GPU is touched.
         why: for people; empty where nothing is out of the ordinary.
     """
 

@@ -2,125 +2,163 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel, model_validator
 
 from gonogo.base.models import Count, Fraction, Positive, StrictModel
 from gonogo.config.quality_thresholds import QualityGate
 
 
-class GeneratorGate(StrictModel):
-    """Is the generator good alone, before it makes any data?"""
+class MetricBound(StrictModel):
+    """Is the data generator good enough on its own? A metric that `prepare` returns → where it must lie."""
 
-    min_own_view_psnr_db: float = Field(
-        18.0, description="held-out inputs rendered at their own pose, against the input"
-    )
-    min_rotated_coverage: Fraction = Field(0.5, description="share of pixels covered 15° off the input's pose, median")
-    min_rotated_brightness: Fraction = Field(0.45, description="luminance 15° off against the input's, median")
+    at_least: float | None = Field(None, description="below: NO-GO; null: no such bound")
+    at_most: float | None = Field(None, description="above: NO-GO; null: no such bound")
+    why: str = Field("", description="what a miss means, in words, for the verdict")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> MetricBound:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give `at_least`, `at_most` or both")
+        return self
+
+    def holds(self, value: float) -> bool:
+        above = self.at_least is None or value >= self.at_least
+        return above and (self.at_most is None or value <= self.at_most)
+
+    def __str__(self) -> str:
+        parts = [(">=", self.at_least), ("<=", self.at_most)]
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in parts if bound is not None)
+
+
+class GeneratorGate(RootModel[dict[str, MetricBound]]):
+    """Thresholds that the experiment names: metric → bounds."""
+
+    root: dict[str, MetricBound] = Field(default_factory=dict, description="metric that `prepare` returns → its bounds")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_metric(cls, given: Any) -> Any:
+        """Raise ValueError for a plain number, as keys `min_METRIC` had it."""
+        for key, value in given.items() if isinstance(given, Mapping) else ():
+            if isinstance(value, (int, float, str)):
+                side, _, metric = key.partition("_") if key.startswith(("min_", "max_")) else ("", "", key)
+                bound = "at_most" if side == "max" else "at_least"
+                raise ValueError(
+                    f"thresholds are named by the experiment's metrics: in place of `{key}: {value}` write in its "
+                    f"file `gates: {{generator: {{{metric}: {{{bound}: {value}}}}}}}`"
+                )
+        return given
 
 
 class LearningGate(StrictModel):
-    """Is the run learning, and the right thing? Judged after the smoke run, and along with the paid run.
+    """Is the run learning, and learning the right thing? Judged after the smoke run, and during the paid run.
 
     Source of the defaults: runs of every failure, docs/gates.md.
     """
 
     min_target_input_ratio: Fraction = Field(
-        0.45, description="mean target / mean input, where they are comparable: below, the DATA is dark"
+        0.45, description="mean target / mean input, where comparable; below, the DATA is dark"
     )
-    max_leaked_share: Fraction = Field(0.0, description="held-out samples also trained on, near copies too: LEAKAGE")
+    max_leaked_share: Fraction = Field(
+        0.0, description="share of held-out samples that are also trained on, near copies included; above: LEAKAGE"
+    )
     max_unconnected_share: Fraction = Field(
-        0.1, description="modules that no gradient reaches, of all with parameters: WIRING"
+        0.1, description="share of modules with parameters that no gradient reaches; above: WIRING"
     )
     max_overfit_ratio: Positive = Field(
-        0.1, description="one batch fitted alone: squared error / its variance; 1: nothing learned; above: WIRING"
+        0.1, description="squared error / variance, one batch fitted alone (1: nothing learned); above: WIRING"
     )
-    min_skill: float = Field(0.1, description="1 - error / error of predicting the mean, held-out items")
-    min_input_skill: float = Field(0.05, description="skill lost when the input is zeroed; less: INPUT IGNORED")
+    min_skill: float = Field(0.1, description="1 − error / error of predicting the mean, on held-out items")
+    min_input_skill: float = Field(0.05, description="skill lost when the input is zeroed; below: INPUT IGNORED")
     output_mean_range: tuple[float, float] = Field((0.7, 1.4), description="mean of outputs / mean of targets")
     max_output_mean_shift: float = Field(
-        0.25, ge=0, description="or: difference of the means / spread of the targets, for means near zero"
+        0.25, ge=0, description="alternative for means near zero: difference of the means / spread of the targets"
     )
     min_output_sigma_ratio: Fraction = Field(0.5, description="spread of outputs / spread of targets")
     max_loss_spike: Positive = Field(
         10,
-        description="of a command: highest loss above its first, in units of it; above: DIVERGING unless it recovers",
+        description="commands: highest loss above the first, as a multiple of it; above: DIVERGING unless it recovers",
     )
     max_loss_explosion: Positive = Field(
         1000,
-        description="of a command: the same, recovered or not; above: DIVERGING, the weights are not what they were",
+        description="commands: the same, recovered or not; above: DIVERGING, as the weights are no longer the same",
     )
     min_telling_fall: Fraction = Field(
         0.1,
-        description="of a command: fall of the loss that is CAUTION, not LOSS, where it may be noise; and that must "
-        "be left after a spike",
+        description="commands: fall of the loss that is CAUTION, not LOSS, where it may be noise; and that must "
+        "remain after a spike",
     )
     min_validations: Count = Field(
         3,
-        description="of a command: validation losses needed to say DIVERGING; a rise, unlike an explosion, needs four",
+        description="commands: validation losses needed to say DIVERGING; a rise, unlike an explosion, needs four",
     )
 
 
 class MemoryGate(StrictModel):
-    """Does the planned step fit the card?"""
+    """Does the planned training step fit the card?"""
 
-    caution_margin: Fraction = Field(0.10, description="of the card; less room (or less than 1 GB) is CAUTION")
+    caution_margin: Fraction = Field(
+        0.10, description="share of the card's memory; less free memory (or less than 1 GB) is CAUTION"
+    )
     estimate_error: Fraction = Field(
-        0.09, description="19 in 20 of 77 published peaks were no more above the estimate; less room is CAUTION"
+        0.09, description="19 in 20 of 77 published peaks exceeded the estimate by no more; less free memory is CAUTION"
     )
     estimate_excess: Fraction = Field(
-        0.04, description="19 in 20 of them were no more below the estimate; said beside it, and not judged"
+        0.04, description="19 in 20 of them fell below the estimate by no more; shown, not judged"
     )
     on_no_go: Literal["halt", "replan"] = Field(
-        "halt", description="`replan`: train the cheapest change to micro-batch, accumulation or precision that fits"
+        "halt",
+        description="`replan`: train with the cheapest change of micro-batch, accumulation or precision that fits",
     )
 
     @property
     def error_range(self) -> str:
-        """Of what is measured, about the estimate: `−4 to +9 %`."""
+        """Of the measured peak about the estimate: `−4 to +9 %`."""
         return f"−{100 * self.estimate_excess:.0f} to +{100 * self.estimate_error:.0f} %"
 
 
 class LaunchGate(StrictModel):
-    """Money, approval and paperwork, before anything is sent."""
+    """Budget, approval and checklist, before anything is uploaded."""
 
-    budget_buffer: Fraction = Field(0.25, description="kept free of the budget for debugging")
+    budget_buffer: Fraction = Field(0.25, description="share of the budget that is kept free for debugging")
     approval: Literal["not_required", "required"] = Field(
         "not_required", description="`required`: upload waits for `gonogo approve EXPERIMENT --by NAME`"
     )
 
 
 class CanaryGate(StrictModel):
-    """Do the first steps on the paid machine keep what the plan promised?"""
+    """Do the first steps on the paid machine match the plan?"""
 
     steps: Count = Field(12, description="optimizer steps that the canary runs")
     max_memory_over_plan: Positive = Field(1.25, description="measured peak / predicted peak")
-    max_temperature_c: Positive = Field(90, description="of the GPU; cards of data centres slow down from about there")
-    max_slowdown: Positive = Field(3.0, description="measured s/step over the forecast's upper bound; above: NO-GO")
+    max_temperature_c: Positive = Field(90, description="of the GPU; data-centre cards slow down from about there")
+    max_slowdown: Positive = Field(3.0, description="measured s/step / upper bound of the forecast")
 
 
 class ResultsGate(StrictModel):
-    """Is what came back what was hoped for?"""
+    """Is the result what was expected?"""
 
     min_skill: float = Field(
-        0.1, description="1 - error / error of predicting the mean, held-out items, downloaded checkpoint"
+        0.1, description="1 − error / error of predicting the mean, on held-out items, with the downloaded checkpoint"
     )
     min_geometry_auc: Fraction = Field(
-        0.65, description="a predicted view is nearer to its own reference than to others; chance: 0.5"
+        0.65, description="how often a predicted view is nearer to its own reference than to others (chance: 0.5)"
     )
     metrics: dict[str, float] = Field(
-        default_factory=dict, description="metric → least value; filled from `expected.metrics`"
+        default_factory=dict, description="metric → minimum value; filled from `expected.metrics`"
     )
     pictures: QualityGate = Field(
-        QualityGate(), description="thresholds for the predicted pictures, against their inputs"
+        QualityGate(), description="thresholds of the predicted pictures, compared with their inputs"
     )
 
 
 class Gates(StrictModel):
-    """Thresholds. An experiment's own `gates:` block is laid over these."""
+    """Thresholds. An experiment's own `gates:` block is merged over these."""
 
-    generator: GeneratorGate = GeneratorGate()
+    generator: GeneratorGate = GeneratorGate({})
     quality: QualityGate = QualityGate()
     learning: LearningGate = LearningGate()
     memory: MemoryGate = MemoryGate()

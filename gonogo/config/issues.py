@@ -1,4 +1,4 @@
-"""What is known beforehand of an experiment: faults that were found, and claims that it rests on."""
+"""What is known of an experiment beforehand: faults that were found, and claims that it relies on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Issue(StrictModel):
         description="critical and open: no launch; major and open: CAUTION"
     )
     status: Literal["open", "fixed", "accepted"] = "open"
-    resolution: str = Field("", description="what was done, or why it may stay; must be there unless it is open")
+    resolution: str = Field("", description="what was done, or why it may stay; required unless the issue is open")
 
     @model_validator(mode="after")
     def _resolved_how(self) -> Issue:
@@ -27,7 +27,7 @@ class Issue(StrictModel):
 
 
 class Claim(StrictModel):
-    """Something that the plan relies on, and where it is from."""
+    """Something that the plan relies on, with its source."""
 
     claim: str = Field(min_length=1)
-    source: str = Field(min_length=1, description="a paper, an address, a file, or the measurement that showed it")
+    source: str = Field(min_length=1, description="a paper, a URL, a file, or the measurement that showed it")

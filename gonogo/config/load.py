@@ -13,11 +13,13 @@ from pydantic import BaseModel, ValidationError
 
 from gonogo.base.errors import UserError
 from gonogo.base.mappings import deep_merged
+from gonogo.base.shipped import own_or_shipped
 from gonogo.config.accelerator import Accelerator, doubts
 from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
 from gonogo.config.experiment import ExperimentConfig, Training, training_for, training_on_cpu
-from gonogo.config.explain import _unknown, explain_error
+from gonogo.config.explain import explain_error, unknown_name
 from gonogo.config.gate_thresholds import Gates
+from gonogo.config.result_paths import ResultPaths
 from gonogo.config.target import Ssh, Target
 from gonogo.config.workflow import Config
 
@@ -43,6 +45,10 @@ class Settings:
         training = training_for(own, mode or self.config.mode)
         return training_on_cpu(own, training) if self.device.cpu else training
 
+    def paths(self, experiment: str, mode: str = "") -> ResultPaths:
+        """Where an experiment's stages leave their files, in a mode or in the one that was asked for."""
+        return ResultPaths(self.config.results_dir / experiment, mode or self.config.mode)
+
 
 def load(raw: Mapping[str, Any], root: Path) -> Settings:
     """Check the top-level config and read every file that it names.
@@ -63,7 +69,7 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     for name, experiment in experiments.items():
         where = f"config/experiments/{name}.yaml"
         if config.mode not in experiment.modes:
-            raise UserError(f"mode: {_unknown(config.mode, experiment.modes)} (modes of {where})")
+            raise UserError(f"mode: {unknown_name(config.mode, experiment.modes)} (modes of {where})")
         recommended = [mode for mode, chosen in experiment.modes.items() if chosen.recommended]
         if len(recommended) > 1:
             raise UserError(f"{where}: modes: {', '.join(recommended)} are all recommended; recommend one")
@@ -81,14 +87,12 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
             raise UserError(f"{key}: {where} is, or lies below, a file; choose another folder")
     for override in config.overrides:
         if override.gate not in Gates.model_fields:
-            raise UserError(f"overrides: gate {_unknown(override.gate, Gates.model_fields)}")
-    target = validate(
-        Target, _read(folder / "targets", config.target, "target"), f"config/targets/{config.target}.yaml"
-    )
+            raise UserError(f"overrides: gate {unknown_name(override.gate, Gates.model_fields)}")
+    where = f"config/targets/{config.target}.yaml"
+    target_file = own_or_shipped(folder / "targets" / f"{config.target}.yaml", where)
+    target = validate(Target, _read(target_file.parent, config.target, "target"), where)
     if target.python == "this" and isinstance(target.connection, Ssh):
-        raise UserError(
-            f"config/targets/{config.target}.yaml: python: 'this' is for the embedded instance; name one there"
-        )
+        raise UserError(f"{where}: python: 'this' is for the embedded instance; name one there")
     accelerator = load_accelerator(folder, target.accelerator)
     device = choose(accelerator, target)
     if device.cpu:
@@ -113,7 +117,7 @@ def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
 
 
 def load_experiment(folder: Path, name: str) -> ExperimentConfig:
-    """One experiment's file, laid over the one that it extends."""
+    """One experiment's file, merged over the one that it extends."""
     raw = _read(folder, name, "experiments")
     seen = [name]
     while parent := raw.get("extends"):
@@ -143,9 +147,9 @@ def _with_those_before(folder: Path, name: str, root: Path) -> dict[str, Experim
 
 
 def load_accelerator(folder: Path, name: str) -> Accelerator:
-    catalogue = read_yaml(folder / "accelerators.yaml")
+    catalogue = read_yaml(own_or_shipped(folder / "accelerators.yaml", "config/accelerators.yaml"))
     if name not in catalogue:
-        raise UserError(f"accelerator: {_unknown(name, catalogue)} (config/accelerators.yaml)")
+        raise UserError(f"accelerator: {unknown_name(name, catalogue)} (config/accelerators.yaml)")
     found = validate(Accelerator, catalogue[name], "config/accelerators.yaml", name)
     if wrong := doubts(found):
         hint = "Correct the figure, or write null where it is unknown."
@@ -170,7 +174,7 @@ def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
     if not known:
         raise UserError(f"{folder} has no .yaml file; run this command in the folder that holds config/")
     if name not in known:
-        raise UserError(f"{key}: unknown {_unknown(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
+        raise UserError(f"{key}: unknown {unknown_name(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
     return read_yaml(path)
 
 

@@ -1,4 +1,4 @@
-"""Thresholds of the quality gate: each with its default, its unit and its source."""
+"""Thresholds of the quality gate, each with its default and unit, and the source of the defaults."""
 
 from __future__ import annotations
 
@@ -12,153 +12,170 @@ from gonogo.base.models import Count, Fraction, Positive, StrictModel
 class VolumesGate(StrictModel):
     """Are volumes (.nii, .nii.gz, .mgz, .npy, .npz) worth training on? HU: Hounsfield units, air −1000, water 0.
 
-    Source of the defaults: a judgement from how clinical CT is stored; none was tuned on a data set.
+    Source of the defaults: a judgement, from how clinical CT is stored; none was tuned on a dataset.
     """
 
-    modality: Literal["ct", "any"] = Field("ct", description="`any`: not held against Hounsfield units and air shares")
-    min_hu: float = Field(-2048, description="CT: least value that is possible")
-    max_hu: float = Field(4095, description="CT: greatest value that is possible, 12 bits with metal")
-    max_out_of_range: Fraction = Field(0.001, description="CT: share of voxels outside; above: bad, below: a warning")
+    modality: Literal["ct", "any"] = Field("ct", description="`any`: Hounsfield units and air shares are not judged")
+    min_hu: float = Field(-2048, description="CT: lowest possible value")
+    max_hu: float = Field(4095, description="CT: highest possible value, 12 bits with metal")
+    max_out_of_range: Fraction = Field(
+        0.001, description="CT: share of voxels outside that range; above: bad, below: a warning"
+    )
     min_air_share: Fraction = Field(0.2, description="CT: share of voxels below −512 HU")
     max_air_share: Fraction = Field(0.8, description="CT: share of voxels below −512 HU")
-    spacing_tolerance: Positive = Field(0.2, description="voxel size off the set's median, each axis, as a share of it")
+    spacing_tolerance: Positive = Field(0.2, description="relative difference of a voxel side from the set's median")
     allow_identity: bool = Field(
-        False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size, not a lost one"
+        False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size, not a missing one"
     )
-    max_form_gap_mm: Positive = Field(1.0, description="between a corner by the sform and by the qform")
-    max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends; inside: none")
-    max_repeated_slices: Fraction = Field(0.02, description="share of slices equal to the one before")
+    max_form_gap_mm: Positive = Field(1.0, description="distance of a corner by the sform from the same by the qform")
+    max_constant_slices: Fraction = Field(
+        0.2, description="share of slices of a single value, at the ends; inside, none is allowed"
+    )
+    max_repeated_slices: Fraction = Field(0.02, description="share of slices equal to the previous one")
     max_slice_disorder: Positive = Field(
-        0.85, description="difference of neighbouring slices over that of slices four apart; above: out of order"
+        0.85, description="difference of neighbouring slices / of slices four apart; above: out of order"
     )
-    max_saturated: Fraction = Field(0.01, description="share of voxels at the integer type's extreme: overflow")
+    max_saturated: Fraction = Field(0.01, description="share of voxels at the integer type's extreme; above: overflow")
     min_axis_voxels: Count = Field(16, description="a volume with a shorter axis is bad")
     patch: tuple[()] | tuple[Count, Count, Count] = Field(
-        (), description="training patch in voxels, axes in the file's order; empty: not judged"
+        (), description="training patch in voxels, axes in file order; empty: not judged"
     )
     stride: tuple[()] | tuple[Count, Count, Count] = Field(
-        (), description="from patch to patch, in voxels; empty: the patch's own size"
+        (), description="from patch to patch, in voxels; empty: the size of the patch"
     )
-    tail_anchored: bool = Field(False, description="a last patch is laid flush with each axis's end")
+    tail_anchored: bool = Field(False, description="a last patch is placed flush with the end of each axis")
     min_patch_coverage: Fraction = Field(0.95, description="share of voxels in any patch, mean over the set")
     patch_air: Fraction = Field(0.95, description="CT: a patch with more air is empty")
-    max_air_patches: Fraction = Field(0.3, description="CT: share of a volume's patches that are empty")
+    max_air_patches: Fraction = Field(0.3, description="CT: share of empty patches in a volume")
 
 
 class SeriesGate(StrictModel):
     """Are recordings (.h5, .hdf5, .npy, .npz) worth training on? (channels, samples) or (windows, channels, samples).
 
-    Source of the defaults: a judgement from EEG practice; none was tuned on a data set. The two `_key`s say what to
-    read: a change reads again.
+    Source of the defaults: a judgement, from EEG practice; none was tuned on a dataset. A change of a `_key` reads the
+    files again.
     """
 
     data_key: str = Field(
-        "", description="data set in the file; empty: `data`, `signals`, `eeg`, `x` … or else the largest"
+        "", description="HDF5 dataset to read; empty: `data`, `signals`, `eeg`, `x` … or else the largest"
     )
-    targets_key: str = Field("", description="data set of the targets; empty: `targets`, `labels`, `y` …, if there")
+    targets_key: str = Field(
+        "", description="HDF5 dataset of the targets; empty: `targets`, `labels`, `y` …, if present"
+    )
     max_rail_share: Fraction = Field(
-        0.01, description="share of a channel's samples that stay at its own extreme; above: clipped"
+        0.01, description="share of a channel's samples that stay at its extreme; above: clipped"
     )
     min_channel_sigma_ratio: Fraction = Field(
-        1e-3, description="standard deviation over the recording's median channel; below: flat"
+        1e-3, description="standard deviation / that of the recording's median channel; below: flat"
     )
-    max_bad_channels: Fraction = Field(0.1, description="share of channels flat or clipped; above: a bad recording")
+    max_bad_channels: Fraction = Field(0.1, description="share of flat or clipped channels; above: a bad recording")
     min_autocorrelation: Fraction = Field(
-        0.03, description="of neighbouring samples, either sign, in the median channel; below: white noise"
+        0.03, description="of neighbouring samples, of either sign, in the median channel; below: white noise"
     )
-    max_zero_tail: Fraction = Field(0.01, description="share of samples at the end that are zero in every channel")
+    max_zero_tail: Fraction = Field(0.01, description="share of samples at the end that are zero in all channels")
     max_spoilt_windows: Fraction = Field(
-        0.01, description="share of windows that repeat another; also, of those without a signal"
+        0.01, description="share of windows that repeat another; also of those without a signal"
     )
     max_scale_ratio: Positive = Field(
-        100, description="typical amplitude over the set's median, or under it: other units; a warning"
+        100, description="typical amplitude / the set's median, or its inverse; above: other units, a warning"
     )
     max_hum_share: Fraction = Field(
-        0.5, description="share of the median channel's power within 1 Hz of 50 or 60 Hz; a warning"
+        0.5, description="share of the median channel's power within 1 Hz of 50 or 60 Hz; above: a warning"
     )
 
 
 class PointsGate(StrictModel):
-    """Are point clouds (.ply, .xyz, .obj, .stl, .glb, .npy, .npz) worth training on? Of a mesh, its vertices count.
+    """Are point clouds (.ply, .xyz, .obj, .stl, .glb, .npy, .npz) worth training on? Of a mesh, the vertices.
 
-    Source of the defaults: a judgement from how clouds are sampled for training; none was tuned on a data set.
+    Source of the defaults: a judgement, from how clouds are sampled for training; none was tuned on a dataset.
     """
 
-    max_count_deviation: Positive = Field(0.5, description="points off the set's median, as a share of it")
-    max_duplicates: Fraction = Field(0.01, description="share of points at the very place of another")
-    max_normal_error: Positive = Field(0.01, description="a normal is of length 1 within this, in 99 of 100 points")
+    max_count_deviation: Positive = Field(
+        0.5, description="relative difference of the number of points from the set's median"
+    )
+    max_duplicates: Fraction = Field(0.01, description="share of points at exactly the place of another")
+    max_normal_error: Positive = Field(0.01, description="difference of a normal's length from 1, in 99 of 100 points")
     min_flatness: Fraction = Field(
-        0.001, description="least spread / greatest, along the cloud's own axes, and below a tenth of the set's: flat"
+        0.001,
+        description="smallest / largest spread along the principal axes; below, and below a tenth of the set's: flat",
     )
-    max_far_ratio: Positive = Field(20, description="furthest point / 90th percentile, from the middle: a stray point")
-    max_scale_ratio: Positive = Field(10, description="size over the set's median, or under it; a warning")
+    max_far_ratio: Positive = Field(
+        20, description="distance of the furthest point from the centre / 90th percentile; above: a stray point"
+    )
+    max_scale_ratio: Positive = Field(10, description="size / the set's median, or its inverse; above: a warning")
     max_dimension: Positive = Field(
-        2.6, description="of a cloud among its nearest neighbours, 2 for a surface; above, it fills space: a warning"
+        2.6, description="dimension among nearest neighbours (2: a surface); above, it fills space: a warning"
     )
-    wrong_unit_ratio: Positive = Field(50, description="the same, so far off that units differ (m, cm, mm): bad")
+    wrong_unit_ratio: Positive = Field(
+        50, description="the same as max_scale_ratio, so high that units differ (m, cm, mm): bad"
+    )
 
 
 class TextGate(StrictModel):
     """Are documents (.jsonl, .json, .txt, .md) worth training on? Each line of .jsonl is a record.
 
-    Shares are of records: of those of a file, and of all. Source of the defaults: a judgement; in public corpora 3 to
-    14 % of documents are near duplicates (Lee et al., ACL 2022). The keys down to `tokenizer` say how to read: a change
-    reads again.
+    Shares are of the records of a file, and of all records. Source of the defaults: a judgement; in public corpora 3 to
+    14 % of documents are near duplicates (Lee et al., ACL 2022). A change of a key down to `tokenizer` reads the files
+    again.
     """
 
     schema_file: str = Field("", description="JSON Schema that every record must match; empty: none")
     text_key: str = Field("", description="key of the text; empty: `text`, or all of `caption`, `prompt`, `messages` …")
-    required_keys: tuple[str, ...] = Field((), description="that every record has, and not null")
-    id_keys: tuple[str, ...] = Field(
-        ("id", "_id", "idx", "index", "uuid", "guid", "split"), description="in which equal records may differ"
+    required_keys: tuple[str, ...] = Field(
+        (), description="keys that every record must have, with a value that is not null"
     )
-    paired_with: tuple[str, ...] = Field((), description="suffixes of files that a document of the same stem describes")
-    tokenizer: str = Field("", description="tokenizer.json that counts tokens; empty: the experiment's own, if it has")
+    id_keys: tuple[str, ...] = Field(
+        ("id", "_id", "idx", "index", "uuid", "guid", "split"), description="keys in which equal records may differ"
+    )
+    paired_with: tuple[str, ...] = Field(
+        (), description="suffixes of the files that a document of the same stem describes"
+    )
+    tokenizer: str = Field("", description="tokenizer.json that counts tokens; empty: the experiment's own, if any")
     max_tokens: int = Field(0, ge=0, description="a longer record would be truncated; 0: not judged")
     max_truncated: Fraction = Field(0.01, description="share of records longer than `max_tokens`")
     max_bad_records: Fraction = Field(0.01, description="share of records with any fault of their own")
-    max_repeated: Fraction = Field(0.05, description="share of records that were there before, case and spaces apart")
+    max_repeated: Fraction = Field(0.05, description="share of records that repeat another, apart from case and spaces")
     max_shared_opening: Fraction = Field(
-        0.5, description="share of records that begin with the same 80 characters; a warning"
+        0.5, description="share of records that begin with the same 80 characters; above: a warning"
     )
     max_length_ratio: Positive = Field(
-        100, description="characters over the set's median, or under it: odd; a warning where 1 % of a file is"
+        100, description="length / the set's median, or its inverse; above: odd, a warning from 1 % of a file on"
     )
 
 
 class ImagesGate(StrictModel):
-    """Are pictures worth training on, with nothing to hold them against? Stricter than for views beside their input.
+    """Are pictures worth training on, on their own? Stricter than for views that are compared with their input.
 
     Luma runs 0-255. Source of the defaults: photographs, night, snow, fog, drawings, pages, silhouettes, textures and
-    stars on the good side, 38 corruptions on the bad one (benchmarks/accuracy); nothing good lies beyond them.
+    stars as good examples, 38 corruptions as bad ones (benchmarks/accuracy); no good example lies beyond them.
     """
 
-    min_sigma: float = Field(2, description="standard deviation: below, constant")
-    max_mode_share: Fraction = Field(0.999, description="share of the fullest luma bin: above, constant")
-    dark_p99: float = Field(25, description="99th percentile: below, black; a night photograph has 27 and more")
-    max_white_share: Fraction = Field(0.99, description="share at 246 or more: above, white; a drawing has 0.98")
-    min_range: float = Field(16, description="p99 - p1: below, washed out; fog has 28 and more")
+    min_sigma: float = Field(2, description="standard deviation; below: constant")
+    max_mode_share: Fraction = Field(0.999, description="share of the fullest luma bin; above: constant")
+    dark_p99: float = Field(25, description="99th percentile; below: black; night photographs have 27 or more")
+    max_white_share: Fraction = Field(0.99, description="share at 246 or more; above: white; drawings have up to 0.98")
+    min_range: float = Field(16, description="p99 − p1; below: washed out; fog has 28 or more")
     min_autocorrelation: float = Field(
         0.2, description="lag-1; below, with σ̂ above `min_noise_share` of σ: noise; gravel has 0.27"
     )
     min_noise_share: Fraction = Field(0.8, description="Immerkær's σ̂ / σ; white noise has 1, gravel up to 0.66")
     max_speck_share: Fraction = Field(
-        0.55, description="single pixels that stand out: above, specks; small print has 0.48"
+        0.55, description="share of single pixels that stand out; above: specks; small print has 0.48"
     )
     max_blocks: Positive = Field(
-        3, description="difference of lines along a grid / near by: above, blocks; brickwork has up to 2"
+        3, description="difference of lines along a grid / beside it; above: blocks; brickwork has up to 2"
     )
     min_detail: float = Field(
-        0.015, description="Laplacian variance of the 32×32 thumbnail / variance; below, with nothing sharp: blurred"
+        0.015, description="Laplacian variance / variance of the 32×32 thumbnail; below, with nothing sharp: blurred"
     )
-    min_side: Count = Field(16, description="pixels of the shorter side; below, too small")
-    max_area_ratio: Positive = Field(8, description="area over the set's median, or under it: odd; a warning")
+    min_side: Count = Field(16, description="pixels of the shorter side; below: too small")
+    max_area_ratio: Positive = Field(8, description="area / the set's median, or its inverse; above: odd, a warning")
     common_share: Fraction = Field(
-        0.8, description="a size, mode or colour that so many share is the set's: others are odd; a warning"
+        0.8, description="if this share has one size, mode or colour, others are odd: a warning"
     )
-    min_set_p99: float = Field(56, description="median over the set of the 99th percentile: below, the set is dark")
-    dim_set_p99: float = Field(90, description="likewise; below, a warning")
-    min_set_range: float = Field(20, description="median over the set of p99 - p1: below, the set is washed out")
+    min_set_p99: float = Field(56, description="median over the set of the 99th percentile; below: the set is dark")
+    dim_set_p99: float = Field(90, description="the same; below: a warning")
+    min_set_range: float = Field(20, description="median over the set of p99 − p1; below: the set is washed out")
 
 
 class QualityGate(StrictModel):
@@ -169,77 +186,85 @@ class QualityGate(StrictModel):
 
     max_bad_items: Fraction = Field(
         0.05,
-        description="share of items allowed to be bad; of posed views an item is a scene: one input with its views",
+        description="share of items that may be bad; of posed views, an item is a scene: one input with its views",
     )
     false_alarm_rate: Fraction = Field(
-        0.01, description="good items that the checks take for bad; reckoned out of every count"
+        0.01, description="share of good items that the checks call bad; every count is corrected for it"
     )
-    miss_rate: Fraction = Field(0.01, description="bad items that the checks take for good; likewise")
+    miss_rate: Fraction = Field(
+        0.01, description="share of bad items that the checks call good; every count is corrected for it"
+    )
     max_sample_items: Count = Field(
-        60, description="of a sample that does not decide, more are generated up to so many; then it is CAUTION"
+        60, description="an inconclusive sample grows up to this many items; then it is CAUTION"
     )
     max_unread_files: Fraction = Field(
         0.05,
-        description="share of files that could be data and that the kind does not read, of these and those judged: "
-        "above, UNKNOWN; below, a warning. As many as may be bad",
+        description="share of files that could be data but that the kind does not read, of these and the judged ones; "
+        "above: UNKNOWN, below: a warning. Equal to the share that may be bad",
     )
-    bad_views_per_scene: Fraction = Field(0.25, description="a scene is bad when more of its views are")
+    bad_views_per_scene: Fraction = Field(0.25, description="a scene is bad if a larger share of its views is")
     min_brightness_ratio: Positive = Field(0.45, description="(mean Y + 1) / (mean X + 1); below: dark")
     dark_p99: float = Field(
-        56, description="99th percentile of Y below this, or p95 below `dark_p95`: dark in absolute terms"
+        56, description="99th percentile of Y; below, or p95 below `dark_p95`: dark in absolute terms"
     )
     dark_p95: float = Field(25, description="95th percentile of Y")
     max_brightness_ratio: Positive = Field(2.2, description="above, with mean Y > 150: too bright")
     max_white_share: Fraction = Field(
-        0.3, description="share of Y at 246 or more, and 0.2 more than X, where Y is a fifth brighter: overexposed"
+        0.3, description="share of Y at 246 or more; above, and 0.2 above X's, with Y a fifth brighter: overexposed"
     )
-    max_black_excess: Fraction = Field(0.38, description="share of Y at 8 or less, beyond X's: parts are black")
-    min_range: float = Field(40, description="p95 - p5 of Y, and below 0.22 of X's: washed out")
-    min_sigma: float = Field(2, description="standard deviation of Y: below, constant")
-    max_mode_share: Fraction = Field(0.98, description="share of the fullest luma bin: above, constant")
-    min_autocorrelation: float = Field(0.55, description="lag-1, and 0.2 below X's: noise")
+    max_black_excess: Fraction = Field(0.38, description="share of Y at 8 or less, minus X's; above: parts are black")
+    min_range: float = Field(40, description="p95 − p5 of Y; below, and below 0.22 of X's: washed out")
+    min_sigma: float = Field(2, description="standard deviation of Y; below: constant")
+    max_mode_share: Fraction = Field(0.98, description="share of the fullest luma bin; above: constant")
+    min_autocorrelation: float = Field(0.55, description="lag-1; below, and 0.2 below X's: noise")
     min_autocorrelation_8: float = Field(
         0.12,
-        description="lag-8, and 0.3 below X's, busier or in other colours, nothing of X left: blotchy",
+        description="lag-8; below, and 0.3 below X's, busier or in other colours, nothing of X left: blotchy",
     )
-    max_noise_sigma: float = Field(20, description="Immerkær's σ̂, and above 3 σ̂(X) + 6: noisy")
-    max_specks: Fraction = Field(0.025, description="single pixels that stand out, beyond 1.5 of X's: specks")
+    max_noise_sigma: float = Field(20, description="Immerkær's σ̂; above, and above 3 σ̂(X) + 6: noisy")
+    max_specks: Fraction = Field(
+        0.025, description="share of single pixels that stand out; above, and above 1.5 of X's: specks"
+    )
     min_sharpness: float = Field(
         0.04,
-        description="of Y against X: Laplacian variance / variance, times detail of the 32×32 thumbnail squared, along "
-        "the direction with least; below, blurred",
+        description="of Y relative to X: Laplacian variance / variance, times the squared detail of the 32×32 "
+        "thumbnail, along the direction with the least; below: blurred",
     )
-    max_repeated_lines: Fraction = Field(0.3, description="rows or columns equal to the one before, beyond X's")
-    max_seams: Fraction = Field(0.085, description="rows or columns with a jump to the next, beyond 1.5 of X's")
+    max_repeated_lines: Fraction = Field(
+        0.3, description="share of rows or columns equal to the previous one, minus X's"
+    )
+    max_seams: Fraction = Field(0.085, description="share of rows or columns with a jump to the next, minus 1.5 of X's")
     max_streaks: Positive = Field(
-        0.6, description="natural logarithm of how much the ratio of differences down and along differs from X's"
+        0.6, description="natural logarithm of the ratio of vertical to horizontal differences, relative to X's"
     )
     max_blocks: Positive = Field(
-        2.1, description="difference of neighbouring lines along a grid / near by, and 1.4 of X's: blocks"
+        2.1, description="difference of lines along a grid / beside it; above, and above 1.4 of X's: blocks"
     )
-    max_entropy_loss_bits: float = Field(2.4, description="of the luma histogram, X's less Y's: few levels")
+    max_entropy_loss_bits: float = Field(2.4, description="entropy of X's luma histogram minus Y's; above: few levels")
     max_colour_shift: Positive = Field(
-        0.45, description="of the mean colour, in shares of the light; paler is no shift: colour cast"
+        0.45, description="shift of the mean colour, as shares of light, paling excepted; above: colour cast"
     )
     max_foreign_colours: Fraction = Field(
-        0.15, description="share of Y's 32×32 thumbnail in colours that X's has not, at any exposure within a third"
+        0.15, description="share of Y's 32×32 thumbnail in colours that X's lacks, at any exposure within a third"
     )
-    min_likeness: float = Field(-0.3, description="correlation of 16×16 thumbnails: below, Y is a negative")
+    min_likeness: float = Field(-0.3, description="correlation of 16×16 thumbnails; below: Y is a negative")
     min_turned_margin: float = Field(
-        0.1, description="Y upside down or mirrored is that much more like X than Y is, shifts apart: turned over"
+        0.1, description="how much more Y resembles X upside down or mirrored, apart from shifts; above: turned over"
     )
     min_quarter_margin: float = Field(0.2, description="the same for Y turned by 90°")
-    min_coverage_ratio: Fraction = Field(0.25, description="share of Y off its border colour, against X's")
+    min_coverage_ratio: Fraction = Field(0.25, description="share of Y that is not its border colour / X's")
     max_copy_bits: int = Field(
-        2, description="dHash distance up to this with 32×32 difference < 1.5 and 0.03 σ(X): a copy of the input"
+        2, description="dHash distance; up to it, with a 32×32 difference < 1.5 and 0.03 σ(X): a copy of the input"
     )
     min_view_variance_ratio: Fraction = Field(
-        0.1, description="Σvar(Y thumbnails) / Σvar(X): below, every view is the same"
+        0.1, description="Σvar(Y thumbnails) / Σvar(X); below: all views are the same"
     )
-    min_pairing_auc: Fraction = Field(0.8, description="own input nearer than other inputs: below, pairs are shuffled")
-    side_angle_deg: float = Field(30, description="views further from the input's pose are judged apart as well")
+    min_pairing_auc: Fraction = Field(
+        0.8, description="how often the own input is nearer than other inputs; below: pairs are shuffled"
+    )
+    side_angle_deg: float = Field(30, description="views further from the input's pose are also judged separately")
     min_visible_points: Fraction = Field(
-        0.25, description="share of the input's 3-D points that a camera sees: below, it misses"
+        0.25, description="share of the input's 3-D points that a camera sees; below: it misses the scene"
     )
     images: ImagesGate = Field(ImagesGate(), description="of kind `images`")
     volumes: VolumesGate = Field(VolumesGate(), description="of kind `volumes`")

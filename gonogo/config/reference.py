@@ -1,4 +1,7 @@
-"""The key tables of config/README.md, made from the models, so that they cannot fall behind them."""
+"""config/schema.json and the tables of config/README.md, generated from the models.
+
+`python -m gonogo.config.reference` writes the tables, with `--check` compares them, with `--schema` prints the schema.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic_core import PydanticUndefined
 
 from gonogo.base.files import write_text
@@ -31,7 +34,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
     ("`overrides`, each", "overrides[].", Override),
     ("config/experiments/NAME.yaml", "", ExperimentConfig),
     ("`command`", "command.", Command),
-    ("`training`, and what a mode lays over it", "training.", Training),
+    ("`training`, and what a mode merges over it", "training.", Training),
     ("`modes`, each", "modes.NAME.", ModeConfig),
     ("`smoke`", "smoke.", Smoke),
     ("`expected`", "expected.", Expected),
@@ -56,6 +59,8 @@ def tables() -> str:
 
 def _sections(key: str, model: Any) -> list[tuple[str, str, Any]]:
     """A block of thresholds, and the blocks within it; those of another gate are described there."""
+    if issubclass(model, RootModel):
+        return [(f"`{key}`, each", f"{key}.METRIC.", get_args(model.model_fields["root"].annotation)[1])]
     inner = [
         section
         for name, field in model.model_fields.items()
@@ -104,7 +109,7 @@ def _one_line(annotation: Any) -> str:
 
 
 def written_into(text: str) -> str:
-    """`text` with what stands between the markers made anew."""
+    """`text` with the tables between the markers generated again."""
     before, after = text.split(START, maxsplit=1)[0], text.split(END)[1]
     return f"{before}{START}\n\n{tables()}\n\n{END}{after}"
 
@@ -126,5 +131,5 @@ if __name__ == "__main__":
     readme = Path("config/README.md")
     fresh = written_into(readme.read_text())
     if "--check" in sys.argv:
-        sys.exit(0 if fresh == readme.read_text() else f"{readme} is behind the models: run `make schema`")
+        sys.exit(0 if fresh == readme.read_text() else f"{readme} is out of date: run `make schema`")
     write_text(readme, fresh)

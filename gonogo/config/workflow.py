@@ -27,12 +27,14 @@ class Config(StrictModel):
     )
     mode: str = Field("validate", description="one of the experiment's `modes`")
     target: str = Field("local", description="a name in config/targets/")
-    seed: int = Field(0, ge=0, description="of everything that is random")
-    note: str = Field("", description="of this run, for people; `gonogo runs --note WORDS` finds it")
-    results_dir: Path = Field(Path("results"), description="everything that a run makes; can be deleted and made again")
-    archive_dir: Path = Field(
-        Path("archive"), description="what came back from the machine; nothing is ever overwritten"
+    seed: int = Field(0, ge=0, description="seed of everything random")
+    note: str = Field("", description="free text about this run; `gonogo runs --note WORDS` finds it")
+    results_dir: Path = Field(
+        Path("results"), description="folder of everything that a run creates; can be deleted and created again"
     )
-    budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, buffer included")
-    overrides: list[Override] = Field(default_factory=list, description="gates passed by decision of a named person")
+    archive_dir: Path = Field(
+        Path("archive"), description="folder of what was downloaded from the machine; nothing in it is ever overwritten"
+    )
+    budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
+    overrides: list[Override] = Field(default_factory=list, description="gates that a named person decided to pass")
     gates: Gates = Gates()

@@ -1,37 +1,29 @@
-"""The contract that an experiment fulfils, and how the workflow finds one by name."""
+"""The contract of every experiment: its data, its predictions, and what each stage's result depends on."""
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
-from gonogo.base.digests import code_digest, digest
+from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.files import walk
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import validate
 from gonogo.config.quality_thresholds import QualityGate
+from gonogo.experiment.source_files import Methods, Stage, source_digest, without_unused
 from gonogo.quality.inspector import Inspector
 from gonogo.quality.registry import check_kind, kind_of
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningDataModule, LightningModule
-    from torch import Tensor
+    from gonogo.experiment.plan_option import PlanOption
 
-    from gonogo.config.experiment import Smoke
-    from gonogo.config.gate_thresholds import LearningGate
-    from gonogo.forecast.speed import Speed
-    from gonogo.learning.measurements import Measurements
-    from gonogo.memory.options import PlanOption
-    from gonogo.memory.step import Step
-    from gonogo.training.spec import RunSpec, TrainingResult
-Stage = Literal["generate", "train"]
 Progress = Callable[[int, int], None]
 Say = Callable[[str], None]
 
@@ -39,15 +31,15 @@ Say = Callable[[str], None]
 class Experiment(ABC):
     """One machine-learning experiment, from its data to its predictions.
 
-    A subclass lives in a folder of its own below `experiments/` and is named by `class:` in its YAML.
-    Its module is imported whenever the workflow is read, so torch and other heavy libraries are imported
-    inside the methods that need them.
+    Authors subclass `LightningExperiment`, which adds how it is trained; `CommandExperiment` is made from commands.
 
     Attributes:
         kind: which inspector reads the data: `views`, `images`, `volumes`, `series`, `points` or `text`.
         Settings: pydantic model of the experiment's own keys (`settings:` in its YAML).
         packages: import name → extra to install, for libraries beyond the core.
-        resumes: whether `run_training` can go on from a checkpoint.
+        generate_code: names of the files beside the class that making the data depends on.
+        predict_code: names of those that only predictions and pictures depend on: training is not repeated for them.
+        resumes: whether training can go on from a checkpoint.
         trains_with_assets: whether training reads what `prepare` made; it is sent to the machine then.
         assets: folder that `prepare` filled; None where nothing is known of it, as in a trace.
         starts_from: checkpoint that training begins with, where the config names one (`starts_from:`).
@@ -57,6 +49,7 @@ class Experiment(ABC):
     Settings: ClassVar[type[BaseModel]]
     packages: ClassVar[dict[str, str]] = {}
     generate_code: ClassVar[tuple[str, ...]] = ()
+    predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "show.py")
     resumes: bool = True
     trains_with_assets: ClassVar[bool] = False
 
@@ -72,10 +65,11 @@ class Experiment(ABC):
 
     @abstractmethod
     def prepare(self, out: Path, seed: int) -> dict[str, Any]:
-        """Make what `generate` needs (fit a decoder, build an index) into `out`, and measure it alone.
+        """Make what `generate` needs (fit a decoder, build an index) into `out`, and measure it on its own.
 
         Returns:
-            Measurements for the generator gate: the keys of `gonogo.gates.generator.Measurements`.
+            Metrics by name, which `gates.generator` holds against its thresholds; and, if there is one, `picture`: a
+            file in `out` to look at. Nothing where nothing is fitted.
         """
 
     @abstractmethod
@@ -89,83 +83,6 @@ class Experiment(ABC):
         """What reads this experiment's data, as the gate wants it read; extended where a kind asks for more."""
         return kind_of(self.kind).configured(gate)
 
-    # --- training ---
-
-    @abstractmethod
-    def module(self, training: Training) -> LightningModule:
-        """The model with its loss and optimizer.
-
-        `training_step(batch, i)` returns the loss and works without a Trainer (the memory trace calls it). A module
-        with several optimizers optimizes by hand: see `gonogo.training.manual_optimization`.
-        `predict_step(batch, i)` returns outputs shaped like `targets(batch)`.
-        """
-
-    @abstractmethod
-    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> LightningDataModule:
-        """Batches from the generated folders `data`, split by whole items."""
-
-    @abstractmethod
-    def example_batch(self, batch_size: int) -> Any:
-        """A batch of the right shapes and dtypes, any values: what the memory trace feeds."""
-
-    def heaviest(self, module: LightningModule, training: Training) -> None:
-        """Bring a fresh module to the phase of this training that needs most memory; the memory trace asks for it."""
-        return
-
-    def error(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Held-out error, a scalar: what `validation_step` logs as `val_loss`, and what skill is reckoned in."""
-        return (outputs - targets).abs().mean()
-
-    @abstractmethod
-    def inputs(self, batch: Any) -> Any:
-        """Tensor that the model reads (N, …), for the learning gate."""
-
-    @abstractmethod
-    def targets(self, batch: Any) -> Any:
-        """Tensor that the model should produce (N, …), for the learning gate."""
-
-    @abstractmethod
-    def without_input(self, batch: Any) -> Any:
-        """The batch with what the model reads zeroed: does it use its input at all?"""
-
-    def groups(self, batch: Any) -> list[str] | None:
-        """For each sample what it was made from (a photograph, a subject), which must lie on one side of the split.
-
-        None: nothing is known of it.
-        """
-        return None
-
-    # --- how it is trained: with Lightning, unless these are overridden ---
-
-    def run_training(self, spec: RunSpec, out: Path, say: Say, checkpoint: Path | None = None) -> TrainingResult:
-        """Train as `spec` says, on the machine; `checkpoints/best.ckpt` or `last.ckpt` is left in `out`.
-
-        Args:
-            say: told of progress in lines that begin with `step N/M`; where none comes, the run counts as hung.
-            checkpoint: where training goes on.
-        """
-        from gonogo.training.run import train
-
-        return train(self, spec, out, say, checkpoint=checkpoint)[0]
-
-    def rehearse(
-        self, spec: RunSpec, smoke: Smoke, out: Path, say: Say, progress: Say, gate: LearningGate
-    ) -> tuple[Measurements, TrainingResult, Speed]:
-        """The smoke run, and what the learning gate and the forecast want to know of it."""
-        from gonogo.learning.smoke import smoke_run
-
-        return smoke_run(self, spec, smoke, out, say, progress, gate)
-
-    def memory_step(self, training: Training) -> Step:
-        """A training step for the memory trace.
-
-        Raises:
-            UserError: there is none; the memory gate then says UNKNOWN.
-        """
-        from gonogo.memory.step import experiment_step
-
-        return experiment_step(self, training)
-
     # --- results ---
 
     @abstractmethod
@@ -175,10 +92,6 @@ class Experiment(ABC):
         Returns:
             Metrics by name; `skill` (1 - error / error of predicting the training mean) is always among them.
         """
-
-    @abstractmethod
-    def show(self, batch: Any, outputs: Any, out: Path) -> None:
-        """Write one picture of outputs beside targets: what a person would look at during training."""
 
     # --- what the workflow asks about it ---
 
@@ -203,14 +116,6 @@ class Experiment(ABC):
         """
         return []
 
-    def settings_for(self, stage: Stage) -> Any:
-        """The settings that a stage's result depends on; a change to them, and to no other, redoes the stage."""
-        return self.settings.model_dump(mode="json")
-
-    def fingerprint(self, stage: Stage) -> str:
-        """Digest of the code and settings that a stage's result depends on."""
-        return digest(self.settings_for(stage), code_digest(self.code(stage)))
-
     def inputs_folder(self) -> Path | None:
         """Where the inputs lie; relative paths count from the repository's root."""
         return None if self.config.inputs is None else self.root / self.config.inputs.expanduser()
@@ -222,18 +127,49 @@ class Experiment(ABC):
             return ""
         return digest([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in walk(folder)])
 
-    def import_root(self) -> Path:
-        """The folder that the experiment's package is imported from."""
-        module = importlib.import_module(type(self).__module__)
-        return Path(module.__file__ or "").parents[module.__name__.count(".")]
+    # --- what each stage's result depends on ---
 
-    def code(self, stage: Stage) -> list[Path]:
-        """Source files that a stage's result depends on."""
-        folder = Path(importlib.import_module(type(self).__module__).__file__ or "").parent
-        files = sorted(folder.glob("*.py"))
+    def settings_for(self, stage: Stage) -> Any:
+        """The settings that a stage's result depends on; a change to them, and to no other, repeats the stage."""
+        return self.settings.model_dump(mode="json")
+
+    def fingerprint(self, stage: Stage) -> str:
+        """Digest of the code and settings that a stage's result depends on.
+
+        Methods of the class that a stage does not call (`predict`, `show`) are not part of it.
+        """
+        code = source_digest(self.source_files_of(stage), self.import_root(), self._unused(stage))
+        return digest(self.settings_for(stage), code)
+
+    def source_files(self) -> list[Path]:
+        """All source files: what goes to the machine."""
+        return sorted(file for file in self._file().parent.glob("*.py") if not file.name.startswith("."))
+
+    def source_files_of(self, stage: Stage) -> list[Path]:
+        """Source files that a stage's result depends on.
+
+        `generate`: those that `generate_code` names. `train`: all but those that `predict_code` names, unless another
+        one imports them. `predict`: all.
+        """
+        files = self.source_files()
         if stage == "generate":
             return [file for file in files if file.name in self.generate_code]
-        return files
+        if stage == "predict":
+            return files
+        return without_unused(files, [file for file in files if file.name in self.predict_code], self._unused(stage))
+
+    def import_root(self) -> Path:
+        """The folder that the experiment's package is imported from."""
+        return self._file().parents[type(self).__module__.count(".")]
+
+    def _file(self) -> Path:
+        return Path(inspect.getfile(type(self)))
+
+    def _unused(self, stage: Stage) -> Methods:
+        name = type(self).__name__
+        return {} if stage == "predict" else {self._file(): (f"{name}.predict", f"{name}.show")}
+
+    # --- can it run here? ---
 
     def check_kind(self) -> None:
         """Raise UserError where no inspector reads this kind of data, or its library is not installed."""

@@ -6,40 +6,55 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gonogo.base.errors import UserError
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.config.load import Settings
-
-if TYPE_CHECKING:
-    pass
 from gonogo.experiment.contract import Experiment
+from gonogo.experiment.lightning import LightningExperiment
+from gonogo.experiment.old_names import METHODS, old_imports
 
 
 def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> Experiment:
     """The experiment that `class:` names, or that of the commands, with its settings checked.
 
     Raises:
-        UserError: the class cannot be found or imported, or a setting is wrong.
+        UserError: the class cannot be found or imported, or does not fulfil the contract, or a setting is wrong.
     """
     if config.command is not None:
         from gonogo.experiment.command import CommandExperiment
 
         return CommandExperiment(name, config, root, assets)
-    where = f"config/experiments/{name}.yaml: class"
-    module_name, _, class_name = config.experiment_class.partition(":")
+    found = _class(config.experiment_class, f"config/experiments/{name}.yaml: class")
+    return found(name, config, root, assets)
+
+
+def _class(named: str, where: str) -> type[LightningExperiment]:
+    """The class `package.module:Class`."""
+    module_name, _, class_name = named.partition(":")
     try:
+        spec = importlib.util.find_spec(module_name)
+        if spec and spec.origin and (wrong := old_imports(Path(spec.origin).parent)):
+            raise UserError("\n".join([f"{where}: {named!r} was written for another version of gonogo:", *wrong]))
         found = getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
-        raise UserError(f"{where}: {config.experiment_class!r} cannot be imported: no module {error.name!r}") from None
+        raise UserError(f"{where}: {named!r} cannot be imported: no module {error.name!r}") from None
+    except ImportError as error:
+        raise UserError(f"{where}: {named!r} cannot be imported: {error}") from None
     except AttributeError:
         raise UserError(f"{where}: module {module_name!r} has no class {class_name!r}") from None
-    if not (isinstance(found, type) and issubclass(found, Experiment)):
+    if not (isinstance(found, type) and issubclass(found, LightningExperiment)):
+        was = isinstance(found, type) and issubclass(found, Experiment)
+        hint = "`Experiment` alone has no model: " if was else ""
         raise UserError(
-            f"{where}: {config.experiment_class!r} is not a subclass of gonogo.experiment.contract.Experiment"
+            f"{where}: {named!r} is not a subclass of LightningExperiment. {hint}write "
+            f"`from gonogo import LightningExperiment` and `class {class_name}(LightningExperiment)`"
         )
-    return found(name, config, root, assets)
+    if gone := [method for method in METHODS if hasattr(found, method)]:
+        raise UserError(f"{where}: {named!r}: `{gone[0]}` is not called any more: {METHODS[gone[0]]}")
+    if missing := sorted(found.__abstractmethods__):
+        raise UserError(f"{where}: {named!r} lacks {', '.join(missing)} (docs/experiments.md)")
+    return found
 
 
 def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:

@@ -12,7 +12,7 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from gonogo.experiment.contract import Experiment
+    from gonogo.experiment.lightning import LightningExperiment
 
 KEPT_BYTES = 256e6  # of the batches that are held for looking at them again
 
@@ -53,7 +53,7 @@ def first(batch: Any, count: int, size: int) -> Any:
     return apply_to_collection(batch, Tensor, cut)
 
 
-def at_most(experiment: Experiment, batches: Iterable[Any], samples: int) -> list[Any]:
+def at_most(experiment: LightningExperiment, batches: Iterable[Any], samples: int) -> list[Any]:
     """Evenly spaced batches of these, cut so that they hold no more than `samples` samples."""
     batches = list(batches)
     sizes = [len(experiment.targets(batch)) for batch in batches]
@@ -68,7 +68,7 @@ def at_most(experiment: Experiment, batches: Iterable[Any], samples: int) -> lis
     return kept
 
 
-def with_inputs_of(experiment: Experiment, batch: Any, other: Any) -> Any | None:
+def with_inputs_of(experiment: LightningExperiment, batch: Any, other: Any) -> Any | None:
     """The batch with what the model reads taken from another batch; None where that cannot be told.
 
     What the model reads is what `without_input` changes.

@@ -21,7 +21,7 @@ from gonogo.learning.summary import summarized
 from gonogo.training.spec import StoppedByGateError
 
 if TYPE_CHECKING:
-    from gonogo.experiment.contract import Experiment
+    from gonogo.experiment.lightning import LightningExperiment
 
 SAMPLES = 64  # held-out samples of an evaluation, at most
 SMOKE_LOOKS = 12  # over the planned steps
@@ -39,7 +39,7 @@ class Watch(Callback):
 
     looks_planned = SMOKE_LOOKS
 
-    def __init__(self, experiment: Experiment, looked: Looked | None = None) -> None:
+    def __init__(self, experiment: LightningExperiment, looked: Looked | None = None) -> None:
         self.experiment = experiment
         self.looked = looked
         self.evaluations: list[Evaluation] = []
@@ -104,7 +104,9 @@ class InFlight(Watch):
 
     looks_planned = PAID_LOOKS
 
-    def __init__(self, experiment: Experiment, gate: LearningGate, out: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, experiment: LightningExperiment, gate: LearningGate, out: Path, say: Callable[[str], None]
+    ) -> None:
         super().__init__(experiment)
         self.gate, self.out, self.say = gate, out, say
         self.dooms: list[StopSignal] = []

@@ -17,7 +17,7 @@ from gonogo.learning.leakage import Side, shared
 from gonogo.learning.measurements import DataLook
 
 if TYPE_CHECKING:
-    from gonogo.experiment.contract import Experiment
+    from gonogo.experiment.lightning import LightningExperiment
 
 READ_SAMPLES = 2048  # of each side, for copies and statistics
 HELD_SAMPLES = 256  # kept, to be looked at again
@@ -84,7 +84,7 @@ class Looked:
     held_out: list[Any]
 
 
-def look_at(experiment: Experiment, data: Any, held_samples: int = HELD_SAMPLES) -> Looked:
+def look_at(experiment: LightningExperiment, data: Any, held_samples: int = HELD_SAMPLES) -> Looked:
     """Read up to READ_SAMPLES samples of each side from the real dataloaders."""
     with same_chance(torch.device("cpu")):
         train, seen, inputs, targets, mean = _side(experiment, data.train_dataloader(), held_samples)
@@ -141,7 +141,9 @@ class _Read:
         return independence_p(views, rows[:, split:], self.input_hashes)
 
 
-def _side(experiment: Experiment, loader: Any, held_samples: int) -> tuple[_Read, list[Any], Values, Values, Tensor]:
+def _side(
+    experiment: LightningExperiment, loader: Any, held_samples: int
+) -> tuple[_Read, list[Any], Values, Values, Tensor]:
     read, inputs, targets = _Read(), Values(), Values()
     kept: list[Any] = []
     total: Tensor | None = None

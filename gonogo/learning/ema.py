@@ -20,6 +20,6 @@ def initial_share(decay: float, updates: int, warmup: bool) -> float:
     return share
 
 
-def useful(decay: float, updates: int, warmup: bool) -> bool:
+def ema_is_useful(decay: float, updates: int, warmup: bool) -> bool:
     """Whether pictures from the average say anything: it has forgotten nine tenths of where it began."""
     return initial_share(decay, updates, warmup) <= MAX_INITIAL_SHARE

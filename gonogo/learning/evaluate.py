@@ -18,7 +18,7 @@ from gonogo.learning.trend import mean_difference, one_minus_ratio
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
-    from gonogo.experiment.contract import Experiment
+    from gonogo.experiment.lightning import LightningExperiment
 
 THOROUGH = 3  # predictions of each sample in a thorough evaluation
 
@@ -35,7 +35,7 @@ class _Errors:
 
 
 def evaluate(
-    experiment: Experiment,
+    experiment: LightningExperiment,
     module: LightningModule,
     batches: Sequence[Any],
     mean: Tensor,
@@ -81,7 +81,7 @@ def _predict(module: LightningModule, batch: Any) -> Tensor:
         return module.predict_step(batch, 0)
 
 
-def _each(experiment: Experiment, outputs: Tensor, targets: Tensor) -> list[float]:
+def _each(experiment: LightningExperiment, outputs: Tensor, targets: Tensor) -> list[float]:
     return [float(experiment.error(outputs[i : i + 1], targets[i : i + 1])) for i in range(len(targets))]
 
 

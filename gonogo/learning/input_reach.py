@@ -12,10 +12,10 @@ from gonogo.learning.batches import leaves, on, same_chance
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
-    from gonogo.experiment.contract import Experiment
+    from gonogo.experiment.lightning import LightningExperiment
 
 
-def modules_that_see(experiment: Experiment, module: LightningModule, batch: Any) -> list[str] | None:
+def modules_that_see(experiment: LightningExperiment, module: LightningModule, batch: Any) -> list[str] | None:
     """Modules with parameters of their own whose inputs change when the model's input is zeroed, as they are called.
 
     None where no such module is called through `forward`.

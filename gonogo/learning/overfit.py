@@ -22,7 +22,7 @@ from gonogo.training.manual_optimization import optimizers_of, without_trainer
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
-    from gonogo.experiment.contract import Experiment
+    from gonogo.experiment.lightning import LightningExperiment
     from gonogo.training.spec import RunSpec
 
 WARMUP_STEPS = 10
@@ -34,7 +34,7 @@ TREND_POINTS = 24
 
 
 def overfit_one_batch(
-    experiment: Experiment, spec: RunSpec, steps: int, progress: Callable[[str], None], rate: float = 1.0
+    experiment: LightningExperiment, spec: RunSpec, steps: int, progress: Callable[[str], None], rate: float = 1.0
 ) -> OneBatch:
     """Fit the first training batch for up to `steps` steps, with the module's own optimizer and `rate` × its rates."""
     torch.manual_seed(spec.seed)
@@ -71,7 +71,7 @@ def overfit_one_batch(
 
 
 def try_other_rates(
-    experiment: Experiment, spec: RunSpec, one: OneBatch, steps: int, progress: Callable[[str], None]
+    experiment: LightningExperiment, spec: RunSpec, one: OneBatch, steps: int, progress: Callable[[str], None]
 ) -> OneBatch:
     """The same with the learning rate tenths or tens of it, until one fits; which way is told by the loss."""
     tried: list[tuple[float, float]] = []

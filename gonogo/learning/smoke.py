@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule
 
 from gonogo.config.experiment import Smoke
 from gonogo.config.gate_thresholds import LearningGate
-from gonogo.experiment.contract import Experiment
+from gonogo.experiment.lightning import LightningExperiment
 from gonogo.forecast.hardware_probe import bandwidth_gb_s, tflops_fp32
 from gonogo.forecast.speed import Speed
 from gonogo.learning.batches import at_most
@@ -27,7 +27,7 @@ from gonogo.learning.judge import judge
 from gonogo.learning.measurements import Evaluation, Measurements, OneBatch, number
 from gonogo.learning.overfit import overfit_one_batch, try_other_rates
 from gonogo.learning.summary import summarized
-from gonogo.training.run import joined, train
+from gonogo.training.lightning_run import joined, train_lightning
 from gonogo.training.spec import RunSpec, TrainingResult
 
 
@@ -35,7 +35,7 @@ from gonogo.training.spec import RunSpec, TrainingResult
 class _Rehearsal:
     """What a smoke run is about, and whom it tells."""
 
-    experiment: Experiment
+    experiment: LightningExperiment
     spec: RunSpec
     smoke: Smoke
     gate: LearningGate
@@ -44,7 +44,7 @@ class _Rehearsal:
 
 
 def smoke_run(
-    experiment: Experiment,
+    experiment: LightningExperiment,
     spec: RunSpec,
     smoke: Smoke,
     out: Path,
@@ -69,7 +69,7 @@ def smoke_run(
     start_s = time.monotonic() - began
     one = overfit_one_batch(experiment, spec, smoke.overfit_steps, progress)
     say(f"one batch alone: error {one.ratio:.3f} of its variance after {one.steps} steps")
-    result, module, data = train(experiment, spec, out, progress, watch=watch)
+    result, module, data = train_lightning(experiment, spec, out, progress, watch=watch)
     _say_result(rehearsal, result)
     measured = _measure(rehearsal, module, watch, result, one)
     if _needs_other_rates(measured, rehearsal.gate):
@@ -79,7 +79,9 @@ def smoke_run(
         say(f"UNDERTRAINED after {result.steps} steps (skill {measured.skill:.2f}): training on to step {length}")
         last = out / "checkpoints" / "last.ckpt"
         longer = spec.model_copy(update={"max_steps": length})
-        more, module, data = train(experiment, longer, out, progress, watch=watch, checkpoint=last, extends=module)
+        more, module, data = train_lightning(
+            experiment, longer, out, progress, watch=watch, checkpoint=last, extends=module
+        )
         result = joined(result, more)
         _say_result(rehearsal, result)
         measured = _measure(rehearsal, module, watch, result, one)
@@ -158,7 +160,7 @@ def _error_of_mean(end: Evaluation) -> float:
     return end.error_of_mean or 0.0
 
 
-def _error_of_copy(experiment: Experiment, batches: list[Any]) -> float | None:
+def _error_of_copy(experiment: LightningExperiment, batches: list[Any]) -> float | None:
     """Held-out error of answering with the input; None where the shapes differ."""
     errors = [
         float(experiment.error(x, y)) * len(y)

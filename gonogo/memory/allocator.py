@@ -3,9 +3,9 @@
 The rules are those of c10/cuda/CUDACachingAllocator.cpp (torch 2.6 to 2.13), which ROCm builds share. Sizes are rounded
 to 512 B. Up to 1 MiB they come from segments of 2 MiB, below 10 MiB from segments of 20 MiB, else from segments of
 their own, rounded to 2 MiB. The smallest free block that is large enough is taken, and split where enough remains; free
-neighbours are merged. A segment stays with the process until an allocation fails: then every segment that is wholly
-free is given back, and the allocation is tried once more. With expandable segments there is one long range of
-addresses a pool, backed by pages of 2 or 20 MiB as it grows, and what is given back is every free page.
+neighbours are merged. A segment stays with the process until an allocation fails: then every segment that is entirely
+free is released, and the allocation is tried once more. With expandable segments there is one long range of addresses
+per pool, backed by pages of 2 or 20 MiB as it grows, and every free page is released.
 
 One stream is replayed. Graphs' private pools and `garbage_collection_threshold` are not.
 """
@@ -15,13 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from gonogo.base.errors import UserError
 from gonogo.memory.events import Events
-from gonogo.memory.heap import Heap, OutOfDeviceMemory, Rules
+from gonogo.memory.heap import MIB, Block, Heap, OutOfDeviceMemory, Rules
 
-MIB = 1 << 20
 # of these the first that is set counts
 CONF_VARIABLES = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 
@@ -56,10 +53,14 @@ class AllocatorSettings:
             roundup_power2_divisions=divisions,
         )
 
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.expandable_segments, self.max_split_size_bytes, self.roundup_power2_divisions)
+
 
 @dataclass(frozen=True)
-class Refused:
-    """The allocation that could not be served, even after everything cached had been given back."""
+class RefusedAllocation:
+    """The allocation that could not be served, even after all cached memory had been released."""
 
     event: int
     requested_bytes: int
@@ -73,38 +74,20 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class AllocatorTimeline:
-    """After each event, up to the last one that was served: (n,) int64 bytes."""
-
-    requested_bytes: np.ndarray
-    allocated_bytes: np.ndarray
-    reserved_bytes: np.ndarray
-
-
-@dataclass(frozen=True)
 class Replay:
     """What the allocator did.
 
     Attributes:
         peak_requested_bytes: sum of what tensors asked for, at its highest.
-        peak_allocated_bytes: the same in blocks, which are rounded up (`torch.cuda.max_memory_allocated`).
         peak_reserved_bytes: taken from the device, cached blocks included (`torch.cuda.max_memory_reserved`).
         oom_at: the allocation that failed; None: all were served.
-        retries: how often everything cached was given back to serve an allocation; each one stalls the device.
-        segments: how often memory was asked of the device.
+        retries: how often all cached memory was released to serve an allocation; each one stalls the device.
     """
 
     peak_requested_bytes: int
-    peak_allocated_bytes: int
     peak_reserved_bytes: int
-    oom_at: Refused | None
+    oom_at: RefusedAllocation | None
     retries: int
-    segments: int
-    timeline: AllocatorTimeline
-
-    @property
-    def oom(self) -> bool:
-        return self.oom_at is not None
 
 
 def replay(events: Events, capacity_bytes: int | None = None, settings: AllocatorSettings | None = None) -> Replay:
@@ -117,34 +100,11 @@ def replay(events: Events, capacity_bytes: int | None = None, settings: Allocato
     """
     if capacity_bytes is not None and capacity_bytes < 0:
         raise ValueError(f"capacity_bytes is {capacity_bytes}; it cannot be negative")
-    chosen = settings or AllocatorSettings()
-    rules = Rules(
-        expandable=chosen.expandable_segments,
-        max_split=chosen.max_split_size_bytes,
-        divisions=chosen.roundup_power2_divisions,
-    )
-    heap = Heap(rules, capacity_bytes)
-    requested, allocated, reserved = _serve(heap, events)
-    timeline = AllocatorTimeline(*(np.array(values, dtype=np.int64) for values in (requested, allocated, reserved)))
-    served = len(requested)
-    return Replay(
-        peak_requested_bytes=max(requested, default=0),
-        peak_allocated_bytes=max(allocated, default=0),
-        peak_reserved_bytes=heap.peak_reserved,
-        oom_at=_refused(events, served) if served < len(events) else None,
-        retries=heap.retries,
-        segments=heap.segments,
-        timeline=timeline,
-    )
-
-
-def _serve(heap: Heap, events: Events) -> tuple[list[int], list[int], list[int]]:
-    """Bytes requested, allocated and reserved after each event that was served."""
-    requested: list[int] = []
-    allocated: list[int] = []
-    reserved: list[int] = []
-    live: dict[int, tuple[object, int]] = {}
-    wanted = 0
+    options = settings or AllocatorSettings()
+    heap = Heap(options.rules, capacity_bytes)
+    live: dict[int, tuple[Block, int]] = {}
+    requested = peak_requested = 0
+    oom_at = None
     for index, (block, size) in enumerate(zip(events.block.tolist(), events.size.tolist(), strict=True)):
         if size > 0:
             if block in live:
@@ -152,22 +112,26 @@ def _serve(heap: Heap, events: Events) -> tuple[list[int], list[int], list[int]]
             try:
                 live[block] = (heap.allocate(size), size)
             except OutOfDeviceMemory:
+                oom_at = _refused(events, index)
                 break
-            wanted += size
+            requested += size
+            peak_requested = max(peak_requested, requested)
         elif size < 0:
             if block not in live:
                 raise ValueError(f"event {index} releases block {block}, which is not allocated")
-            place, asked = live.pop(block)
-            heap.release(place)  # type: ignore[arg-type]
-            wanted -= asked
-        requested.append(wanted)
-        allocated.append(heap.allocated)
-        reserved.append(heap.reserved)
-    return requested, allocated, reserved
+            place, its_size = live.pop(block)
+            heap.release(place)
+            requested -= its_size
+    return Replay(
+        peak_requested_bytes=peak_requested,
+        peak_reserved_bytes=heap.peak_reserved,
+        oom_at=oom_at,
+        retries=heap.retries,
+    )
 
 
-def _refused(events: Events, index: int) -> Refused:
-    return Refused(
+def _refused(events: Events, index: int) -> RefusedAllocation:
+    return RefusedAllocation(
         event=index,
         requested_bytes=int(events.size[index]),
         phase=events.phases[events.phase[index]],

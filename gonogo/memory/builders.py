@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 from gonogo.base.errors import UserError
+from gonogo.experiment.step import Step
 from gonogo.memory.library_steps import library_model_step
 from gonogo.memory.request import ModelSource
-from gonogo.memory.step import Step, entry_step
+from gonogo.memory.torch_private import tree_leaves
 
 # operators that torchvision registers shapes for, and that its own library defines; registries lack its CPU build
 TORCHVISION_OPERATORS = ("nms", "qnms")
@@ -110,3 +111,27 @@ def from_entry(name: str, *arguments: Any) -> Step:
     except (AttributeError, ValueError):
         raise UserError(f"entry {name!r}: {module!r} has no {function!r}; write package.module:function") from None
     return entry_step(found(*arguments))
+
+
+def entry_step(found: Any) -> Step:
+    """What a `memory:` entry point returned: a Step, or a tuple (model, optimizer, step callable, batch).
+
+    Raises:
+        UserError: it is neither.
+    """
+    if isinstance(found, Step):
+        return found
+    if isinstance(found, tuple) and len(found) == 4:
+        model, optimizer, run, batch = found
+        if isinstance(model, nn.Module) and isinstance(optimizer, torch.optim.Optimizer) and callable(run):
+            return Step(model=model, optimizer=optimizer, run=run, batch=batch, micro_batch_size=_samples(batch))
+    raise UserError(
+        f"the memory entry point returned {type(found).__name__}: return gonogo.Step "
+        "or (model, optimizer, step callable, batch)"
+    )
+
+
+def _samples(batch: Any) -> int:
+    """Length of the first tensor in a batch; 1 where there is none."""
+    leaves = tree_leaves(batch)
+    return next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.dim()), 1)

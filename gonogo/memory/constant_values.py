@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.utils._pytree import tree_map
+
+from gonogo.memory.torch_private import DisableTorchDispatch, FakeTensor, tree_map
 
 LARGEST_FLOAT, LARGEST_INTEGER = 4096, 1 << 17  # elements of tensors whose values are carried along
 
@@ -28,7 +28,7 @@ class Known:
         self.tensor = tensor
 
     def __deepcopy__(self, memo: Any) -> Known:
-        with torch._C._DisableTorchDispatch():
+        with DisableTorchDispatch():
             return Known(self.tensor.clone())
 
 
@@ -73,7 +73,7 @@ def places(tensor: Tensor) -> list[Tensor] | None:
     value = known(tensor)
     if value is None:
         return None
-    with torch._C._DisableTorchDispatch():
+    with DisableTorchDispatch():
         count = int(value.count_nonzero())
     return [torch.empty(count, dtype=torch.long, device=tensor.device) for _ in range(value.dim())]
 
@@ -86,7 +86,7 @@ def _really(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[An
     real_kwargs = {name: _real(argument) for name, argument in kwargs.items()}
     if "device" in real_kwargs:
         real_kwargs["device"] = torch.device("cpu")
-    with torch._C._DisableTorchDispatch():  # else the result is fake
+    with DisableTorchDispatch():  # else the result is fake
         real = func(*real_args, **real_kwargs)
     return [real] if isinstance(real, Tensor) else list(real) if isinstance(real, (tuple, list)) else []
 
@@ -106,7 +106,7 @@ def scalar(tensor: Tensor) -> Any:
         value = getattr(tensor, "constant", None)
     if value is None:
         return None
-    with torch._C._DisableTorchDispatch():
+    with DisableTorchDispatch():
         return value.item()
 
 

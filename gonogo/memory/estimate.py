@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CACHED = "rounded up, or cached by the allocator"
 
 
-class Estimate(BaseModel):
+class MemoryEstimate(BaseModel):
     """What one training step needs on one accelerator. Bytes."""
 
     micro_batch_size: int
@@ -49,9 +49,9 @@ class Estimate(BaseModel):
         return self.reserved_bytes + sum(item.bytes for item in self.additions if item.kind == "context")
 
 
-def failed(training: Training, error: str, seconds: float = 0.0) -> Estimate:
+def failed(training: Training, error: str, seconds: float = 0.0) -> MemoryEstimate:
     """No number, and why."""
-    return Estimate(**_of(training), error=error, seconds=seconds)
+    return MemoryEstimate(**_of(training), error=error, seconds=seconds)
 
 
 def _of(training: Training) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _of(training: Training) -> dict[str, Any]:
 
 def estimate(
     traced: Traced, training: Training, accelerator: Accelerator, environment: Mapping[str, str] | None = None
-) -> Estimate:
+) -> MemoryEstimate:
     """What the traced step needs on the accelerator, and whether it runs there.
 
     Args:
@@ -85,12 +85,12 @@ def estimate(
     context = sum(item.bytes for item in extra if item.kind == "context")
     room = None if capacity is None else max(capacity - context, 0)
     if accelerator.is_this_machine:  # no caching allocator: what tensors ask for is what the process takes
-        return Estimate(**facts, **_on_a_processor(traced.events, room), components_bytes=parts)
+        return MemoryEstimate(**facts, **_on_a_processor(traced.events, room), components_bytes=parts)
     settings = AllocatorSettings.from_environment({**accelerator.environment, **(environment or {})})
     found = _on_a_card(with_kept_workspaces(traced.events, extra), room, settings)
     parts |= {item.name: item.bytes for item in extra if item.kind == "kept"}
     parts[CACHED] = found["reserved_bytes"] - sum(parts.values())
-    return Estimate(**facts, **found, components_bytes=parts)
+    return MemoryEstimate(**facts, **found, components_bytes=parts)
 
 
 def _on_a_processor(events: Events, room: int | None) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _on_a_card(events: Events, room: int | None, settings: AllocatorSettings) ->
     return {
         "live_bytes": free.peak_requested_bytes,
         "reserved_bytes": free.peak_reserved_bytes,
-        "fits": None if room is None else not held.oom,
+        "fits": None if room is None else held.oom_at is None,
         "refused": str(held.oom_at) if held.oom_at else "",
         "retries": held.retries,
     }

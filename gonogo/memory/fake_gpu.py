@@ -1,13 +1,12 @@
-"""A GPU that is not there: under FakeTensorMode, torch behaves as on a card, whatever build of torch this is.
+"""A GPU that does not exist: under FakeTensorMode, any build of torch behaves as if it had one.
 
-Without a card, torch refuses tensors on "cuda" in two places. Autograd asks for the card's device guard (whose streams
-it would synchronize), and its engine asks the CUDA hooks whether CUDA was built and whether the card has a context. A
-build with CUDA has a guard. For a processor-only one, torch has a guard that is implemented in Python
+Without a GPU, torch refuses tensors on "cuda" in two places. Autograd asks for the GPU's device guard (whose streams
+it would synchronize), and its engine asks the CUDA hooks whether CUDA was built and whether the GPU has a context. A
+build with CUDA has a guard. For a CPU-only one, torch has a guard that is implemented in Python
 (`torch._C._acc.DeviceGuard`), but registers it for one device type only; it is registered for CUDA here through the C++
-registrar. No build's hooks can answer for a card that is not there: without CUDA they refuse, with CUDA they raise on
-the device's index. Their answers are replaced in a copy of their table of virtual functions while the lookalike is on.
-Registrar and hooks are found by name in torch's libraries: no compiler is needed, and a torch without those names is
-refused.
+registrar. No build's hooks can answer for a GPU that does not exist: without CUDA they refuse, with CUDA they raise on
+the device's index. Their answers are replaced in a copy of their table of virtual functions while the fake GPU is on.
+Registrar and hooks are found by name in torch's libraries, so no compiler is needed.
 """
 
 from __future__ import annotations
@@ -16,31 +15,21 @@ import ctypes
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch._subclasses import fake_impls
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.nn import init
-from torch.nn.modules.module import Module
-from torch.optim import optimizer as optimizers
-from torch.utils import _foreach_utils as foreach
+from torch.nn import Module
 
+from gonogo.memory import torch_private
 from gonogo.memory.devices import Card
 from gonogo.memory.kernels import cuda_kernels
+from gonogo.memory.torch_private import FakeTensor, FakeTensorMode
 
 CUDA = 1  # c10::DeviceType::CUDA
 IS_BUILT, HAS_PRIMARY_CONTEXT = 2, 4  # rows of at::AcceleratorHooksInterface's table, after its two destructors
 TABLE_ROWS = 256  # more than at::CUDAHooksInterface has
-REGISTRAR = "_ZN3c104impl24DeviceGuardImplRegistrarC1ENS_10DeviceTypeEPKNS0_24DeviceGuardImplInterfaceE"
-HOOKS = "_ZN2at6detail12getCUDAHooksEv"
 
 _kept: list[Any] = []  # what C++ points to
-
-
-class NoLookalikeError(RuntimeError):
-    """This build of torch cannot pretend to have a GPU."""
 
 
 class FakeGPUMode(FakeTensorMode):
@@ -59,27 +48,27 @@ class FakeGPUMode(FakeTensorMode):
 
 
 @contextmanager
-def lookalike(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
+def fake_gpu(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
     """Within, torch dispatches and allocates as on `card`; only fake tensors may be on "cuda".
 
     Args:
-        assume: told of each size that no source states.
+        assume: called with each assumption that no source confirms.
 
     Raises:
-        NoLookalikeError: this torch lacks what is needed.
+        UserError: this build of torch lacks a private name.
     """
     with ExitStack() as stack:
         if not torch.backends.cuda.is_built():
-            _register_guard()
+            register_guard()
         if not torch.cuda.is_available():
-            stack.enter_context(_replaced_hooks())
+            stack.enter_context(replaced_hooks())
         # one thread: the engine's device threads exist only if the guard was there before the first backward
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
         stack.enter_context(cuda_kernels(card, assume))
         for owner, name, value in _replacements(card):
             _replace(stack, owner, name, value)
-        # FakeTensor is not among the types that optimizers and clipping take their foreach default for
-        for types in (optimizers._foreach_supported_types, foreach._foreach_supported_types):
+        # optimizers and clipping default to foreach for listed types only, and FakeTensor is not listed
+        for types in (torch_private.optimizer_foreach_types, torch_private.clipping_foreach_types):
             types.append(FakeTensor)
             stack.callback(types.remove, FakeTensor)
         yield
@@ -92,34 +81,16 @@ def forget_tracing() -> None:
         module.is_fake_tensor = lambda tensor: False  # type: ignore[attr-defined]
 
 
-def _library(name: str) -> ctypes.CDLL:
-    folder = Path(torch.__file__).parent / "lib"
-    found = next(iter(sorted(folder.glob(f"*{name}.*"))), None)
-    if found is None:
-        raise NoLookalikeError(f"torch {torch.__version__}: no library {name} in {folder}")
-    return ctypes.CDLL(str(found))
-
-
-def _symbol(library: str, name: str) -> Any:
-    try:
-        return getattr(_library(library), name)
-    except AttributeError:
-        raise NoLookalikeError(
-            f"torch {torch.__version__} has no {name}: steps cannot be traced as on a GPU with this build"
-        ) from None
-
-
-def _register_guard() -> None:
+def register_guard() -> None:
+    """A device guard for CUDA, written in Python, once for this process."""
     if _kept:
         return
-    if not hasattr(torch._C, "_acc") or not hasattr(torch._C._acc, "DeviceGuard"):
-        raise NoLookalikeError(f"torch {torch.__version__} has no device guard in Python; 2.10 and later have")
 
-    class Guard(torch._C._acc.DeviceGuard):
+    class Guard(torch_private.DeviceGuard):
         def type_(self) -> Any:
-            return torch._C._autograd.DeviceType.CUDA
+            return torch_private.CUDA_TYPE
 
-    register = _symbol("c10", REGISTRAR)
+    register = torch_private.symbol("c10", torch_private.REGISTRAR)
     register.argtypes, register.restype = [ctypes.c_void_p, ctypes.c_int8, ctypes.c_void_p], None
     guard = Guard()
     in_cpp = ctypes.c_void_p.from_address(id(guard) + object.__basicsize__)  # pybind11 keeps its pointer first
@@ -128,12 +99,17 @@ def _register_guard() -> None:
     _kept.append(guard)
 
 
-@contextmanager
-def _replaced_hooks() -> Iterator[None]:
-    """Within, the CUDA hooks say that CUDA was built, and that no card has a context."""
-    hooks = _symbol("torch_cpu", HOOKS)
+def hooks_table() -> ctypes.c_void_p:
+    """Where the CUDA hooks keep the address of their virtual functions."""
+    hooks = torch_private.symbol("torch_cpu", torch_private.HOOKS)
     hooks.argtypes, hooks.restype = [], ctypes.c_void_p
-    table_of_hooks = ctypes.c_void_p.from_address(hooks())
+    return ctypes.c_void_p.from_address(hooks())
+
+
+@contextmanager
+def replaced_hooks() -> Iterator[None]:
+    """Within, the CUDA hooks say that CUDA was built, and that no GPU has a context."""
+    table_of_hooks = hooks_table()
     before = table_of_hooks.value or 0
     table = (ctypes.c_void_p * TABLE_ROWS)()
     head = 2 * ctypes.sizeof(ctypes.c_void_p)  # offset to top and type information come before the first row
@@ -155,7 +131,7 @@ def _replace(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
 
 
 def _replacements(card: Card) -> list[tuple[Any, str, Any]]:
-    """What Python code looks at to find out whether there is a card: (owner, name, replacement)."""
+    """What Python code asks to find out whether there is a GPU: (owner, name, replacement)."""
 
     def always(value: Any) -> Callable[..., Any]:
         return lambda *args, **kwargs: value
@@ -169,19 +145,19 @@ def _replacements(card: Card) -> list[tuple[Any, str, Any]]:
         (cuda, "set_device", always(None)),
         (cuda, "synchronize", always(None)),
         (cuda, "empty_cache", always(None)),
-        (cuda, "_lazy_init", always(None)),
-        (cuda, "_exchange_device", always(0)),
-        (cuda, "_maybe_exchange_device", always(0)),
+        (*torch_private.LAZY_INIT, always(None)),
+        (*torch_private.EXCHANGE_DEVICE, always(0)),
+        (*torch_private.MAYBE_EXCHANGE_DEVICE, always(0)),
         (cuda, "memory_allocated", always(0)),
         (cuda, "max_memory_allocated", always(0)),
         (cuda, "memory_reserved", always(0)),
         (cuda, "max_memory_reserved", always(0)),
         (cuda, "reset_peak_memory_stats", always(None)),
-        (cuda, "get_device_name", always("a card that is not there")),
+        (cuda, "get_device_name", always("a GPU that does not exist")),
         (cuda, "get_device_capability", always(card.capability)),
-        (cuda.amp.common, "amp_definitely_not_available", always(False)),  # autocast("cuda") switches itself off
-        (fake_impls.torch._C, "_select_conv_backend", always(torch._C._ConvBackend.Cudnn)),  # type: ignore[attr-defined]
-        (fake_impls.torch._C, "_conv_determine_backend_memory_format", _cudnn_memory_format),
+        (*torch_private.AMP_NOT_AVAILABLE, always(False)),  # autocast("cuda") switches itself off
+        (*torch_private.CONV_BACKEND, always(torch_private.CUDNN_BACKEND)),
+        (*torch_private.CONV_MEMORY_FORMAT, _cudnn_memory_format),
     ]
 
 
@@ -189,9 +165,9 @@ def _replacements(card: Card) -> list[tuple[Any, str, Any]]:
 def fake_modules() -> Iterator[None]:
     """Within, modules of fake tensors can be initialised and moved."""
     with ExitStack() as stack:
-        _replace(stack, Module, "_apply", _apply)
-        for name in ("trunc_normal_", "_no_grad_trunc_normal_"):  # draws again until all values are within bounds
-            _replace(stack, init, name, lambda tensor, *args, **kwargs: tensor)
+        _replace(stack, *torch_private.MODULE_APPLY, _apply)
+        for owner, name in torch_private.TRUNC_NORMAL:  # draws again until all values are within bounds
+            _replace(stack, owner, name, lambda tensor, *args, **kwargs: tensor)
         yield
 
 

@@ -16,7 +16,7 @@ ADDRESSES = 1 << 50  # length of an expandable segment: more than any device hol
 
 
 class OutOfDeviceMemory(Exception):
-    """The device has no room, even after everything cached was given back."""
+    """The device has no room, even after all cached memory was released."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,14 @@ class Heap:
     """One device's memory, as one process's allocator sees it. Sizes are bytes.
 
     Attributes:
-        allocated: sum of the blocks in use.
         reserved: taken from the device; never above `capacity`.
-        retries, segments: see `gonogo.memory.allocator.Replay`.
+        retries: see `gonogo.memory.allocator.Replay`.
     """
 
     def __init__(self, rules: Rules, capacity: int | None) -> None:
         self.rules, self.capacity = rules, capacity
         self.small, self.large = Pool(SMALL_SEGMENT), Pool(LARGE_SEGMENT)
-        self.allocated = self.reserved = self.peak_reserved = self.retries = self.segments = 0
+        self.reserved = self.peak_reserved = self.retries = 0
         self._next_address = 0
 
     def allocate(self, size: int) -> Block:
@@ -119,12 +118,10 @@ class Heap:
             raise OutOfDeviceMemory
         self._split(block, wanted)
         block.free = False
-        self.allocated += block.size
         return block
 
     def release(self, block: Block) -> None:
-        """Back to its pool, merged with free neighbours; the device gets nothing back."""
-        self.allocated -= block.size
+        """Back to its pool, merged with free neighbours; nothing is released to the device."""
         block.free = True
         self._merge_neighbours(block)
         block.pool.add(block)
@@ -164,7 +161,6 @@ class Heap:
             return False
         self.reserved += size
         self.peak_reserved = max(self.peak_reserved, self.reserved)
-        self.segments += 1
         return True
 
     def _split(self, block: Block, wanted: int) -> None:
@@ -201,7 +197,7 @@ class Heap:
             if block.next is not None:
                 block.next.previous = block
 
-    # --- giving memory back ---
+    # --- memory released to the device ---
 
     def _release_cached(self) -> None:
         """Every segment that is wholly free; of expandable ones every free page."""

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch._decomp import meta_table
 
 from gonogo.memory import packed_sequences, recurrent
 from gonogo.memory.devices import Card
+from gonogo.memory.torch_private import has_kernel, meta_table
 
 aten = torch.ops.aten
 HALF = (torch.float16, torch.bfloat16)
@@ -32,10 +32,9 @@ def cuda_kernels(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
     library = torch.library.Library("aten", "IMPL")
     shapes = {getattr(aten, name).default: kernel for name, kernel in META.items()}
     before = {operator: meta_table[operator] for operator in shapes if operator in meta_table}
-    has = torch._C._dispatch_has_kernel_for_dispatch_key
     try:
         for name in CUDA_ONLY_FUSED:
-            if not has(f"aten::{name}", "CUDA"):
+            if not has_kernel(f"aten::{name}", "CUDA"):
                 library.impl(name, _never, "CUDA")
         own = recurrent.kernels(card.miopen, assume) | packed_sequences.KERNELS
         own["scaled_dot_product_attention"] = _attention(card)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gonogo.base.errors import UserError
-from gonogo.memory.step import Step
+from gonogo.experiment.step import Step
+from gonogo.memory.torch_private import tree_leaves
 
 ONE_LABEL = ("ForSequenceClassification", "ForImageClassification", "ForAudioClassification", "ForNextSentence")
 LEARNING_RATE = 1e-3
@@ -85,7 +86,7 @@ def _image_loss(outputs: Any, labels: Tensor) -> Tensor:
     Of a mapping of maps (B, classes, H, W), as models for segmentation return one, that of all pixels.
     """
     outputs = getattr(outputs, "logits", outputs) if hasattr(outputs, "keys") else outputs
-    leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
+    leaves = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
     losses = [F.cross_entropy(leaf, labels) for leaf in leaves if leaf.dim() == 2]
     if not losses and type(outputs) in (dict, OrderedDict):
         maps = [leaf for leaf in leaves if leaf.dim() == 4]

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import DynamicOutputShapeException
 
 from gonogo.memory import constant_values
+from gonogo.memory.torch_private import DisableTorchDispatch, DynamicOutputShapeException
 
 aten = torch.ops.aten
 
@@ -31,7 +31,7 @@ def _numbers(tensor: Tensor, operator: Any) -> list[int]:
     value = constant_values.known(tensor)
     if value is None:
         raise DynamicOutputShapeException(operator)
-    with torch._C._DisableTorchDispatch():
+    with DisableTorchDispatch():
         return [int(number) for number in value.tolist()]
 
 

@@ -1,8 +1,8 @@
-"""The batch plan: what would be trained, what else would fit, and what to do should memory run out all the same."""
+"""The batch plan: what would be trained, what else would fit, and what to change if memory runs out anyway."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -10,11 +10,11 @@ from pydantic import BaseModel, Field
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
-from gonogo.memory.choice import changes, chosen, weigh
-from gonogo.memory.estimate import Estimate
-from gonogo.memory.options import PlanOption, divisors, with_micro_batch
+from gonogo.memory.choice import LEAST_ROOM_BYTES, changes, choose, weigh
+from gonogo.memory.estimate import MemoryEstimate
+from gonogo.memory.options import divisors, with_micro_batch
 from gonogo.memory.overheads import Addition
-from gonogo.memory.plan_search import Candidate, Estimator, Explored, Line, explore
+from gonogo.memory.plan_search import Candidate, Explored, Line
 from gonogo.verdict import Status
 
 CONSERVATIVE = 0.6  # of the card: leaves room for validation, pictures and another's desktop
@@ -29,7 +29,7 @@ class BatchRow(BaseModel):
     needed_bytes: int
     share: float = Field(description="of the card")
     verdict: str = Field(description="safe, tight, OOM")
-    traced: bool = Field(description="false: read off the line through two traced sizes")
+    traced: bool = Field(description="false: interpolated between two traced sizes")
 
 
 class Change(BaseModel):
@@ -55,7 +55,7 @@ class Setting(BaseModel):
 
 
 class LadderStep(BaseModel):
-    """What to change when memory ran out on the step before: keys to lay over the run's own."""
+    """What to change when memory ran out on the step before: keys that are merged over the run's own."""
 
     training: dict[str, Any]
     settings: dict[str, Any]
@@ -68,22 +68,24 @@ class LadderStep(BaseModel):
 
 
 class Plan(BaseModel):
-    """The outcome for one experiment on one card."""
+    """What the memory gate plans for one experiment on one card."""
 
     accelerator: str
     capacity_bytes: int | None
     status: Status = Field(description="of the plan that would be trained")
     training: Training = Field(description="that would be trained")
-    replanned: bool = Field(description="it is not the one that was asked for")
-    estimate: Estimate = Field(description="of the plan that would be trained")
+    replanned: bool = Field(description="it differs from the plan that was asked for")
+    estimate: MemoryEstimate = Field(description="of the plan that would be trained")
     asked_bytes: int | None = Field(description="needed by the plan that was asked for")
     line: Line | None = Field(description="needed bytes by micro-batch")
     largest_safe: int | None = Field(description="micro-batch with all the room that the gate wants; 0: none")
-    largest_fitting: int | None = Field(description="micro-batch that the card serves at all; 0: none")
+    largest_fitting: int | None = Field(description="micro-batch that fits at all; 0: none")
     batches: list[BatchRow] = Field(default_factory=list)
     changes: list[Change] = Field(default_factory=list, description="made by `on_no_go: replan`, or advised")
     settings: list[Setting] = Field(default_factory=list)
-    ladder: list[LadderStep] = Field(default_factory=list, description="should memory run out all the same")
+    ladder: list[LadderStep] = Field(
+        default_factory=list, description="what to change, step by step, if memory runs out"
+    )
 
     @property
     def components_bytes(self) -> dict[str, int]:
@@ -100,7 +102,7 @@ class Plan(BaseModel):
 
     @property
     def slowdown_sources(self) -> list[str]:
-        """Where the ladder's step times are from, each once."""
+        """Sources of the ladder's step times, each once."""
         return list(dict.fromkeys(source for step in self.ladder for source in step.slowdown_sources))
 
     @property
@@ -108,58 +110,51 @@ class Plan(BaseModel):
         return self.estimate.additions
 
 
-def plan(
-    estimate: Estimator,
-    training: Training,
-    accelerator: Accelerator,
-    gate: MemoryGate,
-    options: Sequence[PlanOption] = (),
+def plan_from(
+    explored: Explored, accelerator: Accelerator, gate: MemoryGate, candidate: Candidate | None = None
 ) -> Plan:
-    """Trace the plan and the ones around it, and choose."""
-    return plan_from(explore(estimate, training, accelerator, options), accelerator, gate)
+    """Choose among what was traced; the same traces and thresholds give the same plan.
 
-
-def plan_from(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -> Plan:
-    """Choose among what was traced; the same traces and thresholds give the same plan."""
-    rung = chosen(explored, gate)
+    Args:
+        candidate: what the gate chose, where it has judged already.
+    """
+    candidate = candidate or choose(explored, gate)
     asked = explored.asked
-    assert rung.estimate is not None  # the plan asked for is traced, and no other is chosen that is not
-    found = Plan(
+    assert candidate.estimate is not None  # only traced plans are chosen
+    plan = Plan(
         accelerator=accelerator.title,
         capacity_bytes=explored.capacity_bytes,
-        status=weigh(rung, explored.capacity_bytes, gate),
-        training=rung.training,
-        replanned=rung is not asked,
-        estimate=rung.estimate,
+        status=weigh(candidate, explored.capacity_bytes, gate),
+        training=candidate.training,
+        replanned=candidate is not asked,
+        estimate=candidate.estimate,
         asked_bytes=asked.needed_bytes,
         line=explored.line,
         largest_safe=None,
         largest_fitting=explored.largest_fitting,
     )
     if explored.capacity_bytes is None or explored.line is None:
-        return found
+        return plan
     table = _Table(explored, explored.capacity_bytes, explored.line, gate)
-    found.largest_safe = table.largest_safe()
-    found.batches = [table.row(size) for size in table.sizes()]
-    found.changes = list(_log(explored, rung, gate))
-    found.settings = table.settings(asked.training)
-    found.ladder = [_step(item, explored.capacity_bytes, gate) for item in explored.rungs[explored.rungs.index(rung) :]]
-    return found
-
-
-def after_oom(ladder: Sequence[LadderStep], walked: int) -> LadderStep | None:
-    """The step to take when step number `walked` ran out of memory; None: the ladder ends there."""
-    return ladder[walked + 1] if walked + 1 < len(ladder) else None
+    plan.largest_safe = table.largest_safe()
+    plan.batches = [table.row(size) for size in table.sizes()]
+    plan.changes = list(_log(explored, candidate, gate))
+    plan.settings = table.settings(asked.training)
+    downwards = explored.candidates[explored.candidates.index(candidate) :]
+    plan.ladder = [_step(item, explored.capacity_bytes, gate) for item in downwards]
+    return plan
 
 
 class _Table:
-    """Micro-batches as traced, or as the line has them, with the gate's word on each."""
+    """Micro-batches as traced, or as the line gives them, with the gate's word on each."""
 
     def __init__(self, explored: Explored, capacity: int, line: Line, gate: MemoryGate) -> None:
         self.explored, self.capacity, self.line, self.gate = explored, capacity, line, gate
-        self.traced = {rung.micro_batch_size: rung for rung in explored.sizes if rung.needed_bytes is not None}
+        self.traced = {
+            candidate.micro_batch_size: candidate for candidate in explored.sizes if candidate.needed_bytes is not None
+        }
 
-    def rung(self, size: int) -> Candidate:
+    def candidate(self, size: int) -> Candidate:
         if size in self.traced:
             return self.traced[size]
         needed, largest = self.line.at(size), self.explored.largest_fitting
@@ -168,18 +163,18 @@ class _Table:
         return Candidate(training=training, needed_bytes=needed, fits=fits)
 
     def row(self, size: int) -> BatchRow:
-        rung = self.rung(size)
-        assert rung.needed_bytes is not None
+        candidate = self.candidate(size)
+        assert candidate.needed_bytes is not None
         return BatchRow(
             micro_batch_size=size,
-            needed_bytes=rung.needed_bytes,
-            share=rung.needed_bytes / self.capacity,
-            verdict=WORDS[weigh(rung, self.capacity, self.gate)],
+            needed_bytes=candidate.needed_bytes,
+            share=candidate.needed_bytes / self.capacity,
+            verdict=WORDS[weigh(candidate, self.capacity, self.gate)],
             traced=size in self.traced,
         )
 
     def sizes(self) -> list[int]:
-        """The one asked for, parts and multiples of it, and where safe and possible end."""
+        """The one asked for, parts and multiples of it, the largest safe one and the largest that fits."""
         asked = self.explored.asked.micro_batch_size
         largest = self.explored.largest_fitting or 0
         ends = {size for size in (self.largest_safe(), largest, largest + 1) if size}
@@ -188,13 +183,15 @@ class _Table:
         return sorted(chosen_sizes)
 
     def largest_safe(self) -> int:
-        """With the room that the gate wants, and no assumed value beside."""
+        """With the room that the gate wants; assumed values are not counted."""
         gate, capacity = self.gate, self.capacity
-        room = min(capacity - max(1e9, gate.caution_margin * capacity), capacity / (1 + gate.estimate_error))
+        room = min(
+            capacity - max(LEAST_ROOM_BYTES, gate.caution_margin * capacity), capacity / (1 + gate.estimate_error)
+        )
         size = self.line.largest_within(room)
         largest = self.explored.largest_fitting
         size = size if largest is None else min(size, largest)
-        while size > 0 and weigh(self.rung(size), capacity, gate) is Status.NO_GO:
+        while size > 0 and weigh(self.candidate(size), capacity, gate) is Status.NO_GO:
             size -= 1
         return size
 
@@ -205,30 +202,32 @@ class _Table:
         bounds = [
             ("conservative", f"at most {100 * CONSERVATIVE:.0f} % of the card", careful),
             ("moderate", "with the room that the gate wants", self.largest_safe()),
-            ("aggressive", "the largest that the card serves", largest),
-        ]  # fmt: skip
-        found = []
+            ("aggressive", "the largest that fits the card", largest),
+        ]
+        settings = []
         for name, meaning, bound in bounds:
             size = next((part for part in divisors(asked.effective_batch_size) if part <= bound), None)
             if size is None:
                 continue
             row, training = self.row(size), with_micro_batch(asked, size)
-            found.append(
+            settings.append(
                 Setting(
                     name=name, meaning=meaning, micro_batch_size=size, precision=training.precision,
                     accumulate_grad_batches=training.accumulate_grad_batches, needed_bytes=row.needed_bytes,
                     share=row.share, verdict=row.verdict,
                 )
             )  # fmt: skip
-        return found
+        return settings
 
 
-def _log(explored: Explored, rung: Candidate, gate: MemoryGate) -> Iterator[Change]:
+def _log(explored: Explored, candidate: Candidate, gate: MemoryGate) -> Iterator[Change]:
     """What was changed, or, where the plan asked for does not pass and was kept, what should be."""
     asked, capacity = explored.asked, explored.capacity_bytes
-    advised = rung is asked and weigh(asked, capacity, gate) is Status.NO_GO
+    advised = candidate is asked and weigh(asked, capacity, gate) is Status.NO_GO
     target = (
-        next((item for item in explored.rungs[1:] if weigh(item, capacity, gate).passes), None) if advised else rung
+        next((item for item in explored.candidates[1:] if weigh(item, capacity, gate).passes), None)
+        if advised
+        else candidate
     )
     if target is None or target is asked:
         return
@@ -238,17 +237,17 @@ def _log(explored: Explored, rung: Candidate, gate: MemoryGate) -> Iterator[Chan
         yield Change(key=key, old=old, new=new, reason=reason)
 
 
-def _step(rung: Candidate, capacity: int, gate: MemoryGate) -> LadderStep:
-    assert rung.needed_bytes is not None
+def _step(candidate: Candidate, capacity: int, gate: MemoryGate) -> LadderStep:
+    assert candidate.needed_bytes is not None
     keys = ("micro_batch_size", "accumulate_grad_batches", "precision")
-    whole = rung.training.model_dump(mode="json")
+    whole = candidate.training.model_dump(mode="json")
     return LadderStep(
         training={key: whole[key] for key in keys},
-        settings=rung.settings,
-        options=rung.options,
-        needed_bytes=rung.needed_bytes,
-        slowdown=rung.slowdown,
-        slowdown_sources=rung.slowdown_sources,
-        exact=rung.exact,
-        verdict=WORDS[weigh(rung, capacity, gate)],
+        settings=candidate.settings,
+        options=candidate.options,
+        needed_bytes=candidate.needed_bytes,
+        slowdown=candidate.slowdown,
+        slowdown_sources=candidate.slowdown_sources,
+        exact=candidate.exact,
+        verdict=WORDS[weigh(candidate, capacity, gate)],
     )

@@ -1,4 +1,4 @@
-"""The plans around the one asked for, each with its peak. No threshold is used: the gate chooses among them."""
+"""The plans around the one asked for, each with its peak. No threshold is applied: the gate chooses among them."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ from pydantic import BaseModel, Field
 from gonogo.base.mappings import deep_merged
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.capacity import capacity_bytes
-from gonogo.memory.estimate import Estimate
-from gonogo.memory.options import PlanOption, cheapest_first, divisors, precision_options, with_micro_batch
+from gonogo.memory.estimate import MemoryEstimate
+from gonogo.memory.options import cheapest_first, divisors, precision_options, with_micro_batch
 
-# keys laid over the experiment's `settings`, nested as they are there
+# keys merged over the experiment's `settings`, nested as they are there
 Options: TypeAlias = Mapping[str, Any]
-Estimator: TypeAlias = Callable[[Training, Options], Estimate]
+Estimator: TypeAlias = Callable[[Training, Options], MemoryEstimate]
 
-COMFORTABLE = 0.5  # of the card: below, no threshold stops the plan, and no other is traced
-LARGEST = 8  # effective batches: nobody plans a larger micro-batch
+COMFORTABLE = 0.5  # of the card: below it no threshold stops the plan, and no other plan is traced
+LARGEST = 8  # effective batches: no larger micro-batch is considered
 HELD = ("weights", "frozen weights", "buffers", "gradients", "optimizer state", "moving average")
 TRACES = 8  # at most, in search of the largest micro-batch
-ACCUMULATION = (
-    "the same operations in more, smaller parts; how much worse they fill the card is for the canary to measure"
-)
+ACCUMULATION = "the same operations in more, smaller parts; the canary measures how much worse they fill the card"
 
 
 class Candidate(BaseModel):
     """A plan that can be trained: the one asked for, or one with changes to it."""
 
     training: Training
-    settings: dict[str, Any] = Field(default_factory=dict, description="laid over the experiment's `settings`")
+    settings: dict[str, Any] = Field(default_factory=dict, description="merged over the experiment's `settings`")
     options: list[str] = Field(default_factory=list, description="names of the options that it uses")
     slowdown: float = Field(1.0, description="time of a step over that of the plan asked for")
     slowdown_sources: list[str] = Field(default_factory=list, description="where that is from")
-    exact: bool = Field(True, description="the same model comes out, but for rounding")
+    exact: bool = Field(True, description="the result is the same but for rounding")
     needed_bytes: int | None
     fits: bool | None
-    estimate: Estimate | None = Field(None, description="null: read off the line through two traced sizes")
+    estimate: MemoryEstimate | None = Field(None, description="null: interpolated between two traced sizes")
 
     @property
     def micro_batch_size(self) -> int:
@@ -59,28 +58,28 @@ class Line(BaseModel):
         return round(self.fixed_bytes + self.per_sample_bytes * micro_batch_size)
 
     def largest_within(self, size_bytes: float) -> int:
-        """Micro-batch; 0 where not even the fixed part is within."""
+        """Largest micro-batch that stays within the size; 0 where not even the fixed part does."""
         if self.per_sample_bytes <= 0:
             return 0 if self.fixed_bytes > size_bytes else 1 << 30
         return max(0, int((size_bytes - self.fixed_bytes) / self.per_sample_bytes))
 
 
 class Explored(BaseModel):
-    """What the plans around the one asked for need."""
+    """The plan asked for and the ones around it, with what each needs."""
 
     capacity_bytes: int | None
-    rungs: list[Candidate] = Field(
+    candidates: list[Candidate] = Field(
         description="the plan asked for, then changes to it, cheapest first, each needing less"
     )
     sizes: list[Candidate] = Field(
         default_factory=list, description="traced micro-batches without other changes, ascending"
     )
     line: Line | None = None
-    largest_fitting: int | None = Field(None, description="micro-batch whose replay is served on the card")
+    largest_fitting: int | None = Field(None, description="largest micro-batch that the allocator serves on the card")
 
     @property
     def asked(self) -> Candidate:
-        return self.rungs[0]
+        return self.candidates[0]
 
 
 class _Sizes:
@@ -105,15 +104,19 @@ class _Sizes:
 
     def line(self) -> Line | None:
         """Through the smallest and the largest size traced."""
-        points = sorted((size, rung.needed_bytes) for size, rung in self.known.items() if rung.needed_bytes is not None)
+        points = sorted(
+            (size, candidate.needed_bytes)
+            for size, candidate in self.known.items()
+            if candidate.needed_bytes is not None
+        )
         if len(points) < 2:
             return None
         (small, low), (large, high) = points[0], points[-1]
         slope = (high - low) / (large - small)
         return Line(fixed_bytes=low - slope * small, per_sample_bytes=slope)
 
-    def read_off(self, micro_batch_size: int, line: Line, room: int) -> Candidate:
-        """The size as the line has it, or as traced where it was."""
+    def interpolated(self, micro_batch_size: int, line: Line, room: int) -> Candidate:
+        """The size as traced, or interpolated where it was not."""
         if micro_batch_size in self.known:
             return self.known[micro_batch_size]
         needed = line.at(micro_batch_size)
@@ -132,37 +135,37 @@ def _sources(plan: Candidate, micro_batch_size: int) -> list[str]:
 def explore(
     estimate: Estimator, training: Training, accelerator: Accelerator, options: Sequence[PlanOption] = ()
 ) -> Explored:
-    """Trace the plan, the sizes that tell where the card is full, and cheaper plans where it is more than half full."""
+    """Trace the plan, the sizes that show where the card is full, and cheaper plans where it is over half full."""
     capacity = capacity_bytes(accelerator)
     sizes = _Sizes(estimate, Candidate(training=training, needed_bytes=None, fits=None))
     asked = sizes.at(training.micro_batch_size)
     if asked.needed_bytes is None or capacity is None:
-        return Explored(capacity_bytes=capacity, rungs=[asked])
+        return Explored(capacity_bytes=capacity, candidates=[asked])
     if held_bytes(asked) > capacity:  # whatever the batch is
         options = [option for option in options if option.lessens_weights]
         lighter = _with_options(estimate, sizes.plan, accelerator, capacity, options) if options else []
-        return Explored(capacity_bytes=capacity, rungs=_falling([asked, *lighter]), largest_fitting=0)
+        return Explored(capacity_bytes=capacity, candidates=_falling([asked, *lighter]), largest_fitting=0)
     sizes.at(training.micro_batch_size // 2 or 2)
     line = sizes.line()
     largest = _largest_fitting(sizes, line, capacity, LARGEST * training.effective_batch_size) if line else None
-    rungs = [asked]
+    candidates = [asked]
     if line is not None:
         crowded = asked.needed_bytes > COMFORTABLE * capacity
-        rungs += _smaller(sizes, line, capacity, traced=crowded)
+        candidates += _smaller(sizes, line, capacity, traced=crowded)
         if crowded:
-            rungs += _with_options(estimate, sizes.plan, accelerator, capacity, options)
+            candidates += _with_options(estimate, sizes.plan, accelerator, capacity, options)
     return Explored(
         capacity_bytes=capacity,
-        rungs=_falling(rungs),
+        candidates=_falling(candidates),
         sizes=[sizes.known[size] for size in sorted(sizes.known)],
         line=line,
         largest_fitting=largest,
     )
 
 
-def held_bytes(rung: Candidate) -> int:
-    """What a plan holds from its first step to its last, on no account less: weights and what belongs to each."""
-    found = rung.estimate
+def held_bytes(candidate: Candidate) -> int:
+    """What a plan holds from its first step to its last: weights, gradients, optimizer state and the context."""
+    found = candidate.estimate
     if found is None:
         return 0
     parts = sum(size for name, size in found.components_bytes.items() if name in HELD)
@@ -170,9 +173,9 @@ def held_bytes(rung: Candidate) -> int:
 
 
 def _largest_fitting(sizes: _Sizes, line: Line, capacity: int, limit: int) -> int:
-    """Where the line says, then its neighbour, then by halving between a size that is served and one that is not."""
-    low = max((size for size, rung in sizes.known.items() if rung.fits), default=0)
-    high = min((size for size, rung in sizes.known.items() if not rung.fits), default=limit + 1)
+    """Where the line says, then its neighbour, then by bisection between a size that fits and one that does not."""
+    low = max((size for size, candidate in sizes.known.items() if candidate.fits), default=0)
+    high = min((size for size, candidate in sizes.known.items() if not candidate.fits), default=limit + 1)
     if high > limit and line.at(limit) <= COMFORTABLE * capacity:
         return limit
     guess = line.largest_within(capacity)
@@ -187,16 +190,16 @@ def _largest_fitting(sizes: _Sizes, line: Line, capacity: int, limit: int) -> in
 
 
 def _smaller(sizes: _Sizes, line: Line, capacity: int, traced: bool) -> list[Candidate]:
-    """The effective batch in smaller parts, largest first; all traced, or read off the line."""
+    """The effective batch in smaller parts, largest first; all traced, or interpolated."""
     training = sizes.plan.training
     parts = [size for size in divisors(training.effective_batch_size) if size < training.micro_batch_size]
-    return [sizes.at(size) if traced else sizes.read_off(size, line, capacity) for size in parts]
+    return [sizes.at(size) if traced else sizes.interpolated(size, line, capacity) for size in parts]
 
 
 def _with_options(
     estimate: Estimator, asked: Candidate, accelerator: Accelerator, capacity: int, options: Sequence[PlanOption]
 ) -> list[Candidate]:
-    """Options one after another, cheapest first, each on top of those before it, at every size that the line allows."""
+    """Options one after another, cheapest first, each added to those before it, at every size that the line allows."""
     found: list[Candidate] = []
     plan = asked
     for option in cheapest_first([*options, *precision_options(asked.training, accelerator)]):
@@ -207,10 +210,10 @@ def _with_options(
             sizes.at(size)
         line = sizes.line()
         if line is None:
-            found += [rung for rung in sizes.known.values() if rung.needed_bytes is not None]
+            found += [candidate for candidate in sizes.known.values() if candidate.needed_bytes is not None]
             continue
         sizes.at(next((size for size in parts if line.at(size) <= capacity), parts[-1]))
-        found += [sizes.read_off(size, line, capacity) for size in parts]
+        found += [sizes.interpolated(size, line, capacity) for size in parts]
     return found
 
 
@@ -228,11 +231,11 @@ def _changed(plan: Candidate, option: PlanOption) -> Candidate:
     )
 
 
-def _falling(rungs: Sequence[Candidate]) -> list[Candidate]:
-    """Those that need less than every one before them: a step down that frees nothing is no step."""
-    kept = [rungs[0]]
-    for rung in rungs[1:]:
+def _falling(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that need less than every one before them."""
+    kept = [candidates[0]]
+    for candidate in candidates[1:]:
         lowest = kept[-1].needed_bytes
-        if rung.needed_bytes is not None and lowest is not None and rung.needed_bytes < lowest:
-            kept.append(rung)
+        if candidate.needed_bytes is not None and lowest is not None and candidate.needed_bytes < lowest:
+            kept.append(candidate)
     return kept

@@ -1,4 +1,4 @@
-"""The plans around an experiment's own, all traced in one child process: starting it takes longer than most traces."""
+"""The plan search in one child process, because starting a process takes longer than most traces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.load import load_experiment
 from gonogo.memory.capacity import capacity_bytes
-from gonogo.memory.estimate import Estimate, estimate, failed
+from gonogo.memory.estimate import MemoryEstimate, estimate, failed
 from gonogo.memory.plan_search import Candidate, Explored, Options, explore
 from gonogo.memory.request import TraceRequest
 from gonogo.memory.trace_process import LIMIT_BYTES, trace_in_child, traced_here
@@ -25,8 +25,8 @@ from gonogo.memory.trace_process import LIMIT_BYTES, trace_in_child, traced_here
 LIMIT_S = 900  # for all traces
 
 
-class Task(BaseModel):
-    """Whose plans, on which card."""
+class PlanSearch(BaseModel):
+    """Which experiment's plans are searched, and for which card."""
 
     experiment: str
     experiment_config: ExperimentConfig
@@ -34,7 +34,7 @@ class Task(BaseModel):
     accelerator: Accelerator
     environment: dict[str, str] = Field(default_factory=dict, description="of the training process")
 
-    def order(self, training: Training, options: Options) -> TraceRequest:
+    def request(self, training: Training, options: Options) -> TraceRequest:
         settings = deep_merged(self.experiment_config.settings, options)
         return TraceRequest(
             experiment=self.experiment,
@@ -44,33 +44,33 @@ class Task(BaseModel):
         )
 
 
-def explore_in_child(task: Task, limit_s: float = LIMIT_S) -> Explored:
-    """The plans around the one asked for; that one alone, should the process that traces all not come to its end."""
+def explore_in_child(task: PlanSearch) -> Explored:
+    """The plans around the one asked for; that one alone where the child process fails or takes too long."""
     command = [sys.executable, "-m", "gonogo.memory.plan_search_process"]
     try:
         done = subprocess.run(
             command, input=task.model_dump_json(by_alias=True),
-            capture_output=True, text=True, timeout=limit_s, check=False,
+            capture_output=True, text=True, timeout=LIMIT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return _asked_alone(task)
     return _asked_alone(task) if done.returncode else Explored.model_validate_json(done.stdout.splitlines()[-1])
 
 
-def _asked_alone(task: Task) -> Explored:
-    """One trace in a child of its own: what stopped the others need not stop it, and if it does, it says why."""
-    traced = trace_in_child(task.order(task.training, {}))
+def _asked_alone(task: PlanSearch) -> Explored:
+    """One trace in a child process of its own: it may succeed where the search failed, or says why not."""
+    traced = trace_in_child(task.request(task.training, {}))
     found = estimate(traced, task.training, task.accelerator, task.environment)
-    rung = Candidate(training=task.training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
-    return Explored(capacity_bytes=capacity_bytes(task.accelerator), rungs=[rung])
+    candidate = Candidate(training=task.training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
+    return Explored(capacity_bytes=capacity_bytes(task.accelerator), candidates=[candidate])
 
 
-def explored_here(task: Task) -> Explored:
+def explored_here(task: PlanSearch) -> Explored:
     """All traces in this process."""
 
-    def run(training: Training, options: Options) -> Estimate:
+    def run(training: Training, options: Options) -> MemoryEstimate:
         try:
-            traced = traced_here(task.order(training, options))
+            traced = traced_here(task.request(training, options))
         except UserError as error:  # an option's keys that the experiment refuses
             return failed(training, str(error))
         return estimate(traced, training, task.accelerator, task.environment)
@@ -80,12 +80,12 @@ def explored_here(task: Task) -> Explored:
 
 
 def main() -> None:
-    """`python -m gonogo.memory.plan_search_process`: a Task on stdin, what was found as the last line on stdout."""
+    """`python -m gonogo.memory.plan_search_process`: a PlanSearch on stdin, its Explored as the last line on stdout."""
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
     sys.path.insert(0, str(Path.cwd()))
     with without_gc():
         import gonogo.memory.trace  # noqa: F401  brings torch
-    found = explored_here(Task.model_validate_json(sys.stdin.read()))
+    found = explored_here(PlanSearch.model_validate_json(sys.stdin.read()))
     print(found.model_dump_json(), flush=True)
     os._exit(0)  # torn down in the interpreter's order, fake tensors corrupt the heap (torch 2.13)
 

@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeTensor, in_kernel_invocation_manager
 from torch.nn.modules import module as modules
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from gonogo.memory import constant_values
 from gonogo.memory.events import PHASES, Events
 from gonogo.memory.kernel_workspaces import scratch_bytes
+from gonogo.memory.torch_private import (
+    DynamicOutputShapeException,
+    FakeTensor,
+    TorchDispatchMode,
+    current_node,
+    in_kernel_invocation_manager,
+    sequence_number,
+    storage_use_count,
+    tensor_use_count,
+)
 
 aten = torch.ops.aten
 _DEVICE = torch.ops.prim.device.default
@@ -80,7 +88,7 @@ class _Names:
         return tuple(self.index)
 
 
-class Recorder(TorchDispatchMode):
+class AllocationRecorder(TorchDispatchMode):
     """Sees every operation, above FakeTensorMode and below autograd.
 
     Attributes:
@@ -210,9 +218,9 @@ class Recorder(TorchDispatchMode):
     def _module(self) -> str:
         if self._stack:
             name = self._stack[-1]
-            self._by_node[torch._C._autograd._get_sequence_nr() - 1] = name
+            self._by_node[sequence_number() - 1] = name
             return name
-        node = torch._C._current_autograd_node() if self.phase == "backward" else None
+        node = current_node() if self.phase == "backward" else None
         return "" if node is None else self._by_node.get(node._sequence_nr(), "")
 
     # --- blocks ---
@@ -273,7 +281,7 @@ def _dense(tensor: Tensor) -> bool:
 
 def _references(tensor: Tensor) -> tuple[int, int]:
     """How many hold the tensor and its memory, as seen from within a dispatch."""
-    return tensor._use_count(), torch._C._storage_Use_Count(tensor.untyped_storage()._cdata)  # type: ignore[attr-defined]
+    return tensor_use_count(tensor), storage_use_count(tensor.untyped_storage()._cdata)
 
 
 class _OwnedByEngine(TorchDispatchMode):

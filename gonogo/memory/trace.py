@@ -1,8 +1,8 @@
 """What a training step would allocate on a GPU, traced without one and without running it.
 
-The step runs under FakeTensorMode: every operation is dispatched with shapes and dtypes and no data. `lookalike` makes
-torch dispatch as on the card, `scratch` adds what kernels take for themselves, and `recorder` notes each block from
-its allocation to its release. The allocator's share is `gonogo.memory.allocator.replay`.
+The step runs under FakeTensorMode: every operation is dispatched with shapes and dtypes and no data. `fake_gpu` makes
+torch dispatch as on the card, `kernel_workspaces` adds what kernels allocate for themselves, and `recorder` notes each
+block from its allocation to its release. What the allocator adds is `gonogo.memory.allocator.replay`.
 """
 
 from __future__ import annotations
@@ -15,42 +15,34 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import (
+from torch.optim import optimizer as optimizers
+from torch.optim.swa_utils import AveragedModel
+
+from gonogo.base.errors import UserError
+from gonogo.experiment.step import Step
+from gonogo.memory.devices import Card
+from gonogo.memory.fake_gpu import FakeGPUMode, fake_gpu, fake_modules, forget_tracing
+from gonogo.memory.recorder import AllocationRecorder
+from gonogo.memory.torch_private import (
     DataDependentOutputException,
     DynamicOutputShapeException,
     FakeTensorMode,
     UnsupportedOperatorException,
+    tree_map_only,
 )
-from torch.optim import optimizer as optimizers
-from torch.optim.swa_utils import AveragedModel
-from torch.utils._pytree import tree_map_only
-
-from gonogo.config.experiment import Training
-from gonogo.experiment.contract import Experiment
-from gonogo.memory.devices import Card
-from gonogo.memory.fake_gpu import FakeGPUMode, fake_modules, forget_tracing, lookalike
-from gonogo.memory.recorder import Recorder
-from gonogo.memory.step import AUTOCAST, CONVERTED, Step, experiment_step
 from gonogo.memory.trace_result import Traced
 
-PASSES = 2  # of an optimizer step's micro-batches: with gradients there, the third allocates as the second
+PASSES = 2  # of an optimizer step's micro-batches: once gradients exist, the third allocates as the second does
 STEPS = 2  # the optimizer's state exists from the second on; on published measurements a third changed nothing
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+CONVERTED = {"bf16-true": torch.bfloat16, "16-true": torch.float16}
 LOSS_SCALE = 65536.0  # torch.amp.GradScaler's first
-
-
-def trace(
-    experiment: Experiment, training: Training, device: str = "cuda", card: Card | None = None, steps: int = STEPS
-) -> Traced:
-    """Trace an experiment's step as Lightning's Trainer would run it."""
-    traced = Traced(training.micro_batch_size, training.accumulate_grad_batches, training.precision)
-    return trace_step(lambda: experiment_step(experiment, training), device, card, steps, traced)
 
 
 def trace_step(
     build: Callable[[], Step],
     device: str = "cuda",
     card: Card | None = None,
-    steps: int = STEPS,
     traced: Traced | None = None,
 ) -> Traced:
     """Trace the step that `build` returns; it is called under FakeTensorMode, so a model of any size costs nothing.
@@ -59,19 +51,18 @@ def trace_step(
 
     Args:
         device: "cuda" (AMD's cards too) or "cpu".
-        card: what decides which kernels run.
-        steps: optimizer steps, at least 2.
+        card: decides which kernels run.
     """
     started = time.time()
     traced = traced or Traced(0, 0, "")
-    recorder = Recorder(device)
+    recorder = AllocationRecorder(device)
     mode = FakeGPUMode if device == "cuda" else FakeTensorMode
-    around = lookalike(card or Card(), recorder.assume) if device == "cuda" else contextlib.nullcontext()
+    around = fake_gpu(card or Card(), recorder.assume) if device == "cuda" else contextlib.nullcontext()
     try:
         with warnings.catch_warnings(), around, fake_modules():
             warnings.simplefilter("ignore")
             with mode(allow_non_fake_inputs=True), recorder.following(), _phases(recorder):
-                _run(build, recorder, device, steps, traced)
+                _run(build, recorder, device, traced)
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as problem:  # any operation of any model can fail here, and the answer is then UNKNOWN
@@ -82,21 +73,23 @@ def trace_step(
     return traced
 
 
-def explained(problem: Exception, recorder: Recorder) -> str:
-    """What could not be traced, and why, in a line."""
+def explained(problem: Exception, recorder: AllocationRecorder) -> str:
+    """What could not be traced, and why, in one line."""
+    if isinstance(problem, UserError):
+        return str(problem)
     name = type(problem).__name__
     if isinstance(problem, DataDependentOutputException):
         return f"{problem.func}: its result depends on data, which a trace does not have ({name})"
     if isinstance(problem, DynamicOutputShapeException):
         return f"{problem.func}: the shape of its result depends on data, which a trace does not have ({name})"
     if isinstance(problem, UnsupportedOperatorException):
-        return f"{problem.func}: torch knows no shapes for it without data ({name})"
+        return f"{problem.func}: torch has no shape rule for it ({name})"
     first = next((line for line in str(problem).splitlines() if line.strip()), "no message")
     where = f" (in {recorder.phase}, after {recorder.last_op})" if recorder.last_op else ""
     return f"{name}: {first}{where}"
 
 
-def _run(build: Callable[[], Step], recorder: Recorder, device: str, steps: int, traced: Traced) -> None:
+def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, traced: Traced) -> None:
     step = build()
     step.check()
     forget_tracing()
@@ -116,7 +109,7 @@ def _run(build: Callable[[], Step], recorder: Recorder, device: str, steps: int,
         if parameter.requires_grad:
             parameter.register_post_accumulate_grad_hook(lambda p: recorder.label(p.grad, "gradients"))
     names: dict[str, Any] = {}
-    for number in range(steps):
+    for number in range(STEPS):
         recorder.step = number
         _optimizer_step(step, optimizers, recorder, device, names)
         _label_state(optimizers, recorder)
@@ -124,11 +117,15 @@ def _run(build: Callable[[], Step], recorder: Recorder, device: str, steps: int,
 
 
 def _optimizer_step(
-    step: Step, optimizers: Sequence[torch.optim.Optimizer], recorder: Recorder, device: str, names: dict[str, Any]
+    step: Step,
+    optimizers: Sequence[torch.optim.Optimizer],
+    recorder: AllocationRecorder,
+    device: str,
+    names: dict[str, Any],
 ) -> None:
     """As Lightning orders it: forward, zero_grad, backward, clipping, optimizer, then the moving average.
 
-    `names` is the loop's own: its batch lives on until the next one is on the card.
+    `names` keeps what the loop's variables keep: the batch lives until the next one is on the card.
     """
     parameters = [parameter for parameter in step.model.parameters() if parameter.requires_grad]
 
@@ -146,7 +143,7 @@ def _optimizer_step(
         with _autocast(step.precision, device):
             loss: Any = step.run(names["batch"])
             loss = loss["loss"] if isinstance(loss, dict) else loss
-            if loss is None:  # a foreign loop that did the rest itself
+            if loss is None:  # the step did the rest itself
                 return
             if step.accumulate_grad_batches > 1:
                 loss = loss / step.accumulate_grad_batches
@@ -182,8 +179,8 @@ def _moved(batch: Any, device: str, dtype: torch.dtype | None) -> Any:
 
 
 @contextlib.contextmanager
-def _phases(recorder: Recorder) -> Iterator[None]:
-    """The backward's and the optimizer's phase also where a loop of the experiment's own calls them."""
+def _phases(recorder: AllocationRecorder) -> Iterator[None]:
+    """Notes the backward's and the optimizer's phase where the experiment's own loop calls them."""
     before: list[str] = []
     backward = torch.Tensor.backward
 
@@ -212,7 +209,7 @@ def _phases(recorder: Recorder) -> Iterator[None]:
             handle.remove()
 
 
-def _label_model(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], recorder: Recorder) -> None:
+def _label_model(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], recorder: AllocationRecorder) -> None:
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     trained = {id(parameter) for group in groups for parameter in group["params"]}
     for average in (module for module in model.modules() if isinstance(module, AveragedModel)):
@@ -224,7 +221,7 @@ def _label_model(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], 
         recorder.label(buffer, "buffers")
 
 
-def _label_state(optimizers: Sequence[torch.optim.Optimizer], recorder: Recorder) -> None:
+def _label_state(optimizers: Sequence[torch.optim.Optimizer], recorder: AllocationRecorder) -> None:
     for state in (state for optimizer in optimizers for state in optimizer.state.values()):
         for value in state.values():
             if isinstance(value, torch.Tensor):

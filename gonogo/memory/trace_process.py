@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gonogo.base.errors import UserError
 from gonogo.experiment.load import load_experiment
+from gonogo.experiment.step import Step
 from gonogo.memory.request import TraceRequest
 from gonogo.memory.trace_result import Traced
 
@@ -55,7 +56,7 @@ def traced_here(order: TraceRequest) -> Traced:
     """
     from gonogo.memory import builders
     from gonogo.memory.devices import card_of
-    from gonogo.memory.step import Step
+    from gonogo.memory.step import step_of
     from gonogo.memory.trace import trace_step
 
     builders.allow_torchvision()
@@ -67,7 +68,7 @@ def traced_here(order: TraceRequest) -> Traced:
 
     def build() -> Step:
         if order.experiment_config is not None:
-            return load_experiment(order.experiment, order.experiment_config, Path.cwd()).memory_step(training)
+            return step_of(load_experiment(order.experiment, order.experiment_config, Path.cwd()), training)
         if order.model is None:
             return builders.from_entry(order.entry)
         return builders.library_step(order.model, training.micro_batch_size, changes)

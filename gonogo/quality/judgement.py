@@ -15,7 +15,7 @@ class Judgement:
 
     Attributes:
         checks: one for each question.
-        cause: DATA, CAMERA, DECODER, LEAKAGE or UNREADABLE; empty where nothing is wrong.
+        cause: DATA, CAMERA, GENERATOR, LEAKAGE or UNREADABLE; empty where nothing is wrong.
         worst: findings of the worst items, worst first, at most `fault_counts.KEPT` of them.
         items, bad: how many there are.
         more: items to generate before this can be decided; 0: decided.

@@ -73,10 +73,10 @@ def to_markdown(verdict: Verdict) -> str:
 
 
 def to_html(verdict: Verdict) -> str:
-    """A page of its own: no file beside it is needed."""
+    """The Markdown document as a page that needs no file beside it."""
     from gonogo.report.rendering import html_page
 
-    return html_page("verdict.html.j2", verdict=verdict)
+    return html_page(to_markdown(verdict), verdict.status)
 
 
 def _blocks(verdict: Verdict) -> list[RenderableType]:

@@ -1,70 +1,105 @@
-"""Documents from the templates beside this file. Every value is escaped for the language of its page.
+"""Documents from the Markdown templates beside this file, and pages made from those documents.
 
-Markdown and HTML work alike: what a template prints is plain text from measurements, configs and logs, so it
-is made harmless unless a filter says otherwise. `None` prints as "not measured": nothing unknown is blank.
+What a template prints is plain text from measurements, configs and logs, so it is escaped unless a filter says
+otherwise. `None` prints as "not measured": nothing unknown is blank.
 """
 
 from __future__ import annotations
 
 import base64
 import functools
+import html
+import itertools
 import mimetypes
 import re
-from collections.abc import Callable
+import string
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
 from markupsafe import Markup
 
 from gonogo.base.text import clean
 from gonogo.base.units import dollars, duration, gibibytes, gigabytes
 from gonogo.report import wording
 from gonogo.report.verdict_by_part import overall, parts
+from gonogo.verdict import Status
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOT_MEASURED = "not measured"
 
 _MARKDOWN = re.compile(r"[\\`*~|\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _HTML_IN_MARKDOWN = re.compile(r"[<&](?=[\w/!?#])")
+_BLOCK = re.compile(r"^(\d{0,9})(?=[#+.)-]+(\s|$)|>)")  # what begins a heading, a list or a quotation
 
 
 def markdown_page(template: str, **values: Any) -> str:
     """The filled template, one newline at its end, no more than one empty line between blocks."""
-    text = _environment(_markdown_value).get_template(template).render(**values)
+    text = _environment().get_template(template).render(**values)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def html_page(template: str, **values: Any) -> str:
-    return _environment(_html_value).get_template(template).render(**values).strip() + "\n"
+def html_page(markdown: str, status: Status, folder: Path = Path()) -> str:
+    """A document as a page that needs no file beside it; raw HTML in it is shown, not obeyed.
+
+    Args:
+        status: whose colour the page has.
+        folder: what the addresses of its pictures are relative to; a picture that is missing is named.
+    """
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader.add_render_rule("image", _picture)
+    reader.add_render_rule("table_open", lambda self, *rest: '<div class="scroll"><table>\n')
+    reader.add_render_rule("table_close", lambda self, *rest: "</table></div>\n")
+    tokens = reader.parse(markdown)
+    for heading, inline in itertools.pairwise(tokens):
+        if heading.type == "heading_open":
+            heading.attrSet("id", _slug(_plain(inline)))
+    title = next((_plain(inline) for inline in tokens if inline.type == "inline"), "")
+    body = reader.renderer.render(tokens, reader.options, {"folder": folder})
+    for shown in Status:
+        body = body.replace(f"{shown.light} {shown.label}", f'<span class="status {shown}">{shown.label}</span>')
+    page = string.Template((TEMPLATES / "page.html").read_text())
+    return page.substitute(title=html.escape(title), status=status.value, body=body)
 
 
 def markdown_text(text: str) -> str:
-    """Plain text as Markdown that shows exactly that text, in a table cell too."""
+    """Plain text as Markdown that shows exactly that text, wherever it stands."""
+    return _BLOCK.sub(r"\1\\", _cell(text))
+
+
+def _cell(text: str) -> str:
+    """Plain text within a line, where nothing begins a block."""
     escaped = _MARKDOWN.sub(lambda found: "\\" + found.group(0), clean(text))
     return _HTML_IN_MARKDOWN.sub(lambda found: {"<": "&lt;", "&": "&amp;"}[found.group(0)], escaped)
 
 
-def embedded(picture: Path) -> Markup:
-    """The picture as a `data:` address, so that a page needs no file beside it."""
-    kind = mimetypes.guess_type(picture.name)[0] or "application/octet-stream"
-    return Markup(f"data:{kind};base64,{base64.b64encode(picture.read_bytes()).decode()}")
+def _plain(inline: Token) -> str:
+    return "".join(child.content for child in inline.children or ())
 
 
-def _markdown_value(value: Any) -> Any:
+def _picture(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    address = unquote(str(tokens[index].attrs["src"]))
+    file = env["folder"] / address
+    if not file.is_file():
+        return f"<em>{html.escape(address)} is missing</em>"
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    data = base64.b64encode(file.read_bytes()).decode()
+    return f'<img src="data:{kind};base64,{data}" alt="{html.escape(tokens[index].content)}">'
+
+
+def _value(value: Any) -> Markup:
     if isinstance(value, Markup):
         return value
     return Markup(markdown_text(NOT_MEASURED if value is None else str(value)))
 
 
-def _html_value(value: Any) -> Any:
-    if isinstance(value, Markup):
-        return value
-    return NOT_MEASURED if value is None else clean(value)
-
-
 def _code(text: Any) -> Markup:
-    """Inline code in Markdown; a bar would end a table's cell."""
+    """Inline code; a bar would end a table's cell."""
     return Markup("`" + clean(text).replace("`", "'").replace("|", "\\|") + "`")
 
 
@@ -85,11 +120,11 @@ def _lines(text: str) -> Markup:
 
 
 @functools.cache
-def _environment(value: Callable[[Any], Any]) -> Environment:
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
-        finalize=value,
+        finalize=_value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -104,14 +139,13 @@ def _environment(value: Callable[[Any], Any]) -> Environment:
         "number": _known(wording.number),
         "percent": _known(lambda share: f"{100 * share:.{0 if share >= 0.1 or not share else 1}f} %"),
         "code": _code,
+        "cell": lambda text: Markup(_cell(text)),
         "lines": _lines,
         "slug": _slug,
-        "embedded": embedded,
         "measured": wording.measured,
         "headline": wording.headline,
         "decision": wording.decision,
         "hints": wording.hints,
-        "notable": wording.notable,
         "gravest_first": wording.gravest_first,
         "saved": wording.saved,
         "minute": wording.minute,

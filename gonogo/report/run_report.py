@@ -46,7 +46,7 @@ class Leg(BaseModel):
     usd: float | None
 
 
-class Picture(BaseModel):
+class ReportPicture(BaseModel):
     path: str = Field(description="from the report's folder")
     caption: str
 
@@ -68,10 +68,8 @@ class RunFacts(ClosedModel):
     actual_hours: float | None
     actual_usd: float | None
     archive: str = Field(description="folder of the download; empty: nothing was downloaded")
-    pictures: list[Picture]
+    pictures: list[ReportPicture]
     stages: list[StageTiming]
-    wall_s: float | None = Field(None, description="of the whole invocation; stages run side by side")
-    work_s: float | None = None
 
     @property
     def status(self) -> Status:
@@ -96,6 +94,4 @@ def run_report_html(facts: RunFacts, folder: Path) -> str:
     """The report as a page of its own: pictures below `folder` are embedded, a missing one is named."""
     from gonogo.report.rendering import html_page
 
-    pictures = [(picture, folder / picture.path) for picture in facts.pictures]
-    shown = [(picture, file if file.is_file() else None) for picture, file in pictures]
-    return html_page("run_report.html.j2", facts=facts, by_part=parts(facts.verdicts), pictures=shown)
+    return html_page(run_report(facts), facts.status, folder)

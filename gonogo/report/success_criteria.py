@@ -1,19 +1,21 @@
-"""What a run has to show to count as sound: asked before it as open boxes, ticked after it from what it left behind.
+"""What a run has to show to count as sound: open boxes before it, ticked after it from what it left behind.
 
 A run's folder holds `log.txt`, and in `out/` `training.json`, `metrics.csv` and `checkpoints/`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
+from pydantic import ValidationError
+
+from gonogo.base.text import clean
 from gonogo.report.log_flags import flags
+from gonogo.training.spec import TrainingResult
 from gonogo.verdict import Status
 
 STEP = re.compile(r"\bstep \d+/\d+")
@@ -34,31 +36,47 @@ class Criterion:
     @property
     def box(self) -> str:
         """A line of a Markdown checklist: ticked only by evidence."""
-        told = {Status.UNKNOWN: "pending", Status.NO_GO: "FAILED"}.get(self.status, "")
-        return f"- [{'x' if self.status.passes else ' '}] {self.name}: {': '.join(filter(None, (told, self.evidence)))}"
+        tick, state = "x" if self.status.passes else " ", {Status.UNKNOWN: "pending", Status.NO_GO: "FAILED"}
+        return f"- [{tick}] {self.name}: {': '.join(filter(None, (state.get(self.status), self.evidence)))}"
 
 
 @dataclass(frozen=True)
 class RunFolderContents:
-    """What there is of a run."""
+    """What there is of a run.
+
+    Attributes:
+        result: what training wrote at its end; None: nothing that can be read.
+        broken: whether there is a result that training cannot have written.
+    """
 
     lines: list[str]
-    result: dict[str, Any] | None
+    result: TrainingResult | None
+    broken: bool
     checkpoints: list[str]
 
     @property
     def ended(self) -> bool:
-        return self.result is not None or any("training ended" in line for line in self.lines)
+        return self.result is not None or self.broken or any("training ended" in line for line in self.lines)
+
+
+def _contents(run: Path) -> RunFolderContents:
+    log, written = run / "log.txt", run / "out" / "training.json"
+    result, broken = None, False
+    try:
+        result = TrainingResult.model_validate_json(written.read_bytes()) if written.is_file() else None
+    except ValidationError:  # it came from another machine
+        broken = True
+    return RunFolderContents(
+        lines=log.read_text(errors="replace").splitlines() if log.is_file() else [],
+        result=result,
+        broken=broken,
+        checkpoints=sorted(path.name for path in (run / "out" / "checkpoints").glob("*.ckpt")),
+    )
 
 
 def criteria(run: Path) -> list[Criterion]:
     """Of the run in this folder; all pending where the folder is not there yet."""
-    log, result = run / "log.txt", run / "out" / "training.json"
-    left = RunFolderContents(
-        lines=log.read_text(errors="replace").splitlines() if log.is_file() else [],
-        result=json.loads(result.read_text()) if result.is_file() else None,
-        checkpoints=sorted(path.name for path in (run / "out" / "checkpoints").glob("*.ckpt")),
-    )
+    left = _contents(run)
     asked: list[tuple[str, Callable[[RunFolderContents], tuple[bool | None, str]]]] = [
         ("Training starts without import errors", _starts),
         ("Data loads and the model takes its first step", _steps),
@@ -67,27 +85,22 @@ def criteria(run: Path) -> list[Criterion]:
         ("The log raises no red flag", _flags),
         ("Training ends by itself", _ends),
     ]
-    found = [(name, *ask(left)) for name, ask in asked]
+    answers = [(name, *ask(left)) for name, ask in asked]
     status = {None: Status.UNKNOWN, True: Status.GO, False: Status.NO_GO}
-    return [Criterion(name, status[met], evidence) for name, met, evidence in found]
-
-
-def checklist(run: Path) -> str:
-    """The criteria as a Markdown list of boxes."""
-    return "\n".join(criterion.box for criterion in criteria(run)) + "\n"
+    return [Criterion(name, status[met], clean(evidence)) for name, met, evidence in answers]
 
 
 def _starts(left: RunFolderContents) -> tuple[bool | None, str]:
     bad = next((line for line in left.lines if re.search(r"ModuleNotFoundError|ImportError", line)), "")
     if bad:
-        return False, bad.strip()
+        return False, bad
     return (True, f"{len(left.lines)} lines of log") if _progress(left) else (None, "")
 
 
 def _steps(left: RunFolderContents) -> tuple[bool | None, str]:
     seen = _progress(left)
     if seen:
-        return True, seen[0].strip()
+        return True, seen[0]
     return (False, "it ended without a step") if left.ended else (None, "")
 
 
@@ -96,7 +109,7 @@ def _progress(left: RunFolderContents) -> list[str]:
 
 
 def _falls(left: RunFolderContents) -> tuple[bool | None, str]:
-    losses = [loss for loss in (left.result or {}).get("train_loss", []) if isinstance(loss, int | float)]
+    losses = left.result.train_loss if left.result else []
     if len(losses) < 2:
         return None, ""
     part = max(1, len(losses) // 10)
@@ -118,9 +131,11 @@ def _flags(left: RunFolderContents) -> tuple[bool | None, str]:
 
 
 def _ends(left: RunFolderContents) -> tuple[bool | None, str]:
+    if left.broken:
+        return False, "out/training.json is not what training writes"
     if left.result is None:
         return None, ""
-    return not left.result["stopped"], left.result["stopped"] or f"{left.result['steps']} steps"
+    return not left.result.stopped, left.result.stopped or f"{left.result.steps} steps"
 
 
 def files_to_monitor(run: Path) -> list[tuple[Path, str]]:
@@ -128,7 +143,7 @@ def files_to_monitor(run: Path) -> list[tuple[Path, str]]:
     out = run / "out"
     table = [
         (run / "log.txt", "every line, with its time; flags: `gonogo review`"),
-        (run / "heartbeat.json", "each second: elapsed time, dollars, silence, GPU"),
+        (run / "heartbeat.json", "written each second: elapsed time, dollars, silence, GPU"),
         (out / "metrics.csv", "loss and validation loss"),
         (out / "in_flight.jsonl", "held-out skill as training goes on"),
         (out / "checkpoints", "best, last and periodic weights"),

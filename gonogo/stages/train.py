@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 from gonogo.base.errors import ProgramError, UserError
 from gonogo.base.files import write_text
 from gonogo.base.mappings import deep_merged
-from gonogo.base.torch_startup import skip_final_gc
+from gonogo.base.torch_startup import skip_final_gc, without_gc
 from gonogo.config.experiment import Training
+from gonogo.experiment.contract import Experiment
+from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.load import load_experiment
+from gonogo.training.run import train
+from gonogo.training.spec import RunSpec
 
 if TYPE_CHECKING:
-    pass
-from gonogo.training.spec import RunSpec
+    from lightning.pytorch import Callback
 
 STOPPED_BY_GATE, NOT_FINITE, FAILED = 4, 3, 1  # exit codes
 UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
@@ -36,9 +39,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, metavar="RUN.json")
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--max-steps", type=int, help="stop after so many optimizer steps: a canary")
-    parser.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="go on from there")
+    parser.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="resume from there")
     parser.add_argument(
-        "--changes", type=json.loads, default={}, metavar="JSON", help="{training: {…}, settings: {…}} laid over RUN's"
+        "--changes",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help="{training: {…}, settings: {…}}, merged over RUN",
     )
     arguments = parser.parse_args(argv)
     spec = RunSpec.model_validate_json(arguments.run.read_text())
@@ -49,9 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
     experiment.starts_from = spec.starts_from
     try:
-        result = experiment.run_training(
-            spec, arguments.out, lambda line: print(line, flush=True), checkpoint=arguments.resume
-        )
+        watch = _learning_gate(experiment, spec, arguments.out)
+        result = train(experiment, spec, arguments.out, _say, watch=watch, checkpoint=arguments.resume)
     except ProgramError as error:
         print(f"error: {error}", flush=True)
         if error.code < 0:  # whoever supervises sees how it ended
@@ -73,6 +79,20 @@ def main(argv: list[str] | None = None) -> int:
         print(f"stopped by the learning gate: {result.cause}", flush=True)
         return STOPPED_BY_GATE
     return 0 if result.finite else NOT_FINITE
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _learning_gate(experiment: Experiment, spec: RunSpec, out: Path) -> Callback | None:
+    """What goes along with a run that the learning gate may stop; not with commands, which show only their losses."""
+    if spec.gate is None or not isinstance(experiment, LightningExperiment):
+        return None
+    with without_gc():
+        from gonogo.learning.callback import InFlight
+
+    return InFlight(experiment, spec.gate, out, _say)
 
 
 def _changed(spec: RunSpec, changes: Mapping[str, Any]) -> RunSpec:

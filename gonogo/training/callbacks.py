@@ -16,7 +16,7 @@ from gonogo.training.manual_optimization import clip_before_steps
 
 if TYPE_CHECKING:
     from gonogo.config.experiment import Training
-    from gonogo.experiment.contract import Experiment
+    from gonogo.experiment.lightning import LightningExperiment
     from gonogo.training.spec import RunSpec
 
 
@@ -39,7 +39,7 @@ class Recorder(Callback):
         NonFiniteLossError: from `on_train_batch_end`.
     """
 
-    def __init__(self, experiment: Experiment, spec: RunSpec, say: Callable[[str], None]) -> None:
+    def __init__(self, experiment: LightningExperiment, spec: RunSpec, say: Callable[[str], None]) -> None:
         self._experiment, self._spec, self._say = experiment, spec, say
         self.train_loss: list[float] = []
         self.val_steps: list[int] = []
@@ -81,7 +81,7 @@ class Recorder(Callback):
 class Periodic(Callback):
     """Every few epochs a checkpoint that is kept, and a picture of predictions of the same held-out batch."""
 
-    def __init__(self, experiment: Experiment, training: Training, out: Path) -> None:
+    def __init__(self, experiment: LightningExperiment, training: Training, out: Path) -> None:
         self._experiment, self._training, self._out = experiment, training, out
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:

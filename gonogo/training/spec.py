@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, Field
 
 from gonogo.base.models import ClosedModel
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
-
-if TYPE_CHECKING:
-    pass
 
 
 class RunSpec(ClosedModel):

@@ -1,4 +1,4 @@
-"""Plans that were reckoned by hand, traced: the models are theirs, and the verdicts are not."""
+"""Plans that were computed by hand, traced: the models are theirs, the verdicts are not."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def test_eight_billion_weights_do_not_fit_sixteen_gigabytes() -> None:
     on = card("qwen")
     training = Training(micro_batch_size=1, precision="bf16-true")
     found = traced_here("qwen_step", on)(training, {"length": 256, "checkpointing": True})
-    rung = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
-    assert weigh(rung, on.visible_bytes, MemoryGate()) is Status.NO_GO
+    candidate = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
+    assert weigh(candidate, on.visible_bytes, MemoryGate()) is Status.NO_GO
 
 
 @needs_ct

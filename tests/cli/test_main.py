@@ -14,7 +14,7 @@ from gonogo.cli.remote import known_runs
 # each with what it needs to get as far as the folder's config
 NEEDS_A_FOLDER = [
     ["next"], ["next", "cvs"], ["steps"], ["steps", "local"], ["plan", "cvs"], ["compare", "cvs", "eeg"],
-    ["memory", "--experiment", "cvs"], ["memory", "--entry", "a:b"], ["schedule", "cvs"], ["attach"], ["stop"],
+    ["memory", "--experiment", "cvs"], ["schedule", "cvs"], ["attach"], ["stop"],
     ["release"], ["approve", "cvs", "--by", "Ada"], ["runs"], ["health", "--device", "cpu", "--experiment", "cvs"],
     ["review", "archive"],
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which device trains: a card that is known to be bad only where it is forced."""
+"""Which device trains: a GPU that is known to be bad only if it is forced."""
 
 from __future__ import annotations
 

@@ -61,6 +61,16 @@ def test_extends_lays_one_file_over_another(site: Path) -> None:
     assert dark.expected.statement
 
 
+@pytest.mark.parametrize("where", ["config", "experiment"])
+def test_a_key_of_an_earlier_version_names_the_new_one(site: Path, where: str) -> None:
+    gates = {"quality": {"max_bad_scenes": 0.1}}
+    if where == "experiment":
+        edit(site / "config/experiments/cvs.yaml", gates=gates)
+    said = message({} if where == "experiment" else {"gates": gates}, site)
+    assert "gates.quality.max_bad_scenes: this key was renamed; write gates.quality.max_bad_items" in said
+    assert "Allowed" not in said
+
+
 def test_one_mode_is_recommended(site: Path) -> None:
     modes = {name: {"recommended": True} for name in ("validate", "fast")}
     edit(site / "config/experiments/cvs.yaml", modes=modes)

@@ -1,4 +1,4 @@
-"""Commands as an experiment: what they make, leave and say, and what is told of those that do not."""
+"""Commands as an experiment: what they produce, and the errors for those that do not."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from gonogo.config.load import load_accelerator, validate
 from gonogo.experiment.command import CommandExperiment, NoSettings
 from gonogo.experiment.load import load_experiment
 from gonogo.learning.judge import judge
+from gonogo.learning.rehearse import rehearse
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.judge import judge as judge_memory
-from gonogo.memory.plan_search_process import Task, explored_here
+from gonogo.memory.plan_search_process import PlanSearch, explored_here
+from gonogo.memory.step import step_of
+from gonogo.training.run import train
 from gonogo.training.spec import TrainingResult
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
@@ -53,7 +56,7 @@ def test_a_program_that_fails_is_heard(tmp_path: Path) -> None:
         experiment(tmp_path, "fails").generate(INDICES, tmp_path / "out", 0, nothing)
     assert "command.generate ended with exit code 3" in str(error.value) and "KeyError: 'colour'" in str(error.value)
     with pytest.raises(ProgramError, match="signal 11"):
-        experiment(tmp_path, "killed").run_training(spec(tmp_path), tmp_path / "run", nothing)
+        train(experiment(tmp_path, "killed"), spec(tmp_path), tmp_path / "run", nothing)
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -69,7 +72,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_run_is_told_its_words_and_read_from_its_metrics(tmp_path: Path) -> None:
     said: list[str] = []
-    result = experiment(tmp_path).run_training(spec(tmp_path), tmp_path / "a run", said.append)
+    result = train(experiment(tmp_path), spec(tmp_path), tmp_path / "a run", said.append)
     words = json.loads((tmp_path / "a run/words.json").read_text())
     assert words == ["30", str(tmp_path / "a shard"), str(tmp_path / "another"), "--lr=0.5"]
     assert (result.steps, len(result.train_loss), result.val_steps) == (30, 30, [10, 20, 30])
@@ -79,14 +82,14 @@ def test_a_run_is_told_its_words_and_read_from_its_metrics(tmp_path: Path) -> No
 
 def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     own, out = experiment(tmp_path), tmp_path / "run"
-    own.run_training(spec(tmp_path), out, nothing)
-    result = own.run_training(spec(tmp_path), out, nothing, out / "checkpoints/last.ckpt")
+    train(own, spec(tmp_path), out, nothing)
+    result = train(own, spec(tmp_path), out, nothing, checkpoint=out / "checkpoints/last.ckpt")
     assert result.train_steps[0] == 31 and result.steps == 60
     assert (out / "metrics_1.csv").read_text().splitlines()[1].startswith("1,")
     once = experiment(tmp_path, command={**command(), "resume": ""})
     assert own.resumes and not once.resumes
     with pytest.raises(UserError, match=r"command.resume is not given"):
-        once.run_training(spec(tmp_path), out, nothing, out / "checkpoints/last.ckpt")
+        train(once, spec(tmp_path), out, nothing, checkpoint=out / "checkpoints/last.ckpt")
 
 
 @pytest.mark.parametrize(
@@ -101,11 +104,11 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
 )
 def test_a_run_that_leaves_too_little_is_refused(tmp_path: Path, fault: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        experiment(tmp_path, fault).run_training(spec(tmp_path, fault), tmp_path / "run", nothing)
+        train(experiment(tmp_path, fault), spec(tmp_path, fault), tmp_path / "run", nothing)
 
 
 def test_a_loss_that_is_no_number_ends_the_program(tmp_path: Path) -> None:
-    result = experiment(tmp_path, "nan").run_training(spec(tmp_path), tmp_path / "run", nothing)
+    result = train(experiment(tmp_path, "nan"), spec(tmp_path), tmp_path / "run", nothing)
     assert not result.finite and result.stopped == "train_loss is nan at step 5"
     assert result.wall_s < 40  # the program itself would sleep for a minute
 
@@ -118,7 +121,7 @@ def test_a_run_is_cut_at_its_minutes(tmp_path: Path) -> None:
         "print('step,train_loss', file=log)\n"
         "for step in range(1, 10000): print(f'{step},{1 / step}', file=log), time.sleep(0.02)\n"
     )
-    result = own.run_training(spec(tmp_path, max_minutes=0.05), tmp_path / "run", nothing)
+    result = train(own, spec(tmp_path, max_minutes=0.05), tmp_path / "run", nothing)
     assert 1 < result.steps < 9999 and result.stopped == "cut after 0.05 min" and result.finite
     assert 0.02 <= result.median_step_s < 0.5
 
@@ -148,8 +151,8 @@ def test_the_machine_trains_it_with_the_same_exit_codes(tmp_path: Path) -> None:
 
 
 def rehearsed(root: Path, fault: str) -> tuple[dict[str, Check], str]:
-    measured, result, speed = experiment(root, fault).rehearse(
-        spec(root, fault), Smoke(), root / "smoke", nothing, nothing, LearningGate()
+    measured, result, speed = rehearse(
+        experiment(root, fault), spec(root, fault), Smoke(), root / "smoke", nothing, nothing, LearningGate()
     )
     assert (speed.train_samples, len(result.train_loss)) == (20, result.steps)
     checks, cause = judge(type(measured).model_validate_json(measured.model_dump_json()), LearningGate())
@@ -173,8 +176,14 @@ def test_losses_that_do_not_fall_stop_it(tmp_path: Path) -> None:
 
 
 def test_a_nan_in_the_rehearsal_is_a_no_go(tmp_path: Path) -> None:
-    measured, _, _ = experiment(tmp_path, "nan").rehearse(
-        spec(tmp_path, "nan"), Smoke(), tmp_path / "smoke", nothing, nothing, LearningGate()
+    measured, _, _ = rehearse(
+        experiment(tmp_path, "nan"),
+        spec(tmp_path, "nan"),
+        Smoke(),
+        tmp_path / "smoke",
+        nothing,
+        nothing,
+        LearningGate(),
     )
     checks, cause = judge(measured, LearningGate())
     assert checks[0].status is Status.NO_GO and checks[0].why == "train_loss is nan at step 5" and cause == "DIVERGING"
@@ -182,13 +191,13 @@ def test_a_nan_in_the_rehearsal_is_a_no_go(tmp_path: Path) -> None:
 
 def test_the_memory_gate_traces_the_entry_point(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no `memory:` entry point is given"):
-        experiment(tmp_path).memory_step(Training())
+        step_of(experiment(tmp_path), Training())
     told = {**command(), "train": command()["train"] + " {precision} {accumulate_grad_batches}"}
     training = Training(micro_batch_size=3, accumulate_grad_batches=2, precision="bf16-mixed")
-    step = experiment(tmp_path, memory="tests.experiment.entry:step", command=told).memory_step(training)
+    step = step_of(experiment(tmp_path, memory="tests.experiment.entry:step", command=told), training)
     assert (step.micro_batch_size, step.accumulate_grad_batches, step.precision) == (3, 2, "bf16-mixed")
-    step = experiment(tmp_path, memory="tests.experiment.entry:step").memory_step(training)
-    assert (step.accumulate_grad_batches, step.precision) == (1, "32-true")  # the script is told neither
+    step = step_of(experiment(tmp_path, memory="tests.experiment.entry:step"), training)
+    assert (step.accumulate_grad_batches, step.precision) == (1, "32-true")  # the script receives neither
 
 
 def test_without_an_entry_point_the_memory_gate_says_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +206,7 @@ def test_without_an_entry_point_the_memory_gate_says_unknown(tmp_path: Path, mon
     cards = {"cpu": load_accelerator(ROOT / "config", "cpu"), "h100": load_accelerator(ROOT / "config", "h100")}
 
     def judged(card: str, **changes: str) -> Check:
-        task = Task(
+        task = PlanSearch(
             experiment="mine", experiment_config=config(**changes), training=Training(), accelerator=cards[card]
         )
         (check, *_), _ = judge_memory(
@@ -231,29 +240,79 @@ def test_predictions_come_with_their_metrics(tmp_path: Path) -> None:
 # --- what the workflow asks ---
 
 
-def test_what_redoes_which_stage(tmp_path: Path) -> None:
-    generates = {**command(), "generate": "python my/make.py {indices} {out}"}
-    (tmp_path / "my").mkdir()
-    (tmp_path / "my/make.py").write_text("pass")
+FILES = {
+    "repo/make.py": "pass", "repo/train.py": "import helper", "repo/predict.py": "from train import network",
+    "repo/memory.py": "import train", "repo/helper.py": "pass", "repo/README.md": "a story", "repo/.git/HEAD": "one",
+    "repo/__pycache__/train.cpython-311.pyc": "one", "repo/.ipynb_checkpoints/a.py": "one", "repo/prompts.md": "say",
+}  # fmt: skip
+LINES = {
+    "generate": "python repo/make.py {indices} {out}",
+    "train": "python -m repo.train {data} {out}",
+    "resume": "--from {checkpoint}",
+    "predict": "python ./repo/predict.py {checkpoint} {data} {out}",
+}
+STAGES = ("generate", "train", "predict")
 
-    def prints() -> list[str]:
-        own = CommandExperiment("mine", config(command=generates), tmp_path)
-        return [own.fingerprint("generate"), own.fingerprint("train")]
 
-    experiment(tmp_path)
-    before = prints()
-    (tmp_path / "my/script.py").write_text("print('changed')")  # named by `train` alone
-    assert [a == b for a, b in zip(before, prints(), strict=True)] == [True, False]
-    before = prints()
-    (tmp_path / "my/helper.py").write_text("pass")  # anybody's
-    assert [a == b for a, b in zip(before, prints(), strict=True)] == [False, False]
+def own(root: Path, **lines: str) -> CommandExperiment:
+    return CommandExperiment("mine", config(command=LINES | lines, code=["repo"], memory="repo.memory:step"), root)
+
+
+def prints(root: Path, **lines: str) -> list[str]:
+    return [own(root, **lines).fingerprint(stage) for stage in STAGES]
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("repo/make.py", STAGES),
+        ("repo/train.py", ("train", "predict")),
+        ("repo/memory.py", ("train", "predict")),
+        ("repo/predict.py", ("predict",)),
+        ("repo/helper.py", STAGES),  # it may be anybody's
+        ("repo/prompts.md", STAGES),  # as this may be
+        ("repo/README.md", ()),
+        ("repo/.git/HEAD", ()),
+        ("repo/.ipynb_checkpoints/a.py", ()),
+        ("repo/__pycache__/train.cpython-311.pyc", ()),
+    ],
+)
+def test_an_edit_repeats_what_it_can_change(repo: Path, file: str, stages: tuple[str, ...]) -> None:
+    before = prints(repo)
+    (repo / file).write_text(FILES[file] + "  # edited")
+    repeated = [stage for stage, old, new in zip(STAGES, before, prints(repo), strict=True) if old != new]
+    assert tuple(repeated) == stages
+
+
+def test_predictions_that_training_imports_are_part_of_it(repo: Path) -> None:
+    (repo / "repo/helper.py").write_text("from repo import predict")
+    assert repo / "repo/predict.py" in own(repo).source_files_of("train")
+
+
+def test_other_words_of_predict_repeat_no_training(repo: Path) -> None:
+    before = prints(repo)
+    assert prints(repo, predict=LINES["predict"] + " --batch 4")[:2] == before[:2]
+    assert prints(repo, predict=LINES["predict"] + " --batch 4")[2] != before[2]
+    assert prints(repo, resume="--from={checkpoint}")[0] == before[0]
+    assert prints(repo, resume="--from={checkpoint}")[1] != before[1]
+
+
+def test_what_goes_to_the_machine_is_neither_hidden_nor_a_cache(repo: Path) -> None:
+    names = [file.relative_to(repo).as_posix() for file in own(repo).source_files()]
+    assert names == sorted(name for name in FILES if "/." not in name and "__pycache__" not in name)
 
 
 def test_it_is_found_by_its_commands(tmp_path: Path) -> None:
     experiment(tmp_path)
     found = load_experiment("mine", config(), tmp_path)
     assert isinstance(found, CommandExperiment) and found.kind == "text" and found.import_root() == tmp_path
-    with pytest.raises(UserError, match="knows neither its model nor its batches"):
-        found.module(Training())
     with pytest.raises(UserError, match=r"settings.width: unknown key"):
         validate(NoSettings, {"width": 3}, "mine.yaml", "settings")

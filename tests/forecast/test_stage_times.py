@@ -10,7 +10,7 @@ from tests.forecast.test_forecast import CARD, SPEED
 
 
 def planned(items: int, size: int) -> Forecast:
-    """A run on a rented card with so many items of data."""
+    """A run on a rented GPU with this many items of data."""
     speed = SPEED.model_copy(update={"train_samples": 8 * items})
     stages = [by_items("dataset", 2.0, 10, items, 2), by_bytes("upload", size, loopback=False)]
     return forecast(speed, Training(epochs=10, micro_batch_size=8), Target(usd_per_hour=2), CARD, stages=stages)

@@ -23,7 +23,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gonogo.config.experiment import ExperimentConfig, Smoke, Training
 from gonogo.config.gate_thresholds import LearningGate
-from gonogo.experiment.contract import Experiment, Progress
+from gonogo.experiment.contract import Progress
+from gonogo.experiment.lightning import LightningExperiment
 from gonogo.learning.judge import judge
 from gonogo.learning.measurements import Measurements
 from gonogo.learning.smoke import smoke_run
@@ -178,7 +179,7 @@ class FixtureModule(LightningModule):
         return torch.optim.Adam(self.parameters(), lr=self.rate)
 
 
-class Fixture(Experiment):
+class Fixture(LightningExperiment):
     kind = "none"
     Settings = FixtureSettings
     settings: FixtureSettings

@@ -12,7 +12,7 @@ from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.judge import judge
 from gonogo.learning.smoke import smoke_run
-from gonogo.training.run import joined, train
+from gonogo.training.lightning_run import joined, train_lightning
 from gonogo.training.spec import RunSpec
 from tests.learning.fixtures import specification
 from tests.toy import Toy, ToyModule, config
@@ -74,17 +74,17 @@ def test_it_stops_at_its_limits(tmp_path: Path) -> None:
 
 def test_what_goes_on_is_the_same_optimizer_on_a_longer_schedule(tmp_path: Path) -> None:
     experiment = Cycling("toy", config(), Path())
-    first, module, _ = train(experiment, spec(30), tmp_path, lambda line: None)
+    first, module, _ = train_lightning(experiment, spec(30), tmp_path, lambda line: None)
     assert isinstance(module, OneCycle)
     state = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=False)
     assert state["global_step"] == 30 and state["optimizer_states"][0]["state"][0]["step"] == 30
     before = module.rates[-1]
-    more, module, _ = train(
+    more, module, _ = train_lightning(
         experiment, spec(60), tmp_path, lambda line: None, checkpoint=tmp_path / "checkpoints/last.ckpt", extends=module
     )
     assert isinstance(module, OneCycle) and len(module.rates) == 60
     long = Cycling("toy", config(), Path())
-    _, whole, _ = train(long, spec(60), tmp_path / "whole", lambda line: None)
+    _, whole, _ = train_lightning(long, spec(60), tmp_path / "whole", lambda line: None)
     assert isinstance(whole, OneCycle)
     assert module.rates[30:] == pytest.approx(whole.rates[30:], rel=1e-6) and module.rates[30] > 10 * before
     both = joined(first, more)

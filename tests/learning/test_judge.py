@@ -1,4 +1,4 @@
-"""Each way of failing to learn is told apart, in the order in which one explains the next."""
+"""Each way of failing to learn is distinguished, in the order in which one explains the next."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LOOK = DataLook(
         ({"shared_group_count": 1, "shared_groups": ["chelsea"]}, 0.5, "LEAKAGE"),
         ({"exact_copies": None, "near_copies": None}, 0.5, ""),
         ({"independence_p": 0.6}, 0.0, "DATA"),
-        ({"independence_p": 0.6}, 0.5, ""),  # learned all the same
+        ({"independence_p": 0.6}, 0.5, ""),  # learned nevertheless
         ({"independence_p": None}, 0.0, "UNDERTRAINED"),
         ({"target_autocorrelation": 0.01, "input_autocorrelation": 0.8}, 0.0, "DATA"),
         ({"target_autocorrelation": 0.01, "input_autocorrelation": 0.8}, 0.5, ""),

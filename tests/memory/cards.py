@@ -7,7 +7,7 @@ from typing import Any
 
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
-from gonogo.memory.estimate import Estimate, estimate
+from gonogo.memory.estimate import MemoryEstimate, estimate
 from gonogo.memory.events import Events
 from gonogo.memory.plan_search import Estimator
 from gonogo.memory.trace_result import Traced
@@ -34,7 +34,7 @@ def estimator(on: Accelerator, traced: list[Training] | None = None, **facts: An
     `traced` is filled with what was traced.
     """
 
-    def run(training: Training, options: Mapping[str, Any]) -> Estimate:
+    def run(training: Training, options: Mapping[str, Any]) -> MemoryEstimate:
         if traced is not None:
             traced.append(training)
         per_sample = PER_SAMPLE // 10 if options.get("checkpoint") else PER_SAMPLE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.documented_steps import cvs_step
 from gonogo.config.experiment import Training
-from gonogo.memory.step import Step
+from gonogo.experiment.step import Step
 
 
 def view_synthesis() -> Step:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from gonogo.experiment.step import Step
 from gonogo.memory.events import Events
-from gonogo.memory.step import Step
 from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 

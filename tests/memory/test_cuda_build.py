@@ -1,4 +1,4 @@
-"""A torch that is built with CUDA, on a machine without a card, traces what a processor's build does."""
+"""A torch that is built with CUDA, on a machine without a GPU, traces the same as the CPU build."""
 
 from __future__ import annotations
 
@@ -21,28 +21,21 @@ def events() -> Events:
     return found
 
 
-def table() -> ctypes.c_void_p:
-    """Where the CUDA hooks keep the address of their virtual functions."""
-    hooks = fake_gpu._symbol("torch_cpu", fake_gpu.HOOKS)
-    hooks.argtypes, hooks.restype = [], ctypes.c_void_p
-    return ctypes.c_void_p.from_address(hooks())
-
-
 def rows(address: int | None) -> ctypes.Array[ctypes.c_void_p]:
     return (ctypes.c_void_p * fake_gpu.TABLE_ROWS).from_address(address or 0)
 
 
 @pytest.fixture
 def cuda_build(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A CUDA build without a card: a guard, hooks that say so, and a query for the card's context that raises."""
+    """A CUDA build without a GPU: a guard, hooks that say so, and a query for the GPU's context that raises."""
     if torch.backends.cuda.is_built():
         yield
         return
-    fake_gpu._register_guard()
-    raises = rows(table().value)[fake_gpu.HAS_PRIMARY_CONTEXT]
+    fake_gpu.register_guard()
+    raises = rows(fake_gpu.hooks_table().value)[fake_gpu.HAS_PRIMARY_CONTEXT]
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
-    with fake_gpu._replaced_hooks():
-        rows(table().value)[fake_gpu.HAS_PRIMARY_CONTEXT] = raises
+    with fake_gpu.replaced_hooks():
+        rows(fake_gpu.hooks_table().value)[fake_gpu.HAS_PRIMARY_CONTEXT] = raises
         yield
 
 
@@ -57,7 +50,7 @@ def test_a_cuda_build_without_a_card_traces_the_same_bytes(request: pytest.Fixtu
 @pytest.mark.parametrize("card", [False, True])
 def test_torch_asks_its_own_hooks_only_where_there_is_a_card(card: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
-    own = table().value
-    with fake_gpu.lookalike(Card(), lambda size: None):
-        assert (table().value == own) is card
-    assert table().value == own
+    own = fake_gpu.hooks_table().value
+    with fake_gpu.fake_gpu(Card(), lambda size: None):
+        assert (fake_gpu.hooks_table().value == own) is card
+    assert fake_gpu.hooks_table().value == own

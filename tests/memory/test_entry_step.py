@@ -1,4 +1,4 @@
-"""A mode of one's own and a recorded option, through real traces of the shipped experiment."""
+"""A user-defined mode and a recorded option, through real traces of the shipped experiment."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import yaml
 
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.load import load
-from gonogo.gates import judging
+from gonogo.gates import judging, registry
 from gonogo.memory.estimate import estimate
 from gonogo.memory.judge import Measurements
 from gonogo.memory.plan import plan_from
 from gonogo.memory.plan_search import Candidate, Explored
-from gonogo.memory.plan_search_process import Task, explored_here
+from gonogo.memory.plan_search_process import PlanSearch, explored_here
 from gonogo.runtime.context import Run
 from gonogo.stages.upload import run_spec
 from gonogo.training.spec import RunSpec
@@ -29,15 +29,15 @@ pytest.importorskip("monai")
 
 
 def run_of(folder: Path, monkeypatch: pytest.MonkeyPatch, **mine: Any) -> Run:
-    """The experiment `mine`, laid over the shipped one, in its mode `own`."""
+    """The experiment `mine`, which extends the shipped one, in its mode `own`."""
     shutil.copytree(ROOT / "config", folder / "config")
     (folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump({"extends": "cvs", **mine}))
     monkeypatch.chdir(folder)
-    return Run("upload", "mine", "own", load({"experiments": "mine", "mode": "own"}, folder), io.StringIO())
+    return Run("upload", "mine", io.StringIO(), "own", load({"experiments": "mine", "mode": "own"}, folder))
 
 
-def task(run: Run, accelerator: Accelerator) -> Task:
-    return Task(
+def task(run: Run, accelerator: Accelerator) -> PlanSearch:
+    return PlanSearch(
         experiment="mine", experiment_config=run.experiment_config, training=run.asked_training, accelerator=accelerator
     )
 
@@ -50,16 +50,14 @@ def test_a_mode_of_ones_own_is_planned_and_its_batch_is_refused_where_it_is_unsa
     run = run_of(tmp_path, monkeypatch, modes={"own": {"training": {"epochs": 150, "micro_batch_size": 24}}})
     sent = RunSpec.model_validate_json(run_spec(run).model_dump_json(by_alias=True)).training
     assert (sent.epochs, sent.micro_batch_size) == (150, 24)
-    traced = traced_here(task(run, card()).order(sent, {}))
+    traced = traced_here(task(run, card()).request(sent, {}))
 
     def verdict(on: Accelerator) -> Any:
         found = estimate(traced, sent, on)
-        rung = Candidate(training=sent, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
-        explored = Explored(capacity_bytes=on.visible_bytes, rungs=[rung])
-        Measurements(accelerator=on, explored=explored).write(tmp_path / "measurements.json")
-        return judging.judge(
-            "memory", [tmp_path / "measurements.json"], run.gates, experiment="mine", mode="own"
-        ).verdict
+        candidate = Candidate(training=sent, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
+        explored = Explored(capacity_bytes=on.visible_bytes, candidates=[candidate])
+        measured = Measurements(accelerator=on, explored=explored)
+        return judging.judge(registry.gate("memory"), measured, run.gates, experiment="mine", mode="own").verdict
 
     assert verdict(card(16)).status is Status.GO
     refused = verdict(card(0.65))
@@ -74,8 +72,8 @@ def test_gradient_checkpointing_lets_the_peak_fall_and_is_recorded(
     run = run_of(tmp_path / "off", monkeypatch, settings={"data": {"image_size": 256}}, modes=alone)
     small = card(0.64)
     explored = explored_here(task(run, small))
-    asked, *others = explored.rungs
-    with_it = next(rung for rung in others if rung.options == ["gradient checkpointing"])
+    asked, *others = explored.candidates
+    with_it = next(candidate for candidate in others if candidate.options == ["gradient checkpointing"])
     assert asked.fits is False and with_it.fits
     assert asked.estimate and with_it.estimate and with_it.estimate.live_bytes < 0.7 * asked.estimate.live_bytes
     (advised,) = plan_from(explored, small, run.gates.memory).changes

@@ -1,4 +1,4 @@
-"""The verdict is the allocator's replay at the card's capacity, with the estimate's error beside it."""
+"""The verdict is the allocator's replay at the GPU's capacity, together with the estimate's error."""
 
 from __future__ import annotations
 
@@ -44,23 +44,25 @@ def test_a_refusal_names_what_and_where_and_what_to_do() -> None:
 
 
 def test_the_verdict_is_the_replay_not_a_comparison_of_peaks() -> None:
-    # what the allocator would like to keep is more than the card has; giving cached memory back, it fits
+    # the allocator would keep more than the GPU has; by releasing cached memory, it fits
     changes = [(0, 6_000_000_000), (0, -6_000_000_000), (1, 7_000_000_000), (1, -7_000_000_000)]
     on, training = card(8.5), Training()
     found = estimate(traced_step(events(changes)), training, on)
     assert found.needed_bytes is not None and found.needed_bytes > 13e9 and found.fits
-    rung = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
-    checks, _ = judge(Measurements(accelerator=on, explored=Explored(capacity_bytes=8_500_000_000, rungs=[rung])), GATE)
-    assert checks[0].status is Status.CAUTION and "given back 1 times" in checks[0].why
+    candidate = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
+    checks, _ = judge(
+        Measurements(accelerator=on, explored=Explored(capacity_bytes=8_500_000_000, candidates=[candidate])), GATE
+    )
+    assert checks[0].status is Status.CAUTION and "cached memory is released once" in checks[0].why
 
 
 def test_margins_are_a_gigabyte_a_share_and_the_estimates_error() -> None:
     large = measured(card(41, context_bytes=0), micro=16)  # 35.8 of 41 GB
-    assert judge(large, GATE)[0][0].status is Status.GO
-    assert judge(large, MemoryGate(caution_margin=0.2))[0][0].status is Status.CAUTION
-    assert judge(large, MemoryGate(estimate_error=0.2))[0][0].status is Status.CAUTION
+    assert judge(large, GATE).checks[0].status is Status.GO
+    assert judge(large, MemoryGate(caution_margin=0.2)).checks[0].status is Status.CAUTION
+    assert judge(large, MemoryGate(estimate_error=0.2)).checks[0].status is Status.CAUTION
     small = measured(card(6, context_bytes=0), micro=1)  # 5.15 of 6 GB: more than a tenth left, less than 1 GB
-    assert judge(small, GATE)[0][0].status is Status.CAUTION
+    assert judge(small, GATE).checks[0].status is Status.CAUTION
 
 
 def test_an_assumed_value_makes_it_a_caution() -> None:
@@ -70,10 +72,12 @@ def test_an_assumed_value_makes_it_a_caution() -> None:
 
 def test_what_is_not_known_never_passes() -> None:
     on, training = card(), Training()
-    rung = Candidate(training=training, needed_bytes=None, fits=None, estimate=failed(training, "aten.nonzero: data"))
+    candidate = Candidate(
+        training=training, needed_bytes=None, fits=None, estimate=failed(training, "aten.nonzero: data")
+    )
     for capacity in (16_000_000_000, None):
         (check,), cause = judge(
-            Measurements(accelerator=on, explored=Explored(capacity_bytes=capacity, rungs=[rung])), GATE
+            Measurements(accelerator=on, explored=Explored(capacity_bytes=capacity, candidates=[candidate])), GATE
         )
         assert check.status is Status.UNKNOWN and "aten.nonzero" in check.why and cause == ""
 
@@ -93,7 +97,7 @@ def test_a_precision_that_the_card_lacks_is_told(precision: str, status: Status 
 
 def test_replan_takes_the_cheapest_change_that_passes() -> None:
     asked = measured(card(9), micro=8)
-    assert judge(asked, GATE)[1] == "MEMORY"
+    assert judge(asked, GATE).cause == "MEMORY"
     checks, cause = judge(asked, MemoryGate(on_no_go="replan"))
     assert cause == "" and all(check.status.passes for check in checks)
     (change,) = [check for check in checks if check.id == "replanned"]

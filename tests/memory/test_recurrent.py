@@ -1,4 +1,4 @@
-"""Recurrent layers are one call on a GPU, with a reserve space that neither torch nor a processor knows of."""
+"""Recurrent layers are one call on a GPU, with a reserve space that neither torch nor a CPU knows of."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from gonogo.config.accelerator import Architecture
+from gonogo.experiment.step import Step
 from gonogo.memory.devices import card_of
 from gonogo.memory.recurrent import MARGIN, Layers
-from gonogo.memory.step import Step
 from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 from tests.memory.steps import FLOAT, allocated, traced
@@ -84,7 +84,7 @@ def test_a_single_step_of_a_gru_is_fused_too() -> None:
 
 
 class Texts(nn.Module):
-    """Texts of different lengths, packed; the lengths are constants, or are reckoned from the texts."""
+    """Texts of different lengths, packed; the lengths are constants, or are computed from the texts."""
 
     def __init__(self, known: bool) -> None:
         super().__init__()

@@ -13,10 +13,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from gonogo.config.experiment import Training
+from gonogo.experiment.step import Step
+from gonogo.memory.builders import entry_step
 from gonogo.memory.components import activations_by_module, components
 from gonogo.memory.events import Events
-from gonogo.memory.step import Step, entry_step
-from gonogo.memory.trace import trace, trace_step
+from gonogo.memory.step import lightning_step
+from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 from tests.memory.steps import FLOAT, allocated, dense, peak, traced
 
@@ -55,8 +57,9 @@ class Case:
 
 
 def run(width: int, batch: int, average: bool = False, **changes: Any) -> Traced:
-    found = trace(Case(width, average), Training(micro_batch_size=batch, **changes))  # type: ignore[arg-type]
-    assert found.error == "" and found.guesses == []
+    training = Training(micro_batch_size=batch, **changes)
+    found = traced(lambda: lightning_step(Case(width, average), training))  # type: ignore[arg-type]
+    assert found.guesses == []
     return found
 
 
@@ -169,7 +172,7 @@ class Puts(nn.Linear):
 
 
 class Masks(nn.Linear):
-    """The same with a mask that is reckoned from constants."""
+    """The same with a mask that is computed from constants."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out = super().forward(x).clone()
@@ -224,4 +227,4 @@ def test_an_entry_point_that_returns_something_else_is_told() -> None:
     def build() -> Step:
         return entry_step("a model")
 
-    assert "return gonogo.memory.step.Step" in trace_step(build).error
+    assert "return gonogo.Step" in trace_step(build).error

@@ -1,4 +1,4 @@
-"""Where a processor's build of torch would be silently wrong about a GPU: each case against what the card allocates."""
+"""Where torch's CPU build would be silently wrong about a GPU: each case against what the GPU allocates."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from gonogo.experiment.step import Step
 from gonogo.memory.devices import Card
-from gonogo.memory.step import Step
 from tests.memory.steps import FLOAT, allocated, dense, peak, traced
 
 BATCH, WIDTH = 64, 512
@@ -182,7 +182,7 @@ class Reads(nn.Module):
 
 
 class Counts(nn.Module):
-    """As many layers as a schedule says, which is reckoned with tensors."""
+    """As many layers as a schedule says, which is computed with tensors."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The trace against steps that are really run on this machine's processor: the same bytes, one by one."""
+"""The trace against steps that are really run on this machine's CPU: the same bytes, one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
-from gonogo.memory.step import Step
+from gonogo.experiment.step import Step
 from tests.memory.steps import peak, traced
 
 
@@ -47,7 +47,7 @@ class RealBytes(TorchDispatchMode):
 
 
 def really(build: Callable[[], Step], copied: bool, steps: int = 2) -> int:
-    """Peak of live bytes of the same steps, run; with the batch copied for each, as to a card."""
+    """Peak of live bytes of the same steps, run; with the batch copied for each, as to a GPU."""
     step = build()
     made: Any = step.optimizer
     optimizer = made()

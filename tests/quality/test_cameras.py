@@ -1,4 +1,4 @@
-"""What a camera sees of the input's points, worked out by hand."""
+"""The share of the input's points that a camera sees, computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files as they are found: every format and oddity is told, and damage is a finding, never half a picture."""
+"""Files as found in practice: every format and oddity is reported, and damage is a finding, never half a picture."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_dark_views_are_stopped_and_named(inspect: Inspect) -> None:
     assert re.search(r"views are black: mean luminance 0\.0[12] against 0\.[345]\d at the input", darkness.why)
     assert "cameras see the cloud and yet the picture is dark" in darkness.why
     assert "48 of 48 views, in 6 of 6 scenes" in darkness.why
-    assert found.cause == "DECODER"
+    assert found.cause == "GENERATOR"
     assert darkness.evidence[0].endswith("rgb.png")
     assert Path(darkness.evidence[0]).exists()
 

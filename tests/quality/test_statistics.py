@@ -1,4 +1,4 @@
-"""One pass over a picture: the figures are right, and a bad file is told, never raised."""
+"""One pass over a picture: the figures are right, and a bad file is reported, never raised."""
 
 from __future__ import annotations
 

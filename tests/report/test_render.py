@@ -167,6 +167,22 @@ def test_quoted_text_cannot_draw_on_the_page() -> None:
     assert "\\*c\\* \\_\\_d\\_\\_ \\`e\\` next" in row
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["# Big", "- a point", "+ a point", "1. first", "12) twelfth", "> quoted", ">quoted", "===", "---", "***",
+     ">= 0.45", "-0.5 dB", "2026.", "[a](javascript:alert(1))", "![b](file:///etc/passwd)",
+     "<img src=x onerror=alert(1)>",
+     "<javascript:alert(1)>", "&lt;b&gt; & co", "```", "a\\| b", "\\"],
+)  # fmt: skip
+def test_a_page_shows_exactly_the_text(text: str) -> None:
+    verdict = make("quality", [DARK.model_copy(update={"why": text, "hint": text})])
+    verdict.summary = text
+    page = Page(to_html(verdict))
+    assert not page.open and not page.addresses
+    assert " ".join(page.text.split()).count(text) >= 3  # in a paragraph, a cell and a list
+    assert {tag for tag in page.seen if tag in ("h2", "ul", "ol", "blockquote", "hr", "pre")} <= {"h2", "ul"}
+
+
 def test_markdown_shows_every_check_gravest_first() -> None:
     markdown = to_markdown(dark())
     assert markdown.startswith("# NO-GO: quality (sample) · cvs_dark\n")
@@ -182,13 +198,19 @@ class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.open: list[str] = []
+        self.seen: list[str] = []
+        self.text = ""
         self.addresses: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.seen.append(tag)
         if tag not in self.VOID:
             self.open.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag

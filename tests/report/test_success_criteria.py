@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gonogo.cli.main import main
-from gonogo.report.success_criteria import checklist, criteria, files_to_monitor
-from gonogo.training.run import train
+from gonogo.report.success_criteria import criteria, files_to_monitor
+from gonogo.training.lightning_run import train_lightning
 from gonogo.training.spec import RunSpec
 from gonogo.verdict import Status
 from tests.toy import config, toy
@@ -22,10 +22,14 @@ def run(tmp_path: Path) -> Path:
     spec = RunSpec(
         experiment="toy", experiment_config=config(), training=config().training, data=[], seed=0, max_steps=60
     )
-    result, _, _ = train(toy(), spec, tmp_path / "out", lines.append)
+    result, _, _ = train_lightning(toy(), spec, tmp_path / "out", lines.append)
     (tmp_path / "out" / "training.json").write_text(result.model_dump_json())
     (tmp_path / "log.txt").write_text("\n".join([*lines, "training ended: 60 steps in 1 s; finished"]) + "\n")
     return tmp_path
+
+
+def checklist(run: Path) -> str:
+    return "\n".join(criterion.box for criterion in criteria(run))
 
 
 def test_before_the_run_every_box_is_open(tmp_path: Path) -> None:
@@ -83,3 +87,15 @@ def test_gonogo_review_tells_it_all(run: Path, capsys: pytest.CaptureFixture[str
     (run / "log.txt").write_text("CUDA out of memory\n")
     assert main(["review", str(run)]) == 1
     assert main(["review", str(run / "out")]) == 2
+
+
+@pytest.mark.parametrize("forged", ["{", "[]", '{"stopped": "\\u001b[2J"}', '{"steps": "many"}'])
+def test_a_result_that_training_did_not_write_fails_and_cannot_draw(
+    run: Path, forged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "out" / "training.json").write_text(forged)
+    (run / "log.txt").write_text("\x1b]0;owned\x07step 1/60 \x1b[2J loss nan\n")
+    assert main(["review", str(run)]) == 1
+    said = capsys.readouterr()
+    assert "FAILED: out/training.json is not what training writes" in said.out
+    assert "\x1b" not in said.out and "Traceback" not in said.err

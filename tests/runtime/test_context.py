@@ -12,15 +12,15 @@ import yaml
 from gonogo.config.load import load
 from gonogo.runtime.context import Run
 from gonogo.stages.upload import run_spec
-from gonogo.training.run import make_trainer
 from gonogo.training.spec import RunSpec
+from gonogo.training.trainer import make_trainer
 from tests.conftest import ROOT
 from tests.toy import toy
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Of an experiment that lies over another, in a mode that changes a key."""
+    """Of an experiment that extends another, in a mode that changes a key."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     mine = {
         "extends": "vqgan3d",
@@ -31,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "config/experiments/mine.yaml").write_text(yaml.safe_dump(mine))
     monkeypatch.chdir(tmp_path)
     asked = {"experiments": "mine", "mode": "long", "seed": "5"}  # as --config gives them
-    return Run("upload", "mine", "long", load(asked, tmp_path), io.StringIO())
+    return Run("upload", "mine", io.StringIO(), "long", load(asked, tmp_path))
 
 
 def test_overrides_reach_the_runs_saved_configuration(run: Run) -> None:

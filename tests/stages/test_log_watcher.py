@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.remote.agent import utc
+from gonogo.agent.run_log import utc
 from gonogo.stages.log_watcher import LogWatcher
 
 
@@ -12,7 +12,7 @@ from gonogo.stages.log_watcher import LogWatcher
     ("line", "told"),
     [
         ("Warning: Attempting to use hipBLASLt on an unsupported architecture!", "YELLOW: hipBLASLt"),
-        ("step 5/10  loss nan  0.1 s/step", "RED: a NaN"),
+        ("step 5/10  loss nan  0.1 s/step", "RED: the loss"),
         ("OSError: [Errno 28] No space left on device", "RED: the disk"),
         ("the nanometre scale of a banana", ""),
         ("step 5/10  epoch 1/2  loss 0.4  0.1 s/step", ""),

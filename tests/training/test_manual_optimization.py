@@ -1,4 +1,4 @@
-"""Modules with two optimizers, stepped by hand: with a Trainer, without one, and in the memory trace."""
+"""Modules with two optimizers and manual optimization: with a Trainer, without one, and in the memory trace."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from gonogo.config.experiment import Training
 from gonogo.learning.overfit import overfit_one_batch
-from gonogo.memory.step import experiment_step
-from gonogo.memory.trace import trace
+from gonogo.memory.step import step_of
+from gonogo.memory.trace import trace_step
+from gonogo.training.lightning_run import train_lightning
 from gonogo.training.manual_optimization import optimizers_of, without_step_count
-from gonogo.training.run import train
 from gonogo.training.spec import RunSpec
 from tests.toy import SIDE, Toy, ToyModule, config
 
@@ -70,14 +70,14 @@ def spec(**changes: Any) -> RunSpec:
 
 
 def test_a_step_is_one_of_the_first_optimizer_and_both_are_clipped(tmp_path: Path) -> None:
-    result, module, _ = train(toy(), spec(), tmp_path, lambda line: None)
+    result, module, _ = train_lightning(toy(), spec(), tmp_path, lambda line: None)
     assert (result.steps, result.epochs, len(result.train_loss)) == (4, 2, 4)
     assert len(module.norms) == 8 and max(module.norms) <= 0.501 and min(module.norms[1::2]) > 0.49
-    assert train(toy(), spec(max_steps=7), tmp_path / "more", lambda line: None)[0].steps == 7
+    assert train_lightning(toy(), spec(max_steps=7), tmp_path / "more", lambda line: None)[0].steps == 7
 
 
 def test_a_checkpoint_holds_both_optimizers(tmp_path: Path) -> None:
-    train(toy(), spec(), tmp_path, lambda line: None)
+    train_lightning(toy(), spec(), tmp_path, lambda line: None)
     last = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
     assert len(last["optimizer_states"]) == 2 and last["global_step"] == 4
 
@@ -90,7 +90,7 @@ def test_one_batch_alone_is_fitted_and_no_gradient_is_missed() -> None:
 
 
 def test_the_memory_trace_sees_both() -> None:
-    found = trace(toy(), TRAINING, device="cpu")
+    found = trace_step(lambda: step_of(toy(), TRAINING), device="cpu")
     assert found.error == "" and found.events is not None
     size = SIDE * SIDE
     assert found.parameters == size * size + size + size + 1
@@ -114,9 +114,7 @@ def test_the_traced_step_accumulates_as_the_module_does() -> None:
         def module(self, training: Training) -> TwoOptimizers:
             return Counting(training)
 
-    step = experiment_step(
-        CountingToy("toy", config(), Path()), TRAINING.model_copy(update={"accumulate_grad_batches": 3})
-    )
+    step = step_of(CountingToy("toy", config(), Path()), TRAINING.model_copy(update={"accumulate_grad_batches": 3}))
     assert callable(step.optimizer)
     step.optimizer()
     assert step.run(step.batch) is None and calls == [0, 1, 2]

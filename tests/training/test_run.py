@@ -1,4 +1,4 @@
-"""One training run: its checkpoints, its pictures, its measurements, and its end when the loss is no number."""
+"""One training run: its checkpoints, its pictures, its measurements, and its end when the loss is NaN."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def spec(fault: str = "", **changes: object) -> RunSpec:
 
 
 def test_checkpoints_and_pictures_come_when_they_should(tmp_path: Path) -> None:
-    result, _, _ = train(toy(), spec(), tmp_path, lambda line: None)
+    result = train(toy(), spec(), tmp_path, lambda line: None)
     checkpoints = {path.name for path in (tmp_path / "checkpoints").iterdir()}
     assert checkpoints == {"best.ckpt", "last.ckpt", "epoch_0020.ckpt", "epoch_0040.ckpt"}
     assert [path.name for path in sorted((tmp_path / "samples").iterdir())] == [
@@ -40,17 +40,17 @@ def test_checkpoints_and_pictures_come_when_they_should(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
-    result, _, _ = train(toy("nan"), spec("nan"), tmp_path, lambda line: None)
+    result = train(toy("nan"), spec("nan"), tmp_path, lambda line: None)
     assert not result.finite and "nan at step" in result.stopped
     assert result.steps < 10 and (tmp_path / "checkpoints/last.ckpt").exists()
     assert TrainingResult.model_validate_json(result.model_dump_json()).stopped == result.stopped
 
 
 def test_limits_are_kept(tmp_path: Path) -> None:
-    assert train(toy(), spec(max_steps=7), tmp_path / "steps", lambda line: None)[0].steps == 7
+    assert train(toy(), spec(max_steps=7), tmp_path / "steps", lambda line: None).steps == 7
     said: list[str] = []
     slow = spec(max_minutes=0.01, training=TRAINING.model_copy(update={"epochs": 10_000}))
-    assert 0 < train(toy(), slow, tmp_path / "time", said.append)[0].steps < 10_000
+    assert 0 < train(toy(), slow, tmp_path / "time", said.append).steps < 10_000
     assert said and "s/step" in said[0] and "epoch 1/10000" in said[0]
 
 

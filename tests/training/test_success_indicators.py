@@ -12,7 +12,7 @@ from gonogo.config.experiment import ExperimentConfig, Indicator, Training
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.gates.results import Measurements, judge
 from gonogo.quality.measure import measure_part
-from gonogo.training.run import train
+from gonogo.training.lightning_run import train_lightning
 from gonogo.training.spec import RunSpec
 from gonogo.training.success_indicators import miss
 from gonogo.verdict import Status
@@ -48,7 +48,7 @@ def run(out: Path, *usage: float, watch: dict[str, Any] | None = None) -> tuple[
     training = Training(epochs=len(usage), micro_batch_size=32, learning_rate=0.01)
     spec = RunSpec(experiment="toy", experiment_config=configured, training=training, data=[], seed=0)
     said: list[str] = []
-    result, _, _ = train(ReportingToy(usage, configured), spec, out, said.append)
+    result, _, _ = train_lightning(ReportingToy(usage, configured), spec, out, said.append)
     return result.alerts, [line for line in said if "CAUTION" in line], result.steps
 
 

@@ -18,7 +18,8 @@ from gonogo.runtime import ledger
 from tests.conftest import ROOT
 
 SHARED = [
-    "Snakefile", "workflow", "gonogo", "experiments", "resources", "profiles", "local", "cloud", "requirements.lock",
+    "Snakefile", "workflow", "gonogo", "experiments", "resources", "profiles", "local", "cloud",
+    "requirements-train.lock",
 ]  # fmt: skip
 TINY = {
     "extends": "cvs",

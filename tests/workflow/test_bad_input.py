@@ -1,4 +1,4 @@
-"""What a user can get wrong ends with one message that says how to mend it, and leaves nothing half written."""
+"""A user's mistake ends with one message that says how to fix it, and leaves nothing half written."""
 
 from __future__ import annotations
 

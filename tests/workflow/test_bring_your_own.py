@@ -78,6 +78,16 @@ def test_a_class(copy: Site) -> None:
     assert learning.status is Status.GO
 
 
+def test_an_edited_prediction_repeats_no_training(copy: Site) -> None:
+    """Run after the class has been trained, as the other tests of this file are."""
+    before = len(copy.stages("denoise"))
+    assert before, "run the whole file: this test needs the chain of test_a_class"
+    edited = copy.folder / "experiments/denoise/predict.py"
+    edited.write_text(edited.read_text().replace("psnr_db = -10", "psnr_db = 0.5 - 10"))
+    assert copy.run("--config", "experiments=denoise").returncode == 0
+    assert copy.stages("denoise", before) == ["validate", "judge_results", "report"]
+
+
 def test_commands(copy: Site) -> None:
     follow(copy, "Commands")
     archive, metrics = came_back(copy, "mine")

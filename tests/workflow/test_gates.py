@@ -21,7 +21,7 @@ def test_a_bad_decoder_is_caught_before_any_data_is_made(fresh: Site) -> None:
     experiment.write_text(yaml.safe_dump({**yaml.safe_load(experiment.read_text()), **black}))
     done = fresh.run("--config", "experiments=tiny")
     verdict = Verdict.read(fresh.folder / "results/tiny/generator/verdict.json")
-    assert done.returncode == 1 and verdict.cause == "DECODER"
+    assert done.returncode == 1 and verdict.cause == "GENERATOR"
     assert fresh.stages("tiny") == ["prepare", "judge_generator", "halt"]
     assert not (fresh.folder / "results/tiny/sample").exists()
 

@@ -1,4 +1,4 @@
-"""The whole chain with a machine of one's own, behind OpenSSH's server, which is given back at the end."""
+"""The whole chain with the user's own machine, behind OpenSSH's server, which is released at the end."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def installed(root: Path, python: str) -> None:
     start.write_text(f'#!/bin/sh\nPYTHONPATH={sysconfig.get_path("purelib")} exec {python} "$@"\n')
     start.chmod(0o755)
     accelerators = yaml.safe_load((ROOT / "config/accelerators.yaml").read_text())
-    wanted = [(ROOT / "requirements.lock").read_text().splitlines(), accelerators["cpu"].get("torch_index", "")]
+    wanted = [(ROOT / "requirements-train.lock").read_text().splitlines(), accelerators["cpu"].get("torch_index", "")]
     (env / "requirements.sha256").write_text(hashlib.sha256(json.dumps(wanted).encode()).hexdigest())
 
 

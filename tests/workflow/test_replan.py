@@ -1,4 +1,4 @@
-"""A step that does not fit the card stops the chain, or, where the config says so, goes on in smaller parts."""
+"""A step that does not fit the GPU stops the chain or, if the config says so, continues in smaller parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPLAN = "gates={memory: {on_no_go: replan}}"
 
 
 def shrink(site: Site, visible_bytes: int) -> None:
-    """The local target gets a card of this size."""
+    """The local target gets a GPU of this size."""
     config = site.folder / "config"
     small = {
         "title": "a small card", "architecture": "cpu", "visible_bytes": visible_bytes, "is_this_machine": True,

@@ -1,4 +1,4 @@
-# validate: the downloaded checkpoint predicts held-out items here.
+# validate: predictions of the downloaded checkpoint for held-out items, on this machine.
 
 
 rule validate:
@@ -16,6 +16,8 @@ rule validate:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/validate.tsv"
     resources:
         mem_mb=3000,
+    params:
+        fingerprint=fingerprint("predict"),
     message:
         "{wildcards.experiment}: predicting held-out items"
     script:

@@ -1,4 +1,4 @@
-"""Which part is at fault: the files, the cameras, the decoder that renders, or the data at large?"""
+"""Which part is at fault: the files, the cameras, what renders them, or the data at large?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class DataCause(StrEnum):
     NONE = ""
     DATA = "DATA"
     CAMERA = "CAMERA"
-    DECODER = "DECODER"
+    GENERATOR = "GENERATOR"
     LEAKAGE = "LEAKAGE"
     UNREADABLE = "UNREADABLE"
 
@@ -22,8 +22,8 @@ class DataCause(StrEnum):
 class CauseFinder:
     """The cause that most of the faulty views point to, in the scenes that are bad.
 
-    Dark views are the cameras' fault where the input's points fill so little of the frame that the best decoder would
-    have left it dark; else they are the decoder's, unless the inputs are as dark.
+    Dark views are the cameras' fault where the input's points fill so little of the frame that the best renderer would
+    have left it dark; else they are the generator's, unless the inputs are as dark.
     """
 
     def __init__(self, gate: QualityGate) -> None:
@@ -51,7 +51,7 @@ class CauseFinder:
             return DataCause.CAMERA if _most(self._missing, self._faulty) else DataCause.DATA
         if not self._framed or not _most(self._bright_inputs, self._dark):
             return DataCause.DATA
-        return DataCause.CAMERA if _most(self._empty, self._framed) else DataCause.DECODER
+        return DataCause.CAMERA if _most(self._empty, self._framed) else DataCause.GENERATOR
 
 
 def misses(view: ViewFinding) -> bool:
@@ -76,9 +76,9 @@ REMARKS = {
         "the cameras show too little of what there is to see",
         "Fix the cameras first: nothing can render what they do not look at.",
     ),
-    DataCause.DECODER: (
+    DataCause.GENERATOR: (
         "the cameras see the cloud and yet the picture is dark",
-        "Render one input alone from its own camera, and check the decoder's weights, opacities and colours.",
+        "Render one input alone from its own camera, and check what renders it: weights, opacities and colours.",
     ),
 }
 """What a cause says of dark views, and what to do."""

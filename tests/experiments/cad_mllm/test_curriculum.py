@@ -11,7 +11,7 @@ import torch
 from experiments.cad_mllm.model import trainable
 from experiments.cad_mllm.predict import load
 from gonogo.base.errors import UserError
-from gonogo.training.run import train
+from gonogo.training.lightning_run import train_lightning
 from gonogo.training.spec import RunSpec
 from tests.experiments.cad_mllm.small import TRAINING, experiment_of, kept, new_module, settings_of
 
@@ -26,7 +26,7 @@ def run_stage(stage: str, assets: Path, parts: Path, out: Path, starts_from: Pat
         experiment=experiment.name, experiment_config=experiment.config, training=TRAINING, data=[parts], seed=0,
         max_steps=STEPS,
     )  # fmt: skip
-    train(experiment, spec, out, lambda line: None)
+    train_lightning(experiment, spec, out, lambda line: None)
     return out / "checkpoints/last.ckpt"
 
 
@@ -60,24 +60,24 @@ def test_a_stage_takes_over_what_was_learned_and_begins_the_rest_afresh(assets: 
 
 
 def test_a_missing_checkpoint_is_an_error(assets: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"stage1.ckpt: no such checkpoint. Train the stage before first"):
+    with pytest.raises(UserError, match=r"stage1.ckpt: no such checkpoint. Train the previous stage first"):
         new_module("points", assets, tmp_path / "stage1.ckpt")
 
 
 def test_checkpoints_that_do_not_belong_are_refused(assets: Path, tmp_path: Path) -> None:
     other = kept(new_module("text", assets, lora={"r": 2, "alpha": 4}), tmp_path / "rank.ckpt")
-    with pytest.raises(UserError, match="other settings"):
+    with pytest.raises(UserError, match="different settings"):
         new_module("points", assets, other)
     later = kept(new_module("points", assets), tmp_path / "later.ckpt")
-    with pytest.raises(UserError, match=r"has more than this stage: projectors.points"):
+    with pytest.raises(UserError, match=r"has more parts than this stage: projectors.points"):
         new_module("text", assets, later)
     random = kept(new_module("text", None), tmp_path / "random.ckpt")
     with pytest.raises(UserError, match="its adapters belong to base ''"):
         new_module("points", assets, random)
-    with pytest.raises(UserError, match="of another stage or model"):
+    with pytest.raises(UserError, match="belongs to another stage or model"):
         load(later, settings_of("text"), assets)
     (tmp_path / "half.ckpt").write_bytes(other.read_bytes()[:200])
-    with pytest.raises(UserError, match="no checkpoint of a CAD model"):
+    with pytest.raises(UserError, match="not a readable checkpoint of a CAD model"):
         new_module("points", assets, tmp_path / "half.ckpt")
 
 
@@ -115,4 +115,4 @@ def test_training_never_begins_afresh_where_a_checkpoint_was_asked_for(
         max_steps=1,
     )  # fmt: skip
     with pytest.raises(UserError, match="starts_from: cad_text"):
-        train(experiment, spec, tmp_path, lambda line: None)
+        train_lightning(experiment, spec, tmp_path, lambda line: None)

@@ -67,7 +67,7 @@ def test_a_cloud_that_is_missing_or_of_another_shape_is_named(parts: Path, tmp_p
     with pytest.raises(UserError, match=r"part_000001.npy: an array of shape \(5, 3\); at least \(32, 6\)"):
         _read(folder)
     (folder / "part_000001.npy").unlink()
-    with pytest.raises(UserError, match=r"part_000001.npy: no point cloud"):
+    with pytest.raises(UserError, match=r"part_000001.npy: not a readable point cloud"):
         _read(folder)
 
 

@@ -1,4 +1,4 @@
-"""The whole model against cards that hold it, and that do not; nothing is downloaded, and no weight takes any room."""
+"""The full model on GPUs that can and cannot hold it; nothing is downloaded, and no weight is allocated."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from gonogo.config.experiment import Training, training_for
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import load_accelerator, load_experiment
+from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.judge import Measurements, judge
-from gonogo.memory.options import PlanOption
 from gonogo.memory.plan_search import HELD, explore, held_bytes
-from gonogo.memory.plan_search_process import Task, explore_in_child
+from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
 from gonogo.verdict import Status
 from tests.conftest import ROOT
 from tests.memory.cards import GB, card, estimator
@@ -20,7 +20,7 @@ from tests.memory.cards import GB, card, estimator
 def test_eight_billion_weights_in_bf16_do_not_fit_sixteen_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     config = load_experiment(ROOT / "config/experiments", "cad_mllm_8b")
-    task = Task(
+    task = PlanSearch(
         experiment="cad_mllm_8b", experiment_config=config, training=training_for(config, "validate"),
         accelerator=load_accelerator(ROOT / "config", "rtx_5070_ti"),
     )  # fmt: skip
@@ -40,7 +40,7 @@ def test_where_the_weights_alone_are_too_much_no_batch_is_tried() -> None:
     on = card(3)
     found = explore(held(estimator(on, traced)), Training(micro_batch_size=8), on, [lighter, other])
     assert held_bytes(found.asked) > 3 * GB and found.largest_fitting == 0
-    tried = {option for rung in found.rungs[1:] for option in rung.options}
+    tried = {option for candidate in found.candidates[1:] for option in candidate.options}
     assert "checkpointing" not in tried and tried <= {"4 bits", "bf16-mixed"}
     assert {training.micro_batch_size for training in traced} <= {1, 8}
 

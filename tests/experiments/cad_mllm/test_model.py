@@ -144,7 +144,7 @@ def test_the_base_is_made_once_and_is_the_same_each_time(assets: Path, tmp_path:
 
 
 def test_a_base_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"base.pt: the base model is not there.*prepare"):
+    with pytest.raises(UserError, match=r"base.pt: the base model is missing.*prepare"):
         new_module("text", tmp_path)
 
 
@@ -203,7 +203,7 @@ def test_assets_are_on_the_launch_checklist(tmp_path: Path) -> None:
     [
         ({"model": {"lora_rank": 8}}, "unknown key 'lora_rank'"),
         ({"model": {"sampling": {"text": 0.5}}}, "must add up to 1"),
-        ({"model": {"sampling": {"text": 0.5, "text+points": 0.5}}}, "asks for points"),
+        ({"model": {"sampling": {"text": 0.5, "text+points": 0.5}}}, "model.sampling names points"),
         ({"model": {"max_caption_tokens": 42}}, "leave room for the program"),
     ],
 )

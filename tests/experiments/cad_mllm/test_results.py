@@ -50,9 +50,9 @@ def test_a_gain_within_chance_is_said_to_be_so() -> None:
     def told(low: float, high: float) -> str:
         return gains_told({"points_gain": (low + high) / 2, "points_gain_low": low, "points_gain_high": high})[0]
 
-    assert told(0.01, 0.05).endswith("beyond chance")
+    assert told(0.01, 0.05).endswith(": significant")
     assert told(-0.01, 0.05).endswith("not significant")
-    assert told(-0.05, -0.01).endswith("it does harm, beyond chance")
+    assert told(-0.05, -0.01).endswith("it does harm, significantly")
 
 
 def test_what_is_exported_gives_equal_outputs(checkpoint: Path, assets: Path, parts: Path, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_trained_checkpoint_writes_a_program(
     assert infer_main([str(checkpoint), "a plate 30 wide", "--assets", str(assets), *seen]) == 0
     program, verdict = capsys.readouterr().out.splitlines()[-2:]
     assert program and (verdict.startswith("volume") or verdict.startswith("builds no solid"))
-    with pytest.raises(UserError, match=r"also sees --points, --image"):
+    with pytest.raises(UserError, match=r"also reads --points, --image"):
         infer(checkpoint, assets, "a plate")
 
 

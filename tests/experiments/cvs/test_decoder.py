@@ -138,17 +138,17 @@ def test_unusable_checkpoints_are_named(fitted: decoder.Network, tmp_path: Path)
     with pytest.raises(UserError, match=r"none\.pt: no such file"):
         decoder.load(tmp_path / "none.pt", 4)
     (tmp_path / "half.pt").write_bytes(b"PK\x03\x04 half")
-    with pytest.raises(UserError, match=r"half\.pt: not a decoder's checkpoint"):
+    with pytest.raises(UserError, match=r"half\.pt: not a decoder checkpoint"):
         decoder.load(tmp_path / "half.pt", 4)
     decoder.save(fitted, tmp_path / "decoder.pt")
-    with pytest.raises(UserError, match=r"fitted for 4 Gaussians a cell.*is 2; remove it"):
+    with pytest.raises(UserError, match=r"fitted for 4 Gaussians per cell.*is 2; remove it"):
         decoder.load(tmp_path / "decoder.pt", 2)
 
 
 def test_onnx_decoder_of_another_shape_is_named(fitted: decoder.Network, tmp_path: Path) -> None:
     decoder.export_onnx(fitted, tmp_path / "decoder.onnx")
     features: Tensor = torch.zeros(5, decoder.FEATURES)
-    with pytest.raises(UserError, match=r"gives \(5, 52\).*\(5, 26\) is wanted"):
+    with pytest.raises(UserError, match=r"gives \(5, 52\).*\(5, 26\) is expected"):
         decoder.load_onnx(tmp_path / "decoder.onnx", 2)(features)
     with pytest.raises(UserError, match=r"does not run on an input of shape \(5, 7\)"):
         decoder.load_onnx(tmp_path / "decoder.onnx", 4)(torch.zeros(5, 7))

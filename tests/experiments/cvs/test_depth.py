@@ -152,7 +152,7 @@ def test_missing_and_damaged_models_are_named(tmp_path: Path) -> None:
     checks = check_models(settings_with(tmp_path / "none.onnx", damaged, tmp_path))
     assert [ok for _, ok, _ in checks] == [False] * 3
     assert "none.onnx: no such file" in checks[0][2]
-    assert "damaged.onnx: not an ONNX model that can be run" in checks[1][2]
+    assert "damaged.onnx: not an ONNX model that can run" in checks[1][2]
     assert "no such file" in checks[2][2]
 
 

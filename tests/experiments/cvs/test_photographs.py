@@ -117,6 +117,6 @@ def test_damaged_true_depth_is_an_error_that_names_the_file(tmp_path: Path, cont
         np.savez(depth, inverse_depth=np.full((4, 4), np.nan))
     else:
         depth.write_bytes(content)
-    with pytest.raises(UserError, match="Mend it or take it away") as error:
+    with pytest.raises(UserError, match="Fix or remove it") as error:
         Photographs(tmp_path).item(0, SIZE, 0)
     assert str(depth) in str(error.value)

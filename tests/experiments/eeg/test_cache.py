@@ -58,12 +58,12 @@ def _no_targets(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (_missing, "is not there"),
+        (_missing, "does not exist"),
         (_truncated, "cannot be read"),
         (_flipped, "cannot be read"),
         (_nan, "1 of 6 windows hold NaN or infinity, the first is 3"),
         (_nan_target, "targets hold NaN"),
-        (_no_targets, "no data set `targets`"),
+        (_no_targets, "no dataset `targets`"),
         (lambda path: good(path, stop_after=4), "4 of 6 parts of `data` were written: an interrupted write"),
         (lambda path: good(path, targets=np.arange(5.0)), "6 windows and 5 targets"),
         (lambda path: good(path, data=np.ones((6, 4, 32))), "windows of 4 × 32, where settings.data says 4 × 64"),

@@ -16,7 +16,7 @@ from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.judge import judge
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
-from gonogo.training.run import train
+from gonogo.training.lightning_run import train_lightning
 from gonogo.training.spec import RunSpec
 from tests.experiments.eeg.recordings import experiment, generate
 
@@ -40,7 +40,7 @@ def test_training_stops_five_epochs_after_the_best_one(tmp_path: Path, monkeypat
     )
     training = own.config.training.model_copy(update={"epochs": 30})
     spec = RunSpec(experiment="eeg", experiment_config=own.config, training=training, data=[tmp_path / "data"], seed=0)
-    result, _, data = train(own, spec, tmp_path / "out", lambda line: None)
+    result, _, data = train_lightning(own, spec, tmp_path / "out", lambda line: None)
     assert len(data.val_dataloader()) == 1
     assert result.epochs == 7 and result.val_loss[:2] == pytest.approx([0.5, 0.4])
 
@@ -50,7 +50,7 @@ def test_prediction_leaves_recordings_that_the_inspector_reads(tmp_path: Path) -
     generate(own, tmp_path / "data")
     training = own.config.training.model_copy(update={"epochs": 1})
     spec = RunSpec(experiment="eeg", experiment_config=own.config, training=training, data=[tmp_path / "data"], seed=0)
-    train(own, spec, tmp_path / "out", lambda line: None)
+    train_lightning(own, spec, tmp_path / "out", lambda line: None)
     checkpoint = tmp_path / "out/checkpoints/best.ckpt"
     found = own.predict(checkpoint, [tmp_path / "data"], tmp_path / "predicted", 0)
     assert {"skill", "mae", "correlation"} <= set(found)
@@ -88,6 +88,6 @@ def test_it_learns_the_factor_of_people_it_never_saw(tmp_path: Path) -> None:
         experiment="eeg", experiment_config=own.config, training=own.config.training, data=[tmp_path / "data"], seed=0,
         max_steps=100,
     )  # fmt: skip
-    train(own, spec, tmp_path / "out", lambda line: None)
+    train_lightning(own, spec, tmp_path / "out", lambda line: None)
     found = own.predict(tmp_path / "out/checkpoints/last.ckpt", [tmp_path / "data"], tmp_path / "predicted", 0)
     assert found["skill"] > 0.25 and found["correlation"] > 0.6

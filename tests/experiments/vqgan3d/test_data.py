@@ -96,13 +96,13 @@ def test_the_mean_volume_is_that_of_the_training_volumes(folder: Path) -> None:
 
 def test_what_is_wrong_with_the_volumes_is_named(tmp_path: Path) -> None:
     write_volume(tmp_path / "a.nii.gz", np.zeros((20, 20, 12)), np.eye(4))
-    with pytest.raises(UserError, match="1 volumes; two are needed"):
+    with pytest.raises(UserError, match="1 volumes; at least two are needed"):
         data(tmp_path)
     write_volume(tmp_path / "b.nii.gz", np.zeros((20, 20, 12)), np.eye(4))
-    with pytest.raises(UserError, match=r"\.nii\.gz: \(20, 20, 12\) voxels, less than a patch"):
+    with pytest.raises(UserError, match=r"\.nii\.gz: \(20, 20, 12\) voxels, smaller than a patch"):
         data(tmp_path).train_dataloader()
     write_volume(tmp_path / "more/a.nii.gz", np.zeros((20, 20, 12)), np.eye(4))
-    with pytest.raises(UserError, match=r"a\.nii\.gz is there twice"):
+    with pytest.raises(UserError, match=r"a\.nii\.gz occurs twice"):
         data(tmp_path)
 
 
@@ -110,7 +110,7 @@ def test_gate_and_training_see_the_same_patches() -> None:
     config = load({"experiments": "vqgan3d"}, ROOT).experiments["vqgan3d"]
     changed = config.model_copy(update={"gates": {"quality": {"volumes": {"stride": [32, 32, 16]}}}})
     with pytest.raises(
-        UserError, match=r"gates.quality.volumes.stride is .* settings.patches.stride is .* write the same"
+        UserError, match=r"gates.quality.volumes.stride is .* settings.patches.stride is .* give both the same value"
     ):
         VQGAN3D("vqgan3d", changed, ROOT)
 

@@ -1,4 +1,4 @@
-"""The phantoms, scans of one's own, and what the quality gate says of the ones that are spoilt."""
+"""The phantoms, user-supplied scans, and the quality gate's verdicts on spoilt ones."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_spoilt_volumes_are_stopped_in_seconds(tmp_path: Path, name: str) -> Non
     assert time.process_time() - started < 20
 
 
-# --- scans of one's own ---
+# --- user-supplied scans ---
 
 
 def test_scans_are_taken_in_the_order_of_their_names_and_turned(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_what_is_wrong_with_the_inputs_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no scans \(\*\.nii\.gz"):
         generate(ScanSettings(), tmp_path, [0], tmp_path / "out", 0, quiet)
     write_volume(tmp_path / "a.nii.gz", np.zeros((20, 20, 20)), np.eye(4))
-    with pytest.raises(UserError, match="1 scans; item 1 was asked for: lower `dataset_items`"):
+    with pytest.raises(UserError, match="1 scans; item 1 was requested: lower `dataset_items`"):
         generate(ScanSettings(), tmp_path, [0, 1], tmp_path / "out", 0, quiet)
     (tmp_path / "bad.nii.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match=r"bad\.nii\.gz: cannot be read as a volume"):

@@ -15,8 +15,8 @@ from experiments.vqgan3d.settings import VQGAN3DSettings
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import load
 from gonogo.experiment.load import load_experiment
+from gonogo.training.lightning_run import train_lightning
 from gonogo.training.manual_optimization import optimizers_of, without_trainer
-from gonogo.training.run import train
 from gonogo.training.spec import RunSpec
 from tests.conftest import ROOT
 from tests.experiments.vqgan3d.volumes import SMALL, small, write_phantoms
@@ -177,7 +177,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     spec = RunSpec(
         experiment="vqgan3d", experiment_config=config, training=config.training, data=[folder / "data"], seed=0
     )
-    result, _, _ = train(experiment, spec, folder / "out", lambda line: None)
+    result, _, _ = train_lightning(experiment, spec, folder / "out", lambda line: None)
     return folder, (experiment, result)
 
 

@@ -1,4 +1,4 @@
-"""Whole volumes from patches, and the figures that are told of them."""
+"""Whole volumes from patches, and their metrics."""
 
 from __future__ import annotations
 

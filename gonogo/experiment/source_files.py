@@ -1,0 +1,94 @@
+"""Which source files a stage's result depends on, and one digest of them."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from gonogo.base.digests import digest
+
+Stage = Literal["generate", "train", "predict"]
+Methods: TypeAlias = Mapping[Path, tuple[str, ...]]  # file → `Class.method`s that a stage's result does not depend on
+
+CACHE, COMPILED = "__pycache__", ".pyc"
+
+
+def code_files(path: Path) -> list[Path]:
+    """The file, or all files below a folder, sorted; hidden ones, hidden folders (`.git`) and caches are left out."""
+    if path.is_file():
+        return [path]
+    found: list[Path] = []
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != CACHE]
+        found += [Path(folder, name) for name in names if not name.startswith(".") and not name.endswith(COMPILED)]
+    return sorted(found)
+
+
+def without_unused(files: Sequence[Path], unused: Collection[Path], methods: Methods) -> list[Path]:
+    """`files` less those of `unused` that no other file imports, directly or through another of them.
+
+    Args:
+        methods: their imports do not count.
+    """
+    used, left = [[file for file in files if (file in unused) is held] for held in (False, True)]
+    while needed := [file for file in left if any(file.stem in _imported_by(user, methods) for user in used)]:
+        used += needed
+        left = [file for file in left if file not in needed]
+    return [file for file in files if file in used]
+
+
+def source_digest(files: Sequence[Path], root: Path, methods: Methods) -> str:
+    """One digest of files by their names from `root` and contents, less these methods."""
+    return digest(sorted((file.relative_to(root).as_posix(), _file_digest(file, methods)) for file in files))
+
+
+def _file_digest(file: Path, methods: Methods) -> str:
+    content = file.read_bytes()
+    if file in methods:
+        lines = content.splitlines(keepends=True)
+        for first, last in sorted(_spans(content.decode(errors="replace"), methods[file]), reverse=True):
+            del lines[first - 1 : last]
+        content = b"".join(lines)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _imported_by(file: Path, methods: Methods) -> frozenset[str]:
+    if file.suffix != ".py":
+        return frozenset()
+    return _imported(file.read_text(errors="replace"), methods.get(file, ()))
+
+
+@lru_cache(maxsize=512)
+def _imported(source: str, methods: tuple[str, ...]) -> frozenset[str]:
+    """Every word of every import: `from a.b import c` gives a, b and c. Every word of a file that cannot be parsed."""
+    try:
+        tree, spans = ast.parse(source), _spans(source, methods)
+    except (SyntaxError, ValueError):
+        return frozenset(re.findall(r"\w+", source))
+    words: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom) or any(a <= node.lineno <= b for a, b in spans):
+            continue
+        names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+        words |= {word for name in names for word in name.split(".")}
+    return frozenset(words)
+
+
+@lru_cache(maxsize=512)
+def _spans(source: str, methods: tuple[str, ...]) -> list[tuple[int, int]]:
+    """First and last line of each of these methods, decorators included."""
+    if not methods:
+        return []
+    return [
+        (min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]), node.end_lineno or node.lineno)
+        for owner in ast.walk(ast.parse(source))
+        if isinstance(owner, ast.ClassDef)
+        for node in owner.body
+        if isinstance(node, ast.FunctionDef) and f"{owner.name}.{node.name}" in methods
+    ]

@@ -1,0 +1,90 @@
+"""The private names of torch that a trace needs, looked up here and nowhere else.
+
+torch may rename or remove any of them in a minor version, so `pyproject.toml` pins the minor versions that they were
+tested with, and a missing one is an error that says which versions have them.
+"""
+
+# ruff: noqa: F401  imported from here by the other modules
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gonogo.base.errors import UserError
+
+TESTED = ("2.13",)  # minor versions of torch; `dependencies` in pyproject.toml names the same
+
+REGISTRAR = "_ZN3c104impl24DeviceGuardImplRegistrarC1ENS_10DeviceTypeEPKNS0_24DeviceGuardImplInterfaceE"
+HOOKS = "_ZN2at6detail12getCUDAHooksEv"
+
+
+def missing(name: object) -> UserError:
+    """What to tell a user whose torch lacks something."""
+    minors = " or ".join(f"{minor}.x" for minor in TESTED)
+    install = f"pip install 'torch=={TESTED[-1]}.*'"
+    return UserError(
+        f"torch {torch.__version__}: a private name that the memory trace needs is missing ({name}); "
+        f"the trace works with torch {minors}: {install}"
+    )
+
+
+try:
+    from torch._decomp import meta_table
+    from torch._subclasses.fake_tensor import (
+        DataDependentOutputException,
+        DynamicOutputShapeException,
+        FakeTensor,
+        FakeTensorMode,
+        UnsupportedOperatorException,
+        in_kernel_invocation_manager,
+    )
+    from torch.optim.optimizer import _foreach_supported_types as optimizer_foreach_types
+    from torch.utils._foreach_utils import _foreach_supported_types as clipping_foreach_types
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
+
+    C: Any = torch._C
+    DisableTorchDispatch = C._DisableTorchDispatch
+    has_kernel = C._dispatch_has_kernel_for_dispatch_key
+    sequence_number = C._autograd._get_sequence_nr
+    current_node = C._current_autograd_node
+    storage_use_count = C._storage_Use_Count
+    tensor_use_count = torch.Tensor._use_count  # type: ignore[attr-defined]
+    CUDNN_BACKEND = C._ConvBackend.Cudnn
+    CUDA_TYPE = C._autograd.DeviceType.CUDA
+    DeviceGuard = C._acc.DeviceGuard
+    # (owner, name) of what `fake_gpu` replaces
+    LAZY_INIT = (torch.cuda, "_lazy_init")
+    EXCHANGE_DEVICE = (torch.cuda, "_exchange_device")
+    MAYBE_EXCHANGE_DEVICE = (torch.cuda, "_maybe_exchange_device")
+    AMP_NOT_AVAILABLE = (torch.cuda.amp.common, "amp_definitely_not_available")
+    CONV_BACKEND = (C, "_select_conv_backend")
+    CONV_MEMORY_FORMAT = (C, "_conv_determine_backend_memory_format")
+    MODULE_APPLY = (torch.nn.Module, "_apply")
+    TRUNC_NORMAL = ((torch.nn.init, "trunc_normal_"), (torch.nn.init, "_no_grad_trunc_normal_"))
+    for _owner, _name in (
+        LAZY_INIT, EXCHANGE_DEVICE, MAYBE_EXCHANGE_DEVICE, AMP_NOT_AVAILABLE, CONV_BACKEND, CONV_MEMORY_FORMAT,
+        MODULE_APPLY, *TRUNC_NORMAL,
+    ):  # fmt: skip
+        getattr(_owner, _name)
+except (ImportError, AttributeError) as error:
+    raise missing(error) from None
+
+
+def symbol(library: str, name: str) -> Any:
+    """The function `name` of torch's own library, `libtorch_cpu` for `torch_cpu`.
+
+    Raises:
+        UserError: this build of torch has no such library or function.
+    """
+    folder = Path(torch.__file__).parent / "lib"
+    file = next(iter(sorted(folder.glob(f"*{library}.*"))), None)
+    if file is None:
+        raise missing(f"library {library} in {folder}")
+    try:
+        return getattr(ctypes.CDLL(str(file)), name)
+    except AttributeError:
+        raise missing(f"{name} in {file.name}") from None

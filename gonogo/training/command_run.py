@@ -1,0 +1,76 @@
+"""Training by an experiment's own program, which is watched through the metrics.csv that it writes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gonogo.base.errors import UserError
+from gonogo.config.command import Value, filled
+from gonogo.experiment.command import CommandExperiment
+from gonogo.experiment.program import Program
+from gonogo.training.metrics_csv import LossLog
+from gonogo.training.program_monitor import ProgramMonitor
+from gonogo.training.spec import RunSpec, TrainingResult
+
+POLL_S = 0.1
+CHECKPOINTS = ("best.ckpt", "last.ckpt")
+
+
+def train_command(
+    experiment: CommandExperiment, spec: RunSpec, out: Path, say: Callable[[str], None], checkpoint: Path | None = None
+) -> TrainingResult:
+    """Run `train` to its end, or to its first loss that is NaN or infinite; `spec.gate` is not judged along the way.
+
+    Raises:
+        UserError: it failed, or left no metrics.csv or no checkpoint.
+    """
+    out = out.resolve()
+    (out / "checkpoints").mkdir(parents=True, exist_ok=True)
+    losses = LossLog(out / "metrics.csv")
+    losses.set_aside()
+    watched = ProgramMonitor(losses, say, spec.max_steps or experiment.steps_at_most(spec.training))
+    words = _words(experiment, spec, out, checkpoint)
+    deadline = math.inf if spec.max_minutes is None else time.monotonic() + 60 * spec.max_minutes
+    started, stopped = time.time(), ""
+    with Program("command.train", words, experiment.root, say) as program:
+        while program.running(POLL_S) and not stopped:
+            watched.look()
+            stopped = losses.bad or (
+                f"cut after {spec.max_minutes:g} min" if time.monotonic() > deadline and spec.max_minutes else ""
+            )
+        program.end() if stopped else None
+        watched.look(ended=True)
+        if not (stopped or losses.bad):
+            program.check()
+    _check_outputs(out, losses, complete=not (stopped or losses.bad))
+    return watched.result(spec, time.time() - started, losses.bad or stopped)
+
+
+def _words(experiment: CommandExperiment, spec: RunSpec, out: Path, checkpoint: Path | None) -> list[str]:
+    training, data = spec.training, [folder.resolve() for folder in spec.data]
+    values: dict[str, Value] = {
+        "out": out, "epochs": training.epochs, "max_steps": spec.max_steps or 0, "seed": spec.seed,
+        "micro_batch_size": training.micro_batch_size, "precision": training.precision,
+        "accumulate_grad_batches": training.accumulate_grad_batches, "learning_rate": training.learning_rate,
+    }  # fmt: skip
+    words = filled(experiment.command.train, values, data)
+    if checkpoint is None:
+        return words
+    if not experiment.resumes:
+        raise UserError(f"{experiment.name}: command.resume is not given: training cannot resume from {checkpoint}")
+    return [*words, *filled(experiment.command.resume, {"checkpoint": checkpoint.resolve()})]
+
+
+def _check_outputs(out: Path, losses: LossLog, *, complete: bool) -> None:
+    """Raise UserError where a run left nothing to judge, or nothing to predict with."""
+    if not losses.path.exists():
+        raise UserError(f"command.train left no metrics.csv in {{out}} ({out}); its columns: step, train_loss")
+    if not losses.train_loss:
+        raise UserError(f"command.train wrote no train_loss into {losses.path}")
+    found = sorted(path.name for path in (out / "checkpoints").glob("*.ckpt"))
+    if complete and not set(found) & set(CHECKPOINTS):
+        there = f"; there are {', '.join(found)}" if found else ""
+        raise UserError(f"command.train left neither best.ckpt nor last.ckpt in {{out}}/checkpoints ({out}){there}")

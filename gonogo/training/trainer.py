@@ -1,0 +1,77 @@
+"""Lightning's Trainer, set up as a run asks for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gonogo.config.device_choice import gpu_hidden
+from gonogo.experiment.lightning import LightningExperiment
+from gonogo.training.spec import RunSpec
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback, Trainer
+
+
+def make_trainer(
+    experiment: LightningExperiment,
+    spec: RunSpec,
+    out: Path,
+    watching: Sequence[Callback] = (),
+    by_hand: bool = False,
+    part: str = "",
+) -> Trainer:
+    """Lightning's Trainer as `spec` says.
+
+    Args:
+        watching: callbacks besides those that keep checkpoints and pictures.
+        by_hand: the module steps its optimizers itself (`gonogo.training.manual_optimization`).
+        part: of a run in several, whose logs lie apart.
+    """
+    import lightning.pytorch as pl
+    from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+    from lightning.pytorch.loggers import CSVLogger
+
+    from gonogo.training.callbacks import Clipping, Periodic, best_few
+
+    training = spec.training
+    checkpoints = out / "checkpoints"
+    callbacks: list[Callback] = [
+        *watching,
+        ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", enable_version_counter=False),
+        ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False),  # save_last lags behind the best
+        Periodic(experiment, training, out),
+    ]
+    callbacks += [best_few(training, checkpoints)] if training.keep_best else []
+    callbacks += [Clipping(training)] if by_hand else []
+    if spec.max_minutes is not None:
+        callbacks.append(Timer(duration=dt.timedelta(minutes=spec.max_minutes)))
+    return pl.Trainer(
+        max_epochs=training.epochs if spec.max_steps is None else -1,
+        max_steps=-1 if spec.max_steps is None else spec.max_steps,
+        accumulate_grad_batches=1 if by_hand else training.accumulate_grad_batches,
+        gradient_clip_val=None if by_hand else training.gradient_clip_val or None,
+        precision=training.precision,
+        accelerator="cpu" if gpu_hidden() else "auto",
+        devices=1,
+        callbacks=callbacks,
+        logger=CSVLogger(out, name="", version=part),  # one that is there would be emptied
+        log_every_n_steps=10,
+        val_check_interval=1 / training.validations_per_epoch,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def quieten() -> None:
+    """Lightning's advice on tips, workers and loggers is not for the reader of this run's log."""
+    import logging
+
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", category=FutureWarning)

@@ -1,0 +1,76 @@
+"""Which files are code, and which of them a stage depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gonogo.experiment.source_files import code_files, source_digest, without_unused
+
+
+def make(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_hidden_folders_and_caches_are_no_code(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        {
+            "repo/train.py": "", "repo/data/vocabulary.txt": "", "repo/.git/objects/ab/cd": "", "repo/.git/HEAD": "",
+            "repo/.env": "", "repo/__pycache__/train.cpython-311.pyc": "", "repo/old.pyc": "",
+            "repo/notes/.ipynb_checkpoints/notes.ipynb": "", "repo/notes/notes.ipynb": "",
+        },
+    )  # fmt: skip
+    names = [file.relative_to(tmp_path).as_posix() for file in code_files(tmp_path / "repo")]
+    assert names == ["repo/data/vocabulary.txt", "repo/notes/notes.ipynb", "repo/train.py"]
+    assert code_files(tmp_path / "repo/train.py") == [tmp_path / "repo/train.py"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from mine.predict import picture",
+        "from mine import predict",
+        "from .predict import picture",
+        "import mine.predict as p",
+        "def late():\n    from mine import (\n        layers,\n        predict,\n    )",
+        "this is not ( Python, and names predict",
+    ],
+)
+def test_what_another_file_imports_is_kept(tmp_path: Path, line: str) -> None:
+    make(tmp_path, {"predict.py": "", "train.py": line, "unused.py": "", "readme.md": "import unused"})
+    files = [tmp_path / name for name in ("predict.py", "readme.md", "train.py", "unused.py")]
+    assert without_unused(files, [files[0], files[3]], {}) == files[:3]
+
+
+def test_what_is_imported_through_another_is_kept(tmp_path: Path) -> None:
+    make(tmp_path, {"train.py": "import show", "show.py": "import predict", "predict.py": "", "other.py": ""})
+    files = sorted(tmp_path.iterdir())
+    assert [file.stem for file in without_unused(files, files[:3], {})] == ["predict", "show", "train"]
+
+
+def test_methods_are_left_out_with_their_decorators_and_nothing_else_is(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.py"
+    texts = [
+        "class Mine:\n    x = 1\n\n    @old\n    def predict(self):\n        return 1\n",
+        "class Mine:\n    x = 1\n\n    @new\n    def predict(self):\n        return [\n            2,\n        ]\n",
+        "class Mine:\n    x = 2\n\n    @new\n    def predict(self):\n        return 2\n",
+        "class Other:\n    x = 1\n\n    @old\n    def predict(self):\n        return 2\n",
+    ]
+    found = []
+    for text in texts:
+        file.write_text(text)
+        found.append(source_digest([file], tmp_path, {file: ("Mine.predict",)}))
+    assert found[0] == found[1] and len(set(found)) == 3
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    make(tmp_path, {"a/__init__.py": "one", "b/__init__.py": "two"})
+    files = [tmp_path / "a/__init__.py", tmp_path / "b/__init__.py"]
+    before = source_digest(files, tmp_path, {})
+    make(tmp_path, {"a/__init__.py": "two", "b/__init__.py": "one"})
+    assert source_digest(files, tmp_path, {}) != before

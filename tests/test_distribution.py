@@ -1,0 +1,114 @@
+"""What `pip install .` brings: one package, with the workflow in it; and the locks beside it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools import train_lock
+from tools.train_lock import locked
+
+SHIPPED = [
+    "Snakefile", "workflow/Snakefile", "workflow/rules/common.smk", "workflow/scripts/judge.py",
+    "workflow/report/run.rst", "profiles/local/profile.yaml", "profiles/cloud/profile.yaml",
+    "config/accelerators.yaml", "config/targets/h200.yaml", "config/schema.json", "requirements-train.lock",
+]  # fmt: skip
+DEVELOPMENT = {"moto", "mypy", "snakefmt", "pytest", "pytest-xdist", "hypothesis", "ruff", "import-linter", "hatchling"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], cwd=root, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter with the wheel and this environment's libraries, and without this checkout."""
+    venv = tmp_path_factory.mktemp("venv")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    packages = next(venv.glob("lib/python*/site-packages"))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    (packages / "libraries.pth").write_text(sysconfig.get_paths()["purelib"])
+    return venv / "bin/python"
+
+
+def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(python), *arguments], cwd=folder, capture_output=True, text=True, check=False, env={"OMP_NUM_THREADS": "1"}
+    )
+
+
+def test_the_wheel_holds_one_package_and_the_workflow(wheel: Path, root: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"gonogo"}
+    assert [name for name in SHIPPED if f"gonogo/workflow_files/{name}" not in names] == []
+    rules = {path.name for path in (root / "workflow").rglob("*.smk")} | {
+        path.name for path in (root / "workflow/scripts").glob("*.py")
+    }
+    assert rules <= {Path(name).name for name in names if name.startswith("gonogo/workflow_files/workflow/")}
+    assert [name for name in names if "__pycache__" in name] == []
+
+
+def test_an_installed_package_is_imported_alone(python: Path, tmp_path: Path) -> None:
+    done = run(python, tmp_path, "-c", "import gonogo; print(gonogo.__file__); import experiments")
+    assert done.stdout.startswith(str(python.parents[1])) and "No module named 'experiments'" in done.stderr
+    done = run(python, tmp_path, "-m", "gonogo.base.shipped")
+    assert (Path(done.stdout.strip()) / "Snakefile").is_file()
+
+
+@pytest.mark.slow
+def test_an_installed_workflow_plans_a_users_own_experiment(python: Path, tmp_path: Path, root: Path) -> None:
+    files = Path(run(python, tmp_path, "-m", "gonogo.base.shipped").stdout.strip())
+    dry = ["-m", "snakemake", "-s", str(files / "Snakefile"), "--profile", str(files / "profiles/local"), "-n"]
+    nothing = run(python, tmp_path, *dry)
+    told = nothing.stdout + nothing.stderr
+    assert nothing.returncode == 1 and "Traceback" not in told
+    assert f"config/config.yaml but it is not present or accessible (full checked path: {tmp_path}" in told
+
+    (tmp_path / "config/experiments").mkdir(parents=True)
+    (tmp_path / "config/config.yaml").write_text("experiments: eeg\n")
+    shutil.copy(root / "config/experiments/eeg.yaml", tmp_path / "config/experiments")
+    shutil.copytree(root / "experiments/eeg", tmp_path / "experiments/eeg")
+    planned = run(python, tmp_path, *dry)
+    assert planned.returncode == 0 and "judge_generator" in planned.stdout, planned.stderr
+
+
+def test_importing_the_package_takes_no_time(root: Path) -> None:
+    """50 ms are the limit; counted here is what it imports, which a loaded machine does not change."""
+    program = "import sys; before = set(sys.modules); import gonogo; print(*sorted(set(sys.modules) - before))"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True).stdout
+    loaded = {name.split(".")[0] for name in told.split()}
+    assert loaded - sys.stdlib_module_names <= {"gonogo"} and len(told.split()) < 60
+
+
+# --- the locks ---
+
+
+def test_the_machines_lock_is_part_of_the_developers(root: Path) -> None:
+    training, development = locked(root / "requirements-train.lock"), locked(root / "requirements.lock")
+    assert training.items() <= development.items()
+    assert not DEVELOPMENT & set(training) and set(development) >= DEVELOPMENT
+    assert {"torch", "lightning", "pydantic", "numpy", "monai", "transformers"} <= set(training)
+
+
+def test_the_machines_lock_is_the_one_that_its_script_writes(root: Path) -> None:
+    assert (root / "requirements-train.lock").read_text().splitlines() == train_lock.lines()
+
+
+def test_what_is_left_off_the_machine_is_named_in_the_core(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    core = {train_lock.canonical(line.split(">")[0]) for line in project["dependencies"]}
+    assert core >= train_lock.ONLY_HERE and set(project["optional-dependencies"]) >= train_lock.NOT_FOR_EXPERIMENTS
