@@ -21,8 +21,7 @@ from gonogo.remote.answers import Exit, Gpu, Heartbeat, Launched, quoted
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow, once
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer.checkpoints import fetching_checkpoints
-from gonogo.remote.transfer.retry import verify
+from gonogo.remote.transfer import fetching_checkpoints, verify
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import StartedRun, note_run, started_file

@@ -6,15 +6,15 @@ import time
 
 import pytest
 
+from gonogo.agent import lifecycle
 from gonogo.base.digests import digest
-from gonogo.remote import agent
 from gonogo.remote.answers import Gpu, Heartbeat
 from gonogo.remote.run_request import RunRequest
 from gonogo.stages.remote_run import gpu_words, progress_line, run_name
 
 
 def test_an_order_says_nothing_that_the_agent_does_not_know() -> None:
-    assert set(RunRequest.model_fields) == set(agent.SILENT_ORDER)
+    assert set(RunRequest.model_fields) == set(lifecycle.DEFAULTS)
 
 
 def test_two_runs_of_one_second_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
