@@ -69,7 +69,9 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     for name, experiment in experiments.items():
         where = f"config/experiments/{name}.yaml"
         if config.mode not in experiment.modes:
-            raise UserError(f"mode: unknown {unknown_name(config.mode, experiment.modes)} Those are the modes of {where}.")
+            raise UserError(
+                f"mode: unknown {unknown_name(config.mode, experiment.modes)} Those are the modes of {where}."
+            )
         recommended = [mode for mode, chosen in experiment.modes.items() if chosen.recommended]
         if len(recommended) > 1:
             raise UserError(f"{where}: modes: {', '.join(recommended)} are all recommended; recommend one")
