@@ -12,8 +12,8 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import write_json
 from gonogo.remote.answers import quoted
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer.retry import Transfer, persistently
-from gonogo.remote.transfer.retry import download as receive
+from gonogo.remote.transfer import Transfer, persistently
+from gonogo.remote.transfer import download as receive
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
 from gonogo.stages.machine import ssh_settings

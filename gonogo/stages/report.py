@@ -14,7 +14,7 @@ from gonogo.config.result_paths import ResultPaths
 from gonogo.forecast.forecast import Forecast
 from gonogo.gates import registry, standing
 from gonogo.gates.results import Measurements
-from gonogo.report.run_report import Leg, Metric, Picture, RunFacts, run_report, run_report_html
+from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_report, run_report_html
 from gonogo.report.timing import timings
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
@@ -116,14 +116,16 @@ def _leg(name: str, result: TrainingResult, batch: int, hours: float, usd: float
     )  # fmt: skip
 
 
-def _pictures(paths: ResultPaths, folder: Path) -> list[Picture]:
+def _pictures(paths: ResultPaths, folder: Path) -> list[ReportPicture]:
     sample = standing.latest(registry.gate("quality/sample"), paths.experiment, paths.mode)
     shown = [
         (sample / "contact_sheet.png", "The sample"),
         (paths.loss_curve, "The smoke run's loss, with what trivial answers would score"),
         (paths.results / "contact_sheet.png", "Predictions for held-out items"),
     ]
-    return [Picture(path=os.path.relpath(path, folder), caption=caption) for path, caption in shown if path.exists()]
+    return [
+        ReportPicture(path=os.path.relpath(path, folder), caption=caption) for path, caption in shown if path.exists()
+    ]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gonogo.base.units import duration, gigabytes
-from gonogo.remote.transfer.retry import Transfer
-from gonogo.remote.transfer.throughput import ThroughputMeter
+from gonogo.remote.transfer import ThroughputMeter, Transfer
 
 
 def progress(show: Callable[[str], None]) -> Callable[[int, int], None]:

@@ -14,8 +14,8 @@ from gonogo.base.ranges import Range
 from gonogo.base.units import duration, gigabytes
 from gonogo.experiment.contract import Experiment
 from gonogo.gates.standing import override_for
-from gonogo.remote.transfer.retry import persistently
-from gonogo.remote.transfer.retry import upload as send
+from gonogo.remote.transfer import persistently
+from gonogo.remote.transfer import upload as send
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
 from gonogo.stages.freshness import confirm_up_to

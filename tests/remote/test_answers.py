@@ -10,6 +10,7 @@ import pytest
 
 from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh, Target
+from gonogo.remote.agent_archive import NAME
 from gonogo.remote.answers import Exit, Heartbeat, Launched, Released, read
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine
@@ -59,7 +60,7 @@ HOSTILE = {
 def test_a_line_that_is_not_the_agents_ends_the_watching_in_words(
     machine: Machine, ssh: Ssh, target: Target, root_there: Path, line: str
 ) -> None:
-    (root_there / "agent.py").write_text(f"import sys, time\nprint({line!r}, flush=True)\nsys.stdin.read(1)")
+    (root_there / NAME).write_text(f"import sys, time\nprint({line!r}, flush=True)\nsys.stdin.read(1)")
     with pytest.raises(UserError, match="which is not what gonogo's agent says") as told:
         follow(ssh, target, "ws/runs/r", print, print, patience_s=0)
     said = str(told.value)

@@ -13,13 +13,14 @@ import pytest
 from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import embedded_server
+from gonogo.remote.agent_archive import NAME
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.run_request import RunRequest
-from gonogo.remote.transfer.retry import download
+from gonogo.remote.transfer import download
 from gonogo.stages.run_terms import secrets
 from tests.remote.conftest import wait_for
-from tests.remote.workspace import end_all
+from tests.remote.workspace import end_all, run
 
 PLANTED = "planted-" + "7f3a" * 6
 NASTY = ["a; touch pwned", "$(touch pwned)", "`touch pwned`", "a' b", "--help", "a\nb"]
@@ -77,7 +78,7 @@ def test_names_are_never_read_by_a_shell(machine: Machine, root_there: Path, ins
 def test_the_login_gets_no_agent_of_ours(ssh: Ssh, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent-of-ours")
     with connect(ssh, target) as machine:
-        assert "SSH_AUTH_SOCK" not in machine.run(["env"]).stdout
+        assert "SSH_AUTH_SOCK" not in run(machine, ["env"]).stdout
 
 
 def test_the_embedded_server_listens_on_loopback_alone(instance: Path) -> None:
@@ -89,7 +90,7 @@ def test_the_embedded_server_listens_on_loopback_alone(instance: Path) -> None:
 
 def test_an_order_of_any_size_is_not_read(machine: Machine) -> None:
     began = time.monotonic()
-    with pytest.raises(UserError, match="no order on stdin"):
+    with pytest.raises(UserError, match="no request on stdin"):
         machine.run_agent("launch", "ws/runs/r", stdin='{"key": "' + "x" * (3 << 20))
     assert time.monotonic() - began < 10
 
@@ -98,8 +99,8 @@ def test_an_answer_without_end_is_given_up(
     machine: Machine, ssh: Ssh, target: Target, root_there: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gonogo.remote.machine.ANSWER_AT_MOST_BYTES", 1 << 20)
-    (root_there / "agent.py").write_text("while True: print('x' * 65536, end='')")
-    with pytest.raises(UserError, match="answers without end"):
+    (root_there / NAME).write_text("while True: print('x' * 65536, end='')")
+    with pytest.raises(UserError, match="more than 1 MiB"):
         machine.run_agent("status", "ws/runs/r")
     with pytest.raises(UserError, match="a line of the log without end"):
         follow(ssh, target, "ws/runs/r", print, print, patience_s=0)

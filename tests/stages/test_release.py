@@ -26,7 +26,7 @@ from gonogo.remote.providers import DigitalOcean, Rented
 from gonogo.stages import release as giving
 from gonogo.stages.held import held_file, note_run
 from gonogo.stages.release import note_held, release_machine, wait_until_gone
-from tests.remote.workspace import end_all
+from tests.remote.workspace import end_all, timings_of, wrapped_python
 
 # --- DigitalOcean ----------------------------------------------------------------------------------------
 
@@ -362,7 +362,7 @@ def test_kept_where_nothing_was_asked_for_with_what_it_costs(settings: Settings)
 
 @pytest.mark.parametrize("code", [0, 7])
 def test_shut_down_through_the_agent_exactly_once(
-    settings: Settings, tmp_path: Path, root_there: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     settings = with_release(settings, how="shutdown")
     monkeypatch.setattr(giving, "GONE_WITHIN_S", 0.1)
@@ -373,12 +373,12 @@ def test_shut_down_through_the_agent_exactly_once(
     order = {"argv": argv, "collected_s": None, "uncollected_s": None}
     with connect(settings.target.connection, settings.target) as machine:
         machine.install_agent()
-        agent = root_there / "agent.py"
-        agent.write_text(agent.read_text().replace("RELEASE_PAUSE_S = 20.0", "RELEASE_PAUSE_S = 0.1"))
         machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", ""], release=order)
         while machine.run_agent("status", "ws/runs/r")["state"] == "running":
             time.sleep(0.05)
     note_run(settings, "ws/runs/r")
+    brisk = wrapped_python(tmp_path / "python", **timings_of(RELEASE_PAUSE_S=0.1))
+    settings = dataclasses.replace(settings, target=settings.target.model_copy(update={"python": brisk}))
     told = "WAS SHUT DOWN AND STILL ANSWERS" if code == 0 else r"COULD NOT BE SHUT DOWN \(3 tries, exit code 7: not al"
     for _ in range(2):
         with pytest.raises(UserError, match=told):
