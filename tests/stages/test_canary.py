@@ -14,7 +14,7 @@ from gonogo.gates import registry
 from gonogo.gates.canary import Measurements
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.plan_search import explore
-from gonogo.remote.answers import Exit, Gpu, Heartbeat, read
+from gonogo.remote.answers import Exit, GpuReading, Heartbeat, read
 from gonogo.runtime.context import Run
 from gonogo.stages import canary as stage_module
 from gonogo.stages.canary import canary
@@ -57,7 +57,7 @@ def measure(stage_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.M
             assert (kind, options) == ("canary", ["--max-steps", "12"])
             for line in ("loading", "CUDA out of memory"):
                 on_line(line)
-            on_beat(Heartbeat(gpu=Gpu(used_bytes=1, total_bytes=2, busy_percent=3, temperature_c=71)))
+            on_beat(Heartbeat(gpu=GpuReading(used_bytes=1, total_bytes=2, busy_percent=3, temperature_c=71)))
             return "mine/runs/r", ended(cause)
 
         monkeypatch.setattr(stage_module, "run_to_end", run_to_end)
