@@ -97,7 +97,7 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     [
         ("silent", r"left no metrics.csv"),
         ("columns", r"no column 'step'; its first line is 'iteration,loss'"),
-        ("words", r"train_loss 'low' is no number, at step"),
+        ("words", r"train_loss 'low' is not a number, at step"),
         ("no_checkpoint", r"left neither best.ckpt nor last.ckpt"),
         ("odd_name", r"there are epoch_3.ckpt"),
     ],

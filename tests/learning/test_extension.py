@@ -51,7 +51,7 @@ def test_a_short_run_is_made_longer_and_passes(tmp_path: Path) -> None:
     run, smoke = run.model_copy(update={"max_steps": 20}), smoke.model_copy(update={"max_extension": 20.0})
     strict = LearningGate(min_skill=0.7)
     measured, result, _ = smoke_run(experiment, run, smoke, tmp_path, said.append, lambda line: None, strict)
-    assert judge(measured, strict)[1] == "" and (measured.skill or 0) > 0.7
+    assert judge(measured, strict)[1] == "" and (measured.end.skill or 0) > 0.7
     assert 20 < result.steps < 400 and result.steps % 20 == 0
     assert len(result.train_loss) == len(result.step_s) == result.steps
     assert result.val_steps == sorted(set(result.val_steps)) and result.val_steps[-1] > 20

@@ -25,7 +25,7 @@ def test_the_cause_is_named(tmp_path: Path, fixture: str) -> None:
 def test_dark_pictures_are_learned_well_and_yet_refused(tmp_path: Path) -> None:
     found = outcome("dark", "mlp", 1, tmp_path)
     loss_fall = next(check for check in found.checks if check.id == "loss_fall")
-    assert loss_fall.value > 50 and (found.measured.skill or 0) > 0.3 and found.cause == "DATA"
+    assert loss_fall.value > 50 and (found.measured.end.skill or 0) > 0.3 and found.cause == "DATA"
 
 
 def test_the_unconnected_module_is_named(tmp_path: Path) -> None:
