@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 SIDE_BY_SIDE := -n 3 --dist loadfile
 SLOW ?= slow and not chain
 
-.PHONY: run test test-slow test-cuda-build check format schema lock clean help
+.PHONY: run test test-slow test-cuda-build check format house schema lock clean help
 
 run: $(VENV)/ready  ## set up, then run the whole chain on the experiment of config/config.yaml
 	@echo "gonogo: snakemake --profile local   (a NO-GO ends with exit code 1 and says why)"
@@ -38,9 +38,13 @@ check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@$(BIN)/python -m gonogo.config.reference --schema | diff - config/schema.json
 	@$(BIN)/python -m gonogo.verdict | diff - docs/verdict.schema.json
 	@$(BIN)/python -m gonogo.config.reference --check
+	@$(BIN)/python -m tools.house --check
 
 format: $(VENV)/ready  ## let the formatters write
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format . ; $(BIN)/snakefmt Snakefile workflow
+
+house: $(VENV)/ready  ## draw the rooms of the package, from the code
+	@$(BIN)/python -m tools.house
 
 schema: $(VENV)/ready  ## write the JSON schemas from the models
 	@$(BIN)/python -m gonogo.config.reference --schema > config/schema.json

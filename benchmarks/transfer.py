@@ -38,7 +38,7 @@ from benchmarks.netns.link import FAR_IP, impossible, line
 from benchmarks.proxy import proxy
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer.retry import upload
+from gonogo.remote.transfer import upload
 
 SMALL_BYTES = 105_000
 CONFIG = """
@@ -250,7 +250,7 @@ class AgentMemory:
         while not self._end.wait(0.2):
             for process in psutil.process_iter(["cmdline", "memory_info"]):
                 words = process.info["cmdline"] or []
-                if "agent.py" in words and "receive" in words:
+                if "agent.pyz" in words and "receive" in words:
                     self.peak_mb = max(self.peak_mb, process.info["memory_info"].rss / 1e6)
 
 

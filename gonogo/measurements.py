@@ -8,9 +8,8 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
-from gonogo.base.models import ClosedModel
+from gonogo.base.models import ClosedModel, read_model
 
 M = TypeVar("M", bound="Measured")
 
@@ -23,7 +22,7 @@ class Measured(ClosedModel):
     """Base of the `measurements.json` that a stage leaves for its gate."""
 
     measured_at: dt.datetime = Field(default_factory=now)
-    inputs_digest: str = Field("", description="sha256 over the data, code and config that were measured")
+    inputs_digest: str = Field("", description="sha256 of the data, code and config that were measured")
     evidence: list[str] = Field(default_factory=list, description="files that show it, from the repository's root")
 
     def write(self, path: Path | str) -> None:
@@ -31,7 +30,4 @@ class Measured(ClosedModel):
 
     @classmethod
     def read(cls: type[M], path: Path | str) -> M:
-        try:
-            return cls.model_validate_json(Path(path).read_text())
-        except ValueError as error:
-            raise UserError(f"{path}: not a measurement of this version ({error}); remove it and run again") from None
+        return read_model(cls, path)

@@ -1,4 +1,4 @@
-"""The one value that every gate hands on: a verdict, made of checks.
+"""The value that every gate hands on: a verdict, made of checks.
 
 A verdict is plain JSON (schema: docs/verdict.schema.json, made by `python -m gonogo.verdict`).
 `gonogo.report.render` turns it into text, Markdown and HTML.
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from gonogo.base.files import write_text
-from gonogo.base.models import ClosedModel
+from gonogo.base.models import ClosedModel, read_model
 
 
 class Status(StrEnum):
@@ -94,7 +94,7 @@ class Check(ClosedModel):
     title: str = Field(description="for people: `Brightness of the views against their input`")
     value: float | int | str | bool | None = Field(default=None, description="measured; null: not measured")
     unit: str = ""
-    threshold: str = Field(default="", description="what was asked, in words with its figure: `>= 0.45`")
+    threshold: str = Field(default="", description="what is required, with its figure: `>= 0.45`")
     status: Status
     why: str = Field(default="", description="the cause in the user's terms")
     hint: str = Field(default="", description="what to do now")
@@ -106,12 +106,12 @@ class Override(ClosedModel):
 
     experiment: str = Field(description="experiment whose gate is passed")
     gate: str = Field(description="gate that is passed, e.g. `quality`")
-    by: str = Field(min_length=1, description="who decided it")
+    by: str = Field(min_length=1, description="name of the person who decided")
     reason: str = Field(min_length=10, description="why, in at least ten characters")
 
 
 class Savings(ClosedModel):
-    """What stopping here saves: the rest of the plan that will not be run."""
+    """What stopping here saves: the rest of the plan, which is not run."""
 
     seconds: float | None = None
     usd: float | None = None
@@ -125,18 +125,18 @@ class Verdict(ClosedModel):
     mode: str = Field(default="", description="empty for gates that do not depend on the mode")
     scope: str = Field(default="", description="part that was judged where a gate judges several: `sample`")
     status: Status
-    cause: str = Field(default="", description="one word that tells causes apart: DATA, CAMERA, …; empty for GO")
+    cause: str = Field(default="", description="one word for the cause: DATA, CAMERA, …; empty for GO")
     summary: str = Field(description="one sentence")
     checks: list[Check]
     measured_at: dt.datetime
-    inputs_digest: str = Field(description="sha256 over the data, code and config that were judged")
-    more: int = Field(default=0, description="items to generate before this can be decided; 0: decided")
+    inputs_digest: str = Field(description="sha256 of the data, code and config that were judged")
+    more: int = Field(default=0, description="number of items to generate before this can be decided; 0: decided")
     saved: Savings = Field(default_factory=Savings)
     override: Override | None = None
 
     @property
     def go(self) -> bool:
-        """Whether the work may go on: the status passes, or someone took the decision by name."""
+        """Whether the work may continue: the status passes, or a named person overrode it."""
         return self.status.passes or self.override is not None
 
     @property
@@ -154,7 +154,7 @@ class Verdict(ClosedModel):
 
     @classmethod
     def read(cls, path: Path) -> Verdict:
-        return cls.model_validate_json(Path(path).read_text())
+        return read_model(cls, path)
 
 
 def threshold_check(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from gonogo.base.errors import UserError
 from gonogo.verdict import Check, Override, Status, Verdict, decide, worst
 
 
@@ -44,6 +45,14 @@ def test_round_trip_and_schema(tmp_path: Path, root: Path) -> None:
     assert Verdict.read(tmp_path / "verdict.json") == written
     assert written.summary == "why 1" and [check.id for check in written.failed] == ["c1"]
     assert json.loads((root / "docs/verdict.schema.json").read_text()) == Verdict.model_json_schema()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"gate": "quality", "status": "MAYBE"}'])
+def test_a_file_that_is_no_verdict_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "verdict.json").write_text(text)
+    with pytest.raises(UserError, match=r"verdict.json: not what this version writes .*\. Delete it") as caught:
+        Verdict.read(tmp_path / "verdict.json")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_status_says_how_it_is_shown_and_what_a_command_ends_with() -> None:

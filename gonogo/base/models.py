@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gonogo.base.errors import UserError
+
+M = TypeVar("M", bound=BaseModel)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -21,3 +26,19 @@ class StrictModel(ClosedModel):
     """Unknown keys are errors, so that a misspelt threshold is never silently the default; so are NaN and infinity."""
 
     model_config = ConfigDict(populate_by_name=True, validate_default=True, allow_inf_nan=False)
+
+
+def read_model(model: type[M], path: Path | str) -> M:
+    """The model whose JSON a stage wrote to this file.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    try:
+        return model.model_validate_json(Path(path).read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(
+            f"{path}: not what this version writes ({where}: {first['msg']}). Delete it and run the workflow again"
+        ) from None

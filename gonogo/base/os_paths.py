@@ -1,7 +1,8 @@
-"""One path as Windows, WSL and a mounted drive of a notebook write it, as it is called on this machine."""
+"""Paths as Windows, WSL and notebooks with mounted drives write them, in the form that this machine uses."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -18,11 +19,11 @@ IN_WSL = re.compile(r"^[\\/]{2}wsl(\.localhost|\$)[\\/][^\\/]+", re.IGNORECASE) 
 
 
 def local(path: str, system: System | None = None, mounts: Mapping[str, str] | None = None) -> str:
-    r"""The path as this machine calls it: `W:\a b` is `/mnt/w/a b` in WSL, and the other way round on Windows.
+    r"""The path in this machine's form: `W:\a b` is `/mnt/w/a b` in WSL, and the other way round on Windows.
 
     Args:
-        system: whose paths are wanted; this machine's own where it is not given.
-        mounts: beginnings of paths elsewhere → here, such as `/content/drive/MyDrive` of a notebook; the longest wins.
+        system: whose form to return; default: this machine's.
+        mounts: beginnings of paths elsewhere → here; the longest wins.
     """
     system = system or ("windows" if sys.platform == "win32" else "posix")
     for there, here in sorted((mounts or {}).items(), key=lambda pair: -len(pair[0])):
@@ -48,8 +49,20 @@ def _for_windows(path: str) -> str:
     return path
 
 
+def mounts() -> dict[str, str]:
+    """What this machine's environment says in GONOGO_MOUNTS: `/content/drive/MyDrive=/mnt/drive`, several with `;`.
+
+    Raises:
+        ValueError: it says something else.
+    """
+    pairs = [pair.partition("=") for pair in os.environ.get("GONOGO_MOUNTS", "").split(";") if pair]
+    if wrong := [there for there, _, here in pairs if not (there.strip() and here.strip())]:
+        raise ValueError(f"GONOGO_MOUNTS: write {wrong[0]!r} as ELSEWHERE=HERE, several pairs with `;` between them")
+    return {there.strip(): here.strip() for there, _, here in pairs}
+
+
 def _here(value: object) -> object:
-    return local(value) if isinstance(value, str) else value
+    return local(value, mounts=mounts()) if isinstance(value, str) else value
 
 
 LocalPath = Annotated[Path, BeforeValidator(_here)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import select
 import threading
@@ -9,34 +11,38 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 POLL_S = 0.1
 
 
-def alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and was not waited for yet (a zombie) does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def born(pid: int) -> str:
+    """With the pid it names a process for good: pids are used again, the pair is not. Empty: it does not live.
 
-
-def start_time(pid: int) -> float | None:
-    """When the process began, in seconds; None when it does not live.
-
-    With the pid it names a process for good: pids are used again, the pair is not. On Linux it counts from boot, so
-    that setting the clock does not change it; compare it with values from the same boot only.
+    On Linux the machine's boot and the clock tick of the process's start, so that setting the clock does not change
+    it. One that has ended and was not waited for yet (a zombie) does not live.
     """
-    if not alive(pid):
-        return None
-    try:
-        if Path("/proc/self/stat").exists():
+    if Path("/proc/self/stat").exists():
+        with contextlib.suppress(OSError, IndexError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            return int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return psutil.Process(pid).create_time()
-    except (OSError, psutil.Error):
-        return None
+            return "" if fields[0] in "ZX" else f"{_boot()} {fields[19]}"
+        return ""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return "" if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+    return ""
+
+
+@functools.cache
+def _boot() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    return bool(born(pid))
 
 
 def watch(owner_pid: int, when_gone: Callable[[], None]) -> None:
@@ -44,7 +50,7 @@ def watch(owner_pid: int, when_gone: Callable[[], None]) -> None:
 
     It is called at once when there is no such process.
     """
-    descriptor, began = _open_pidfd(owner_pid), start_time(owner_pid)
+    descriptor, began = _open_pidfd(owner_pid), born(owner_pid)
 
     def wait() -> None:
         if descriptor is not None:
@@ -53,7 +59,7 @@ def watch(owner_pid: int, when_gone: Callable[[], None]) -> None:
             ready.poll()
             os.close(descriptor)
         else:
-            while began is not None and start_time(owner_pid) == began:
+            while began and born(owner_pid) == began:
                 time.sleep(POLL_S)
         when_gone()
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gonogo.base.commands import rerun_command
 from gonogo.base.mappings import flat
 from gonogo.config.load import load_experiment
 
@@ -40,7 +41,7 @@ def table(root: Path, old: str, new: str) -> str:
     """
     folder = root / "config" / "experiments"
     both = [load_experiment(folder, name).model_dump(mode="json", by_alias=True) for name in (old, new)]
-    rows = [("command", *(f"`snakemake --profile local --config experiments={name}`" for name in (old, new)))]
+    rows = [("command", *(f"`{rerun_command(experiments=name)}`" for name in (old, new)))]
     rows += [(f"`{key}`", before, after) for key, before, after in differences(*both) if key != "extends"]
     lines = [f"| | {old} | {new} |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(lines)

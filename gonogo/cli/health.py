@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gonogo.cli import site
 from gonogo.config.load import load_experiment
+from gonogo.gates import standing
 from gonogo.health.device_ladder import climb, verdict
 from gonogo.health.readiness import readiness
 
@@ -23,11 +24,14 @@ def add_health(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     experiment = load_experiment(Path("config/experiments"), arguments.experiment) if arguments.experiment else None
-    results = site.results_dir(arguments) / arguments.experiment if arguments.experiment else None
+    learning = None
+    if arguments.experiment:
+        verdicts = standing.verdicts(site.results_dir(arguments) / arguments.experiment, mode="")
+        learning = next((verdict for verdict in verdicts if verdict.gate == "learning"), None)
     tried = {}
     for device in [arguments.device] if arguments.device else ["cuda", "cpu"]:
         tried[device] = climb(device, int(arguments.gib * (1 << 30)), arguments.rung_seconds)
         site.show(verdict(tried[device], device))
-    for part in readiness(tried.get("cuda"), tried.get("cpu"), experiment, results):
+    for part in readiness(tried.get("cuda"), tried.get("cpu"), experiment, learning):
         print(f"{part.status.light} {part.name}: {part.because}")
     return 0 if any(found.healthy for found in tried.values()) else 1

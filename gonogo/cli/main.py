@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 
 # command → module of this package, whose function `add_COMMAND` gives the parser its arguments, and one clear line
@@ -48,7 +49,7 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gonogo",
         description="Commands beside the workflow. `gonogo COMMAND --help` describes each.",
-        epilog="The workflow itself: snakemake --profile local",
+        epilog=f"The workflow itself: {rerun_command()}",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (module, line) in COMMANDS.items():

@@ -115,7 +115,7 @@ def _shape(text: str) -> tuple[int, ...]:
 def _checks(found: MemoryEstimate, training: Training, accelerator: Accelerator) -> list[Check]:
     candidate = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
     explored = Explored(capacity_bytes=capacity_bytes(accelerator), candidates=[candidate])
-    return judge(Measurements(accelerator=accelerator, explored=explored), MemoryGate())[0]
+    return judge(Measurements(accelerator=accelerator, explored=explored), MemoryGate()).checks
 
 
 def _peak(traced: Traced) -> tuple[str, str]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 from gonogo.cli import site
 from gonogo.config.load import Settings
 from gonogo.experiment.load import load_experiment
 from gonogo.experiment.starting_checkpoint import start_of
-from gonogo.gates import registry, standing
-from gonogo.verdict import Verdict
+from gonogo.gates import standing
 
 State: TypeAlias = Literal["can run", "blocked", "stopped", "under way", "done"]
 ORDER: tuple[State, ...] = ("can run", "under way", "stopped", "blocked", "done")
@@ -74,11 +74,11 @@ def _action(root: Path, name: str, mode: str | None) -> Action:
         experiment.check_kind()
     except UserError as error:
         return Action(name, "blocked", "", str(error))
-    mode = settings.config.mode
-    command = f"snakemake --profile local --config experiments={name} mode={mode}"
-    verdicts = _verdicts(settings, name)
+    command = rerun_command(experiments=name, mode=settings.config.mode)
+    paths = settings.paths(name)
+    verdicts = standing.verdicts(root / paths.experiment, paths.mode)
     if verdicts and verdicts[-1].gate == "results" and verdicts[-1].go:
-        return Action(name, "done", "", f"report: {settings.config.results_dir / name / mode / 'report/report.html'}")
+        return Action(name, "done", "", f"report: {paths.report}")
     if verdicts and not verdicts[-1].go and not verdicts[-1].more:
         last = verdicts[-1]
         hint = next((check.hint for check in last.failed if check.hint), "")
@@ -96,16 +96,3 @@ def _before(settings: Settings, name: str) -> str:
     if not isinstance(start, str) or start_of(settings, name) is not None:
         return ""
     return f"runs {', '.join(other for other in settings.experiments if other != name)} first"
-
-
-def _verdicts(settings: Settings, name: str) -> list[Verdict]:
-    """Those that stand, up to the first that stops, in the order of the gates."""
-    folder, found = settings.config.results_dir / name, []
-    for gate in registry.ORDER:
-        path = settings.root / standing.latest(gate, settings.root / folder, settings.config.mode) / "verdict.json"
-        if not path.exists():
-            break
-        found.append(Verdict.read(path))
-        if not found[-1].go:
-            break
-    return found

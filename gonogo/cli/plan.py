@@ -45,9 +45,9 @@ def planned(root: Path, name: str, mode: str | None, target: str | None) -> tupl
         environment=settings.target.environment,
     )  # fmt: skip
     measured = Measurements(accelerator=accelerator, explored=explore_in_child(task))
-    checks, _ = judge(measured, gate)
-    plan = plan_from(measured.explored, accelerator, gate)
-    verdict = [f"{check.status.light} {check.title}: {check.why or check.value}" for check in checks]
+    judged = judge(measured, gate)
+    plan = plan_from(measured.explored, accelerator, gate, judged.plan)
+    verdict = [f"{check.status.light} {check.title}: {check.why or check.value}" for check in judged.checks]
     text = [memory_plan(plan, name, settings.config.mode, gate), "## Verdict", "", *verdict, "", "## Time and cost", ""]
     return "\n".join([*text, *times_of(settings, name, root)]), plan.status
 

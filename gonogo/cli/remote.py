@@ -17,7 +17,8 @@ from gonogo.cli import site
 from gonogo.config.load import Settings
 from gonogo.config.target import Embedded, Ssh
 from gonogo.remote.answers import Heartbeat, Status, read
-from gonogo.stages.release import give_back, held_file
+from gonogo.stages.held import held_file, started_runs
+from gonogo.stages.release import release_machine
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def known_runs(results: Path, target: str) -> list[KnownRun]:
     """The runs on this target that this workflow started, the latest last."""
     found = {}
-    for path in sorted(results.glob("*/*/*/*.started.json"), key=lambda path: path.stat().st_mtime):
-        state = json.loads(path.read_text())
-        experiment = path.relative_to(results).parts[0]
-        found[state["run_id"]] = KnownRun(
-            state["run_id"], f"{experiment}/runs/{state['run_id']}", state.get("target", "")
-        )
+    for experiment, run in started_runs(results):
+        found[run.run_id] = KnownRun(run.run_id, f"{experiment}/runs/{run.run_id}", run.target)
     for path in sorted(results.glob("*/*/cloud_train/run.json"), key=lambda path: path.stat().st_mtime):
         ran = json.loads(path.read_text())
         found.setdefault(ran["run_id"], KnownRun(ran["run_id"], ran["run_dir"], ran.get("target", "")))
@@ -92,7 +89,7 @@ def _ssh(settings: Settings) -> Ssh:
 
 def _attach(arguments: argparse.Namespace) -> int:
     from gonogo.remote.follow import follow, once
-    from gonogo.stages.cloud_train import why
+    from gonogo.report.exit_causes import why
 
     settings = _settings(arguments)
     run = _choose(settings, arguments.name)
@@ -132,4 +129,4 @@ def _release(arguments: argparse.Namespace) -> int:
     if not held_file(settings).exists():
         print(f"no machine of target {settings.config.target} is held, as far as is known here")
         return 0
-    return 0 if give_back(settings, print, even_unfetched=arguments.discard) else 1
+    return 0 if release_machine(settings, print, even_unfetched=arguments.discard) else 1

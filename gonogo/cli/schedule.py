@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gonogo.base.errors import UserError
+from gonogo.base.models import read_model
 from gonogo.cli import site
 from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.schedule import Job, schedule, table
@@ -46,7 +47,7 @@ def jobs(root: Path, experiments: Sequence[str], mode: str | None, hours: float 
     found = []
     for name, config in settings.experiments.items():
         path = root / settings.config.results_dir / name / settings.config.mode / "forecast" / "forecast.json"
-        forecast = Forecast.model_validate_json(path.read_text()).hours if path.exists() else None
+        forecast = read_model(Forecast, path).hours if path.exists() else None
         length = forecast.mid if forecast is not None else hours
         if length is None:
             raise UserError(f"{name}: no forecast ({path}). Run the workflow up to it, or give a length: --hours 5")

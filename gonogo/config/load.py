@@ -19,6 +19,7 @@ from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
 from gonogo.config.experiment import ExperimentConfig, Training, training_for, training_on_cpu
 from gonogo.config.explain import explain_error, unknown_name
 from gonogo.config.gate_thresholds import Gates
+from gonogo.config.result_paths import ResultPaths
 from gonogo.config.target import Ssh, Target
 from gonogo.config.workflow import Config
 
@@ -43,6 +44,10 @@ class Settings:
         own = self.experiments[experiment]
         training = training_for(own, mode or self.config.mode)
         return training_on_cpu(own, training) if self.device.cpu else training
+
+    def paths(self, experiment: str, mode: str = "") -> ResultPaths:
+        """Where an experiment's stages leave their files, in a mode or in the one that was asked for."""
+        return ResultPaths(self.config.results_dir / experiment, mode or self.config.mode)
 
 
 def load(raw: Mapping[str, Any], root: Path) -> Settings:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from gonogo.agent.processes import die_with_parent
 from gonogo.base.errors import ProgramError, UserError
-from gonogo.remote.agent import die_with_parent
 
 LAST_LINES = 12
 PATIENCE_S = 10.0  # between SIGTERM and SIGKILL

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 from gonogo.config.load import Settings
-from gonogo.gates import registry, standing
-from gonogo.verdict import Verdict
+from gonogo.gates import standing
 
 
 def final_checkpoint(archive: Path) -> Path:
@@ -22,9 +22,7 @@ def final_checkpoint(archive: Path) -> Path:
         checkpoint = folder / "out" / "checkpoints" / name
         if checkpoint.exists():
             return checkpoint
-    raise UserError(
-        f"{folder}: no checkpoint in out/checkpoints. Download again: snakemake --profile local --forcerun download"
-    )
+    raise UserError(f"{folder}: no checkpoint in out/checkpoints. Download again: {rerun_command(forcerun='download')}")
 
 
 def start_of(settings: Settings, experiment: str) -> Path | None:
@@ -34,7 +32,7 @@ def start_of(settings: Settings, experiment: str) -> Path | None:
         return None
     if not isinstance(start, str):
         return settings.root / start.checkpoint.expanduser()
-    archive = settings.config.results_dir / start / settings.config.mode / "download" / "archive.json"
+    archive = settings.paths(start).archive
     return final_checkpoint(archive) if archive.exists() else None
 
 
@@ -49,10 +47,9 @@ def waiting(settings: Settings) -> list[str]:
 
 def _stopped(settings: Settings, name: str) -> str:
     """Which gate stopped an experiment, in words; empty where none did."""
-    folder, mode = settings.config.results_dir / name, settings.config.mode
-    for gate in registry.ORDER:
-        path = standing.latest(gate, folder, mode) / "verdict.json"
-        if path.exists() and not (verdict := Verdict.read(path)).go and not verdict.more:
-            return f"which the {verdict.title} gate stopped: {verdict.summary}"
+    paths = settings.paths(name)
+    last = next(reversed(standing.verdicts(paths.experiment, paths.mode)), None)
+    if last is not None and not last.go and not last.more:
+        return f"which the {last.title} gate stopped: {last.summary}"
     start = settings.experiments[name].starts_from
     return f"which waits for {start}" if isinstance(start, str) and _stopped(settings, start) else ""

@@ -12,6 +12,7 @@ from gonogo.verdict import Check, Status, threshold_check
 
 
 class Measurements(Measured):
+    measured_after: str = Field("", description="time of the measurements that did not pass, which these replace")
     exit_cause: str = Field(description="how the canary's process ended, as the agent saw it")
     log_tail: list[str] = Field(default_factory=list)
     steps: int = 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from gonogo.base.errors import UserError
 from gonogo.config.gate_thresholds import Gates
-from gonogo.gates.registry import JUDGES, SAMPLE
+from gonogo.gates.registry import SAMPLE, Gate
 from gonogo.verdict import Check, Override, Savings, Status, Verdict, decide
 
 DUMMY_DATA = Check(
@@ -22,58 +22,76 @@ DUMMY_DATA = Check(
 )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A verdict, and the judgement that it was made of.
-
-    Attributes:
-        judgement: as the gate's module returned it: unpacks as (checks, cause), and holds what pictures and documents
-            are drawn from, so that nothing is judged twice.
-    """
+class Judged(NamedTuple):
+    """A verdict, and what the gate's `judge` returned: checks and cause, and what was chosen or seen on the way."""
 
     verdict: Verdict
     judgement: Any
 
 
+def measurements(gate: Gate, paths: Sequence[Path]) -> Any:
+    """What a gate judges.
+
+    Args:
+        paths: the file that the measuring stage wrote; for quality a folder for each part of the data.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    return importlib.import_module(gate.module).Measurements.read(*paths)
+
+
 def judge(
-    gate: str,
-    measurements: Sequence[Path],
+    gate: Gate,
+    measured: Any,
     thresholds: Gates,
     *,
     experiment: str,
     mode: str = "",
-    scope: str = "",
     override: Override | None = None,
     saved: Savings | None = None,
     dummy_data: bool = False,
     each: Callable[[Any], None] | None = None,
-) -> Outcome:
+) -> Judged:
     """Hold one gate's measurements against its thresholds. Pure: the same files give the same verdict.
 
     Args:
-        measurements: the file that the measuring stage wrote; for quality a folder for each part of the data.
         dummy_data: the data stands in for the real one, so that nothing is GO without saying so.
-        each: of quality, called with every item's finding while the set is judged.
-
-    Raises:
-        UserError: the measurements cannot be read.
+        each: called with every item's finding, by the quality gate.
     """
-    module = importlib.import_module(JUDGES[gate])
-    measured = module.Measurements.read(*measurements)
-    options: dict[str, Any] = {"sampled": scope == SAMPLE} if gate == "quality" else {}
-    if each:
-        options["each"] = each
-    judgement = module.judge(measured, getattr(thresholds, gate), **options)
+    options: dict[str, Any] = {"sampled": gate.scope == SAMPLE} if gate.scope else {}
+    options |= {"each": each} if each else {}
+    judgement = importlib.import_module(gate.module).judge(measured, getattr(thresholds, gate.name), **options)
     checks, cause = judgement
     verdict = decide(
         [*([DUMMY_DATA] if dummy_data else []), *checks],
-        gate=gate, experiment=experiment, mode=mode, scope=scope, cause=cause,
+        gate=gate.name, experiment=experiment, mode=mode, scope=gate.scope, cause=cause,
         measured_at=measured.measured_at, inputs_digest=measured.inputs_digest, saved=saved or Savings(),
         more=getattr(judgement, "more", 0), covered=getattr(judgement, "covered", ""),
     )  # fmt: skip
     if not verdict.status.passes:
         verdict.override = override
-    return Outcome(verdict, judgement)
+    return Judged(verdict, judgement)
+
+
+def measured_after(gate: Gate, folder: Path, thresholds: Gates, override: Override | None) -> str:
+    """Which earlier measurements of a machine, by their time, new ones are to replace; empty for none.
+
+    Those that stopped the work, and would again by these thresholds. A fix of the machine cannot be seen in any input,
+    so another invocation measures it again; what passed keeps the value that it was measured with, and is kept.
+    """
+    path, judged = folder / "measurements.json", folder / "verdict.json"
+    if not path.exists():
+        return ""
+    try:
+        measured = measurements(gate, [path])
+        if judged.exists() and not Verdict.read(judged).go:
+            again, _ = judge(gate, measured, thresholds, experiment="", override=override)
+            if not again.go:
+                return str(measured.measured_at.isoformat())
+    except (ValueError, UserError):
+        return "unreadable"
+    return str(measured.measured_after)
 
 
 def saved_by_stopping(forecast: Path) -> Savings:

@@ -30,6 +30,7 @@ class Approval(BaseModel):
 
 
 class Measurements(Measured):
+    measured_after: str = Field("", description="time of the measurements that did not pass, which these replace")
     items: list[Item]
     expected_statement: str
     hours: Range | None

@@ -1,38 +1,53 @@
-"""The gates by name, in the order in which they are passed."""
+"""The gates, in the order in which they are passed."""
 
 from __future__ import annotations
 
-# the rule whose measurements each gate judges
-MEASURED_BY = {
-    "generator": "prepare",
-    "quality": "measure_quality",
-    "learning": "smoke_train",
-    "memory": "trace_memory",
-    "launch": "measure_launch",
-    "canary": "canary",
-    "results": "validate",
-}
-# in the order in which they are passed; quality is judged twice, on the sample and on the set
-ORDER = [
-    "generator",
-    "quality/sample",
-    "quality/dataset",
-    "learning",
-    "memory",
-    "launch",
-    "canary",
-    "results",
-]
+from dataclasses import dataclass
+
 SAMPLE = "sample"
-# what these judge depends on the mode
-BY_MODE = {"memory", "launch", "canary", "results"}
-# each module has `Measurements` (what the measuring stage wrote) and `judge(measurements, thresholds)`
-JUDGES = {
-    "generator": "gonogo.gates.generator",
-    "quality": "gonogo.quality.judge",
-    "learning": "gonogo.learning.judge",
-    "memory": "gonogo.memory.judge",
-    "launch": "gonogo.gates.launch",
-    "canary": "gonogo.gates.canary",
-    "results": "gonogo.gates.results",
-}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate.
+
+    Attributes:
+        name: of its thresholds, and of its rule: `judge_NAME`.
+        measured_by: the rule whose measurements it judges.
+        module: has `Measurements` (what that rule wrote) and `judge(measurements, thresholds)`.
+        by_mode: what it judges depends on the mode.
+        scope: the part that it judges, where a gate judges several.
+    """
+
+    name: str
+    measured_by: str
+    module: str
+    by_mode: bool = False
+    scope: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its name, scope included, and its folder below the experiment's results: `quality/sample`."""
+        return f"{self.name}/{self.scope}" if self.scope else self.name
+
+
+GATES = (
+    Gate("generator", "prepare", "gonogo.gates.generator"),
+    Gate("quality", "measure_quality", "gonogo.quality.judge", scope=SAMPLE),
+    Gate("quality", "measure_quality", "gonogo.quality.judge", scope="dataset"),
+    Gate("learning", "smoke_train", "gonogo.learning.judge"),
+    Gate("memory", "trace_memory", "gonogo.memory.judge", by_mode=True),
+    Gate("launch", "measure_launch", "gonogo.gates.launch", by_mode=True),
+    Gate("canary", "canary", "gonogo.gates.canary", by_mode=True),
+    Gate("results", "validate", "gonogo.gates.results", by_mode=True),
+)
+
+
+def gate(path: str) -> Gate:
+    """The gate of this name, scope included."""
+    return next(gate for gate in GATES if gate.path == path)
+
+
+def upto(path: str) -> tuple[Gate, ...]:
+    """Every gate up to this one, and this one."""
+    return GATES[: GATES.index(gate(path)) + 1]

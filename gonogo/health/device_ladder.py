@@ -1,4 +1,4 @@
-"""Is the device healthy? A child climbs the rungs of `gonogo.health.probe`, held to a time for each."""
+"""Is the device healthy? A child climbs the rungs of `gonogo.agent.device_probe`, held to a time for each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from gonogo.agent.device_probe import RUNGS
 from gonogo.base.digests import digest
 from gonogo.config.device_choice import HIDDEN
-from gonogo.health.probe import RUNGS
 from gonogo.verdict import Check, Status, Verdict, decide
 
 RUNG_S = 60.0  # the first use of a device compiles kernels
@@ -34,7 +34,7 @@ class LadderResult:
     Attributes:
         seconds: of each rung that was tried, in order; the last one ended it, unless all were passed.
         problem: why it ended; empty: it came to the top.
-        facts: device, bytes, torch.
+        facts: device, device_bytes, torch_version, torch_build.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def climb(device: str, size_bytes: int = 1 << 20, rung_s: float = RUNG_S) -> Lad
     """
     environment = {**os.environ, **(HIDDEN if device == "cpu" else {})}
     child = subprocess.Popen(
-        [sys.executable, "-u", "-m", "gonogo.health.probe", device, str(size_bytes)],
+        [sys.executable, "-u", "-m", "gonogo.agent.device_probe", device, str(size_bytes)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
         start_new_session=True,
     )  # fmt: skip

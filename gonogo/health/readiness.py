@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.health.device_ladder import LadderResult
@@ -21,16 +20,16 @@ def readiness(
     gpu: LadderResult | None,
     cpu: LadderResult | None,
     experiment: ExperimentConfig | None = None,
-    results: Path | None = None,
+    learning: Verdict | None = None,
 ) -> list[ReadinessPart]:
     """Docs, code, GPU, fallback, and overall. What was not measured is UNKNOWN, and never counts as ready.
 
     Args:
         gpu, cpu: how far each came; None: not tried.
-        results: folder of the experiment's results, where the learning gate's verdict is.
+        learning: the learning gate's verdict on the experiment; None: it has not judged it.
     """
     device, fallback = _device("GPU", gpu), _device("fallback to the CPU", cpu)
-    found = [_docs(experiment), _code(results), device, fallback]
+    found = [_docs(experiment), _code(learning), device, fallback]
     excused = device.status is not Status.GO and fallback.status is Status.GO
     counted = [Status.CAUTION if part is device and excused else part.status for part in found]
     because = "the processor takes the GPU's place, and is slower" if excused else ""
@@ -61,9 +60,7 @@ def _docs(experiment: ExperimentConfig | None) -> ReadinessPart:
     return ReadinessPart("docs", Status.GO, "hypothesis and expected result are written down")
 
 
-def _code(results: Path | None) -> ReadinessPart:
-    path = results / "learning" / "verdict.json" if results else None
-    if path is None or not path.is_file():
-        return ReadinessPart("code", Status.UNKNOWN, "the learning gate has not judged a rehearsal")
-    verdict = Verdict.read(path)
-    return ReadinessPart("code", verdict.status, f"learning: {verdict.summary}")
+def _code(learning: Verdict | None) -> ReadinessPart:
+    if learning is None:
+        return ReadinessPart("code", Status.UNKNOWN, "the learning gate has not judged a smoke run")
+    return ReadinessPart("code", learning.status, f"learning: {learning.summary}")

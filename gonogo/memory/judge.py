@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from pydantic import Field
 
 from gonogo.base.units import gibibytes, gigabytes
@@ -35,13 +38,29 @@ class Measurements(Measured):
         return self.explored.capacity_bytes
 
 
-def judge(measured: Measurements, gate: MemoryGate) -> tuple[list[Check], str]:
+@dataclass(frozen=True)
+class PlanJudgement:
+    """Unpacks as (checks, cause), like every gate's judgement.
+
+    Attributes:
+        plan: the one that would be trained.
+    """
+
+    checks: list[Check]
+    cause: str
+    plan: Candidate
+
+    def __iter__(self) -> Iterator[list[Check] | str]:
+        return iter((self.checks, self.cause))
+
+
+def judge(measured: Measurements, gate: MemoryGate) -> PlanJudgement:
     """The plan that would be trained, with the estimate's error, against the card."""
     plan = choose(measured.explored, gate)
     checks = [*_precision(plan, measured.accelerator), _peak(plan, measured, gate)]
     if plan is not measured.explored.asked:
         checks.append(_replanned(plan, measured, gate))
-    return checks, "MEMORY" if any(check.status is Status.NO_GO for check in checks) else ""
+    return PlanJudgement(checks, "MEMORY" if any(check.status is Status.NO_GO for check in checks) else "", plan)
 
 
 def _peak(plan: Candidate, measured: Measurements, gate: MemoryGate) -> Check:

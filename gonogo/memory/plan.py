@@ -110,9 +110,15 @@ class Plan(BaseModel):
         return self.estimate.additions
 
 
-def plan_from(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -> Plan:
-    """Choose among what was traced; the same traces and thresholds give the same plan."""
-    candidate = choose(explored, gate)
+def plan_from(
+    explored: Explored, accelerator: Accelerator, gate: MemoryGate, candidate: Candidate | None = None
+) -> Plan:
+    """Choose among what was traced; the same traces and thresholds give the same plan.
+
+    Args:
+        candidate: what the gate chose, where it has judged already.
+    """
+    candidate = candidate or choose(explored, gate)
     asked = explored.asked
     assert candidate.estimate is not None  # only traced plans are chosen
     plan = Plan(

@@ -45,11 +45,11 @@ class Instance(BaseModel):
     pid: int
     user: str
     owner_pid: int
-    start_time: float
+    born: str
 
     @property
     def alive(self) -> bool:
-        return processes.start_time(self.pid) == self.start_time
+        return processes.born(self.pid) == self.born
 
     @property
     def answers(self) -> bool:
@@ -214,8 +214,8 @@ async def _serve(folder: Path, owner_pid: int) -> None:
     with os.fdopen(descriptor, "wb") as out:
         out.write(client_key.export_private_key())
     write_text(folder / "known_hosts", f"[{HOST}]:{port} {host_key.export_public_key().decode()}")
-    began = processes.start_time(os.getpid())
-    instance = Instance(port=port, pid=os.getpid(), user=USER, owner_pid=owner_pid, start_time=began or 0.0)
+    me = os.getpid()
+    instance = Instance(port=port, pid=me, user=USER, owner_pid=owner_pid, born=processes.born(me))
     write_text(folder / "instance.json", instance.model_dump_json() + "\n")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # lets go of the lock that `_start` handed over
     await server.wait_closed()

@@ -10,67 +10,26 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import fabric
 import paramiko
 
 from gonogo.config.target import Ssh, Target
-from gonogo.remote import agent
+from gonogo.remote.agent_archive import BOOTSTRAP, archive
+from gonogo.remote.agent_archive import NAME as AGENT
 from gonogo.remote.answers import Launched, read
 from gonogo.remote.channel import Channel, Silent, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.run_request import RunRequest
 
-AGENT = "agent.py"
 ANSWER_S = 120.0
 ANSWER_AT_MOST_BYTES = 256 << 20  # a manifest of a million files has 150 MB
-TEXT_AT_MOST_BYTES = 64 << 20
-CHUNK_BYTES = 1 << 20
-# Starts Python while there is nothing to do yet; then a line says how many bytes of the agent's text follow, compressed
-# (0: the one that is there is right), puts it into the root where it is another, and becomes it.
-START_AGENT = """
-import os, sys, zlib
-import argparse, hashlib, json, pathlib, selectors, shutil, subprocess, typing
-def read(size):
-    data = os.read(0, size)
-    if not data:
-        sys.exit("nobody told the agent to begin")
-    return data
-root, name = sys.argv[1:3]
-line, text = b"", b""
-while line[-1:] != b"\\n":
-    line += read(1)
-while len(text) < int(line):
-    text += read(int(line) - len(text))
-try:
-    os.makedirs(root or ".", exist_ok=True)
-    os.chdir(root or ".")
-    text = zlib.decompress(text) if text else open(name, "rb").read()
-    if not os.path.exists(name) or open(name, "rb").read() != text:
-        temporary = ".%s.%d" % (name, os.getpid())
-        with open(temporary, "wb") as out:
-            out.write(text)
-        os.replace(temporary, name)
-except OSError as error:
-    sys.exit("%s: %s" % (error.filename, error.strerror))
-sys.argv = sys.argv[2:]
-exec(compile(text, name, "exec"), {"__name__": "__main__", "__file__": os.path.abspath(name)})
-"""
-
-
-@dataclass(frozen=True)
-class Completed:
-    """A command that ended."""
-
-    code: int
-    stdout: str
-    stderr: str
+SMALL_FILE_AT_MOST_BYTES = 64 << 20
+READ_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
@@ -124,7 +83,7 @@ class Machine:
         self.root = target.root
         self.where = f"{ssh.user}@{ssh.host}"
         here = target.python == "this"
-        self._agent_python = sys.executable if here else target.python
+        self.agent_python = sys.executable if here else target.python
         self.training_python = sys.executable if here else "./env/bin/python"
 
     def path(self, path: str) -> str:
@@ -133,35 +92,12 @@ class Machine:
 
     # --- commands ---
 
-    def start(self, argv: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None) -> Channel:
+    def start(self, argv: Sequence[str], *, cwd: str | None = None) -> Channel:
         """Start a command; in the login's home, or in `cwd` below the root."""
-        words = [*(["env", *(f"{name}={value}" for name, value in env.items())] if env else []), *argv]
-        command = "exec " + shlex.join(words)
+        command = "exec " + shlex.join(argv)
         if cwd is not None:
             command = f"cd {shlex.quote(self.path(cwd))} && {command}"
         return Channel(self.transport, command, " ".join(argv[:3]), self.where)
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: str | None = None,
-        env: Mapping[str, str] | None = None,
-        timeout_s: float = ANSWER_S,
-        check: bool = True,
-        stdin: str = "",
-    ) -> Completed:
-        """Run a command to its end.
-
-        Raises:
-            RemoteError: it failed (unless `check` is off), or took longer than `timeout_s`; with its last words.
-            Unreachable: the link dropped.
-        """
-        with self.start(argv, cwd=cwd, env=env) as channel:
-            done = _completed(channel, timeout_s, stdin)
-        if check and done.code:
-            raise failure(self.where, channel.name, done.code, done.stderr)
-        return done
 
     @property
     def transport(self) -> paramiko.Transport:
@@ -170,54 +106,58 @@ class Machine:
         return transport
 
     def waiting_agent_command(self, *args: str) -> str:
-        """A command line for the remote shell: a command of the agent that waits to be told to begin."""
-        return "exec " + shlex.join([self._agent_python, "-c", START_AGENT, self.root, AGENT, *args])
+        """A command line for the remote shell: a command of the agent that waits for its archive, or for a 0."""
+        return "exec " + shlex.join([self.agent_python, "-c", BOOTSTRAP, self.root, AGENT, *args])
 
     def start_agent(self, *args: str) -> Channel:
         """Start a command of the agent, in the root."""
-        channel = self.start([self._agent_python, AGENT, *args], cwd=".")
+        channel = self.start([self.agent_python, AGENT, *args], cwd=".")
         channel.name = f"agent {args[0]}"
         return channel
 
     def run_agent(self, *args: str, stdin: str = "", timeout_s: float = ANSWER_S) -> Any:
-        """Run a command of the agent, in the root; returns what it answers."""
-        with self.start_agent(*args) as channel:
-            done = _completed(channel, timeout_s, stdin)
-        return self._answer(channel, done)
+        """Run a command of the agent, in the root; returns what it answers.
 
-    def _answer(self, channel: Channel, done: Completed) -> Any:
-        if done.code:
-            raise failure(self.where, channel.name, done.code, done.stderr)
+        Raises:
+            RemoteError: it failed, with its last words, or took longer than `timeout_s`.
+            Unreachable: the link dropped.
+        """
+        with self.start_agent(*args) as channel:
+            output = _output(channel, timeout_s, stdin)
         try:
-            return json.loads(done.stdout.splitlines()[-1])  # a login script may have printed before it
+            return json.loads(output.splitlines()[-1])  # a login script may have printed before it
         except (IndexError, ValueError, RecursionError):
-            raise RemoteError(
-                f"{self.where}: {channel.name} answered {done.stdout[:200]!r}, which is not JSON"
-            ) from None
+            raise RemoteError(f"{self.where}: {channel.name} answered {output[:200]!r}, which is not JSON") from None
 
     # --- files ---
 
     def install_agent(self) -> bool:
         """Put the agent into the root unless it is there already; whether that was needed."""
-        wanted = Path(agent.__file__).read_text()
-        if self.read_text(AGENT) == wanted:
+        if self._read(AGENT) == archive():
             return False
-        self.put_text(AGENT, wanted)
+        self._put(AGENT, archive())
         return True
 
     def read_text(self, path: str) -> str | None:
         """A small file's text; None where there is no such file."""
-        with self._sftp(path) as sftp:
-            try:
-                with sftp.open(self.path(path)) as stream:
-                    return stream.read(TEXT_AT_MOST_BYTES).decode(errors="replace")
-            except FileNotFoundError:
-                return None
+        content = self._read(path)
+        return None if content is None else content.decode(errors="replace")
 
     def put_text(self, path: str, text: str) -> None:
         """Write a small file whole or not at all, its folders made."""
+        self._put(path, text.encode())
+
+    def _read(self, path: str) -> bytes | None:
+        with self._sftp(path) as sftp:
+            try:
+                with sftp.open(self.path(path)) as stream:
+                    return stream.read(SMALL_FILE_AT_MOST_BYTES)
+            except FileNotFoundError:
+                return None
+
+    def _put(self, path: str, content: bytes) -> None:
         with self._sftp(path) as sftp, self._replacing(sftp, path) as temporary, sftp.open(temporary, "wb") as stream:
-            stream.write(text.encode())
+            stream.write(content)
 
     @contextlib.contextmanager
     def _sftp(self, path: str) -> Iterator[paramiko.SFTPClient]:
@@ -244,36 +184,41 @@ class Machine:
 
     # --- runs ---
 
-    def launch(self, run_dir: str, *, arguments: Sequence[str], **order: Any) -> Launched:
+    def launch(self, run_dir: str, *, arguments: Sequence[str], **terms: Any) -> Launched:
         """Start the training interpreter with these arguments, detached.
 
         Args:
-            order: the other fields of `Order`.
+            terms: the other fields of `RunRequest`.
 
         Returns:
             `state` started | already (a run holds the workspace) | done (this key has finished), with that run's
             `run_dir` and `key`.
         """
-        asked = RunRequest(argv=[self.training_python, *arguments], **order)
-        said = self.run_agent("launch", run_dir, stdin=asked.model_dump_json())
+        request = RunRequest(argv=[self.training_python, *arguments], **terms)
+        said = self.run_agent("launch", run_dir, stdin=request.model_dump_json())
         answer = read(Launched, said, f"{self.where}: agent launch")
-        if answer.state == "started" and asked.max_s and not answer.timer.ends_in_s:
+        if answer.state == "started" and request.max_s and not answer.timer.ends_in_s:
             raise RemoteError(f"{self.where}: the run started, but its second timer does not say when it would end it")
         return answer
 
 
-def _completed(channel: Channel, timeout_s: float, stdin: str) -> Completed:
+def _output(channel: Channel, timeout_s: float, stdin: str) -> str:
+    """What the command writes to stdout, once it has ended well."""
     until = time.monotonic() + timeout_s
     output = bytearray()
     try:
         if stdin:
             channel.write(stdin.encode())
         channel.end_input()
-        while data := channel.read(CHUNK_BYTES, max(0.01, until - time.monotonic())):
+        while data := channel.read(READ_BYTES, max(0.01, until - time.monotonic())):
             output += data
             if len(output) > ANSWER_AT_MOST_BYTES:
-                raise RemoteError(f"{channel.where}: {channel.name} answers without end; given up")
+                raise RemoteError(
+                    f"{channel.where}: {channel.name} sent more than {ANSWER_AT_MOST_BYTES >> 20} MiB; aborted"
+                )
         code, errors = channel.finish(max(0.01, until - time.monotonic()))
     except Silent:
         raise RemoteError(f"{channel.where}: {channel.name} has not ended after {timeout_s:g} s") from None
-    return Completed(code, output.decode(errors="replace"), errors)
+    if code:
+        raise failure(channel.where, channel.name, code, errors)
+    return output.decode(errors="replace")

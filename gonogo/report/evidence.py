@@ -1,4 +1,4 @@
-"""What a verdict leaves behind: files with digests and sizes, so that the finding can be checked later."""
+"""The files behind a verdict, with digests and sizes, so that the finding can be checked later."""
 
 from __future__ import annotations
 

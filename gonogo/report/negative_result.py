@@ -1,7 +1,6 @@
-"""The document that a halted experiment leaves: what was tried, what went wrong, what stands, what next.
+"""The document of a halted experiment: what was tried, what went wrong, what is proven, what to do next.
 
-Every sentence comes from a measurement, the ledger, the config or the table of causes; what nobody measured
-says so.
+Every sentence comes from a measurement, the ledger, the config or the table of causes; what was not measured is said.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class NegativeFacts(ClosedModel):
     stages: list[StageCost] = Field(description="ledger rows of this experiment so far")
     passed: list[Verdict] = Field(description="verdicts of the gates before this one")
     evidence: list[Evidence] = Field(description="see `evidence()`")
-    rerun: str = Field(description="command that takes the experiment up again")
+    rerun: str = Field(description="command that resumes the experiment")
 
 
 def negative_result(verdict: Verdict, facts: NegativeFacts) -> str:
@@ -68,7 +67,7 @@ def negative_result(verdict: Verdict, facts: NegativeFacts) -> str:
 
 
 def commit_message(verdict: Verdict, by_part: Sequence[PartVerdict], spent: StageCost) -> str:
-    """Text to paste; nothing here touches git. Lines of at most 72 characters, long words excepted."""
+    """Text to paste. Lines of at most 72 characters, except for long words."""
     subject = f"{clean(verdict.experiment)}: {verdict.status.label} at {clean(verdict.title)}"
     found = unique([headline(verdict), verdict.summary])
     failed = [f"- {clean(check.id)}: {clean(check.why) or check.status.label}" for check in verdict.failed]
@@ -107,9 +106,9 @@ def _total(stages: Sequence[StageCost]) -> StageCost:
 
 
 def _to_be_done_again(stage: str, verdict: Verdict) -> bool:
-    """Whether what a stage made is lost: all of it to bad data, the training to faulty code or a short run.
+    """Whether a stage's output is lost: everything to bad data, training to faulty code or a short run.
 
-    A machine, a budget or an unwelcome answer takes nothing away from data and code that passed.
+    A machine, a budget or an unwelcome result does not affect data and code that passed.
     """
     if verdict.status is not Status.NO_GO:
         return False
@@ -118,7 +117,7 @@ def _to_be_done_again(stage: str, verdict: Verdict) -> bool:
 
 
 def _wasted_bytes(verdict: Verdict, items: Sequence[Evidence]) -> int:
-    """Folders that hold what the fault spoiled; single files are the evidence for it and stay of use."""
+    """Size of the folders that the fault spoilt; single files are the evidence for it and remain useful."""
     if at_fault(verdict) != "data":
         return 0
     return storage_bytes([item for item in items if item.folder])
@@ -129,16 +128,12 @@ def _lessons(verdict: Verdict, facts: NegativeFacts, spent: StageCost) -> list[s
     fall = next((check.value for check in verdict.checks if check.id == "loss_fall"), None)
     if isinstance(fall, (int, float)) and fall > 0:
         lessons.append(
-            f"The training loss fell by {number(float(fall))} % all the same: a falling loss is not success."
+            f"The training loss fell by {number(float(fall))} % nevertheless: a falling loss is not success."
         )
     if missed := [before for before in facts.passed if not before.override]:
         names = ", ".join(before.title for before in missed)
-        lessons.append(
-            f"Gates that came before and did not stop it: {names}. Could one of them have asked the question?"
-        )
+        lessons.append(f"Earlier gates that passed: {names}. Could one of them have found this?")
     decided = [before for before in facts.passed if before.override]
-    lessons += [
-        f"The {before.title} gate had said {before.status.label} and was passed by decision." for before in decided
-    ]
+    lessons += [f"The {before.title} gate said {before.status.label} and was overridden." for before in decided]
     lessons.append(f"It took {duration(spent.wall_s)} and {dollars(spent.usd)} to learn this.")
     return lessons

@@ -19,7 +19,7 @@ from gonogo.report.risks import LATER, judged_risks
 from gonogo.report.wording import decision
 from gonogo.verdict import Status, Verdict, worst
 
-# without a verdict of each of these nobody is ready
+# without a verdict of each of these, nothing is ready
 REQUIRED = ("generator", "quality", "learning", "memory", "launch")
 
 
@@ -31,7 +31,7 @@ class Mode(BaseModel):
     batch: int = Field(description="effective: samples per optimizer step")
     hours: float | None
     usd: float | None
-    when: str = Field(description="when a person would choose it")
+    when: str = Field(description="when to choose it")
     recommended: bool = False
 
 
@@ -53,8 +53,8 @@ class PreflightFacts(ClosedModel):
     usd_per_hour: float
     hours: Range | None = Field(description="of the whole run: setup, upload, training")
     usd: Range | None
-    forecast_basis: str = Field("", description="where the forecast and its range come from")
-    setup_hours: float | None = Field(None, description="part of `hours` that passes before training")
+    forecast_basis: str = Field("", description="source of the forecast and its range")
+    setup_hours: float | None = Field(None, description="part of `hours` before training begins")
     budget_usd: float
     budget_buffer: float = Field(ge=0, le=1, description="share of the budget kept free")
     runs: int = Field(3, description="repetitions that the cost table also prices")
@@ -103,7 +103,7 @@ def preflight(verdicts: Sequence[Verdict], facts: PreflightFacts) -> str:
 
 
 def points(verdicts: Sequence[Verdict], facts: PreflightFacts) -> list[tuple[Status, str]]:
-    """Everything that stands between here and READY, each with its weight."""
+    """Everything that prevents READY, each with its status."""
     decided = {verdict.gate for verdict in verdicts if verdict.override}
     missing = [gate for gate in REQUIRED if gate not in {verdict.gate for verdict in verdicts}]
     found = [(Status.UNKNOWN, f"{gate}: the gate has not judged") for gate in missing]
@@ -123,7 +123,7 @@ def points(verdicts: Sequence[Verdict], facts: PreflightFacts) -> list[tuple[Sta
 def _launch_points(facts: PreflightFacts) -> list[tuple[Status, str]]:
     found = [(Status.NO_GO, f"{clean(item.name)}: {clean(item.detail)}") for item in facts.items if not item.ok]
     if not facts.expected_statement.strip():
-        found.append((Status.NO_GO, "expected result: nobody has written down what is expected"))
+        found.append((Status.NO_GO, "expected result: not written down, so the run cannot be judged"))
     if facts.hours is None or facts.usd is None:
         found.append((Status.UNKNOWN, "forecast: hours and dollars are not known"))
     return found
@@ -133,14 +133,14 @@ def _headline(status: Status, verdicts: Sequence[Verdict]) -> str:
     if status is Status.NO_GO:
         return "DO NOT LAUNCH"
     if status is Status.UNKNOWN:
-        return "HOLD: not everything that decides was measured"
+        return "HOLD: a decisive check was not measured"
     if any(verdict.override for verdict in verdicts):
-        return "LAUNCH BY DECISION: a gate that does not pass was overridden"
+        return "LAUNCH BY DECISION: a gate that did not pass was overridden"
     return "READY TO LAUNCH" if status is Status.GO else "READY, with reservations"
 
 
 def _recommended(facts: PreflightFacts) -> str:
-    """The mode to choose. Where there is only one, it is that."""
+    """The mode to choose: the one that is marked, or the only one."""
     marked = [mode.name for mode in facts.modes if mode.recommended] or [mode.name for mode in facts.modes]
     if len(marked) != 1:
         where = f"config/experiments/{facts.experiment}.yaml: modes"

@@ -17,7 +17,7 @@ class Adjustment(BaseModel):
     """A symptom, and the training keys that answer it."""
 
     symptom: str
-    training: dict[str, Any] = Field(description="laid over the experiment's `training`")
+    training: dict[str, Any] = Field(description="merged over the experiment's `training`")
     why: str
 
     @property
@@ -27,9 +27,9 @@ class Adjustment(BaseModel):
 
 
 def adjustments(training: Training, accelerator: Accelerator) -> list[Adjustment]:
-    """What can be changed about this plan; a symptom that no key of it answers is left out."""
-    found = [_memory(training), _slow(training, accelerator), _not_learning(training)]
-    return [one for one in found if one is not None]
+    """What can be changed in this plan; a symptom for which no key helps is left out."""
+    changes = [_memory(training), _slow(training, accelerator), _not_learning(training)]
+    return [change for change in changes if change is not None]
 
 
 def _memory(training: Training) -> Adjustment | None:
@@ -41,7 +41,7 @@ def _memory(training: Training) -> Adjustment | None:
     keys = {"micro_batch_size": part, "accumulate_grad_batches": training.effective_batch_size // part}
     return Adjustment(
         symptom="out of memory", training=keys,
-        why="the same effective batch in smaller parts; the memory gate's plan.md has the next steps down",
+        why="the same effective batch in smaller parts; the memory gate's plan.md lists smaller plans",
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def _slow(training: Training, accelerator: Accelerator) -> Adjustment | None:
     if not keys:
         return None
     return Adjustment(
-        symptom="too slow", training=keys, why="half precision where the card has it; batches loaded ahead"
+        symptom="too slow", training=keys, why="half precision if the card supports it; batches loaded in advance"
     )
 
 
@@ -66,5 +66,5 @@ def _not_learning(training: Training) -> Adjustment:
     keys["gradient_clip_val"] = TIGHTER * training.gradient_clip_val if training.gradient_clip_val else 1.0
     return Adjustment(
         symptom="loss not decreasing", training=keys,
-        why="half the rate, gradients clipped tighter; first see what the learning gate names as the cause",
+        why="half the learning rate and tighter gradient clipping; first check which cause the learning gate names",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What can go wrong with a paid run, and the check that looks for it: without one it is only a worry."""
+"""What can go wrong with a paid run, and the check that looks for it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gonogo.verdict import Check, Status, Verdict, worst
 
 LIKELIHOOD = {Status.GO: "low", Status.CAUTION: "medium", Status.UNKNOWN: "unknown", Status.NO_GO: "high"}
 
-# gates that judge on or after the paid machine, and what they will ask
+# gates that judge on the paid machine or after it, and what they will judge
 LATER = {
-    "canary": "The first steps on the paid machine: memory, speed and loss against the plan.",
-    "results": "What was downloaded: skill on held-out items, and the pictures themselves.",
+    "canary": "The first steps on the paid machine: memory, speed and loss, compared with the plan.",
+    "results": "The downloaded results: skill on held-out items, and the predictions themselves.",
 }
 
 
@@ -41,19 +41,19 @@ class JudgedRisk:
 
 RISKS = (
     Risk(
-        "The generator is not fit to make data",
+        "The data generator is not good enough",
         "generator",
-        "It is tested alone, on inputs it was not fitted to.",
+        "It is tested on its own, on held-out inputs.",
     ),
     Risk(
         "The data teaches the wrong thing: dark, empty, copied or shuffled",
         "quality",
-        "A sample is judged before the set is made, and the whole set before training.",
+        "A sample is judged before the full dataset is generated, and the dataset before training.",
     ),
     Risk(
         "The model does not learn, or does not use its input",
         "learning",
-        "A rehearsal here, judged on held-out items and not by its loss.",
+        "A local smoke run, judged on held-out items and not by its loss.",
     ),
     Risk(
         "A step does not fit the card",
@@ -61,7 +61,7 @@ RISKS = (
         "The step is traced with its batch; the batch plan can be changed.",
     ),
     Risk(
-        "The run costs more than it may",
+        "The run exceeds the budget",
         "launch",
         "Forecast from measured steps; part of the budget is kept free.",
         "budget",
@@ -69,10 +69,10 @@ RISKS = (
     Risk(
         "The machine is left running",
         "launch",
-        "The agent on the machine ends the run at its time cap.",
+        "The agent on the machine stops the run at its time limit.",
         "time_cap",
     ),
-    Risk("Something needed is missing", "launch", "The critical items are gone through before upload.", "items"),
+    Risk("Something needed is missing", "launch", "The critical items are checked before upload.", "items"),
     Risk(
         "The machine is slower or smaller than its data sheet",
         "canary",
@@ -81,7 +81,7 @@ RISKS = (
     Risk(
         "The result disappoints",
         "results",
-        "What is expected is written down before; the result is held against it.",
+        "The expected result is written down before the run and compared afterwards.",
     ),
 )
 

@@ -46,7 +46,7 @@ class Leg(BaseModel):
     usd: float | None
 
 
-class Picture(BaseModel):
+class ReportPicture(BaseModel):
     path: str = Field(description="from the report's folder")
     caption: str
 
@@ -68,7 +68,7 @@ class RunFacts(ClosedModel):
     actual_hours: float | None
     actual_usd: float | None
     archive: str = Field(description="folder of the download; empty: nothing was downloaded")
-    pictures: list[Picture]
+    pictures: list[ReportPicture]
     stages: list[StageTiming]
 
     @property

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gonogo.base.units import duration
 from gonogo.report.terminal import WIDEST, drawn
+from gonogo.runtime.ledger import Row
 
 SHORTEST_BAR, LONGEST_BAR = 8, 30
 
@@ -25,6 +26,11 @@ class StageTiming(BaseModel):
     @property
     def overhead_s(self) -> float:
         return max(0.0, self.wall_s - self.work_s)
+
+
+def timings(rows: Sequence[Row]) -> list[StageTiming]:
+    """One for each row of the ledger."""
+    return [StageTiming(experiment=r.experiment, stage=r.stage, wall_s=r.wall_s, work_s=r.work_s) for r in rows]
 
 
 def timing_table(rows: Sequence[StageTiming], wall_s: float, work_s: float, colour: bool, width: int) -> str:

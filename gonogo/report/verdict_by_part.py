@@ -40,7 +40,7 @@ def parts(verdicts: Sequence[Verdict]) -> list[PartVerdict]:
     found = {name: _part(name, verdicts) for name in DECISIVE}
     spoilt = [part.name for part in (found["data"], found["code"]) if part.status is Status.NO_GO]
     if spoilt:
-        because = f"not tested: {' and '.join(spoilt)} did not pass, so no result speaks for or against it"
+        because = f"not tested: {' and '.join(spoilt)} did not pass, so no result supports or contradicts it"
         found["hypothesis"] = PartVerdict("hypothesis", Status.UNKNOWN, because)
     return list(found.values())
 
@@ -75,10 +75,10 @@ def _part(name: PartName, verdicts: Sequence[Verdict]) -> PartVerdict:
 def _undecided(verdict: Verdict) -> str:
     if verdict.status is Status.UNKNOWN:
         return f"{verdict.title}: {clean(verdict.summary)}"
-    # a check that asks for nothing proves nothing, the fall of the loss above all
+    # a check without a threshold proves nothing, the fall of the loss above all
     asked = [check for check in verdict.checks if check.status.passes and not check.threshold.startswith("none")]
     good = [clean(check.title) for check in asked]
-    seen = f"; what passed there: {', '.join(good)}" if good else ""
+    seen = f"; passed there: {', '.join(good)}" if good else ""
     stopped = f"the {verdict.title} gate stopped at another cause ({clean(verdict.cause)})"
     return f"{stopped} and did not clear this part{seen}"
 

@@ -1,15 +1,12 @@
-"""One execution of a stage: its settings, its paths and its terminal."""
+"""One execution of a stage: settings, paths and terminal. Only stages hold one; what is below them gets values."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 import psutil
 
@@ -17,6 +14,7 @@ from gonogo.base.mappings import deep_merged
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.load import Settings
+from gonogo.config.result_paths import ResultPaths
 from gonogo.config.target import Target
 from gonogo.config.workflow import Config
 from gonogo.experiment.contract import Experiment
@@ -25,17 +23,15 @@ from gonogo.experiment.starting_checkpoint import start_of
 from gonogo.gates import standing
 from gonogo.runtime import ledger
 from gonogo.runtime.session import session_name
+from gonogo.runtime.terminal import StageTerminal
 
 
 @dataclass
-class Run:
+class Run(StageTerminal):
     """One execution of a stage, as its script sees it."""
 
-    stage: str
-    experiment: str
     mode: str
     settings: Settings
-    log: TextIO
     started_at: float = field(default_factory=lambda: psutil.Process().create_time())  # imports included
     work_started_at: float | None = None
     work_ended_at: float | None = None
@@ -50,7 +46,7 @@ class Run:
         return self.settings.experiments[self.experiment]
 
     @property
-    def rehearsed_config(self) -> ExperimentConfig:
+    def smoke_config(self) -> ExperimentConfig:
         """The experiment as its smoke run trains it."""
         config = self.experiment_config
         settings = deep_merged(config.settings, config.smoke.settings)
@@ -62,6 +58,10 @@ class Run:
         return self.settings.gates[self.experiment]
 
     @property
+    def target(self) -> Target:
+        return self.settings.target
+
+    @property
     def asked_training(self) -> Training:
         """The training keys that the configuration asks for: what the memory gate judges."""
         return self.settings.training(self.experiment)
@@ -69,42 +69,32 @@ class Run:
     @property
     def training(self) -> Training:
         """What this mode trains with: the memory gate's plan once there is one, else what was asked for."""
-        planned = self.results / self.mode / "memory" / "training.json"
+        planned = self.paths.training
         return Training.model_validate_json(planned.read_text()) if planned.exists() else self.asked_training
 
-    def load_experiment(self, *, rehearsed: bool = False) -> Experiment:
+    def load_experiment(self, *, smoke: bool = False) -> Experiment:
         """The experiment, with what its `prepare` made.
 
         Args:
-            rehearsed: with the settings of its smoke run.
+            smoke: with the settings of its smoke run.
         """
-        config = self.rehearsed_config if rehearsed else self.experiment_config
-        experiment = load_experiment(self.experiment, config, self.settings.root, self.results / "assets")
+        config = self.smoke_config if smoke else self.experiment_config
+        experiment = load_experiment(self.experiment, config, self.settings.root, self.paths.assets)
         experiment.starts_from = start_of(self.settings, self.experiment)
         return experiment
 
     @property
-    def results(self) -> Path:
-        """What does not depend on the mode; `results / mode` holds what does."""
-        return self.config.results_dir / self.experiment
+    def paths(self) -> ResultPaths:
+        return self.settings.paths(self.experiment, self.mode)
 
     @property
     def shards(self) -> list[Path]:
-        return [self.results / "dataset" / f"shard_{part}" for part in range(self.experiment_config.shards)]
+        return self.paths.shards(self.experiment_config.shards)
 
     @property
     def sample_shards(self) -> list[Path]:
         """The sample's folders: one, and another for each time that it did not decide."""
-        rounds = standing.rounds(self.results)
-        return [self.results / "sample" / f"shard_{part}" for part in range(rounds)]
-
-    def measured(self, scope: str, shard: Path) -> Path:
-        """Where the measurements of a folder of the sample, or of the set, lie."""
-        return self.results / "quality" / "measured" / scope / shard.name
-
-    @property
-    def target(self) -> Target:
-        return self.settings.target
+        return self.paths.sample_shards(standing.rounds(standing.below(self.paths.experiment, "")))
 
     @property
     def ledger_path(self) -> Path:
@@ -118,30 +108,6 @@ class Run:
             yield
         finally:
             self.work_ended_at = time.time()
-
-    @property
-    def colour(self) -> bool:
-        return sys.stderr.isatty() and "NO_COLOR" not in os.environ
-
-    def say(self, text: str) -> None:
-        """One line for the terminal and the log."""
-        self.end_progress()
-        line = f"{self.experiment:10s} {self.stage:15s} {text}"
-        print(line, file=sys.stderr, flush=True)
-        self.note(text)
-
-    def note(self, text: str) -> None:
-        """One line for the log alone."""
-        print(time.strftime("%H:%M:%S"), text, file=self.log, flush=True)
-
-    def progress(self, text: str) -> None:
-        """A line that the next one replaces; only where someone is looking at a terminal."""
-        if sys.stderr.isatty():
-            print(f"\r\x1b[2K{self.experiment:10s} {self.stage:15s} {text}", end="", file=sys.stderr, flush=True)
-
-    def end_progress(self) -> None:
-        if sys.stderr.isatty():
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
     def row(self, outcome: str) -> ledger.Row:
         return ledger.Row(

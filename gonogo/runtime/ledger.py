@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from gonogo.base import processes
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS stages (
@@ -141,12 +141,8 @@ def _close_crashed(connection: sqlite3.Connection) -> None:
 
 
 def _process(pid: int) -> str:
-    """Host, process id and its birth, for ids are used again; without the birth where there is no such process."""
-    try:
-        born = f" {psutil.Process(pid).create_time():.2f}"
-    except psutil.NoSuchProcess:
-        born = ""
-    return f"{socket.gethostname()} {pid}{born}"
+    """Host, process id and what tells it from a later process of that id."""
+    return f"{socket.gethostname()} {pid} {processes.born(pid)}"
 
 
 def union_s(intervals: list[tuple[float, float]]) -> float:

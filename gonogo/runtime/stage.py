@@ -50,7 +50,7 @@ class stage:
         self._stdout.__enter__()
         self.run = Run(
             stage=name,
-            experiment=job.wildcards.experiment,
+            experiment=getattr(job.wildcards, "experiment", ""),  # none: the stage is about the machine
             mode=getattr(job.wildcards, "mode", ""),
             settings=settings,
             log=log,

@@ -1,4 +1,4 @@
-"""canary: the first steps on the paid machine."""
+"""canary: the first steps on the paid machine, measured."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ from typing import Any
 from gonogo.base.files import write_text
 from gonogo.base.units import gigabytes
 from gonogo.forecast.forecast import Forecast
-from gonogo.gates.canary import Measurements as CanaryMeasurements
+from gonogo.gates.canary import Measurements
 from gonogo.memory.choice import choose
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.remote.answers import Heartbeat
 from gonogo.runtime.context import Run
-from gonogo.stages.cloud_train import _result, _run_to_end, _state_file
-from gonogo.stages.measure_launch import launch_digest
+from gonogo.stages.freshness import InputDigests
+from gonogo.stages.held import started_file
+from gonogo.stages.remote_run import run_to_end, training_result
 
 
-def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
-    """The first steps, measured; whatever happens to them is a measurement, too."""
-    steps = run.gates.canary.steps
+def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
+    """Whatever happens to the first steps is a measurement, too."""
     memory = MemoryMeasurements.read(inputs.memory)
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
     lines: list[str] = []
-    warm: list[float] = []
+    temperatures: list[float] = []
 
     def beat(heartbeat: Heartbeat) -> None:
         if heartbeat.gpu:
-            warm.append(heartbeat.gpu.temperature_c)
+            temperatures.append(heartbeat.gpu.temperature_c)
 
     with run.work():
-        run_dir, ended = _run_to_end(run, "canary", ["--max-steps", str(steps)], lines.append, beat)
-        _state_file(run, "canary").unlink(missing_ok=True)
-        result = _result(run, run_dir)
+        steps = ["--max-steps", str(run.gates.canary.steps)]
+        run_dir, ended = run_to_end(run, "canary", steps, on_line=lines.append, on_beat=beat)
+        started_file(run.paths, "canary").unlink(missing_ok=True)
+        result = training_result(run, run_dir)
     run.usd = ended.elapsed_s / 3600 * run.target.usd_per_hour
     write_text(outputs.log, "\n".join(lines) + "\n")
     losses = result.train_loss if result else []
-    CanaryMeasurements(
-        inputs_digest=launch_digest(run),
+    Measurements(
+        inputs_digest=InputDigests(run).launch,
+        measured_after=params.measured_after,
         exit_cause=ended.cause,
         log_tail=lines[-5:],
         steps=result.steps if result else 0,
@@ -55,7 +57,7 @@ def run_canary(run: Run, inputs: Any, outputs: Any) -> None:
         usd_per_hour=run.target.usd_per_hour,
         budget_usd=run.config.budget_usd,
         max_hours=run.target.max_hours,
-        temperature_c=max(warm, default=None),
+        temperature_c=max(temperatures, default=None),
         evidence=[outputs.log],
     ).write(outputs.measurements)
     if result:

@@ -6,22 +6,26 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json
 from gonogo.remote.answers import quoted
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer.retry import Transfer, download, persistently
+from gonogo.remote.transfer import Transfer, persistently
+from gonogo.remote.transfer import download as receive
 from gonogo.runtime.context import Run
+from gonogo.stages import transfers
 from gonogo.stages.machine import ssh_settings
 from gonogo.stages.release import note_held
-from gonogo.stages.upload import LOOK_EVERY_S, _facts, _progress, _summary
+
+LOOK_EVERY_S = 30.0
 
 
-def download_run(run: Run, run_file: str, report: str) -> None:
+def download(run: Run, inputs: Any, outputs: Any) -> None:
     """Fetch the run's folder, verified, into an archive folder that no other download will ever use."""
-    ran = json.loads(Path(run_file).read_text())
-    fetch(run, ran["run_dir"], ran["run_id"], report)
+    ran = json.loads(Path(inputs.run).read_text())
+    fetch(run, ran["run_dir"], ran["run_id"], outputs.archive)
 
 
 def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
@@ -35,14 +39,15 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
     """
     label = f"{name}_dummy" if run.experiment_config.dummy_data else name
     home = run.config.archive_dir / run.experiment
-    folder = _new_folder(home, f"{time.strftime('%Y%m%d-%H%M%S')}_{label}")
+    folder = new_folder(home, f"{time.strftime('%Y%m%d-%H%M%S')}_{label}")
     partial = home / f".{name}.partial"
     for path in (folder, partial):
         if path.resolve().parent != home.resolve():
             raise UserError(f"{quoted(name)!r} is no name of a folder in {home}: nothing was fetched")
 
     def bring(there: Machine) -> Transfer:
-        got = download(there, run_dir, folder, _looking(there, run_dir, _progress(run)), partial)
+        show = _renewing_lease(there, run_dir, transfers.progress(run.progress))
+        got = receive(there, run_dir, folder, show, partial)
         there.run_agent("collected", run_dir)
         return got
 
@@ -50,13 +55,13 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
     with run.work():
         got = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
     if report:
-        write_json(report, {"folder": str(folder), "run_id": Path(run_dir).name, **_facts(got)})
-    run.say(f"{_summary(got, 'verified')} in {folder}")
+        write_json(report, {"folder": str(folder), "run_id": Path(run_dir).name, **transfers.facts(got)})
+    run.say(f"{transfers.summary(got, 'verified')} in {folder}")
     return folder
 
 
-def _looking(there: Machine, run_dir: str, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    """Progress that tells the machine, now and then, that somebody is there: it does not give itself back meanwhile."""
+def _renewing_lease(there: Machine, run_dir: str, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Progress that renews the run's lease now and then: the machine does not release itself meanwhile."""
     last = time.monotonic()
 
     def show(done: int, total: int) -> None:
@@ -69,7 +74,7 @@ def _looking(there: Machine, run_dir: str, progress: Callable[[int, int], None])
     return show
 
 
-def _new_folder(parent: Path, name: str) -> Path:
+def new_folder(parent: Path, name: str) -> Path:
     """`parent/name`, or `name-2`, … : two downloads in one second get two folders."""
     candidates = [parent / name, *(parent / f"{name}-{n}" for n in range(2, 100))]
     return next(path for path in candidates if not path.exists())

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+from gonogo.base.files import write_text
 from gonogo.base.units import duration
-from gonogo.forecast.forecast import StageTime
+from gonogo.config.experiment import ExperimentConfig
+from gonogo.forecast.forecast import StageTime, describe
+from gonogo.forecast.forecast import forecast as forecast_run
+from gonogo.forecast.speed import Speed
 from gonogo.forecast.stage_times import by_bytes, by_items, size_bytes
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
@@ -14,13 +20,27 @@ from gonogo.runtime.context import Run
 MADE_FROM = {"dataset": "sample", "measure_quality_dataset": "measure_quality_sample"}
 
 
+def forecast(run: Run, inputs: Any, outputs: Any) -> None:
+    """Hours and dollars of the paid run, with their range."""
+    found = forecast_run(
+        Speed.model_validate_json(Path(inputs.speed).read_text()),
+        run.training,
+        run.target,
+        run.settings.accelerator,
+        other_model=bool(run.experiment_config.smoke.settings),
+        stages=beside_training(run),
+    )
+    write_text(outputs.forecast, found.model_dump_json(indent=1))
+    run.say(describe(found))
+
+
 def beside_training(run: Run) -> list[StageTime]:
     """Of everything but the training: generating, inspecting, upload, and a download like what the smoke run left."""
     config, target = run.experiment_config, run.target
     here = run.settings.accelerator.is_this_machine
     rows = ledger.rows(run.ledger_path, experiment=run.experiment)
-    uploaded = [*run.shards, *([run.results / "assets"] if run.load_experiment().trains_with_assets else [])]
-    moved = {"upload": uploaded, "download": [run.results / "smoke_train"]}
+    uploaded = [*run.shards, *([run.paths.assets] if run.load_experiment().trains_with_assets else [])]
+    moved = {"upload": uploaded, "download": [run.paths.smoke_train]}
     return [
         *from_sample(rows, config.sample_items, config.dataset_items, config.shards, os.cpu_count() or 1),
         *(
@@ -45,9 +65,8 @@ def from_sample(rows: Sequence[ledger.Row], sample_items: int, items: int, shard
     return times
 
 
-def for_set(run: Run, part_s: float, part_items: int) -> str:
-    """`42 items: about 3.5 s`, from the sample."""
-    config = run.experiment_config
+def data_set_time(config: ExperimentConfig, part_s: float, part_items: int) -> str:
+    """`42 items: about 3.5 s`, from a part of it."""
     side_by_side = min(config.shards, os.cpu_count() or 1)
     found = by_items("dataset", part_s, part_items, config.dataset_items, side_by_side)
     return f"{config.dataset_items} items: about {duration(found.seconds.mid)}"

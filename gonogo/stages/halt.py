@@ -1,43 +1,46 @@
-"""What a NO-GO leaves behind: plain words in the terminal, and the negative-result document."""
+"""halt: a NO-GO in plain words, and the negative-result document."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
+from gonogo.base.commands import rerun_command
 from gonogo.base.files import write_text
+from gonogo.gates import standing
 from gonogo.report.evidence import evidence
 from gonogo.report.negative_result import NegativeFacts, StageCost, negative_result
 from gonogo.report.render import to_html, to_text
+from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
-from gonogo.stages.standing import costs, earlier_verdicts, rerun_command
 from gonogo.verdict import Verdict
 
 WIDEST = 110  # columns
 
 
-def halt(run: Run, verdict_file: Path) -> None:
-    """Print the verdict, and write `negative_result.md` and `verdict.html` beside it."""
-    verdict = Verdict.read(verdict_file)
-    folder = verdict_file.parent
+def halt(run: Run, inputs: Any, outputs: Any) -> NoReturn:
+    """Print the verdict, write `negative_result.md` and `verdict.html` beside it, and exit with code 1."""
+    verdict_file = Path(inputs.verdict)
+    verdict, folder = Verdict.read(verdict_file), verdict_file.parent
     document = folder / "negative_result.md"
     gate = f"{verdict.gate}/{verdict.scope}" if verdict.scope else verdict.gate
+    config, paths = run.config, run.paths
+    data = [path for path in (paths.sample, *run.shards, paths.smoke_train) if path.exists()]
     shown = dict.fromkeys(path for check in verdict.checks for path in check.evidence)
+    rows = ledger.rows(run.ledger_path, experiment=run.experiment)
     facts = NegativeFacts(
         hypothesis=run.experiment_config.hypothesis,
         expected_statement=run.experiment_config.expected.statement,
-        stages=[StageCost(stage=row.stage, wall_s=row.wall_s, usd=row.usd) for row in costs(run)],
-        passed=earlier_verdicts(run, before=gate),
-        evidence=evidence([verdict_file, *map(Path, shown), *_data(run)], Path.cwd()),
-        rerun=rerun_command(run),
+        stages=[StageCost(stage=row.stage, wall_s=row.wall_s, usd=row.usd) for row in rows],
+        passed=standing.verdicts(paths.experiment, paths.mode, before=gate),
+        evidence=evidence([verdict_file, *map(Path, shown), *data], Path.cwd()),
+        rerun=rerun_command(experiments=run.experiment, mode=config.mode, target=config.target),
     )
     write_text(document, negative_result(verdict, facts))
     write_text(folder / "verdict.html", to_html(verdict))
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
     print(to_text(verdict, colour=run.colour, width=width), file=sys.stderr)
-    print(f"  the whole story: {document}", file=sys.stderr, flush=True)
-
-
-def _data(run: Run) -> list[Path]:
-    return [path for path in (run.results / "sample", *run.shards, run.results / "smoke_train") if path.exists()]
+    print(f"  the full report: {document}", file=sys.stderr, flush=True)
+    sys.exit(1)

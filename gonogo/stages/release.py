@@ -1,6 +1,6 @@
-"""Giving a rented machine back: once everything on it is verified here, and with a look whether it is gone.
+"""release: a rented machine destroyed or shut down, once everything on it is verified here; and whether it is gone.
 
-The SSH library is imported where it is needed: every job of the workflow reads this module.
+The SSH library is imported where it is needed: `gonogo` reads this module for each of its commands.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -23,8 +22,8 @@ from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import Released, RunsAtWork, read
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.providers import Provider, Rented, addresses_of, is_address, plain, provider
-from gonogo.runtime import ledger
-from gonogo.runtime.session import session_name
+from gonogo.runtime.context import Run
+from gonogo.stages.held import held_file, unfetched
 
 GONE_WITHIN_S = 300.0
 LOOK_EVERY_S = 3.0
@@ -32,13 +31,6 @@ BILLS_ON = (
     "A machine that is switched off is still billed at most providers (DigitalOcean and Lambda among them): destroy it "
     "in your provider's console, unless you know that yours does otherwise."
 )
-
-
-# --- which machine we hold -------------------------------------------------------------------------------
-
-
-def held_file(settings: Settings) -> Path:
-    return settings.config.results_dir / "held" / f"{settings.config.target}.json"
 
 
 def note_held(settings: Settings) -> None:
@@ -58,39 +50,19 @@ def note_held(settings: Settings) -> None:
 def _listed(target: Target, host: str) -> Rented | None:
     """The machine as its provider lists it now; None where that cannot be told, which is said when it is given back."""
     try:
-        found = _ours(provider(target.release).find(), host, target.release.tag)
+        found = machine_at(provider(target.release).find(), host, target.release.tag)
     except UserError:
         return None
     return found[0] if found else None
 
 
-def note_run(settings: Settings, run_dir: str) -> None:
-    """Remember a run of that machine, whose order knows how to shut it down."""
-    path = held_file(settings)
-    if path.exists():
-        held = json.loads(path.read_text())
-        held.pop("asked_to_shut_down", None)
-        write_json(path, {**held, "runs": [*(run for run in held["runs"] if run != run_dir), run_dir]})
+def release(run: Run, inputs: Any, outputs: Any) -> None:
+    """Release the machine that an earlier invocation left held."""
+    release_machine(run.settings, run.say)
+    Path(outputs[0]).touch()
 
 
-def unfetched(settings: Settings) -> list[str]:
-    """Runs whose results are not verified here: started and not seen to their end, or ended and not downloaded."""
-    results = settings.config.results_dir
-    started = [json.loads(path.read_text()) for path in sorted(results.glob("*/*/*/*.started.json"))]
-    ours = [s["run_id"] for s in started if s.get("target") == settings.config.target and "ended" not in s]
-    for ran in sorted(results.glob("*/*/cloud_train/run.json")):
-        archive = ran.parents[1] / "download" / "archive.json"
-        facts = json.loads(ran.read_text())
-        fetched = archive.exists() and json.loads(archive.read_text()).get("run_id") == facts["run_id"]
-        if facts.get("target") == settings.config.target and not fetched:
-            ours.append(facts["run_id"])
-    return ours
-
-
-# --- giving it back --------------------------------------------------------------------------------------
-
-
-def give_back(settings: Settings, say: Callable[[str], None], *, even_unfetched: bool = False) -> bool:
+def release_machine(settings: Settings, say: Callable[[str], None], *, even_unfetched: bool = False) -> bool:
     """Release the target's machine as its `release` says, and look whether it is gone.
 
     Returns:
@@ -126,22 +98,6 @@ def give_back(settings: Settings, say: Callable[[str], None], *, even_unfetched:
     return gone
 
 
-def at_end(settings: Settings) -> None:
-    """What becomes of the machine when an invocation of the workflow ends, whatever it ended with: one line, or none.
-
-    After an interruption it is kept, because whoever interrupts means to go on.
-    """
-    rows = ledger.rows(settings.config.results_dir / "ledger.sqlite", session=session_name())
-    if any(row.outcome == "interrupted" for row in rows):
-        if held_file(settings).exists():
-            print("interrupted: the machine is held, and bills on; gonogo release gives it back", file=sys.stderr)
-        return
-    try:
-        give_back(settings, lambda text: print(text, file=sys.stderr))
-    except UserError as error:
-        print(f"error: release: {error}", file=sys.stderr)
-
-
 def _cost(target: Target, held: dict[str, Any]) -> str:
     seconds = time.time() - held["since"]
     return f"{duration(seconds)}, about {dollars(seconds / 3600 * target.usd_per_hour)}"
@@ -152,7 +108,7 @@ def _destroy(target: Target, held: dict[str, Any], path: Path, say: Callable[[st
     ssh = target.connection
     assert isinstance(ssh, Ssh), "only a machine of one's own is held"
     _refuse_busy(ssh, target)
-    found = _ours(there.find(), host, target.release.tag)
+    found = machine_at(there.find(), host, target.release.tag)
     seen = Rented(**held["machine"]) if "machine" in held else None
     if seen and seen.id not in [machine.id for machine in found] and not there.is_gone(seen):
         if found:
@@ -198,7 +154,7 @@ def _refuse_busy(ssh: Ssh, target: Target) -> None:
         raise UserError(f"{ssh.host} is not released: {', '.join(busy)} is still at work there")
 
 
-def _ours(found: list[Rented], host: str, tag: str) -> list[Rented]:
+def machine_at(found: list[Rented], host: str, tag: str) -> list[Rented]:
     """The machine at the target's address; where the host is a name that leads nowhere, the only one with the tag.
 
     Raises:

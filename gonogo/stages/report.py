@@ -1,4 +1,4 @@
-"""The report of a finished run, gathered from what its stages left."""
+"""report: a finished run on one page, gathered from what its stages left."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from gonogo.base.files import write_text
+from gonogo.config.result_paths import ResultPaths
 from gonogo.forecast.forecast import Forecast
-from gonogo.gates import standing
+from gonogo.gates import registry, standing
 from gonogo.gates.results import Measurements
-from gonogo.report.run_report import Leg, Metric, Picture, RunFacts, run_report, run_report_html
+from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_report, run_report_html
+from gonogo.report.timing import timings
+from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
-from gonogo.stages.standing import costs, earlier_verdicts, timings
 from gonogo.training.spec import TrainingResult
 
 
-def write_report(run: Run, markdown: str, html: str) -> None:
-    """Write the report as Markdown and as a page that stands alone."""
-    facts = run_facts(run, Path(html).parent)
-    write_text(markdown, run_report(facts))
-    write_text(html, run_report_html(facts, Path(html).parent))
-    run.say(f"{facts.status.label}: {html}")
+def report(run: Run, inputs: Any, outputs: Any) -> None:
+    """The whole run on one page: as Markdown, and as HTML that stands alone."""
+    folder = Path(outputs.html).parent
+    facts = run_facts(run, folder)
+    write_text(outputs.markdown, run_report(facts))
+    write_text(outputs.html, run_report_html(facts, folder))
+    run.say(f"{facts.status.label}: {outputs.html}")
 
 
 def run_facts(run: Run, folder: Path) -> RunFacts:
-    by_mode = run.results / run.mode
-    results = Measurements.read(by_mode / "results" / "measurements.json")
-    planned = Forecast.model_validate_json((by_mode / "forecast" / "forecast.json").read_text())
-    paid = _json(by_mode / "cloud_train" / "run.json")
+    paths = run.paths
+    results = Measurements.read(paths.results / "measurements.json")
+    planned = Forecast.model_validate_json(paths.forecast.read_text())
+    paid = _json(paths.paid_run)
     before = earlier_run(run)
     known = before.results.metrics if before else {}
     asked = run.gates.results.metrics if results.is_result else {}
@@ -41,7 +44,7 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
         mode=run.mode,
         target=run.config.target,
         date=dt.datetime.now(dt.UTC),
-        verdicts=earlier_verdicts(run),
+        verdicts=standing.verdicts(paths.experiment, paths.mode),
         expected_statement=run.experiment_config.expected.statement,
         metrics=[
             Metric(
@@ -59,9 +62,9 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
         forecast_usd=planned.usd,
         actual_hours=paid["hours"],
         actual_usd=paid["usd"],
-        archive=_json(by_mode / "download" / "archive.json")["folder"],
-        pictures=_pictures(run, folder),
-        stages=timings(costs(run)),
+        archive=_json(paths.archive)["folder"],
+        pictures=_pictures(paths, folder),
+        stages=timings(ledger.rows(run.ledger_path, experiment=run.experiment)),
     )
 
 
@@ -83,17 +86,18 @@ def earlier_run(run: Run) -> EarlierRun | None:
     epochs = {mode: run.settings.training(run.experiment, mode).epochs for mode in run.experiment_config.modes}
     found = []
     for mode in (mode for mode in epochs if epochs[mode] < epochs[run.mode]):
-        results, paid = (run.results / mode / part for part in ("results/measurements.json", "cloud_train/run.json"))
-        if results.exists() and paid.exists():
-            found.append(EarlierRun(mode, Measurements.read(results), _json(paid)))
-    return max(found, key=lambda one: one.results.measured_at, default=None)
+        paths = run.settings.paths(run.experiment, mode)
+        results = paths.results / "measurements.json"
+        if results.exists() and paths.paid_run.exists():
+            found.append(EarlierRun(mode, Measurements.read(results), _json(paths.paid_run)))
+    return max(found, key=lambda run: run.results.measured_at, default=None)
 
 
 def _legs(run: Run, paid: dict[str, Any], before: EarlierRun | None) -> list[Leg]:
-    """The rehearsal here, an earlier run, and the run there."""
-    here = TrainingResult.model_validate_json((run.results / "smoke_train" / "training.json").read_text())
+    """The smoke run, an earlier run, and the paid run."""
+    smoke = TrainingResult.model_validate_json((run.paths.smoke_train / "training.json").read_text())
     own = run.experiment_config.training.effective_batch_size
-    legs = [_leg("smoke run, here", here, own, here.wall_s / 3600, 0.0)]
+    legs = [_leg("smoke run, local", smoke, own, smoke.wall_s / 3600, 0.0)]
     if before is not None:
         batch = run.settings.training(run.experiment, before.mode).effective_batch_size
         legs.append(_paid(f"{before.mode}, {before.paid['target']}", before.paid, batch))
@@ -112,19 +116,16 @@ def _leg(name: str, result: TrainingResult, batch: int, hours: float, usd: float
     )  # fmt: skip
 
 
-def _pictures(run: Run, folder: Path) -> list[Picture]:
+def _pictures(paths: ResultPaths, folder: Path) -> list[ReportPicture]:
+    sample = standing.latest(registry.gate("quality/sample"), paths.experiment, paths.mode)
     shown = [
-        (
-            standing.latest("quality/sample", run.results, run.mode) / "contact_sheet.png",
-            "The sample",
-        ),
-        (
-            run.results / "learning" / "loss_curve.png",
-            "The smoke run's loss, with what trivial answers would score",
-        ),
-        (run.results / run.mode / "results" / "contact_sheet.png", "Predictions for held-out items"),
+        (sample / "contact_sheet.png", "The sample"),
+        (paths.loss_curve, "The smoke run's loss, with what trivial answers would score"),
+        (paths.results / "contact_sheet.png", "Predictions for held-out items"),
     ]
-    return [Picture(path=os.path.relpath(path, folder), caption=caption) for path, caption in shown if path.exists()]
+    return [
+        ReportPicture(path=os.path.relpath(path, folder), caption=caption) for path, caption in shown if path.exists()
+    ]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
 from gonogo.base.shipped import own_or_shipped
@@ -13,8 +15,8 @@ from gonogo.stages.machine import machine
 TRAIN_LOCK = "requirements-train.lock"
 
 
-def set_up_machine(run: Run, report: str) -> None:
-    """Make the machine ready; a second time finds nothing to do.
+def setup(run: Run, inputs: Any, outputs: Any) -> None:
+    """Make the machine ready; a second time changes nothing.
 
     Raises:
         UserError: the machine lacks something that the run needs.
@@ -22,7 +24,7 @@ def set_up_machine(run: Run, report: str) -> None:
     requirements = own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
     with machine(run) as there:
         found = set_up(there, run.target, run.settings.accelerator, requirements)
-    write_text(report, found.model_dump_json(indent=1) + "\n")
+    write_text(outputs.setup, found.model_dump_json(indent=1) + "\n")
     if found.problems:
         raise UserError("the machine is not ready: " + "; ".join(found.problems))
     for caution in found.cautions:

@@ -1,9 +1,10 @@
-"""validate: the downloaded checkpoint predicts held-out items here."""
+"""validate: predictions of the downloaded checkpoint for held-out items, on this machine."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from gonogo.base.digests import digest, file_digest
 from gonogo.base.files import folder_replacing
@@ -14,22 +15,21 @@ from gonogo.runtime.context import Run
 from gonogo.stages.freshness import data_digest
 
 
-def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Measurements:
-    """Predict held-out items from the downloaded checkpoint into `predictions`, and look at what comes out.
-
-    What is seen of each prediction is left in `measured`.
+def validate(run: Run, inputs: Any, outputs: Any) -> None:
+    """Predict held-out items from the downloaded checkpoint, and measure the predictions as data is measured.
 
     Raises:
         UserError: the archive holds no checkpoint, or it is not the one that was downloaded.
     """
-    checkpoint = final_checkpoint(archive)
+    checkpoint = final_checkpoint(Path(inputs.archive))
+    predictions, measured = Path(outputs.predictions), Path(outputs.measured)
     experiment = run.load_experiment()
     with folder_replacing(predictions) as out:
         metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
     run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
     inspector = experiment.inspector(run.gates.results.pictures)
     measure_part(inspector, predictions, measured)
-    return Measurements(
+    Measurements(
         inputs_digest=digest(file_digest(checkpoint), data_digest(run.shards)),
         metrics=metrics,
         beside_references=inspector.prediction_metrics(predictions, run.shards),
@@ -37,7 +37,7 @@ def validate(run: Run, archive: Path, predictions: Path, measured: Path) -> Meas
         alerts=_alerts(checkpoint.parent.parent / "training.json"),
         pictures=measured,
         evidence=[str(predictions), str(checkpoint)],
-    )
+    ).write(outputs.measurements)
 
 
 def _alerts(training: Path) -> list[str]:

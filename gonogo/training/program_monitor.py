@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gonogo.agent.gpu import Gpu
 from gonogo.base.errors import UserError
-from gonogo.remote.agent import Gpu
 from gonogo.training.device import device_name
 from gonogo.training.metrics_csv import LossLog
 from gonogo.training.spec import RunSpec, TrainingResult

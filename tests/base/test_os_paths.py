@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from gonogo.base.errors import UserError
 from gonogo.base.os_paths import local
 from gonogo.config.experiment import ExperimentConfig
+from gonogo.config.load import validate
 from gonogo.experiment.pretrained import Asset
 
 
@@ -39,6 +41,15 @@ def test_a_notebooks_drive_is_where_the_mounts_say() -> None:
     assert local("/content/drive/MyDrive/set/txt", "posix", mounts) == "/mnt/w/Drive/set/txt"
     assert local("/content/other", "posix", mounts) == "/scratch/other"
     assert local("/contents/other", "posix", mounts) == "/contents/other"
+
+
+def test_a_configuration_of_a_notebook_is_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = {"class": "a:B", "inputs": "/content/drive/MyDrive/set"}
+    monkeypatch.setenv("GONOGO_MOUNTS", "/content/drive/MyDrive=/srv/my drive; /content=/scratch")
+    assert ExperimentConfig.model_validate(raw).inputs == Path("/srv/my drive/set")
+    monkeypatch.setenv("GONOGO_MOUNTS", "/content")
+    with pytest.raises(UserError, match=r"inputs: .* is wrong: GONOGO_MOUNTS: write '/content' as ELSEWHERE=HERE"):
+        validate(ExperimentConfig, raw, "mine.yaml")
 
 
 def test_configurations_may_be_written_on_windows() -> None:

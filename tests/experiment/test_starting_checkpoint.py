@@ -13,6 +13,8 @@ from gonogo.base.errors import UserError
 from gonogo.cli.next_actions import actions, as_text
 from gonogo.config.load import Settings, load
 from gonogo.experiment.starting_checkpoint import start_of, waiting
+from gonogo.gates import registry, standing
+from gonogo.gates.registry import Gate
 from gonogo.measurements import now
 from gonogo.verdict import Check, Status, decide
 
@@ -34,14 +36,13 @@ def loaded(site: Path, *names: str) -> Settings:
     return load({"experiments": list(names)}, site)
 
 
-def verdict(site: Path, experiment: str, gate: str, status: Status) -> None:
-    scope = "sample" if gate == "quality" else ""
+def verdict(site: Path, experiment: str, gate: Gate, status: Status) -> None:
     check = Check(id="x", title="A thing", status=status, why="it is bad", hint="mend it")
     made = decide(
-        [check], gate=gate, experiment=experiment, cause="DATA", scope=scope, measured_at=now(), inputs_digest="0",
+        [check], gate=gate.name, experiment=experiment, cause="DATA", scope=gate.scope, measured_at=now(),
+        inputs_digest="0",
     )  # fmt: skip
-    folder = site / "results" / experiment / ("validate" if gate == "results" else "") / gate / scope
-    made.write(folder / "verdict.json")
+    made.write(standing.folder(gate, site / "results" / experiment, "validate") / "verdict.json")
 
 
 def test_naming_the_last_stage_brings_those_before_it(site: Path) -> None:
@@ -93,9 +94,10 @@ def test_what_an_earlier_stage_left_is_what_the_next_begins_with(site: Path) -> 
 def test_who_waits_is_told_for_what(site: Path) -> None:
     settings = loaded(site, "cad_mllm")
     assert waiting(settings) == []
-    verdict(site, "cad_mllm_text", "quality", Status.GO)
-    assert waiting(settings) == []
-    verdict(site, "cad_mllm_text", "results", Status.NO_GO)
+    for gate in registry.GATES:
+        verdict(site, "cad_mllm_text", gate, Status.GO)
+        assert waiting(settings) == []
+    verdict(site, "cad_mllm_text", registry.gate("results"), Status.NO_GO)
     first, second = waiting(settings)
     assert first.startswith(
         "cad_mllm_points has not been trained: it starts from cad_mllm_text, which the results gate"
@@ -111,8 +113,8 @@ def test_what_can_be_done_now(site: Path) -> None:
     assert states["cad_mllm_points"].why == "runs cad_mllm_text first"
     assert states["cad_mllm_no_points"].state == "blocked" and "points: no files" in states["cad_mllm_no_points"].what
     assert states["cad_mllm_8b"].state == "blocked" and "huggingface.co" in states["cad_mllm_8b"].what
-    verdict(site, "cvs", "generator", Status.GO)
-    verdict(site, "cvs", "quality", Status.NO_GO)
+    verdict(site, "cvs", registry.gate("generator"), Status.GO)
+    verdict(site, "cvs", registry.gate("quality/sample"), Status.NO_GO)
     stopped = actions(site, ["cvs"])[0]
     assert (stopped.state, stopped.what) == ("stopped", "mend it") and "DATA" in stopped.why
     text = as_text([*states.values(), stopped])

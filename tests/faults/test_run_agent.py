@@ -15,10 +15,12 @@ import psutil
 import pytest
 import torch
 
+from gonogo.agent.checkpoints import is_complete
+from gonogo.agent.exit_cause import oom_kills
 from gonogo.base import processes
-from gonogo.remote.agent import whole
+from gonogo.remote.agent_archive import NAME
 from tests.remote.conftest import wait_for
-from tests.remote.workspace import AGENT, Workspace, end_all
+from tests.remote.workspace import Workspace, end_all
 
 RUN = "runs/one"
 # A training in small: counts to 40, keeps a checkpoint at every tenth step, and goes on from one.
@@ -95,7 +97,7 @@ def test_a_time_cap_ends_the_run_and_keeps_its_checkpoint(work: Workspace) -> No
     launch(work, "if step == 15: time.sleep(60)", max_s=3.0)
     ended = work.ended()
     assert ended["cause"] == "over_time" and ended["elapsed_s"] < 30
-    assert whole(work.folder / RUN / "out/step_10.ckpt")
+    assert is_complete(work.folder / RUN / "out/step_10.ckpt")
 
 
 def test_child_that_is_always_killed_is_not_started_for_ever(work: Workspace) -> None:
@@ -129,23 +131,17 @@ def test_the_kernels_out_of_memory_killer_is_told_from_any_other(work: Workspace
     group = MEMORY / f"gonogo-test-{os.getpid()}"
     group.mkdir()
     (group / "memory.limit_in_bytes").write_text(str(48 << 20))
-    before = agent_oom_kills()
+    before = oom_kills()
     try:
         hungry = f"open({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid())); held = b'x' * (96 << 20)"
         launch(work, f"if step == 15 and not plan: {hungry}", ladder=[{"micro_batch_size": 4}])
         ended = work.ended()
-        if agent_oom_kills() == before:
+        if oom_kills() == before:
             pytest.skip("this kernel does not count what its out-of-memory killer does")
         assert [attempt["cause"] for attempt in ended["attempts"]] == ["oom", "finished"]
     finally:
         wait_for(lambda: not (group / "cgroup.procs").read_text())
         group.rmdir()
-
-
-def agent_oom_kills() -> int:
-    from gonogo.remote import agent
-
-    return agent._oom_kills()
 
 
 @pytest.mark.parametrize("blow", ["os.abort()", "sys.exit('HSA_STATUS_ERROR_MEMORY_APERTURE_VIOLATION')"])
@@ -182,20 +178,18 @@ def test_half_written_checkpoint_is_passed_over(work: Workspace) -> None:
     tear = "data = open('out/step_10.ckpt', 'rb').read(); open('out/step_14.ckpt', 'wb').write(data[:-20]); "
     launch(work, ONCE + tear + "os.kill(os.getpid(), 9)")
     assert work.ended()["cause"] == "finished"
-    assert "[agent] step_14.ckpt is not whole, and is passed over" in said(work)
+    assert "[agent] step_14.ckpt is incomplete and is skipped" in said(work)
     assert "resumed at 10 with {}" in said(work)
 
 
 def test_torch_checkpoints_are_told_whole_from_torn(tmp_path: Path) -> None:
-    from gonogo.remote.agent import whole
-
     path = tmp_path / "last.ckpt"
     torch.save({"state_dict": {"w": torch.arange(100_000.0)}, "epoch": 3}, path)
     data = path.read_bytes()
-    assert whole(path)
+    assert is_complete(path)
     for torn in (data[: len(data) // 2], data[:-1], data[:200_000] + b"?" + data[200_001:], b""):
         path.write_bytes(torn)
-        assert not whole(path)
+        assert not is_complete(path)
 
 
 # --- the agent -------------------------------------------------------------------------------------------
@@ -232,11 +226,22 @@ def test_agent_killed_while_it_stops_a_run_does_not_start_it_again(work: Workspa
     assert work.ended()["cause"] == "stopped"
 
 
-def test_timer_killed_is_armed_again(work: Workspace) -> None:
+def test_watchers_replace_each_other_without_the_agent_s_archive(work: Workspace) -> None:
+    launch(work, "time.sleep(0.1)")
+    wait_for(lambda: "step 12" in work.log())
+    (work.folder / NAME).write_bytes(b"another version, cut off")
+    os.kill(json.loads((work.folder / RUN / "timer.json").read_text())["pid"], signal.SIGKILL)
+    wait_for(lambda: "[agent] the second timer had died and was restarted" in work.log())
+    os.kill(work.beat()["pid"], signal.SIGKILL)
+    ended = work.ended()
+    assert [attempt["cause"] for attempt in ended["attempts"]] == ["agent_lost", "finished"]
+
+
+def test_timer_killed_is_restarted(work: Workspace) -> None:
     launch(work, "time.sleep(0.1)")
     timer = json.loads((work.folder / RUN / "timer.json").read_text())
     os.kill(timer["pid"], signal.SIGKILL)
-    wait_for(lambda: "[agent] the second timer was gone, and is armed again" in work.log())
+    wait_for(lambda: "[agent] the second timer had died and was restarted" in work.log())
     assert work.call("status", RUN)["timer"]
 
 
@@ -251,7 +256,7 @@ def test_frozen_agent_is_ended_by_the_timer(work: Workspace) -> None:
 def test_no_timer_no_run(work: Workspace) -> None:
     (work.folder / RUN / ".timer.lock").mkdir(parents=True)
     process = work.start("launch", RUN, stdin=json.dumps({"key": "k", "argv": ["touch", "ran"]}))
-    assert "the second timer is not armed" in process.communicate(timeout=20)[1]
+    assert "the second timer did not start" in process.communicate(timeout=20)[1]
     assert process.returncode == 1
     assert not (work.folder / RUN / "ran").exists()
 
@@ -352,12 +357,15 @@ def test_release_waits_for_the_results_or_for_as_long_as_the_order_says(work: Wo
 
 
 def test_release_waits_for_other_runs_on_the_machine(work: Workspace) -> None:
+    waits = f"until [ -e {work.folder}/go ]; do sleep 0.1; done"
+    work.launch(["sh", "-c", waits], run="b/one", workspace="b")
     work.launch(["true"], run="a/one", workspace="a", release=hook(work))
-    work.launch(["sleep", "2"], run="b/one", workspace="b")
     work.ended("a/one")
     process = work.start("release", "a/one")
-    assert "b/one is still at work here" in process.communicate(timeout=10)[1]
+    assert "b/one is still running here" in process.communicate(timeout=10)[1]
+    time.sleep(0.6)  # two looks of the first run's timer
     assert calls(work) == 0
+    (work.folder / "go").touch()
     work.ended("b/one")
     wait_for(lambda: calls(work) == 1)
 
@@ -391,7 +399,7 @@ def test_secrets_of_an_order_are_in_no_file_that_others_read_and_in_no_command_l
 
 def test_what_watching_costs(work: Workspace) -> None:
     """Both processes together: at most 30 MB, and 0.5 % of a core, while a run says a line a second."""
-    work.agent = str(AGENT)
+    work.environment.clear()
     work.launch(["sh", "-c", "while :; do echo step; sleep 1; done"], max_s=60)
     pids = [work.beat()["pid"], json.loads((work.folder / RUN / "timer.json").read_text())["pid"]]
     both = [psutil.Process(pid) for pid in pids]

@@ -99,7 +99,7 @@ def test_killed_twice_and_out_of_memory_it_goes_on_from_its_last_checkpoint(
         "begins at 20 with batches of 4",
         "begins at 20 with batches of 2",
     ]
-    assert "[agent] torn.ckpt is not whole, and is passed over" in lines
+    assert "[agent] torn.ckpt is incomplete and is skipped" in lines
     out = beside.root / "work/runs/one/out"
     assert TrainingResult.model_validate_json((out / "training.json").read_text()).steps == 30
     assert (out / "metrics.csv").read_text().splitlines()[1].startswith("21,")

@@ -18,7 +18,7 @@ from gonogo.base.errors import UserError
 from gonogo.config.load import load
 from gonogo.remote.machine import connect
 from gonogo.runtime.context import Run
-from gonogo.stages import cloud_train
+from gonogo.stages import cloud_train, remote_run
 from gonogo.stages.download import fetch
 from tests.faults.servers import KINDS, Site, site
 from tests.remote.workspace import end_all
@@ -52,9 +52,10 @@ def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def run(there: Site, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The paid run of an experiment whose plan and data are not what is tested."""
-    monkeypatch.setattr(cloud_train, "launch_digest", lambda run: "digest")
-    monkeypatch.setattr(cloud_train, "ladder", lambda *plan: [])
-    monkeypatch.setattr(cloud_train, "verify", lambda *uploaded: None)
+    monkeypatch.setattr(cloud_train, "confirm_up_to", lambda run, last: [])
+    monkeypatch.setattr(remote_run, "InputDigests", lambda run: SimpleNamespace(launch="digest"))
+    monkeypatch.setattr(cloud_train, "oom_ladder", lambda *plan: [])
+    monkeypatch.setattr(remote_run, "verify", lambda *uploaded: None)
     monkeypatch.setattr(cloud_train.MemoryMeasurements, "read", lambda path: SimpleNamespace(explored=None))
     monkeypatch.setattr(cloud_train.Forecast, "model_validate_json", lambda text: SimpleNamespace(hours=None))
     here = tmp_path / "here"
@@ -73,12 +74,13 @@ def test_an_exit_that_is_forged_writes_nothing_outside_the_archive(
 ) -> None:
     package = there.root / "cvs/code/gonogo/stages"
     package.mkdir(parents=True)
-    (package / "__init__.py").touch()
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
     (package / "train.py").write_text(TRAINING.format(forged=json.dumps({**EXIT, "cause": cause})))
     here = tmp_path / "here"
     inputs = SimpleNamespace(forecast=here / "forecast.json", memory="")
     with pytest.raises(UserError, match="it ended in a way that gonogo does not know: the machine calls it") as told:
-        cloud_train.run_training(run, inputs, str(here / "results/cvs/fast/cloud_train/run.json"))
+        cloud_train.cloud_train(run, inputs, SimpleNamespace(run=here / "results/cvs/fast/cloud_train/run.json"))
     assert str(told.value).isprintable()
     assert sorted(path.name for path in here.iterdir()) == ["archive", "forecast.json", "results"]
     assert [path.name for path in (here / "archive").iterdir()] == ["cvs"]

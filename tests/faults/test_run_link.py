@@ -25,7 +25,7 @@ from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
 from tests.faults.servers import KINDS, Site, site
 from tests.faults.test_run_agent import RESUMABLE, TRAINING, counts
-from tests.remote.workspace import Workspace, end_all
+from tests.remote.workspace import Workspace, end_all, wrapped_python
 
 RUN_DIR = "work/runs/one"
 
@@ -194,14 +194,10 @@ def test_trust_on_first_use_only_where_asked_for_and_recorded(there: Site, tmp_p
 def test_a_clock_an_hour_off_is_told_and_ends_nothing(beside: Site, tmp_path: Path) -> None:
     (beside.root).mkdir(exist_ok=True)
     with connect(beside.ssh, beside.target) as machine:
-        machine.install_agent()
-        agent = beside.root / "agent.py"
-        text = agent.read_text()
-        skewed = "import time as _time\n_now = _time.time\n_time.time = lambda: _now() + 3600\n"
-        agent.write_text(
-            text.replace("from __future__ import annotations\n", f"from __future__ import annotations\n{skewed}")
-        )
-        machine.install_agent = lambda: False  # type: ignore[method-assign]
+        (tmp_path / "skewed").mkdir()
+        skew = "import time\nnow = time.time\ntime.time = lambda: now() + 3600\n"
+        (tmp_path / "skewed/sitecustomize.py").write_text(skew)
+        machine.agent_python = wrapped_python(tmp_path / "python", PYTHONPATH=str(tmp_path / "skewed"))
         cpu = Accelerator(title="CPU", visible_bytes=None, source="-")
         report = set_up(machine, beside.target, cpu, tmp_path / "none.txt")
         assert report.clock_skew_s == pytest.approx(3600, abs=5)

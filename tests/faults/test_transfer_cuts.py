@@ -15,8 +15,7 @@ import pytest
 from gonogo.remote import connection
 from gonogo.remote.errors import Unreachable
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer import streams, worker_pool
-from gonogo.remote.transfer.retry import Transfer, download, persistently, upload, verify
+from gonogo.remote.transfer import Transfer, download, persistently, streams, upload, verify, worker_pool
 from tests.faults.servers import KINDS, Site, site
 
 BIG_BYTES, SMALL_FILES, SMALL_BYTES = 64 << 20, 80, 100_000
@@ -161,7 +160,7 @@ import sys
 from pathlib import Path
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer.retry import upload
+from gonogo.remote.transfer import upload
 ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])
 with connect(ssh, target) as machine:
     upload(machine, {"data": Path(sys.argv[3])}, "work", lambda done, total: print(done, flush=True))

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.netns.link import FAR_IP, impossible, line
+from gonogo.agent.incoming import INCOMING
 from gonogo.base.errors import UserError
 from gonogo.config.target import Target
-from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer.retry import download, upload, verify
+from gonogo.remote.transfer import download, upload, verify
 from tests.faults.servers import KINDS, SSHD, OpenSsh, Site, site
 
 SIZE = 8 << 20
@@ -59,13 +59,13 @@ def send(there: Site, folder: Path) -> int:
 
 
 def cut_upload(there: Site, folder: Path) -> Path:
-    """Cut off in the middle; returns where the pieces wait."""
+    """Cut off in the middle; returns where the chunks wait."""
     there.line.cut_after = SIZE // 2
     with pytest.raises(Unreachable):
         send(there, folder)
     there.line.mend()
     time.sleep(0.5)  # what came is still being kept
-    (waiting,) = (there.root / "work" / agent.INCOMING).glob("*.part")
+    (waiting,) = (there.root / "work" / INCOMING).glob("*.part")
     return waiting
 
 
@@ -96,7 +96,7 @@ def test_a_byte_flipped_after_arrival_is_found_before_training(there: Site, big:
         file.write(bytes([byte[0] ^ 1]))
     with connect(there.ssh, there.target) as machine, pytest.raises(RemoteError, match=r"first is data/one\.bin"):
         verify(machine, "work")
-    assert send(there, big) == 1 << 18, "the piece with the flipped byte"
+    assert send(there, big) == 1 << 18, "the chunk with the flipped byte"
 
 
 @as_root
@@ -111,7 +111,7 @@ def test_full_disk_there(there: Site, big: Path, small_disk: Path) -> None:
 def test_disk_there_fills_up_meanwhile(
     there: Site, big: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gonogo.remote.transfer.upload._check_room", lambda *known: None)
+    monkeypatch.setattr("gonogo.remote.transfer.uploads._check_room", lambda *known: None)
     there.root.mkdir()
     (there.root / "work").symlink_to(small_disk)
     with pytest.raises(RemoteError, match="No space left"):
@@ -157,7 +157,7 @@ import sys
 from pathlib import Path
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.machine import connect
-from gonogo.remote.transfer.retry import upload
+from gonogo.remote.transfer import upload
 ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])
 with connect(ssh, target) as machine:
     sent = upload(machine, {"data": Path(sys.argv[3])}, "work", lambda done, total: None)

@@ -7,34 +7,29 @@ import re
 from pathlib import Path
 
 from gonogo.config.gate_thresholds import Gates
-from gonogo.gates import judging, registry, standing
+from gonogo.gates import judging, registry
 from gonogo.gates.generator import Measurements as GeneratorMeasurements
-from gonogo.verdict import Override, Status
+from gonogo.verdict import Status
 
 
 def test_every_gate_has_a_judge_a_rule_and_thresholds(root: Path) -> None:
     rules = "\n".join(file.read_text() for file in (root / "workflow/rules").glob("*.smk"))
-    names = {gate.split("/")[0] for gate in registry.ORDER}
-    assert names == set(registry.JUDGES) == set(registry.MEASURED_BY) == set(Gates.model_fields)
-    for name in names:
-        assert re.search(rf"^checkpoint judge_{name}:", rules, re.M)
-        assert re.search(rf"^rule {registry.MEASURED_BY[name]}:", rules, re.M)
-        module = importlib.import_module(registry.JUDGES[name])
+    assert {gate.name for gate in registry.GATES} == set(Gates.model_fields)
+    for gate in registry.GATES:
+        assert re.search(rf"^checkpoint judge_{gate.name}:", rules, re.M)
+        assert re.search(rf"^rule {gate.measured_by}:", rules, re.M)
+        module = importlib.import_module(gate.module)
         assert callable(module.judge) and module.Measurements
-
-
-def test_an_override_is_for_one_gate_of_one_experiment() -> None:
-    decision = Override(experiment="cvs", gate="quality", by="Ada", reason="seen and accepted")
-    assert standing.override_for([decision], "cvs", "quality") is decision
-    assert standing.override_for([decision], "cvs", "learning") is None
-    assert standing.override_for([decision], "eeg", "quality") is None
 
 
 def test_dummy_data_is_told_by_every_gate_and_never_green(tmp_path: Path) -> None:
     measured = tmp_path / "measurements.json"
     GeneratorMeasurements(inputs_digest="d").write(measured)
-    real = judging.judge("generator", [measured], Gates(), experiment="e").verdict
-    dummy = judging.judge("generator", [measured], Gates(), experiment="e", dummy_data=True).verdict
+    gate = registry.gate("generator")
+    found = judging.measurements(gate, [measured])
+    real, judgement = judging.judge(gate, found, Gates(), experiment="e")
+    dummy, _ = judging.judge(gate, found, Gates(), experiment="e", dummy_data=True)
+    assert real.checks == next(iter(judgement))
     assert (real.status, dummy.status) == (Status.GO, Status.CAUTION)
     assert dummy.summary.startswith("dummy data") and dummy.checks[1:] == real.checks
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gonogo.agent.device_probe import RUNGS
 from gonogo.health.device_ladder import LadderResult, climb, verdict
-from gonogo.health.probe import RUNGS
 from gonogo.verdict import Status
 
 DEVICE = Path(__file__).parent / "device"
@@ -36,7 +36,7 @@ def climbed(fault: str, faulty: pytest.MonkeyPatch, rung_s: float = 60) -> tuple
     [
         ("abort", "copy", "the process was ended by SIGABRT"),
         ("segfault", "copy", "the process was ended by SIGSEGV"),
-        ("miscopies", "copy", "what is copied there and back is not the same"),
+        ("miscopies", "copy", "values copied to the device and back differ"),
         ("miscalculates", "matmul", "a product of matrices differs from the processor's"),
         ("foreign", "device", "holds no code for gfx1010, only for gfx900 gfx942"),
     ],

@@ -19,7 +19,7 @@ from gonogo.gates.canary import Measurements, judge
 from gonogo.remote.run_request import CpuFallback
 from gonogo.report.log_flags import flags
 from gonogo.runtime.context import Run
-from gonogo.stages.cloud_train import cpu_fallback
+from gonogo.stages.run_terms import cpu_fallback
 from gonogo.training.spec import RunSpec, TrainingResult
 from gonogo.verdict import Status
 from tests.conftest import ROOT
@@ -81,14 +81,15 @@ def forced(**target: object) -> Run:
 def test_a_forced_card_has_the_processor_behind_it_with_batch_8_become_32() -> None:
     run = forced()
     assert run.training.micro_batch_size == 8
-    order = cpu_fallback(run)
+    order = cpu_fallback(run.experiment_config, run.training, run.settings.accelerator, run.target)
     assert order is not None
     assert order["overrides"] == {"training": {"micro_batch_size": 32, "num_workers": 2}}
     assert order["environment"] == HIDDEN
 
 
 def test_a_machine_that_bills_by_the_hour_does_not_become_a_processor() -> None:
-    assert cpu_fallback(forced(usd_per_hour=2.0)) is None
+    run = forced(usd_per_hour=2.0)
+    assert cpu_fallback(run.experiment_config, run.training, run.settings.accelerator, run.target) is None
 
 
 def test_the_canary_tells_the_fallback_as_a_caution_and_not_as_a_fault() -> None:

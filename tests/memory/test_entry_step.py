@@ -12,7 +12,7 @@ import yaml
 
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.load import load
-from gonogo.gates import judging
+from gonogo.gates import judging, registry
 from gonogo.memory.estimate import estimate
 from gonogo.memory.judge import Measurements
 from gonogo.memory.plan import plan_from
@@ -33,7 +33,7 @@ def run_of(folder: Path, monkeypatch: pytest.MonkeyPatch, **mine: Any) -> Run:
     shutil.copytree(ROOT / "config", folder / "config")
     (folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump({"extends": "cvs", **mine}))
     monkeypatch.chdir(folder)
-    return Run("upload", "mine", "own", load({"experiments": "mine", "mode": "own"}, folder), io.StringIO())
+    return Run("upload", "mine", io.StringIO(), "own", load({"experiments": "mine", "mode": "own"}, folder))
 
 
 def task(run: Run, accelerator: Accelerator) -> PlanSearch:
@@ -56,10 +56,8 @@ def test_a_mode_of_ones_own_is_planned_and_its_batch_is_refused_where_it_is_unsa
         found = estimate(traced, sent, on)
         candidate = Candidate(training=sent, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
         explored = Explored(capacity_bytes=on.visible_bytes, candidates=[candidate])
-        Measurements(accelerator=on, explored=explored).write(tmp_path / "measurements.json")
-        return judging.judge(
-            "memory", [tmp_path / "measurements.json"], run.gates, experiment="mine", mode="own"
-        ).verdict
+        measured = Measurements(accelerator=on, explored=explored)
+        return judging.judge(registry.gate("memory"), measured, run.gates, experiment="mine", mode="own").verdict
 
     assert verdict(card(16)).status is Status.GO
     refused = verdict(card(0.65))

@@ -58,11 +58,11 @@ def test_the_verdict_is_the_replay_not_a_comparison_of_peaks() -> None:
 
 def test_margins_are_a_gigabyte_a_share_and_the_estimates_error() -> None:
     large = measured(card(41, context_bytes=0), micro=16)  # 35.8 of 41 GB
-    assert judge(large, GATE)[0][0].status is Status.GO
-    assert judge(large, MemoryGate(caution_margin=0.2))[0][0].status is Status.CAUTION
-    assert judge(large, MemoryGate(estimate_error=0.2))[0][0].status is Status.CAUTION
+    assert judge(large, GATE).checks[0].status is Status.GO
+    assert judge(large, MemoryGate(caution_margin=0.2)).checks[0].status is Status.CAUTION
+    assert judge(large, MemoryGate(estimate_error=0.2)).checks[0].status is Status.CAUTION
     small = measured(card(6, context_bytes=0), micro=1)  # 5.15 of 6 GB: more than a tenth left, less than 1 GB
-    assert judge(small, GATE)[0][0].status is Status.CAUTION
+    assert judge(small, GATE).checks[0].status is Status.CAUTION
 
 
 def test_an_assumed_value_makes_it_a_caution() -> None:
@@ -97,7 +97,7 @@ def test_a_precision_that_the_card_lacks_is_told(precision: str, status: Status 
 
 def test_replan_takes_the_cheapest_change_that_passes() -> None:
     asked = measured(card(9), micro=8)
-    assert judge(asked, GATE)[1] == "MEMORY"
+    assert judge(asked, GATE).cause == "MEMORY"
     checks, cause = judge(asked, MemoryGate(on_no_go="replan"))
     assert cause == "" and all(check.status.passes for check in checks)
     (change,) = [check for check in checks if check.id == "replanned"]

@@ -16,9 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gonogo import agent
 from gonogo.base import processes
+from gonogo.remote.agent_archive import NAME
 from tests.remote.conftest import wait_for
-from tests.remote.workspace import AGENT, Workspace, end_all
+from tests.remote.workspace import Workspace, end_all
 
 SLEEP = ["sh", "-c", "echo begun; exec sleep 60"]
 
@@ -160,7 +162,7 @@ def test_when_all_of_it_is_killed_the_run_is_lost_and_can_be_started_again(work:
 
 def test_the_child_outlives_the_shell_that_launched_it(work: Workspace) -> None:
     (work.folder / "order").write_text('{"key": "k", "argv": ["sleep", "60"]}')
-    command = f"{sys.executable} {AGENT} launch runs/one < order; kill -9 0"
+    command = f"{sys.executable} {NAME} launch runs/one < order; kill -9 0"
     subprocess.run(["sh", "-c", command], cwd=work.folder, start_new_session=True, stdout=subprocess.PIPE, check=False)
     wait_for((work.folder / "runs/one/heartbeat.json").exists)
     assert processes.alive(work.beat()["child_pid"])
@@ -235,7 +237,7 @@ def test_follow_ends_when_nobody_listens(work: Workspace) -> None:
     work.launch(SLEEP)
     for end in ("stdin", "stdout"):
         follower = subprocess.Popen(
-            [sys.executable, AGENT, "follow", "runs/one"],
+            [sys.executable, NAME, "follow", "runs/one"],
             cwd=work.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -251,15 +253,13 @@ def test_follow_ends_when_nobody_listens(work: Workspace) -> None:
 # --- where it runs ---------------------------------------------------------------------------------------
 
 
-def test_standard_library_only_and_the_syntax_of_python_3_8() -> None:
-    tree = ast.parse(Path(AGENT).read_text(), feature_version=(3, 8))
-    imported = {
-        name.partition(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
-    }
-    assert imported <= set(sys.stdlib_module_names)
+@pytest.mark.parametrize("path", sorted(Path(agent.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+def test_standard_library_only_and_the_syntax_of_python_3_8(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 8))):
+        if isinstance(node, ast.Import):
+            assert {alias.name.partition(".")[0] for alias in node.names} <= set(sys.stdlib_module_names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 1 or (node.module or "").partition(".")[0] in sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13"])

@@ -10,10 +10,12 @@ import pytest
 
 from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh, Target
+from gonogo.remote.agent_archive import NAME
 from gonogo.remote.answers import Exit, Heartbeat, Launched, Released, read
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine
-from gonogo.stages.cloud_train import attached_to, why
+from gonogo.report.exit_causes import why
+from gonogo.stages.remote_run import attached_to
 
 EXIT: dict[str, Any] = {
     "cause": "failed", "code": 1, "signal": None, "started_at": 1.0, "ended_at": 2.0, "elapsed_s": 1, "usd": 0.1,
@@ -58,7 +60,7 @@ HOSTILE = {
 def test_a_line_that_is_not_the_agents_ends_the_watching_in_words(
     machine: Machine, ssh: Ssh, target: Target, root_there: Path, line: str
 ) -> None:
-    (root_there / "agent.py").write_text(f"import sys, time\nprint({line!r}, flush=True)\nsys.stdin.read(1)")
+    (root_there / NAME).write_text(f"import sys, time\nprint({line!r}, flush=True)\nsys.stdin.read(1)")
     with pytest.raises(UserError, match="which is not what gonogo's agent says") as told:
         follow(ssh, target, "ws/runs/r", print, print, patience_s=0)
     said = str(told.value)
@@ -89,5 +91,5 @@ def test_what_the_release_command_said_is_cleaned() -> None:
 def test_only_a_run_of_ours_is_attached_to(run_dir: str) -> None:
     ours = Launched(state="already", run_dir="cvs/runs/20260101-000000_fast_abcdef", key="abcdef12")
     assert attached_to(ours, "cvs/runs", "fast", "abcdef12") == ours.run_dir
-    with pytest.raises(UserError, match="is no folder of a run of ours"):
+    with pytest.raises(UserError, match="is not a folder of a run of ours"):
         attached_to(ours.model_copy(update={"run_dir": run_dir}), "cvs/runs", "fast", "abcdef12")

@@ -17,13 +17,14 @@ from gonogo.config.target import Ssh, Target
 from gonogo.remote import embedded_server
 from gonogo.remote.machine import Machine, connect
 from tests.remote.conftest import wait_for
+from tests.remote.workspace import run
 
 START = """
 import os, sys, time
 from pathlib import Path
 from gonogo.remote import embedded_server
 owner = int(sys.argv[2]) if len(sys.argv) > 2 else os.getpid()
-print(embedded.ensure(Path(sys.argv[1]), owner).port, flush=True)
+print(embedded_server.ensure(Path(sys.argv[1]), owner).port, flush=True)
 if len(sys.argv) < 3:
     time.sleep(60)
 """
@@ -68,7 +69,7 @@ def test_a_dead_server_is_replaced_with_fresh_keys(tmp_path: Path) -> None:
     second = embedded_server.ensure(tmp_path, os.getpid())
     assert second.key_file.read_text() != key
     with connect(second, Target(python="this")) as machine:
-        assert machine.run(["echo", "hello"]).stdout == "hello\n"
+        assert run(machine, ["echo", "hello"]).stdout == "hello\n"
     embedded_server.stop(tmp_path)
     assert not _alive_servers(tmp_path)
 
@@ -101,14 +102,14 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 def test_commands_have_an_environment_of_their_own(machine: Machine, instance: Path) -> None:
-    found = dict(line.split("=", 1) for line in machine.run(["env"]).stdout.splitlines())
+    found = dict(line.split("=", 1) for line in run(machine, ["env"]).stdout.splitlines())
     assert found["HOME"] == str(instance / "home")
     assert not [name for name in found if name.startswith(("GONOGO", "PYTEST", "SNAKEMAKE"))]
-    assert machine.run(["pwd"]).stdout.strip() == str(instance / "home")
+    assert run(machine, ["pwd"]).stdout.strip() == str(instance / "home")
 
 
 def test_a_slow_reader_of_stdin_gets_all_of_it(machine: Machine) -> None:
-    assert machine.run(["sh", "-c", "sleep 0.1; wc -c"], stdin="x" * 3_000_000).stdout.strip() == "3000000"
+    assert run(machine, ["sh", "-c", "sleep 0.1; wc -c"], stdin=b"x" * 3_000_000).stdout.strip() == "3000000"
 
 
 def test_a_dropped_connection_closes_stdin_and_kills_nothing(ssh: Ssh, target: Target, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_a_dropped_connection_closes_stdin_and_kills_nothing(ssh: Ssh, target: T
 def test_what_is_detached_survives_the_server(tmp_path: Path) -> None:
     ssh = embedded_server.ensure(tmp_path / "instance", os.getpid())
     with connect(ssh, Target(python="this")) as machine:
-        machine.run(["sh", "-c", "setsid sleep 60 >/dev/null 2>&1 </dev/null & echo $! > pid"])
+        run(machine, ["sh", "-c", "setsid sleep 60 >/dev/null 2>&1 </dev/null & echo $! > pid"])
     pid = int((tmp_path / "instance" / "home" / "pid").read_text())
     embedded_server.stop(tmp_path / "instance")
     assert processes.alive(pid)

@@ -17,42 +17,46 @@ import pytest
 from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import embedded_server
+from gonogo.remote.agent_archive import NAME
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
+from tests.remote.workspace import run, wrapped_python
 
 
 def test_arguments_reach_the_command_as_they_are(machine: Machine, instance: Path) -> None:
     nasty = ["a; touch pwned", "$(touch pwned)", "`touch pwned`", "'", '"', "*", "new\nline", "-n", ""]
     script = "import json, sys; print(json.dumps(sys.argv[1:]))"
-    done = machine.run([machine.training_python, "-c", script, *nasty], env={"NAME": "b; touch pwned"})
-    assert done.stdout == json.dumps(nasty) + "\n"
-    assert machine.run(["sh", "-c", "echo $NAME"], env={"NAME": "b; touch pwned"}).stdout == "b; touch pwned\n"
+    assert run(machine, [machine.training_python, "-c", script, *nasty]).stdout == json.dumps(nasty) + "\n"
     assert not list(instance.rglob("pwned"))
 
 
 def test_working_folder_is_quoted_too(machine: Machine, root_there: Path) -> None:
     (root_there / "a; touch pwned").mkdir()
-    assert machine.run(["pwd"], cwd="a; touch pwned").stdout.strip().endswith("a; touch pwned")
+    assert run(machine, ["pwd"], cwd="a; touch pwned").stdout.strip().endswith("a; touch pwned")
     assert not list(root_there.rglob("pwned"))
 
 
 def test_exit_codes_and_streams(machine: Machine) -> None:
-    done = machine.run(["sh", "-c", "echo out; echo err >&2; exit 7"], check=False)
+    done = run(machine, ["sh", "-c", "echo out; echo err >&2; exit 7"])
     assert (done.code, done.stdout, done.stderr) == (7, "out\n", "err\n")
-    with pytest.raises(RemoteError, match=r"sh -c .* failed \(exit code 7\): broken here"):
-        machine.run(["sh", "-c", "echo broken here >&2; exit 7"])
+    with (
+        pytest.raises(RemoteError, match=r"sh -c .* failed \(exit code 7\): broken here"),
+        machine.start(["sh", "-c", "echo broken here >&2; exit 7"]) as channel,
+    ):
+        channel.check()
 
 
 def test_much_output_on_both_streams(machine: Machine) -> None:
     much = "head -c 5000000 /dev/zero | tr '\\0'"
-    done = machine.run(["sh", "-c", f"{much} e >&2; {much} o"])
+    done = run(machine, ["sh", "-c", f"{much} e >&2; {much} o"])
     assert len(done.stdout) == 5_000_000
     assert done.stderr.endswith("eee")
 
 
-def test_a_command_that_takes_too_long(machine: Machine) -> None:
-    with pytest.raises(RemoteError, match=r"sleep 30 has not ended after 0.3 s"):
-        machine.run(["sleep", "30"], timeout_s=0.3)
+def test_an_agent_that_takes_too_long(machine: Machine, root_there: Path) -> None:
+    (root_there / NAME).write_text("import time; time.sleep(30)")
+    with pytest.raises(RemoteError, match=r"agent status has not ended after 0.3 s"):
+        machine.run_agent("status", "ws/runs/r", timeout_s=0.3)
 
 
 def test_files(machine: Machine, root_there: Path) -> None:
@@ -66,13 +70,12 @@ def test_the_agent_is_sent_once(ssh: Ssh, target: Target, root_there: Path) -> N
     with connect(ssh, target) as machine:
         assert machine.install_agent()
         assert not machine.install_agent()
-        (root_there / "agent.py").write_text("print('older')")
+        (root_there / NAME).write_text("print('older')")
         assert machine.install_agent()
 
 
-def test_a_login_script_that_prints_does_no_harm(machine: Machine, root_there: Path) -> None:
-    agent = (root_there / "agent.py").read_text()
-    (root_there / "agent.py").write_text(agent.replace("import argparse\n", "import argparse\nprint('Welcome!')\n", 1))
+def test_a_login_script_that_prints_does_no_harm(machine: Machine, tmp_path: Path) -> None:
+    machine.agent_python = wrapped_python(tmp_path / "python", "echo Welcome!")
     assert machine.run_agent("active", ".") is None
 
 

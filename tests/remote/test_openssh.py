@@ -18,7 +18,7 @@ from gonogo.config.target import Ssh, Target
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
-from gonogo.remote.transfer.retry import download, upload
+from gonogo.remote.transfer import download, upload
 from tests.remote.conftest import wait_for
 
 SSHD = Path("/usr/sbin/sshd")

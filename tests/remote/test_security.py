@@ -13,13 +13,14 @@ import pytest
 from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import embedded_server
+from gonogo.remote.agent_archive import NAME
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.run_request import RunRequest
-from gonogo.remote.transfer.retry import download
-from gonogo.stages.cloud_train import _secrets
+from gonogo.remote.transfer import download
+from gonogo.stages.run_terms import secrets
 from tests.remote.conftest import wait_for
-from tests.remote.workspace import end_all
+from tests.remote.workspace import end_all, run
 
 PLANTED = "planted-" + "7f3a" * 6
 NASTY = ["a; touch pwned", "$(touch pwned)", "`touch pwned`", "a' b", "--help", "a\nb"]
@@ -44,7 +45,7 @@ def test_a_secret_reaches_the_training_process_and_nothing_else(
     assert PLANTED not in target.model_dump_json()
 
     script = "import os, time; print('key of', len(os.environ['WANDB_API_KEY'])); time.sleep(2)"
-    machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", script], environment=_secrets(target))
+    machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", script], environment=secrets(target))
     log = root_there / "ws/runs/r/log.txt"
     wait_for(lambda: f"key of {len(PLANTED)}" in log.read_text())
 
@@ -55,13 +56,13 @@ def test_a_secret_reaches_the_training_process_and_nothing_else(
     for folder in (root_there, tmp_path, instance):
         holding = [str(path) for path in folder.rglob("*") if path.is_file() and PLANTED.encode() in path.read_bytes()]
         assert holding == []
-    assert PLANTED not in repr(RunRequest(key="k", argv=["true"], environment=_secrets(target)))
+    assert PLANTED not in repr(RunRequest(key="k", argv=["true"], environment=secrets(target)))
 
 
 def test_a_secret_that_is_not_set_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     with pytest.raises(UserError, match="WANDB_API_KEY is not set in this shell"):
-        _secrets(Target(secret_environment=["WANDB_API_KEY"]))
+        secrets(Target(secret_environment=["WANDB_API_KEY"]))
 
 
 @pytest.mark.parametrize("name", NASTY)
@@ -77,7 +78,7 @@ def test_names_are_never_read_by_a_shell(machine: Machine, root_there: Path, ins
 def test_the_login_gets_no_agent_of_ours(ssh: Ssh, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "/tmp/agent-of-ours")
     with connect(ssh, target) as machine:
-        assert "SSH_AUTH_SOCK" not in machine.run(["env"]).stdout
+        assert "SSH_AUTH_SOCK" not in run(machine, ["env"]).stdout
 
 
 def test_the_embedded_server_listens_on_loopback_alone(instance: Path) -> None:
@@ -89,7 +90,7 @@ def test_the_embedded_server_listens_on_loopback_alone(instance: Path) -> None:
 
 def test_an_order_of_any_size_is_not_read(machine: Machine) -> None:
     began = time.monotonic()
-    with pytest.raises(UserError, match="no order on stdin"):
+    with pytest.raises(UserError, match="no request on stdin"):
         machine.run_agent("launch", "ws/runs/r", stdin='{"key": "' + "x" * (3 << 20))
     assert time.monotonic() - began < 10
 
@@ -98,8 +99,8 @@ def test_an_answer_without_end_is_given_up(
     machine: Machine, ssh: Ssh, target: Target, root_there: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gonogo.remote.machine.ANSWER_AT_MOST_BYTES", 1 << 20)
-    (root_there / "agent.py").write_text("while True: print('x' * 65536, end='')")
-    with pytest.raises(UserError, match="answers without end"):
+    (root_there / NAME).write_text("while True: print('x' * 65536, end='')")
+    with pytest.raises(UserError, match="more than 1 MiB"):
         machine.run_agent("status", "ws/runs/r")
     with pytest.raises(UserError, match="a line of the log without end"):
         follow(ssh, target, "ws/runs/r", print, print, patience_s=0)

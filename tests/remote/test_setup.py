@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from gonogo.agent import setup
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh, Target
-from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import SetupReport, _other_device, set_up
+from tests.remote.workspace import run
 
 
 def _accelerator(*forbidden: str) -> Accelerator:
@@ -66,26 +67,52 @@ def test_less_memory_than_the_plan_counts_on() -> None:
     assert not _other_device(report.model_copy(update={"device_bytes": 149_000_000_000}), h200)
 
 
+@pytest.fixture
+def torch_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module `torch`, to be written, that the probe's child imports in place of the real one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lib").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "lib"))
+    return tmp_path / "lib" / "torch.py"
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        ("import os; os.abort()", "at 'matmul': exit code -6"),
-        ("raise OSError('no lib')", "at 'matmul': OSError: no lib"),
+        ("import os; os.abort()", "at 'import': the process was ended by SIGABRT"),
+        ("raise OSError('no lib')", "at 'import': OSError: no lib"),
+        ("", "at 'device': AttributeError: module 'torch' has no attribute 'manual_seed'"),
     ],
 )
-def test_a_device_that_aborts_is_told_by_where_it_did(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, told: str
+def test_a_torch_that_fails_is_reported_by_where_it_did(torch_that: Path, fault: str, told: str) -> None:
+    torch_that.write_text(fault)
+    assert setup.probe(Path(sys.executable))[1] == f"torch cannot be used on the machine, {told}"
+
+
+def test_a_device_that_aborts_is_found_by_setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent / "health/device"))
+    monkeypatch.setenv("FAULT", "miscopies")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert setup.probe(Path(sys.executable))[1] == (
+        "torch cannot be used on the machine, at 'copy': values copied to the device and back differ"
+    )
+
+
+def test_a_torch_that_hangs_is_killed(torch_that: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch_that.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(setup, "PROBE_S", 4.0)
+    assert setup.probe(Path(sys.executable))[1] == "torch hangs on the machine, at 'import': killed after 4 s"
+
+
+def test_an_older_agent_on_the_machine_passes_its_commands_on(
+    ssh: Ssh, target: Target, root_there: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(agent, "PROBE", f"for name in ('import', 'copy', 'matmul'): print(name, flush=True)\n{fault}")
-    assert agent._probe(Path(sys.executable))[1] == f"torch cannot be used on the machine, {told}"
-
-
-def test_a_device_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(agent, "PROBE", "import time; print('attention', flush=True); time.sleep(60)")
-    monkeypatch.setattr(agent, "PROBE_S", 1.0)
-    assert "torch hangs on the machine, at 'attention'" in agent._probe(Path(sys.executable))[1]
+    root_there.mkdir()
+    (root_there / "agent.py").write_text("print('older')")
+    with connect(ssh, target) as machine:
+        set_up(machine, target, _accelerator(), tmp_path / "none.txt")
+        assert run(machine, [sys.executable, "agent.py", "adopt", "."], cwd=".").stdout == "{}\n"
 
 
 def _wheel(folder: Path, version: str) -> Path:
@@ -115,11 +142,11 @@ def test_an_environment_is_made_once_for_each_requirements(ssh: Ssh, target: Tar
             "torch cannot be used on the machine, at 'import'"
         ]
         show = ["-c", "import tiny; print(tiny.version)"]
-        assert machine.run([machine.training_python, *show], cwd=".").stdout == "1.0\n"
+        assert run(machine, [machine.training_python, *show], cwd=".").stdout == "1.0\n"
 
         requirements.write_text(f"{_wheel(tmp_path, '2.0')}\n")
         assert set_up(machine, target, _accelerator(), requirements).changed
-        assert machine.run([machine.training_python, *show], cwd=".").stdout == "2.0\n"
+        assert run(machine, [machine.training_python, *show], cwd=".").stdout == "2.0\n"
 
         requirements.write_text("/no/such/package.whl\n")
         with pytest.raises(RemoteError, match=r"pip install failed on the machine:(.|\n)*no/such/package"):

@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 
+from gonogo.agent.frames import frame, read_frames
+from gonogo.agent.incoming import INCOMING, OWNER, Incoming
+from gonogo.agent.json_files import Problem
+from gonogo.agent.streams import READY
 from gonogo.base.errors import UserError
 from gonogo.base.ranges import Range
 from gonogo.config.target import Ssh, Target
-from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine, connect
-from gonogo.remote.transfer.retry import download, upload, verify
+from gonogo.remote.transfer import download, upload, verify
 
 
 def quiet(done: int, total: int) -> None:
@@ -96,7 +99,7 @@ def test_what_is_sent_before_the_answer_is_kept_only_where_nothing_is(
     assert {path.name: path.stat().st_ino for path in there.iterdir()} == inodes, "and it was thrown away"
     (there / "000").unlink()
     (there / "000").mkdir()
-    (there / "000" / "stranger").write_text("in the way of the very first piece")
+    (there / "000" / "stranger").write_text("in the way of the very first chunk")
     upload(machine, {"data": folder}, "cvs", quiet)
     assert _contents(there) == _contents(folder)
     assert verify(machine, "cvs") == 150
@@ -167,18 +170,18 @@ HOSTILE = {
     "other content": ["evil", 0, 1, 1, 0o644, hashlib.sha256(b"y").hexdigest()],
     "large": ["evil", 0, 1 << 40, 1 << 40, 0o644, X],
     "negative": ["evil", 0, -1, 1, 0o644, X],
-    "no piece": ["evil"],
+    "no chunk": ["evil"],
 }
 
 
-def _frame(piece: list[Any], data: bytes = b"x") -> bytes:
-    return json.dumps({"pieces": [piece], "packed": 0}).encode() + b"\n" + data
+def _frame(chunk: list[Any], data: bytes = b"x") -> bytes:
+    return json.dumps({"chunks": [chunk], "packed": 0}).encode() + b"\n" + data
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_stream_is_refused_there(kind: str, machine: Machine, root_there: Path) -> None:
-    (root_there / "in" / agent.INCOMING).mkdir(parents=True)
-    (root_there / "in" / agent.INCOMING / agent.OWNER).write_text('"me"')
+    (root_there / "in" / INCOMING).mkdir(parents=True)
+    (root_there / "in" / INCOMING / OWNER).write_text('"me"')
     with machine.start_agent("receive", "in", "--owner=me") as channel, pytest.raises(RemoteError):
         channel.write(_frame(HOSTILE[kind]))
         channel.end_input()
@@ -186,27 +189,27 @@ def test_hostile_stream_is_refused_there(kind: str, machine: Machine, root_there
     assert not list(root_there.rglob("evil")) and not Path("/tmp/gonogo-evil").exists()
 
 
-def test_pieces_are_cut_off_where_they_end(tmp_path: Path) -> None:
-    with pytest.raises(agent.Problem, match="middle of a piece"):
-        list(agent.read_frames(io.BytesIO(_frame(["a", 0, 5, 5, 0o644, X], b"xyz"))))
+def test_chunks_are_cut_off_where_they_end(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="middle of a chunk"):
+        list(read_frames(io.BytesIO(_frame(["a", 0, 5, 5, 0o644, X], b"xyz"))))
     packed = zlib.compress(b"x" * 3_000_000)
-    head = json.dumps({"pieces": [["a", 0, 10, 10, 0o644, X]], "packed": len(packed)}).encode() + b"\n"
-    with pytest.raises(agent.Problem, match="not the size"):
-        list(agent.read_frames(io.BytesIO(head + packed)))
+    head = json.dumps({"chunks": [["a", 0, 10, 10, 0o644, X]], "packed": len(packed)}).encode() + b"\n"
+    with pytest.raises(Problem, match="does not have the size"):
+        list(read_frames(io.BytesIO(head + packed)))
 
 
 def test_a_folder_that_became_a_link_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "parts").mkdir()
     (tmp_path / "in" / "a").symlink_to(tmp_path)
-    with pytest.raises(agent.Problem, match="link"):
-        agent.Incoming(tmp_path / "in", tmp_path / "parts").put(["a/evil", 0, 1, 1, 0o644, X], memoryview(b"x"))
+    with pytest.raises(Problem, match="link"):
+        Incoming(tmp_path / "in", tmp_path / "parts").put(["a/evil", 0, 1, 1, 0o644, X], memoryview(b"x"))
     assert not (tmp_path / "evil").exists()
 
 
 def test_another_upload_to_the_same_folder_ends_the_first(machine: Machine, root_there: Path) -> None:
-    (root_there / "in" / agent.INCOMING).mkdir(parents=True)
-    (root_there / "in" / agent.INCOMING / agent.OWNER).write_text('"another"')
+    (root_there / "in" / INCOMING).mkdir(parents=True)
+    (root_there / "in" / INCOMING / OWNER).write_text('"another"')
     with machine.start_agent("receive", "in", "--owner=me") as channel, pytest.raises(RemoteError, match="another"):
         channel.write(_frame(["a", 0, 1, 1, 0o644, X]))
         channel.end_input()
@@ -216,7 +219,7 @@ def test_another_upload_to_the_same_folder_ends_the_first(machine: Machine, root
 # --- large files, verification, links of different quality -------------------------------------------------
 
 
-def test_of_a_large_file_only_the_changed_pieces_are_sent(machine: Machine, root_there: Path, tmp_path: Path) -> None:
+def test_of_a_large_file_only_the_changed_chunks_are_sent(machine: Machine, root_there: Path, tmp_path: Path) -> None:
     content = bytearray(os.urandom(8 << 20))
     file = tmp_path / "large.bin"
     file.write_bytes(content)
@@ -240,9 +243,9 @@ def test_verify_finds_what_changed_on_the_machine(machine: Machine, root_there: 
 
 def test_what_compresses_is_packed_where_the_link_is_slow(machine: Machine, root_there: Path, tmp_path: Path) -> None:
     text, noise = b"step 1 loss 0.25\n" * 40_000, os.urandom(600_000)
-    buffers = agent.frame([["a", 0, len(text), len(text), 0o644, ""]], [text], may_pack=True)
+    buffers = frame([["a", 0, len(text), len(text), 0o644, ""]], [text], may_pack=True)
     assert sum(map(len, buffers)) < 0.1 * len(text)
-    assert agent.frame([["a", 0, len(noise), len(noise), 0o644, ""]], [noise], may_pack=True)[1] is noise
+    assert frame([["a", 0, len(noise), len(noise), 0o644, ""]], [noise], may_pack=True)[1] is noise
     (tmp_path / "log.txt").write_bytes(text)
     upload(machine, {"log.txt": tmp_path / "log.txt"}, "cvs", quiet)
     assert (root_there / "cvs" / "log.txt").read_bytes() == text
@@ -291,7 +294,7 @@ def test_download_never_overwrites(machine: Machine, results: dict[str, bytes], 
 def _lie(machine: Machine, monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> None:
     """The machine's agent answers a question with this, and then sends this, whatever it is asked for."""
     text = "import sys, time\nsys.stdout.buffer.write(%r)\nsys.stdout.flush()\ntime.sleep(2)\n" % (
-        agent.LANE_READY + b"".join(answers)
+        READY + b"".join(answers)
     )
     monkeypatch.setattr(machine, "waiting_agent_command", lambda *args: shlex.join([sys.executable, "-c", text]))
 
@@ -299,7 +302,7 @@ def _lie(machine: Machine, monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> 
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (_frame(["wanted", 0, 1, 1, 0o644, X], b"y"), "not what was sent"),
+        (_frame(["wanted", 0, 1, 1, 0o644, X], b"y"), "differs from what was sent"),
         (_frame(["other", 0, 1, 1, 0o644, X]), "not what was asked for"),
         (_frame(["wanted", 0, 2, 2, 0o644, X], b"xx"), "not what was asked for"),
         (b"nonsense\n", "not the head of a frame"),

@@ -96,15 +96,15 @@ def test_ledger_rows_sum_and_the_part_to_be_done_again_is_shown() -> None:
     costs = section(negative_result(dark(), facts()), "Costs")
     assert "| sample | 6.0 s | 6.0 | $0.00 |" in costs
     assert "| **Total** | **1 h 01 min** | **3666.0** | **$1.99** |" in costs
-    assert "| of which to be done again | 1 h 01 min | 3666.0 | $1.99 |" in costs
-    assert "**Cost of the assumption** that this gate would pass: 1 h 01 min and $1.99, the total above" in costs
-    assert re.search(r"\*\*What it bought:\*\* \d+ measured checks", costs)
+    assert "| of which must be repeated | 1 h 01 min | 3666.0 | $1.99 |" in costs
+    assert "**Cost of assuming** that this gate would pass: 1 h 01 min and $1.99, the total above" in costs
+    assert re.search(r"\*\*What was learned:\*\* \d+ checks were measured", costs)
 
 
 @pytest.mark.parametrize(("cause", "seconds"), [("WIRING", "3660.0"), ("UNDERTRAINED", "3660.0"), ("MEMORY", "0.0")])
 def test_what_is_lost_depends_on_the_cause(cause: str, seconds: str) -> None:
     costs = section(negative_result(dark().model_copy(update={"cause": cause}), facts()), "Costs")
-    assert f"| {seconds} |" in next(line for line in costs.splitlines() if "to be done again" in line)
+    assert f"| {seconds} |" in next(line for line in costs.splitlines() if "must be repeated" in line)
 
 
 def test_nothing_is_invented_where_nothing_is_known() -> None:
@@ -115,7 +115,7 @@ def test_nothing_is_invented_where_nothing_is_known() -> None:
     assert "before the run:** not written down" in document
     assert "was not measured" in section(document, "Costs")
     assert "nothing has been forecast yet" in section(document, "Saved by stopping here")
-    assert "The hypothesis itself was not tested" in section(document, "Revival")
+    assert "The hypothesis was not tested" in section(document, "Revival")
 
 
 # --- separate verdicts by part ---
@@ -145,8 +145,8 @@ def test_a_good_infrastructure_can_refute_a_hypothesis() -> None:
     document = negative_result(missed, facts(passed=[*ready(), going("canary")]))
     assert "| Hypothesis | 🔴 NO-GO | none |" in document
     assert "| Infrastructure | 🟢 GO | high |" in document
-    assert "- **What stands:** infrastructure, code, data" in document
-    assert "was tested on data and code that passed, and missed" in section(document, "Revival")
+    assert "- **Proven:** infrastructure, code, data" in document
+    assert "was tested with data and code that passed, and failed" in section(document, "Revival")
 
 
 def test_dark_data_at_the_learning_gate_does_not_blame_the_code() -> None:
@@ -159,10 +159,10 @@ def test_dark_data_at_the_learning_gate_does_not_blame_the_code() -> None:
         "hypothesis": "UNKNOWN",
     }
     document = negative_result(halted, facts(passed=[overridden()]))
-    assert "what passed there: Overfit one batch |" in section(document, "Verdict by part")
+    assert "passed there: Overfit one batch |" in section(document, "Verdict by part")
     assert "Gates that came before" not in section(document, "Lessons")
-    assert "fell by 86.5 % all the same" in section(document, "Lessons")
-    assert "The quality (sample) gate had said NO-GO and was passed by decision." in section(document, "Lessons")
+    assert "fell by 86.5 % nevertheless" in section(document, "Lessons")
+    assert "The quality (sample) gate said NO-GO and was overridden." in section(document, "Lessons")
     assert "passed by decision of Ada L.: to show that learning stops it" in section(document, "What happened")
 
 

@@ -164,8 +164,8 @@ def test_cost_with_setup_buffer_and_repetitions() -> None:
     cost = section(preflight(ready(), facts()), "Cost")
     assert "| Setup and upload, part of the run | 15 min | $0.50 |" in cost
     assert "| This run, setup included | 3 h | $6.00 |" in cost
-    assert "| 3 runs like it | 9 h | $18.00 |" in cost
-    assert "| Budget that this run needs, 25 % kept free | – | $8.00 |" in cost
+    assert "| 3 such runs | 9 h | $18.00 |" in cost
+    assert "| Budget needed by this run, 25 % kept free | – | $8.00 |" in cost
     unknown_cost = section(preflight(ready(), facts(hours=None, usd=None, setup_hours=None)), "Cost")
     assert unknown_cost.count("not measured") == 7
 
@@ -193,7 +193,7 @@ def test_every_risk_links_to_a_section_with_its_check() -> None:
     assert {row.split("](#")[1].split(")")[0] for row in rows} <= anchors
     by_risk = {row.split(" | ")[0]: row for row in rows}
     assert "| medium | [memory: Peak of a training step](#memory-gate)" in by_risk["| A step does not fit the card"]
-    assert "| low | [launch: Budget]" in by_risk["| The run costs more than it may"]
+    assert "| low | [launch: Budget]" in by_risk["| The run exceeds the budget"]
     assert "| unknown | [canary, still to come]" in by_risk["| The machine is slower or smaller than its data sheet"]
     assert "| low | [quality (sample): First and 3 more]" in document
 
@@ -214,8 +214,8 @@ def test_statement_approval_and_commands_are_quoted() -> None:
     assert f"```bash\n# Run the chain\n{command}\n```" in section(document, "Launch")
     assert "tail -f results/cvs/fast/logs/cloud_train.log\n" in section(document, "Monitoring")
     unsigned = preflight(ready(), facts(approval="", expected_statement=""))
-    assert "Nobody has signed the sample off." in unsigned
-    assert "Nobody has written down what is expected" in unsigned
+    assert "Nobody has approved the sample." in unsigned
+    assert "No expected result is written down" in unsigned
 
 
 def test_issues_keep_severity_and_status_and_claims_their_source() -> None:

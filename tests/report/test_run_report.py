@@ -3,7 +3,7 @@ from pathlib import Path
 from PIL import Image
 
 from gonogo.base.ranges import Range
-from gonogo.report.run_report import Leg, Metric, Picture, RunFacts, run_report, run_report_html
+from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_report, run_report_html
 from gonogo.report.timing import StageTiming
 from gonogo.verdict import Status
 from tests.report.test_render import Page
@@ -49,7 +49,7 @@ def facts(**fields) -> RunFacts:
         "actual_hours": 2.5,
         "actual_usd": 5.0,
         "archive": "archive/cvs/20260111-024455_fast_7f3a",
-        "pictures": [Picture(path="../validate/views.png", caption="Held-out views | predicted")],
+        "pictures": [ReportPicture(path="../validate/views.png", caption="Held-out views | predicted")],
         "stages": [StageTiming(experiment="cvs", stage="cloud_train", wall_s=9000, work_s=8940)],
     }
     return RunFacts(**{**given, **fields})
@@ -123,7 +123,7 @@ def test_the_page_carries_its_pictures(tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()
     (tmp_path / "validate").mkdir()
     Image.new("RGB", (4, 4), "red").save(tmp_path / "validate" / "views.png")
-    pictures = [*facts().pictures, Picture(path="../gone.png", caption="Gone <b>")]
+    pictures = [*facts().pictures, ReportPicture(path="../gone.png", caption="Gone <b>")]
     html = run_report_html(facts(pictures=pictures, verdicts=[*ready(), overridden()]), tmp_path / "report")
     page = Page(html)
     assert not page.open

@@ -31,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "config/experiments/mine.yaml").write_text(yaml.safe_dump(mine))
     monkeypatch.chdir(tmp_path)
     asked = {"experiments": "mine", "mode": "long", "seed": "5"}  # as --config gives them
-    return Run("upload", "mine", "long", load(asked, tmp_path), io.StringIO())
+    return Run("upload", "mine", io.StringIO(), "long", load(asked, tmp_path))
 
 
 def test_overrides_reach_the_runs_saved_configuration(run: Run) -> None:

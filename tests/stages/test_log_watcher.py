@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.remote.agent import utc
+from gonogo.agent.run_log import utc
 from gonogo.stages.log_watcher import LogWatcher
 
 

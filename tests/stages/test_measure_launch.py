@@ -1,33 +1,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import yaml
 
 from gonogo.config.load import load_accelerator, validate
 from gonogo.config.target import Target
-from gonogo.stages.measure_launch import _forbidden_environment, _unbuffered
+from gonogo.stages.measure_launch import forbidden_environment, unbuffered
 
 
 def test_a_log_that_would_arrive_in_blocks_is_named() -> None:
-    assert _unbuffered(Target()).ok
-    missing = _unbuffered(Target(environment={}))
+    assert unbuffered(Target().environment).ok
+    missing = unbuffered({})
     assert not missing.ok and "PYTHONUNBUFFERED" in missing.name and "blocks" in missing.detail
 
 
 def test_the_override_that_an_mi300x_must_not_have_is_refused(root: Path) -> None:
     accelerator = load_accelerator(root / "config", "mi300x")
     assert "HSA_OVERRIDE_GFX_VERSION" not in accelerator.environment
-
-    def item(**environment: str) -> tuple[bool, str]:
-        settings = SimpleNamespace(accelerator=accelerator)
-        found = _forbidden_environment(SimpleNamespace(settings=settings, target=Target(environment=environment)))  # type: ignore[arg-type]
-        return found.ok, found.detail
-
-    assert item(PYTHONUNBUFFERED="1")[0]
-    ok, detail = item(HSA_OVERRIDE_GFX_VERSION="11.0.0")
-    assert not ok and "HSA_OVERRIDE_GFX_VERSION" in detail
+    assert forbidden_environment(accelerator, {"PYTHONUNBUFFERED": "1"}).ok
+    refused = forbidden_environment(accelerator, {"HSA_OVERRIDE_GFX_VERSION": "11.0.0"})
+    assert not refused.ok and "HSA_OVERRIDE_GFX_VERSION" in refused.detail
 
 
 def test_every_target_and_accelerator_that_ships_is_valid(root: Path) -> None:

@@ -24,8 +24,9 @@ from gonogo.remote import providers
 from gonogo.remote.machine import connect
 from gonogo.remote.providers import DigitalOcean, Rented
 from gonogo.stages import release as giving
-from gonogo.stages.release import give_back, held_file, note_held, note_run, wait_until_gone
-from tests.remote.workspace import end_all
+from gonogo.stages.held import held_file, note_run
+from gonogo.stages.release import note_held, release_machine, wait_until_gone
+from tests.remote.workspace import end_all, timings_of, wrapped_python
 
 # --- DigitalOcean ----------------------------------------------------------------------------------------
 
@@ -133,8 +134,8 @@ def test_digitalocean_refusals_are_told_without_the_token(cloud: Cloud) -> None:
 
 def test_never_one_of_several_nor_one_at_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
     several = [Rented("1", "a", ("203.0.113.1",)), Rented("2", "b", ("203.0.113.2",))]
-    assert giving._ours(several, "203.0.113.2", "tag") == several[1:]
-    assert giving._ours([Rented("1", "a", ("2001:db8::1",))], "2001:DB8:0::1", "tag"), "one address, two spellings"
+    assert giving.machine_at(several, "203.0.113.2", "tag") == several[1:]
+    assert giving.machine_at([Rented("1", "a", ("2001:db8::1",))], "2001:DB8:0::1", "tag"), "one address, two spellings"
     leads_to: dict[str, str] = {"ours.example": "203.0.113.2", "other.example": "203.0.113.9"}
 
     def resolve(host: str, port: None) -> list[Any]:
@@ -143,13 +144,13 @@ def test_never_one_of_several_nor_one_at_another_address(monkeypatch: pytest.Mon
         return [(0, 0, 0, "", (leads_to[host], 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert giving._ours(several[:1], "box.example", "tag") == several[:1], "a name that leads nowhere from here"
-    assert giving._ours(several, "ours.example", "tag") == several[1:]
+    assert giving.machine_at(several[:1], "box.example", "tag") == several[:1], "a name that leads nowhere from here"
+    assert giving.machine_at(several, "ours.example", "tag") == several[1:]
     for host in ("203.0.113.9", "other.example"):
         with pytest.raises(UserError, match=f"has the address of {host}"):
-            giving._ours(several[:1], host, "tag")
+            giving.machine_at(several[:1], host, "tag")
     with pytest.raises(UserError, match=r"2 machines carry the tag 'tag' \(a, b\)"):
-        giving._ours(several, "box.example", "tag")
+        giving.machine_at(several, "box.example", "tag")
 
 
 # --- the whole -------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ def test_destroyed_once_and_only_when_everything_is_fetched(settings: Settings, 
     note_held(settings)
     state = started(settings)
     with pytest.raises(UserError, match=r"is not released: the results of r1 are not verified here"):
-        give_back(settings, said.append)
+        release_machine(settings, said.append)
     assert (tmp_path / "machine").exists()
     state.unlink()
     ran, archive = state.with_name("run.json"), state.parents[1] / "download/archive.json"
@@ -198,11 +199,11 @@ def test_destroyed_once_and_only_when_everything_is_fetched(settings: Settings, 
     archive.parent.mkdir()
     archive.write_text(json.dumps({"run_id": "an earlier one"}))
     with pytest.raises(UserError, match="not verified here"):
-        give_back(settings, said.append)
+        release_machine(settings, said.append)
     assert [run.run_id for run in known_runs(settings.config.results_dir, "box")] == ["r1"]
     archive.write_text(json.dumps({"run_id": "r1"}))
-    assert give_back(settings, said.append)
-    assert give_back(settings, said.append), "a second time there is nothing to do"
+    assert release_machine(settings, said.append)
+    assert release_machine(settings, said.append), "a second time there is nothing to do"
     assert (tmp_path / "calls").read_text() == "called\n"
     assert any("is released after" in line for line in said)
 
@@ -211,7 +212,7 @@ def test_discarded_on_demand(settings: Settings, tmp_path: Path) -> None:
     settings = by_command(settings, tmp_path)
     note_held(settings)
     started(settings)
-    assert give_back(settings, print, even_unfetched=True)
+    assert release_machine(settings, print, even_unfetched=True)
     assert not (tmp_path / "machine").exists()
 
 
@@ -223,7 +224,7 @@ def test_a_machine_at_work_is_not_destroyed(settings: Settings, tmp_path: Path, 
         machine.install_agent()
         machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", "import time; time.sleep(30)"])
     with pytest.raises(UserError, match=r"ws/runs/r is still at work there"):
-        give_back(settings, print, even_unfetched=True)
+        release_machine(settings, print, even_unfetched=True)
     end_all(root_there)
 
 
@@ -233,10 +234,10 @@ def test_a_command_that_fails_and_a_tag_that_fits_nothing_are_told(settings: Set
         settings, how="destroy", provider="command", command="echo quota; exit 9", gone_command="false"
     )
     with pytest.raises(UserError, match=r"release.command failed \(exit code 9\): quota"):
-        give_back(failing, print)
+        release_machine(failing, print)
     wrong = with_release(settings, how="destroy", provider="command", command="true", gone_command="true")
     with pytest.raises(UserError, match=r"ALARM: release.gone_command says .* but 127.0.0.1 answers"):
-        give_back(wrong, print)
+        release_machine(wrong, print)
     assert held_file(settings).exists(), "it is still held"
 
 
@@ -272,7 +273,7 @@ def test_gone_is_not_said_of_a_machine_that_was_never_listed(
         said: list[str] = []
         note_held(settings)
         with pytest.raises(UserError, match=r"ALARM: WHETHER 127.0.0.1 IS GONE IS UNKNOWN: .* then remove .*box.json"):
-            give_back(settings, said.append)
+            release_machine(settings, said.append)
         assert held_file(settings).exists() and said == []
     assert sorted(cloud.droplets) == [7, 8]
 
@@ -285,13 +286,13 @@ def test_what_was_listed_when_it_was_first_held_is_found_by_its_id(
     note_held(settings)
     cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", [])  # somebody took its tag
     said: list[str] = []
-    assert give_back(settings, said.append)
+    assert release_machine(settings, said.append)
     assert said[0] == "destroying gonogo-h200" and list(cloud.droplets) == [8]
     note_held(settings)
     path = held_file(settings)
     seen = {"id": "7", "name": "gonogo-h200", "addresses": ["127.0.0.1"]}
     path.write_text(json.dumps({**json.loads(path.read_text()), "machine": seen}))
-    assert give_back(settings, said.append), "it was destroyed by hand"
+    assert release_machine(settings, said.append), "it was destroyed by hand"
 
 
 def test_the_only_machine_with_the_tag_is_not_destroyed_at_another_address(
@@ -301,7 +302,7 @@ def test_the_only_machine_with_the_tag_is_not_destroyed_at_another_address(
     note_held(settings)
     for _ in range(2):
         with pytest.raises(UserError, match=r"ALARM: no machine .*'gonogo' has the address of 127.0.0.1 \(gonogo-h200"):
-            give_back(settings, print)
+            release_machine(settings, print)
     assert sorted(cloud.droplets) == [7, 8] and held_file(settings).exists()
 
 
@@ -313,7 +314,7 @@ def test_of_the_machine_that_was_held_and_the_one_at_its_address_now_neither_is_
     note_held(settings)
     cloud.droplets |= {7: ("gonogo-h200", "203.0.113.7", []), 9: ("a-newer", "127.0.0.1", ["gonogo"])}
     with pytest.raises(UserError, match=r"ALARM: gonogo-h200 \(7\) was held, and a-newer \(9\) is at 127.0.0.1 now"):
-        give_back(settings, print)
+        release_machine(settings, print)
     assert sorted(cloud.droplets) == [7, 8, 9]
 
 
@@ -324,7 +325,7 @@ def test_a_target_that_names_another_machine_by_now_releases_neither(settings: S
     moved = settings.target.connection.model_copy(update={"host": "203.0.113.7"})
     changed = dataclasses.replace(settings, target=settings.target.model_copy(update={"connection": moved}))
     with pytest.raises(UserError, match=r"127.0.0.1 is held, but connection.host of the target is 203.0.113.7 now"):
-        give_back(changed, print)
+        release_machine(changed, print)
     assert (tmp_path / "machine").exists()
 
 
@@ -333,10 +334,10 @@ def test_off_is_not_said_of_a_machine_that_was_never_asked(offline: Settings) ->
     note_held(settings)
     note_run(settings, "ws/runs/r")
     with pytest.raises(UserError, match=r"ALARM: WHETHER 127.0.0.1 IS OFF IS UNKNOWN"):
-        give_back(settings, print)
+        release_machine(settings, print)
     path = held_file(settings)
     path.write_text(json.dumps({**json.loads(path.read_text()), "asked_to_shut_down": True}))
-    assert give_back(settings, print), "it was asked before, and is down"
+    assert release_machine(settings, print), "it was asked before, and is down"
 
 
 @pytest.mark.parametrize(
@@ -355,13 +356,13 @@ def test_kept_where_nothing_was_asked_for_with_what_it_costs(settings: Settings)
     path = held_file(settings)
     path.write_text(json.dumps({**json.loads(path.read_text()), "since": time.time() - 7200}))
     said: list[str] = []
-    assert not give_back(settings, said.append)
+    assert not release_machine(settings, said.append)
     assert "bills on (release: none)" in said[0] and "$6.00" in said[0]
 
 
 @pytest.mark.parametrize("code", [0, 7])
 def test_shut_down_through_the_agent_exactly_once(
-    settings: Settings, tmp_path: Path, root_there: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     settings = with_release(settings, how="shutdown")
     monkeypatch.setattr(giving, "GONE_WITHIN_S", 0.1)
@@ -372,16 +373,16 @@ def test_shut_down_through_the_agent_exactly_once(
     order = {"argv": argv, "collected_s": None, "uncollected_s": None}
     with connect(settings.target.connection, settings.target) as machine:
         machine.install_agent()
-        agent = root_there / "agent.py"
-        agent.write_text(agent.read_text().replace("RELEASE_PAUSE_S = 20.0", "RELEASE_PAUSE_S = 0.1"))
         machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", ""], release=order)
         while machine.run_agent("status", "ws/runs/r")["state"] == "running":
             time.sleep(0.05)
     note_run(settings, "ws/runs/r")
+    brisk = wrapped_python(tmp_path / "python", **timings_of(RELEASE_PAUSE_S=0.1))
+    settings = dataclasses.replace(settings, target=settings.target.model_copy(update={"python": brisk}))
     told = "WAS SHUT DOWN AND STILL ANSWERS" if code == 0 else r"COULD NOT BE SHUT DOWN \(3 tries, exit code 7: not al"
     for _ in range(2):
         with pytest.raises(UserError, match=told):
-            give_back(settings, print)
+            release_machine(settings, print)
     assert len((tmp_path / "calls").read_text().splitlines()) == (1 if code == 0 else 3)
 
 

@@ -67,4 +67,4 @@ def test_an_earlier_shorter_run_stands_beside_this_one_by_metrics_time_and_cost(
 def test_the_shortest_mode_stands_alone_and_a_longer_one_is_no_earlier_run(results: Path) -> None:
     found = facts(results, "validate")
     assert found.earlier == "" and "Obtained in" not in run_report(found)
-    assert [leg.name for leg in found.legs] == ["smoke run, here", "validate, local"]
+    assert [leg.name for leg in found.legs] == ["smoke run, local", "validate, local"]

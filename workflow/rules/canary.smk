@@ -1,4 +1,4 @@
-# canary → canary gate: the first steps on the paid machine, held against the plan.
+# canary → canary gate: the first steps on the paid machine, compared with the plan.
 
 
 rule canary:
@@ -15,9 +15,10 @@ rule canary:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/canary.log",
     localrule: True
     params:
+        measured_after=measured_after("canary"),
         steps=lambda wildcards: SETTINGS.gates[wildcards.experiment].canary.steps,
     message:
-        "{wildcards.experiment}: first steps on the machine"
+        "{wildcards.experiment}: training the first steps on the machine"
     script:
         "../scripts/canary.py"
 
@@ -32,8 +33,9 @@ checkpoint judge_canary:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_canary.log",
     localrule: True
     params:
+        gate="canary",
         judged_by=thresholds("canary"),
     message:
-        "{wildcards.experiment}: does the machine keep what the plan promised?"
+        "{wildcards.experiment}: judging the first steps on the machine"
     script:
         "../scripts/judge.py"

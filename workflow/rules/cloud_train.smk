@@ -1,4 +1,4 @@
-# cloud_train: the paid run, detached on the machine; this rule starts it or attaches to it, and watches.
+# cloud_train: the paid run, detached on the machine; this rule starts it or attaches to it, and follows it.
 
 
 rule cloud_train:

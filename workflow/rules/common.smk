@@ -1,5 +1,8 @@
 # Paths, settings and the gate function: what every stage shares.
-import json
+#
+# The `params` of a rule are what makes Snakemake execute it again when they change: a fingerprint of code, training
+# keys, thresholds, the target. Scripts read their own config; of these params they read only `gate`, `indices` and
+# `measured_after`.
 import os
 import sys
 import time
@@ -11,12 +14,12 @@ FILES = os.path.abspath(
 )
 sys.path.insert(0, FILES)
 from gonogo.base.shipped import site_of
-from gonogo.gates import registry, standing
+from gonogo.gates import judging, registry, standing
 from gonogo.config.load import load_or_exit
 from gonogo.experiment.load import load_experiments_or_exit
 from gonogo.quality.registry import CONFIGURED
 from gonogo.quality.registry import kind_of
-from gonogo.stages.release import held_file
+from gonogo.stages.held import held_file
 from gonogo.runtime.session import begin
 
 SITE = site_of(Path(FILES))
@@ -43,33 +46,39 @@ def passed(last):
     Every expensive rule takes all gates before it, not only the next one; a token does not change with
     thresholds, so nothing is done again that need not be.
     """
-    wanted = registry.ORDER[: registry.ORDER.index(last) + 1]
+    gates = registry.upto(last)
 
     def tokens(wildcards):
         found = []
-        for gate in wanted:
-            verdict = standing_verdict(gate, wildcards.experiment)
-            if not may_go_on(verdict):
-                return [f"{os.path.dirname(verdict)}/halted"]
-            folder = standing.folder(gate, f"{RESULTS}/{wildcards.experiment}", MODE)
-            found.append(f"{folder}/token")
+        for at in standing.standing(verdict_file(wildcards.experiment), gates):
+            if not at.verdict.go:
+                return [f"{at.folder}/halted"]
+            first = standing.folder(at.gate, results(wildcards), MODE)
+            found.append(f"{first}/token")
         return found
 
     return tokens
 
 
-def standing_verdict(gate, experiment):
-    """The verdict file of a gate; where a sample does not decide, the one of the next round, with more of it."""
-    name, _, scope = gate.partition("/")
-    which = {"experiment": experiment}
-    which |= {"mode": MODE} if gate in registry.BY_MODE else {}
-    which |= {"scope": scope, "round": ""} if scope else {}
-    judged, number = getattr(checkpoints, f"judge_{name}"), 0
-    verdict = judged.get(**which).output.verdict
-    while scope == registry.SAMPLE and standing.asks_for_more(verdict):
-        number += 1
-        verdict = judged.get(**which | {"round": f"_{number}"}).output.verdict
-    return verdict
+def verdict_file(experiment):
+    """For `standing`: a gate's verdict file, which Snakemake makes first where it is not up to date."""
+
+    def made(gate, round):
+        which = {"experiment": experiment}
+        which |= {"mode": MODE} if gate.by_mode else {}
+        which |= (
+            {"scope": gate.scope, "round": f"_{round}" if round else ""}
+            if gate.scope
+            else {}
+        )
+        judge = getattr(checkpoints, f"judge_{gate.name}")
+        return Path(judge.get(**which).output.verdict)
+
+    return made
+
+
+def results(wildcards):
+    return f"{RESULTS}/{wildcards.experiment}"
 
 
 def planned_training(wildcards):
@@ -88,13 +97,10 @@ def earlier_stage(wildcards):
     start = experiment_config(wildcards).starts_from
     if not isinstance(start, str):
         return [] if start is None else str(start.checkpoint)
-    verdict = standing_verdict("results", start)
-    if not may_go_on(verdict):
-        return f"{os.path.dirname(verdict)}/halted"
-    return [
-        f"{RESULTS}/{start}/{MODE}/results/token",
-        f"{RESULTS}/{start}/{MODE}/download/archive.json",
-    ]
+    at = standing.standing_of(registry.gate("results"), verdict_file(start))
+    if not at.verdict.go:
+        return f"{at.folder}/halted"
+    return [f"{at.folder}/token", SETTINGS.paths(start).archive]
 
 
 def earlier_data(wildcards):
@@ -107,29 +113,41 @@ def earlier_data(wildcards):
     return passed("quality/dataset")(SimpleNamespace(experiment=start))
 
 
-def may_go_on(verdict):
-    """Whether a verdict file passes, by its status or by a recorded override."""
-    with open(verdict) as file:
-        found = json.load(file)
-    return found["status"] in ("GO", "CAUTION") or found["override"] is not None
-
-
 def thresholds(gate):
     """Parameter function: the gate's thresholds and any override; a change to them judges again, and nothing else."""
 
     def values(wildcards):
-        override = standing.override_for(
-            SETTINGS.config.overrides, wildcards.experiment, gate
-        )
+        override = override_for(wildcards, gate)
         return {
             "thresholds": getattr(
                 SETTINGS.gates[wildcards.experiment], gate
             ).model_dump_json(),
             "override": override.model_dump_json() if override else "",
-            "dummy_data": SETTINGS.experiments[wildcards.experiment].dummy_data,
+            "dummy_data": experiment_config(wildcards).dummy_data,
         }
 
     return values
+
+
+def measured_after(name):
+    """Parameter function: when a machine was measured that did not pass the gate, so that the next invocation
+    measures it again. A measurement that passed, or passes by now, is kept.
+    """
+    gate = registry.gate(name)
+
+    def value(wildcards):
+        return judging.measured_after(
+            gate,
+            standing.folder(gate, results(wildcards), MODE),
+            SETTINGS.gates[wildcards.experiment],
+            override_for(wildcards, name),
+        )
+
+    return value
+
+
+def override_for(wildcards, gate):
+    return standing.override_for(SETTINGS.config.overrides, wildcards.experiment, gate)
 
 
 def experiment_config(wildcards):
@@ -148,8 +166,11 @@ def training(wildcards):
 
 def shards(wildcards):
     """The data set's folders."""
-    parts = range(experiment_config(wildcards).shards)
-    return [f"{RESULTS}/{wildcards.experiment}/dataset/shard_{part}" for part in parts]
+    return paths(wildcards).shards(experiment_config(wildcards).shards)
+
+
+def paths(wildcards):
+    return SETTINGS.paths(wildcards.experiment)
 
 
 def reading(wildcards):
@@ -162,24 +183,21 @@ def reading(wildcards):
 def measured_shards(wildcards):
     """The measurements that a quality verdict is made from: of the data set, or of the sample so far."""
     rounds = 1 + int(wildcards.round.lstrip("_") or 0)
-    count = (
-        rounds
+    folders = (
+        paths(wildcards).sample_shards(rounds)
         if wildcards.scope == registry.SAMPLE
-        else experiment_config(wildcards).shards
+        else shards(wildcards)
     )
-    folder = f"{RESULTS}/{wildcards.experiment}/quality/measured/{wildcards.scope}"
-    return [f"{folder}/shard_{shard}" for shard in range(count)]
+    return [paths(wildcards).measured(wildcards.scope, folder) for folder in folders]
 
 
 def sample_indices(wildcards):
     """First and last item (exclusive) of a part of the sample: as many as the verdict before asked for."""
-    folder, first = f"{RESULTS}/{wildcards.experiment}", 0
-    last = experiment_config(wildcards).sample_items
+    verdict = standing.below(results(wildcards), "")
+    first, last = 0, experiment_config(wildcards).sample_items
     for before in range(int(wildcards.shard)):
-        verdict = (
-            f"{standing.folder('quality/sample', folder, '', before)}/verdict.json"
-        )
-        first, last = last, last + standing.asks_for_more(verdict)
+        more = standing.more_items(verdict(registry.gate("quality/sample"), before))
+        first, last = last, last + more
     return [first, last]
 
 
@@ -197,5 +215,5 @@ def held(wildcards):
 
 def approval(wildcards):
     """`gonogo approve` writes it; judged again when it appears or changes."""
-    path = f"{RESULTS}/{wildcards.experiment}/approval.json"
-    return path if os.path.exists(path) else []
+    path = paths(wildcards).approval
+    return path if path.exists() else []

@@ -20,4 +20,4 @@ rule dataset:
     message:
         "{wildcards.experiment}: generating items {params.indices[0]} to {params.indices[1]}"
     script:
-        "../scripts/generate.py"
+        "../scripts/dataset.py"

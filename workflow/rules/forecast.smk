@@ -16,6 +16,6 @@ rule forecast:
         target=SETTINGS.target.model_dump_json(),
         accelerator=SETTINGS.accelerator.model_dump_json(),
     message:
-        "{wildcards.experiment}: how long, and how much?"
+        "{wildcards.experiment}: forecasting time and cost"
     script:
         "../scripts/forecast.py"

@@ -10,7 +10,7 @@ rule halt:
         f"{RESULTS}/{{experiment}}/logs/halt_{{gate}}.log",
     wildcard_constraints:
         gate="|".join(
-            rf"{standing.folder(gate, '', MODE)}(_\d+)?" for gate in registry.ORDER
+            rf"{standing.folder(gate, '', MODE)}(_\d+)?" for gate in registry.GATES
         ),
     localrule: True
     message:

@@ -14,6 +14,7 @@ rule measure_launch:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/measure_launch.log",
     localrule: True
     params:
+        measured_after=measured_after("launch"),
         expected=lambda wildcards: experiment_config(
             wildcards
         ).expected.model_dump_json(),
@@ -21,7 +22,7 @@ rule measure_launch:
         target=SETTINGS.target.model_dump_json(),
         code=fingerprint("train"),
     message:
-        "{wildcards.experiment}: going through the launch checklist"
+        "{wildcards.experiment}: checking the launch checklist"
     script:
         "../scripts/measure_launch.py"
 
@@ -38,8 +39,9 @@ checkpoint judge_launch:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_launch.log",
     localrule: True
     params:
+        gate="launch",
         judged_by=thresholds("launch"),
     message:
-        "{wildcards.experiment}: launch?"
+        "{wildcards.experiment}: judging whether to launch"
     script:
         "../scripts/judge.py"

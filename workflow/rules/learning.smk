@@ -11,8 +11,9 @@ checkpoint judge_learning:
         f"{RESULTS}/{{experiment}}/logs/judge_learning.log",
     localrule: True
     params:
+        gate="learning",
         judged_by=thresholds("learning"),
     message:
-        "{wildcards.experiment}: is it learning?"
+        "{wildcards.experiment}: judging whether the model learns"
     script:
         "../scripts/judge.py"

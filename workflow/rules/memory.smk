@@ -1,6 +1,6 @@
-# trace_memory → memory gate: the planned step's peak, traced without running it, against the card. It costs seconds and
-# needs no data, so that it is done beside the smoke run; it is judged after what that learned.
-# What is trained is in training.json: as asked for, or as the gate planned it anew (`on_no_go: replan`).
+# trace_memory → memory gate: the planned step's peak, traced without running it, against the card. It takes seconds and
+# needs no data, so it runs beside the smoke run; it is judged after the learning gate.
+# What is trained is in training.json: as asked for, or as the gate planned it again (`on_no_go: replan`).
 
 
 rule trace_memory:
@@ -38,8 +38,9 @@ checkpoint judge_memory:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_memory.log",
     localrule: True
     params:
+        gate="memory",
         judged_by=thresholds("memory"),
     message:
-        "{wildcards.experiment}: does it fit the card?"
+        "{wildcards.experiment}: judging whether training fits the card"
     script:
         "../scripts/judge.py"

@@ -1,4 +1,4 @@
-# prepare → generator gate: what makes the data is fitted, and judged alone before it makes any.
+# prepare → generator gate: the data generator is fitted, and judged on its own before it generates any data.
 
 
 rule prepare:
@@ -18,7 +18,7 @@ rule prepare:
         inputs=lambda wildcards: EXPERIMENTS[wildcards.experiment].inputs_listing(),
         seed=SETTINGS.config.seed,
     message:
-        "{wildcards.experiment}: preparing what makes the data"
+        "{wildcards.experiment}: preparing the data generator"
     script:
         "../scripts/prepare.py"
 
@@ -33,8 +33,9 @@ checkpoint judge_generator:
         f"{RESULTS}/{{experiment}}/logs/judge_generator.log",
     localrule: True
     params:
+        gate="generator",
         judged_by=thresholds("generator"),
     message:
-        "{wildcards.experiment}: is the generator good alone?"
+        "{wildcards.experiment}: judging the data generator"
     script:
         "../scripts/judge.py"

@@ -1,5 +1,5 @@
-# quality gate, twice: on the sample before the set is made, and on the whole set before anything is trained.
-# A sample that does not decide is judged again with more (round _1, _2, …), until it does.
+# quality gate, twice: on the sample before the data set is generated, and on all of it before anything is trained.
+# An inconclusive sample is judged again with more items (round _1, _2, …), until it decides.
 
 
 rule measure_quality:
@@ -18,7 +18,7 @@ rule measure_quality:
     params:
         reading=reading,
     message:
-        "{wildcards.experiment}: looking at the {wildcards.scope}, part {wildcards.shard}"
+        "{wildcards.experiment}: measuring the {wildcards.scope}, part {wildcards.shard}"
     script:
         "../scripts/measure_quality.py"
 
@@ -48,8 +48,9 @@ checkpoint judge_quality:
         f"{RESULTS}/{{experiment}}/logs/judge_quality_{{scope}}{{round}}.log",
     localrule: True
     params:
+        gate="quality/{scope}",
         judged_by=thresholds("quality"),
     message:
-        "{wildcards.experiment}: is the {wildcards.scope} worth training on?"
+        "{wildcards.experiment}: judging the {wildcards.scope}"
     script:
         "../scripts/judge.py"

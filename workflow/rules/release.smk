@@ -1,5 +1,5 @@
-# release: the machine is given back when an invocation ends (terminal.smk), and Snakemake does not end one that has
-# nothing to do. While a machine is held it has this: what a kill prevented is made up for by the next invocation.
+# release: a machine is released when an invocation ends (terminal.smk); but Snakemake calls nothing at the end of one
+# that has nothing to do. While a machine is held there is this job: what a kill prevented is done by the next invocation.
 
 
 rule release:
@@ -9,9 +9,13 @@ rule release:
             experiment=EXPERIMENTS,
         ),
     output:
-        touch(AT_THE_END),
+        AT_THE_END,
+    log:
+        f"{RESULTS}/logs/release.log",
     localrule: True
     params:
-        asked_at=lambda wildcards: time.time(),  # done again whenever it is asked for
+        asked_at=lambda wildcards: time.time(),  # executed whenever it is asked for
     message:
-        "giving the machine back"
+        "releasing the machine"
+    script:
+        "../scripts/release.py"

@@ -1,4 +1,4 @@
-# results gate: is what came back what was hoped for?
+# results gate: did the paid run give the result that was expected?
 
 
 checkpoint judge_results:
@@ -19,8 +19,9 @@ checkpoint judge_results:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_results.log",
     localrule: True
     params:
+        gate="results",
         judged_by=thresholds("results"),
     message:
-        "{wildcards.experiment}: is it what was expected?"
+        "{wildcards.experiment}: judging the results"
     script:
         "../scripts/judge.py"

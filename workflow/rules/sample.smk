@@ -1,4 +1,4 @@
-# sample: a few items, to be looked at before the rest is made; a few more where those do not decide.
+# sample: a few items, judged before the rest is generated; a few more where those are inconclusive.
 
 
 rule sample:
@@ -20,4 +20,4 @@ rule sample:
     message:
         "{wildcards.experiment}: generating sample items {params.indices[0]} to {params.indices[1]}"
     script:
-        "../scripts/generate.py"
+        "../scripts/sample.py"

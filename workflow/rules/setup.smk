@@ -1,4 +1,4 @@
-# setup: the machine made ready by one idempotent command, and looked over.
+# setup: the machine made ready by one idempotent command, and checked.
 
 
 rule setup:

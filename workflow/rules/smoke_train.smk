@@ -1,4 +1,4 @@
-# smoke_train: minutes of real training here, before hours of it there.
+# smoke_train: minutes of real training on this machine, before hours on the paid one.
 
 
 rule smoke_train:
@@ -32,6 +32,6 @@ rule smoke_train:
         smoke=lambda wildcards: experiment_config(wildcards).smoke.model_dump_json(),
         seed=SETTINGS.config.seed,
     message:
-        "{wildcards.experiment}: rehearsing the training here"
+        "{wildcards.experiment}: smoke training locally"
     script:
         "../scripts/smoke_train.py"

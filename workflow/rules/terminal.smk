@@ -3,7 +3,6 @@
 import logging
 
 from gonogo.base.locks import hold_or_exit
-from gonogo.stages.release import at_end
 from gonogo.stages.conclude import conclude
 
 
@@ -47,9 +46,7 @@ onstart:
 
 onsuccess:
     conclude(SETTINGS)
-    at_end(SETTINGS)
 
 
 onerror:
     conclude(SETTINGS)
-    at_end(SETTINGS)

@@ -1,4 +1,4 @@
-# validate: the downloaded checkpoint predicts held-out items here.
+# validate: predictions of the downloaded checkpoint for held-out items, on this machine.
 
 
 rule validate:

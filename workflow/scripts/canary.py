@@ -1,7 +1,5 @@
-"""The first steps on the paid machine."""
-
 from gonogo.runtime.stage import stage
-from gonogo.stages.canary import run_canary
+from gonogo.stages.canary import canary
 
 with stage(snakemake) as run:
-    run_canary(run, snakemake.input, snakemake.output)
+    canary(run, snakemake.input, snakemake.output, snakemake.params)

@@ -1,7 +1,5 @@
-"""Fetch the run's folder, verified, into an archive folder of its own."""
-
 from gonogo.runtime.stage import stage
-from gonogo.stages.download import download_run
+from gonogo.stages.download import download
 
 with stage(snakemake) as run:
-    download_run(run, snakemake.input.run, snakemake.output.archive)
+    download(run, snakemake.input, snakemake.output)

@@ -1,7 +1,5 @@
-"""Make the machine ready, and look it over."""
-
 from gonogo.runtime.stage import stage
-from gonogo.stages.setup import set_up_machine
+from gonogo.stages.setup import setup
 
 with stage(snakemake) as run:
-    set_up_machine(run, snakemake.output.setup)
+    setup(run, snakemake.input, snakemake.output)

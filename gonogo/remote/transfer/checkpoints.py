@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gonogo.agent.files import WHOLE_BYTES, check_name, file_entry
+from gonogo.agent.incoming import INCOMING, Incoming
+from gonogo.agent.json_files import Problem
 from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh, Target
-from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.transfer.chunks import cut_file
 from gonogo.remote.transfer.common import HASHING_S, question
-from gonogo.remote.transfer.download import fetch
+from gonogo.remote.transfer.downloads import fetch
 from gonogo.remote.transfer.worker_pool import TransferPool
 
 FOLDER = "out/checkpoints"
@@ -40,16 +42,16 @@ def fetch_checkpoints(machine: Machine, run_dir: str, into: Path) -> list[Path]:
     here = {name for name, entry in wanted.items() if _is_here(into / name, entry)}
     came = {name: entry for name, entry in wanted.items() if name not in here}
     if came:
-        incoming = agent.Incoming(into, into / agent.INCOMING)
+        incoming = Incoming(into, into / INCOMING)
         incoming.parts.mkdir(exist_ok=True)
-        pieces = [piece for name, entry in came.items() for piece in cut_file(name, entry["bytes"])]
-        with TransferPool(machine, "send", folder) as crew:
-            crew.open()
-            crew.ask(question(None))
+        chunks = [chunk for name, entry in came.items() for chunk in cut_file(name, entry["bytes"])]
+        with TransferPool(machine, "send", folder) as pool:
+            pool.open()
+            pool.ask(question(None))
             hashes = {name: entry["sha256"] for name, entry in came.items()}
-            fetch(machine, crew, incoming, pieces, hashes, lambda done, total: None)
-        in_pieces = {name: entry["bytes"] for name, entry in came.items() if entry["bytes"] > agent.WHOLE_BYTES}
-        incoming.finish({name: [size, 0o644] for name, size in in_pieces.items()})
+            fetch(machine, pool, incoming, chunks, hashes, lambda done, total: None)
+        in_chunks = {name: entry["bytes"] for name, entry in came.items() if entry["bytes"] > WHOLE_BYTES}
+        incoming.finish({name: [size, 0o644] for name, size in in_chunks.items()})
     for path in into.glob("*.ckpt"):
         if wanted and path.name not in wanted:
             path.unlink()
@@ -65,8 +67,8 @@ def _newest_and_best(machine: Machine, listed: Any) -> dict[str, dict[str, Any]]
             if "/" not in name
         }
         for name in entries:
-            agent.check_name(name)
-    except (agent.Problem, AttributeError, KeyError, TypeError, ValueError):
+            check_name(name)
+    except (Problem, AttributeError, KeyError, TypeError, ValueError):
         raise RemoteError(f"{machine.where}: its list of checkpoints makes no sense") from None
     newest = max(((entry["mtime"], name) for name, entry in entries.items()), default=(0.0, ""))[1]
     return {name: entry for name, entry in entries.items() if name == newest or name.startswith(BEST)}
@@ -75,7 +77,7 @@ def _newest_and_best(machine: Machine, listed: Any) -> dict[str, dict[str, Any]]
 def _is_here(path: Path, entry: dict[str, Any]) -> bool:
     if path.is_symlink() or not path.is_file() or path.stat().st_size != entry["bytes"]:
         return False
-    return bool(agent.file_entry(path)["sha256"] == entry["sha256"])
+    return bool(file_entry(path)["sha256"] == entry["sha256"])
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What is to be carried: files cut into pieces, small ones packed together into one load."""
+"""What is to be carried: files cut into chunks, small ones packed together into one batch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gonogo.remote.agent import piece_bytes
+from gonogo.agent.files import chunk_bytes
 
-LOAD_BYTES, SMALL_LOAD_BYTES, LOAD_FILES = 1 << 20, 1 << 18, 256
+BATCH_BYTES, SMALL_BATCH_BYTES, BATCH_FILES = 1 << 20, 1 << 18, 256
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Bytes of a file. `index`: which of its pieces it is."""
+    """Bytes of a file. `index`: which of its chunks it is."""
 
     name: str
     offset: int
@@ -26,40 +26,40 @@ Batch = list[Chunk]
 
 
 def cut_file(name: str, size: int) -> list[Chunk]:
-    """All pieces of a file; an empty file has one, which is empty."""
-    piece = piece_bytes(size)
+    """All chunks of a file; an empty file has one, which is empty."""
+    chunk = chunk_bytes(size)
     return [
-        Chunk(name, offset, min(piece, size - offset), size, index)
-        for index, offset in enumerate(range(0, max(size, 1), piece))
+        Chunk(name, offset, min(chunk, size - offset), size, index)
+        for index, offset in enumerate(range(0, max(size, 1), chunk))
     ]
 
 
 def lacking(name: str, size: int, wanted: list[str], there: list[str]) -> list[Chunk]:
-    """The pieces of a file whose hash on the other side is another, or none."""
+    """The chunks of a file whose hash on the other side is another, or none."""
     return [
-        piece
-        for piece in cut_file(name, size)
-        if piece.index >= len(there) or there[piece.index] != wanted[piece.index]
+        chunk
+        for chunk in cut_file(name, size)
+        if chunk.index >= len(there) or there[chunk.index] != wanted[chunk.index]
     ]
 
 
-def loads(pieces: Iterable[Chunk], most_bytes: int = LOAD_BYTES) -> Iterator[Batch]:
+def batches(chunks: Iterable[Chunk], most_bytes: int = BATCH_BYTES) -> Iterator[Batch]:
     """Packed, so that a round trip or a line of JSON is paid for a megabyte, not for a file."""
-    load: Batch = []
+    batch: Batch = []
     filled = 0
-    for piece in pieces:
-        if load and (filled + piece.bytes > most_bytes or len(load) == LOAD_FILES):
-            yield load
-            load, filled = [], 0
-        load.append(piece)
-        filled += piece.bytes
-    if load:
-        yield load
+    for chunk in chunks:
+        if batch and (filled + chunk.bytes > most_bytes or len(batch) == BATCH_FILES):
+            yield batch
+            batch, filled = [], 0
+        batch.append(chunk)
+        filled += chunk.bytes
+    if batch:
+        yield batch
 
 
 @dataclass
 class Queue:
-    """Loads that the lanes take from, whoever is free first."""
+    """Loads that the streams take from, whoever is free first."""
 
     waiting: Iterator[Batch]
     _lock: threading.Lock = field(default_factory=threading.Lock)

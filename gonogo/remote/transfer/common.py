@@ -40,7 +40,7 @@ class Transfer:
 
 
 def question(asked: object) -> bytes:
-    """As `agent.answer_first` reads it."""
+    """As `gonogo.agent.incoming.answer_first` reads it."""
     text = json.dumps(asked).encode()
     return b"?%d\n" % len(text) + text
 

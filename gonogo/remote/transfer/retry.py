@@ -1,4 +1,4 @@
-"""Files to the machine and back: by manifest of hashes, in pieces that a cut does not lose, verified on arrival."""
+"""Transfers that continue where they were cut off, on a new connection whenever the link drops."""
 
 from __future__ import annotations
 
@@ -7,32 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from gonogo.config.target import Ssh, Target
-from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.errors import Unreachable
 from gonogo.remote.machine import Machine, connect
-from gonogo.remote.transfer.common import HASHING_S, Transfer
-from gonogo.remote.transfer.download import download
-from gonogo.remote.transfer.upload import upload
-
-__all__ = ["Transfer", "download", "persistently", "upload", "verify"]
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 Result = TypeVar("Result")
-
-
-def verify(machine: Machine, remote_root: str) -> int:
-    """Let the machine read again everything that the last upload brought; returns the number of files.
-
-    Raises:
-        RemoteError: something is not as it was sent; names it.
-    """
-    found = machine.run_agent("verify", remote_root, timeout_s=HASHING_S)
-    if found["wrong"]:
-        first, count = found["wrong"][0], len(found["wrong"])
-        raise RemoteError(
-            f"{machine.where}: {count} of {found['files']} files are not what was sent, the first is {first}. "
-            "Upload again, which mends them: snakemake --forcerun upload. If it happens again, the disk is broken."
-        )
-    return int(found["files"])
 
 
 def persistently(

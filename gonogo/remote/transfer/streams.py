@@ -1,4 +1,4 @@
-"""A lane: one connection to the machine that carries pieces of files, over OpenSSH's client where there is one.
+"""A stream: one connection to the machine that carries chunks of files, over OpenSSH's client where there is one.
 
 OpenSSH's `ssh` moves about 400 MB/s where paramiko moves 200, and outside of this process; both look the same here.
 """
@@ -15,14 +15,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zlib
-from pathlib import Path
 from typing import IO, Any, Protocol
 
 import fabric
 
+from gonogo.agent.streams import BUFFER_BYTES, READY
 from gonogo.config.target import Ssh
-from gonogo.remote import agent
+from gonogo.remote.agent_archive import compressed
 from gonogo.remote.channel import Channel, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
@@ -49,7 +48,7 @@ LINK_FAILED = 255  # ssh's own exit code
 
 
 class Refused(Unreachable):
-    """This lane could not be opened; another kind, or fewer of them, may."""
+    """This stream could not be opened; another kind, or fewer of them, may."""
 
 
 class Stream(Protocol):
@@ -84,43 +83,43 @@ def open_stream(machine: Machine, kind: str, *args: str) -> Stream:
     return ChannelStream.connected(machine.ssh, command, name, machine.where)
 
 
-def begin(lane: Stream, *, put_agent: bool, question: bytes = b"") -> None:
+def begin(stream: Stream, *, put_agent: bool, question: bytes = b"") -> None:
     """Let the agent's command begin, and skip what a login script printed before it.
 
     Args:
-        put_agent: send the agent's text first, for a machine that may have another one, or none.
+        put_agent: send the agent itself first, for a machine that may have another one, or none.
         question: what the command is asked first, sent along; `reply` reads the answer.
 
     Raises:
         Refused: there is no connection; RemoteError: the agent cannot work.
     """
     try:
-        text = zlib.compress(Path(agent.__file__).read_bytes()) if put_agent else b""
-        lane.write(b"%d\n" % len(text) + text + question)
-        for line in iter(lane.stdout.readline, b""):
-            if line.endswith(agent.LANE_READY):
+        text = compressed() if put_agent else b""
+        stream.write(b"%d\n" % len(text) + text + question)
+        for line in iter(stream.stdout.readline, b""):
+            if line.endswith(READY):
                 return
     except Unreachable as error:
         raise Refused(str(error)) from error
-    cause = lane.ended() or RemoteError("the agent ended before it began")
+    cause = stream.ended() or RemoteError("the agent ended before it began")
     raise Refused(str(cause)) if isinstance(cause, Unreachable) else cause
 
 
-def reply(lane: Stream) -> dict[str, Any]:
+def reply(stream: Stream) -> dict[str, Any]:
     """The line that the agent answers a question with."""
-    line = lane.stdout.readline()
+    line = stream.stdout.readline()
     if not line:
-        raise lane.ended() or RemoteError("the agent ended before it had answered")
+        raise stream.ended() or RemoteError("the agent ended before it had answered")
     found: dict[str, Any] = json.loads(line)
     return found
 
 
-def answer(lane: Stream) -> dict[str, Any]:
-    """End the lane's input and read what the agent says when all is done; its process may still be ending."""
-    lane.end_input()
-    line = lane.stdout.readline()
+def answer(stream: Stream) -> dict[str, Any]:
+    """End the stream's input and read what the agent says when all is done; its process may still be ending."""
+    stream.end_input()
+    line = stream.stdout.readline()
     if not line.endswith(b"\n"):
-        raise lane.ended() or RemoteError("the agent ended before it had answered")
+        raise stream.ended() or RemoteError("the agent ended before it had answered")
     found: dict[str, Any] = json.loads(line)
     return found
 
@@ -165,7 +164,7 @@ class SshStream:
 
     def __init__(self, ssh: Ssh, command: str, name: str, where: str) -> None:
         self._name, self._where = name, where
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the lane)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the stream)
         program = shutil.which("ssh")
         if program is None:
             raise Refused(f"{where}: OpenSSH's ssh is not installed here")
@@ -182,8 +181,8 @@ class SshStream:
         self._stdin = self._process.stdin.fileno()
         for pipe in (self._stdin, self._process.stdout.fileno()):
             with contextlib.suppress(OSError):
-                fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), agent.LANE_BUFFER_BYTES)
-        self.stdout: IO[bytes] = io.BufferedReader(self._process.stdout, agent.LANE_BUFFER_BYTES)  # type: ignore[type-var]
+                fcntl.fcntl(pipe, getattr(fcntl, "F_SETPIPE_SZ", 1031), BUFFER_BYTES)
+        self.stdout: IO[bytes] = io.BufferedReader(self._process.stdout, BUFFER_BYTES)  # type: ignore[type-var]
 
     def write(self, data: bytes) -> object:
         view = memoryview(data)
@@ -247,7 +246,7 @@ class ChannelStream:
 
     def __init__(self, channel: Channel, connection: fabric.Connection | None = None) -> None:
         self._channel, self._connection = channel, connection
-        self.stdout: IO[bytes] = io.BufferedReader(_Reader(channel), agent.LANE_BUFFER_BYTES)
+        self.stdout: IO[bytes] = io.BufferedReader(_Reader(channel), BUFFER_BYTES)
 
     @classmethod
     def connected(cls, ssh: Ssh, command: str, name: str, where: str) -> ChannelStream:

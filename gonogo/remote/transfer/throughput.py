@@ -1,4 +1,4 @@
-"""How fast a transfer goes, may go and will go: limiter, meter, estimate, and how many lanes are worth having."""
+"""How fast a transfer goes, may go and will go: limiter, meter, estimate, and how many streams are worth having."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from gonogo.base.ranges import Range
 
 NEAR_S = 0.005
 FEW_BYTES = 1 << 20
-MOST_LANES = 16
+MOST_STREAMS = 16
 TRIAL_S, TRIAL_ROUND_TRIPS = 1.0, 10
 WORTH_IT = 1.15
-# seconds that are left at the present rate: for a second lane, which may bring nothing; for more, once two paid
+# seconds that are left at the present rate: for a second stream, which may bring nothing; for more, once two paid
 WORTH_TRYING_S, WORTH_OPENING_S = 5.0, 3.0
 FILE_S = 0.0004  # a small file costs about that on either side, beside its bytes
 WINDOW_S = 5.0
 
 
 class RateLimiter:
-    """At most so many bytes a second, for all lanes together; None: as many as there are."""
+    """At most so many bytes a second, for all streams together; None: as many as there are."""
 
     def __init__(self, mbit_per_s: float | None) -> None:
         self._bytes_per_s = mbit_per_s * 1e6 / 8 if mbit_per_s else None
@@ -49,7 +49,7 @@ class RateLimiter:
 
 @dataclass
 class ThroughputMeter:
-    """Bytes that passed, counted by all lanes: the rate of the last seconds, and the time that is left."""
+    """Bytes that passed, counted by all streams: the rate of the last seconds, and the time that is left."""
 
     total: int
     done: int = 0
@@ -74,7 +74,7 @@ class ThroughputMeter:
 
 
 class StreamScaling:
-    """How many lanes to have: one at first; twice as many as long as twice as many carry clearly more.
+    """How many streams to have: one at first; twice as many as long as twice as many carry clearly more.
 
     On a clean link one stream fills it, on a lossy one each stream has the same small share, whatever the link can do
     (Mathis et al. 1997: rate ∝ 1 / (rtt · √loss)); which of the two it is shows only in trying. The first stream is
@@ -82,14 +82,14 @@ class StreamScaling:
     """
 
     def __init__(self, rtt_s: float, total: int) -> None:
-        self.lanes, self._total = 1, total
+        self.streams, self._total = 1, total
         self._far = rtt_s >= NEAR_S and total >= FEW_BYTES
         self._trial_s = max(TRIAL_S, TRIAL_ROUND_TRIPS * rtt_s)
         self._settled = False
         self._best, self._last, self._since, self._before = 0.0, 0.0, 0.0, 0
 
     def more(self, done: int, now: float) -> int:
-        """How many lanes to add at this time (s), being told the bytes that passed so far.
+        """How many streams to add at this time (s), being told the bytes that passed so far.
 
         More are added while the last ones paid, and when the rate has fallen to half of the best that was seen: a
         stream is fast until its first loss.
@@ -110,11 +110,11 @@ class StreamScaling:
                 return 0
         elif not rose and rate >= self._best / 2:
             return 0
-        worth_s = WORTH_TRYING_S if self.lanes == 1 else WORTH_OPENING_S
-        if self._total - done < worth_s * rate or self.lanes >= MOST_LANES:
+        worth_s = WORTH_TRYING_S if self.streams == 1 else WORTH_OPENING_S
+        if self._total - done < worth_s * rate or self.streams >= MOST_STREAMS:
             return 0
-        added = min(self.lanes, MOST_LANES - self.lanes)
-        self.lanes += added
+        added = min(self.streams, MOST_STREAMS - self.streams)
+        self.streams += added
         return added
 
 

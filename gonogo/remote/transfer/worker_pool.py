@@ -1,4 +1,4 @@
-"""Threads that carry pieces, each over a lane of its own, and the one that watches them."""
+"""Threads that carry chunks, each over a stream of its own, and the one that watches them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from gonogo.remote.transfer.streams import Refused, Stream, begin, open_stream, 
 from gonogo.remote.transfer.throughput import StreamScaling, ThroughputMeter
 
 TICK_S = 0.1
-# nothing passes on any lane for so long: the link is dead, or the machine hangs
+# nothing passes on any stream for so long: the link is dead, or the machine hangs
 SILENT_S = 120.0
 BEGIN_S = 60.0
 
 
 class TransferPool:
-    """Opens lanes at once, lets them work when there is something to carry, and ends all of them when one breaks.
+    """Opens streams at once, lets them work when there is something to carry, and ends all of them when one breaks.
 
-    Leaving the context ends every lane, whatever it is doing.
+    Leaving the context ends every stream, whatever it is doing.
     """
 
     def __init__(self, machine: Machine, *args: str) -> None:
         self._machine, self._args = machine, args
-        self._job: Callable[[Stream], None] = lambda lane: None
+        self._job: Callable[[Stream], None] = lambda stream: None
         self._ready, self.over = threading.Event(), threading.Event()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._lanes: set[Stream] = set()
+        self._streams: set[Stream] = set()
         self._error: BaseException | None = None
         self._question, self._asked, self._begun = b"", threading.Event(), False
         self._reply: dict[str, Any] | None = None
@@ -51,18 +51,18 @@ class TransferPool:
         self._asked.set()
         self._ready.set()
         with self._changed:
-            for lane in self._lanes:
-                lane.stop()
+            for stream in self._streams:
+                stream.stop()
         for thread in self._threads:
             thread.join()
 
     def open(self) -> None:
-        """Begin to connect the first lane, unless that was done; `ask` does it on the machine's own connection."""
+        """Begin to connect the first stream, unless that was done; `ask` does it on the machine's own connection."""
         if not self._threads:
             self._start(_kinds())
 
     def ask(self, question: bytes) -> Any:
-        """Put the agent there if need be, and return what it answers on the first lane.
+        """Put the agent there if need be, and return what it answers on the first stream.
 
         Where none was opened that is the machine's own connection, which spares a handshake.
         """
@@ -83,7 +83,7 @@ class TransferPool:
 
     def _start(self, kinds: list[str]) -> None:
         first = not self._threads
-        thread = threading.Thread(target=self._work, args=(kinds, first), name="lane", daemon=True)
+        thread = threading.Thread(target=self._work, args=(kinds, first), name="stream", daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -95,11 +95,11 @@ class TransferPool:
         self,
         job: Callable[[Stream], None],
         meter: ThroughputMeter,
-        growth: StreamScaling,
+        scaling: StreamScaling,
         progress: Callable[[], None],
         finished: threading.Event,
     ) -> str:
-        """Do the job on every lane until all are done, or one says that it is finished.
+        """Do the job on every stream until all are done, or one says that it is finished.
 
         Returns:
             What carried it, in words.
@@ -116,7 +116,7 @@ class TransferPool:
             if self._error and not finished.is_set():
                 raise self._error
             progress()
-            for _ in range(growth.more(meter.done, time.monotonic())):
+            for _ in range(scaling.more(meter.done, time.monotonic())):
                 self._start(_kinds())
             if time.monotonic() - meter.heard_at > SILENT_S:
                 raise Unreachable(
@@ -126,7 +126,7 @@ class TransferPool:
             raise self._error
         progress()
         if not self.used:
-            raise self._refused or RemoteError(f"{self._machine.where}: no lane could be opened")
+            raise self._refused or RemoteError(f"{self._machine.where}: no stream could be opened")
         return " + ".join(f"{count} × {_TITLES[kind]}" for kind, count in self.used.items())
 
     def _work(self, kinds: list[str], first: bool) -> None:
@@ -142,19 +142,19 @@ class TransferPool:
 
     def _open_and_work(self, kinds: list[str], first: bool) -> None:
         for kind in kinds:
-            lane = None
+            stream = None
             try:
-                lane = open_stream(self._machine, kind, *self._args)
+                stream = open_stream(self._machine, kind, *self._args)
                 with self._changed:
-                    self._lanes.add(lane)
+                    self._streams.add(stream)
                 if first:
                     self._asked.wait()
                     if self.over.is_set():
                         return
-                begin(lane, put_agent=first, question=self._question if first else b"")
+                begin(stream, put_agent=first, question=self._question if first else b"")
                 if first:
                     self._begun = True
-                    answer = reply(lane)
+                    answer = reply(stream)
                     with self._changed:
                         self._reply = answer
                         self._changed.notify()
@@ -162,20 +162,20 @@ class TransferPool:
                 if self.over.is_set():
                     return
                 self.used[kind] += 1
-                self._job(lane)
+                self._job(stream)
                 return
             except Refused:
                 if kind == kinds[-1] or self.over.is_set():
                     raise
             finally:
-                if lane is not None:
+                if stream is not None:
                     with self._changed:
-                        self._lanes.discard(lane)
-                    lane.close()
+                        self._streams.discard(stream)
+                    stream.close()
 
 
 def _kinds() -> list[str]:
-    """Kinds of lane in the order in which they are tried."""
+    """Kinds of stream in the order in which they are tried."""
     return (["ssh"] if shutil.which("ssh") else []) + ["paramiko"]
 
 

@@ -10,7 +10,7 @@ from gonogo.config.experiment import Training
 from gonogo.config.load import Settings, load, load_accelerator
 from gonogo.experiment.load import load_experiment
 from gonogo.forecast.plan_consistency import contradictions
-from gonogo.memory.estimate import Estimate, estimate
+from gonogo.memory.estimate import MemoryEstimate, estimate
 from gonogo.memory.request import TraceRequest
 from gonogo.memory.trace_process import trace_in_child
 from gonogo.quality.volumes.patches import patch_coverage
@@ -29,7 +29,7 @@ def full(mode: str = "conservative") -> Settings:
     return load({"experiments": NAME, "mode": mode}, ROOT)
 
 
-def needed(settings: Settings, card: Accelerator, **changes: object) -> Estimate:
+def needed(settings: Settings, card: Accelerator, **changes: object) -> MemoryEstimate:
     config = settings.experiments[NAME]
     training = Training.model_validate({**settings.training(NAME).model_dump(), **changes})
     order = TraceRequest(experiment=NAME, experiment_config=config, training=training, architecture=card.architecture)

@@ -1,4 +1,4 @@
-"""Files from the machine: in verified pieces, into a folder that appears whole or not at all."""
+"""Files from the machine: in verified chunks, into a folder that appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gonogo.agent.files import WHOLE_BYTES, check_name, chunk_bytes, chunk_hashes
+from gonogo.agent.frames import cut, read_frames
+from gonogo.agent.incoming import Incoming
+from gonogo.agent.json_files import Problem
 from gonogo.base.errors import UserError, explained
 from gonogo.base.files import walk
-from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer.chunks import LOAD_BYTES, SMALL_LOAD_BYTES, Batch, Chunk, Queue, cut_file, lacking, loads
+from gonogo.remote.transfer.chunks import (
+    BATCH_BYTES,
+    SMALL_BATCH_BYTES,
+    Batch,
+    Chunk,
+    Queue,
+    batches,
+    cut_file,
+    lacking,
+)
 from gonogo.remote.transfer.common import HASHING_S, Progress, Transfer, packing_pays, question
 from gonogo.remote.transfer.streams import Stream
 from gonogo.remote.transfer.throughput import RateLimiter, StreamScaling, ThroughputMeter, round_trip_s
@@ -48,26 +60,26 @@ def download(
     """
     began = time.monotonic()
     _refuse_existing(local_final)
-    with TransferPool(machine, "send", remote_folder) as crew:
-        crew.open()
-        there = crew.ask(question(None))
+    with TransferPool(machine, "send", remote_folder) as pool:
+        pool.open()
+        there = pool.ask(question(None))
         sizes, skipped = _checked(machine, there)
         if not sizes:
             raise RemoteError(f"{machine.where}: {machine.path(remote_folder)} holds no files to fetch")
         partial = partial or local_final.parent / f".{local_final.name}.partial"
         partial.mkdir(parents=True, exist_ok=True)
         with _alone(partial), explained(partial):
-            incoming = agent.Incoming(partial / "files", partial / "parts")
+            incoming = Incoming(partial / "files", partial / "parts")
             _check_room(partial, sum(sizes.values()))
-            pieces = _missing(machine, remote_folder, incoming, sizes)
-            path = fetch(machine, crew, incoming, pieces, {}, progress)
+            chunks = _missing(machine, remote_folder, incoming, sizes)
+            path = fetch(machine, pool, incoming, chunks, {}, progress)
             _finish(machine, incoming, sizes, there["files"])
             _refuse_existing(local_final)
             incoming.folder.rename(local_final)
             shutil.rmtree(partial, ignore_errors=True)
     return Transfer(
-        files_sent=len({piece.name for piece in pieces}),
-        bytes_sent=sum(piece.bytes for piece in pieces),
+        files_sent=len({chunk.name for chunk in chunks}),
+        bytes_sent=sum(chunk.bytes for chunk in chunks),
         files_total=len(sizes),
         bytes_total=sum(sizes.values()),
         seconds=time.monotonic() - began,
@@ -86,12 +98,12 @@ def _checked(machine: Machine, there: dict[str, Any]) -> tuple[Sizes, tuple[str,
     sizes: Sizes = {}
     try:
         for name, (size, mode) in there["files"].items():
-            agent.check_name(name)
+            check_name(name)
             if not isinstance(size, int) or not isinstance(mode, int) or size < 0:
                 raise TypeError
             sizes[name] = size
         return sizes, tuple(sorted(map(str, there["skipped"])))
-    except agent.Problem as problem:
+    except Problem as problem:
         raise RemoteError(f"{machine.where}: {problem}") from None
     except (TypeError, ValueError, KeyError, AttributeError):
         raise RemoteError(f"{machine.where}: its list of files makes no sense") from None
@@ -99,7 +111,7 @@ def _checked(machine: Machine, there: dict[str, Any]) -> tuple[Sizes, tuple[str,
 
 @contextlib.contextmanager
 def _alone(partial: Path) -> Iterator[None]:
-    """Two that fetch the same would overwrite each other's pieces."""
+    """Two that fetch the same would overwrite each other's chunks."""
     lock = os.open(partial, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,7 +122,7 @@ def _alone(partial: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _missing(machine: Machine, remote_folder: str, incoming: agent.Incoming, sizes: Sizes) -> list[Chunk]:
+def _missing(machine: Machine, remote_folder: str, incoming: Incoming, sizes: Sizes) -> list[Chunk]:
     """What an earlier call did not bring, or brought in another state than the machine's now."""
     incoming.folder.mkdir(exist_ok=True)
     incoming.parts.mkdir(exist_ok=True)
@@ -124,12 +136,12 @@ def _missing(machine: Machine, remote_folder: str, incoming: agent.Incoming, siz
     paths |= {
         name: incoming.part(name)
         for name, size in sizes.items()
-        if size > agent.WHOLE_BYTES and name not in paths and incoming.part(name).is_file()
+        if size > WHOLE_BYTES and name not in paths and incoming.part(name).is_file()
     }
     here = dict(
         zip(
             paths,
-            agent.piece_hashes([(path, agent.piece_bytes(sizes[name])) for name, path in paths.items()]),
+            chunk_hashes([(path, chunk_bytes(sizes[name])) for name, path in paths.items()]),
             strict=True,
         )
     )
@@ -138,14 +150,14 @@ def _missing(machine: Machine, remote_folder: str, incoming: agent.Incoming, siz
         there = machine.run_agent(
             "manifest", remote_folder, "--names", stdin=json.dumps(list(here)), timeout_s=HASHING_S
         )
-    pieces: list[Chunk] = []
+    chunks: list[Chunk] = []
     for name, size in sizes.items():
         lacks = lacking(name, size, there[name]["sha256"], here[name]) if name in here else cut_file(name, size)
         if lacks and (incoming.folder / name).exists():
             (incoming.folder / name).unlink()
             lacks = cut_file(name, size)
-        pieces += lacks
-    return pieces
+        chunks += lacks
+    return chunks
 
 
 def _check_room(partial: Path, total: int) -> None:
@@ -158,87 +170,87 @@ def _check_room(partial: Path, total: int) -> None:
 
 def fetch(
     machine: Machine,
-    crew: TransferPool,
-    incoming: agent.Incoming,
-    pieces: list[Chunk],
+    pool: TransferPool,
+    incoming: Incoming,
+    chunks: list[Chunk],
     expected: Mapping[str, list[str]],
     progress: Progress,
 ) -> str:
-    """Fetch these pieces with a crew whose agents send; returns what carried them, in words.
+    """Fetch these chunks with a pool whose agents send; returns what carried them, in words.
 
     Args:
-        expected: hashes by name and piece, for files whose hashes are known; the rest as the machine says with each.
+        expected: hashes by name and chunk, for files whose hashes are known; the rest as the machine says with each.
     """
-    total = sum(piece.bytes for piece in pieces)
+    total = sum(chunk.bytes for chunk in chunks)
     rtt_s = round_trip_s(machine.transport)
-    growth, meter, finished = StreamScaling(rtt_s, total), ThroughputMeter(total), threading.Event()
+    scaling, meter, finished = StreamScaling(rtt_s, total), ThroughputMeter(total), threading.Event()
     limiter = RateLimiter(machine.target.max_mbit_per_s)
-    queue = Queue(loads(pieces, SMALL_LOAD_BYTES if limiter.on else LOAD_BYTES))
+    queue = Queue(batches(chunks, SMALL_BATCH_BYTES if limiter.on else BATCH_BYTES))
 
-    def carry(lane: Stream) -> None:
-        with contextlib.closing(agent.Incoming(incoming.folder, incoming.parts)) as own:
-            window = 2 if limiter.on else max(2, ASKED_AHEAD // crew.size)
-            _work(lane, queue, window, own, expected, lambda: packing_pays(rtt_s, meter), meter, limiter)
+    def carry(stream: Stream) -> None:
+        with contextlib.closing(Incoming(incoming.folder, incoming.parts)) as own:
+            window = 2 if limiter.on else max(2, ASKED_AHEAD // pool.size)
+            _work(stream, queue, window, own, expected, lambda: packing_pays(rtt_s, meter), meter, limiter)
         if meter.done == total:
             finished.set()
 
     try:
-        return crew.carry(carry, meter, growth, lambda: progress(meter.done, total), finished)
-    except agent.Problem as problem:
+        return pool.carry(carry, meter, scaling, lambda: progress(meter.done, total), finished)
+    except Problem as problem:
         raise RemoteError(f"{machine.where}: {problem}") from None
 
 
 def _work(
-    lane: Stream,
+    stream: Stream,
     queue: Queue,
     window: int,
-    incoming: agent.Incoming,
+    incoming: Incoming,
     expected: Mapping[str, list[str]],
     may_pack: Any,
     meter: ThroughputMeter,
     limiter: RateLimiter,
 ) -> None:
-    """Ask for loads, some ahead of what has come so that a round trip is not waited for, and keep what comes."""
+    """Ask for batches, some ahead of what has come so that a round trip is not waited for, and keep what comes."""
     asked: deque[Batch] = deque()
-    frames = agent.read_frames(_Heard(lane.stdout, meter))  # type: ignore[arg-type]
+    frames = read_frames(_Heard(stream.stdout, meter))  # type: ignore[arg-type]
     while True:
-        while len(asked) < window and (load := queue.take()) is not None:
-            request = {"pieces": [[p.name, p.offset, p.bytes, p.size] for p in load], "pack": may_pack()}
-            limiter.take(sum(piece.bytes for piece in load))
-            lane.write(json.dumps(request).encode() + b"\n")
-            asked.append(load)
+        while len(asked) < window and (batch := queue.take()) is not None:
+            request = {"chunks": [[p.name, p.offset, p.bytes, p.size] for p in batch], "pack": may_pack()}
+            limiter.take(sum(chunk.bytes for chunk in batch))
+            stream.write(json.dumps(request).encode() + b"\n")
+            asked.append(batch)
         if not asked:
             break
         try:
-            pieces, data = next(frames)
-        except (StopIteration, agent.Problem) as error:
-            cause = lane.ended() if isinstance(error, StopIteration) or "ended in the middle" in str(error) else None
-            raise cause or agent.Problem(str(error) or "the stream ended early") from None
-        _keep(incoming, asked.popleft(), pieces, data, expected)
+            chunks, data = next(frames)
+        except (StopIteration, Problem) as error:
+            cause = stream.ended() if isinstance(error, StopIteration) or "ended in the middle" in str(error) else None
+            raise cause or Problem(str(error) or "the stream ended early") from None
+        _keep(incoming, asked.popleft(), chunks, data, expected)
         meter.add(len(data))
-    lane.end_input()
-    if cause := lane.ended():
+    stream.end_input()
+    if cause := stream.ended():
         raise cause
 
 
 def _keep(
-    incoming: agent.Incoming,
-    load: Batch,
-    pieces: list[list[Any]],
+    incoming: Incoming,
+    batch: Batch,
+    chunks: list[list[Any]],
     data: memoryview,
     expected: Mapping[str, list[str]],
 ) -> None:
     """Nothing is kept but what was asked for."""
-    if [tuple(piece[:4]) for piece in pieces] != [(p.name, p.offset, p.bytes, p.size) for p in load]:
-        raise agent.Problem(f"{load[0].name}: what came is not what was asked for; refused")
-    for asked, (piece, part) in zip(load, agent.cut(pieces, data), strict=True):
-        if asked.name in expected and expected[asked.name][asked.index] != piece[5]:
-            raise agent.Problem(f"{asked.name}: it is another file by now")
-        incoming.put(piece, part)
+    if [tuple(chunk[:4]) for chunk in chunks] != [(p.name, p.offset, p.bytes, p.size) for p in batch]:
+        raise Problem(f"{batch[0].name}: what came is not what was asked for; refused")
+    for asked, (chunk, part) in zip(batch, cut(chunks, data), strict=True):
+        if asked.name in expected and expected[asked.name][asked.index] != chunk[5]:
+            raise Problem(f"{asked.name}: it is another file by now")
+        incoming.put(chunk, part)
 
 
 class _Heard:
-    """A lane's stdout; that something came is noted as it comes."""
+    """A stream's stdout; that something came is noted as it comes."""
 
     def __init__(self, stream: Any, meter: ThroughputMeter) -> None:
         self._meter, self._stream = meter, stream
@@ -250,9 +262,9 @@ class _Heard:
         return count
 
 
-def _finish(machine: Machine, incoming: agent.Incoming, sizes: Sizes, files: dict[str, list[int]]) -> None:
+def _finish(machine: Machine, incoming: Incoming, sizes: Sizes, files: dict[str, list[int]]) -> None:
     waiting = {name: files[name] for name in sizes if not (incoming.folder / name).exists()}
     try:
         incoming.finish(waiting)
-    except agent.Problem as problem:
+    except Problem as problem:
         raise RemoteError(f"{machine.where}: {problem}") from None

@@ -1,4 +1,4 @@
-"""Files to the machine: what differs from what is there, in verified pieces, over as many lanes as pay."""
+"""Files to the machine: what differs from what is there, in verified chunks, over as many streams as pay."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gonogo.agent.files import WHOLE_BYTES, chunk_bytes, chunk_hashes, files_below
+from gonogo.agent.frames import frame, read_chunk
+from gonogo.agent.json_files import Problem
 from gonogo.base.errors import UserError
-from gonogo.remote import agent
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer.chunks import LOAD_FILES, Batch, Chunk, Queue, cut_file, lacking, loads
+from gonogo.remote.transfer.chunks import BATCH_FILES, Batch, Chunk, Queue, batches, cut_file, lacking
 from gonogo.remote.transfer.common import (
     HASHING_S,
     Ahead,
@@ -32,7 +34,7 @@ from gonogo.remote.transfer.streams import Stream, answer
 from gonogo.remote.transfer.throughput import Probe, RateLimiter, StreamScaling, ThroughputMeter, estimate, round_trip_s
 from gonogo.remote.transfer.worker_pool import TransferPool
 
-OWN_LANE_BYTES = 4 << 20
+OWN_STREAM_BYTES = 4 << 20
 # What goes along with the question what is there, so that the line does not idle until the answer: about as much as a
 # new TCP connection carries meanwhile, and at most a hundredth of the whole, for it may be there already.
 UNASKED_BYTES, UNASKED_SHARE, FEWEST_UNASKED_BYTES = 1 << 20, 1 / 100, 256 << 10
@@ -45,19 +47,19 @@ class _Plan:
     files: dict[str, Path] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     manifest: dict[str, list[str]] = field(default_factory=dict)
-    pieces: list[Chunk] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
     reuse: dict[str, list[list[int]]] = field(default_factory=dict)
-    in_pieces: list[str] = field(default_factory=list)
+    in_chunks: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     unasked: list[Chunk] = field(default_factory=list)
 
     @property
     def moving(self) -> list[Chunk]:
-        return [*self.unasked, *self.pieces]
+        return [*self.unasked, *self.chunks]
 
     @property
     def bytes(self) -> int:
-        return sum(piece.bytes for piece in self.moving)
+        return sum(chunk.bytes for chunk in self.moving)
 
 
 def upload(
@@ -71,7 +73,7 @@ def upload(
 
     `local` maps names below `remote_root` to files or folders here; what is beside these names is left alone, and so
     are hidden files. A file has its name there only when it is whole and verified. Cut off at any point, the next
-    call sends what is still missing, and of a large file that changed, the pieces that did.
+    call sends what is still missing, and of a large file that changed, the chunks that did.
 
     Args:
         progress: told (bytes, of bytes) some times a second.
@@ -83,25 +85,25 @@ def upload(
         RemoteError: the transfer failed; names the first file.
     """
     began, owner = time.monotonic(), secrets.token_hex(8)
-    with TransferPool(machine, "receive", remote_root, f"--owner={owner}") as crew:
+    with TransferPool(machine, "receive", remote_root, f"--owner={owner}") as pool:
         plan, whole = _Plan(), 0
         for name, file in _local_files(local):
             plan.files[name], plan.sizes[name] = file, file.stat().st_size
             whole += plan.sizes[name]
-            if whole >= OWN_LANE_BYTES:
-                crew.open()  # beside the rest of this
-        plan.unasked = [] if machine.target.max_mbit_per_s else _first_pieces(plan.sizes, whole)
+            if whole >= OWN_STREAM_BYTES:
+                pool.open()  # beside the rest of this
+        plan.unasked = [] if machine.target.max_mbit_per_s else _first_chunks(plan.sizes, whole)
         asked = {"names": list(local), "sizes": plan.sizes, "owner": owner, "unasked": int(bool(plan.unasked))}
         along = _framed(plan, plan.unasked, pack=True) if plan.unasked else []
-        there = crew.ask(b"".join([question(asked), *along]))
+        there = pool.ask(b"".join([question(asked), *along]))
         _compare(plan, there)
         _check_room(machine, plan, there["free_bytes"])
         if plan.extra:
             machine.run_agent("remove", remote_root, "--names", stdin=json.dumps(plan.extra))
         if plan.reuse:
             machine.run_agent("reuse", remote_root, stdin=json.dumps(plan.reuse), timeout_s=HASHING_S)
-        path = _send(machine, crew, plan, lambda: _ending(owner, list(local), plan), progress, ahead)
-    sent = {piece.name for piece in plan.moving}
+        path = _send(machine, pool, plan, lambda: _ending(owner, list(local), plan), progress, ahead)
+    sent = {chunk.name for chunk in plan.moving}
     return Transfer(
         files_sent=len(sent),
         bytes_sent=plan.bytes,
@@ -120,21 +122,21 @@ def _local_files(local: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
         if path.is_file():
             yield name, path
             continue
-        for below, file in agent.files_below(path):
+        for below, file in files_below(path):
             if file is None:
                 raise UserError(f"{path / below}: leads out of {path} or is no file. Copy it in, or move it away.")
             yield f"{name}/{below}", file
 
 
-def _first_pieces(sizes: Mapping[str, int], whole: int) -> list[Chunk]:
+def _first_chunks(sizes: Mapping[str, int], whole: int) -> list[Chunk]:
     """What is sent along with the question; of little data nothing."""
     most, taken = min(UNASKED_BYTES, int(UNASKED_SHARE * whole)), 0
     found: list[Chunk] = []
-    for piece in (piece for name, size in sizes.items() for piece in cut_file(name, size)):
-        taken += piece.bytes
-        if most < FEWEST_UNASKED_BYTES or taken > most or len(found) == LOAD_FILES:
+    for chunk in (chunk for name, size in sizes.items() for chunk in cut_file(name, size)):
+        taken += chunk.bytes
+        if most < FEWEST_UNASKED_BYTES or taken > most or len(found) == BATCH_FILES:
             break
-        found.append(piece)
+        found.append(chunk)
     return found
 
 
@@ -143,7 +145,7 @@ def _compare(plan: _Plan, there: dict[str, Any]) -> None:
     plan.extra = there["extra"]
     known = sorted(there["files"].keys() | there["parts"].keys())
     try:
-        found = agent.piece_hashes([(plan.files[name], agent.piece_bytes(plan.sizes[name])) for name in known])
+        found = chunk_hashes([(plan.files[name], chunk_bytes(plan.sizes[name])) for name in known])
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
     plan.manifest |= zip(known, found, strict=True)
@@ -152,18 +154,16 @@ def _compare(plan: _Plan, there: dict[str, Any]) -> None:
         whole = there["files"].get(name, [])
         if name in known and whole == wanted:
             continue
-        if size > agent.WHOLE_BYTES:
-            plan.in_pieces.append(name)
+        if size > WHOLE_BYTES:
+            plan.in_chunks.append(name)
         missing = lacking(name, size, wanted, there["parts"].get(name, []))
-        offsets = {sha256: index * agent.piece_bytes(size) for index, sha256 in enumerate(whole)}
-        here_already = (
-            [piece for piece in missing if wanted[piece.index] in offsets] if size > agent.WHOLE_BYTES else []
-        )
+        offsets = {sha256: index * chunk_bytes(size) for index, sha256 in enumerate(whole)}
+        here_already = [chunk for chunk in missing if wanted[chunk.index] in offsets] if size > WHOLE_BYTES else []
         if here_already:
             plan.reuse[name] = [[offsets[wanted[p.index]], p.offset, p.bytes] for p in here_already]
-        plan.pieces += [piece for piece in missing if piece not in here_already]
+        plan.chunks += [chunk for chunk in missing if chunk not in here_already]
     if not there["refused"]:
-        plan.pieces = plan.pieces[len(plan.unasked) :]  # nothing was there, and the first of it is by now
+        plan.chunks = plan.chunks[len(plan.unasked) :]  # nothing was there, and the first of it is by now
 
 
 def _check_room(machine: Machine, plan: _Plan, free_bytes: int) -> None:
@@ -175,64 +175,64 @@ def _check_room(machine: Machine, plan: _Plan, free_bytes: int) -> None:
 
 
 def _send(
-    machine: Machine, crew: TransferPool, plan: _Plan, ending: Callable[[], bytes], progress: Progress, ahead: Ahead
+    machine: Machine, pool: TransferPool, plan: _Plan, ending: Callable[[], bytes], progress: Progress, ahead: Ahead
 ) -> str:
     rtt_s = round_trip_s(machine.transport)
-    total, count = plan.bytes, len({piece.name for piece in plan.moving})
-    growth, meter = StreamScaling(rtt_s, total), ThroughputMeter(total)
-    meter.add(sum(piece.bytes for piece in plan.unasked))
-    if ahead is not no_word and plan.pieces:
+    total, count = plan.bytes, len({chunk.name for chunk in plan.moving})
+    scaling, meter = StreamScaling(rtt_s, total), ThroughputMeter(total)
+    meter.add(sum(chunk.bytes for chunk in plan.unasked))
+    if ahead is not no_word and plan.chunks:
         ahead(total, count, estimate(total, count, Probe(rtt_s, link_rate(machine, total))))
-    queue, limiter, turn = Queue(loads(plan.pieces)), RateLimiter(machine.target.max_mbit_per_s), _LastTurn(crew.over)
+    queue, limiter, turn = Queue(batches(plan.chunks)), RateLimiter(machine.target.max_mbit_per_s), _LastTurn(pool.over)
     finished = threading.Event()
 
-    def carry(lane: Stream) -> None:
+    def carry(stream: Stream) -> None:
         with turn:
-            while (load := queue.take()) is not None:
-                _send_load(lane, plan, load, packing_pays(rtt_s, meter), meter, limiter)
+            while (batch := queue.take()) is not None:
+                _send_batch(stream, plan, batch, packing_pays(rtt_s, meter), meter, limiter)
             last = turn.mine()
             if last:
-                lane.write(b"\n" + ending())
-            answer(lane)
+                stream.write(b"\n" + ending())
+            answer(stream)
         if last:
             finished.set()
 
-    return crew.carry(carry, meter, growth, lambda: progress(meter.done, total), finished)
+    return pool.carry(carry, meter, scaling, lambda: progress(meter.done, total), finished)
 
 
-def _send_load(
-    lane: Stream, plan: _Plan, load: Batch, pack: bool, meter: ThroughputMeter, limiter: RateLimiter
+def _send_batch(
+    stream: Stream, plan: _Plan, batch: Batch, pack: bool, meter: ThroughputMeter, limiter: RateLimiter
 ) -> None:
-    for buffer in _framed(plan, load, pack):
+    for buffer in _framed(plan, batch, pack):
         for part in sliced(buffer, limiter):
-            lane.write(part)
+            stream.write(part)
             meter.heard_at = time.monotonic()
-    meter.add(sum(piece.bytes for piece in load))
+    meter.add(sum(chunk.bytes for chunk in batch))
 
 
-def _framed(plan: _Plan, load: Batch, pack: bool) -> list[bytes]:
-    """The buffers to write for a load; the plan's manifest then knows its hashes."""
-    pieces: list[list[Any]] = []
+def _framed(plan: _Plan, batch: Batch, pack: bool) -> list[bytes]:
+    """The buffers to write for a batch; the plan's manifest then knows its hashes."""
+    chunks: list[list[Any]] = []
     blocks = []
-    for piece in load:
-        path = plan.files[piece.name]
+    for chunk in batch:
+        path = plan.files[chunk.name]
         try:
-            block, mode = agent.read_piece(path, piece.offset, piece.bytes), path.stat().st_mode & 0o777
-        except (agent.Problem, OSError) as error:
+            block, mode = read_chunk(path, chunk.offset, chunk.bytes), path.stat().st_mode & 0o777
+        except (Problem, OSError) as error:
             raise UserError(str(error)) from None
         sha256 = hashlib.sha256(block).hexdigest()
-        if (known := plan.manifest.get(piece.name)) is None:
-            known = plan.manifest[piece.name] = [""] * len(cut_file(piece.name, piece.size))
-        if known[piece.index] not in ("", sha256):
+        if (known := plan.manifest.get(chunk.name)) is None:
+            known = plan.manifest[chunk.name] = [""] * len(cut_file(chunk.name, chunk.size))
+        if known[chunk.index] not in ("", sha256):
             raise UserError(f"{path}: changed while it was being sent")
-        known[piece.index] = sha256
-        pieces.append([piece.name, piece.offset, piece.bytes, piece.size, mode, sha256])
+        known[chunk.index] = sha256
+        chunks.append([chunk.name, chunk.offset, chunk.bytes, chunk.size, mode, sha256])
         blocks.append(block)
-    return agent.frame(pieces, blocks, pack)
+    return frame(chunks, blocks, pack)
 
 
 class _LastTurn:
-    """The first lane that works waits at its end until the others have ended: then all pieces are there."""
+    """The first stream that works waits at its end until the others have ended: then all chunks are there."""
 
     def __init__(self, over: threading.Event) -> None:
         self._over = over
@@ -253,7 +253,7 @@ class _LastTurn:
             self._changed.notify_all()
 
     def mine(self) -> bool:
-        """Whether this is the first lane, and all others have ended; waits for them."""
+        """Whether this is the first stream, and all others have ended; waits for them."""
         with self._changed:
             if self._first != threading.get_ident():
                 return False
@@ -263,10 +263,10 @@ class _LastTurn:
 
 
 def _ending(owner: str, names: list[str], plan: _Plan) -> bytes:
-    """Files that came in pieces get their names, and the machine keeps the manifest, for `verify`."""
+    """Files that came in chunks get their names, and the machine keeps the manifest, for `verify`."""
     done = {
         "owner": owner,
-        "files": {name: [plan.sizes[name], plan.files[name].stat().st_mode & 0o777] for name in plan.in_pieces},
+        "files": {name: [plan.sizes[name], plan.files[name].stat().st_mode & 0o777] for name in plan.in_chunks},
         "manifest": {
             "names": names,
             "files": {name: {"bytes": plan.sizes[name], "sha256": plan.manifest[name]} for name in plan.files},

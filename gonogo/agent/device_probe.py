@@ -1,17 +1,20 @@
-"""The rungs that a device is tried on, from the least to the most: `python -m gonogo.health.probe DEVICE BYTES`.
+"""The rungs that a device is tried on, from the least to the most: `python device_probe.py DEVICE BYTES`.
 
 Each rung says `rung NAME` before it is tried, so that of a child that was aborted or hangs the last name tells where.
-The end is a line of JSON with what the device is.
+The end is a line of JSON: `device`, `device_bytes`, `torch_version`, `torch_build`.
 
-Args of the command line: DEVICE is `cuda` (which is what ROCm calls its devices, too) or `cpu`; BYTES are allocated on
-it on the last rung.
+Args of the command line: DEVICE is `cuda` (which is what ROCm calls its devices, too), `cpu`, or `any`: a GPU where
+torch sees one, else the processor. BYTES are allocated on it on the last rung.
+
+It runs in the interpreter that has torch, as a file or as `python -c`: it imports nothing of the agent.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 RUNGS = ("import", "device", "copy", "matmul", "convolution", "attention", "optimizer", "memory")
@@ -24,17 +27,17 @@ class UnfitError(Exception):
     """What the device does wrong, in words."""
 
 
-def climb(where: str, size_bytes: int) -> dict[str, Any]:
+def climb(device: str, size_bytes: int) -> dict[str, Any]:
     """Try every rung; what the device is.
 
     Raises:
-        UnfitError: a rung gives what it should not. Anything else that torch raises is as much of an answer.
+        UnfitError: a rung gives a wrong result. Anything else that torch raises is as much of an answer.
     """
     _rung("import")
-    import torch
-
+    torch = importlib.import_module("torch")
     _rung("device")
     torch.manual_seed(SEED)
+    where = _present(torch) if device == "any" else device
     facts = _facts(torch, where)
     for name, try_rung in (
         ("copy", _copy), ("matmul", _matmul), ("convolution", _convolution), ("attention", _attention),
@@ -51,29 +54,36 @@ def _rung(name: str) -> None:
     print("rung", name, flush=True)
 
 
+def _present(torch: Any) -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def _facts(torch: Any, where: str) -> dict[str, Any]:
-    if where == "cpu":
-        return {"device": "CPU", "bytes": 0, "torch": torch.__version__}
+    hip, cuda = torch.version.hip, torch.version.cuda
+    build = f"hip {hip}" if hip else f"cuda {cuda}" if cuda else "cpu"
+    facts = {"device": "CPU", "device_bytes": 0, "torch_version": torch.__version__, "torch_build": build}
+    if where != "cuda":
+        return {**facts, "device": "Apple MPS"} if where == "mps" else facts
     if not torch.cuda.is_available():
-        nodes = [node for node in NODES if Path(node).exists()]
+        nodes = [node for node in NODES if os.path.exists(node)]
         there = (
-            f"though {nodes[0]} is there"
-            if nodes
-            else "and no device node is there: no driver, or not in this container"
+            f"though {nodes[0]} exists" if nodes else "and no device node exists: no driver, or not in this container"
         )
         raise UnfitError(f"torch {torch.__version__} sees no device, {there}")
     properties = torch.cuda.get_device_properties(0)
     arch = getattr(properties, "gcnArchName", "").partition(":")[0]
-    known = torch.cuda.get_arch_list()
-    if arch and arch not in known:
-        raise UnfitError(f"torch {torch.__version__} holds no code for {arch}, only for {' '.join(known)}")
-    return {"device": properties.name, "bytes": properties.total_memory, "torch": torch.__version__}
+    built_for = torch.cuda.get_arch_list()
+    if arch and arch not in built_for:
+        raise UnfitError(f"torch {torch.__version__} holds no code for {arch}, only for {' '.join(built_for)}")
+    return {**facts, "device": properties.name, "device_bytes": properties.total_memory}
 
 
 def _copy(torch: Any, where: str) -> None:
     values = torch.randn(1024, 1024)
     if not torch.equal(values.to(where).cpu(), values):
-        raise UnfitError("what is copied there and back is not the same")
+        raise UnfitError("values copied to the device and back differ")
 
 
 def _matmul(torch: Any, where: str) -> None:
@@ -91,7 +101,7 @@ def _convolution(torch: Any, where: str) -> None:
         torch.nn.functional.conv2d(mine, kernel.to(place), padding=1).square().mean().backward()
         gradients.append(mine.grad.cpu())
     if not torch.allclose(*gradients, rtol=0.05, atol=0.05):
-        raise UnfitError("the gradient of a convolution is not the processor's")
+        raise UnfitError("the gradient of a convolution differs from the processor's")
 
 
 def _attention(torch: Any, where: str) -> None:
@@ -99,7 +109,7 @@ def _attention(torch: Any, where: str) -> None:
     attend = torch.nn.functional.scaled_dot_product_attention
     there = query.to(where)
     if not torch.allclose(attend(there, there, there).cpu(), attend(query, query, query), rtol=0.05, atol=0.05):
-        raise UnfitError("attention is not the processor's")
+        raise UnfitError("the result of attention differs from the processor's")
 
 
 def _optimizer(torch: Any, where: str) -> None:
@@ -110,7 +120,7 @@ def _optimizer(torch: Any, where: str) -> None:
         layer(batch).square().mean().backward()
         optimizer.step()
     if not all(bool(torch.isfinite(parameter).all()) for parameter in layer.parameters()):
-        raise UnfitError("after three steps of AdamW, weights are no numbers")
+        raise UnfitError("weights are NaN or infinite after three steps of AdamW")
 
 
 def _memory(torch: Any, where: str, size_bytes: int) -> None:

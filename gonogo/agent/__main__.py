@@ -1,0 +1,104 @@
+"""The agent's command line. A command imports only what it needs: an archive's modules are compiled at every start."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .json_files import Problem
+
+Arguments = argparse.Namespace
+
+
+def _names(args: Arguments) -> list[str]:
+    return json.load(sys.stdin) if args.names else [""]
+
+
+def _log(run_log: Any, args: Arguments) -> None:
+    importlib.import_module(".status", __package__).lease(args.folder)
+    sys.stdout.buffer.write(run_log.log_part(args.folder, args.offset))
+
+
+def _adopt(lifecycle: Any, args: Arguments) -> Any:
+    one = (args.folder / "run.json").exists()
+    return lifecycle.adopt(args.folder) if one else lifecycle.adopt_all(args.folder)
+
+
+# name → module, and what is done with it and the command's options; the answer is written as JSON
+COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
+    "manifest": ("files", lambda files, args: files.manifest(args.folder, _names(args))),
+    "remove": ("files", lambda files, args: files.remove(args.folder, _names(args))),
+    "checkpoints": ("files", lambda files, args: files.checkpoints(args.folder)),
+    "reuse": ("incoming", lambda incoming, args: incoming.reuse(args.folder, json.load(sys.stdin))),
+    "verify": ("incoming", lambda incoming, args: incoming.verify(args.folder)),
+    "active": ("locks", lambda locks, args: locks.active(args.folder)),
+    "busy": ("locks", lambda locks, args: locks.runs_at_work(args.folder)),
+    "launch": (
+        "lifecycle",
+        lambda lifecycle, args: lifecycle.launch(args.folder, lifecycle.read_request(sys.stdin.buffer)),
+    ),
+    "adopt": ("lifecycle", _adopt),
+    "status": ("status", lambda status, args: status.status(args.folder)),
+    "stop": ("status", lambda status, args: status.stop(args.folder)),
+    "lease": ("status", lambda status, args: status.lease(args.folder)),
+    "collected": ("release", lambda release, args: release.collected(args.folder)),
+    "release": ("release", lambda release, args: release.release(args.folder, "requested")),
+    "setup": ("setup", lambda setup, args: setup.setup(args.requirements, args.torch_index, args.forbid)),
+}
+# these write bytes or lines themselves
+STREAMS: dict[str, tuple[str, Callable[[Any, Arguments], None]]] = {
+    "receive": ("streams", lambda streams, args: streams.receive_files(args.folder, args.owner)),
+    "send": ("streams", lambda streams, args: streams.send_files(args.folder)),
+    "log": ("run_log", _log),
+    "follow": ("follow", lambda follow, args: follow.follow(args.folder, args.offset)),
+}
+
+
+def _parser(wanted: str) -> argparse.ArgumentParser:
+    """With the options of the command that is wanted alone, where it is one."""
+    parser = argparse.ArgumentParser(prog="agent.pyz", description="gonogo's agent: runs and files on this machine")
+    commands = parser.add_subparsers(dest="command", required=True)
+    names = [*COMMANDS, *STREAMS]
+    for name in [wanted] if wanted in names else names:
+        command = commands.add_parser(name)
+        if name == "setup":
+            command.add_argument("--requirements", type=Path)
+            command.add_argument("--torch-index", default="")
+            command.add_argument("--forbid", action="append", default=[])
+        else:
+            command.add_argument("folder", type=Path)
+        if name in ("manifest", "remove"):
+            command.add_argument("--names", action="store_true", help="only these names, a JSON list on stdin")
+        if name in ("log", "follow"):
+            command.add_argument("--offset", type=int, default=0)
+        if name == "receive":
+            command.add_argument("--owner", required=True)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; a failure is a message on stderr and exit code 1."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    args = _parser(arguments[0] if arguments else "").parse_args(arguments)
+    module, work = {**COMMANDS, **STREAMS}[args.command]
+    try:
+        answer = work(importlib.import_module("." + module, __package__), args)
+        if args.command in COMMANDS:
+            print(json.dumps(answer), flush=True)
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or args.command}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

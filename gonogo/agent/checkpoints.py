@@ -1,0 +1,27 @@
+"""Whether a torch checkpoint is complete: it is a zip archive, whose directory is written last."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def has_end(path: Path) -> bool:
+    """Whether the archive ends as torch ends one; cheap, and says nothing about the records in it."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - 22))
+        return stream.read(4) == b"PK\x05\x06"  # end of the central directory, without a comment
+
+
+def is_complete(path: Path) -> bool:
+    """Whether every record is there and has the checksum that was written with it."""
+    import zipfile
+    import zlib
+
+    try:
+        with zipfile.ZipFile(str(path)) as archive:
+            named = any(name.endswith("data.pkl") for name in archive.namelist())
+            return named and archive.testzip() is None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError):
+        return False

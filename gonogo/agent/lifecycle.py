@@ -1,0 +1,205 @@
+"""Starting a run, and replacing what watches it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from .json_files import Problem, read_json, write_json
+from .locks import LOCK, guarded, holder, try_lock
+from .processes import STARTED, detached, lives
+from .run_folder import NO_PAST, REQUEST, kill_remains, past_of, record_exit
+from .status import status, status_unguarded
+from .supervisor import RESTARTS, Supervisor
+from .timer import Timer
+from .timings import RELAUNCH_WAIT_S
+
+REQUEST_AT_MOST_BYTES = 1 << 20
+# what a request says, and what it means where it does not; `gonogo/remote/run_request.py` explains each key
+DEFAULTS: dict[str, Any] = {
+    "key": "",
+    "argv": [],
+    "workspace": "",
+    "cwd": "",
+    "environment": {},
+    "max_s": 0.0,
+    "max_usd": 0.0,
+    "usd_per_hour": 0.0,
+    "lease_s": 0.0,
+    "first_s": 0.0,
+    "stall_s": 0.0,
+    "progress": "",
+    "checkpoints": "",
+    "resume": [],
+    "override": [],
+    "ladder": [],
+    "cpu": None,
+    "release": None,
+}
+
+
+def read_request(stream: IO[bytes]) -> dict[str, Any]:
+    """The request of a launch, as JSON. It comes by stdin because every user can read a command line."""
+    try:
+        given = json.loads(stream.read(REQUEST_AT_MOST_BYTES))
+    except ValueError:
+        raise Problem("launch: no request on stdin; it is one JSON object of 1 MiB at most") from None
+    unknown = sorted(given.keys() - DEFAULTS.keys())
+    if unknown:
+        raise Problem(f"launch: this agent does not know {', '.join(unknown)}; a request has {', '.join(DEFAULTS)}")
+    if not given.get("argv") or not given.get("key"):
+        raise Problem("launch: a request needs key and argv")
+    return {**DEFAULTS, **given}
+
+
+def launch(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """Start the command detached, unless the workspace is taken or the same key has finished well here.
+
+    Returns:
+        `state` started | already | done, with `run_dir` and `key` of the run that it is about, and for a new one
+        `log_offset`, where its log begins, and `timer`, as it was read back.
+    """
+    run_dir = run_dir.absolute()
+    workspace = Path(request["workspace"]).absolute() if request["workspace"] else run_dir.parent
+    run_dir.mkdir(parents=True, exist_ok=True)
+    give_up = time.monotonic() + RELAUNCH_WAIT_S
+    while True:
+        with guarded(workspace):
+            lock = try_lock(workspace)
+            if lock is not None:
+                try:
+                    return _start({**request, "workspace": str(workspace)}, run_dir, lock)
+                finally:
+                    os.close(lock)
+            other = holder(workspace)
+        if read_json(Path(other["run_dir"]) / "exit.json") is None or time.monotonic() > give_up:
+            return {"state": "already", **other}
+        time.sleep(0.1)  # it has ended and is about to release the lock
+
+
+def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
+    answer = {"run_dir": os.path.relpath(str(run_dir)), "key": request["key"]}
+    before, ended = read_json(run_dir / "run.json"), read_json(run_dir / "exit.json")
+    if before and before["key"] == request["key"] and ended and ended["cause"] == "finished":
+        return {"state": "done", **answer}
+    for name in ("exit.json", "heartbeat.json", "stop", "collected.json", "release.json"):
+        with contextlib.suppress(FileNotFoundError):
+            (run_dir / name).unlink()
+    for name in ("lease", "log.txt"):
+        (run_dir / name).touch()
+    _end_old_timer(run_dir)
+    offset = (run_dir / "log.txt").stat().st_size
+    write_json(run_dir / REQUEST, request, mode=0o600)
+    write_json(run_dir / "run.json", {name: request[name] for name in ("key", "argv", "workspace")})
+    try:
+        timer = _start_timer(request, run_dir, 0.0)
+        _start_supervisor(request, run_dir, lock, NO_PAST)
+    except Problem:
+        for name in ("run.json", REQUEST):  # without them the timer ends
+            with contextlib.suppress(FileNotFoundError):
+                (run_dir / name).unlink()
+        raise
+    return {"state": "started", **answer, "log_offset": offset, "timer": timer}
+
+
+def _end_old_timer(run_dir: Path) -> None:
+    """The timer of an earlier run in this folder waits for the results of that one."""
+    timer = read_json(run_dir / "timer.json")
+    while lives(timer):
+        os.kill(timer["pid"], signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _start_supervisor(request: dict[str, Any], run_dir: Path, lock: int, past: dict[str, Any]) -> None:
+    """Start a supervisor that holds the lock; returns when the command runs."""
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, json.dumps({"run_dir": str(run_dir), "key": request["key"]}).encode(), 0)
+    word = detached(run_dir, lambda say: Supervisor(request, run_dir, lock, past, _start_timer).run(say), lock)
+    if word != STARTED:
+        raise Problem("the run did not start: " + (word or f"see agent.log in {os.path.relpath(str(run_dir))}"))
+
+
+def _start_timer(request: dict[str, Any], run_dir: Path, elapsed_s: float) -> dict[str, Any]:
+    """Start the second timer unless one runs, and read back that it does.
+
+    Raises:
+        Problem: it does not run; nothing else may run then.
+    """
+    word = detached(run_dir, lambda say: Timer(request, run_dir, elapsed_s, adopt).run(say))
+    timer = read_json(run_dir / "timer.json")
+    if word != STARTED or timer is None or not lives(timer):
+        raise Problem(f"the second timer did not start, so the run did not either: {word or 'see agent.log there'}")
+    return {"pid": timer["pid"], "ends_in_s": timer["ends_in_s"]}
+
+
+def adopt(run_dir: Path) -> dict[str, Any]:
+    """Resume a run whose supervisor has died: killed, or lost when the machine went down.
+
+    What is left of it is killed. It resumes from its last complete checkpoint where the request says how; otherwise,
+    when it was being ended, or when this was done often enough already, its end is recorded.
+
+    Returns:
+        `state` as in `status`, or `adopted`.
+    """
+    run_dir = run_dir.absolute()
+    request = read_json(run_dir / REQUEST)
+    now = status(run_dir)
+    if (now["state"] != "lost" and not _orphaned(now)) or request is None:
+        return now
+    with guarded(Path(request["workspace"])):
+        beat = read_json(run_dir / "heartbeat.json")
+        if (run_dir / "exit.json").exists() or lives(beat):
+            return status_unguarded(run_dir, held=lives(beat))
+        lock = _lock_of_the_dead(run_dir, Path(request["workspace"]), beat)
+        if lock is None:
+            return now
+        try:
+            return _resume(request, run_dir, lock, beat)
+        finally:
+            os.close(lock)
+
+
+def _orphaned(now: dict[str, Any]) -> bool:
+    """Some process of it holds the lock, but not its supervisor."""
+    return now["state"] == "running" and now["heartbeat"] is not None and not lives(now["heartbeat"])
+
+
+def _lock_of_the_dead(run_dir: Path, workspace: Path, beat: dict[str, Any] | None) -> int | None:
+    """The workspace's lock, once those who inherited it from the run are killed; None when another run has it."""
+    until = time.monotonic() + RELAUNCH_WAIT_S
+    while time.monotonic() < until:
+        if beat is not None:
+            kill_remains(beat)
+        lock = try_lock(workspace)
+        if lock is not None:
+            return lock
+        if beat is None or Path((read_json(workspace / LOCK) or {}).get("run_dir", "")) != run_dir:
+            return None
+        time.sleep(0.05)
+    return None
+
+
+def _resume(request: dict[str, Any], run_dir: Path, lock: int, beat: dict[str, Any] | None) -> dict[str, Any]:
+    """Resume an orphaned run, or record why not. Call it guarded, with the lock."""
+    past = past_of(beat)
+    attempt = {"cause": "agent_lost", "code": None, "signal": None, "rung": past["rung"], "cpu": past["cpu"]}
+    past["attempts"] = [*past["attempts"], attempt]
+    past["restarts"] += 1
+    ending = "stopped" if (run_dir / "stop").exists() else (beat or {}).get("reason", "")
+    if ending or not request["resume"] or past["restarts"] > RESTARTS:
+        record_exit(request, run_dir, ending or "agent_lost", None, past)
+        return status_unguarded(run_dir, held=False)
+    _start_timer(request, run_dir, past["elapsed_s"])
+    _start_supervisor(request, run_dir, lock, past)
+    return {**status_unguarded(run_dir, held=True), "state": "adopted"}
+
+
+def adopt_all(root: Path) -> dict[str, Any]:
+    """`adopt` for every run below `root`, as after a reboot of the machine. Returns run → state."""
+    requests = sorted(root.glob(f"**/{REQUEST}"))
+    return {os.path.relpath(str(path.parent)): adopt(path.parent)["state"] for path in requests}

@@ -1,0 +1,66 @@
+"""Releasing the machine, once for a run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from .json_files import Problem, read_json, write_json
+from .locks import runs_at_work
+from .run_folder import REQUEST
+from .timings import RELEASE_PAUSE_S, RELEASE_WAIT_S
+
+TRIES = 3
+
+
+def collected(run_dir: Path) -> dict[str, Any]:
+    """The results are verified elsewhere: nothing is lost with this machine."""
+    if read_json(run_dir / "exit.json") is None:
+        raise Problem(f"{run_dir}: the run has not ended, so its results cannot have been downloaded")
+    write_json(run_dir / "collected.json", {"at": time.time()})
+    return {"collected": True}
+
+
+def release(run_dir: Path, why: str) -> dict[str, Any]:
+    """Run the request's release command, once for a run whoever asks; a command that fails is tried again.
+
+    Returns:
+        What release.json says: `code` 0, or the failure's, with its last words.
+    """
+    request = read_json(run_dir / REQUEST)
+    if request is None or not request["release"]:
+        raise Problem(f"{run_dir}: its request names no release command")
+    busy = runs_at_work(Path.cwd())
+    if busy:
+        raise Problem(f"not released: {', '.join(busy)} is still running here")
+    path = run_dir / "release.json"
+    facts: dict[str, Any] = {"at": time.time(), "why": why, "tries": 0, "code": None, "said": ""}
+    try:
+        with path.open("x") as claim:
+            json.dump(facts, claim)
+    except FileExistsError:
+        return read_json(path) or facts
+    while facts["code"] != 0 and facts["tries"] < TRIES:
+        if facts["tries"]:
+            time.sleep(RELEASE_PAUSE_S)
+        facts["tries"] += 1
+        facts["code"], facts["said"] = _run(request["release"]["argv"])
+        write_json(path, facts)
+    return facts
+
+
+def _run(argv: list[str]) -> tuple[int, str]:
+    """Exit code and last words; a command that does not exist, or hangs, fails like any other."""
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=RELEASE_WAIT_S, check=False,
+        )  # fmt: skip
+    except OSError as error:
+        return 127, f"{argv[0]}: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return 124, f"{argv[0]}: still running after {RELEASE_WAIT_S:g} s"
+    return done.returncode, done.stdout.decode(errors="replace").strip()[-500:]

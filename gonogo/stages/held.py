@@ -1,0 +1,82 @@
+"""The machine that is held, and the runs on it that are not fetched yet: files below `results_dir`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gonogo.base.files import write_json
+from gonogo.config.load import Settings
+from gonogo.config.result_paths import ResultPaths
+
+REFUSED = ("nan", "stopped_by_gate")  # the run ended by its own decision, and would again
+
+
+def held_file(settings: Settings) -> Path:
+    """Exists while the target's machine is held."""
+    return settings.config.results_dir / "held" / f"{settings.config.target}.json"
+
+
+def note_run(settings: Settings, run_dir: str) -> None:
+    """Remember a run of the machine that is held: its request says how the machine is shut down."""
+    path = held_file(settings)
+    if path.exists():
+        held = json.loads(path.read_text())
+        held.pop("asked_to_shut_down", None)
+        write_json(path, {**held, "runs": [*(run for run in held["runs"] if run != run_dir), run_dir]})
+
+
+@dataclass(frozen=True)
+class StartedRun:
+    """A run of ours that is not fetched yet. Its file is no output of the workflow, so that an interruption keeps it.
+
+    Attributes:
+        ended: its cause, where it ended badly and what there is of it was fetched.
+    """
+
+    run_id: str
+    key: str
+    target: str
+    ended: str = ""
+
+    def write(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: Path) -> StartedRun | None:
+        """None where there is no such file."""
+        return cls(**json.loads(path.read_text())) if path.exists() else None
+
+
+def started_file(paths: ResultPaths, kind: str) -> Path:
+    """Of the run of this kind (canary, or the mode), in the folder of its stage."""
+    return (paths.canary if kind == "canary" else paths.cloud_train) / f"{kind}.started.json"
+
+
+def started_runs(results_dir: Path) -> list[tuple[str, StartedRun]]:
+    """Every experiment's runs that are not fetched yet, each with its experiment, the latest last."""
+    files = sorted(results_dir.glob("*/*/*/*.started.json"), key=lambda path: path.stat().st_mtime)
+    return [(path.relative_to(results_dir).parts[0], run) for path in files if (run := StartedRun.read(path))]
+
+
+def forget_or_keep(path: Path, cause: str) -> None:
+    """What is remembered of a run that ended badly, once it is fetched: one that could resume is, with its cause."""
+    run = StartedRun.read(path)
+    if run is None or cause in REFUSED:
+        path.unlink(missing_ok=True)
+    else:
+        StartedRun(run.run_id, run.key, run.target, cause).write(path)
+
+
+def unfetched(settings: Settings) -> list[str]:
+    """Runs whose results are not verified here: started and not followed to their end, or ended and not downloaded."""
+    results, target = settings.config.results_dir, settings.config.target
+    ours = [run.run_id for _, run in started_runs(results) if run.target == target and not run.ended]
+    for report in sorted(results.glob("*/*/cloud_train/run.json")):
+        archive = report.parents[1] / "download" / "archive.json"
+        ran = json.loads(report.read_text())
+        fetched = archive.exists() and json.loads(archive.read_text()).get("run_id") == ran["run_id"]
+        if ran.get("target") == target and not fetched:
+            ours.append(ran["run_id"])
+    return ours

@@ -1,0 +1,21 @@
+"""measure_quality: every item of one part of the sample, or of the data set, measured once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gonogo.quality.cache import open_cache
+from gonogo.quality.measure import measure_part
+from gonogo.runtime.context import Run
+
+
+def measure_quality(run: Run, inputs: Any, outputs: Any) -> None:
+    inspector = run.load_experiment().inspector(run.gates.quality)
+    data = Path(inputs[0])
+    # outlives an interrupted scan, whose outputs Snakemake removes
+    cache = run.paths.quality_cache(data)
+    with open_cache(cache, inspector.name) as known:
+        measure_part(
+            inspector, data, Path(outputs[0]), lambda done, total: run.progress(f"{done} of {total} items"), known
+        )

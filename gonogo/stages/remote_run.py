@@ -1,0 +1,194 @@
+"""A run on the machine, the canary or the paid run: started, or attached to, and followed to its end.
+
+One run at a time holds the lock of the experiment's workspace, whoever starts it.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gonogo.base.digests import digest
+from gonogo.base.errors import UserError
+from gonogo.base.units import dollars, duration, gigabytes
+from gonogo.remote.answers import Exit, Gpu, Heartbeat, Launched, quoted
+from gonogo.remote.errors import RemoteError
+from gonogo.remote.follow import follow, once
+from gonogo.remote.machine import Machine
+from gonogo.remote.transfer import fetching_checkpoints, verify
+from gonogo.runtime.context import Run
+from gonogo.stages.freshness import InputDigests
+from gonogo.stages.held import StartedRun, note_run, started_file
+from gonogo.stages.log_watcher import LogWatcher
+from gonogo.stages.machine import machine, ssh_settings, workspace
+from gonogo.stages.run_terms import cpu_fallback, release_order, secrets
+from gonogo.training.spec import TrainingResult
+
+NEARLY_FULL = 15 / 16  # of the GPU's memory
+
+
+def run_to_end(
+    run: Run,
+    kind: str,
+    options: Sequence[str] = (),
+    *,
+    on_line: Callable[[str], None] = lambda line: None,
+    on_beat: Callable[[Heartbeat], None] = lambda beat: None,
+    planned_hours: float | None = None,
+    oom_ladder: Sequence[dict[str, Any]] = (),
+) -> tuple[str, Exit]:
+    """Start a run of this kind, or attach to the one that is there, and follow it. Returns its folder and its exit.
+
+    Args:
+        kind: `canary`, or the mode.
+        options: of `gonogo.stages.train`.
+    """
+    log_path = started_file(run.paths, kind).with_name("log.txt")
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with machine(run) as there:
+        run_dir = start_or_attach(run, there, kind, options, oom_ladder)
+    watcher = LogWatcher(run.target.usd_per_hour, planned_hours, run.say)
+    latest_line, latest_beat = "", Heartbeat()
+
+    with log_path.open("w", buffering=1) as log:
+
+        def line(text: str) -> None:
+            nonlocal latest_line
+            print(text, file=log)
+            latest_line = text.split(" ", 1)[-1]
+            on_line(latest_line)
+            watcher.line(text)
+            run.progress(progress_line(latest_beat, watcher.left_s, latest_line))
+
+        def heartbeat(beat: Heartbeat) -> None:
+            nonlocal latest_beat
+            latest_beat = beat
+            on_beat(beat)
+            run.progress(progress_line(latest_beat, watcher.left_s, latest_line))
+
+        signal.signal(signal.SIGINT, once)
+        saved = log_path.parent / "checkpoints"
+        every_s = 60 * run.target.fetch_checkpoints_minutes
+        try:
+            with fetching_checkpoints(lambda: ssh_settings(run), run.target, run_dir, saved, every_s, run.say):
+                ended = follow(lambda: ssh_settings(run), run.target, run_dir, line, heartbeat)
+        except KeyboardInterrupt:
+            run.end_progress()
+            name = Path(run_dir).name
+            run.say(f"interrupted; {name} continues on the machine, and the same command attaches to it again")
+            raise
+    run.end_progress()
+    return run_dir, ended
+
+
+def start_or_attach(
+    run: Run, there: Machine, kind: str, options: Sequence[str], oom_ladder: Sequence[dict[str, Any]]
+) -> str:
+    """One run for one key, which says what is trained, on what, and how. Returns its folder."""
+    target, accelerator = run.target, run.settings.accelerator
+    key = digest(kind, options, InputDigests(run).launch)[:16]
+    file = started_file(run.paths, kind)
+    known = StartedRun.read(file)
+    run_id = known.run_id if known and known.key == key else run_name(kind, key)
+    StartedRun(run_id, key, run.config.target).write(file)
+    run_dir = f"{workspace(run)}/runs/{run_id}"
+    note_run(run.settings, run_dir)
+    resumes = kind != "canary" and run.load_experiment().resumes
+    if there.run_agent("active", workspace(run)) is None:
+        verify(there, workspace(run))  # what is trained on is what was sent
+    answer = there.launch(
+        run_dir,
+        arguments=["-m", "gonogo.stages.train", f"run_{run.mode}.json", f"../runs/{run_id}/out", *options],
+        key=key,
+        workspace=workspace(run),
+        cwd=f"{workspace(run)}/code",
+        environment={**accelerator.environment, **target.environment, **secrets(target)},
+        max_s=3600 * target.max_hours,
+        max_usd=run.config.budget_usd,
+        usd_per_hour=target.usd_per_hour,
+        lease_s=60 * target.lease_minutes,
+        first_s=60 * target.first_step_minutes,
+        stall_s=60 * target.stall_minutes,
+        progress=r"^step \d",
+        checkpoints="out/checkpoints",
+        resume=["--resume", "{checkpoint}"] if resumes else [],
+        override=["--changes", "{overrides}"],
+        ladder=list(oom_ladder),
+        cpu=cpu_fallback(run.experiment_config, run.training, accelerator, target),
+        release=release_order(target),
+    )
+    if answer.state == "already" and answer.key != key:
+        raise UserError(
+            f"another run is training on the machine ({quoted(answer.run_dir)}), with other data, code or config. "
+            "Wait for it, or stop it, before this one starts."
+        )
+    if answer.state == "started":
+        return run_dir
+    found = attached_to(answer, f"{workspace(run)}/runs", kind, key)
+    run.say(f"attached to {Path(found).name}, which is {answer.state}")
+    return found
+
+
+def attached_to(answer: Launched, runs_dir: str, kind: str, key: str) -> str:
+    """The folder of the run that the machine names; it is ours by its name, which becomes one of a folder here.
+
+    Raises:
+        RemoteError: no run of this key has such a name.
+    """
+    folder, _, name = answer.run_dir.rpartition("/")
+    if folder != runs_dir or not re.fullmatch(r"[0-9]{8}-[0-9]{6}" + re.escape(f"_{kind}_{key[:6]}"), name):
+        raise RemoteError(
+            f"the machine says that this run is {answer.state} in {quoted(answer.run_dir)!r}, which is not a folder "
+            "of a run of ours: nothing was fetched. Check the machine before using it again."
+        )
+    return answer.run_dir
+
+
+def run_name(kind: str, key: str) -> str:
+    """Of a run's own folder, which nothing else writes into: runs with other data, code or config have other keys."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}_{kind}_{key[:6]}"
+
+
+def progress_line(beat: Heartbeat, left_s: float | None, latest: str) -> str:
+    """Time, cost and GPU of a run under way, with the latest line of its log."""
+    cost = f"  {dollars(beat.usd)}" if beat.usd else ""
+    elapsed = "" if beat.elapsed_s is None else duration(beat.elapsed_s)
+    gpu = gpu_words(beat.gpu)
+    quiet = f"  NO STEP FOR {duration(beat.quiet_s)}" if beat.quiet_s else ""
+    left = "" if left_s is None else f"  {duration(left_s)} left"
+    return f"{elapsed}{left}{cost}{gpu}{quiet}  {latest}"
+
+
+def gpu_words(gpu: Gpu | None) -> str:
+    """What the GPU is doing; loud where its memory is nearly full, because the next peak may not fit."""
+    if not gpu:
+        return ""
+    full = gpu.used_bytes / gpu.total_bytes
+    words = f"  {gigabytes(gpu.used_bytes)} of {gigabytes(gpu.total_bytes)}, {gpu.busy_percent:.0f} % busy"
+    alarm = "  MEMORY NEARLY FULL: use the next smaller micro_batch_size" if full > NEARLY_FULL else ""
+    return f"{words}, {gpu.temperature_c:.0f} °C{alarm}"
+
+
+def training_result(run: Run, run_dir: str) -> TrainingResult | None:
+    """What the run measured about itself; None where it ended before it could."""
+    path = f"{run_dir}/out/training.json"
+    with machine(run) as there:
+        text = there.read_text(path)
+    return parsed_result(text, path) if text else None
+
+
+def parsed_result(text: str, path: str) -> TrainingResult:
+    """Raises RemoteError where the machine's file is not what training writes."""
+    try:
+        return TrainingResult.model_validate_json(text)
+    except ValidationError as error:
+        raise RemoteError(
+            f"{path} of the machine is not what training writes ({quoted(error.errors(include_url=False)[0]['msg'])}); "
+            "something else wrote it. Check the machine before using it again."
+        ) from None

@@ -1,0 +1,16 @@
+"""sample: a few items, judged before the rest is generated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gonogo.runtime.context import Run
+from gonogo.stages.forecast import data_set_time
+from gonogo.stages.generate import generate
+
+
+def sample(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
+    made, took_s = generate(run, Path(outputs[0]), params.indices)
+    first, end = params.indices
+    run.say(f"{made}; the data set's {data_set_time(run.experiment_config, took_s, end - first)}")

@@ -1,0 +1,51 @@
+"""smoke_train: minutes of real training on this machine, and what was learned."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from gonogo.base.files import folder_replacing, write_text
+from gonogo.base.torch_startup import without_gc
+from gonogo.learning.rehearse import rehearse
+from gonogo.runtime.context import Run
+from gonogo.stages.freshness import data_digest, learning_digest
+from gonogo.training.spec import RunSpec
+
+
+def smoke_train(run: Run, inputs: Any, outputs: Any) -> None:
+    with run.work():
+        with without_gc():
+            from gonogo.report.curves import curve_of, loss_curve
+        experiment = run.load_experiment(smoke=True)
+        imported_s = time.time() - psutil.Process().create_time()
+        with folder_replacing(outputs.run) as out:
+            measured, result, speed = rehearse(
+                experiment, smoke_spec(run), run.experiment_config.smoke, out, run.say, run.progress, run.gates.learning
+            )
+            write_text(out / "training.json", result.model_dump_json())
+    measured.inputs_digest = learning_digest(
+        data_digest(run.shards), run.load_experiment(), run.experiment_config.training
+    )
+    measured.evidence = [outputs.curve, outputs.run]
+    measured.write(outputs.measurements)
+    speed.start_s += imported_s
+    write_text(outputs.speed, speed.model_dump_json())
+    loss_curve(curve_of(result, measured, run.experiment), Path(outputs.curve))
+
+
+def smoke_spec(run: Run) -> RunSpec:
+    """The smoke run: the experiment's own training, with the keys and limits of `smoke`."""
+    config = run.smoke_config
+    return RunSpec(
+        experiment=run.experiment,
+        experiment_config=config,
+        training=config.training,
+        data=run.shards,
+        seed=run.config.seed,
+        max_steps=config.smoke.steps,
+        max_minutes=config.smoke.max_minutes,
+    )
