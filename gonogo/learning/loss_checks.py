@@ -24,10 +24,7 @@ LIKELY = (
     1.2  # standard deviations of ranks, CLEAR being 2.7: of losses as noisy as Dice 3 in 100 falling ones are below
 )
 LOWER_RATE = "Lower the learning rate by 10, or warm it up longer; clip gradients."
-TITLES = {
-    "train_loss_falls": "Training loss falls, beyond its noise",
-    "val_loss_falls": "Validation loss falls",
-}
+TITLES = {"train_loss_falls": "Training loss falls, beyond its noise", "val_loss_falls": "Validation loss falls"}
 
 
 def curve_of(steps: Sequence[int], losses: Sequence[float]) -> Curve:

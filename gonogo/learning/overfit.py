@@ -61,11 +61,7 @@ def overfit_one_batch(
         if "does not require grad" not in str(error):
             raise
     return OneBatch(
-        steps=len(losses),
-        ratio=ratio,
-        falling=_falling(losses),
-        rose=_rose(losses),
-        gradients=record.report(),
+        steps=len(losses), ratio=ratio, falling=_falling(losses), rose=_rose(losses), gradients=record.report()
     )
 
 
