@@ -16,7 +16,7 @@ from gonogo.base.units import dollars, duration
 from gonogo.cli import site
 from gonogo.config.load import Settings
 from gonogo.config.target import Embedded, Ssh
-from gonogo.remote.answers import Heartbeat, Status, read
+from gonogo.remote.answers import Heartbeat, RunState, read
 from gonogo.stages.held import held_file, started_runs
 from gonogo.stages.release import release_machine
 
@@ -118,7 +118,7 @@ def _stop(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     run = _choose(settings, arguments.name)
     with connect(_ssh(settings), settings.target) as machine:
-        state = read(Status, machine.run_agent("stop", run.run_dir), f"{machine.where}: agent stop").state
+        state = read(RunState, machine.run_agent("stop", run.run_dir), f"{machine.where}: agent stop").state
     words = {"running": "was told to stop", "lost": "was already lost; it will not be resumed"}
     print(f"{run.run_id} {words.get(state, f'is not running ({state})')}")
     return 0

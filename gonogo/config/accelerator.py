@@ -18,12 +18,8 @@ class Accelerator(StrictModel):
     """What a card is, each figure with its source. Figures that cannot be true are refused."""
 
     title: str = Field(description="name for people")
-    architecture: Architecture = Field(
-        "other", description="whose libraries' workspace memory is counted; for `other`, none is known"
-    )
-    visible_bytes: int | None = Field(
-        gt=0, description="memory that the framework sees; null: the machine's RAM, measured"
-    )
+    architecture: Architecture = Field("other", description="whose libraries' workspace is counted; `other`: unknown")
+    visible_bytes: int | None = Field(gt=0, description="memory that the framework sees; null: the RAM, measured")
     context_bytes: int = Field(0, ge=0, description="memory that driver and libraries take before the first tensor")
     tflops_fp32: Positive | None = Field(None, description="dense peak, without tensor cores")
     tflops_tf32: Positive | None = Field(None, description="dense peak; null: the card has no such mode")
@@ -34,22 +30,14 @@ class Accelerator(StrictModel):
     usd_per_hour: tuple[float, float] | None = Field(None, description="lowest and highest price found for one card")
     device_name: str = Field("", description="part of the name that the framework reports; empty: not checked")
     torch_index: str = Field("", description="package index of the torch build for it; empty: the default index")
-    environment: dict[str, str] = Field(default_factory=dict, description="environment variables that it needs")
-    forbidden_environment: list[str] = Field(
-        default_factory=list, description="environment variables that must not be set"
-    )
+    environment: dict[str, str] = Field(default_factory=dict, description="variables that it needs")
+    forbidden_environment: list[str] = Field(default_factory=list, description="variables that must not be set")
     known_faults: list[str] = Field(default_factory=list, description="what goes wrong on it, for people")
-    cpu_unless_forced: bool = Field(
-        False, description="train on the CPU instead, unless the target says `device: accelerator`"
-    )
+    cpu_unless_forced: bool = Field(False, description="train on the CPU unless the target says `device: accelerator`")
     is_this_machine: bool = Field(False, description="training runs on the CPU that runs gonogo")
     source: str = Field(description="source of the figures, with its date")
-    sources: dict[str, str] = Field(
-        default_factory=dict, description="key → source and date, for figures from another source"
-    )
-    unverified: list[str] = Field(
-        default_factory=list, description="keys whose figures were not confirmed on the card or in a data sheet"
-    )
+    sources: dict[str, str] = Field(default_factory=dict, description="key → source and date, if not those of `source`")
+    unverified: list[str] = Field(default_factory=list, description="keys whose figures nobody has confirmed")
 
 
 PEAKS = ("tflops_fp32", "tflops_tf32", "tflops_fp16", "tflops_bf16", "tflops_fp8")

@@ -37,7 +37,7 @@ class Command(StrictModel):
         "{micro_batch_size}, {accumulate_grad_batches}, {learning_rate}, {precision}, {seed}"
     )
     resume: str = Field(
-        "", description="words appended to `train` to resume from {checkpoint}; empty: a run cannot be resumed"
+        "", description="words appended to `train` to resume from {checkpoint}; empty: it cannot resume"
     )
     predict: str = Field(description="placeholders {checkpoint}, {data}, {out}, {seed}; writes metrics.json into {out}")
     samples_per_item: Count = Field(1, description="training samples per item, for the forecast")

@@ -35,18 +35,14 @@ class Training(StrictModel):
     )
     learning_rate: Positive = Field(1e-4, description="peak of the schedule")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
-    warmup_epochs: float = Field(
-        0.5, ge=0, description="the learning rate rises linearly, then follows a cosine to zero"
-    )
+    warmup_epochs: float = Field(0.5, ge=0, description="linear rise of the learning rate, then a cosine to zero")
     gradient_clip_val: float = Field(1.0, ge=0, description="maximum L2 norm of the gradients; 0: no clipping")
     ema_decay: Fraction = Field(0.999, description="decay of the weights' moving average; 0: no average")
     ema_warmup: bool = Field(True, description="the decay of update n is min(ema_decay, (1 + n) / (10 + n))")
     checkpoint_every_epochs: Count = Field(20, description="periodic checkpoints, in addition to the best and the last")
-    keep_best: int = Field(
-        0, ge=0, description="number of best checkpoints in `top/`, by `best_by`; 0: only `best.ckpt`"
-    )
+    keep_best: int = Field(0, ge=0, description="best checkpoints to keep in `top/`, by `best_by`; 0: only `best.ckpt`")
     best_by: str = Field(
-        "-val_loss", pattern=r"^[+-]\w+$", description="logged metric; `+`: higher is better, `-`: lower is better"
+        "-val_loss", pattern=r"^[+-]\w+$", description="logged metric; `+`: higher is better, `-`: lower"
     )
     validations_per_epoch: Count = Field(1, description="evenly spaced; the last one at the epoch's end")
     sample_every_epochs: Count = Field(10, description="interval of validation pictures")
@@ -62,9 +58,7 @@ class ModeConfig(StrictModel):
     """One length of the paid run: the training keys that it sets, and when to choose it."""
 
     when: str = Field("", description="when to choose this mode")
-    recommended: bool = Field(
-        False, description="marked in the preflight checklist; at most one mode of each experiment"
-    )
+    recommended: bool = Field(False, description="marked in the preflight checklist; one mode at most")
     training: dict[str, Any] = Field(default_factory=dict, description="merged over the experiment's `training`")
     result: bool = Field(
         True,
@@ -89,7 +83,7 @@ class Smoke(StrictModel):
     )
     overfit_steps: Count = Field(200, description="maximum number of steps on a single batch, to prove the wiring")
     max_minutes: Positive = Field(
-        10, description="wall-clock limit, including the extension; the run is stopped there and judged as it is"
+        10, description="wall-clock limit, extension included; the run is then judged as it is"
     )
 
 
@@ -117,9 +111,7 @@ class Expected(StrictModel):
 
     statement: str = Field("", description="the expected result in words, with the baseline that it should beat")
     metrics: dict[str, float] = Field(default_factory=dict, description="metric of the results stage → minimum value")
-    baselines: dict[str, float] = Field(
-        default_factory=dict, description="metric → value that it should beat; shown in the report"
-    )
+    baselines: dict[str, float] = Field(default_factory=dict, description="metric → value to beat; shown in the report")
     timeline: Timeline = Field(Timeline(), description="times that the plan names")
 
 
@@ -150,36 +142,32 @@ class ExperimentConfig(StrictModel):
     hypothesis: str = Field("", description="what the experiment should show; quoted in documents")
     expected: Expected = Expected()
     issues: list[Issue] = Field(default_factory=list, description="known problems, each with severity and status")
-    research: list[Claim] = Field(
-        default_factory=list, description="claims that the plan relies on, each with its source"
-    )
+    research: list[Claim] = Field(default_factory=list, description="claims that the plan relies on, with sources")
     starts_from: str | StartFile | None = Field(
         None,
         description="an earlier experiment, which is run first and from whose last checkpoint training starts; or "
         "`{checkpoint: FILE}`",
     )
     dummy_data: bool = Field(
-        False, description="the data is a stand-in for the real data: every verdict and the archive's name say so"
+        False, description="stand-in for the real data; every verdict and the archive's name say so"
     )
     data_ready: dt.datetime | None = Field(
-        None, description="when the data is expected to be complete; `gonogo schedule` plans no run before"
+        None, description="when the data is expected; `gonogo schedule` plans no run before"
     )
     inputs: LocalPath | None = Field(None, description="folder of input files, from the repository's root")
     sample_items: Count = Field(10, description="items that are generated and judged before the rest")
     dataset_items: Count = Field(40, description="items of the full dataset")
     shards: Count = Field(2, description="parts in which the dataset is generated, in parallel")
     validation_share: Fraction = Field(0.15, description="share of the items that is held out")
-    settings: dict[str, Any] = Field(
-        default_factory=dict, description="the experiment's own keys, checked by its class"
-    )
+    settings: dict[str, Any] = Field(default_factory=dict, description="its own keys, checked by its class")
     training: Training = Training()
     on_cpu: dict[str, Any] = Field(
-        default_factory=dict, description="training keys to merge when a CPU trains in place of an accelerator"
+        default_factory=dict, description="training keys for a CPU in place of an accelerator"
     )
     modes: dict[str, ModeConfig] = Field(default_factory=lambda: {"validate": ModeConfig()})
     smoke: Smoke = Smoke()
     watch: dict[str, Indicator] = Field(
-        default_factory=dict, description="metric that validation logs → value to reach, and by which epoch"
+        default_factory=dict, description="logged metric → value to reach, and by which epoch"
     )
     gates: dict[str, Any] = Field(default_factory=dict, description="merged over the thresholds of config.yaml")
 

@@ -60,14 +60,12 @@ class LearningGate(StrictModel):
     """
 
     min_target_input_ratio: Fraction = Field(
-        0.45, description="mean target / mean input, where comparable; below, the DATA is dark"
+        0.45, description="mean target / mean input, if comparable; below: dark DATA"
     )
     max_leaked_share: Fraction = Field(
         0.0, description="share of held-out samples that are also trained on, near copies included; above: LEAKAGE"
     )
-    max_unconnected_share: Fraction = Field(
-        0.1, description="share of modules with parameters that no gradient reaches; above: WIRING"
-    )
+    max_unconnected_share: Fraction = Field(0.1, description="share of modules that no gradient reaches; above: WIRING")
     max_overfit_ratio: Positive = Field(
         0.1, description="squared error / variance, one batch fitted alone (1: nothing learned); above: WIRING"
     )
@@ -100,15 +98,11 @@ class LearningGate(StrictModel):
 class MemoryGate(StrictModel):
     """Does the planned training step fit the card?"""
 
-    caution_margin: Fraction = Field(
-        0.10, description="share of the card's memory; less free memory (or less than 1 GB) is CAUTION"
-    )
+    caution_margin: Fraction = Field(0.10, description="share of the card; less free memory (or under 1 GB) is CAUTION")
     estimate_error: Fraction = Field(
         0.09, description="19 in 20 of 77 published peaks exceeded the estimate by no more; less free memory is CAUTION"
     )
-    estimate_excess: Fraction = Field(
-        0.04, description="19 in 20 of them fell below the estimate by no more; shown, not judged"
-    )
+    estimate_excess: Fraction = Field(0.04, description="19 in 20 of them were below by no more; shown, not judged")
     on_no_go: Literal["halt", "replan"] = Field(
         "halt",
         description="`replan`: train with the cheapest change of micro-batch, accumulation or precision that fits",
@@ -148,11 +142,9 @@ class ResultsGate(StrictModel):
         0.65, description="how often a predicted view is nearer to its own reference than to others (chance: 0.5)"
     )
     metrics: dict[str, float] = Field(
-        default_factory=dict, description="metric → minimum value; filled from `expected.metrics`"
+        default_factory=dict, description="metric → minimum; filled from `expected.metrics`"
     )
-    pictures: QualityGate = Field(
-        QualityGate(), description="thresholds of the predicted pictures, compared with their inputs"
-    )
+    pictures: QualityGate = Field(QualityGate(), description="of the predicted pictures, compared with their inputs")
 
 
 class Gates(StrictModel):

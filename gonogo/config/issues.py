@@ -14,7 +14,7 @@ class Issue(StrictModel):
 
     what: str = Field(min_length=1, description="what was found, and where")
     severity: Literal["minor", "major", "critical"] = Field(
-        description="critical and open: no launch; major and open: CAUTION"
+        description="open and critical: no launch; open and major: CAUTION"
     )
     status: Literal["open", "fixed", "accepted"] = "open"
     resolution: str = Field("", description="what was done, or why it may stay; required unless the issue is open")

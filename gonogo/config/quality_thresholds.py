@@ -19,18 +19,14 @@ class VolumesGate(StrictModel):
     min_hu: float = Field(-2048, description="CT: lowest possible value")
     max_hu: float = Field(4095, description="CT: highest possible value, 12 bits with metal")
     max_out_of_range: Fraction = Field(
-        0.001, description="CT: share of voxels outside that range; above: bad, below: a warning"
+        0.001, description="CT: share of voxels outside it; above: bad, below: a warning"
     )
     min_air_share: Fraction = Field(0.2, description="CT: share of voxels below −512 HU")
     max_air_share: Fraction = Field(0.8, description="CT: share of voxels below −512 HU")
     spacing_tolerance: Positive = Field(0.2, description="relative difference of a voxel side from the set's median")
-    allow_identity: bool = Field(
-        False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size, not a missing one"
-    )
+    allow_identity: bool = Field(False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size")
     max_form_gap_mm: Positive = Field(1.0, description="distance of a corner by the sform from the same by the qform")
-    max_constant_slices: Fraction = Field(
-        0.2, description="share of slices of a single value, at the ends; inside, none is allowed"
-    )
+    max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends; inside: none")
     max_repeated_slices: Fraction = Field(0.02, description="share of slices equal to the previous one")
     max_slice_disorder: Positive = Field(
         0.85, description="difference of neighbouring slices / of slices four apart; above: out of order"
@@ -56,32 +52,22 @@ class SeriesGate(StrictModel):
     files again.
     """
 
-    data_key: str = Field(
-        "", description="HDF5 dataset to read; empty: `data`, `signals`, `eeg`, `x` … or else the largest"
-    )
-    targets_key: str = Field(
-        "", description="HDF5 dataset of the targets; empty: `targets`, `labels`, `y` …, if present"
-    )
-    max_rail_share: Fraction = Field(
-        0.01, description="share of a channel's samples that stay at its extreme; above: clipped"
-    )
+    data_key: str = Field("", description="HDF5 dataset to read; empty: `data`, `signals`, `eeg`, `x` … or the largest")
+    targets_key: str = Field("", description="HDF5 dataset of the targets; empty: `targets`, `labels`, `y` …, if any")
+    max_rail_share: Fraction = Field(0.01, description="share of a channel's samples at its extreme; above: clipped")
     min_channel_sigma_ratio: Fraction = Field(
-        1e-3, description="standard deviation / that of the recording's median channel; below: flat"
+        1e-3, description="standard deviation / the median channel's; below: flat"
     )
     max_bad_channels: Fraction = Field(0.1, description="share of flat or clipped channels; above: a bad recording")
     min_autocorrelation: Fraction = Field(
         0.03, description="of neighbouring samples, of either sign, in the median channel; below: white noise"
     )
     max_zero_tail: Fraction = Field(0.01, description="share of samples at the end that are zero in all channels")
-    max_spoilt_windows: Fraction = Field(
-        0.01, description="share of windows that repeat another; also of those without a signal"
-    )
+    max_spoilt_windows: Fraction = Field(0.01, description="share of repeated windows; also of those without a signal")
     max_scale_ratio: Positive = Field(
         100, description="typical amplitude / the set's median, or its inverse; above: other units, a warning"
     )
-    max_hum_share: Fraction = Field(
-        0.5, description="share of the median channel's power within 1 Hz of 50 or 60 Hz; above: a warning"
-    )
+    max_hum_share: Fraction = Field(0.5, description="share of power within 1 Hz of 50 or 60 Hz; above: a warning")
 
 
 class PointsGate(StrictModel):
@@ -91,24 +77,20 @@ class PointsGate(StrictModel):
     """
 
     max_count_deviation: Positive = Field(
-        0.5, description="relative difference of the number of points from the set's median"
+        0.5, description="relative difference of the point count from the set's median"
     )
     max_duplicates: Fraction = Field(0.01, description="share of points at exactly the place of another")
     max_normal_error: Positive = Field(0.01, description="difference of a normal's length from 1, in 99 of 100 points")
     min_flatness: Fraction = Field(
         0.001,
-        description="smallest / largest spread along the principal axes; below, and below a tenth of the set's: flat",
+        description="smallest / largest spread; below, and below a tenth of the set's: flat",
     )
-    max_far_ratio: Positive = Field(
-        20, description="distance of the furthest point from the centre / 90th percentile; above: a stray point"
-    )
+    max_far_ratio: Positive = Field(20, description="furthest point / 90th percentile, from the centre; above: stray")
     max_scale_ratio: Positive = Field(10, description="size / the set's median, or its inverse; above: a warning")
     max_dimension: Positive = Field(
         2.6, description="dimension among nearest neighbours (2: a surface); above, it fills space: a warning"
     )
-    wrong_unit_ratio: Positive = Field(
-        50, description="the same as max_scale_ratio, so high that units differ (m, cm, mm): bad"
-    )
+    wrong_unit_ratio: Positive = Field(50, description="the same, so high that units differ (m, cm, mm): bad")
 
 
 class TextGate(StrictModel):
@@ -121,22 +103,18 @@ class TextGate(StrictModel):
 
     schema_file: str = Field("", description="JSON Schema that every record must match; empty: none")
     text_key: str = Field("", description="key of the text; empty: `text`, or all of `caption`, `prompt`, `messages` …")
-    required_keys: tuple[str, ...] = Field(
-        (), description="keys that every record must have, with a value that is not null"
-    )
+    required_keys: tuple[str, ...] = Field((), description="keys that every record must have, and not null")
     id_keys: tuple[str, ...] = Field(
         ("id", "_id", "idx", "index", "uuid", "guid", "split"), description="keys in which equal records may differ"
     )
-    paired_with: tuple[str, ...] = Field(
-        (), description="suffixes of the files that a document of the same stem describes"
-    )
+    paired_with: tuple[str, ...] = Field((), description="suffixes of files that a document of the same stem describes")
     tokenizer: str = Field("", description="tokenizer.json that counts tokens; empty: the experiment's own, if any")
     max_tokens: int = Field(0, ge=0, description="a longer record would be truncated; 0: not judged")
     max_truncated: Fraction = Field(0.01, description="share of records longer than `max_tokens`")
     max_bad_records: Fraction = Field(0.01, description="share of records with any fault of their own")
     max_repeated: Fraction = Field(0.05, description="share of records that repeat another, apart from case and spaces")
     max_shared_opening: Fraction = Field(
-        0.5, description="share of records that begin with the same 80 characters; above: a warning"
+        0.5, description="share of records that share their first 80 characters; a warning"
     )
     max_length_ratio: Positive = Field(
         100, description="length / the set's median, or its inverse; above: odd, a warning from 1 % of a file on"
@@ -156,23 +134,21 @@ class ImagesGate(StrictModel):
     max_white_share: Fraction = Field(0.99, description="share at 246 or more; above: white; drawings have up to 0.98")
     min_range: float = Field(16, description="p99 − p1; below: washed out; fog has 28 or more")
     min_autocorrelation: float = Field(
-        0.2, description="lag-1; below, with σ̂ above `min_noise_share` of σ: noise; gravel has 0.27"
+        0.2, description="lag-1; below, with σ̂ above `min_noise_share`: noise; gravel has 0.27"
     )
     min_noise_share: Fraction = Field(0.8, description="Immerkær's σ̂ / σ; white noise has 1, gravel up to 0.66")
     max_speck_share: Fraction = Field(
-        0.55, description="share of single pixels that stand out; above: specks; small print has 0.48"
+        0.55, description="single pixels that stand out; above: specks; small print has 0.48"
     )
     max_blocks: Positive = Field(
-        3, description="difference of lines along a grid / beside it; above: blocks; brickwork has up to 2"
+        3, description="differences along a grid / beside it; above: blocks; brickwork has up to 2"
     )
     min_detail: float = Field(
         0.015, description="Laplacian variance / variance of the 32×32 thumbnail; below, with nothing sharp: blurred"
     )
     min_side: Count = Field(16, description="pixels of the shorter side; below: too small")
     max_area_ratio: Positive = Field(8, description="area / the set's median, or its inverse; above: odd, a warning")
-    common_share: Fraction = Field(
-        0.8, description="if this share has one size, mode or colour, others are odd: a warning"
-    )
+    common_share: Fraction = Field(0.8, description="if this share has one size, mode or colour, others are odd")
     min_set_p99: float = Field(56, description="median over the set of the 99th percentile; below: the set is dark")
     dim_set_p99: float = Field(90, description="the same; below: a warning")
     min_set_range: float = Field(20, description="median over the set of p99 − p1; below: the set is washed out")
@@ -189,14 +165,10 @@ class QualityGate(StrictModel):
         description="share of items that may be bad; of posed views, an item is a scene: one input with its views",
     )
     false_alarm_rate: Fraction = Field(
-        0.01, description="share of good items that the checks call bad; every count is corrected for it"
+        0.01, description="share of good items that the checks call bad; counts are corrected"
     )
-    miss_rate: Fraction = Field(
-        0.01, description="share of bad items that the checks call good; every count is corrected for it"
-    )
-    max_sample_items: Count = Field(
-        60, description="an inconclusive sample grows up to this many items; then it is CAUTION"
-    )
+    miss_rate: Fraction = Field(0.01, description="share of bad items that the checks call good; likewise")
+    max_sample_items: Count = Field(60, description="an inconclusive sample grows up to this size; then CAUTION")
     max_unread_files: Fraction = Field(
         0.05,
         description="share of files that could be data but that the kind does not read, of these and the judged ones; "
@@ -204,9 +176,7 @@ class QualityGate(StrictModel):
     )
     bad_views_per_scene: Fraction = Field(0.25, description="a scene is bad if a larger share of its views is")
     min_brightness_ratio: Positive = Field(0.45, description="(mean Y + 1) / (mean X + 1); below: dark")
-    dark_p99: float = Field(
-        56, description="99th percentile of Y; below, or p95 below `dark_p95`: dark in absolute terms"
-    )
+    dark_p99: float = Field(56, description="99th percentile of Y; below, or p95 below `dark_p95`: dark in itself")
     dark_p95: float = Field(25, description="95th percentile of Y")
     max_brightness_ratio: Positive = Field(2.2, description="above, with mean Y > 150: too bright")
     max_white_share: Fraction = Field(
@@ -222,23 +192,19 @@ class QualityGate(StrictModel):
         description="lag-8; below, and 0.3 below X's, busier or in other colours, nothing of X left: blotchy",
     )
     max_noise_sigma: float = Field(20, description="Immerkær's σ̂; above, and above 3 σ̂(X) + 6: noisy")
-    max_specks: Fraction = Field(
-        0.025, description="share of single pixels that stand out; above, and above 1.5 of X's: specks"
-    )
+    max_specks: Fraction = Field(0.025, description="single pixels that stand out; above, and above 1.5 of X's: specks")
     min_sharpness: float = Field(
         0.04,
         description="of Y relative to X: Laplacian variance / variance, times the squared detail of the 32×32 "
         "thumbnail, along the direction with the least; below: blurred",
     )
-    max_repeated_lines: Fraction = Field(
-        0.3, description="share of rows or columns equal to the previous one, minus X's"
-    )
-    max_seams: Fraction = Field(0.085, description="share of rows or columns with a jump to the next, minus 1.5 of X's")
+    max_repeated_lines: Fraction = Field(0.3, description="rows or columns equal to the previous one, minus X's")
+    max_seams: Fraction = Field(0.085, description="rows or columns with a jump to the next, minus 1.5 of X's")
     max_streaks: Positive = Field(
         0.6, description="natural logarithm of the ratio of vertical to horizontal differences, relative to X's"
     )
     max_blocks: Positive = Field(
-        2.1, description="difference of lines along a grid / beside it; above, and above 1.4 of X's: blocks"
+        2.1, description="differences along a grid / beside it; above, and above 1.4 of X's: blocks"
     )
     max_entropy_loss_bits: float = Field(2.4, description="entropy of X's luma histogram minus Y's; above: few levels")
     max_colour_shift: Positive = Field(
@@ -257,14 +223,12 @@ class QualityGate(StrictModel):
         2, description="dHash distance; up to it, with a 32×32 difference < 1.5 and 0.03 σ(X): a copy of the input"
     )
     min_view_variance_ratio: Fraction = Field(
-        0.1, description="Σvar(Y thumbnails) / Σvar(X); below: all views are the same"
+        0.1, description="Σvar(Y thumbnails) / Σvar(X); below: all views the same"
     )
-    min_pairing_auc: Fraction = Field(
-        0.8, description="how often the own input is nearer than other inputs; below: pairs are shuffled"
-    )
+    min_pairing_auc: Fraction = Field(0.8, description="how often the own input is nearest; below: pairs are shuffled")
     side_angle_deg: float = Field(30, description="views further from the input's pose are also judged separately")
     min_visible_points: Fraction = Field(
-        0.25, description="share of the input's 3-D points that a camera sees; below: it misses the scene"
+        0.25, description="share of the input's points that a camera sees; below: it misses"
     )
     images: ImagesGate = Field(ImagesGate(), description="of kind `images`")
     volumes: VolumesGate = Field(VolumesGate(), description="of kind `volumes`")

@@ -41,9 +41,7 @@ class Release(StrictModel):
     provider: Literal["", "digitalocean", "ec2", "command"] = Field("", description="whose machine `destroy` deletes")
     tag: str = Field("", description="DigitalOcean: tag; EC2: KEY=VALUE; it must be on this machine and on no other")
     region: str = Field("", description="EC2: region of the machine")
-    command: str = Field(
-        "", description="provider `command`: shell command, run on this computer, that destroys the machine"
-    )
+    command: str = Field("", description="provider `command`: shell command, run here, that destroys the machine")
     gone_command: str = Field(
         "",
         description="provider `command`: must exit with 0 only when a successful listing lacks the machine, and fail "
@@ -96,9 +94,7 @@ class Target(StrictModel):
         description="`auto`: the accelerator, unless it is known to be bad; `accelerator`: use it even then; `cpu`: "
         "train on the CPU and touch no GPU",
     )
-    python: str = Field(
-        "python3", description="interpreter on the machine; `this`: the one that runs gonogo (embedded only)"
-    )
+    python: str = Field("python3", description="interpreter there; `this`: the one that runs gonogo (embedded only)")
     environment: dict[str, str] = Field(
         default_factory=lambda: {"PYTHONUNBUFFERED": "1"}, description="environment variables of the training process"
     )
@@ -109,9 +105,7 @@ class Target(StrictModel):
     max_hours: Positive = Field(24, description="the agent stops the run after this time; the checkpoint stays")
     lease_minutes: Positive = Field(60, description="stop the run if no client has connected for this many minutes")
     min_free_gb: float = Field(10, ge=0, description="minimum free disk space under `root`, in GB (SSH targets only)")
-    first_step_minutes: Positive = Field(
-        30, description="time allowed for the first step; after it the run counts as hung"
-    )
+    first_step_minutes: Positive = Field(30, description="time for the first step; after it the run counts as hung")
     stall_minutes: Positive = Field(30, description="a run without a step for this long counts as hung, and is resumed")
     release: Annotated[Release, BeforeValidator(_how)] = Release()
     fetch_checkpoints_minutes: Positive = Field(

@@ -29,12 +29,8 @@ class Config(StrictModel):
     target: str = Field("local", description="a name in config/targets/")
     seed: int = Field(0, ge=0, description="seed of everything random")
     note: str = Field("", description="free text about this run; `gonogo runs --note WORDS` finds it")
-    results_dir: Path = Field(
-        Path("results"), description="folder of everything that a run creates; can be deleted and created again"
-    )
-    archive_dir: Path = Field(
-        Path("archive"), description="folder of what was downloaded from the machine; nothing in it is ever overwritten"
-    )
+    results_dir: Path = Field(Path("results"), description="folder of all that a run creates; can be deleted")
+    archive_dir: Path = Field(Path("archive"), description="folder of what was downloaded; nothing is ever overwritten")
     budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
     overrides: list[Override] = Field(default_factory=list, description="gates that a named person decided to pass")
     gates: Gates = Gates()

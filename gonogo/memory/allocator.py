@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gonogo.base.errors import UserError
+from gonogo.memory.block_sizes import MIB, Rules
 from gonogo.memory.events import Events
-from gonogo.memory.heap import MIB, Block, Heap, OutOfDeviceMemory, Rules
+from gonogo.memory.heap import Block, Heap, OutOfDeviceMemory
 
 # of these the first that is set counts
 CONF_VARIABLES = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF", "PYTORCH_ALLOC_CONF")

@@ -12,8 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gonogo.memory.torch_private import DisableTorchDispatch, FakeTensor, tree_map
+from gonogo.memory.torch_private import DisableTorchDispatch, DynamicOutputShapeException, FakeTensor, tree_map
 
+aten = torch.ops.aten
+INDEXED = {  # by masks, too
+    aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default,
+}  # fmt: skip
 LARGEST_FLOAT, LARGEST_INTEGER = 4096, 1 << 17  # elements of tensors whose values are carried along
 
 
@@ -141,3 +145,22 @@ def _forget_mutated(func: Any, args: tuple[Any, ...]) -> None:
 
 def _is_forgotten(value: Tensor) -> bool:
     return getattr(value.untyped_storage(), "_forgotten", False)
+
+
+def with_places(func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments with each mask whose values are known as the places where it is true.
+
+    Raises:
+        DynamicOutputShapeException: for a mask that is not known where its places are needed: here, or in the backward
+            pass, from which no exception comes back (torch loses it while it leaves C++).
+    """
+    source, indices, *rest = args
+    found: list[Any] = []
+    for index in indices:
+        where = places(index) if index is not None and index.dtype == torch.bool else [index]
+        if where is None and func is not aten.index.Tensor and not rest[0].requires_grad:
+            return args  # the gradient of what is put there is not asked for
+        if where is None:
+            raise DynamicOutputShapeException(aten.nonzero.default)
+        found += where
+    return source, found, *rest

@@ -17,7 +17,6 @@ from gonogo.memory import constant_values
 from gonogo.memory.events import PHASES, Events
 from gonogo.memory.kernel_workspaces import scratch_bytes
 from gonogo.memory.torch_private import (
-    DynamicOutputShapeException,
     FakeTensor,
     TorchDispatchMode,
     current_node,
@@ -37,10 +36,6 @@ _VIEWS = {
 }  # fmt: skip
 
 
-# by masks, too
-_INDEXED = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default}
-
-
 def _view(func: Any, args: tuple[Any, ...]) -> FakeTensor:
     """Another fake tensor of the same memory, as FakeTensorMode makes one."""
     source = args[0]
@@ -53,25 +48,6 @@ def _view(func: Any, args: tuple[Any, ...]) -> FakeTensor:
 def _only_writes(func: Any) -> bool:
     """An in-place operation on lists, of which there is no result."""
     return func.__name__.startswith(("_foreach_", "_fused_")) and not func._schema.returns
-
-
-def _with_places(func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments with each mask whose values are known as the places where it is true.
-
-    Raises:
-        DynamicOutputShapeException: for a mask that is not known where its places are needed: here, or in the backward
-            pass, from which no exception comes back (torch loses it while it leaves C++).
-    """
-    source, indices, *rest = args
-    found: list[Any] = []
-    for index in indices:
-        places = constant_values.places(index) if index is not None and index.dtype == torch.bool else [index]
-        if places is None and func is not aten.index.Tensor and not rest[0].requires_grad:
-            return args  # the gradient of what is put there is not asked for
-        if places is None:
-            raise DynamicOutputShapeException(aten.nonzero.default)
-        found += places
-    return source, found, *rest
 
 
 class _Names:
@@ -141,8 +117,8 @@ class AllocationRecorder(TorchDispatchMode):
             out: Any = _view(func, args)
             constant_values.follow(func, args, kwargs, out)
             return out
-        if func in _INDEXED:
-            args = _with_places(func, args)
+        if func in constant_values.INDEXED:
+            args = constant_values.with_places(func, args)
         module = self._module()
         if self.device == "cuda" and (sizes := scratch_bytes(func, args)):
             scratch = [self._allocate(size, module) for size in sizes]

@@ -80,7 +80,7 @@ class Exit(Attempt):
     attempts: list[Attempt] = Field(default_factory=list, max_length=1000)
 
 
-class Gpu(Answer):
+class GpuReading(Answer):
     """What the first GPU is doing."""
 
     used_bytes: Amount
@@ -92,7 +92,7 @@ class Gpu(Answer):
 def _gauge(value: Any) -> Any:
     """A gauge that cannot be read is no gauge: it ends nothing."""
     try:
-        return Gpu.model_validate(value)
+        return GpuReading.model_validate(value)
     except ValidationError:
         return None
 
@@ -104,7 +104,7 @@ class Heartbeat(Answer):
     elapsed_s: Amount | None = None
     usd: Amount = 0.0
     quiet_s: Amount = 0.0
-    gpu: Annotated[Gpu | None, BeforeValidator(_gauge)] = None
+    gpu: Annotated[GpuReading | None, BeforeValidator(_gauge)] = None
 
 
 class Message(Answer):
@@ -123,13 +123,13 @@ class Message(Answer):
         return self
 
 
-class Status(Answer):
+class RunState(Answer):
     """Whether a run is there, and alive."""
 
     state: Literal["none", "running", "exited", "lost", "adopted"]
 
 
-class Timer(Answer):
+class TimerState(Answer):
     """The run's second watch."""
 
     ends_in_s: Amount | None = None
@@ -141,7 +141,7 @@ class Launched(Answer):
     state: Literal["started", "already", "done"]
     run_dir: Short
     key: Short
-    timer: Timer = Timer()
+    timer: TimerState = TimerState()
 
 
 class Released(Answer):

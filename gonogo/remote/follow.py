@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gonogo.config.target import Ssh, Target
-from gonogo.remote.answers import Exit, Heartbeat, Message, Status, read
+from gonogo.remote.answers import Exit, Heartbeat, Message, RunState, read
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
 
@@ -90,7 +90,7 @@ def _messages(
 
 def _taken_up(machine: Machine, run_dir: str) -> bool:
     """Whether there is something to follow again: the run itself, or how it ended."""
-    status = read(Status, machine.run_agent("adopt", run_dir), f"{machine.where}: agent adopt")
+    status = read(RunState, machine.run_agent("adopt", run_dir), f"{machine.where}: agent adopt")
     return status.state in ("adopted", "running", "exited")
 
 

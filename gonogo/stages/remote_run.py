@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.units import dollars, duration, gigabytes
-from gonogo.remote.answers import Exit, Gpu, Heartbeat, Launched, quoted
+from gonogo.remote.answers import Exit, GpuReading, Heartbeat, Launched, quoted
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow, once
 from gonogo.remote.machine import Machine
@@ -165,7 +165,7 @@ def progress_line(beat: Heartbeat, left_s: float | None, latest: str) -> str:
     return f"{elapsed}{left}{cost}{gpu}{quiet}  {latest}"
 
 
-def gpu_words(gpu: Gpu | None) -> str:
+def gpu_words(gpu: GpuReading | None) -> str:
     """What the GPU is doing; loud where its memory is nearly full, because the next peak may not fit."""
     if not gpu:
         return ""

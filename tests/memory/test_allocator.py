@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from gonogo.base.errors import UserError
 from gonogo.memory.allocator import AllocatorSettings, replay
+from gonogo.memory.block_sizes import Rules
 from gonogo.memory.events import Events
-from gonogo.memory.heap import Heap, OutOfDeviceMemory, Rules
+from gonogo.memory.heap import Heap, OutOfDeviceMemory
 from tests.memory.synthetic import churn, events, sequence
 
 KIB, MIB = 1 << 10, 1 << 20

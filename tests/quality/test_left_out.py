@@ -231,5 +231,5 @@ def test_a_folder_without_items_says_what_it_did_not_look_into(tmp_path: Path) -
     (tmp_path / "data").mkdir()
     (tmp_path / "data/cats").symlink_to(tmp_path)
     for kind in ("images", "views"):
-        with pytest.raises(UserError, match=r"Not looked into: cats, a link to a folder, which is not followed\."):
+        with pytest.raises(UserError, match=r"Not read: cats, a link to a folder, which is not followed\."):
             measure_part(kind, tmp_path / "data", tmp_path / "out")

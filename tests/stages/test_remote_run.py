@@ -8,7 +8,7 @@ import pytest
 
 from gonogo.agent import lifecycle
 from gonogo.base.digests import digest
-from gonogo.remote.answers import Gpu, Heartbeat
+from gonogo.remote.answers import GpuReading, Heartbeat
 from gonogo.remote.run_request import RunRequest
 from gonogo.stages.remote_run import gpu_words, progress_line, run_name
 
@@ -24,13 +24,13 @@ def test_two_runs_of_one_second_have_folders_of_their_own(monkeypatch: pytest.Mo
 
 
 def test_memory_that_is_nearly_full_is_an_alarm() -> None:
-    gpu = Gpu(used_bytes=15.2e9, total_bytes=16e9, busy_percent=97.0, temperature_c=64.0)
+    gpu = GpuReading(used_bytes=15.2e9, total_bytes=16e9, busy_percent=97.0, temperature_c=64.0)
     assert "MEMORY NEARLY FULL: use the next smaller micro_batch_size" in gpu_words(gpu)
     assert "NEARLY FULL" not in gpu_words(gpu.model_copy(update={"used_bytes": 12e9}))
 
 
 def test_the_gpu_is_shown_while_steps_are_made() -> None:
-    gpu = Gpu(used_bytes=8e9, total_bytes=16e9, busy_percent=97.0, temperature_c=64.0)
+    gpu = GpuReading(used_bytes=8e9, total_bytes=16e9, busy_percent=97.0, temperature_c=64.0)
     line = progress_line(Heartbeat(elapsed_s=60.0, usd=1.5, gpu=gpu), 120.0, "step 5/10")
     assert line == "1 min  2 min left  $1.50  8.00 GB of 16.00 GB, 97 % busy, 64 °C  step 5/10"
     assert "NO STEP FOR 5 min" in progress_line(Heartbeat(quiet_s=300.0), None, "step 5/10")
