@@ -1,16 +1,23 @@
-"""The rooms of the package: which may import which, and how they are drawn."""
+"""The rooms of the package: which may import which, how they are drawn, what their names and sizes may be."""
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tools.generated import filled
 from tools.house import House, as_mermaid, in_circles, layers, needed_arrows, read_house, summary
+
+MODULES = sorted((ROOT / "gonogo").rglob("*.py"))
+MOST_LINES = 300
+SHARED_NAMES = {"Measurements"}  # what a gate's stage leaves for it: the gate's room says of what
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +79,22 @@ def test_a_wrong_import_breaks_its_contract(file: str, line: str, contract: str,
 
 def test_the_floors_are_those_of_the_contract(house: House) -> None:
     assert house.floors == layers() and summary(house).startswith(f"{len(house.rooms)} rooms on {len(house.floors)}")
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_no_class_name_means_two_things() -> None:
+    defined: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                defined[node.name].append(shown(path))
+    twice = {name: paths for name, paths in defined.items() if len(paths) > 1 and name not in SHARED_NAMES}
+    assert twice == {}
+
+
+def test_a_module_is_about_one_idea() -> None:
+    lines = {shown(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}

@@ -75,10 +75,7 @@ class LossTrend:
 
 
 def loss_trend(
-    points: Sequence[tuple[int, float]],
-    spiked: float,
-    opening: Sequence[float] = (),
-    peak: float | None = None,
+    points: Sequence[tuple[int, float]], spiked: float, opening: Sequence[float] = (), peak: float | None = None
 ) -> LossTrend:
     """What finite losses show, of which there is at least one.
 

@@ -66,7 +66,7 @@ def _where(reached: Callable[[float], bool]) -> float:
 
 
 @dataclass(frozen=True)
-class Decision:
+class AcceptanceRule:
     """How a count of bad items becomes a status.
 
     Attributes:

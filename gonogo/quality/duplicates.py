@@ -7,10 +7,10 @@ from array import array
 
 import numpy as np
 
-from gonogo.quality.fault_counts import percent
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.near_duplicates import NearDuplicates, place
 from gonogo.quality.pictures.near import as_numbers
+from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
 REMEMBERED = 10_000  # names of originals that are kept; of later ones it is known that they were there

@@ -6,81 +6,44 @@ import hashlib
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.files import Unlisted, survey
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.acceptance import Decision
+from gonogo.quality.acceptance import AcceptanceRule
+from gonogo.quality.arrays import explained_errors
 from gonogo.quality.duplicates import DuplicateIndex
-from gonogo.quality.fault_counts import NAMED, Count, Readable, Worst, bad_items, counted_check
+from gonogo.quality.fault_counts import (
+    FaultCount,
+    FaultGroup,
+    FaultGroupCounter,
+    UnreadableFiles,
+    WorstItems,
+    bad_items,
+)
 from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Scan, StatisticsCache
 from gonogo.quality.items import Fault, FileProblem, Finding, FindingSink, MeasuredItem
 from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
-from gonogo.verdict import Check, Status, worst
+from gonogo.verdict import Check, Status
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test", "eval": "test",
-}  # fmt: skip
-"""Names of folders that say which split their files belong to."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a user asks of every item; the faults that answer it, and what is said then.
-
-    Attributes:
-        faults: ids that count.
-        asked: when an item counts as bad, in words and with its threshold.
-        claim: what is wrong, after "12 of 80 volumes": `are not in Hounsfield units`.
-    """
-
-    id: str
-    title: str
-    faults: frozenset[str]
-    asked: str
-    claim: str
-    hint: str
-
-
-class Answer:
-    """What was found for one question, over all items that could be read."""
-
-    def __init__(self, question: Question, item: str) -> None:
-        self._question, self._item = question, item
-        self._bad, self._warned = Count(), Count()
-        self._first: dict[bool, str] = {}  # by whether it is bad
-
-    def add(self, finding: Finding) -> None:
-        if finding.item.problems:
-            return
-        told = [fault for fault in finding.faults if fault.id in self._question.faults]
-        told.sort(key=lambda fault: fault.warns)
-        bad = bool(told) and not told[0].warns
-        self._bad.add(finding.item.path, bad)
-        self._warned.add(finding.item.path, bool(told) and not bad)
-        if told:
-            self._first.setdefault(bad, f"{finding.name}: {told[0].reason}")
-
-    def check(self, decision: Decision) -> Check:
-        """Decided by the bad items; items with warnings alone make it CAUTION."""
-        question, bad, warned, of = self._question, self._bad, self._warned, f"of {self._bad.asked} {self._item}s"
-        told = [f"{bad.bad} {of} {question.claim}: {self._first[True]}"] if bad.bad else []
-        told += [f"{warned.bad} {of} with a warning: {self._first[False]}"] if warned.bad else []
-        check = counted_check(
-            bad, decision, self._item,
-            id=question.id, title=question.title, asked=question.asked, why="; ".join(told), hint=question.hint,
-        )  # fmt: skip
-        if not warned.bad:
-            return check
-        evidence = (check.evidence + warned.named)[:NAMED]
-        status = worst([check.status, Status.CAUTION])
-        return check.model_copy(update={"status": status, "hint": question.hint, "evidence": evidence})
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+}  # fmt: skip  names of folders that say which split their files belong to
 
 
 class Overview:
@@ -90,14 +53,14 @@ class Overview:
     """
 
     def __init__(self) -> None:
-        self.twins = DuplicateIndex()
+        self.duplicates = DuplicateIndex()
 
     def add(self, item: MeasuredItem) -> None:
-        self.twins.add(item)
+        self.duplicates.add(item)
 
     def close(self) -> None:
         """Called once, after the last item."""
-        self.twins.close()
+        self.duplicates.close()
 
 
 class FileInspector(Inspector):
@@ -115,22 +78,30 @@ class FileInspector(Inspector):
         """The fields of `Item` that the file's content gives, as JSON knows them. For `measure` as it stands here.
 
         Raises:
-            ValueError: the file cannot be read; the text says why, in a few words.
+            Exception: the file cannot be read; the text says why, in a few words.
         """
         raise NotImplementedError
+
+    @abstractmethod
+    def draw(self, item: Any) -> Image.Image:
+        """The item for the eye.
+
+        Raises:
+            Exception: it cannot be read, or there is nothing to see.
+        """
 
     @abstractmethod
     def faults(self, item: Any, overview: Any, gate: QualityGate) -> list[Fault]:
         """The checks that fire for one item."""
 
     @abstractmethod
-    def questions(self, gate: QualityGate) -> Sequence[Question]:
+    def fault_groups(self, gate: QualityGate) -> Sequence[FaultGroup]:
         """One check of the verdict for each; together they name every fault of `faults`."""
 
     def overview(self) -> Overview:
         return Overview()
 
-    def set_checks(self, overview: Any, gate: QualityGate, decision: Decision) -> list[Check]:
+    def set_checks(self, overview: Any, gate: QualityGate, rule: AcceptanceRule) -> list[Check]:
         """Checks that are about the set and not about its items."""
         return []
 
@@ -170,7 +141,8 @@ class FileInspector(Inspector):
             key = digest(item["content"], self.reading) if self.reading else item["content"]
             measured = cache.get(key)
             if measured is None:
-                measured = self.statistics(path)
+                with explained_errors():
+                    measured = self.statistics(path)
                 cache.put(key, measured)
         except ValueError as error:
             measured = {"problems": [FileProblem(path=files.name, reason=str(error))]}
@@ -180,35 +152,42 @@ class FileInspector(Inspector):
         hashes = {files.name: item["content"]} if "content" in item else {}
         return ItemReading(self.Item(**(item | measured)), hashes)
 
-    def judge(self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: FindingSink) -> Judgement:
-        overview, readable = self.overview(), Readable(decision, self.item, data.strays)
+    def judge(self, data: MeasuredSet, gate: QualityGate, rule: AcceptanceRule, each: FindingSink) -> Judgement:
+        overview, readable = self.overview(), UnreadableFiles(rule, self.item, data.strays)
         for item in data.items(self.Item):
             overview.add(item)
             readable.add(item)
         overview.close()
-        answers = [Answer(question, self.item) for question in self.questions(gate)]
-        all_bad, worst_items = Count(), Worst()
+        counters = [FaultGroupCounter(group, self.item) for group in self.fault_groups(gate)]
+        all_bad, worst_items = FaultCount(), WorstItems()
         for item in data.items(self.Item):
             finding = Finding(item, self._all_faults(item, overview, gate))
             all_bad.add(item.path, finding.bad)
             worst_items.add(finding)
             each(finding)
-            for answer in answers:
-                answer.add(finding)
+            for counter in counters:
+                counter.add(finding)
         checks = [
             readable.check(),
-            *[answer.check(decision) for answer in answers],
-            *overview.twins.checks(self.item),
-            *self.set_checks(overview, gate, decision),
+            *[counter.check(rule) for counter in counters],
+            *overview.duplicates.checks(self.item),
+            *self.set_checks(overview, gate, rule),
         ]
-        overall, more = bad_items(all_bad, decision, self.item)
+        overall, more = bad_items(all_bad, rule, self.item)
         checks.append(overall)
         return Judgement(checks, _cause(checks[0], checks, all_bad), worst_items.findings, len(data), all_bad.bad, more)
+
+    def picture(self, item: MeasuredItem) -> Image.Image | None:
+        try:
+            with explained_errors():
+                return self.draw(item)
+        except ValueError:
+            return None
 
     def _all_faults(self, item: Any, overview: Overview, gate: QualityGate) -> list[Fault]:
         if item.problems:
             return [Fault("unreadable", problem.reason) for problem in item.problems]
-        return [*self.faults(item, overview, gate), *overview.twins.faults(item)]
+        return [*self.faults(item, overview, gate), *overview.duplicates.faults(item)]
 
 
 def split_of(name: str) -> str:
@@ -216,7 +195,7 @@ def split_of(name: str) -> str:
     return next((SPLITS[part] for part in name.lower().split("/")[:-1] if part in SPLITS), "")
 
 
-def _cause(readable: Check, checks: Sequence[Check], bad: Count) -> str:
+def _cause(readable: Check, checks: Sequence[Check], bad: FaultCount) -> str:
     if readable.status is Status.NO_GO:
         return "UNREADABLE"
     if any(check.id in ("leakage", "record_leakage") and check.status is Status.NO_GO for check in checks):
@@ -226,12 +205,12 @@ def _cause(readable: Check, checks: Sequence[Check], bad: Count) -> str:
 
 def what_is_there(others: Sequence[str], unlisted: Sequence[Unlisted]) -> str:
     """What a folder holds in which there is no item."""
-    told = []
+    sentences = []
     if others:
         suffixes = Counter("".join(Path(name).suffixes[-2:]) or "no suffix" for name in others)
-        found = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(3))
-        told.append(f"It holds {found}; is it another --kind?")
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(3))
+        sentences.append(f"It holds {counts}; is it another --kind?")
     if unlisted:
         more = f", and {len(unlisted) - 1} more like it" if len(unlisted) > 1 else ""
-        told.append(f"Not looked into: {unlisted[0].path}, a {unlisted[0].reason}{more}.")
-    return " ".join(told) or "It is empty."
+        sentences.append(f"Not read: {unlisted[0].path}, a {unlisted[0].reason}{more}.")
+    return " ".join(sentences) or "It is empty."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from gonogo.base.files import Unlisted
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.acceptance import Decision
+from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.items import Finding, FindingSink, MeasuredItem
 from gonogo.quality.judgement import Judgement
 from gonogo.quality.left_out import METADATA
@@ -142,7 +142,7 @@ class Inspector(ABC):
     # --- judging ---
 
     @abstractmethod
-    def judge(self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: FindingSink) -> Judgement:
+    def judge(self, data: MeasuredSet, gate: QualityGate, rule: AcceptanceRule, each: FindingSink) -> Judgement:
         """Hold a set against the thresholds; `each` is called with every item's finding."""
 
     def prediction_checks(self, metrics: Mapping[str, float], gate: ResultsGate) -> list[Check]:

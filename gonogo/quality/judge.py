@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.acceptance import Decision
+from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.items import FindingSink
 from gonogo.quality.judgement import Judgement
 from gonogo.quality.left_out import coverage
@@ -23,8 +23,8 @@ def judge(
         sampled: the items are a sample of a larger set, and the verdict is about that set.
         each: called with every item's finding, in the order of the scan.
     """
-    decision = Decision(gate.max_bad_items, gate.false_alarm_rate, gate.miss_rate, sampled, gate.max_sample_items)
-    judgement = kind_of(data.kind).judge(data, gate, decision, each)
+    rule = AcceptanceRule(gate.max_bad_items, gate.false_alarm_rate, gate.miss_rate, sampled, gate.max_sample_items)
+    judgement = kind_of(data.kind).judge(data, gate, rule, each)
     covered = coverage(data.files, data.left_out, gate)
     judgement.checks.append(covered)
     judgement.covered = covered.why

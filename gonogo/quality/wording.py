@@ -1,8 +1,10 @@
-"""Figures, as a reason under a picture says them."""
+"""Figures and lists of names, as checks and the reasons under pictures say them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+NAMED = 10  # files or items that a check names
 
 
 def times(sizes: Sequence[float]) -> str:
@@ -17,3 +19,9 @@ def number(value: float | None) -> str:
 def percent(share: float) -> str:
     """`12 %`; small ones with digits."""
     return f"{100 * share:.3g} %" if share < 0.1 else f"{100 * share:.0f} %"
+
+
+def listed(names: Sequence[object], total: int | None = None, most: int = NAMED) -> str:
+    """The first few names, and how many more there are."""
+    more = (len(names) if total is None else total) - len(names[:most])
+    return ", ".join(map(str, names[:most])) + (f" and {more} more" if more > 0 else "")

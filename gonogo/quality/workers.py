@@ -31,7 +31,7 @@ AHEAD = 4  # chunks that wait, for each worker: what is measured is never far ah
 
 
 @dataclass
-class Chunk:
+class MeasuredChunk:
     """Some items as they were measured: their lines of `items.jsonl`, and what adds up."""
 
     lines: str = ""
@@ -41,7 +41,7 @@ class Chunk:
     contents: list[str] = field(default_factory=list)  # of each item
 
 
-def measured_chunks(kind: Inspector, items: Sequence[ItemFiles], cache: StatisticsCache) -> Iterator[Chunk]:
+def measured_chunks(kind: Inspector, items: Sequence[ItemFiles], cache: StatisticsCache) -> Iterator[MeasuredChunk]:
     """All items, in their order."""
     count = min(MOST_WORKERS, _cores())
     size = min(CHUNK, len(items) // (AHEAD * count) + 1)
@@ -58,8 +58,8 @@ def measured_chunks(kind: Inspector, items: Sequence[ItemFiles], cache: Statisti
             yield from _in_order(pool, partial(measure_chunk, kind, cache), chunks, AHEAD * count)
 
 
-def measure_chunk(kind: Inspector, cache: StatisticsCache, items: Sequence[ItemFiles]) -> Chunk:
-    chunk, lines = Chunk(), []
+def measure_chunk(kind: Inspector, cache: StatisticsCache, items: Sequence[ItemFiles]) -> MeasuredChunk:
+    chunk, lines = MeasuredChunk(), []
     for reading in kind.measure_all(items, cache):
         lines.append(reading.item.model_dump_json() + "\n")
         chunk.items += 1
@@ -73,11 +73,11 @@ def measure_chunk(kind: Inspector, cache: StatisticsCache, items: Sequence[ItemF
 
 def _in_order(
     pool: Executor,
-    measure: Callable[[Sequence[ItemFiles]], Chunk],
+    measure: Callable[[Sequence[ItemFiles]], MeasuredChunk],
     chunks: Iterator[Sequence[ItemFiles]],
     ahead: int,
-) -> Iterator[Chunk]:
-    waiting: deque[Future[Chunk]] = deque(pool.submit(measure, chunk) for chunk in islice(chunks, ahead))
+) -> Iterator[MeasuredChunk]:
+    waiting: deque[Future[MeasuredChunk]] = deque(pool.submit(measure, chunk) for chunk in islice(chunks, ahead))
     try:
         while waiting:
             yield waiting.popleft().result()
@@ -134,7 +134,7 @@ def _end(cache: StatisticsCache) -> None:
         os._exit(1)
 
 
-def _measure_in_worker(items: Sequence[ItemFiles]) -> Chunk:
+def _measure_in_worker(items: Sequence[ItemFiles]) -> MeasuredChunk:
     assert _worker is not None
     return measure_chunk(*_worker, items)
 

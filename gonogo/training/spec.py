@@ -49,7 +49,7 @@ class TrainingResult(ClosedModel):
     stopped: str = ""
     cause: str = Field("", description="the learning gate's word for why it stopped the run")
     alerts: list[str] = Field(default_factory=list, description="success indicators (`watch`) that were missed")
-    bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was no number")
+    bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was not finite")
 
     @property
     def median_step_s(self) -> float:

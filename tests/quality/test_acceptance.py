@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from gonogo.quality.acceptance import Decision, bounds, tail
+from gonogo.quality.acceptance import AcceptanceRule, bounds, tail
 from gonogo.verdict import Status
 
 
@@ -35,12 +35,12 @@ def test_clopper_pearson_bounds() -> None:
     assert bounds(0, 0) == (0, 1)
 
 
-def sample(tolerance: float = 0.05) -> Decision:
-    return Decision(tolerance, false_alarm=0.01, miss=0.01, sampled=True, most=60)
+def sample(tolerance: float = 0.05) -> AcceptanceRule:
+    return AcceptanceRule(tolerance, false_alarm=0.01, miss=0.01, sampled=True, most=60)
 
 
-def whole(tolerance: float = 0.05) -> Decision:
-    return Decision(tolerance, false_alarm=0.01, miss=0.01)
+def whole(tolerance: float = 0.05) -> AcceptanceRule:
+    return AcceptanceRule(tolerance, false_alarm=0.01, miss=0.01)
 
 
 def test_a_sample_of_ten_stops_at_four() -> None:
@@ -61,24 +61,24 @@ def test_a_sample_asks_for_as_many_as_would_decide() -> None:
 @pytest.mark.parametrize(("share", "least_passed", "most_passed"), [(0.0, 1, 1), (0.05, 0.8, 1), (0.2, 0, 0.05)])
 def test_how_often_a_sample_errs(share: float, least_passed: float, most_passed: float) -> None:
     """Good data is stopped in less than 1 % of cases, bad data passed in less than 5 %, as the test promises."""
-    rng, decision = random.Random(5), sample()
+    rng, rule = random.Random(5), sample()
     seen_as_bad = share * 0.99 + (1 - share) * 0.01
     stopped = passed = 0
     for _ in range(3000):
         n, bad, more = 0, 0, 10
         while more:
             n, bad = n + more, bad + sum(rng.random() < seen_as_bad for _ in range(more))
-            more = decision.more(bad, n)
-        stopped += decision.stops(bad, n)
-        passed += decision.status(bad, n) is Status.GO
+            more = rule.more(bad, n)
+        stopped += rule.stops(bad, n)
+        passed += rule.status(bad, n) is Status.GO
     assert least_passed <= passed / 3000 <= most_passed
     if share <= 0.05:
         assert stopped / 3000 < 0.01
 
 
 def test_all_bad_is_enough_however_few() -> None:
-    for decision in (sample(), whole()):
-        assert [decision.status(n, n) for n in (1, 2, 5)] == [Status.NO_GO] * 3
+    for rule in (sample(), whole()):
+        assert [rule.status(n, n) for n in (1, 2, 5)] == [Status.NO_GO] * 3
     assert whole(tolerance=1.0).status(1, 1) is not Status.NO_GO
 
 
@@ -86,7 +86,7 @@ def test_a_whole_set_is_judged_by_what_is_in_it() -> None:
     """Five of a hundred are tolerated; what is above that must not be the detector's own errors."""
     found = [whole().status(bad, 100) for bad in (0, 5, 6, 10, 11)]
     assert found == [Status.GO, Status.GO, Status.CAUTION, Status.CAUTION, Status.NO_GO]
-    assert Decision(0.05).status(6, 100) is Status.NO_GO, "a detector that never errs"
+    assert AcceptanceRule(0.05).status(6, 100) is Status.NO_GO, "a detector that never errs"
 
 
 def test_the_detectors_errors_are_reckoned_out() -> None:
@@ -96,5 +96,5 @@ def test_the_detectors_errors_are_reckoned_out() -> None:
 
 
 def test_no_tolerance_and_nothing_measured() -> None:
-    assert Decision(0.0).status(1, 10) is Status.NO_GO
+    assert AcceptanceRule(0.0).status(1, 10) is Status.NO_GO
     assert whole().status(0, 0) is Status.UNKNOWN

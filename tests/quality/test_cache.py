@@ -184,4 +184,4 @@ def test_writing_costs_little(tmp_path: Path) -> None:
         start = time.process_time()
         for one in keys:
             cache.put(one, value)
-    assert (time.process_time() - start) / len(keys) < 60e-6  # about half, where nothing else runs
+    assert (time.process_time() - start) / len(keys) < 600e-6  # about 30e-6 where nothing else runs

@@ -15,7 +15,7 @@ import pytest
 from gonogo.base.digests import folder_digest
 from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.acceptance import Decision
+from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.file_kind import split_of
 from gonogo.quality.items import Finding
 from gonogo.quality.judgement import Judgement
@@ -35,7 +35,7 @@ def judged(*folders: Path) -> tuple[Judgement, list[Finding]]:
         measured.append(folder.parent / f"measured_{folder.name}_{place}")
         measure_part("images", folder, measured[-1])
     data, findings = MeasuredSet.read(*measured), list[Finding]()
-    return kind_of("images").judge(data, QualityGate(), Decision(0.05), findings.append), findings
+    return kind_of("images").judge(data, QualityGate(), AcceptanceRule(0.05), findings.append), findings
 
 
 def check(judgement: Judgement, id_: str) -> Check:
@@ -187,12 +187,12 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
     """20,000 tiny pictures, all different, against 2,000."""
     code = (
         "import resource, sys; from pathlib import Path; from gonogo.config.quality_thresholds import QualityGate\n"
-        "from gonogo.quality.acceptance import Decision\n"
+        "from gonogo.quality.acceptance import AcceptanceRule\n"
         "from gonogo.quality.measured_set import MeasuredSet\n"
         "from gonogo.quality.measure import measure_part\n"
         "from gonogo.quality.registry import kind_of\n"
         "measure_part('images', Path(sys.argv[1]), Path(sys.argv[2])); data = MeasuredSet.read(Path(sys.argv[2]))\n"
-        "kind_of('images').judge(data, QualityGate(), Decision(0.05), lambda finding: None)\n"
+        "kind_of('images').judge(data, QualityGate(), AcceptanceRule(0.05), lambda finding: None)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     peaks_kib = []

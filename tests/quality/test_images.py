@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.acceptance import Decision
+from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.items import Finding
 from gonogo.quality.judgement import Judgement
 from gonogo.quality.measure import measure_part
@@ -30,7 +30,7 @@ def judged(folder: Path) -> tuple[Judgement, dict[str, Finding]]:
     measure_part("images", folder, out)
     findings: list[Finding] = []
     data = MeasuredSet.read(out)
-    judgement = kind_of("images").judge(data, QualityGate(), Decision(0.05), findings.append)
+    judgement = kind_of("images").judge(data, QualityGate(), AcceptanceRule(0.05), findings.append)
     return judgement, {finding.name: finding for finding in findings}
 
 

@@ -206,7 +206,7 @@ def test_a_clean_sample_of_ten_asks_for_eight_more(inspect: Inspect) -> None:
     found = inspect(scenes(10), sampled=True)
     overall = check(found, "bad_items")
     assert (found.status, found.more) == (Status.UNKNOWN, 8)
-    assert "0 % to 26 % may be (95 %): undecided; 8 more are needed" in overall.why
+    assert "0 % to 26 % may be bad (95 % confidence); undecided: 8 more are needed" in overall.why
     assert all(other.status is Status.GO for other in found.checks if other is not overall)
 
 
@@ -314,7 +314,7 @@ def test_half_the_views_missing_in_half_the_scenes(inspect: Inspect) -> None:
 
     found = inspect(scenes(), remove)
     assert {"view_count", "bad_items"} <= set(stopped(found))
-    assert "image_0000 has 4" in check(found, "view_count").why
+    assert "image_0000: 4 views, not 8" in check(found, "view_count").why
 
 
 def test_a_set_that_is_mostly_without_views_is_stopped(inspect: Inspect) -> None:

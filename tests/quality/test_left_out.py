@@ -17,6 +17,7 @@ from gonogo.base.files import survey, walk
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.gates.judging import judge as judge_gate
+from gonogo.gates.registry import gate
 from gonogo.quality.inspect import inspect
 from gonogo.quality.left_out import LeftOut, coverage, is_note, summed
 from gonogo.quality.measure import measure_part
@@ -66,7 +67,8 @@ def test_every_verdict_says_how_many_files_it_is_about(classes: Path, tmp_path: 
     verdict = verdict_of(classes)
     assert verdict.status is Status.GO and verdict.summary.endswith("; 24 of 24 files judged")
     measure_part("images", classes, tmp_path / "measured")
-    verdict = judge_gate("quality", [tmp_path / "measured"], Gates(), experiment="mine", scope="dataset").verdict
+    data = MeasuredSet.read(tmp_path / "measured")
+    verdict, _ = judge_gate(gate("quality/dataset"), data, Gates(), experiment="mine")
     assert verdict.status is Status.GO and verdict.summary.endswith("; 24 of 24 files judged")
     scenes = write_scenes(tmp_path / "scenes", [make_scene(seed) for seed in range(3)])
     verdict = inspect(scenes, "views").verdict
@@ -231,5 +233,5 @@ def test_a_folder_without_items_says_what_it_did_not_look_into(tmp_path: Path) -
     (tmp_path / "data").mkdir()
     (tmp_path / "data/cats").symlink_to(tmp_path)
     for kind in ("images", "views"):
-        with pytest.raises(UserError, match=r"Not looked into: cats, a link to a folder, which is not followed\."):
+        with pytest.raises(UserError, match=r"Not read: cats, a link to a folder, which is not followed\."):
             measure_part(kind, tmp_path / "data", tmp_path / "out")

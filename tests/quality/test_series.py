@@ -209,7 +209,7 @@ def test_a_fault_is_found_and_told(folder: Path, fault: str, reason: str, write:
     judged = Judged(folder)
     told = judged.findings["odd.h5"].faults
     assert reason in judged.told("odd.h5").get(fault, ""), told
-    (question,) = [question.id for question in SeriesFiles().questions(QualityGate()) if fault in question.faults]
+    (question,) = [question.id for question in SeriesFiles().fault_groups(QualityGate()) if fault in question.faults]
     check = judged.check(question)
     assert check.status is Status.CAUTION
     assert reason in check.why
@@ -218,8 +218,8 @@ def test_a_fault_is_found_and_told(folder: Path, fault: str, reason: str, write:
     assert [name for name, finding in judged.findings.items() if finding.faults] == ["odd.h5"]
 
 
-def test_every_fault_has_a_question() -> None:
-    questions = SeriesFiles().questions(QualityGate())
+def test_every_fault_belongs_to_a_check() -> None:
+    questions = SeriesFiles().fault_groups(QualityGate())
     asked = [fault for question in questions for fault in question.faults]
     assert sorted(asked) == sorted({fault for fault, _, _ in FAULTS})
 

@@ -87,13 +87,13 @@ def test_good_documents_of_every_format_are_go(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("broken", "fault", "question"),
     [
-        ('{"text": "no end"', "json: no JSON 5 of 100:96: Expecting ',' delimiter", "json"),
-        ("<html>", "json: no JSON 5 of 100:96: Expecting value", "json"),
-        ('{"text": NaN}', "json: no JSON 5 of 100:96: NaN is no JSON", "json"),
-        ("[" * 100_000, "json: no JSON 5 of 100:96: nested too deep", "json"),
+        ('{"text": "no end"', "json: not JSON 5 of 100:96: Expecting ',' delimiter", "json"),
+        ("<html>", "json: not JSON 5 of 100:96: Expecting value", "json"),
+        ('{"text": NaN}', "json: not JSON 5 of 100:96: NaN is not JSON", "json"),
+        ("[" * 100_000, "json: not JSON 5 of 100:96: nested too deep", "json"),
         ({"text": "  \n"}, "empty: no text 5 of 100:96: no text", "text_present"),
         ({"text": None}, "empty: no text 5 of 100:96: no text", "text_present"),
-        (b'{"text": "caf\xe9"}', "encoding: encoding 5 of 100:96: no UTF-8 at byte 13", "encoding"),
+        (b'{"text": "caf\xe9"}', "encoding: encoding 5 of 100:96: not UTF-8 at byte 13", "encoding"),
         ({"text": "caf\ufffd au lait"}, "encoding: encoding 5 of 100:96: U+FFFD", "encoding"),
         ('{"text": "half \\ud83d of it"}', "encoding: encoding 5 of 100:96: U+FFFD or half a surrogate", "encoding"),
         (json.dumps({"text": "\ud83d half of it" * 9}), "encoding: encoding 5 of 100:96: U+FFFD or half", "encoding"),
@@ -124,14 +124,14 @@ def test_records_of_any_depth_are_read_or_refused(tmp_path: Path) -> None:
     lines(tmp_path / "data" / "a.jsonl", ['{"a":' * depth + '"x"' + "}" * depth for depth in range(900, 1010)])
     _, found = inspect(tmp_path / "data")
     (fault,) = found["a.jsonl"]
-    assert re.match(r"json: no JSON \d+ of 110:\d+: nested too deep", fault)
+    assert re.match(r"json: not JSON \d+ of 110:\d+: nested too deep", fault)
 
 
 def test_a_few_bad_records_in_a_file_are_a_warning(tmp_path: Path) -> None:
     lines(tmp_path / "data" / "a.jsonl", [record(seed) for seed in range(500)] + ["{"])
     judgement, found = inspect(tmp_path / "data")
     (fault,) = found["a.jsonl"]
-    assert fault.startswith("?json: no JSON 1 of 501:501")
+    assert fault.startswith("?json: not JSON 1 of 501:501")
     assert judgement.status is Status.CAUTION
     assert judgement.bad == 0
 
@@ -143,7 +143,7 @@ def test_too_many_bad_records_over_all_files_stop_the_set(tmp_path: Path) -> Non
     assert judgement.cause == "DATA"
     shares = check(judgement, "bad_records")
     assert (shares.status, shares.value) == (Status.NO_GO, 3.8)
-    assert "20 no JSON" in shares.why
+    assert "20 not JSON" in shares.why
     assert "a.jsonl:501" in shares.why
 
 
@@ -195,9 +195,9 @@ def test_a_schema_that_nothing_was_held_against_is_never_go(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("key", "content", "said"),
     [
-        ("schema_file", '{"type": "nope"}', "no JSON Schema"),
-        ("schema_file", "{", "no JSON Schema"),
-        ("tokenizer", "{}", "no tokenizer.json"),
+        ("schema_file", '{"type": "nope"}', "not a JSON Schema"),
+        ("schema_file", "{", "not a JSON Schema"),
+        ("tokenizer", "{}", "not a tokenizer.json"),
         ("tokenizer", None, "cannot be read"),
     ],
 )
@@ -217,10 +217,10 @@ def test_repeats_are_found_whatever_their_ids_case_and_spaces(tmp_path: Path) ->
     lines(tmp_path / "data" / "b.jsonl", [record(500), *again, *loud])
     judgement, found = inspect(tmp_path / "data")
     assert found["a.jsonl"] == []
-    assert found["b.jsonl"] == [f"repeated: 20 of 21 were there before:2, as in {tmp_path / 'data' / 'a.jsonl'}:1"]
+    assert found["b.jsonl"] == [f"repeated: 20 of 21 repeat earlier ones:2, as in {tmp_path / 'data' / 'a.jsonl'}:1"]
     shares = check(judgement, "repeated_records")
     assert shares.status is Status.NO_GO
-    assert "20 were there before in their split, 10 of them to the letter" in shares.why
+    assert "20 repeat one in their split, 10 of them to the letter" in shares.why
 
 
 def test_equal_captions_of_different_pictures_are_no_repeats(tmp_path: Path) -> None:
@@ -333,11 +333,11 @@ def test_records_that_begin_alike_and_of_odd_length_are_warnings(tmp_path: Path)
 @pytest.mark.parametrize(
     ("write", "said"),
     [
-        (lambda p: p.with_suffix(".json").write_text('[{"text": "a"}, {"text": "b"}, {"te'), "no JSON after record 2"),
+        (lambda p: p.with_suffix(".json").write_text('[{"text": "a"}, {"text": "b"}, {"te'), "not JSON after record 2"),
         (lambda p: p.with_suffix(".json").write_text('[{"text": "a"}, {"text": "b"}'), "the list has no end"),
         (lambda p: p.with_suffix(".json").write_text('[{"text": "a"} {"text": "b"}]'), "no comma before"),
         (lambda p: p.with_suffix(".json").write_text('[{"text": "a"}] x'), "more follows the list"),
-        (lambda p: p.with_suffix(".json").write_bytes(b'{"text": "caf\xe9"}'), "no UTF-8 after record 0"),
+        (lambda p: p.with_suffix(".json").write_bytes(b'{"text": "caf\xe9"}'), "not UTF-8 after record 0"),
         (lambda p: p.with_suffix(".jsonl").write_bytes(b"x" * (1 << 26)), "line 1 is longer than 64 MiB"),
         (lambda p: p.with_suffix(".txt").write_bytes(b"x" * ((1 << 26) + 1)), "longer than 64 MiB"),
     ],

@@ -19,8 +19,9 @@ from gonogo.quality.judgement import Judgement
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.subjects import subject_of
-from gonogo.quality.volumes.inspector import Volumes, patch_coverage
+from gonogo.quality.volumes.inspector import Volumes
 from gonogo.quality.volumes.items import VolumeItem
+from gonogo.quality.volumes.patches import patch_coverage
 from gonogo.verdict import Check, Status
 
 SHAPE = (48, 40, 32)
@@ -82,7 +83,7 @@ class Judged:
 
     def asked_in(self, fault: str) -> set[str]:
         """Checks in which a fault counts."""
-        questions = Volumes().questions(QualityGate(volumes=VolumesGate(patch=(8, 8, 8))))
+        questions = Volumes().fault_groups(QualityGate(volumes=VolumesGate(patch=(8, 8, 8))))
         return {question.id for question in questions if fault in question.faults}
 
 
@@ -236,8 +237,8 @@ def test_voxel_sizes_are_compared_by_the_body_and_not_by_the_file(folder: Path) 
     assert set(Judged(folder).told("other.nii.gz")) == {"axes"}
 
 
-def test_every_fault_has_a_question(folder: Path) -> None:
-    questions = Volumes().questions(QualityGate(volumes=VolumesGate(patch=(8, 8, 8))))
+def test_every_fault_belongs_to_a_check(folder: Path) -> None:
+    questions = Volumes().fault_groups(QualityGate(volumes=VolumesGate(patch=(8, 8, 8))))
     asked = frozenset().union(*(question.faults for question in questions))
     proven = {fault for fault, _, _ in FAULTS} | {"air_patches", "small_for_patch", "no_header"}
     assert asked == proven

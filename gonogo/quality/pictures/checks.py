@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gonogo.config.quality_thresholds import ImagesGate
-from gonogo.quality.file_kind import Overview, Question
+from gonogo.quality.fault_counts import FaultGroup
+from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
 if TYPE_CHECKING:
+    from gonogo.quality.pictures.items import ImageItem
     from gonogo.quality.pictures.measurements import PixelStatistics
-    from gonogo.quality.pictures.picture import Picture
 
 DRAWN_SHARE = 0.9  # of one luma bin: a drawing, whose percentiles say nothing of its range
 SMOOTH_LAPLACIAN = 1.6  # variance, luma: a picture with more has something sharp in it somewhere
@@ -29,7 +30,7 @@ GREATEST_NOISE = 60  # where the measure of noise saturates, luma
 
 
 class ImageOverview(Overview):
-    """What is common in the set: sizes, modes, colour, light. Ten bytes a picture beside its twins."""
+    """What is common in the set: sizes, modes, colour, light. Ten bytes a picture beside its duplicates."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class ImageOverview(Overview):
 
     def add(self, item: MeasuredItem) -> None:
         super().add(item)
-        picture: Picture = item  # type: ignore[assignment]
+        picture: ImageItem = item  # type: ignore[assignment]
         if item.problems:
             return
         self._sizes.append(picture.width << 32 | picture.height)
@@ -77,12 +78,12 @@ class ImageOverview(Overview):
         return _median(self._range)
 
 
-def image_faults(picture: Picture, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
+def image_faults(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
     """The checks that fire for a picture that was read."""
     return [*_content_faults(picture, gate), *_odd(picture, overview, gate), *_format_faults(picture)]
 
 
-def _content_faults(picture: Picture, gate: ImagesGate) -> list[Fault]:
+def _content_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
     """The gravest, without what only follows from it."""
     if min(picture.width, picture.height) < gate.min_side:
         return [Fault("too_small", f"{picture.width}x{picture.height}")]
@@ -107,7 +108,7 @@ def _light_faults(y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
     return [Fault(id_, reason) for id_, reason, fires in told if fires]
 
 
-def _structure_faults(picture: Picture, y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
+def _structure_faults(picture: ImageItem, y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
     white_noise = y.noise_sigma > gate.min_noise_share * min(y.sigma, GREATEST_NOISE)
     told = [
         ("noise", f"noise {y.autocorrelation_1:.2f}", white_noise and y.autocorrelation_1 < gate.min_autocorrelation),
@@ -122,7 +123,7 @@ def _structure_faults(picture: Picture, y: PixelStatistics, gate: ImagesGate) ->
     return [Fault(id_, reason) for id_, reason, fires in told if fires]
 
 
-def _odd(picture: Picture, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
+def _odd(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
     """What sets it apart from nearly all others."""
     faults = []
     size = (picture.width, picture.height)
@@ -137,7 +138,7 @@ def _odd(picture: Picture, overview: ImageOverview, gate: ImagesGate) -> list[Fa
     return faults
 
 
-def _format_faults(picture: Picture) -> list[Fault]:
+def _format_faults(picture: ImageItem) -> list[Fault]:
     """What one loader reads otherwise than another."""
     told = [
         ("palette", "palette", picture.palette),
@@ -152,74 +153,65 @@ def _format_faults(picture: Picture) -> list[Fault]:
     return [Fault(id_, reason, warns=True) for id_, reason, fires in told if fires]
 
 
-def image_questions(gate: ImagesGate) -> list[Question]:
+def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
     return [
-        Question(
-            "light", "Pictures show something", frozenset({"dark", "white", "constant", "washed_out"}),
+        FaultGroup(
+            "light", "Pictures show something", {"dark", "white", "constant", "washed_out"},
             f"p99 under {gate.dark_p99:g}, white over {percent(gate.max_white_share)}, σ under {gate.min_sigma:g}, or "
-            f"p99 - p1 under {gate.min_range:g}",
-            "are black, white, of one colour or washed out",
-            "Look at how they were exposed, rendered or converted: 16 bits read as 8, 0-1 written as 0-255.",
+            f"p99 - p1 under {gate.min_range:g}", "are black, white, of one colour or washed out",
+            "Check how they were exposed, rendered or converted: 16 bits read as 8, or 0-1 written as 0-255.",
         ),
-        Question(
-            "noise", "Pictures are no noise", frozenset({"noise", "specks", "not_finite"}),
+        FaultGroup(
+            "noise", "Pictures are not noise", {"noise", "specks", "not_finite"},
             f"autocorrelation under {gate.min_autocorrelation:g}, single pixels over {percent(gate.max_speck_share)}, "
-            "or any NaN or infinity",
-            "are noise", "Look at the generator's weights, or at how the bytes were laid out.",
+            "or any NaN or infinity", "are noise", "Check the generator's weights, and how the bytes were laid out.",
         ),
-        Question(
-            "detail", "Pictures have detail", frozenset({"blurred", "blocks", "too_small"}),
+        FaultGroup(
+            "detail", "Pictures have detail", {"blurred", "blocks", "too_small"},
             f"thumbnail's Laplacian variance / variance under {gate.min_detail:g}, a grid {gate.max_blocks:g} times as "
-            f"strong as what is near it, or a side under {gate.min_side} pixels",
-            "have no detail", "Leave out thumbnails, failed renders and over-compressed files.",
+            f"strong as what is near it, or a side under {gate.min_side} pixels", "have no detail",
+            "Leave out thumbnails, failed renders and over-compressed files.",
         ),
-        Question(
-            "format", "Pictures are of one size and mode, and plain", frozenset(
-                {"odd_size", "odd_mode", "grey", "palette", "transparent", "deep", "out_of_unit", "cmyk", "turned",
-                 "frames", "suffix"}
-            ),
-            "never bad: other than nearly all, or of a format that loaders read differently", "",
+        FaultGroup(
+            "format", "Pictures are of one size and mode, and plain", {
+                "odd_size", "odd_mode", "grey", "palette", "transparent", "deep", "out_of_unit", "cmyk", "turned",
+                "frames", "suffix",
+            },
+            "never bad: unlike nearly all others, or in a format that loaders read differently", "",
             "Convert them once, on purpose: size, mode, opacity, EXIF rotation.",
         ),
     ]  # fmt: skip
 
 
-def set_brightness(overview: ImageOverview, gate: ImagesGate) -> Check:
-    """A whole set that is dark, which no picture shows: a night photograph is no fault."""
-    p99 = overview.p99
-    dark, dim = p99 is not None and p99 < gate.min_set_p99, p99 is not None and p99 < gate.dim_set_p99
-    return Check(
-        id="set_brightness",
-        title="Brightness of the set",
-        value=p99,
-        unit="luma, median of the 99th percentiles",
-        threshold=f">= {gate.min_set_p99:g}; CAUTION below {gate.dim_set_p99:g}",
-        status=_status(p99, dark, dim),
-        why=f"half of the pictures have hardly a pixel brighter than {p99} of 255" if dim else "",
-        hint="If they are not all taken at night, look at the exposure, or at 16 bits read as 8." if dim else "",
-    )
+def set_checks(overview: ImageOverview, gate: ImagesGate) -> list[Check]:
+    """A whole set that is dark or washed out, which no picture shows: a night photograph is no fault."""
+    p99, span = overview.p99, overview.range
+    return [
+        _median_check(
+            "set_brightness", "Brightness of the set", p99, "luma, median of the 99th percentiles",
+            gate.min_set_p99, gate.dim_set_p99, f"half of the pictures have hardly a pixel brighter than {p99} of 255",
+            "If they were not all taken at night, check the exposure, or whether 16 bits were read as 8.",
+        ),
+        _median_check(
+            "set_contrast", "Contrast of the set", span, "luma, median of p99 - p1",
+            gate.min_set_range, 2 * gate.min_set_range, f"half of the pictures use no more than {span} of 255 levels",
+            "Check how they were normalised before they were written.",
+        ),
+    ]  # fmt: skip
 
 
-def set_contrast(overview: ImageOverview, gate: ImagesGate) -> Check:
-    """A whole set that is washed out."""
-    span = overview.range
-    flat, low = span is not None and span < gate.min_set_range, span is not None and span < 2 * gate.min_set_range
-    return Check(
-        id="set_contrast",
-        title="Contrast of the set",
-        value=span,
-        unit="luma, median of p99 - p1",
-        threshold=f">= {gate.min_set_range:g}; CAUTION below {2 * gate.min_set_range:g}",
-        status=_status(span, flat, low),
-        why=f"half of the pictures use no more than {span} of 255 levels" if low else "",
-        hint="Look at how they were normalised before they were written." if low else "",
-    )
-
-
-def _status(value: int | None, bad: bool, doubtful: bool) -> Status:
+def _median_check(
+    id: str, title: str, value: int | None, unit: str, least: float, doubtful: float, why: str, hint: str
+) -> Check:
     if value is None:
-        return Status.UNKNOWN
-    return Status.NO_GO if bad else Status.CAUTION if doubtful else Status.GO
+        status = Status.UNKNOWN
+    else:
+        status = Status.NO_GO if value < least else Status.CAUTION if value < doubtful else Status.GO
+    low = status in (Status.NO_GO, Status.CAUTION)
+    return Check(
+        id=id, title=title, value=value, unit=unit, threshold=f">= {least:g}; CAUTION below {doubtful:g}",
+        status=status, why=why if low else "", hint=hint if low else "",
+    )  # fmt: skip
 
 
 def _median(bins: np.ndarray) -> int | None:

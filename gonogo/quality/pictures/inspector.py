@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import cv2
@@ -11,17 +10,17 @@ import numpy as np
 from PIL import Image
 
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.acceptance import Decision
+from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.distributions import Distribution, above, below
-from gonogo.quality.drawing import opened
-from gonogo.quality.file_kind import FileInspector, Question, split_of
+from gonogo.quality.fault_counts import FaultGroup
+from gonogo.quality.file_kind import FileInspector, split_of
 from gonogo.quality.inspector import ItemFiles, ItemReading, StatisticsCache
 from gonogo.quality.items import Fault, FileProblem, MeasuredItem
-from gonogo.quality.pictures.checks import ImageOverview, image_faults, image_questions, set_brightness, set_contrast
+from gonogo.quality.pictures.checks import ImageOverview, image_fault_groups, image_faults, set_checks
 from gonogo.quality.pictures.headers import SUFFIXES
+from gonogo.quality.pictures.items import ImageItem
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.near import grey_thumbnails, near_hashes
-from gonogo.quality.pictures.picture import Picture
 from gonogo.quality.pictures.statistics import SMALLEST_SIDE, images_statistics
 from gonogo.verdict import Check
 
@@ -34,7 +33,7 @@ class Images(FileInspector):
     name: ClassVar[str] = "images"
     title: ClassVar[str] = "pictures"
     item: ClassVar[str] = "picture"
-    Item: ClassVar[type[MeasuredItem]] = Picture
+    Item: ClassVar[type[MeasuredItem]] = ImageItem
     suffixes: ClassVar[tuple[str, ...]] = tuple(SUFFIXES)
 
     def measure(self, files: ItemFiles, cache: StatisticsCache) -> ItemReading:
@@ -65,14 +64,15 @@ class Images(FileInspector):
     def faults(self, item: Any, overview: Any, gate: QualityGate) -> list[Fault]:
         return image_faults(item, overview, gate.images)
 
-    def questions(self, gate: QualityGate) -> Sequence[Question]:
-        return image_questions(gate.images)
+    def fault_groups(self, gate: QualityGate) -> Sequence[FaultGroup]:
+        return image_fault_groups(gate.images)
 
-    def set_checks(self, overview: Any, gate: QualityGate, decision: Decision) -> list[Check]:
-        return [set_brightness(overview, gate.images), set_contrast(overview, gate.images)]
+    def set_checks(self, overview: Any, gate: QualityGate, rule: AcceptanceRule) -> list[Check]:
+        return set_checks(overview, gate.images)
 
-    def picture(self, item: MeasuredItem) -> Image.Image | None:
-        return opened(Path(item.path))
+    def draw(self, item: ImageItem) -> Image.Image:
+        with Image.open(item.path) as file:
+            return file.convert("RGB")
 
     def distributions(self, gate: QualityGate) -> list[Distribution]:
         own = gate.images
@@ -112,7 +112,7 @@ class Images(FileInspector):
 
 
 def _reading(files: ItemFiles, measured: ImageStatistics, looks: dict[str, Any]) -> ItemReading:
-    picture = Picture(
+    picture = ImageItem(
         name=files.name,
         folder=str(files.folder),
         content=measured.sha256,

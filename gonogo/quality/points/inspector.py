@@ -13,7 +13,8 @@ from PIL import Image
 from pydantic import Field
 
 from gonogo.config.quality_thresholds import PointsGate, QualityGate
-from gonogo.quality.file_kind import FileInspector, Overview, Question
+from gonogo.quality.fault_counts import FaultGroup
+from gonogo.quality.file_kind import FileInspector, Overview
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.left_out import METADATA
 from gonogo.quality.points.clouds import SUFFIXES, read_cloud
@@ -98,18 +99,49 @@ class PointClouds(FileInspector):
             found += [*_shape(item, overview, limits), *_points(item, overview, limits)]
         return found
 
-    def questions(self, gate: QualityGate) -> Sequence[Question]:
-        return questions(gate.points)
-
-    def picture(self, item: MeasuredItem) -> Image.Image | None:
+    def draw(self, item: PointItem) -> Image.Image:
         """From above and from the front, brighter where there are more points."""
-        try:
-            points = finite(sampled(read_cloud(Path(item.path)).points))
-        except (ValueError, OSError):
-            return None
-        if not len(points):
-            return None
+        points = finite(sampled(read_cloud(Path(item.path)).points))
         return Image.fromarray(np.hstack([_projected(points, (0, 1)), _projected(points, (0, 2))]))
+
+    def fault_groups(self, gate: QualityGate) -> Sequence[FaultGroup]:
+        limits = gate.points
+        return [
+            FaultGroup(
+                "points_present", "Points in every cloud", {"empty", "not_finite", "collapsed"},
+                "no points, a point that is not finite, or most points at one place", "have no usable points",
+                "Make these files again; look for an empty crop, or a division by zero.",
+            ),
+            FaultGroup(
+                "point_count", "Number of points against the set's median", {"count"},
+                f"off by more than {100 * limits.max_count_deviation:g} %", "have another number of points",
+                "Sample the same number from every cloud, or raise `max_count_deviation` if it varies by nature.",
+            ),
+            FaultGroup(
+                "extent", "Shape and size against the set", {"flat", "stray", "unit", "scale"},
+                f"spread of an axis < {limits.min_flatness:g} of another's and of the set's, a point further than "
+                f"{limits.max_far_ratio:g} sizes, or size > {limits.wrong_unit_ratio:g} times the median "
+                f"(warns from {limits.max_scale_ratio:g})", "are flat, have stray points or another unit",
+                "Look for millimetres among metres, a lost axis, and points at the sensor's origin or at infinity.",
+            ),
+            FaultGroup(
+                "duplicate_points", "Points in exactly the same place", {"duplicates"},
+                f"> {100 * limits.max_duplicates:g} % of a cloud's points", "repeat points",
+                "Sample without replacement, or remove the copies.",
+            ),
+            FaultGroup(
+                "normals", "Length of normals", {"normals"},
+                f"||n| - 1| > {limits.max_normal_error:g} in more than 1 % of the points",
+                "have normals that are not of length 1",
+                "Normalise them; zero and NaN come from points without neighbours.",
+            ),
+            FaultGroup(
+                "surface", "Surfaces, colours, and meshes among clouds", {"fills_space", "one_colour", "mesh", "open"},
+                f"warnings only: points that fill space (a dimension over {limits.max_dimension:g}; a surface has 2), "
+                "one colour, a mesh in a set of clouds, a mesh that is not watertight", "are odd",
+                "Points that fill space are noise, or not samples of a surface. A mesh is judged by its vertices.",
+            ),
+        ]  # fmt: skip
 
 
 def _lower_median(values: array) -> float:
@@ -166,43 +198,3 @@ def _points(item: PointItem, overview: PointOverview, limits: PointsGate) -> lis
     if item.watertight is False:
         found.append(Fault("open", "not watertight", warns=True))
     return found
-
-
-def questions(limits: PointsGate) -> list[Question]:
-    return [
-        Question(
-            "points_present", "Points in every cloud", frozenset({"empty", "not_finite", "collapsed"}),
-            "no points, any that is not finite, or most at one place", "have no usable points",
-            "Make these files again; look for an empty crop, or a division by zero.",
-        ),
-        Question(
-            "point_count", "Number of points against the set's median", frozenset({"count"}),
-            f"off by more than {100 * limits.max_count_deviation:g} %", "have another number of points",
-            "Sample every cloud to one number, or raise `max_count_deviation` where it varies by nature.",
-        ),
-        Question(
-            "extent", "Shape and size against the set", frozenset({"flat", "stray", "unit", "scale"}),
-            f"spread of an axis < {limits.min_flatness:g} of another's and of the set's, a point further than "
-            f"{limits.max_far_ratio:g} sizes, or size > {limits.wrong_unit_ratio:g} times the median "
-            f"(warns from {limits.max_scale_ratio:g})",
-            "are flat, have stray points or another unit",
-            "Look for millimetres among metres, a lost axis, and points at the sensor's origin or at infinity.",
-        ),
-        Question(
-            "duplicate_points", "Points at the very place of another", frozenset({"duplicates"}),
-            f"> {100 * limits.max_duplicates:g} % of a cloud's points", "repeat points",
-            "Sample without replacement, or remove them.",
-        ),
-        Question(
-            "normals", "Length of normals", frozenset({"normals"}),
-            f"||n| - 1| > {limits.max_normal_error:g} in more than 1 % of the points", "have normals not of length 1",
-            "Normalise them; zero and NaN come from points without neighbours.",
-        ),
-        Question(
-            "surface", "Surfaces, colours, and meshes among clouds",
-            frozenset({"fills_space", "one_colour", "mesh", "open"}),
-            f"warnings alone: points that fill space (a dimension over {limits.max_dimension:g}; a surface has 2), one "
-            "colour, a mesh in a set of clouds, a mesh that is not watertight", "are odd",
-            "Points that fill space are noise, or no samples of a surface. A mesh is judged by its vertices.",
-        ),
-    ]  # fmt: skip

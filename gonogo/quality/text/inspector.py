@@ -13,12 +13,13 @@ from PIL import Image, ImageDraw
 from gonogo.base.digests import digest, file_digest
 from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import QualityGate, TextGate
-from gonogo.quality.acceptance import Decision
-from gonogo.quality.file_kind import SPLITS, FileInspector, Question
+from gonogo.quality.acceptance import AcceptanceRule
+from gonogo.quality.fault_counts import FaultGroup
+from gonogo.quality.file_kind import SPLITS, FileInspector
 from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache
 from gonogo.quality.items import Fault, FileProblem, Finding, MeasuredItem
 from gonogo.quality.table import row_head
-from gonogo.quality.text.checks import document_faults, questions, record_checks
+from gonogo.quality.text.checks import document_faults, fault_groups, record_checks
 from gonogo.quality.text.items import TextItem
 from gonogo.quality.text.overview import TextOverview
 from gonogo.quality.text.records import LINES, SUFFIXES, read_records
@@ -101,24 +102,20 @@ class Texts(FileInspector):
     def faults(self, item: TextItem, overview: TextOverview, gate: QualityGate) -> list[Fault]:
         return document_faults(item, overview, gate.text)
 
-    def questions(self, gate: QualityGate) -> Sequence[Question]:
-        return questions(gate.text)
+    def fault_groups(self, gate: QualityGate) -> Sequence[FaultGroup]:
+        return fault_groups(gate.text)
 
-    def set_checks(self, overview: TextOverview, gate: QualityGate, decision: Decision) -> list[Check]:
-        return record_checks(overview, gate.text, decision)
+    def set_checks(self, overview: TextOverview, gate: QualityGate, rule: AcceptanceRule) -> list[Check]:
+        return record_checks(overview, gate.text, rule)
 
-    def picture(self, item: MeasuredItem) -> Image.Image | None:
+    def draw(self, item: TextItem) -> Image.Image:
         """The beginnings of the first records."""
         page = Image.new("RGB", (512, 256), "white")
         draw = ImageDraw.Draw(page)
-        try:
-            for row, record in zip(range(SHOWN), read_records(Path(item.path)), strict=False):
-                text = record.detail if record.fault else self._reader.text_of(record.value)
-                shown = "".join(c if " " <= c <= "\xff" else "?" for c in " ".join(text[:400].split()))
-                lines = [shown[start : start + 80] for start in (0, 80)]
-                draw.text((6, 6 + 42 * row), f"{record.number}: " + "\n".join(lines), fill="black")
-        except (ValueError, OSError):
-            return None
+        for row, record in zip(range(SHOWN), read_records(Path(item.path)), strict=False):
+            text = record.detail if record.fault else self._reader.text_of(record.value)
+            shown = "".join(c if " " <= c <= "\xff" else "?" for c in " ".join(text[:400].split()))
+            draw.text((6, 6 + 42 * row), f"{record.number}: {shown[:80]}\n{shown[80:160]}", fill="black")
         return page
 
     def rows(self, finding: Finding) -> Sequence[dict[str, Any]]:

@@ -49,7 +49,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
@@ -71,7 +71,7 @@ def _line(raw: bytes, number: int) -> Record:
     try:
         return Record(number, _DECODER.decode(raw.decode()))
     except UnicodeDecodeError as error:
-        return Record(number, fault="encoding", detail=f"no UTF-8 at byte {error.start}")
+        return Record(number, fault="encoding", detail=f"not UTF-8 at byte {error.start}")
     except (ValueError, RecursionError) as error:
         if not raw.endswith(b"\n"):
             return Record(number, fault="cut", detail="the last line is cut")
@@ -86,7 +86,7 @@ def _whole(path: Path) -> Record:
     try:
         return Record(1, raw.removeprefix(BOM).decode(), plain=True)
     except UnicodeDecodeError as error:
-        return Record(1, fault="encoding", detail=f"no UTF-8 at byte {error.start}")
+        return Record(1, fault="encoding", detail=f"not UTF-8 at byte {error.start}")
 
 
 def _values(path: Path) -> Iterator[Record]:
@@ -97,16 +97,16 @@ def _values(path: Path) -> Iterator[Record]:
             for number, value in enumerate(_stream(stream), 1):
                 yield Record(number, value)
         except UnicodeDecodeError as error:
-            raise ValueError(f"no UTF-8 after record {number}: {error.reason}") from None
+            raise ValueError(f"not UTF-8 after record {number}: {error.reason}") from None
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"no JSON after record {number}: {_told(error)}") from None
+            raise ValueError(f"not JSON after record {number}: {_told(error)}") from None
 
 
 def _stream(stream: TextIO) -> Iterator[Any]:
     """Values of a list, or values side by side.
 
     Raises:
-        ValueError: no JSON, or cut short.
+        ValueError: not JSON, or cut short.
     """
     buffer = stream.read(CHUNK).lstrip()
     is_list = buffer.startswith("[")

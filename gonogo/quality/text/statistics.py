@@ -256,7 +256,9 @@ def _validator(schema: str, path: str) -> Any:
     try:
         return jsonschema_rs.validator_for(json.loads(schema))
     except (ValueError, jsonschema_rs.ValidationError) as error:
-        raise UserError(f"gates.quality.text.schema_file: {path} is no JSON Schema: {error}".splitlines()[0]) from None
+        raise UserError(
+            f"gates.quality.text.schema_file: {path} is not a JSON Schema: {error}".splitlines()[0]
+        ) from None
 
 
 def _token_counter(tokenizer: str, path: str) -> Callable[[Sequence[str]], list[int]]:
@@ -265,7 +267,7 @@ def _token_counter(tokenizer: str, path: str) -> Callable[[Sequence[str]], list[
     try:
         found = Tokenizer.from_str(tokenizer)
     except Exception as error:  # the library knows no other
-        raise UserError(f"gates.quality.text.tokenizer: {path} is no tokenizer.json: {error}") from None
+        raise UserError(f"gates.quality.text.tokenizer: {path} is not a tokenizer.json: {error}") from None
     found.no_truncation()
     found.no_padding()
     return lambda texts: [len(encoded.ids) for encoded in found.encode_batch_fast(list(texts))]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.acceptance import Decision
-from gonogo.quality.fault_counts import not_judged, percent
+from gonogo.quality.acceptance import AcceptanceRule
+from gonogo.quality.fault_counts import not_judged
 from gonogo.quality.views.causes import misses
 from gonogo.quality.views.findings import SceneFinding
 from gonogo.quality.views.measurements import INPUT_DEPTH, POSE, Point
-from gonogo.quality.views.questions_over_scenes import tally_check
-from gonogo.quality.views.scene_counts import Tally
+from gonogo.quality.views.scene_counts import SceneCounts
+from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
 ID, TITLE = "cameras", "Cameras against the input's points"
@@ -21,60 +21,56 @@ LISTED_VIEWS = 16
 
 
 class Cameras:
-    """Whether the cameras see the input's points; CAUTION where poses or depth are not there to tell."""
+    """Whether the cameras see the input's points; CAUTION where poses or depth are missing."""
 
-    def __init__(self, gate: QualityGate, decision: Decision) -> None:
-        self._gate, self._decision = gate, decision
-        self._tally = Tally(misses, gate, among=lambda view: view.measured.visible_points_share is not None)
+    def __init__(self, gate: QualityGate, rule: AcceptanceRule) -> None:
+        self._gate, self._rule = gate, rule
+        self._counts = SceneCounts(misses, gate, among=lambda view: view.measured.visible_points_share is not None)
         self._views = self._scenes = self._affected = 0
-        self._seen, self._rendered = Means(), Means()
+        self._visible, self._rendered = Means(), Means()  # by view, of the scenes that have faults of this kind
 
     def add(self, scene: SceneFinding) -> None:
-        self._tally.add(scene)
+        self._counts.add(scene)
         self._scenes += 1
         self._views += len(scene.views)
         if any(misses(view) for view in scene.views):
             self._affected += 1
             for view in scene.item.views:
                 number = view.name.removeprefix("view_")
-                self._seen.add(number, view.visible_points_share)
+                self._visible.add(number, view.visible_points_share)
                 self._rendered.add(number, view.rendered_share)
 
     def check(self, worst: Sequence[SceneFinding]) -> Check:
         """`worst`: scenes to take the advice from."""
-        tally, gate = self._tally, self._gate
-        if not tally.views:
+        counts, gate = self._counts, self._gate
+        if not counts.views:
             return not_judged(
                 ID, TITLE, f"no scene has both {INPUT_DEPTH} and {POSE}",
-                hint="Nothing to do for pictures without poses; else write them beside the views.",
+                hint="Nothing to do for pictures without poses; otherwise write both files beside the views.",
             )  # fmt: skip
-        check = tally_check(
-            tally,
-            self._decision,
-            id=ID,
-            title=TITLE,
-            asked=f"a camera sees at least {percent(gate.min_visible_points)} of the points, "
+        check = counts.check(
+            self._rule, id=ID, title=TITLE,
+            criterion=f"a camera sees at least {percent(gate.min_visible_points)} of the points, "
             f"and they fill at least {percent(gate.min_coverage_ratio)} of its frame",
-            why=self._account() if tally.scenes.bad else tally.within_tolerance(),
-            hint=_hint(worst),
-        )
-        if tally.views < self._views:
-            unknown = f"{self._views - tally.views} of {self._views} views have no pose or no depth to judge them by"
+            why=self._account() if counts.scenes.bad else counts.within_tolerance(), hint=_hint(worst),
+        )  # fmt: skip
+        if counts.views < self._views:
+            unknown = f"{self._views - counts.views} of {self._views} views have no pose or no depth to judge them by"
             check.why = f"{check.why}; {unknown}" if check.why else unknown
             check.status = Status.CAUTION if check.status is Status.GO else check.status
         return check
 
     def _account(self) -> str:
         """Which views miss the cloud, and what each covers, as means over the scenes that have faults of this kind."""
-        seen, rendered = self._seen.values, self._rendered.values
-        missing = {name: value for name, value in seen.items() if value < self._gate.min_visible_points}
+        visible, rendered = self._visible.values, self._rendered.values
+        missing = {name: share for name, share in visible.items() if share < self._gate.min_visible_points}
         text = f"the cloud is missed, or too small, in {self._affected} of {self._scenes} scenes"
         if missing:
             least, most = min(missing.values()), max(missing.values())
             amount = " to ".join(dict.fromkeys([percent(least), percent(most)]))
-            names = ", ".join(_shown(missing))
-            text = f"the camera misses the cloud: views {names} see {amount} of the input's points"
-        return f"{text}; coverage per view: {', '.join(_shown(rendered or seen, with_value=True))}"
+            text = f"the camera misses the cloud: views {_first(missing)} see {amount} of the input's points"
+        covered = [f"{name} {percent(share)}" for name, share in (rendered or visible).items()]
+        return f"{text}; coverage per view: {_first(covered)}"
 
 
 class Means:
@@ -93,9 +89,8 @@ class Means:
         return {name: total / count for name, (total, count) in sorted(self._sums.items())}
 
 
-def _shown(values: dict[str, float], with_value: bool = False) -> list[str]:
-    shown = [f"{name} {percent(value)}" if with_value else name for name, value in values.items()]
-    return [*shown[:LISTED_VIEWS], *(["…"] if len(shown) > LISTED_VIEWS else [])]
+def _first(words: Sequence[str] | Mapping[str, float]) -> str:
+    return ", ".join([*list(words)[:LISTED_VIEWS], *(["…"] if len(words) > LISTED_VIEWS else [])])
 
 
 def _hint(scenes: Sequence[SceneFinding]) -> str:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from enum import StrEnum
 
 from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.views.fault_groups import ViewFaultGroup
 from gonogo.quality.views.findings import SceneFinding, ViewFinding
-from gonogo.quality.views.questions import Question
 
 
-class Cause(StrEnum):
+class DataCause(StrEnum):
     NONE = ""
     DATA = "DATA"
     CAMERA = "CAMERA"
@@ -19,7 +19,7 @@ class Cause(StrEnum):
     UNREADABLE = "UNREADABLE"
 
 
-class Blame:
+class CauseFinder:
     """The cause that most of the faulty views point to, in the scenes that are bad.
 
     Dark views are the cameras' fault where the input's points fill so little of the frame that the best renderer would
@@ -46,12 +46,12 @@ class Blame:
             self._empty += share is not None and share < self._gate.min_brightness_ratio
 
     @property
-    def cause(self) -> Cause:
+    def cause(self) -> DataCause:
         if not _most(self._dark, self._faulty):
-            return Cause.CAMERA if _most(self._missing, self._faulty) else Cause.DATA
+            return DataCause.CAMERA if _most(self._missing, self._faulty) else DataCause.DATA
         if not self._framed or not _most(self._bright_inputs, self._dark):
-            return Cause.DATA
-        return Cause.CAMERA if _most(self._empty, self._framed) else Cause.GENERATOR
+            return DataCause.DATA
+        return DataCause.CAMERA if _most(self._empty, self._framed) else DataCause.GENERATOR
 
 
 def misses(view: ViewFinding) -> bool:
@@ -63,22 +63,22 @@ def _most(part: int, whole: int) -> bool:
     return part > 0 and 2 * part >= whole
 
 
-def explained(question: Question, cause: Cause) -> Question:
-    """The question of darkness with what the cause adds to its account and its hint; others as they are."""
+def explained(group: ViewFaultGroup, cause: DataCause) -> ViewFaultGroup:
+    """The group of darkness with what the cause adds to its description and its hint; others as they are."""
     remark, hint = REMARKS.get(cause, ("", ""))
-    if question.id != "darkness" or not remark:
-        return question
-    return replace(question, tell=lambda views, who: f"{question.tell(views, who)}; {remark}", hint=hint)
+    if group.id != "darkness" or not remark:
+        return group
+    return replace(group, describe=lambda views, who: f"{group.describe(views, who)}; {remark}", hint=hint)
 
 
 REMARKS = {
-    Cause.CAMERA: (
+    DataCause.CAMERA: (
         "the cameras show too little of what there is to see",
-        "Mend the cameras first: what they do not look at, nothing can render.",
+        "Fix the cameras first: nothing can render what they do not look at.",
     ),
-    Cause.GENERATOR: (
+    DataCause.GENERATOR: (
         "the cameras see the cloud and yet the picture is dark",
-        "Render one input alone from its own camera: look at what renders it: weights, opacities and colours.",
+        "Render one input alone from its own camera, and check what renders it: weights, opacities and colours.",
     ),
 }
 """What a cause says of dark views, and what to do."""

@@ -1,72 +1,30 @@
-"""Checks of a set's files: are they of one form, are all there, is an input there twice?"""
+"""Checks of a set's files: are there as many views as there should be, do inputs show something, are formats alike?"""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from gonogo.quality.acceptance import Decision
-from gonogo.quality.fault_counts import Count, counted_check, listed
+from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.views.findings import SceneFinding
-from gonogo.quality.views.overview import SceneOverview
 from gonogo.verdict import Check, Status
 
 
-class ViewCounts:
-    """Scenes that have not as many views as the others."""
-
-    def __init__(self, overview: SceneOverview, decision: Decision) -> None:
-        self._expected, self._decision = overview.expected_views, decision
-        self._odd = Count()
-        self._named: list[str] = []
-
-    def add(self, scene: SceneFinding) -> None:
-        odd = "view_count" in scene.ids
-        self._odd.add(scene.item.path, odd)
-        if odd and len(self._named) < len(self._odd.named):
-            self._named.append(f"{scene.name} has {len(scene.views)}")
-
-    def check(self) -> Check:
-        odd, total = self._odd.bad, self._odd.asked
-        return counted_check(
-            self._odd,
-            self._decision,
-            "scene",
-            id="view_count",
-            title="Views for each scene",
-            asked=f"{self._expected} views each",
-            why=f"{odd} of {total} scenes do not have {self._expected} views: {listed(self._named, odd)}"
-            if odd
-            else "",
-            hint="Generate these scenes again; look for an interrupted run.",
-        )
-
-
-class Inputs:
-    """Inputs that show nothing."""
-
-    def __init__(self, decision: Decision) -> None:
-        self._decision = decision
-        self._constant = Count()
-
-    def add(self, scene: SceneFinding) -> None:
-        self._constant.add(scene.item.path, "input_constant" in scene.ids)
-
-    def check(self) -> Check:
-        bad, total = self._constant.bad, self._constant.asked
-        return counted_check(
-            self._constant,
-            self._decision,
-            "scene",
-            id="inputs",
-            title="Inputs",
-            asked="none of one colour",
-            why=f"{bad} of {total} inputs are of one colour: {self._constant.names}" if bad else "",
-            hint="Take these inputs out; look at what they were read from.",
-        )
+def scene_fault_groups(expected_views: int) -> list[FaultGroup]:
+    """The checks that count faults of scenes as a whole."""
+    return [
+        FaultGroup(
+            "inputs", "Inputs", {"input_constant"}, "none of one colour", "have an input of one colour",
+            "Remove these inputs; check what they were read from.",
+        ),
+        FaultGroup(
+            "view_count", "Views for each scene", {"view_count"}, f"{expected_views} views each",
+            f"do not have {expected_views} views", "Generate these scenes again; look for an interrupted run.",
+        ),
+    ]  # fmt: skip
 
 
 class Formats:
-    """Pictures that are not 8-bit RGB, and views of different sizes: a data loader may trip over them."""
+    """Pictures that are not 8-bit RGB, and views of different sizes: a data loader may fail on them."""
 
     def __init__(self) -> None:
         self._modes, self._sizes = Counter[str](), Counter[str]()
@@ -80,17 +38,13 @@ class Formats:
         self._sizes.update(f"{picture.width}×{picture.height}" for picture in views)
 
     def check(self) -> Check:
-        told = [f"{count} of {self._pictures} pictures are {mode}" for mode, count in self._modes.most_common()]
+        problems = [f"{count} of {self._pictures} pictures are {mode}" for mode, count in self._modes.most_common()]
         if len(self._sizes) > 1:
-            sizes = ", ".join(f"{n} are {size}" for size, n in self._sizes.most_common(4))
-            told.append(f"views differ in size: {sizes}")
+            sizes = ", ".join(f"{count} are {size}" for size, count in self._sizes.most_common(4))
+            problems.append(f"views differ in size: {sizes}")
         return Check(
-            id="format",
-            title="Mode and size of the pictures",
-            value=self._modes.total(),
-            unit="pictures of another mode",
-            threshold="8-bit RGB, views of one size",
-            status=Status.CAUTION if told else Status.GO,
-            why="; ".join(told),
-            hint="Save 8-bit RGB of one size, or make sure that the data loader converts." if told else "",
-        )
+            id="format", title="Mode and size of the pictures", value=self._modes.total(),
+            unit="pictures of another mode", threshold="8-bit RGB, views of one size",
+            status=Status.CAUTION if problems else Status.GO, why="; ".join(problems),
+            hint="Save 8-bit RGB of one size, or make sure that the data loader converts." if problems else "",
+        )  # fmt: skip

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.items import Fault, Finding
+from gonogo.quality.items import Fault, FileProblem, Finding
 from gonogo.quality.pictures.measurements import PixelStatistics
 from gonogo.quality.views.measurements import SceneMeasurement, ViewMeasurement
 from gonogo.quality.views.overview import SceneOverview
 from gonogo.quality.views.pairs import pair_faults, picture_faults
 
 NEAR_DEG = 5.0  # a view from so near to the input's camera may look like a copy of it
-ASIDE_DEG = 45.0  # from so far aside a thing is narrow, and shows colours that its front has not
-BEHIND_DEG = 60.0  # the other side of a thing may well be its mirror image
+ASIDE_DEG = 45.0  # from so far aside an object is narrow, and shows colours that its front does not
+BEHIND_DEG = 60.0  # the other side of an object may well be its mirror image
 TELLING = ("unreadable", "dark", "misses_cloud", "cloud_small")  # faults that explain others come first
 
 
@@ -27,7 +28,7 @@ class ViewFinding:
     source: PixelStatistics | None  # of the scene's input
     faults: list[Fault]
     side: bool  # further from the input's camera than `side_angle_deg`
-    nearer: float | None  # share of other scenes' inputs that are further than its own; None: not compared
+    nearer: float | None  # share of other scenes' inputs that are further away than its own; None: not compared
     identical_to: str  # path of an earlier view with the same bytes
 
     @property
@@ -66,25 +67,19 @@ def too_many(flags: list[bool], gate: QualityGate) -> bool:
     return share(flags) > gate.bad_views_per_scene
 
 
-def find(scene: SceneMeasurement, overview: SceneOverview, gate: QualityGate) -> SceneFinding:
+def scene_finding(scene: SceneMeasurement, overview: SceneOverview, gate: QualityGate) -> SceneFinding:
     """What is wrong with a scene, in the company of the others."""
     views = [
         _view(scene, view, nearer, overview, gate)
         for view, nearer in zip(scene.views, overview.nearer(scene), strict=True)
     ]
-    faults = [
-        Fault("unreadable", f"{problem.path.rsplit('/', 1)[-1]}: {problem.reason}")
-        for problem in scene.problems
-        if problem.path.count("/") == 1
-    ]
-    if scene.input.pixels:
-        faults += [
-            Fault(f"input_{fault.id}", f"input: {fault.reason}") for fault in picture_faults(scene.input.pixels, gate)
-        ]
+    faults = _unreadable(problem for problem in scene.problems if problem.path.count("/") == 1)
+    of_input = picture_faults(scene.input.pixels, gate) if scene.input.pixels else []
+    faults += [Fault(f"input_{fault.id}", f"input: {fault.reason}") for fault in of_input]
     expected = overview.expected_views
     if len(scene.views) != expected or not scene.views:
         faults.append(Fault("view_count", f"{len(scene.views)} views, not {expected}"))
-    faults += overview.twins.faults(scene)
+    faults += overview.duplicates.faults(scene)
     spoilt = (
         bool(scene.problems)
         or too_many([bool(view.faults) for view in views], gate)
@@ -101,23 +96,23 @@ def _view(
     gate: QualityGate,
 ) -> ViewFinding:
     path = f"{scene.name}/{view.name}"
-    faults = [
-        Fault("unreadable", f"{p.path.rsplit('/', 1)[-1]}: {p.reason}")
-        for p in scene.problems
-        if p.path.startswith(path + "/")
-    ]
+    faults = _unreadable(problem for problem in scene.problems if problem.path.startswith(path + "/"))
     x, y = scene.input.pixels, view.picture.pixels
     if x and y and view.pair:
-        faults += [fault for fault in pair_faults(x, y, view.pair, gate) if not natural(fault, view)]
+        faults += [fault for fault in pair_faults(x, y, view.pair, gate) if not explained_by_pose(fault, view)]
     elif y:
         faults += picture_faults(y, gate)
-    twin = overview.identical_to(view.picture.sha256 if y else "", path)
-    if twin:
-        faults.append(Fault("repeated", f"same as {_short(twin, scene.name)}"))
+    original = overview.identical_to(view.picture.sha256 if y else "", path)
+    if original:
+        faults.append(Fault("repeated", f"same as {_short(original, scene.name)}"))
     faults += _camera_faults(view, gate)
     faults.sort(key=lambda fault: TELLING.index(fault.id) if fault.id in TELLING else len(TELLING))
     side = view.angle_deg is not None and abs(view.angle_deg) > gate.side_angle_deg
-    return ViewFinding(path, scene.folder, view, x, faults, side, nearer, twin)
+    return ViewFinding(path, scene.folder, view, x, faults, side, nearer, original)
+
+
+def _unreadable(problems: Iterable[FileProblem]) -> list[Fault]:
+    return [Fault("unreadable", f"{problem.path.rsplit('/', 1)[-1]}: {problem.reason}") for problem in problems]
 
 
 def _camera_faults(view: ViewMeasurement, gate: QualityGate) -> list[Fault]:
@@ -131,8 +126,8 @@ def _camera_faults(view: ViewMeasurement, gate: QualityGate) -> list[Fault]:
     return []
 
 
-def natural(fault: Fault, view: ViewMeasurement) -> bool:
-    """Whether where the camera stands explains it: near by a view looks like its input, from behind like its mirror."""
+def explained_by_pose(fault: Fault, view: ViewMeasurement) -> bool:
+    """Whether the camera's place explains it: a view from near by looks like its input, from behind like its mirror."""
     if view.angle_deg is None:
         return False
     angle = abs(view.angle_deg)

@@ -10,28 +10,28 @@ from PIL import Image
 
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.acceptance import Decision
+from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.distributions import Distribution
 from gonogo.quality.drawing import opened
-from gonogo.quality.fault_counts import Count, Readable, Worst, bad_items
+from gonogo.quality.fault_counts import FaultCount, FaultGroupCounter, UnreadableFiles, WorstItems, bad_items
 from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Scan, StatisticsCache
 from gonogo.quality.items import Finding, FindingSink, MeasuredItem
 from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.views.camera_check import Cameras
-from gonogo.quality.views.causes import Blame, Cause
+from gonogo.quality.views.causes import CauseFinder, DataCause
 from gonogo.quality.views.contact_sheet import contact_sheet
 from gonogo.quality.views.distributions import views_distributions
-from gonogo.quality.views.file_checks import Formats, Inputs, ViewCounts
-from gonogo.quality.views.findings import SceneFinding, find
+from gonogo.quality.views.fault_groups import VIEW_FAULT_GROUPS
+from gonogo.quality.views.file_checks import Formats, scene_fault_groups
+from gonogo.quality.views.findings import SceneFinding, scene_finding
 from gonogo.quality.views.geometry import geometry_auc, geometry_check
 from gonogo.quality.views.measurements import INPUT, SceneMeasurement
 from gonogo.quality.views.overview import SceneOverview
-from gonogo.quality.views.questions import QUESTIONS
-from gonogo.quality.views.questions_over_scenes import Asking, SideViews
 from gonogo.quality.views.rows import scene_rows
 from gonogo.quality.views.scenes import nearest_view_inliers, read_scene, scan
 from gonogo.quality.views.set_checks import Pairing, matches, nothing_to_judge, view_variance
+from gonogo.quality.views.view_checks import SideViews, ViewFaultCounter
 from gonogo.verdict import Check, Status
 
 
@@ -45,49 +45,52 @@ class Views(Inspector):
     def measure(self, files: ItemFiles, cache: StatisticsCache) -> ItemReading:
         return read_scene(files, cache)
 
-    def judge(self, data: MeasuredSet, gate: QualityGate, decision: Decision, each: FindingSink) -> Judgement:
+    def judge(self, data: MeasuredSet, gate: QualityGate, rule: AcceptanceRule, each: FindingSink) -> Judgement:
         """One check for each question that a user would ask of the data, and the cause of what is wrong.
 
         Without any view to judge the answer is UNKNOWN.
         """
-        overview, readable = SceneOverview(), Readable(decision, self.item, data.strays)
+        overview, readable = SceneOverview(), UnreadableFiles(rule, self.item, data.strays)
         for item in data.items(SceneMeasurement):
             overview.add(item)
             readable.add(item)
         overview.close()
-        questions = [Asking(question, gate, decision) for question in QUESTIONS]
-        blame, cameras, side = Blame(gate), Cameras(gate, decision), SideViews(gate, decision)
-        pairing, inputs, counts = Pairing(gate), Inputs(decision), ViewCounts(overview, decision)
-        formats, bad, worst = Formats(), Count(), Worst()
-        watchers = [*questions, blame, cameras, side, pairing, inputs, counts, formats, worst]
+        counters = [ViewFaultCounter(group, gate, rule) for group in VIEW_FAULT_GROUPS]
+        inputs, view_counts = (
+            FaultGroupCounter(group, self.item, unreadable=True)
+            for group in scene_fault_groups(overview.expected_views)
+        )
+        cause_finder, cameras, side = CauseFinder(gate), Cameras(gate, rule), SideViews(gate, rule)
+        pairing, formats, bad, worst = Pairing(gate), Formats(), FaultCount(), WorstItems()
+        sinks: list[Any] = [*counters, cause_finder, cameras, side, pairing, inputs, view_counts, formats, worst]
         for item in data.items(SceneMeasurement):
-            finding = find(item, overview, gate)
+            finding = scene_finding(item, overview, gate)
             bad.add(item.path, finding.bad)
-            for watcher in watchers:
-                watcher.add(finding)  # type: ignore[attr-defined]
+            for sink in sinks:
+                sink.add(finding)
             each(finding)
         files = readable.check()
         lost = files.status is Status.NO_GO
         if not overview.expected_views:
-            cause = Cause.UNREADABLE if lost else Cause.NONE
+            cause = DataCause.UNREADABLE if lost else DataCause.NONE
             return Judgement([files, nothing_to_judge(bad)], str(cause), worst.findings, len(data), bad.bad)
-        cause = Cause.UNREADABLE if lost else blame.cause
-        overall, more = bad_items(bad, decision, self.item)
+        cause = DataCause.UNREADABLE if lost else cause_finder.cause
+        overall, more = bad_items(bad, rule, self.item)
         checks = [
             files,
-            *[question.check(cause) for question in questions],
+            *[counter.check(cause) for counter in counters],
             cameras.check(worst.findings),
             *side.checks(),
             pairing.check(),
             view_variance(overview, pairing, gate),
             matches(data.closer, pairing),
-            inputs.check(),
-            *overview.twins.checks("input"),
-            counts.check(),
+            inputs.check(rule),
+            *overview.duplicates.checks("input"),
+            view_counts.check(rule),
             formats.check(),
             overall,
         ]
-        return Judgement(checks, _named(cause, checks, bad), worst.findings, len(data), bad.bad, more)
+        return Judgement(checks, _main_cause(cause, checks, bad), worst.findings, len(data), bad.bad, more)
 
     def look_closer(self, files: ItemFiles) -> int | None:
         """Inliers of a feature match between the input and its nearest view."""
@@ -118,8 +121,8 @@ class Views(Inspector):
         return scene_rows(finding)
 
 
-def _named(cause: Cause, checks: Sequence[Check], bad: Count) -> str:
+def _main_cause(cause: DataCause, checks: Sequence[Check], bad: FaultCount) -> str:
     stopped = {check.id for check in checks if check.status is Status.NO_GO}
     if stopped == {"leakage"}:
-        return str(Cause.LEAKAGE)
+        return str(DataCause.LEAKAGE)
     return str(cause) if stopped or bad.bad else ""

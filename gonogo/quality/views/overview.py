@@ -43,7 +43,7 @@ class SceneOverview:
     """
 
     def __init__(self) -> None:
-        self.twins = DuplicateIndex()
+        self.duplicates = DuplicateIndex()
         self.inputs, self.views = Spread(), Spread()
         self._view_counts = Counter[int]()
         self._hashes = array("Q")
@@ -53,7 +53,7 @@ class SceneOverview:
         self._nearer: dict[str, list[float | None]] = {}
 
     def add(self, scene: SceneMeasurement) -> None:
-        self.twins.add(scene)
+        self.duplicates.add(scene)
         if scene.views:
             self._view_counts[len(scene.views)] += 1
         for view in scene.views:
@@ -70,7 +70,7 @@ class SceneOverview:
                 heapq.heappushpop(self._panel, entry)
 
     def close(self) -> None:
-        self.twins.close()
+        self.duplicates.close()
         keys, counts = np.unique(np.frombuffer(self._hashes, np.uint64), return_counts=True)
         self._repeated = set(keys[counts > 1].tolist())
         self._hashes = array("Q")

@@ -54,7 +54,7 @@ def picture_faults(y: PixelStatistics, gate: QualityGate) -> list[Fault]:
 def pair_faults(x: PixelStatistics, y: PixelStatistics, pair: PairStatistics, gate: QualityGate) -> list[Fault]:
     """What is wrong with Y, made from X.
 
-    What only follows from a fault is not told beside it: a dark picture is flat, a flat one seems empty.
+    What only follows from a fault is left out: a dark picture is flat, a flat one seems empty.
     """
     faults = picture_faults(y, gate)
     if _dark(x, y, gate):
@@ -185,7 +185,7 @@ def _colours_lost(pair: PairStatistics) -> str:
         return "grey"
     exchanged = EXCHANGED_RATIO * (pair.colour_difference_exchanged + EXCHANGED_FLOOR)
     if pair.colour_difference > EXCHANGED_DIFFERENCE and pair.colour_difference + EXCHANGED_FLOOR > exchanged:
-        return "channels exchanged"
+        return "channels swapped"
     if pair.tints_x > TELLING_TINTS and pair.tints_y < TINTS_SHARE * pair.tints_x:
         return "one tint"
     return ""
@@ -209,8 +209,3 @@ def _orientation(x: PixelStatistics, y: PixelStatistics, pair: PairStatistics, g
 
 def _range(picture: PixelStatistics) -> int:
     return picture.p95 - picture.p5
-
-
-def _gradients(picture: PixelStatistics) -> float:
-    """Mean squared difference of neighbours, luma²: 2σ² (1 - ρ₁)."""
-    return 2 * picture.sigma**2 * (1 - picture.autocorrelation_1) + 0.5

@@ -8,21 +8,18 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
-from gonogo.config.quality_thresholds import QualityGate
-from gonogo.quality.acceptance import Decision
-from gonogo.quality.arrays import explained_errors
-from gonogo.quality.file_kind import FileInspector, Question
+from gonogo.config.quality_thresholds import QualityGate, VolumesGate
+from gonogo.quality.acceptance import AcceptanceRule
+from gonogo.quality.fault_counts import FaultGroup
+from gonogo.quality.file_kind import FileInspector
 from gonogo.quality.items import Fault, Finding, MeasuredItem
 from gonogo.quality.left_out import METADATA
 from gonogo.quality.subjects import subject_of
 from gonogo.quality.volumes.checks import VolumeFaults, covered
 from gonogo.quality.volumes.items import VolumeItem, VolumeOverview
-from gonogo.quality.volumes.patches import patch_coverage
 from gonogo.quality.volumes.statistics import VolumeStatistics
 from gonogo.quality.wording import percent, times
 from gonogo.verdict import Check, Status
-
-__all__ = ["VolumeItem", "Volumes", "patch_coverage"]
 
 
 class Volumes(FileInspector):
@@ -44,11 +41,11 @@ class Volumes(FileInspector):
     def statistics(self, path: Path) -> dict[str, Any]:
         from gonogo.quality.volumes.files import open_volume
 
-        with explained_errors(), open_volume(path) as volume:
-            seen = VolumeStatistics(volume)
+        with open_volume(path) as volume:
+            statistics = VolumeStatistics(volume)
             for stored in volume.slices:
-                seen.add(stored)
-            return {**volume.geometry, **seen.result()}
+                statistics.add(stored)
+            return {**volume.geometry, **statistics.result()}
 
     def overview(self) -> VolumeOverview:
         return VolumeOverview()
@@ -56,27 +53,55 @@ class Volumes(FileInspector):
     def faults(self, item: Any, overview: Any, gate: QualityGate) -> list[Fault]:
         return VolumeFaults(item, overview, gate.volumes).all()
 
-    def questions(self, gate: QualityGate) -> Sequence[Question]:
-        return questions(gate)
-
-    def set_checks(self, overview: Any, gate: QualityGate, decision: Decision) -> list[Check]:
+    def set_checks(self, overview: Any, gate: QualityGate, rule: AcceptanceRule) -> list[Check]:
         return [coverage(overview, gate)] if gate.volumes.patch and overview.shapes else []
 
-    def picture(self, item: MeasuredItem) -> Image.Image | None:
+    def draw(self, item: VolumeItem) -> Image.Image:
         from gonogo.quality.volumes.pictures import middle_slice
 
-        assert isinstance(item, VolumeItem)
-        try:
-            with explained_errors():
-                return middle_slice(Path(item.path), item)
-        except ValueError:
-            return None
+        return middle_slice(Path(item.path), item)
 
     def rows(self, finding: Finding) -> Sequence[dict[str, Any]]:
         (row,) = super().rows(finding)
         assert isinstance(finding.item, VolumeItem)
         hidden = ("histogram", "air_cells")
         return [{key: value for key, value in row.items() if key not in hidden} | {"air_share": finding.item.air_share}]
+
+    def fault_groups(self, gate: QualityGate) -> Sequence[FaultGroup]:
+        own = gate.volumes
+        groups = [
+            FaultGroup(
+                "shape", "Volumes have three axes of usable length", {"dimensions", "tiny", "odd_shape"},
+                f"not 3-D, or an axis under {own.min_axis_voxels} voxels", "have an unusable shape",
+                "Split 4-D files into volumes; leave out localisers and thumbnails.",
+            ),
+            FaultGroup(
+                "values", "Voxels are finite, and within their type", {"nonfinite", "overflow"},
+                f"any NaN or infinity, or over {percent(own.max_saturated)} at the integer type's extreme",
+                "hold no usable values", "Convert again from the original, to a type that holds its range.",
+            ),
+            FaultGroup(
+                "slices", "Slices are distinct, in order, not empty", {"constant", "hollow", "repeated", "disorder"},
+                f"an empty slice between others, over {percent(own.max_constant_slices)} empty at the ends, over "
+                f"{percent(own.max_repeated_slices)} repeated, or neighbours that differ as much as slices four apart "
+                f"(ratio over {own.max_slice_disorder:g})", "have empty or repeated slices, or slices out of order",
+                "Look for missing files of the series, an interrupted conversion, and slices sorted by file name.",
+            ),
+            FaultGroup(
+                "orientation", "Volumes have the same orientation",
+                {"axes", "affine", "not_oriented", "forms", "no_header"},
+                f"axes unlike the commonest, or sform and qform over {own.max_form_gap_mm:g} mm apart",
+                "have another orientation than the set, or contradict themselves in the header",
+                "Bring all to one orientation (nibabel.as_closest_canonical); write the same sform and qform.",
+            ),
+            FaultGroup(
+                "spacing", "Voxel sizes are alike", {"spacing", "pixdim"},
+                f"an axis over {percent(own.spacing_tolerance)} off the median, sizes that contradict each other, or, "
+                "for CT, an identity affine", "have another voxel size than the set, or a wrong or lost one",
+                "Resample to one voxel size; where it is lost, convert again from the original.",
+            ),
+        ]  # fmt: skip
+        return groups + (_ct_fault_groups(own) if own.modality == "ct" else [])
 
 
 def coverage(overview: VolumeOverview, gate: QualityGate) -> Check:
@@ -86,79 +111,31 @@ def coverage(overview: VolumeOverview, gate: QualityGate) -> Check:
     enough = mean >= plan.min_patch_coverage
     stride = times(plan.stride or plan.patch)
     return Check(
-        id="patch_coverage",
-        title="Voxels that lie in a training patch",
-        value=round(100 * mean, 1),
-        unit="% of voxels",
-        threshold=f">= {percent(plan.min_patch_coverage)}",
+        id="patch_coverage", title="Voxels that lie in a training patch", value=round(100 * mean, 1),
+        unit="% of voxels", threshold=f">= {percent(plan.min_patch_coverage)}",
         status=Status.GO if enough else Status.NO_GO,
         why=f"{times(plan.patch)} patches every {stride}: {patches} in {times(shape)} voxels cover {percent(share)}",
-        hint=""
-        if enough
-        else "Lay a last patch at each axis's end, and set `gates.quality.volumes.tail_anchored: true`.",
-    )
+        hint="" if enough else "Add a last patch at the end of each axis: `gates.quality.volumes.tail_anchored: true`.",
+    )  # fmt: skip
 
 
-def questions(gate: QualityGate) -> list[Question]:
-    own = gate.volumes
-    found = [
-        Question(
-            "shape", "Volumes have three axes of usable length", frozenset({"dimensions", "tiny", "odd_shape"}),
-            f"not 3-D, or an axis under {own.min_axis_voxels} voxels", "have an unusable shape",
-            "Split 4-D files into volumes; leave out localisers and thumbnails.",
+def _ct_fault_groups(limits: VolumesGate) -> list[FaultGroup]:
+    groups = [
+        FaultGroup(
+            "hounsfield", "CT values are Hounsfield units", {"hu", "range"},
+            f"not HU, or over {percent(limits.max_out_of_range)} of voxels outside {limits.min_hu:g} to "
+            f"{limits.max_hu:g}", "are not in Hounsfield units",
+            "Apply the rescale slope and intercept. If it is not CT: `gates.quality.volumes.modality: any`.",
         ),
-        Question(
-            "values", "Voxels are finite, and within their type", frozenset({"nonfinite", "overflow"}),
-            f"any NaN or infinity, or over {percent(own.max_saturated)} at the integer type's extreme",
-            "hold no usable values", "Convert from the original again, to a type that holds its range.",
-        ),
-        Question(
-            "slices", "Slices hold something, and each its own",
-            frozenset({"constant", "hollow", "repeated", "disorder"}),
-            f"an empty slice amid the others, over {percent(own.max_constant_slices)} empty at the ends, or over "
-            f"{percent(own.max_repeated_slices)} repeated, or neighbours as unlike as slices four apart "
-            f"(over {own.max_slice_disorder:g})", "have empty or repeated slices, or slices out of order",
-            "Look for missing files of the series, an interrupted conversion, and slices sorted by name, not place.",
-        ),
-        Question(
-            "orientation", "Volumes lie alike",
-            frozenset({"axes", "affine", "not_oriented", "forms", "no_header"}),
-            f"axes unlike the commonest, or sform and qform over {own.max_form_gap_mm:g} mm apart",
-            "lie otherwise than the set, or their headers contradict themselves",
-            "Bring all to one orientation (nibabel.as_closest_canonical); write sform and qform alike.",
-        ),
-        Question(
-            "spacing", "Voxel sizes are alike", frozenset({"spacing", "pixdim"}),
-            f"an axis over {percent(own.spacing_tolerance)} off the median, sizes that contradict themselves, or, of "
-            "CT, an identity affine",
-            "have another voxel size than the set, or a wrong or lost one",
-            "Resample to one voxel size; where it is lost, convert from the original again.",
-        ),
-    ]  # fmt: skip
-    return found + (_ct_questions(gate) if own.modality == "ct" else [])
-
-
-def _ct_questions(gate: QualityGate) -> list[Question]:
-    own = gate.volumes
-    found = [
-        Question(
-            "hounsfield", "CT values are Hounsfield units", frozenset({"hu", "range"}),
-            f"not HU, or over {percent(own.max_out_of_range)} of voxels outside {own.min_hu:g} to {own.max_hu:g}",
-            "are not in Hounsfield units",
-            "Apply the rescale slope and intercept. Is it no CT? Set `gates.quality.volumes.modality: any`.",
-        ),
-        Question(
-            "air", "There is air around the body, and a body in it", frozenset({"air"}),
-            f"air share outside {percent(own.min_air_share)} to {percent(own.max_air_share)}",
+        FaultGroup(
+            "air", "There is air around a body", {"air"},
+            f"air share outside {percent(limits.min_air_share)} to {percent(limits.max_air_share)}",
             "have too much or too little air", "Crop to the body, or look for a wrong field of view.",
         ),
+        FaultGroup(
+            "patches", "Training patches hold more than air", {"air_patches", "small_for_patch"},
+            f"over {percent(limits.max_air_patches)} of {times(limits.patch)} patches over {percent(limits.patch_air)} "
+            "air", "give too many empty patches", "Crop to the body, or sample patches from the foreground.",
+        ),
     ]  # fmt: skip
-    if own.patch:
-        found.append(
-            Question(
-                "patches", "Training patches hold more than air", frozenset({"air_patches", "small_for_patch"}),
-                f"over {percent(own.max_air_patches)} of {times(own.patch)} patches over {percent(own.patch_air)} air",
-                "give too many empty patches", "Crop to the body, or sample patches from the foreground.",
-            )
-        )  # fmt: skip
-    return found
+    return groups if limits.patch else groups[:2]

@@ -8,7 +8,7 @@ from gonogo.quality.items import MeasuredItem
 from gonogo.quality.pictures.measurements import ImageStatistics
 
 
-class Picture(MeasuredItem, ImageStatistics):
+class ImageItem(MeasuredItem, ImageStatistics):
     """One picture file. Its hash is `content`; why it cannot be read is a problem of the item."""
 
     detail: float = Field(default=0, description="Laplacian variance of the 32×32 thumbnail / variance, luma")
