@@ -1,6 +1,6 @@
-"""When a paid run is stopped: the learning gate's own judge, asked again and again, and slow to say so.
+"""When a paid run is stopped: by the learning gate's judge, repeatedly, and only after several equal answers.
 
-What the gates before it have settled is not asked again: dark targets, leakage, wiring. A run that is merely
+What earlier gates have settled is not judged again: dark targets, leakage, wiring. A run that is merely
 UNDERTRAINED is never stopped.
 """
 
@@ -16,7 +16,7 @@ from gonogo.learning.judge import answers
 from gonogo.learning.measurements import Evaluation, Measurements
 from gonogo.verdict import Status
 
-# checks whose NO-GO, with a cause other than UNDERTRAINED, means that the rest of the run comes to nothing
+# checks whose NO-GO, with a cause other than UNDERTRAINED, means that the rest of the run achieves nothing
 STOPPING = ("stability", "pairing", "input_used", "output_statistics")
 IN_A_ROW = 3  # evaluations that must say the same
 AFTER_DIVERGING, AFTER = 5, 10  # evaluations, that before the first step included, before any other stop

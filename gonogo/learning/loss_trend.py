@@ -20,7 +20,7 @@ MEDIAN_ERROR = 1.2533  # standard error of a median over that of a mean, of norm
 
 @dataclass(frozen=True)
 class LossTrend:
-    """What can be said of a loss.
+    """The start, the end and the noise of a loss.
 
     Attributes:
         values: how many there are.

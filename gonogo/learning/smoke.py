@@ -54,7 +54,7 @@ def smoke_run(
 ) -> tuple[Measurements, TrainingResult, Speed]:
     """Fit one batch alone, then train for `spec.max_steps`, and measure what was learned on held-out items.
 
-    Where the judge says UNDERTRAINED, training goes on from its last checkpoint, within `smoke.max_extension` and
+    Where the judge says UNDERTRAINED, training resumes from its last checkpoint, within `smoke.max_extension` and
     `spec.max_minutes`.
 
     Args:
@@ -76,7 +76,7 @@ def smoke_run(
         one = try_other_rates(experiment, spec, one, smoke.overfit_steps, progress)
         measured = measured.model_copy(update={"one_batch": one})
     while length := _extension(rehearsal, measured, result):
-        say(f"UNDERTRAINED after {result.steps} steps (skill {measured.end.skill:.2f}): training on to step {length}")
+        say(f"UNDERTRAINED after {result.steps} steps (skill {measured.end.skill:.2f}): resuming up to step {length}")
         last = out / "checkpoints" / "last.ckpt"
         longer = spec.model_copy(update={"max_steps": length})
         more, module, data = train_lightning(
@@ -105,7 +105,7 @@ def _needs_other_rates(measured: Measurements, gate: LearningGate) -> bool:
 def _extension(run: _Rehearsal, measured: Measurements, result: TrainingResult) -> int:
     """The step to which training should go on; 0: it should not.
 
-    It goes on where nothing else is missing and there are steps and minutes left. More steps do not help a learning
+    It resumes where nothing else is missing and there are steps and minutes left. More steps do not help a learning
     rate that one batch shows to be too small.
     """
     _, cause = judge(measured, run.gate)

@@ -1,4 +1,4 @@
-"""Slopes, intervals and convergence of a handful of points: what can be said of them, and what cannot."""
+"""Slopes, intervals and convergence of a few points, and how certain they are."""
 
 from __future__ import annotations
 

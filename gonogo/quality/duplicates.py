@@ -9,7 +9,7 @@ import numpy as np
 
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.near_duplicates import NearDuplicates, place
-from gonogo.quality.pictures.near import as_numbers
+from gonogo.quality.perceptual_hashes import as_numbers
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gonogo.quality.pictures.near import near_pairs
+from gonogo.quality.perceptual_hashes import near_pairs
 
 
 class NearDuplicates:

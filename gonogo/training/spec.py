@@ -25,7 +25,7 @@ class RunSpec(ClosedModel):
     max_steps: int | None = None
     max_minutes: float | None = None
     gate: LearningGate | None = Field(
-        None, description="a run that these say comes to nothing is stopped; null: none is"
+        None, description="thresholds by which a hopeless run is stopped; null: it is never stopped"
     )
 
 
@@ -58,7 +58,7 @@ class TrainingResult(ClosedModel):
 
 
 class StoppedByGateError(RuntimeError):
-    """The learning gate says that the rest of the run comes to nothing.
+    """The learning gate stopped the run: the rest of it would achieve nothing.
 
     Attributes:
         cause: its word for why.

@@ -30,9 +30,9 @@ def test_items_are_made_by_index_and_seed(tmp_path: Path) -> None:
 
 
 def test_items_that_were_not_made_are_missed(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"command.generate ended well, and made no item of kind 'text'"):
+    with pytest.raises(UserError, match=r"command.generate exited with 0, but made no item of kind 'text'"):
         experiment(tmp_path, "nothing").generate(INDICES, tmp_path / "none", 0, nothing)
-    with pytest.raises(UserError, match=r"made 2 of the 3 items"):
+    with pytest.raises(UserError, match=r"made 2 of 3 items"):
         experiment(tmp_path, "fewer").generate(INDICES, tmp_path / "two", 0, nothing)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from gonogo.quality.duplicates import DuplicateIndex
 from gonogo.quality.items import FileProblem, MeasuredItem
-from gonogo.quality.pictures.near import TOLERANCE, as_numbers, near_hash, near_pairs
+from gonogo.quality.perceptual_hashes import TOLERANCE, as_numbers, near_hash, near_pairs
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
 

@@ -16,11 +16,11 @@ from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector, split_of
 from gonogo.quality.inspector import ItemFiles, ItemReading, StatisticsCache
 from gonogo.quality.items import Fault, FileProblem, MeasuredItem
+from gonogo.quality.perceptual_hashes import grey_thumbnails, near_hashes
 from gonogo.quality.pictures.checks import ImageOverview, image_fault_groups, image_faults, set_checks
 from gonogo.quality.pictures.headers import SUFFIXES
 from gonogo.quality.pictures.items import ImageItem
 from gonogo.quality.pictures.measurements import ImageStatistics
-from gonogo.quality.pictures.near import grey_thumbnails, near_hashes
 from gonogo.quality.pictures.statistics import SMALLEST_SIDE, images_statistics
 from gonogo.verdict import Check
 

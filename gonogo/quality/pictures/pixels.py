@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from gonogo.quality.perceptual_hashes import difference_hashes
 from gonogo.quality.pictures.lines import lines
 from gonogo.quality.pictures.measurements import PixelStatistics
-from gonogo.quality.pictures.near import difference_hashes
 from gonogo.quality.pictures.sample import Sample, take_sample
 
 NEARLY_NONE = np.float32(1e-12)  # beside counts: the logarithm of an empty bin

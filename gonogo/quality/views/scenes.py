@@ -14,9 +14,9 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import survey
 from gonogo.quality.file_kind import what_is_there
 from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache
+from gonogo.quality.perceptual_hashes import near_hash
 from gonogo.quality.pictures.matching import inliers_of_files
 from gonogo.quality.pictures.measurements import ImageStatistics
-from gonogo.quality.pictures.near import near_hash
 from gonogo.quality.pictures.statistics import pair_statistics
 from gonogo.quality.views import cameras
 from gonogo.quality.views.cameras import Pose
