@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 SIDE_BY_SIDE := -n 3 --dist loadfile
 SLOW ?= slow and not chain
 
-.PHONY: run test test-slow test-cuda-build check format house schema lock clean help
+.PHONY: run test test-fast test-slow test-cuda-build check format house schema lock clean help
 
 run: $(VENV)/ready  ## set up, then run the whole chain on the experiment of config/config.yaml
 	@echo "gonogo: snakemake --profile local   (a NO-GO ends with exit code 1 and says why)"
@@ -18,6 +18,10 @@ run: $(VENV)/ready  ## set up, then run the whole chain on the experiment of con
 test: $(VENV)/ready  ## set up, then run the test suite, without its slow part
 	@echo "gonogo: running the test suite (about 6 minutes on two cores; the slow part: make test-slow)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" $(PYTEST_ARGS)
+
+test-fast: $(VENV)/ready  ## the tests that need neither torch nor SSH
+	@echo "gonogo: running the fast tests (under 20 seconds on two cores)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --fast -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
 	@echo "gonogo: running the slow tests (about 11 minutes on two cores)"
@@ -38,6 +42,7 @@ check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@$(BIN)/python -m gonogo.config.reference --schema | diff - config/schema.json
 	@$(BIN)/python -m gonogo.verdict | diff - docs/verdict.schema.json
 	@$(BIN)/python -m gonogo.config.reference --check
+	@$(BIN)/python -m tools.tables --check
 	@$(BIN)/python -m tools.house --check
 
 format: $(VENV)/ready  ## let the formatters write
@@ -46,10 +51,11 @@ format: $(VENV)/ready  ## let the formatters write
 house: $(VENV)/ready  ## draw the rooms of the package, from the code
 	@$(BIN)/python -m tools.house
 
-schema: $(VENV)/ready  ## write the JSON schemas from the models
+schema: $(VENV)/ready  ## write the generated files: JSON schemas, key tables, benchmark tables
 	@$(BIN)/python -m gonogo.config.reference --schema > config/schema.json
 	@$(BIN)/python -m gonogo.config.reference
 	@$(BIN)/python -m gonogo.verdict > docs/verdict.schema.json
+	@$(BIN)/python -m tools.tables
 
 lock:  ## resolve pyproject.toml again into requirements.lock, and the machine's part of it
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock

@@ -13,7 +13,7 @@ import pytest
 import gonogo
 from tests.conftest import ROOT
 
-HEAVY = {"torch", "lightning", "pydantic", "numpy", "paramiko", "matplotlib", "scipy", "cv2"}
+HEAVY = {"torch", "lightning", "numpy", "paramiko", "matplotlib", "scipy", "cv2", "tokenizers"}
 
 
 def imports(path: Path) -> list[ast.ImportFrom]:
@@ -37,10 +37,20 @@ def test_every_name_is_documented() -> None:
     assert sorted(named) == sorted(gonogo.PUBLIC)
 
 
-def test_importing_it_imports_nothing_heavy() -> None:
-    code = "import sys, gonogo; print(*{name.partition('.')[0] for name in sys.modules})"
+def imported_by(statement: str) -> set[str]:
+    """Top-level packages that a fresh interpreter has imported after it."""
+    code = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not HEAVY & set(done.stdout.split())
+    return set(done.stdout.split())
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    assert not imported_by("import gonogo") & {*HEAVY, "pydantic"}
+
+
+@pytest.mark.parametrize("name", ["cvs", "eeg", "vqgan3d", "cad_mllm"])
+def test_a_shipped_class_is_imported_without_anything_heavy(name: str) -> None:
+    assert not imported_by(f"import experiments.{name}.experiment") & HEAVY  # whenever the workflow is read
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "experiments").rglob("*.py")), ids=lambda file: file.stem)

@@ -1,4 +1,4 @@
-"""The smallest experiment that fulfils the contract: pictures to their mirror images, with faults to choose from."""
+"""The smallest experiments that fulfil the contract: of pairs, and of pictures to their mirror images."""
 
 from __future__ import annotations
 
@@ -19,26 +19,11 @@ from gonogo.experiment.lightning import LightningExperiment
 SIDE = 6
 
 
-class ToySettings(BaseModel):
-    fault: str = ""  # dark | blind | unwired | nan
-
-
-class ToyModule(LightningModule):
-    def __init__(self, training: Training, fault: str) -> None:
-        super().__init__()
-        self.training_config, self.fault = training, fault
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, SIDE * SIDE))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(torch.zeros_like(x) if self.fault == "blind" else x).view_as(x)
+class PairModule(LightningModule):
+    """Learns `targets` from `inputs` by its `forward`."""
 
     def training_step(self, batch: list[Tensor], index: int) -> Tensor:
-        x, y = batch
-        if self.fault == "nan" and self._trainer and self.global_step == 5:
-            return (self(x) * float("nan")).mean()
-        if self.fault == "unwired":
-            return (self(x) * 0).sum() + (y**2).mean()
-        return (self(x) - y).square().mean()
+        return (self(batch[0]) - batch[1]).square().mean()
 
     def validation_step(self, batch: list[Tensor], index: int) -> None:
         self.log("val_loss", (self(batch[0]) - batch[1]).abs().mean())
@@ -46,21 +31,13 @@ class ToyModule(LightningModule):
     def predict_step(self, batch: list[Tensor], index: int) -> Tensor:
         return self(batch[0])
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=self.training_config.learning_rate)
 
+class PairData(LightningDataModule):
+    """Two sides, of inputs and targets in memory."""
 
-class ToyData(LightningDataModule):
-    def __init__(self, batch_size: int, fault: str, seed: int) -> None:
+    def __init__(self, train: TensorDataset, held_out: TensorDataset, batch_size: int) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        x = torch.rand(80, 1, SIDE, SIDE, generator=generator)
-        y = x.flip(-1) * (0.05 if fault == "dark" else 0.9)
-        self.batch_size, self.train, self.held_out = (
-            batch_size,
-            TensorDataset(x[:64], y[:64]),
-            TensorDataset(x[64:], y[64:]),
-        )
+        self.train, self.held_out, self.batch_size = train, held_out, batch_size
 
     def train_dataloader(self) -> DataLoader:
         return DataLoader(self.train, self.batch_size, shuffle=True)
@@ -69,25 +46,16 @@ class ToyData(LightningDataModule):
         return DataLoader(self.held_out, self.batch_size)
 
 
-class Toy(LightningExperiment):
+class PairExperiment(LightningExperiment):
+    """Batches are [inputs, targets]; a subclass gives settings, module and data."""
+
     kind = "none"
-    Settings = ToySettings
-    settings: ToySettings
 
     def prepare(self, out: Path, seed: int) -> dict[str, Any]:
         return {}
 
     def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
         raise NotImplementedError("its data is made in memory")
-
-    def module(self, training: Training) -> ToyModule:
-        return ToyModule(training, self.settings.fault)
-
-    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> ToyData:
-        return ToyData(training.micro_batch_size, self.settings.fault, seed)
-
-    def example_batch(self, batch_size: int) -> list[Tensor]:
-        return [torch.zeros(batch_size, 1, SIDE, SIDE)] * 2
 
     def inputs(self, batch: list[Tensor]) -> Tensor:
         return batch[0]
@@ -103,7 +71,48 @@ class Toy(LightningExperiment):
 
     def show(self, batch: list[Tensor], outputs: Tensor, out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(outputs.numpy().tobytes())
+        out.write_bytes(outputs.cpu().numpy().tobytes())
+
+
+class ToySettings(BaseModel):
+    fault: str = ""  # dark | blind | unwired | nan
+
+
+class ToyModule(PairModule):
+    def __init__(self, training: Training, fault: str) -> None:
+        super().__init__()
+        self.training_config, self.fault = training, fault
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE, SIDE * SIDE))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(torch.zeros_like(x) if self.fault == "blind" else x).view_as(x)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        x, y = batch
+        if self.fault == "nan" and self._trainer and self.global_step == 5:
+            return (self(x) * float("nan")).mean()
+        if self.fault == "unwired":
+            return (self(x) * 0).sum() + (y**2).mean()
+        return super().training_step(batch, index)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=self.training_config.learning_rate)
+
+
+class Toy(PairExperiment):
+    Settings = ToySettings
+    settings: ToySettings
+
+    def module(self, training: Training) -> ToyModule:
+        return ToyModule(training, self.settings.fault)
+
+    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> PairData:
+        x = torch.rand(80, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+        y = x.flip(-1) * (0.05 if self.settings.fault == "dark" else 0.9)
+        return PairData(TensorDataset(x[:64], y[:64]), TensorDataset(x[64:], y[64:]), training.micro_batch_size)
+
+    def example_batch(self, batch_size: int) -> list[Tensor]:
+        return [torch.zeros(batch_size, 1, SIDE, SIDE)] * 2
 
 
 def toy(fault: str = "") -> Toy:

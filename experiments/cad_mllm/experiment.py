@@ -14,7 +14,6 @@ from gonogo import (
     Progress,
     QualityGate,
     Stage,
-    Texts,
     Training,
     deep_merged,
 )
@@ -79,6 +78,7 @@ class CADMLLM(LightningExperiment):
     def inspector(self, gate: QualityGate) -> Inspector:
         """Documents, their tokens counted by the model's own tokenizer; not counted while that is missing."""
         from experiments.cad_mllm.tokens import tokens_of
+        from gonogo import Texts
 
         pretrained = self.settings.model.base.pretrained
         if pretrained is not None and not pretrained.where.is_dir():

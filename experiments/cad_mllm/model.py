@@ -68,11 +68,11 @@ class CADModel(nn.Module):
         Args:
             present: modality → (B,) bool, whether a sample shows it; None: all do.
         """
-        hidden = self._hidden(batch, present)
+        hidden = self.hidden(batch, present)
         wanted = batch["program"].masked_fill(~shown(batch["program"], self.tokens), IGNORED)
         rows, labels = hidden.flatten(0, 1), wanted.flatten()
         if not self.settings.model.chunked_loss:
-            return F.cross_entropy(self._logits(rows).float(), labels, ignore_index=IGNORED)
+            return F.cross_entropy(self.logits(rows).float(), labels, ignore_index=IGNORED)
         total = sum(
             checkpoint(self._part_of_loss, few, some, use_reentrant=False)
             for few, some in zip(rows.split(LOSS_ROWS), labels.split(LOSS_ROWS), strict=True)
@@ -80,12 +80,12 @@ class CADModel(nn.Module):
         return total / (labels != IGNORED).sum().clamp(min=1)
 
     def _part_of_loss(self, rows: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(self._logits(rows).float(), labels, ignore_index=IGNORED, reduction="sum")
+        return F.cross_entropy(self.logits(rows).float(), labels, ignore_index=IGNORED, reduction="sum")
 
     def probabilities(self, batch: Batch, present: dict[str, Tensor] | None = None) -> Tensor:
         """(B, L, A) float32: each next token of the program, given those before it; zero after its end."""
-        hidden = self._hidden(batch, present)
-        logits = self._logits(hidden)[..., self.alphabet].float()
+        hidden = self.hidden(batch, present)
+        logits = self.logits(hidden)[..., self.alphabet].float()
         return logits.softmax(-1) * shown(batch["program"], self.tokens)[..., None]
 
     def written(self, batch: Batch, longest: int) -> Tensor:
@@ -96,7 +96,7 @@ class CADModel(nn.Module):
         found = language.model(inputs_embeds=embedded, attention_mask=seen.long(), position_ids=places, use_cache=True)
         ids = nothing
         while True:
-            logits = self._logits(found.last_hidden_state[:, -1])[:, self.alphabet]
+            logits = self.logits(found.last_hidden_state[:, -1])[:, self.alphabet]
             ids = torch.cat([ids, self.alphabet[logits.argmax(-1)][:, None]], 1)
             if ids.shape[1] == longest or bool((ids == self.tokens.end).any(1).all()):
                 return ids
@@ -109,10 +109,10 @@ class CADModel(nn.Module):
                 use_cache=True,
             )
 
-    def _logits(self, hidden: Tensor) -> Tensor:
+    def logits(self, hidden: Tensor) -> Tensor:
         return self.language.get_base_model().lm_head(hidden)
 
-    def _hidden(self, batch: Batch, present: dict[str, Tensor] | None) -> Tensor:
+    def hidden(self, batch: Batch, present: dict[str, Tensor] | None) -> Tensor:
         """(B, L, hidden): the state that predicts the next token, at each position; the first is that of <program>."""
         program = batch["program"]
         embedded, seen, places = self._sequence(batch, program[:, :-1], present)

@@ -45,12 +45,12 @@ class CADModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """The loss of a batch; also works without a Trainer."""
-        loss = self.model.loss(batch, self._drawn(batch))
+        loss = self.model.loss(batch, self.drawn(batch))
         if self._trainer:
             self.log("train_loss", loss)
         return loss
 
-    def _drawn(self, batch: Batch) -> dict[str, Tensor]:
+    def drawn(self, batch: Batch) -> dict[str, Tensor]:
         """Modality → (B,) bool, by the sampling shares."""
         combinations, shares = zip(*self.settings.model.sampling.items(), strict=True)
         drawn = random.choices(combinations, shares, k=len(batch["caption"]))

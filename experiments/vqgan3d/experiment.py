@@ -17,7 +17,6 @@ from gonogo import (
     Training,
     UserError,
     gradient_checkpointing,
-    patch_coverage,
 )
 
 # patch keys here → keys of the quality gate
@@ -78,6 +77,8 @@ class VQGAN3D(LightningExperiment):
 
     def planned_steps(self, training: Training) -> int:
         """Optimizer steps of a run on volumes of the configured shape."""
+        from gonogo import patch_coverage
+
         patches = self.settings.patches
         each, _ = patch_coverage(self.settings.scans.shape, patches.size, patches.stride, patches.tail_anchored)
         items = self.config.dataset_items

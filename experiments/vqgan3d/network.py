@@ -55,9 +55,9 @@ class Stages(nn.Sequential):
     def _through(self, stage: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         if not (self.checkpointing and self.training):
             return stage(x)
-        made_anew = checkpoint(stage, x, use_reentrant=False)
-        assert made_anew is not None
-        return made_anew
+        recomputed = checkpoint(stage, x, use_reentrant=False)
+        assert recomputed is not None
+        return recomputed
 
 
 def encoder(settings: ModelSettings) -> Stages:

@@ -1,4 +1,4 @@
-"""The `snakemake` command that a message tells people to paste: with the profile that the workflow was started with."""
+"""The `snakemake` command that a message tells people to paste: with the profile and files of the one in use."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 
-PROFILE = "GONOGO_PROFILE"  # handed on in the environment; empty: started without one
-DEFAULT = "local"
+OPTIONS = "GONOGO_SNAKEMAKE_OPTIONS"  # handed on in the environment
+DEFAULT = "--profile local"
+# options without which the same command would do something else, by their short names
+KEPT = {"--profile": "--profile", "--snakefile": "--snakefile", "-s": "--snakefile", "--directory": "--directory",
+        "-d": "--directory"}  # fmt: skip
 
 
-def remember_profile(arguments: Sequence[str]) -> None:
-    """Hand the profile of snakemake's command line on to the processes that it starts; the first invocation's stays."""
-    os.environ.setdefault(PROFILE, profile_of(arguments, os.environ))
+def remember_options(arguments: Sequence[str]) -> None:
+    """Hand options of snakemake's command line on to the processes that it starts; the first invocation's are kept."""
+    os.environ.setdefault(OPTIONS, shlex.join(kept_options(arguments, os.environ)))
 
 
-def profile_of(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The value of `--profile`, or of snakemake's own variable; empty where there is neither."""
+def kept_options(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The profile, the Snakefile and the working directory that were named, as words of a command."""
+    found: dict[str, str] = {}
     for index, word in enumerate(arguments):
         option, equals, value = word.partition("=")
-        if option == "--profile":
-            return value if equals else next(iter(arguments[index + 1 :]), "")
-    return environment.get("SNAKEMAKE_PROFILE", "")
+        if option in KEPT:
+            found[KEPT[option]] = value if equals else next(iter(arguments[index + 1 :]), "")
+    if profile := environment.get("SNAKEMAKE_PROFILE"):
+        found.setdefault("--profile", profile)
+    return [word for option in found.items() for word in option]
 
 
 def rerun_command(*, forcerun: str = "", **config: str) -> str:
@@ -31,8 +37,7 @@ def rerun_command(*, forcerun: str = "", **config: str) -> str:
         forcerun: a rule that is executed again.
         config: keys of the configuration.
     """
-    profile = os.environ.get(PROFILE, DEFAULT)
-    words = ["snakemake", *(["--profile", profile] if profile else [])]
+    words = ["snakemake", *shlex.split(os.environ.get(OPTIONS, DEFAULT))]
     words += ["--forcerun", forcerun] if forcerun else []
     words += ["--config", *(f"{key}={value}" for key, value in config.items())] if config else []
     return shlex.join(words)

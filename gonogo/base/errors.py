@@ -12,7 +12,7 @@ FULL_BELOW_BYTES = 1_000_000  # numpy and torch report a full disk as errors of 
 
 
 class UserError(Exception):
-    """Something that the user can mend: the message names it and says how."""
+    """Something that the user can fix: the message names it and says how."""
 
 
 class ProgramError(UserError):

@@ -71,7 +71,7 @@ class Unlisted:
 
 
 def walk(folder: Path | str) -> list[Path]:
-    """Every regular file below `folder`, sorted; Snakemake's own bookkeeping and hidden files left out."""
+    """Every regular file below `folder`, sorted; hidden files and folders (`.git`, `.snakemake`) left out."""
     return survey(folder)[0]
 
 
@@ -108,9 +108,11 @@ def _entries_below(root: str) -> Iterator[tuple[str, str]]:
             yield folder, f"folder that cannot be listed: {error.strerror}"
             continue
         for entry in entries:
+            if entry.name.startswith("."):
+                continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(entry.path)
-            elif not entry.name.startswith(".") and (reason := _not_a_file(entry)) is not None:
+            elif (reason := _not_a_file(entry)) is not None:
                 yield entry.path, reason
 
 

@@ -50,7 +50,7 @@ def _two(count: int, large: str, small: str, per_large: int) -> str:
 
 
 def dollars(usd: float) -> str:
-    """`$0.33`, `$1,234.50`; less than a cent is told apart from nothing: `< $0.01`."""
+    """`$0.33`, `$1,234.50`; less than a cent is not nothing: `< $0.01`."""
     if 0 < usd < 0.005:
         return "< $0.01"
     return f"${usd:,.2f}"

@@ -14,7 +14,7 @@ from gonogo.base.errors import UserError
 # command → module of this package, whose function `add_COMMAND` gives the parser its arguments, and one clear line
 COMMANDS = {
     "inspect": ("inspect", "judge a folder of data, without a workflow"),
-    "memory": ("memory", "estimate the peak memory of a training step on a GPU that is not here"),
+    "memory": ("memory", "estimate the peak memory of a training step on a GPU, without that GPU"),
     "plan": ("plan", "check whether a training step fits the GPU, and suggest plans that do; needs no data"),
     "next": ("next_actions", "list what can run now, what is blocked, and how to unblock it"),
     "approve": ("approve", "approve a generated sample, after looking at its contact sheet"),

@@ -1,4 +1,4 @@
-"""`gonogo memory`: peak memory of a training step on a GPU that is not here.
+"""`gonogo memory`: peak memory of a training step on a GPU, without that GPU.
 
 The step is traced in a separate process, without data and without the model's memory; the allocator is then replayed
 for the GPU.

@@ -28,7 +28,7 @@ def add_next(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     site.config(Path())  # one error of the whole, and not one for each experiment
-    names = arguments.experiments or site.names(Path(), "experiments")
+    names = arguments.experiments or site.known_experiments(Path())
     print(as_text(actions(Path(), names, arguments.mode)))
     return 0
 

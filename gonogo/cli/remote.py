@@ -72,7 +72,7 @@ def _choose(settings: Settings, name: str) -> KnownRun:
     fitting = [run for run in runs if name in ("", run.run_id, run.run_dir.partition("/")[0])]
     if not fitting:
         known = ", ".join(run.run_id for run in runs) or "none"
-        raise UserError(f"no run {name!r} on target {settings.config.target}; known here: {known}")
+        raise UserError(f"no run{f' {name!r}' if name else ''} on target {settings.config.target}; known here: {known}")
     return fitting[-1]
 
 

@@ -51,6 +51,8 @@ def settings(root: Path, **given: Any) -> Settings:
     Raises:
         UserError: there is no config.yaml, or something in it or in the files that it names is wrong.
     """
+    if (folder := str(root.resolve())) not in sys.path:
+        sys.path.insert(0, folder)  # the experiments' classes lie there
     flags = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None}
     return load({**_read(root), **flags}, root)
 
@@ -61,13 +63,13 @@ def _read(root: Path) -> dict[str, Any]:
     return read_yaml(root / CONFIG)
 
 
-def names(root: Path, kind: str) -> list[str]:
-    """Of the files in config/experiments/ or config/targets/.
+def known_experiments(root: Path) -> list[str]:
+    """Names of the files in config/experiments/.
 
     Raises:
         UserError: there is none.
     """
-    folder = root / "config" / kind
+    folder = root / "config" / "experiments"
     if found := sorted(path.stem for path in folder.glob("*.yaml")):
         return found
     raise UserError(f"{folder} has no .yaml file; run this command in the folder that holds config/")

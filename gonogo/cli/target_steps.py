@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gonogo.base.shipped import shipped_files
 from gonogo.cli import site
 from gonogo.config.load import Settings
 from gonogo.config.target import Ssh
@@ -18,9 +19,15 @@ def add_steps(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    for target in arguments.targets or site.names(Path(), "targets"):
+    for target in arguments.targets or known_targets(Path()):
         print("\n".join([f"{target}:", *(step.line() for step in steps(Path(), target))]))
     return 0
+
+
+def known_targets(root: Path) -> list[str]:
+    """Those of the folder, and those that ship."""
+    folders = (root / "config" / "targets", shipped_files() / "config" / "targets")
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
 
 
 @dataclass(frozen=True)

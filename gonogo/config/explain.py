@@ -43,8 +43,8 @@ def unknown_name(given: object, allowed: Iterable[str]) -> str:
     """The name, the one that was probably meant, and all that are allowed."""
     by_lower = {name.lower(): name for name in allowed}
     near = difflib.get_close_matches(str(given).lower(), by_lower, n=1)
-    guess = f"; did you mean {by_lower[near[0]]!r}?" if near else ""
-    return f"{str(given)!r}{guess} Allowed: {', '.join(by_lower.values())}." if by_lower else f"{str(given)!r}"
+    guess = f"; did you mean {by_lower[near[0]]!r}?" if near else "."
+    return f"{str(given)!r}{guess} Allowed: {', '.join(by_lower.values())}." if by_lower else f"{str(given)!r}."
 
 
 def _new_name(key: str) -> str:

@@ -69,7 +69,9 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     for name, experiment in experiments.items():
         where = f"config/experiments/{name}.yaml"
         if config.mode not in experiment.modes:
-            raise UserError(f"mode: {unknown_name(config.mode, experiment.modes)} (modes of {where})")
+            raise UserError(
+                f"mode: unknown {unknown_name(config.mode, experiment.modes)} Those are the modes of {where}."
+            )
         recommended = [mode for mode, chosen in experiment.modes.items() if chosen.recommended]
         if len(recommended) > 1:
             raise UserError(f"{where}: modes: {', '.join(recommended)} are all recommended; recommend one")
@@ -87,7 +89,7 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
             raise UserError(f"{key}: {where} is, or lies below, a file; choose another folder")
     for override in config.overrides:
         if override.gate not in Gates.model_fields:
-            raise UserError(f"overrides: gate {unknown_name(override.gate, Gates.model_fields)}")
+            raise UserError(f"overrides: gate: unknown {unknown_name(override.gate, Gates.model_fields)}")
     where = f"config/targets/{config.target}.yaml"
     target_file = own_or_shipped(folder / "targets" / f"{config.target}.yaml", where)
     target = validate(Target, _read(target_file.parent, config.target, "target"), where)
@@ -149,7 +151,7 @@ def _with_those_before(folder: Path, name: str, root: Path) -> dict[str, Experim
 def load_accelerator(folder: Path, name: str) -> Accelerator:
     catalogue = read_yaml(own_or_shipped(folder / "accelerators.yaml", "config/accelerators.yaml"))
     if name not in catalogue:
-        raise UserError(f"accelerator: {unknown_name(name, catalogue)} (config/accelerators.yaml)")
+        raise UserError(f"accelerator: unknown {unknown_name(name, catalogue)} Those are in config/accelerators.yaml.")
     found = validate(Accelerator, catalogue[name], "config/accelerators.yaml", name)
     if wrong := doubts(found):
         hint = "Correct the figure, or write null where it is unknown."

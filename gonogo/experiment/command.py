@@ -59,7 +59,7 @@ class CommandExperiment(Experiment):
         """Run `generate` once for all of them.
 
         Raises:
-            UserError: it failed, or made fewer items than it was asked for.
+            UserError: it failed, or made too few items.
         """
         out.mkdir(parents=True, exist_ok=True)
         values: dict[str, Value] = {"indices": ",".join(map(str, indices)), "out": out.resolve(), "seed": seed}
@@ -67,9 +67,11 @@ class CommandExperiment(Experiment):
         try:
             made = len(kind_of(self.kind).scan(out)[0])
         except UserError as error:
-            raise UserError(f"command.generate ended well, and made no item of kind {self.kind!r}: {error}") from None
+            raise UserError(
+                f"command.generate exited with 0, but made no item of kind {self.kind!r}: {error}"
+            ) from None
         if made < len(indices):
-            raise UserError(f"command.generate made {made} of the {len(indices)} items that it was asked for")
+            raise UserError(f"command.generate made {made} of {len(indices)} items")
         progress(len(indices), len(indices))
 
     @property

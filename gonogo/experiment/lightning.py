@@ -27,7 +27,7 @@ class LightningExperiment(Experiment):
         """The model with its loss and optimizer.
 
         `training_step(batch, i)` returns the loss and works without a Trainer (the memory trace calls it). A module
-        with several optimizers optimizes by hand: see `gonogo.training.manual_optimization`.
+        with several optimizers steps them itself: see `gonogo.training.manual_optimization`.
         `predict_step(batch, i)` returns outputs shaped like `targets(batch)`.
         """
 

@@ -58,7 +58,7 @@ def _class(named: str, where: str) -> type[LightningExperiment]:
 
 
 def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
-    """Every experiment that was asked for, as the Snakefile wants them: one line and exit code 1 if one cannot be."""
+    """Every experiment of the settings, for the Snakefile: an error and exit code 1 where one cannot be loaded."""
     try:
         found = {name: load_experiment(name, config, settings.root) for name, config in settings.experiments.items()}
         for experiment in found.values():

@@ -25,7 +25,7 @@ class Program:
 
     Args:
         key: of the config, for messages.
-        say: told of each line that it prints.
+        say: called with each line that it prints.
 
     Raises:
         UserError: there is no such program.

@@ -37,7 +37,7 @@ def without_unused(files: Sequence[Path], unused: Collection[Path], methods: Met
         methods: their imports do not count.
     """
     used, left = [[file for file in files if (file in unused) is held] for held in (False, True)]
-    while needed := [file for file in left if any(file.stem in _imported_by(user, methods) for user in used)]:
+    while needed := [file for file in left if any(_imports(user, file.stem, methods) for user in used)]:
         used += needed
         left = [file for file in left if file not in needed]
     return [file for file in files if file in used]
@@ -58,10 +58,12 @@ def _file_digest(file: Path, methods: Methods) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _imported_by(file: Path, methods: Methods) -> frozenset[str]:
+def _imports(file: Path, stem: str, methods: Methods) -> bool:
     if file.suffix != ".py":
-        return frozenset()
-    return _imported(file.read_text(errors="replace"), methods.get(file, ()))
+        return False
+    source = file.read_text(errors="replace")
+    named = re.search(rf"\b{re.escape(stem)}\b", source)  # most files need not be parsed
+    return named is not None and stem in _imported(source, methods.get(file, ()))
 
 
 @lru_cache(maxsize=512)

@@ -33,7 +33,7 @@ class LadderResult:
 
     Attributes:
         seconds: of each rung that was tried, in order; the last one ended it, unless all were passed.
-        problem: why it ended; empty: it came to the top.
+        problem: why it ended; empty: it passed every rung.
         facts: device, device_bytes, torch_version, torch_build.
     """
 
@@ -68,7 +68,7 @@ def climb(device: str, size_bytes: int = 1 << 20, rung_s: float = RUNG_S) -> Lad
 
 
 def _follow(child: subprocess.Popen[bytes], rung_s: float) -> tuple[LadderResult, str, bool]:
-    """Read what the child says until it ends, or a rung takes too long; returns what it said on stderr, too."""
+    """Read the child's output until it ends, or a rung takes too long; returns also its stderr, and whether it hung."""
     assert child.stdout is not None and child.stderr is not None
     found, pending, errors, began = LadderResult(), b"", b"", time.monotonic()
     hung = False
@@ -98,7 +98,7 @@ def _follow(child: subprocess.Popen[bytes], rung_s: float) -> tuple[LadderResult
 
 
 def _line(found: LadderResult, line: str, began: float) -> float:
-    """Take up a line of the child's; returns when the rung that is now tried began."""
+    """Record a line of the child's; returns when the rung that is now tried began."""
     name = line.removeprefix("rung ")
     if name in RUNGS:
         _close(found, began)
@@ -114,7 +114,7 @@ def _close(found: LadderResult, began: float) -> None:
         found.seconds[list(found.seconds)[-1]] = round(time.monotonic() - began, 3)
 
 
-def verdict(found: LadderResult, device: str, experiment: str = "") -> Verdict:
+def verdict(found: LadderResult, device: str) -> Verdict:
     """A check for each rung; those above the one that failed are unknown."""
     tried = list(found.seconds)
     checks = []
@@ -137,7 +137,7 @@ def verdict(found: LadderResult, device: str, experiment: str = "") -> Verdict:
     return decide(
         checks,
         gate="health",
-        experiment=experiment,
+        experiment="",
         cause="" if found.healthy else "DEVICE",
         measured_at=dt.datetime.now(dt.UTC),
         inputs_digest=digest(device, found.facts),

@@ -56,7 +56,7 @@ def _docs(experiment: ExperimentConfig | None) -> ReadinessPart:
         if not text.strip()
     ]
     if missing:
-        return ReadinessPart("docs", Status.NO_GO, f"nobody has written: {', '.join(missing)}")
+        return ReadinessPart("docs", Status.NO_GO, f"not written yet: {', '.join(missing)}")
     return ReadinessPart("docs", Status.GO, "hypothesis and expected result are written down")
 
 

@@ -1,4 +1,4 @@
-"""Batches of any shape that an experiment gives: which of them are looked at, and parts of them."""
+"""Batches of any shape that an experiment gives: which of them are evaluated, and parts of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from gonogo.experiment.lightning import LightningExperiment
 
-KEPT_BYTES = 256e6  # of the batches that are held for looking at them again
+KEPT_BYTES = 256e6  # of the batches that are held to be evaluated again
 
 
 def spread_out(loader: Any, samples: int, size: int) -> Iterator[bool]:
@@ -69,7 +69,7 @@ def at_most(experiment: LightningExperiment, batches: Iterable[Any], samples: in
 
 
 def with_inputs_of(experiment: LightningExperiment, batch: Any, other: Any) -> Any | None:
-    """The batch with what the model reads taken from another batch; None where that cannot be told.
+    """The batch with what the model reads taken from another batch; None where that is not known.
 
     What the model reads is what `without_input` changes.
     """

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 from gonogo.config.gate_thresholds import LearningGate
 from gonogo.forecast.speed import LONGEST_PAUSE, PAID_LOOKS
 from gonogo.learning.batches import at_most
-from gonogo.learning.data_summary import Looked, look_at
+from gonogo.learning.data_summary import SampledData, sample_data
 from gonogo.learning.early_stop import StopSignal, should_stop, stop_signal
 from gonogo.learning.evaluate import THOROUGH, evaluate
 from gonogo.learning.gradients import GradientRecord
@@ -31,7 +31,7 @@ class Watch(Callback):
     """Keeps what `judge` needs, whatever module is trained.
 
     Attributes:
-        looked: what the data showed; set before the first step.
+        sampled: samples of the data; set before the first step.
         evaluations: one before the first step, then evenly spaced.
         spent_s: seconds that looking took, which a run without it would not.
         prediction_s: of each evaluation, seconds that predicting all samples once took.
@@ -39,9 +39,9 @@ class Watch(Callback):
 
     looks_planned = SMOKE_LOOKS
 
-    def __init__(self, experiment: LightningExperiment, looked: Looked | None = None) -> None:
+    def __init__(self, experiment: LightningExperiment, sampled: SampledData | None = None) -> None:
         self.experiment = experiment
-        self.looked = looked
+        self.sampled = sampled
         self.evaluations: list[Evaluation] = []
         self.losses: list[float] = []
         self.gradients: GradientRecord | None = None
@@ -52,7 +52,7 @@ class Watch(Callback):
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
         began = time.monotonic()
-        self.looked = self.looked or look_at(self.experiment, trainer.datamodule, SAMPLES)
+        self.sampled = self.sampled or sample_data(self.experiment, trainer.datamodule, SAMPLES)
         self.spent_s += time.monotonic() - began
         self.gradients = self.gradients or GradientRecord(module)
         planned = trainer.estimated_stepping_batches
@@ -77,12 +77,12 @@ class Watch(Callback):
         return step % self._every == 0
 
     def _evaluate(self, trainer: Any, module: Any, step: int) -> None:
-        assert self.looked is not None
+        assert self.sampled is not None
         began = time.monotonic()
-        held_out = at_most(self.experiment, self.looked.held_out, SAMPLES)
+        held_out = at_most(self.experiment, self.sampled.held_out, SAMPLES)
         context = trainer.precision_plugin.val_step_context()
         found = evaluate(
-            self.experiment, module, held_out, self.looked.mean, step, thorough=self._thorough(step), precision=context
+            self.experiment, module, held_out, self.sampled.mean, step, thorough=self._thorough(step), precision=context
         )
         self.evaluations.append(found)
         took_s = time.monotonic() - began
@@ -109,7 +109,7 @@ class InFlight(Watch):
     ) -> None:
         super().__init__(experiment)
         self.gate, self.out, self.say = gate, out, say
-        self.dooms: list[StopSignal] = []
+        self.signals: list[StopSignal] = []
         self._took_s, self._took_in_all_s, self._ended_at = 0.0, 0.0, 0.0
 
     def _thorough(self, step: int) -> bool:
@@ -122,30 +122,30 @@ class InFlight(Watch):
     def _evaluate(self, trainer: Any, module: Any, step: int) -> None:
         began = time.monotonic()
         super()._evaluate(trainer, module, step)
-        doom = stop_signal(self.measured(trainer, module), self.gate)
-        self.dooms.append(doom)
+        signal = stop_signal(self.measured(trainer, module), self.gate)
+        self.signals.append(signal)
         self.out.mkdir(parents=True, exist_ok=True)
         with (self.out / "in_flight.jsonl").open("a") as lines:
-            lines.write(doom.line(self.evaluations[-1]) + "\n")
+            lines.write(signal.line(self.evaluations[-1]) + "\n")
         self._ended_at = time.monotonic()
         self._took_s = self._ended_at - began
         self._took_in_all_s += self._took_s
         share = step / max(1, trainer.estimated_stepping_batches)
-        self.say(f"held-out skill {self.evaluations[-1].skill:.3f} at step {step}{doom.told()}")
-        if should_stop(self.dooms, share):
+        self.say(f"held-out skill {self.evaluations[-1].skill:.3f} at step {step}{signal.as_text()}")
+        if should_stop(self.signals, share):
             trainer.save_checkpoint(self.out / "checkpoints" / "last.ckpt")
-            raise StoppedByGateError(doom.cause, f"{doom.cause} at step {step}: {doom.why}")
+            raise StoppedByGateError(signal.cause, f"{signal.cause} at step {step}: {signal.why}")
 
     def measured(self, trainer: Any, module: Any) -> Measurements:
-        """So far, without a batch fitted alone; the trained samples are looked at, too."""
-        assert self.looked is not None and self.gradients is not None
-        seen = at_most(self.experiment, self.looked.seen, SAMPLES)
+        """So far, without a batch fitted alone; trained samples are evaluated, too."""
+        assert self.sampled is not None and self.gradients is not None
+        seen = at_most(self.experiment, self.sampled.seen, SAMPLES)
         context = trainer.precision_plugin.val_step_context()
         on_seen = evaluate(
             self.experiment,
             module,
             seen,
-            self.looked.mean,
+            self.sampled.mean,
             self.evaluations[-1].step,
             thorough=False,
             precision=context,
@@ -153,7 +153,7 @@ class InFlight(Watch):
         return summarized(
             self.evaluations,
             self.losses,
-            data=self.looked.look,
+            data=self.sampled.summary,
             gradients=self.gradients.report(),
             seen_skill=on_seen.skill,
         )

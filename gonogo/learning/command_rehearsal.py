@@ -16,11 +16,7 @@ from gonogo.training.spec import RunSpec, TrainingResult
 
 
 def rehearse_command(
-    experiment: CommandExperiment,
-    spec: RunSpec,
-    out: Path,
-    say: Callable[[str], None],
-    progress: Callable[[str], None],
+    experiment: CommandExperiment, spec: RunSpec, out: Path, say: Callable[[str], None], progress: Callable[[str], None]
 ) -> tuple[Measurements, TrainingResult, Speed]:
     """Run `train` for `spec.max_steps`."""
     result = train_command(experiment, spec, out, progress)

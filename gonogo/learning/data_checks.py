@@ -12,12 +12,16 @@ INDEPENDENT_P = 0.01
 MUCH_EASIER = 0.2  # skill on held-out samples above that on trained ones
 
 
-def readable(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
-    if m.data is None:
+def readable(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    data = measured.data
+    if data is None:
         return None
-    inputs, targets = m.data.bad_inputs, m.data.bad_targets
-    if m.bad_batch:
-        inputs, targets = max(inputs, int(m.bad_batch == "inputs")), max(targets, int(m.bad_batch == "targets"))
+    inputs, targets = data.bad_inputs, data.bad_targets
+    if measured.bad_batch:
+        inputs, targets = (
+            max(inputs, int(measured.bad_batch == "inputs")),
+            max(targets, int(measured.bad_batch == "targets")),
+        )
     what = " and ".join(f"{n} {name}" for n, name in ((inputs, "inputs"), (targets, "targets")) if n)
     check = threshold_check(
         "data_finite",
@@ -25,21 +29,21 @@ def readable(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
         inputs + targets,
         "0",
         inputs + targets == 0,
-        why=f"{what} hold NaN or infinity: the loss of their batch is no number, whatever the learning rate",
-        hint="Find them with torch.isfinite in the dataset; mend them or leave them out.",
+        why=f"{what} hold NaN or infinity: the loss of their batch is NaN, whatever the learning rate",
+        hint="Find them with torch.isfinite in the dataset; fix them or leave them out.",
     )
     return check, "DATA"
 
 
-def brightness(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+def brightness(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     title, threshold = "Targets against inputs, mean", f">= {gate.min_target_input_ratio}"
-    x, y = number(m.input_mean), number(m.target_mean)
-    if m.data is not None and not m.data.comparable:
+    data = measured.data
+    if data is not None and not data.comparable:
         return _passing("target_brightness", title, "not comparable quantities", threshold), ""
-    if x is None or y is None:
+    x, y = number(data.input_mean) if data else None, number(measured.end.target_mean)
+    if data is None or x is None or y is None:
         return threshold_check("target_brightness", title, None, threshold, None, why="not measured"), ""
-    zero = m.data.zero if m.data else 0.0
-    ratio = (y - zero) / max(abs(x - zero), 1e-9)
+    ratio = (y - data.zero) / max(abs(x - data.zero), 1e-9)
     check = threshold_check(
         "target_brightness",
         title,
@@ -47,75 +51,78 @@ def brightness(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
         threshold,
         ratio >= gate.min_target_input_ratio,
         why=f"the targets are dark: their mean is {y:.3f} against {x:.3f} at the input; a model of them learns black",
-        hint="Open the contact sheet. Mend the data first; more epochs cannot make a model brighter than its targets.",
+        hint="Open the contact sheet. Fix the data first; more epochs cannot make a model brighter than its targets.",
     )
     return check, "DATA"
 
 
-def variety(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
-    if m.data is None:
+def variety(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    data = measured.data
+    if data is None:
         return None
     check = threshold_check(
         "target_variety",
         "Targets differ from each other",
-        m.data.targets_vary,
+        data.targets_vary,
         "any two",
-        m.data.targets_vary,
+        data.targets_vary,
         why="every target is the same: there is nothing to learn",
         hint="Look at what the dataset returns as its target.",
     )
     return check, "DATA"
 
 
-def noise(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+def noise(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     """Only where nothing was learned: noise-like targets that can be predicted are no fault."""
-    if m.data is None or m.data.target_autocorrelation is None or m.data.input_autocorrelation is None:
+    data = measured.data
+    if data is None or data.target_autocorrelation is None or data.input_autocorrelation is None:
         return None
-    y, x = m.data.target_autocorrelation, m.data.input_autocorrelation
+    y, x = data.target_autocorrelation, data.input_autocorrelation
     noisy = y < NOISE_AUTOCORRELATION and x >= PICTURE_AUTOCORRELATION
     check = threshold_check(
         "target_noise",
         "Lag-1 autocorrelation of the targets",
         round(y, 3),
-        f">= {NOISE_AUTOCORRELATION}, or learned all the same",
-        not noisy or learned(m, gate),
+        f">= {NOISE_AUTOCORRELATION}, or learned anyway",
+        not noisy or learned(measured, gate),
         why=f"neighbouring values of the targets have nothing to do with each other (autocorrelation {y:.2f}, {x:.2f} "
         "in the inputs): they are noise, which no model can predict",
-        hint="Look at the targets. Mend what makes them.",
+        hint="Look at the targets, and fix what makes them.",
     )
     return check, "DATA"
 
 
-def leakage(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
-    if m.data is None:
+def leakage(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    data = measured.data
+    if data is None:
         return None
-    exact, near, groups = m.data.exact_copies, m.data.near_copies, m.data.shared_group_count
+    exact, near, groups = data.exact_copies, data.near_copies, data.shared_group_count
     title, threshold = "Held-out samples also trained on", f"<= {gate.max_leaked_share:g} of them"
     if exact is None and not groups:
-        return _passing("leakage", title, "not told: so small samples recur by chance", threshold), ""
+        return _passing("leakage", title, "not known: samples this small recur by chance", threshold), ""
     exact, near = exact or 0, near or 0
-    share = (exact + near) / max(1, m.data.held_out_samples)
-    told = (
-        [f"{exact} of {m.data.held_out_samples} held-out samples are in the training set, to the bit"] if exact else []
+    share = (exact + near) / max(1, data.held_out_samples)
+    parts = (
+        [f"{exact} of {data.held_out_samples} held-out samples are in the training set, to the bit"] if exact else []
     )
-    told += [f"{near} are near copies of training samples"] if near else []
-    told += [f"{groups} groups are on both sides ({', '.join(m.data.shared_groups)})"] if groups else []
-    part = "" if m.data.read_all else f" (compared with {m.data.train_samples} training samples, not all)"
+    parts += [f"{near} are near copies of training samples"] if near else []
+    parts += [f"{groups} groups are on both sides ({', '.join(data.shared_groups)})"] if groups else []
+    part = "" if data.read_all else f" (compared with {data.train_samples} training samples, not all)"
     check = threshold_check(
         "leakage",
         title,
         round(share, 4),
         threshold,
         share <= gate.max_leaked_share and not groups,
-        why="; ".join(told) + f": validation figures say nothing{part}",
+        why="; ".join(parts) + f": validation figures say nothing{part}",
         hint="Split by whole items, subjects or photographs, before anything is cut from them.",
     )
     return check, "LEAKAGE"
 
 
-def held_out_easier(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+def held_out_easier(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     """A warning and no more: held-out items may be easier by chance."""
-    seen, skill = number(m.seen_skill), number(m.skill)
+    seen, skill = number(measured.seen_skill), number(measured.end.skill)
     if seen is None or skill is None:
         return None
     gain = skill - seen
@@ -136,40 +143,48 @@ def held_out_easier(m: Measurements, gate: LearningGate) -> tuple[Check, str] | 
     return check, ""
 
 
-def variety_of_inputs(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
-    if m.data is None:
+def variety_of_inputs(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    data = measured.data
+    if data is None:
         return None
     check = threshold_check(
         "input_variety",
         "Inputs differ from each other",
-        m.data.inputs_vary,
+        data.inputs_vary,
         "any two",
-        m.data.inputs_vary,
+        data.inputs_vary,
         why="the model gets the same input for every sample: there is nothing to tell its targets apart by",
         hint="Look at what the dataset returns as its input: is it read, and is it not zeroed?",
     )
     return check, "INPUT IGNORED"
 
 
-def pairing(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+def pairing(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     """Inputs and targets that do not belong together: nothing learned, and the data itself shows no relation."""
-    if m.data is None:
+    data = measured.data
+    if data is None:
         return None
-    p = m.data.independence_p
-    unrelated = p is not None and p > INDEPENDENT_P and not learned(m, gate) and not (number(m.own_input_gain) or 0) > 0
-    learned_by_heart = memorized(m, gate) and not rising(m) and not blind(m)
+    p = data.independence_p
+    unrelated = (
+        p is not None
+        and p > INDEPENDENT_P
+        and not learned(measured, gate)
+        and not (number(measured.end.own_input_gain) or 0) > 0
+    )
+    learned_by_heart = memorized(measured, gate) and not rising(measured) and not blind(measured)
     why = (
         f"inputs and targets do not belong together: the targets of like inputs are no more alike than any (p = {p:.2f}"
-        f" over {m.data.train_samples} samples), and held-out skill is {m.skill or 0:.2f}"
+        f" over {data.train_samples} samples), and held-out skill is {measured.end.skill or 0:.2f}"
         if unrelated and p is not None
-        else f"what was learned does not hold: skill {m.seen_skill or 0:.2f} on samples that were trained on, "
-        f"{m.skill or 0:.2f} on others, and not rising: inputs and targets do not belong together, or are too few"
+        else f"what was learned does not hold: skill {measured.seen_skill or 0:.2f} on samples that were trained on, "
+        f"{measured.end.skill or 0:.2f} on others, and not rising: inputs and targets do not belong together, or are "
+        "too few"
     )
     check = threshold_check(
         "pairing",
         "Targets depend on their inputs",
         None if p is None else round(p, 4),
-        f"p <= {INDEPENDENT_P}, or learned all the same",
+        f"p <= {INDEPENDENT_P}, or learned anyway",
         not (unrelated or learned_by_heart),
         why=why,
         hint="Look at some pairs side by side; check how inputs and targets are joined, and any shuffling of one.",

@@ -1,4 +1,4 @@
-"""One look at the data as the model gets it: both sides of the split, read once, before any training."""
+"""The data as the model gets it: both sides of the split, read once, before any training."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gonogo.learning.batches import KEPT_BYTES, bytes_of, same_chance, spread_ou
 from gonogo.learning.dependence import independence_p
 from gonogo.learning.features import autocorrelation, content_hash, is_grid, spectra, vectors
 from gonogo.learning.leakage import Side, shared
-from gonogo.learning.measurements import DataLook
+from gonogo.learning.measurements import DataSummary
 
 if TYPE_CHECKING:
     from gonogo.experiment.lightning import LightningExperiment
 
 READ_SAMPLES = 2048  # of each side, for copies and statistics
-HELD_SAMPLES = 256  # kept, to be looked at again
+HELD_SAMPLES = 256  # kept, to be evaluated on
 SAME_RANGE = 1.5  # inputs that go above this where the targets stay below 1 are in other units
 
 
@@ -69,29 +69,29 @@ class Values:
 
 
 @dataclass
-class Looked:
-    """What was seen, and what is kept of it.
+class SampledData:
+    """What was read, and what is kept of it.
 
     Attributes:
-        look: for the measurements.
+        summary: for the measurements.
         mean: the training targets' mean, shaped like one target.
         seen, held_out: batches of the two sides, spread over them, HELD_SAMPLES at most.
     """
 
-    look: DataLook
+    summary: DataSummary
     mean: Tensor
     seen: list[Any]
     held_out: list[Any]
 
 
-def look_at(experiment: LightningExperiment, data: Any, held_samples: int = HELD_SAMPLES) -> Looked:
+def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = HELD_SAMPLES) -> SampledData:
     """Read up to READ_SAMPLES samples of each side from the real dataloaders."""
     with same_chance(torch.device("cpu")):
         train, seen, inputs, targets, mean = _side(experiment, data.train_dataloader(), held_samples)
         held, held_out, held_inputs, held_targets, _ = _side(experiment, data.val_dataloader(), held_samples)
     both = shared(train.side, held.side)
     comparable, offset = _comparable(inputs, targets)
-    look = DataLook(
+    summary = DataSummary(
         train_samples=len(train.side),
         held_out_samples=len(held.side),
         read_all=train.side.complete and held.side.complete,
@@ -110,7 +110,7 @@ def look_at(experiment: LightningExperiment, data: Any, held_samples: int = HELD
         shared_groups=both.groups[:5],
         shared_group_count=len(both.groups),
     )
-    return Looked(look, mean, seen, held_out)
+    return SampledData(summary, mean, seen, held_out)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import torch
 CHANCE = 0.01  # near copies expected by chance among all that are compared, at the distance that counts as one
 FAR_BELOW = 0.1  # a near copy is nearer than this share of the typical distance between two training samples
 CLUMPED = 0.5  # of that distance: data comes in clumps, such as crops of one photograph, which are nearer than chance
-PAIRS_FROM = 512  # training samples whose distances among each other are looked at
+PAIRS_FROM = 512  # training samples whose distances to each other are computed
 AXES = 32  # principal axes along which samples are compared
 FEWEST = 8  # training samples
 SMALL = 16  # a sample of no more numbers, all of them whole, can recur by chance
@@ -97,8 +97,8 @@ def _whitened(train: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.n
 def near_radius(train: np.ndarray, compared: int) -> float:
     """Distance below which fewer than `CHANCE` of all pairs of `compared` and training samples fall by chance.
 
-    The number of pairs within r grows as r^d, with d the correlation dimension (Grassberger and Procaccia 1983), told
-    from the training samples' own distances; samples of few dimensions are close by chance, pictures are not.
+    The number of pairs within r grows as r^d, with d the correlation dimension (Grassberger and Procaccia 1983),
+    estimated from the training samples' own distances; samples of few dimensions are close by chance, pictures are not.
     """
     sample = torch.from_numpy(train[np.random.default_rng(0).permutation(len(train))[:PAIRS_FROM]])
     distances = np.sort(torch.pdist(sample).numpy())

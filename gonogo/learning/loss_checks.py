@@ -24,10 +24,7 @@ LIKELY = (
     1.2  # standard deviations of ranks, CLEAR being 2.7: of losses as noisy as Dice 3 in 100 falling ones are below
 )
 LOWER_RATE = "Lower the learning rate by 10, or warm it up longer; clip gradients."
-TITLES = {
-    "train_loss_falls": "Training loss falls, beyond its noise",
-    "val_loss_falls": "Validation loss falls",
-}
+TITLES = {"train_loss_falls": "Training loss falls, beyond its noise", "val_loss_falls": "Validation loss falls"}
 
 
 def curve_of(steps: Sequence[int], losses: Sequence[float]) -> Curve:
@@ -48,12 +45,8 @@ def _mean(losses: Sequence[float]) -> float:
 
 
 def measured_losses(result: TrainingResult) -> Measurements:
-    """What a command's run showed; null is what only a model's own outputs would tell."""
+    """What a command's run showed: nothing of what only a model's own outputs would tell."""
     losses = result.train_loss
-    unknown = (
-        "overfit_ratio", "input_mean", "target_mean", "output_mean", "target_sigma", "output_sigma", "skill",
-        "skill_without_input", "copy_skill", "error", "error_of_mean", "error_of_copy",
-    )  # fmt: skip
     return Measurements(
         finite=result.finite,
         stopped=result.stopped,
@@ -64,34 +57,33 @@ def measured_losses(result: TrainingResult) -> Measurements:
         val_steps=result.val_steps,
         val_loss=list(result.val_loss),
         curve=curve_of(result.train_steps, losses),
-        **dict.fromkeys(unknown),
     )
 
 
-def train_falls(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
-    assert m.curve is not None
-    points = _finite(m.curve.steps, m.curve.train_loss)
+def train_falls(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
+    assert measured.curve is not None
+    points = _finite(measured.curve.steps, measured.curve.train_loss)
     if len(points) < FEWEST_FOR_NOISE:
         return _check(
             "train_loss_falls", Status.UNKNOWN, len(points), "values", f">= {FEWEST_FOR_NOISE} to tell",
             why="too few values of the training loss to tell whether it falls",
             hint="Write a row of metrics.csv at every step, or give smoke.steps more.",
         ), ""  # fmt: skip
-    opening = [loss for loss in m.curve.opening if loss is not None]
-    trend = loss_trend(points, gate.max_loss_spike, opening, number(m.peak_loss))
+    opening = [loss for loss in measured.curve.opening if loss is not None]
+    trend = loss_trend(points, gate.max_loss_spike, opening, number(measured.peak_loss))
     went = _went("training loss", trend, points)
     status, cause, why, hint = Status.GO, "", "", ""
     if _exploded(trend, gate) or trend.spike > gate.max_loss_explosion:
         status, cause, why, hint = (
             Status.NO_GO,
             "DIVERGING",
-            _explosion("training loss", trend, m.peak_loss),
+            _explosion("training loss", trend, measured.peak_loss),
             LOWER_RATE,
         )
     elif trend.rises:
         status, cause, why, hint = Status.NO_GO, "DIVERGING", f"{went}: it rises", LOWER_RATE
     elif trend.falls and trend.spike > gate.max_loss_spike:
-        status, why = Status.CAUTION, f"{_explosion('training loss', trend, m.peak_loss)}; it recovered"
+        status, why = Status.CAUTION, f"{_explosion('training loss', trend, measured.peak_loss)}; it recovered"
         hint = "Clip gradients, or warm the learning rate up for longer."
     elif not trend.falls and trend.fall_sigmas > LIKELY and trend.fall >= gate.min_telling_fall:
         status, why = Status.CAUTION, f"{went}, which may still be noise"
@@ -105,9 +97,9 @@ def train_falls(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     ), cause  # fmt: skip
 
 
-def val_falls(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+def val_falls(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     """Where it is reported at least twice. Values too few, or too noisy, to tell stop nothing."""
-    points = _finite(m.val_steps, m.val_loss)
+    points = _finite(measured.val_steps, measured.val_loss)
     if len(points) < 2:
         return None
     trend = loss_trend(points, gate.max_loss_spike)
@@ -160,7 +152,7 @@ def _unseen(id_: str, title: str) -> Callable[[Measurements, LearningGate], tupl
         id=id_, title=title, status=Status.CAUTION, why=NOT_JUDGED,
         hint="An experiment given as a class answers it (docs/experiments.md).",
     )  # fmt: skip
-    return lambda m, gate: (check, "")
+    return lambda measured, gate: (check, "")
 
 
 UNSEEN = (

@@ -20,7 +20,7 @@ MEDIAN_ERROR = 1.2533  # standard error of a median over that of a mean, of norm
 
 @dataclass(frozen=True)
 class LossTrend:
-    """What can be said of a loss.
+    """The start, the end and the noise of a loss.
 
     Attributes:
         values: how many there are.
@@ -75,10 +75,7 @@ class LossTrend:
 
 
 def loss_trend(
-    points: Sequence[tuple[int, float]],
-    spiked: float,
-    opening: Sequence[float] = (),
-    peak: float | None = None,
+    points: Sequence[tuple[int, float]], spiked: float, opening: Sequence[float] = (), peak: float | None = None
 ) -> LossTrend:
     """What finite losses show, of which there is at least one.
 

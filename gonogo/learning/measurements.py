@@ -8,7 +8,7 @@ from gonogo.base.models import ClosedModel
 from gonogo.measurements import Measured
 
 
-class DataLook(ClosedModel):
+class DataSummary(ClosedModel):
     """Both sides of the split as the dataloaders give them, read before training."""
 
     train_samples: int = Field(description="read, not necessarily all")
@@ -50,9 +50,8 @@ class OneBatch(ClosedModel):
 
     steps: int
     ratio: float | None
-    first_ratio: float | None = Field(description="before the first step")
     falling: bool = Field(description="its loss still fell, beyond noise, over the second half of the steps")
-    rose: bool = Field(description="its loss went above three times where it began, or was no number")
+    rose: bool = Field(description="its loss went above three times where it began, or was not finite")
     gradients: Gradients
     other_rate: float | None = Field(None, description="factor on the learning rate with which it was tried again")
     other_ratio: float | None = Field(None, description="the ratio that this gave")
@@ -94,48 +93,47 @@ class Curve(ClosedModel):
 
 
 class Measurements(Measured):
-    """What the smoke run showed on held-out items. Pictures and signals in the experiment's own units."""
+    """What the smoke run showed. Pictures and signals in the experiment's own units."""
 
     finite: bool
     stopped: str = ""
-    bad_batch: str = Field("", description="`inputs` or `targets` of the batch at which the loss was no number")
+    bad_batch: str = Field("", description="`inputs` or `targets` of the batch at which the loss was NaN or infinite")
     steps: int
     first_loss: float | None = Field(description="mean of the first 5 steps; null: not a number")
     last_loss: float | None = Field(description="mean of the last 20 steps")
     peak_loss: float | None = Field(None, description="highest of any step")
     val_steps: list[int]
     val_loss: list[float | None]
-    overfit_ratio: float | None = Field(description="one batch fitted alone: squared error / variance")
-    input_mean: float | None
-    target_mean: float | None
-    output_mean: float | None
-    target_sigma: float | None
-    output_sigma: float | None
-    skill: float | None = Field(description="1 - error / error of predicting the training mean, held-out items")
-    skill_low: float | None = Field(None, description="of a 90 % t interval over distinct inputs; null: too few")
-    skill_high: float | None = None
-    seen_skill: float | None = Field(None, description="the same on samples that were trained on")
-    calibration: float | None = Field(None, description="slope of targets over outputs; above 1: outputs too small")
-    skill_without_input: float | None
-    output_change: float | None = Field(
-        None, description="of the outputs when the input is zeroed / spread of the targets"
+    evaluations: list[Evaluation] = Field(
+        default_factory=list, description="over the run, from before its first step to its end; of a command none"
     )
+    seen_skill: float | None = Field(None, description="skill at the end, on samples that were trained on")
+    error_of_copy: float | None = Field(None, description="of copying the input, held-out; null: shapes differ")
     modules_that_see: list[str] | None = Field(
-        None, description="up to five, in order, whose inputs change with the model's; null: not told"
+        None, description="up to five, in order, whose inputs change with the model's; null: not known"
     )
-    own_input_gain: float | None = Field(None, description="skill lost with another sample's input: interval's low end")
     ema_initial_share: float | None = Field(
         None, description="of the initial weights in the moving average; null: none kept"
     )
-    copy_skill: float | None = Field(description="skill of copying the input, where shapes allow; else null")
-    error: float | None = Field(description="in the experiment's own measure, that of `val_loss`")
-    error_of_mean: float | None
-    error_of_copy: float | None
-    data: DataLook | None = None
+    data: DataSummary | None = None
     one_batch: OneBatch | None = None
     gradients: Gradients | None = None
     curve: Curve | None = Field(None, description="of a command, of which only losses are known; else null")
-    evaluations: list[Evaluation] = Field(default_factory=list, description="over the run, from before its first step")
+
+    @property
+    def end(self) -> Evaluation:
+        """The model on held-out samples, as it was at last."""
+        return self.evaluations[-1]
+
+    @property
+    def start(self) -> Evaluation:
+        """Before the first step."""
+        return self.evaluations[0]
+
+    @property
+    def overfit_ratio(self) -> float | None:
+        """Of one batch fitted alone."""
+        return None if self.one_batch is None else number(self.one_batch.ratio)
 
 
 def number(value: float | None) -> float | None:

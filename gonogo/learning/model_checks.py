@@ -16,31 +16,31 @@ WORSE = 2.0  # held-out error over the greater of: before the first step, predic
 ENDS = 0.1  # share of the steps that is taken for the start and the end
 
 
-def finite(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+def finite(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     check = threshold_check(
         "finite",
         "Loss is a number at every step",
-        m.finite,
+        measured.finite,
         "no NaN, no infinity",
-        m.finite,
-        why=m.stopped,
+        measured.finite,
+        why=measured.stopped,
         hint="Lower the learning rate by 10, and look for logarithms, roots and divisions of values near zero.",
     )
     return check, "DIVERGING"
 
 
-def connected(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+def connected(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     """Every module gets gradients and is held by an optimizer."""
-    found = _gradients(m)
+    found = _gradients(measured)
     if found is None:
         return None
     missing = [*found.unreached, *found.not_optimized]
     share = len(missing) / max(1, found.modules)
-    grave = share > gate.max_unconnected_share or not (learned(m, gate) or _fits(m, gate))
+    grave = share > gate.max_unconnected_share or not (learned(measured, gate) or _fits(measured, gate))
     status = Status.GO if not missing else Status.NO_GO if grave else Status.CAUTION
     cause, why, hint = "WIRING", "", ""
-    starved = found.unreached and not found.blocked and (found.starved_first or blind(m))
-    if missing and (starved or unseen(m)):
+    starved = found.unreached and not found.blocked and (found.starved_first or blind(measured))
+    if missing and (starved or unseen(measured)):
         cause = "INPUT IGNORED"
         why = f"`{missing[0]}` reads nothing but zeros: its weight never gets a gradient, what follows it does"
         hint = "Follow the input to that module: it is zeroed or replaced on its way."
@@ -64,19 +64,17 @@ def connected(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     return check, cause
 
 
-def _gradients(m: Measurements) -> Gradients | None:
+def _gradients(measured: Measurements) -> Gradients | None:
     """Of the run; where it had no step, of the batch fitted alone."""
-    if m.gradients is not None and m.gradients.norms:
-        return m.gradients
-    return m.one_batch.gradients if m.one_batch else m.gradients
+    if measured.gradients is not None and measured.gradients.norms:
+        return measured.gradients
+    return measured.one_batch.gradients if measured.one_batch else measured.gradients
 
 
-def stable(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+def stable(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     """Neither losses nor gradients explode, and what was learned is not lost again."""
-    why = _instability(m, gate)
-    norms = [norm for norm in map(number, m.gradients.norms) if norm is not None] if m.gradients else []
-    if not norms and not m.evaluations:
-        return None
+    why = _instability(measured, gate)
+    norms = [norm for norm in map(number, measured.gradients.norms) if norm is not None] if measured.gradients else []
     size = max(1, int(ENDS * len(norms)))
     value = round(median(norms[-size:]) / max(median(norms[:size]), 1e-30), 3) if norms else None
     check = Check(
@@ -92,32 +90,32 @@ def stable(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     return check, "DIVERGING"
 
 
-def _instability(m: Measurements, gate: LearningGate) -> str:
+def _instability(measured: Measurements, gate: LearningGate) -> str:
     """What went up that should not; empty where nothing did."""
-    told = _lost(m, gate) or _worse_than_before(m)
-    if told or learned(m, gate):
-        return told
-    first, peak = number(m.first_loss), number(m.peak_loss)
-    start = m.evaluations[0] if m.evaluations else None
-    highest = max((e.error or 0 for e in m.evaluations), default=0)
-    if start and start.error and start.error_of_mean and highest > SPIKED * max(start.error, start.error_of_mean):
+    gone_wrong = _lost(measured, gate) or _worse_than_before(measured)
+    if gone_wrong or learned(measured, gate):
+        return gone_wrong
+    first, peak = number(measured.first_loss), number(measured.peak_loss)
+    start = measured.start
+    highest = max(evaluation.error or 0 for evaluation in measured.evaluations)
+    if start.error and start.error_of_mean and highest > SPIKED * max(start.error, start.error_of_mean):
         return f"held-out error rose to {highest:.3g}, from {start.error:.3g} before the first step"
     if first is not None and peak is not None and first > 0 and peak > SPIKED * first:
         return f"the loss rose to {peak:.3g}, from {first:.3g} at first, and nothing was learned since"
-    norms = [norm for norm in map(number, m.gradients.norms) if norm is not None] if m.gradients else []
+    norms = [norm for norm in map(number, measured.gradients.norms) if norm is not None] if measured.gradients else []
     size = max(1, int(ENDS * len(norms)))
     if norms and median(norms[-size:]) > EXPLODED * max(median(norms[:size]), 1e-30) > 0:
         return f"the gradients grew from {median(norms[:size]):.3g} to {median(norms[-size:]):.3g}"
-    if silenced(m):
+    if silenced(measured):
         return "the outputs no longer depend on the input, as they did before the first step: the network has died"
     return ""
 
 
-def _worse_than_before(m: Measurements) -> str:
+def _worse_than_before(measured: Measurements) -> str:
     """Held-out error far above both what it was untrained and what predicting the mean gives."""
-    if len(m.evaluations) < 2:
+    if len(measured.evaluations) < 2:
         return ""
-    start, end = m.evaluations[0], m.evaluations[-1]
+    start, end = measured.start, measured.end
     if start.error is None or end.error is None or start.error_of_mean is None:
         return ""
     if end.error <= WORSE * max(start.error, start.error_of_mean):
@@ -125,9 +123,9 @@ def _worse_than_before(m: Measurements) -> str:
     return f"held-out error is {end.error:.3g} after {end.step} steps, and was {start.error:.3g} before the first"
 
 
-def _lost(m: Measurements, gate: LearningGate) -> str:
+def _lost(measured: Measurements, gate: LearningGate) -> str:
     """Skill that was there and is gone: less than half of the best is left, beyond the interval of both."""
-    known = [e for e in m.evaluations if number(e.skill) is not None]
+    known = [e for e in measured.evaluations if number(e.skill) is not None]
     if not known:
         return ""
     best, end = max(known, key=lambda e: e.skill or 0.0), known[-1]
@@ -139,12 +137,12 @@ def _lost(m: Measurements, gate: LearningGate) -> str:
     return f"held-out skill was {best.skill:.2f} at step {best.step} and is {end.skill:.2f} at step {end.step}"
 
 
-def one_batch(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+def one_batch(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     title, threshold = "One batch fitted alone, error / variance", f"<= {gate.max_overfit_ratio}"
-    value = number(m.overfit_ratio)
-    if value is None and not (m.one_batch and m.one_batch.rose):
+    value = measured.overfit_ratio
+    if value is None and not (measured.one_batch and measured.one_batch.rose):
         return threshold_check("overfit_one_batch", title, None, threshold, None, why="not measured"), ""
-    status, cause, why, hint = _judged(m, gate, value)
+    status, cause, why, hint = _judged(measured, gate, value)
     shown = None if value is None else round(value, 4)
     check = Check(
         id="overfit_one_batch", title=title, value=shown, threshold=threshold, status=status, why=why, hint=hint
@@ -152,14 +150,14 @@ def one_batch(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     return check, cause
 
 
-def _judged(m: Measurements, gate: LearningGate, value: float | None) -> tuple[Status, str, str, str]:
+def _judged(measured: Measurements, gate: LearningGate, value: float | None) -> tuple[Status, str, str, str]:
     """Status, cause, why and hint of the batch that was fitted alone."""
-    one = m.one_batch
-    left = "its loss is no number" if value is None else f"{value:.2f} of its variance is left"
+    one = measured.one_batch
+    left = "its loss is NaN or infinite" if value is None else f"{value:.2f} of its variance is left"
     start = f"one batch alone is not fitted ({left})"
-    if _fits(m, gate):
+    if _fits(measured, gate):
         return Status.GO, "", "", ""
-    if learned(m, gate):
+    if learned(measured, gate):
         hint = "Give smoke.overfit_steps more, or the gate a threshold of its own."
         return Status.CAUTION, "", f"{start}, though the model has skill on held-out items", hint
     if one and one.other_rate is not None and _fits_otherwise(one.other_ratio, value):
@@ -174,10 +172,10 @@ def _judged(m: Measurements, gate: LearningGate, value: float | None) -> tuple[S
             hint = f"Raise the learning rate, by up to {one.other_rate:g} times."
     elif one and one.rose:
         cause, why, hint = "DIVERGING", f"{start}: its loss rose", "Lower the learning rate by 10 or more."
-    elif one and one.falling and not (one.gradients.unreached or one.gradients.not_optimized or blind(m)):
+    elif one and one.falling and not (one.gradients.unreached or one.gradients.not_optimized or blind(measured)):
         cause, why = "UNDERTRAINED", f"{start}, and its loss still falls: gradients reach every module"
         hint = "Give smoke.overfit_steps more, or raise the learning rate."
-    elif blind(m) or _answers_with_the_mean(m, gate):
+    elif blind(measured) or _answers_with_the_mean(measured, gate):
         cause, why = "INPUT IGNORED", f"{start} better than by its mean: the model does not see its input"
         hint = "Follow the input into the model: it is zeroed on its way, or unused."
     else:
@@ -187,8 +185,8 @@ def _judged(m: Measurements, gate: LearningGate, value: float | None) -> tuple[S
     return Status.NO_GO, cause, why, hint
 
 
-def _fits(m: Measurements, gate: LearningGate) -> bool:
-    value = number(m.overfit_ratio)
+def _fits(measured: Measurements, gate: LearningGate) -> bool:
+    value = measured.overfit_ratio
     return value is not None and value <= gate.max_overfit_ratio
 
 
@@ -196,44 +194,44 @@ def _fits_otherwise(ratio: float | None, value: float | None) -> bool:
     return ratio is not None and ratio < FITS and (value is None or ratio < value / 2)
 
 
-def _answers_with_the_mean(m: Measurements, gate: LearningGate) -> bool:
+def _answers_with_the_mean(measured: Measurements, gate: LearningGate) -> bool:
     """Whether the model learned the mean and nothing of its input: it is wired, but it cannot see."""
-    with_input, without = number(m.skill), number(m.skill_without_input)
-    if with_input is None or without is None or (number(m.output_change) or 0) > gate.min_input_skill:
+    with_input, without = number(measured.end.skill), number(measured.end.skill_without_input)
+    if with_input is None or without is None or (number(measured.end.output_change) or 0) > gate.min_input_skill:
         return False
     return abs(with_input) < gate.min_skill and with_input - without < gate.min_input_skill
 
 
-def input_used(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+def input_used(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     """Asked of a model that has learned something, of one whose outputs do not move, and of one that stands still."""
     title, threshold = "Skill lost when the input is zeroed", f">= {gate.min_input_skill}"
-    with_input, without = number(m.skill), number(m.skill_without_input)
+    with_input, without = number(measured.end.skill), number(measured.end.skill_without_input)
     if with_input is None or without is None:
         return threshold_check("input_used", title, None, threshold, None, why="not measured"), ""
     lost = with_input - without
     why = f"zeroing the input costs only {lost:.2f} skill: the model ignores its input"
-    if blind(m):
-        last = f", not beyond `{m.modules_that_see[-1]}`" if m.modules_that_see else ""
+    if blind(measured):
+        last = f", not beyond `{measured.modules_that_see[-1]}`" if measured.modules_that_see else ""
         why = f"the outputs are the same with and without the input: it does not reach them{last}"
     check = threshold_check(
         "input_used",
         title,
         round(lost, 4),
         threshold,
-        not blind(m) and (lost >= gate.min_input_skill or not _settled(m, gate)),
+        not blind(measured) and (lost >= gate.min_input_skill or not _settled(measured, gate)),
         why=why,
         hint="Check that the input reaches the model, and that inputs and targets are paired.",
     )
     return check, "INPUT IGNORED"
 
 
-def _settled(m: Measurements, gate: LearningGate) -> bool:
+def _settled(measured: Measurements, gate: LearningGate) -> bool:
     """Whether it is late enough to ask what the input is good for; a model finds the mean before it finds more."""
-    if not m.evaluations:
-        return learned(m, gate)
-    slope = skill_slope(m)
+    slope = skill_slope(measured)
     if slope is None or slope.low == float("-inf"):
         return False
-    if learned(m, gate):
-        return not (rising(m) or shrunk(m))
-    return flat(m) and not (number(m.own_input_gain) or 0) > 0 and _answers_with_the_mean(m, gate)
+    if learned(measured, gate):
+        return not (rising(measured) or shrunk(measured))
+    return (
+        flat(measured) and not (number(measured.end.own_input_gain) or 0) > 0 and _answers_with_the_mean(measured, gate)
+    )

@@ -47,7 +47,7 @@ def overfit_one_batch(
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] *= rate
     record = GradientRecord(module)
-    first = ratio = _ratio(module, batch, target)
+    ratio = _ratio(module, batch, target)
     losses: list[float] = []
     try:
         for step, loss in enumerate(_steps(module, optimizers, batch, steps, record, spec.training.gradient_clip_val)):
@@ -61,19 +61,14 @@ def overfit_one_batch(
         if "does not require grad" not in str(error):
             raise
     return OneBatch(
-        steps=len(losses),
-        ratio=ratio,
-        first_ratio=first,
-        falling=_falling(losses),
-        rose=_rose(losses),
-        gradients=record.report(),
+        steps=len(losses), ratio=ratio, falling=_falling(losses), rose=_rose(losses), gradients=record.report()
     )
 
 
 def try_other_rates(
     experiment: LightningExperiment, spec: RunSpec, one: OneBatch, steps: int, progress: Callable[[str], None]
 ) -> OneBatch:
-    """The same with the learning rate tenths or tens of it, until one fits; which way is told by the loss."""
+    """The same with the learning rate tenths or tens of it, until one fits; the loss decides in which direction."""
     tried: list[tuple[float, float]] = []
     for factor in SMALLER if one.rose else LARGER:
         found = overfit_one_batch(experiment, spec, steps, progress, factor)

@@ -10,7 +10,7 @@ from gonogo.learning.trend import converged
 from gonogo.verdict import Check, Status, threshold_check
 
 
-def outputs(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+def outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     """Mean and spread of the outputs.
 
     Small spread alone is a warning where the model has skill: of a noisy target only so much can be predicted. Then
@@ -18,22 +18,22 @@ def outputs(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     """
     low, high = gate.output_mean_range
     title, threshold = "Outputs against targets, mean", f"{low}-{high}, spread >= {gate.min_output_sigma_ratio}"
-    out, y = number(m.output_mean), number(m.target_mean)
+    out, y = number(measured.end.output_mean), number(measured.end.target_mean)
     if out is None or y is None:
         return threshold_check("output_statistics", title, None, threshold, None, why="not measured"), ""
-    sigma = max(m.target_sigma or 0, 1e-9)
+    sigma = max(measured.end.target_sigma or 0, 1e-9)
     ratio = out / y if abs(y) > 1e-9 else None
     placed = (ratio is not None and low <= ratio <= high) or abs(out - y) <= gate.max_output_mean_shift * sigma
-    spread = (number(m.output_sigma) or 0) / sigma
+    spread = (number(measured.end.output_sigma) or 0) / sigma
     wide = spread >= gate.min_output_sigma_ratio
     status, cause = Status.GO, ""
     seen = f"mean {out:.3g} against {y:.3g}, spread {spread:.2f} of theirs"
     why, hint = f"outputs do not look like the targets yet: {seen}", "Train longer (smoke.steps, smoke.max_extension)."
     if placed and wide:
         why = hint = ""
-    elif placed and learned(m, gate) and _skill_is_sure(m) and not shrunk(m):
+    elif placed and learned(measured, gate) and _skill_is_sure(measured) and not shrunk(measured):
         status, why = Status.CAUTION, f"outputs vary less than the targets: {seen}; what is left may be noise"
-    elif falling(m) and not learned(m, gate):
+    elif falling(measured) and not learned(measured, gate):
         status, cause, why = Status.NO_GO, "DIVERGING", f"outputs move away from the targets and skill falls: {seen}"
         hint = "Lower the learning rate, and look at what the outputs became."
     else:
@@ -45,28 +45,28 @@ def outputs(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     return check, cause
 
 
-def _skill_is_sure(m: Measurements) -> bool:
-    low = number(m.skill_low)
+def _skill_is_sure(measured: Measurements) -> bool:
+    low = number(measured.end.skill_low)
     return low is None or low > 0
 
 
-def skill(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+def skill(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     title, threshold = "Skill over predicting the mean, held-out items", f"> {gate.min_skill}"
-    value = number(m.skill)
+    value = number(measured.end.skill)
     if value is None:
         return threshold_check("skill", title, None, threshold, None, why="not measured"), ""
-    status = Status.NO_GO if not learned(m, gate) else Status.GO if _skill_is_sure(m) else Status.CAUTION
-    low, high = number(m.skill_low), number(m.skill_high)
+    status = Status.NO_GO if not learned(measured, gate) else Status.GO if _skill_is_sure(measured) else Status.CAUTION
+    low, high = number(measured.end.skill_low), number(measured.end.skill_high)
     between = "" if low is None or high is None else f", 90 % interval {low:.2f} to {high:.2f}"
     no_better = f"on held-out items the model is no better than predicting the mean (skill {value:.2f}{between})"
     if value > gate.min_skill:
         no_better = f"the skill on held-out items ({value:.2f}{between}) was there before the first step"
     why = {
-        Status.NO_GO: no_better + _slope_in_words(m),
+        Status.NO_GO: no_better + _slope_in_words(measured),
         Status.CAUTION: f"skill {value:.2f} may be chance{between}",
         Status.GO: "",
     }[status]
-    hint = "Train longer." if rising(m) else "Train longer; if the skill stays flat, try a higher learning rate."
+    hint = "Train longer." if rising(measured) else "Train longer; if the skill stays flat, try a higher learning rate."
     check = Check(
         id="skill",
         title=title,
@@ -79,19 +79,19 @@ def skill(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     return check, "UNDERTRAINED"
 
 
-def _slope_in_words(m: Measurements) -> str:
-    slope = skill_slope(m)
-    if slope is None or m.steps <= 0:
+def _slope_in_words(measured: Measurements) -> str:
+    slope = skill_slope(measured)
+    if slope is None or measured.steps <= 0:
         return ""
-    word = "rising" if rising(m) else "falling" if falling(m) else "flat or too short to tell"
+    word = "rising" if rising(measured) else "falling" if falling(measured) else "flat or too short to tell"
     return f"; {word}, {100 * slope.slope:+.3f} a hundred steps at the end"
 
 
-def convergence(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+def convergence(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     """A warning and no more: what is lost beyond that is for `stability` to stop."""
-    found = converged(m.val_steps, m.val_loss)
-    if found.state == "unknown" and m.evaluations:
-        after = [e for e in m.evaluations if e.step > 0]
+    found = converged(measured.val_steps, measured.val_loss)
+    if found.state == "unknown":
+        after = [e for e in measured.evaluations if e.step > 0]
         found = converged([e.step for e in after], [e.error for e in after])
     check = Check(
         id="convergence",
@@ -99,7 +99,7 @@ def convergence(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None
         value=found.state,
         threshold="none: falling or flat; rising is a warning",
         status=Status.CAUTION if found.state == "rising" and found.beyond_noise else Status.GO,
-        why=found.told if found.state == "rising" else "",
+        why=found.text if found.state == "rising" else "",
         hint="Stop at the best checkpoint, lower the learning rate, or take more data."
         if found.state == "rising"
         else "",
@@ -107,9 +107,9 @@ def convergence(m: Measurements, gate: LearningGate) -> tuple[Check, str] | None
     return check, ""
 
 
-def average(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+def average(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     """A warning and no more: the weights themselves may be good."""
-    share = m.ema_initial_share
+    share = measured.ema_initial_share
     stale = share is not None and share > MAX_INITIAL_SHARE
     check = Check(
         id="moving_average",
@@ -117,7 +117,7 @@ def average(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
         value="no average is kept" if share is None else round(share, 4),
         threshold=f"<= {MAX_INITIAL_SHARE}",
         status=Status.CAUTION if stale else Status.GO,
-        why=f"after {m.steps} steps the moving average is {share:.0%} initial weights: its pictures say nothing"
+        why=f"after {measured.steps} steps the moving average is {share:.0%} initial weights: its pictures say nothing"
         if stale
         else "",
         hint="Lower ema_decay, or set ema_warmup: true." if stale else "",
@@ -125,9 +125,9 @@ def average(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
     return check, ""
 
 
-def loss(m: Measurements, gate: LearningGate) -> tuple[Check, str]:
+def loss(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     """Shown for the reader; a falling loss is never a reason to go."""
-    first, last = number(m.first_loss), number(m.last_loss)
+    first, last = number(measured.first_loss), number(measured.last_loss)
     fall = None if first is None or last is None else round(100 * (1 - last / max(first, 1e-12)), 1)
     threshold = "none: a falling loss is not success"
     check = Check(

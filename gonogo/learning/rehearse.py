@@ -28,7 +28,7 @@ def rehearse(
     """Train for `spec.max_steps` here, and measure what was learned, and how fast.
 
     Args:
-        gate: thresholds that decide whether an undertrained run goes on; the measurements hold none.
+        gate: thresholds that decide whether an undertrained run is extended; the measurements hold none.
     """
     match experiment:
         case LightningExperiment():

@@ -19,12 +19,12 @@ from gonogo.forecast.hardware_probe import bandwidth_gb_s, tflops_fp32
 from gonogo.forecast.speed import Speed
 from gonogo.learning.batches import at_most
 from gonogo.learning.callback import SAMPLES, Watch
-from gonogo.learning.data_summary import look_at
+from gonogo.learning.data_summary import sample_data
 from gonogo.learning.ema import initial_share
 from gonogo.learning.evaluate import THOROUGH, evaluate
 from gonogo.learning.input_reach import modules_that_see
 from gonogo.learning.judge import judge
-from gonogo.learning.measurements import Evaluation, Measurements, OneBatch, number
+from gonogo.learning.measurements import Measurements, OneBatch, number
 from gonogo.learning.overfit import overfit_one_batch, try_other_rates
 from gonogo.learning.summary import summarized
 from gonogo.training.lightning_run import joined, train_lightning
@@ -33,7 +33,7 @@ from gonogo.training.spec import RunSpec, TrainingResult
 
 @dataclass
 class _Rehearsal:
-    """What a smoke run is about, and whom it tells."""
+    """What a smoke run is of, and where it reports."""
 
     experiment: LightningExperiment
     spec: RunSpec
@@ -54,7 +54,7 @@ def smoke_run(
 ) -> tuple[Measurements, TrainingResult, Speed]:
     """Fit one batch alone, then train for `spec.max_steps`, and measure what was learned on held-out items.
 
-    Where the judge says UNDERTRAINED, training goes on from its last checkpoint, within `smoke.max_extension` and
+    Where the judge says UNDERTRAINED, training resumes from its last checkpoint, within `smoke.max_extension` and
     `spec.max_minutes`.
 
     Args:
@@ -65,7 +65,7 @@ def smoke_run(
     began = time.monotonic()
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
     data.setup("fit")
-    watch = Watch(experiment, look_at(experiment, data))
+    watch = Watch(experiment, sample_data(experiment, data))
     start_s = time.monotonic() - began
     one = overfit_one_batch(experiment, spec, smoke.overfit_steps, progress)
     say(f"one batch alone: error {one.ratio:.3f} of its variance after {one.steps} steps")
@@ -76,7 +76,7 @@ def smoke_run(
         one = try_other_rates(experiment, spec, one, smoke.overfit_steps, progress)
         measured = measured.model_copy(update={"one_batch": one})
     while length := _extension(rehearsal, measured, result):
-        say(f"UNDERTRAINED after {result.steps} steps (skill {measured.skill:.2f}): training on to step {length}")
+        say(f"UNDERTRAINED after {result.steps} steps (skill {measured.end.skill:.2f}): resuming up to step {length}")
         last = out / "checkpoints" / "last.ckpt"
         longer = spec.model_copy(update={"max_steps": length})
         more, module, data = train_lightning(
@@ -89,54 +89,53 @@ def smoke_run(
     return measured, result, _speed(result, spec, train_samples, watch, start_s)
 
 
-def _say_result(r: _Rehearsal, result: TrainingResult) -> None:
+def _say_result(run: _Rehearsal, result: TrainingResult) -> None:
     losses = f", loss {result.train_loss[0]:.3f} → {result.train_loss[-1]:.3f}" if result.train_loss else ""
-    r.say(f"{result.steps} steps in {result.wall_s:.0f} s{losses}")
+    run.say(f"{result.steps} steps in {result.wall_s:.0f} s{losses}")
 
 
-def _needs_other_rates(m: Measurements, gate: LearningGate) -> bool:
-    """One batch was not fitted, nothing was learned, and it is not for want of gradients."""
-    if m.one_batch is None or m.one_batch.gradients.blocked:
+def _needs_other_rates(measured: Measurements, gate: LearningGate) -> bool:
+    """One batch was not fitted, nothing was learned, and gradients are not what is missing."""
+    if measured.one_batch is None or measured.one_batch.gradients.blocked:
         return False
-    ratio, skill = number(m.overfit_ratio), number(m.skill)
+    ratio, skill = measured.overfit_ratio, number(measured.end.skill)
     return (ratio is None or ratio > gate.max_overfit_ratio) and (skill is None or skill <= gate.min_skill)
 
 
-def _extension(r: _Rehearsal, measured: Measurements, result: TrainingResult) -> int:
+def _extension(run: _Rehearsal, measured: Measurements, result: TrainingResult) -> int:
     """The step to which training should go on; 0: it should not.
 
-    It goes on where that is all that is missing and there are steps and minutes left. A learning rate that one batch
-    shows to be too small is not mended by more steps.
+    It resumes where nothing else is missing and there are steps and minutes left. More steps do not help a learning
+    rate that one batch shows to be too small.
     """
-    _, cause = judge(measured, r.gate)
-    planned = r.spec.max_steps
+    _, cause = judge(measured, run.gate)
+    planned = run.spec.max_steps
     if cause != "UNDERTRAINED" or planned is None or result.steps < planned or measured.one_batch is None:
         return 0
     if (measured.one_batch.other_rate or 0) > 1:
         return 0
-    if r.spec.max_minutes is not None and result.wall_s > 60 * r.spec.max_minutes:
+    if run.spec.max_minutes is not None and result.wall_s > 60 * run.spec.max_minutes:
         return 0
-    length = min(result.steps + planned, int(r.smoke.max_extension * planned))
+    length = min(result.steps + planned, int(run.smoke.max_extension * planned))
     return length if length > result.steps else 0
 
 
 def _measure(
-    r: _Rehearsal, module: LightningModule, watch: Watch, result: TrainingResult, one: OneBatch
+    run: _Rehearsal, module: LightningModule, watch: Watch, result: TrainingResult, one: OneBatch
 ) -> Measurements:
     """Held-out error against that of predicting the mean, of copying the input, and of a zeroed input."""
-    looked, experiment = watch.looked, r.experiment
-    assert looked is not None
-    end = evaluate(experiment, module, looked.held_out, looked.mean, result.steps)
-    seen = at_most(experiment, looked.seen, SAMPLES)
-    on_seen = evaluate(experiment, module, seen, looked.mean, result.steps, thorough=False)
+    sampled, experiment = watch.sampled, run.experiment
+    assert sampled is not None
+    end = evaluate(experiment, module, sampled.held_out, sampled.mean, result.steps)
+    seen = at_most(experiment, sampled.seen, SAMPLES)
+    on_seen = evaluate(experiment, module, seen, sampled.mean, result.steps, thorough=False)
     watched = [evaluation for evaluation in watch.evaluations if evaluation.step < result.steps]
-    copied = _error_of_copy(experiment, looked.held_out)
-    seeing = modules_that_see(experiment, module, looked.held_out[0])
-    training = r.spec.training
+    seeing = modules_that_see(experiment, module, sampled.held_out[0])
+    training = run.spec.training
     return summarized(
         [*watched, end],
         result.train_loss,
-        data=looked.look,
+        data=sampled.summary,
         gradients=watch.gradients.report() if watch.gradients else one.gradients,
         seen_skill=on_seen.skill,
         modules_that_see=None if seeing is None else seeing[:5],
@@ -146,18 +145,12 @@ def _measure(
         steps=result.steps,
         val_steps=result.val_steps,
         val_loss=list(result.val_loss),
-        overfit_ratio=one.ratio,
         one_batch=one,
-        error_of_copy=copied,
-        copy_skill=None if copied is None else 1 - copied / max(_error_of_mean(end), 1e-12),
+        error_of_copy=_error_of_copy(experiment, sampled.held_out),
         ema_initial_share=initial_share(training.ema_decay, result.steps, training.ema_warmup)
         if training.ema_decay
         else None,
     )
-
-
-def _error_of_mean(end: Evaluation) -> float:
-    return end.error_of_mean or 0.0
 
 
 def _error_of_copy(experiment: LightningExperiment, batches: list[Any]) -> float | None:

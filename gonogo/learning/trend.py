@@ -1,4 +1,4 @@
-"""Slopes, intervals and convergence of a handful of points: what can be said of them, and what cannot."""
+"""Slopes, intervals and convergence of a few points, and how certain they are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 CONFIDENCE = 0.9  # two-sided, of every interval here
 FEWEST_FOR_NOISE = 4
 NOISES = 4  # standard deviations of the scatter that a change must exceed
-CHANGE_WITHOUT_NOISE = 0.05  # relative change that counts where there are too few points to tell their noise
+CHANGE_WITHOUT_NOISE = 0.05  # relative change that counts where there are too few points to estimate their noise
 SMALL_CHANGE = 0.02  # relative change over the second half that is none
 
 State = Literal["falling", "flat", "rising", "unknown"]
@@ -51,28 +51,26 @@ class Convergence:
 
     Attributes:
         state: `flat` is converged; `unknown`: fewer than two points.
-        change: last level / best level - 1; how far it rose again.
         noise: standard deviation about its trend, relative to the level; None: too few points to tell.
         beyond_noise: whether the change is larger than noise explains.
-        told: one sentence.
+        text: one sentence.
     """
 
     state: State
-    change: float | None
     noise: float | None
     beyond_noise: bool
-    told: str
+    text: str
 
 
 def converged(val_steps: Sequence[int], val_loss: Sequence[float | None]) -> Convergence:
     """Whether the second half of a validation loss still falls, is flat, or rises; 0.0732 → 0.0860 is rising.
 
-    With four points or more, noise is told from the scatter about a line through the second half; with fewer, a
+    With four points or more, noise is estimated from the scatter about a line through the second half; with fewer, a
     change of 5 % counts.
     """
     points = [(s, v) for s, v in zip(val_steps, val_loss, strict=True) if v is not None and math.isfinite(v)]
     if len(points) < 2:
-        return Convergence("unknown", None, None, False, "too few validations to tell whether it has converged")
+        return Convergence("unknown", None, False, "too few validations to tell whether it has converged")
     tail = points[-max(FEWEST_FOR_NOISE, math.ceil(len(points) / 2)) :]
     steps, values = [p[0] for p in tail], [p[1] for p in tail]
     level = max(fmean(abs(v) for v in values), 1e-12)
@@ -81,20 +79,19 @@ def converged(val_steps: Sequence[int], val_loss: Sequence[float | None]) -> Con
         _level(values),
         min(_level([p[1] for p in points[:end]]) for end in range(min(3, len(points) - 1), len(points) + 1)),
     )
-    change = (last - best) / max(abs(best), 1e-12)
-    told = f"validation loss {values[0]:.4g} → {values[-1]:.4g} from step {steps[0]} to {steps[-1]}, best {best:.4g}"
+    text = f"validation loss {values[0]:.4g} → {values[-1]:.4g} from step {steps[0]} to {steps[-1]}, best {best:.4g}"
     limit = CHANGE_WITHOUT_NOISE if noise is None else max(NOISES * noise, SMALL_CHANGE)
     if (last - best) / level > limit:
-        return Convergence("rising", change, noise, True, f"{told}: it rises again")
+        return Convergence("rising", noise, True, f"{text}: it rises again")
     trend = theil_sen(steps, values)
     assert trend is not None
     moved = trend.slope * (steps[-1] - steps[0]) / level
     certain = trend.high < 0 if noise is not None else True
     if moved < -SMALL_CHANGE and certain:
-        return Convergence("falling", change, noise, -moved > limit, f"{told}: it still falls, so it has not converged")
+        return Convergence("falling", noise, -moved > limit, f"{text}: it still falls, so it has not converged")
     if moved > SMALL_CHANGE and (trend.low > 0 or noise is None):
-        return Convergence("rising", change, noise, moved > limit, f"{told}: it rises")
-    return Convergence("flat", change, noise, False, f"{told}: flat within its noise")
+        return Convergence("rising", noise, moved > limit, f"{text}: it rises")
+    return Convergence("flat", noise, False, f"{text}: flat within its noise")
 
 
 def _level(values: Sequence[float]) -> float:
@@ -112,13 +109,13 @@ def scatter(steps: Sequence[float], values: Sequence[float]) -> float:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SkillEstimate:
     value: float
     low: float
     high: float
 
 
-def one_minus_ratio(errors: Sequence[float], baselines: Sequence[float], groups: Sequence[object]) -> Estimate:
+def one_minus_ratio(errors: Sequence[float], baselines: Sequence[float], groups: Sequence[object]) -> SkillEstimate:
     """Skill, 1 - Σ errors / Σ baselines, with a t interval over groups: samples of one group are not independent.
 
     Source: the ratio estimator's linearised variance, Cochran 1977, Sampling Techniques, chapter 6.
@@ -129,21 +126,21 @@ def one_minus_ratio(errors: Sequence[float], baselines: Sequence[float], groups:
     return _with_interval(1 - ratio, -(error - ratio * base) / total, groups)
 
 
-def mean_difference(differences: Sequence[float], groups: Sequence[object]) -> Estimate:
+def mean_difference(differences: Sequence[float], groups: Sequence[object]) -> SkillEstimate:
     """Mean with a t interval over groups."""
     values = np.asarray(differences, float)
     return _with_interval(float(values.mean()), (values - values.mean()) / len(values), groups)
 
 
-def _with_interval(value: float, influences: np.ndarray, groups: Sequence[object]) -> Estimate:
+def _with_interval(value: float, influences: np.ndarray, groups: Sequence[object]) -> SkillEstimate:
     """The value ± t · standard error, from each sample's share of its deviation, summed within groups."""
     _, index = np.unique([str(group) for group in groups], return_inverse=True)
     sums = np.bincount(index, weights=influences)
     k = len(sums)
     if k < 3 or not np.isfinite(sums).all():
-        return Estimate(value, -math.inf, math.inf)
+        return SkillEstimate(value, -math.inf, math.inf)
     half = student_t(0.5 + CONFIDENCE / 2, k - 1) * math.sqrt(float((sums**2).sum()) * k / (k - 1))
-    return Estimate(value, value - half, value + half)
+    return SkillEstimate(value, value - half, value + half)
 
 
 def student_t(share: float, freedom: int) -> float:

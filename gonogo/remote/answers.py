@@ -1,7 +1,7 @@
-"""What the agent on the machine answers, read strictly: known words, finite numbers, bounded text without escapes.
+"""What the agent on the machine answers, parsed strictly: known words, finite numbers, bounded text without escapes.
 
-A machine that is rented may be hostile, and so may what it trains: whatever does not fit is one error in words, and
-nothing that is not named here is read.
+A rented machine may be hostile, and so may what it trains: whatever does not fit is one clear error, and no key that is
+not named here is read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydantic import (
 from gonogo.base.text import clean
 from gonogo.remote.errors import RemoteError
 
-AT_MOST = 1e12  # seconds, dollars and bytes beyond it are nobody's
+AT_MOST = 1e12  # seconds, dollars and bytes beyond it are not plausible
 SHOWN_CHARACTERS = 80  # of what is quoted from the machine
 
 Cause = Literal[
@@ -43,17 +43,17 @@ Short = Annotated[str, Field(max_length=4096)]
 Shown = Annotated[Short, AfterValidator(quoted)]
 
 
-class Answer(BaseModel):
+class AgentAnswer(BaseModel):
     """Keys that are not named are ignored: an agent of another version may say more."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class Attempt(Answer):
+class Attempt(AgentAnswer):
     """How one attempt of a run ended.
 
     Attributes:
-        cause: `unknown` where the machine used a word that is not known; `cause_said` is that word, safe to show.
+        cause: `unknown` where the machine gave a word that is not in CAUSES; `cause_said` is that word, safe to show.
     """
 
     cause: Cause
@@ -80,7 +80,7 @@ class Exit(Attempt):
     attempts: list[Attempt] = Field(default_factory=list, max_length=1000)
 
 
-class GpuReading(Answer):
+class GpuReading(AgentAnswer):
     """What the first GPU is doing."""
 
     used_bytes: Amount
@@ -89,25 +89,25 @@ class GpuReading(Answer):
     temperature_c: Annotated[float, Field(ge=-300, le=10_000)]
 
 
-def _gauge(value: Any) -> Any:
-    """A gauge that cannot be read is no gauge: it ends nothing."""
+def _reading_or_none(value: Any) -> Any:
+    """A reading that does not parse counts as none: it must not end the watching."""
     try:
         return GpuReading.model_validate(value)
     except ValidationError:
         return None
 
 
-class Heartbeat(Answer):
-    """What a run is doing: its time and cost so far, and for how long it has made no step."""
+class Heartbeat(AgentAnswer):
+    """What a run is doing: its time and cost so far, and the seconds since its last step, where that is long ago."""
 
     at: Annotated[float, Field(ge=-AT_MOST, le=AT_MOST)] = 0.0
     elapsed_s: Amount | None = None
     usd: Amount = 0.0
     quiet_s: Amount = 0.0
-    gpu: Annotated[GpuReading | None, BeforeValidator(_gauge)] = None
+    gpu: Annotated[GpuReading | None, BeforeValidator(_reading_or_none)] = None
 
 
-class Message(Answer):
+class Message(AgentAnswer):
     """A line of `agent follow`: one of its keys, and beside `log` the byte at which its next line begins."""
 
     log: str | None = None
@@ -123,19 +123,19 @@ class Message(Answer):
         return self
 
 
-class RunState(Answer):
-    """Whether a run is there, and alive."""
+class RunState(AgentAnswer):
+    """Whether a run exists, and is alive."""
 
     state: Literal["none", "running", "exited", "lost", "adopted"]
 
 
-class TimerState(Answer):
-    """The run's second watch."""
+class TimerState(AgentAnswer):
+    """The run's second watcher."""
 
     ends_in_s: Amount | None = None
 
 
-class Launched(Answer):
+class Launched(AgentAnswer):
     """What became of a launch; `run_dir` and `key` are those of the run that holds the workspace."""
 
     state: Literal["started", "already", "done"]
@@ -144,7 +144,7 @@ class Launched(Answer):
     timer: TimerState = TimerState()
 
 
-class Released(Answer):
+class Released(AgentAnswer):
     """What became of the release command."""
 
     code: Small | None = None
@@ -165,7 +165,7 @@ def read(kind: type[Kind], answer: Any, where: str) -> Kind:
         where: who answered to what, for the error.
 
     Raises:
-        RemoteError: it is none.
+        RemoteError: it is not one.
     """
     adapter: TypeAdapter[Kind] = TypeAdapter(kind)
     try:
@@ -175,6 +175,6 @@ def read(kind: type[Kind], answer: Any, where: str) -> Kind:
         at = quoted(".".join(str(part) for part in first["loc"]) or "all of it")
         said = quoted(answer.decode(errors="replace") if isinstance(answer, bytes) else repr(answer))
         raise RemoteError(
-            f"{where} answered {said!r}, which is not what gonogo's agent says ({at}: {quoted(first['msg'])}). What "
-            "it trains, or a login script there, may have written it; look at the machine before it is used again."
+            f"{where} answered {said!r}, which is not an answer of gonogo's agent ({at}: {quoted(first['msg'])}). "
+            "The training program or a login script there may have written it; check the machine before using it again."
         ) from None

@@ -17,7 +17,7 @@ _BROKEN = (SSHException, EOFError, OSError)
 
 
 class Silent(Unreachable):
-    """Nothing was heard for as long as one was willing to wait."""
+    """Nothing was received for as long as the caller waits."""
 
 
 class Channel:
@@ -82,7 +82,7 @@ class Channel:
         try:
             data = self._channel.recv(size)
         except TimeoutError:
-            raise Silent(f"{self.where}: nothing heard of {self.name} for {timeout_s:g} s") from None
+            raise Silent(f"{self.where}: {self.name} sent nothing for {timeout_s:g} s") from None
         self.at_end = not data
         return data
 
@@ -124,7 +124,9 @@ class Channel:
         return RemoteError(f"{self.where}: {self.name} ended before it had read everything")
 
     def _dropped(self) -> Unreachable:
-        return Unreachable(f"{self.where}: the link dropped while {self.name} ran. The same command again continues.")
+        return Unreachable(
+            f"{self.where}: the link dropped while {self.name} ran. Run the same command again to continue."
+        )
 
     def _collect(self) -> None:
         while True:
@@ -138,6 +140,6 @@ class Channel:
 
 
 def failure(where: str, name: str, code: int, errors: str) -> RemoteError:
-    """What a command that failed is reported as."""
-    last = "\n".join(errors.strip().splitlines()[-5:]) or "it said nothing"
+    """The error that reports a command that failed."""
+    last = "\n".join(errors.strip().splitlines()[-5:]) or "it printed nothing"
     return RemoteError(f"{where}: {name} failed (exit code {code}): {last}")

@@ -36,11 +36,11 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 def open_connection(ssh: Ssh) -> fabric.Connection:
-    """A connection that is open and verified. The user's own SSH configuration and agent take no part.
+    """A connection that is open and verified. The user's own SSH configuration and agent are not used.
 
     Raises:
         Unreachable: name not resolved, nothing listening, no answer.
-        RemoteError: the host's key is unknown or has changed, or ours is refused.
+        RemoteError: the host's key is unknown or has changed, or our key is refused.
         UserError: the key file or known_hosts cannot be used.
     """
     connection = fabric.Connection(
@@ -83,17 +83,17 @@ def _private_key(path: Path) -> paramiko.PKey:
         return paramiko.PKey.from_path(path)
     except FileNotFoundError:
         raise UserError(
-            f"{path}: there is no such private key. Set connection.key_file in the target, or make one: "
+            f"{path}: no such private key. Set connection.key_file in the target, or create a key: "
             f"ssh-keygen -t ed25519 -f {path}"
         ) from None
-    except (PasswordRequiredException, TypeError):  # TypeError: cryptography's word for it
-        raise UserError(f"{path}: this key has a passphrase, and nobody is asked for it. Use one without.") from None
+    except (PasswordRequiredException, TypeError):  # TypeError: raised by cryptography
+        raise UserError(f"{path}: this key has a passphrase, and gonogo cannot ask for it. Use another.") from None
     except (OSError, SSHException, ValueError, UnknownKeyType) as error:
-        raise UserError(f"{path}: not a private key that can be read ({error}). Set connection.key_file.") from None
+        raise UserError(f"{path}: not a readable private key ({error}). Set connection.key_file.") from None
 
 
 class _Refuse(paramiko.MissingHostKeyPolicy):
-    """fabric accepts any host key unless told otherwise."""
+    """fabric accepts any host key by default."""
 
     def __init__(self, known_hosts: Path) -> None:
         self._known_hosts = known_hosts
@@ -107,7 +107,7 @@ class _Refuse(paramiko.MissingHostKeyPolicy):
 
 
 class _RecordFirst(paramiko.MissingHostKeyPolicy):
-    """Trust on first use, for those who asked for it: from then on the host is known."""
+    """Trust on first use, where the target asks for it: from then on the host is known."""
 
     def __init__(self, known_hosts: Path) -> None:
         self._known_hosts = known_hosts
@@ -120,7 +120,7 @@ class _RecordFirst(paramiko.MissingHostKeyPolicy):
         except OSError as error:
             raise UserError(f"{self._known_hosts}: the host's key cannot be recorded ({error.strerror})") from None
         print(
-            f"{hostname}: trusted unseen, {key.get_name()} {key.fingerprint}, recorded in {self._known_hosts}",
+            f"{hostname}: new host key {key.get_name()} {key.fingerprint} accepted and recorded in {self._known_hosts}",
             file=sys.stderr,
         )
 
@@ -151,8 +151,8 @@ def _explained(ssh: Ssh) -> Iterator[None]:
         entry = ssh.host if ssh.port == 22 else f"[{ssh.host}]:{ssh.port}"
         raise RemoteError(
             f"{where}: ITS HOST KEY HAS CHANGED: {error.key.fingerprint} now, {error.expected_key.fingerprint} in "
-            f"{ssh.known_hosts}. Either the machine was made anew or someone sits between. Nothing was sent. If your "
-            f"provider confirms the new one: ssh-keygen -R '{entry}' -f {ssh.known_hosts}, then add its key."
+            f"{ssh.known_hosts}. Either the machine was reinstalled or someone intercepts the connection. Nothing was "
+            f"sent. If your provider confirms the new key: ssh-keygen -R '{entry}' -f {ssh.known_hosts}, then add it."
         ) from None
     except AuthenticationException:
         raise RemoteError(
@@ -165,7 +165,7 @@ def _explained(ssh: Ssh) -> Iterator[None]:
         raise Unreachable(f"{where}: no answer in {CONNECT_S} s. Is the machine on, and is the port open?") from None
     except (SSHException, EOFError, OSError) as error:
         raise Unreachable(
-            f"{where}: no SSH server to talk to ({_words(error)}). Is the machine on, and is connection.port right?"
+            f"{where}: no SSH server answers ({_words(error)}). Is the machine on, and is connection.port right?"
         ) from None
 
 

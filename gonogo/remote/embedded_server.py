@@ -1,9 +1,8 @@
-"""An SSH server of our own on loopback, with throw-away keys: the whole paid leg without an account.
+"""A local SSH server on loopback, with throw-away keys: it stands in for a rented machine.
 
-`python -m gonogo.remote.embedded_server FOLDER OWNER_PID` serves until the owner's process is gone. In FOLDER:
-`client_key`,
-`known_hosts`, `home/`, `server.log`, and `instance.json`, written last. Commands run as the current user, in `home/`,
-with a small environment of their own; what they detach outlives the server, as it does on a rented machine.
+`python -m gonogo.remote.embedded_server FOLDER OWNER_PID` serves until the owner's process has ended. In FOLDER:
+`client_key`, `known_hosts`, `home/`, `server.log`, and `instance.json`, written last. Commands run as the current user,
+in `home/`, with a small environment of their own; what they detach outlives the server, as it does on a rented machine.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_P
 
 
 class Instance(BaseModel):
-    """`instance.json`: a server that is up, or was."""
+    """`instance.json`: a server that runs, or ran."""
 
     port: int
     pid: int
@@ -63,7 +62,7 @@ class Instance(BaseModel):
 
 
 def ensure(folder: Path, owner_pid: int) -> Ssh:
-    """How to reach the owner's server, which is started where it is not running.
+    """How to reach the owner's server, which is started unless it runs.
 
     It ends within a second of its owner's end, however that came.
 
@@ -75,8 +74,8 @@ def ensure(folder: Path, owner_pid: int) -> Ssh:
         instance = _read(folder)
         if instance and instance.owner_pid != owner_pid and not _wait_for_end(instance):
             raise UserError(
-                f"{folder}: the embedded instance there belongs to process {instance.owner_pid}. "
-                "Wait for that to end, or choose another results_dir."
+                f"{folder}: the local server in this folder belongs to process {instance.owner_pid}. "
+                "Wait for that to end, or set another results_dir."
             )
         if not (instance and instance.alive and instance.answers):
             _end(folder)
@@ -95,14 +94,14 @@ def _ssh(folder: Path, instance: Instance) -> Ssh:
 
 
 def running(folder: Path) -> Ssh | None:
-    """How to reach the server that is up, whoever owns it; None where none is."""
+    """How to reach the server that runs, whoever owns it; None where none does."""
     folder = folder.absolute()
     instance = _read(folder)
     return _ssh(folder, instance) if instance and instance.alive and instance.answers else None
 
 
 def stop(folder: Path) -> None:
-    """End the server and remove its keys; what its commands detached goes on."""
+    """End the server and remove its keys; what its commands detached continues."""
     folder = folder.absolute()
     if folder.exists():
         with _locked(folder):
@@ -125,7 +124,7 @@ def _read(folder: Path) -> Instance | None:
 
 
 def _wait_for_end(instance: Instance) -> bool:
-    """Whether the server ends soon: one whose owner is gone does."""
+    """Whether the server ends soon: one whose owner has ended does."""
     return _wait(lambda: not instance.alive, END_S)
 
 
@@ -168,7 +167,7 @@ def _start(folder: Path, owner_pid: int, lock: TextIO) -> Instance:
     instance = _read(folder)
     if instance is None or not instance.answers:
         tail = "\n".join((folder / "server.log").read_text().splitlines()[-5:])
-        raise UserError(f"the embedded instance did not start; {folder / 'server.log'} says:\n{tail}")
+        raise UserError(f"the local SSH server did not start; {folder / 'server.log'} says:\n{tail}")
     return instance
 
 
@@ -176,7 +175,7 @@ def _start(folder: Path, owner_pid: int, lock: TextIO) -> Instance:
 
 
 def main(folder: Path, owner_pid: int) -> None:
-    """Serve in the foreground until the owner is gone."""
+    """Serve in the foreground until the owner has ended."""
     folder = folder.absolute()
     home = folder / "home"
     home.mkdir(parents=True, exist_ok=True)
@@ -228,7 +227,7 @@ async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
     `process.redirect` loses the end of a stdin that is read slowly (asyncio closes a pipe that was just refilled).
     """
     if not process.command:
-        process.stderr.write(b"commands only: this instance has no terminal\n")
+        process.stderr.write(b"commands only: this server has no terminal\n")
         process.exit(1)
         return
     (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe()
@@ -263,7 +262,7 @@ async def _feed(source: asyncssh.SSHReader[bytes], stdin: asyncio.StreamWriter) 
 
 
 async def _forward(descriptor: int, sink: asyncssh.SSHWriter[bytes]) -> None:
-    """Until the pipe ends or the client is gone; then the pipe is closed, so that the command's writes fail."""
+    """Until the pipe ends or the client disconnects; then the pipe is closed, so that the command's writes fail."""
     import asyncssh
 
     reader = asyncio.StreamReader(limit=CHUNK_BYTES)

@@ -1,4 +1,4 @@
-"""What can go wrong with another machine, in words for the person who waits for it."""
+"""What can go wrong with another machine."""
 
 from __future__ import annotations
 

@@ -28,23 +28,23 @@ def follow(
     offset: int = 0,
     patience_s: float = 300.0,
 ) -> Exit:
-    """Hand on the run's log, line by line, and its heartbeat every second, until it ends; returns its exit.
+    """Pass on the run's log, line by line, and its heartbeat every second, until it ends; returns its exit.
 
-    A run whose supervisor is gone, as after a reboot of the machine, is taken up again where its order says how.
+    A run whose supervisor has died, as after a reboot of the machine, is resumed where its request says how.
 
-    A dropped link is opened again and the log goes on where it was: no line twice, none lost. Looking renews the
+    A dropped link is opened again and the log continues where it was: no line twice, none lost. Watching renews the
     run's lease.
 
     Args:
-        ssh: how to reach the machine; a function is asked again for each connection.
+        ssh: how to reach the machine; a function is called for each connection.
         run_dir: the run's folder, from the target's root.
         offset: byte of the log to begin with.
         patience_s: how long to try again while the machine cannot be reached.
 
     Raises:
-        RemoteError: the run is lost or was never there, the machine could not be reached for `patience_s`, or what
-            it says is not the agent's.
-        UserError: the machine refuses us, or is another than it was.
+        RemoteError: the run is lost or does not exist, the machine could not be reached for `patience_s`, or what
+            answers is not the agent.
+        UserError: the machine refuses our key, or its host key has changed.
     """
     for message in _messages(ssh, target, run_dir, offset, patience_s):
         if message.log is not None:
@@ -59,7 +59,7 @@ def follow(
 
 
 def once(*_: Any) -> None:
-    """A handler of SIGINT: the first Ctrl-C ends the watching, a second one finds it on its way out."""
+    """A handler of SIGINT: the first Ctrl-C ends the watching, further ones are ignored."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
@@ -67,7 +67,7 @@ def once(*_: Any) -> None:
 def _messages(
     ssh: Ssh | Callable[[], Ssh], target: Target, run_dir: str, offset: int, patience_s: float
 ) -> Iterator[Message]:
-    """What `agent follow` says, without end: the reader stops at the message that ends the run."""
+    """What `agent follow` sends, without end: the reader stops at the message that ends the run."""
     heard, pause = time.monotonic(), FIRST_PAUSE_S
     while True:
         try:
@@ -75,20 +75,20 @@ def _messages(
                 for message in _session(machine, run_dir, offset):
                     offset = offset if message.offset is None else message.offset
                     heard, pause = time.monotonic(), FIRST_PAUSE_S
-                    if message.state == "lost" and _taken_up(machine, run_dir):
+                    if message.state == "lost" and _resumed(machine, run_dir):
                         break
                     yield message
         except Unreachable as error:
             if time.monotonic() - heard > patience_s:
                 raise RemoteError(
-                    f"{error} Tried again for {patience_s:.0f} s. The run goes on without us until its lease ends "
-                    f"({target.lease_minutes:g} min); run the same command again to attach to it."
+                    f"{error} Tried again for {patience_s:.0f} s. The run continues on the machine until its lease "
+                    f"ends ({target.lease_minutes:g} min); run the same command again to attach to it."
                 ) from error
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
-def _taken_up(machine: Machine, run_dir: str) -> bool:
+def _resumed(machine: Machine, run_dir: str) -> bool:
     """Whether there is something to follow again: the run itself, or how it ended."""
     status = read(RunState, machine.run_agent("adopt", run_dir), f"{machine.where}: agent adopt")
     return status.state in ("adopted", "running", "exited")
@@ -101,13 +101,15 @@ def _session(machine: Machine, run_dir: str, offset: int) -> Iterator[Message]:
         while data := channel.read(1 << 16, timeout_s=SILENT_S):
             *lines, rest = (rest + data).split(b"\n")
             if len(rest) > LINE_AT_MOST_BYTES:
-                raise RemoteError(f"{machine.where}: a line of the log without end; given up")
+                raise RemoteError(
+                    f"{machine.where}: a line of the log is longer than {LINE_AT_MOST_BYTES >> 20} MiB; aborted"
+                )
             for line in lines:
                 if not line.startswith(b"{"):
-                    continue  # a login script's
+                    continue  # a login script printed it
                 message = read(Message, line, f"{machine.where}: agent follow")
                 if "heartbeat" in message.model_fields_set:
-                    with contextlib.suppress(RemoteError):  # that it has ended is found where the rest is read
+                    with contextlib.suppress(RemoteError):  # reading the rest reports that it has ended
                         channel.write(b"\n")
                 yield message
         channel.check()
@@ -117,7 +119,7 @@ def _lost(target: Target, run_dir: str, state: str) -> str:
     if state == "none":
         return f"there is no run in {target.root}/{run_dir} on the machine"
     return (
-        f"the run in {target.root}/{run_dir} is lost: nothing of it is alive, and it left no exit status; the machine "
-        f"may have been restarted, or its memory run out. Its log is {target.root}/{run_dir}/log.txt on the machine; "
-        "its checkpoints stay there. The next run goes on from the last good one."
+        f"the run in {target.root}/{run_dir} is lost: none of its processes is alive, and it left no exit status; the "
+        f"machine may have been restarted, or run out of memory. Its log is {target.root}/{run_dir}/log.txt on the "
+        "machine; its checkpoints stay there. The next run resumes from the last complete one."
     )

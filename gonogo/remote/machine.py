@@ -1,4 +1,4 @@
-"""The machine that a target names: commands, files and runs on it. Its paths are relative to the target's root."""
+"""The machine that a target names: commands, files and runs on it. Paths there are relative to the target's root."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def connect(ssh: Ssh, target: Target, *, wait: bool = True) -> Iterator[Machine]
     """The target's machine, for as long as the block lasts.
 
     Args:
-        wait: else the connection is opened beside the block's first work, and what is wrong with it is raised there,
-            by what needs it first.
+        wait: otherwise the connection is opened while the block's first work runs, and what is wrong with it is
+            raised there, by what needs it first.
 
     Raises:
-        UserError: it cannot be reached, is not the machine that it was, or does not let us in; says what to do.
+        UserError: it cannot be reached, its host key has changed, or it refuses our key; says what to do.
     """
     opening = PendingConnection(ssh)
     try:
@@ -75,7 +75,7 @@ class PendingConnection:
 
 
 class Machine:
-    """A machine that we are connected to. Arguments are quoted: none is ever read by the remote shell."""
+    """A connected machine. Arguments are quoted: the remote shell never interprets one."""
 
     def __init__(self, opening: PendingConnection, ssh: Ssh, target: Target) -> None:
         self._opening = opening
@@ -132,7 +132,7 @@ class Machine:
     # --- files ---
 
     def install_agent(self) -> bool:
-        """Put the agent into the root unless it is there already; whether that was needed."""
+        """Put the agent into the root unless the same one is there; returns whether that was needed."""
         if self._read(AGENT) == archive():
             return False
         self._put(AGENT, archive())
@@ -198,7 +198,7 @@ class Machine:
         said = self.run_agent("launch", run_dir, stdin=request.model_dump_json())
         answer = read(Launched, said, f"{self.where}: agent launch")
         if answer.state == "started" and request.max_s and not answer.timer.ends_in_s:
-            raise RemoteError(f"{self.where}: the run started, but its second timer does not say when it would end it")
+            raise RemoteError(f"{self.where}: the run started, but its second timer has no deadline for it")
         return answer
 
 

@@ -1,7 +1,7 @@
 """Destroying a rented machine through its provider. Nothing here makes one.
 
-Switching a machine off does not stop the bill everywhere: a droplet that is off is billed, and so is a machine at
-Lambda until it is terminated. That is why each provider is asked whether the machine is gone.
+Switching a machine off does not always stop the bill: a droplet that is off is billed, and so is a machine at Lambda
+until it is terminated. That is why each provider is asked whether the machine still exists.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TOKEN = "DIGITALOCEAN_TOKEN"
 
 @dataclass(frozen=True)
 class Rented:
-    """A machine, as its provider lists it; `addresses` is None where the provider tells none."""
+    """A machine, as its provider lists it; `addresses` is None where the provider lists none."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class Rented:
 
 
 def addresses_of(host: str) -> set[str]:
-    """The host, and where a name leads; a name that leads nowhere from here is all there is."""
+    """The host, and the addresses that its name resolves to."""
     try:
         return {plain(host)} if is_address(host) else {host, *(str(a[4][0]) for a in socket.getaddrinfo(host, None))}
     except OSError:
@@ -50,7 +50,7 @@ def plain(address: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Whether it is no name."""
+    """Whether it is an IP address, and not a name."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -65,22 +65,22 @@ class Provider(Protocol):
         """The machines with the target's tag that are billed."""
 
     def destroy(self, machine: Rented) -> None:
-        """End it for good; its disk goes with it. Of a machine that is gone, nothing happens."""
+        """Destroy it with its disk; nothing happens where it no longer exists."""
 
     def is_gone(self, machine: Rented) -> bool:
-        """Whether it is billed no longer."""
+        """Whether it is no longer billed."""
 
 
 def provider(release: Release) -> Provider:
     """The one that the target names.
 
     Raises:
-        UserError: its credentials or its library are not here.
+        UserError: its credentials are not set, or its library is not installed.
     """
     if release.provider == "digitalocean":
         token = os.environ.get(TOKEN)
         if not token:
-            raise UserError(f"{TOKEN} is not set: DigitalOcean's API needs it to destroy the machine; nothing was done")
+            raise UserError(f"{TOKEN} is not set: DigitalOcean's API needs it to destroy the machine. Nothing was done")
         return DigitalOcean(token, release.tag)
     if release.provider == "ec2":
         return Ec2(release.tag, release.region)
@@ -102,7 +102,9 @@ class DigitalOcean:
                 for droplet in answer["droplets"]
             ]
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"DigitalOcean: GET /v2/droplets: its answer lists no droplets ({error!r})") from None
+            raise UserError(
+                f"DigitalOcean: GET /v2/droplets: the answer is not a list of droplets ({error!r})"
+            ) from None
 
     def destroy(self, machine: Rented) -> None:
         self._ask("DELETE", f"/v2/droplets/{int(machine.id)}")
@@ -123,7 +125,7 @@ class DigitalOcean:
             if error.code == http.HTTPStatus.NOT_FOUND:
                 return error.code, {}
             said = error.read(1 << 16).decode(errors="replace")
-            hint = f" Is {TOKEN} right, and may it write?" if error.code in (401, 403) else ""
+            hint = f" Is {TOKEN} right, and does it allow writing?" if error.code in (401, 403) else ""
             raise UserError(
                 f"DigitalOcean: {method} {path.partition('?')[0]}: {error.code} {said[:200]}{hint}"
             ) from None
@@ -188,7 +190,7 @@ def _addresses(instance: dict[str, Any]) -> tuple[str, ...]:
 
 
 class CommandProvider:
-    """Any provider with a command of its own: what the user would type, run by their shell."""
+    """Any provider that has a command line: what the user would type, run by their shell."""
 
     def __init__(self, command: str, gone_command: str) -> None:
         self._command, self._gone_command = command, gone_command
@@ -199,7 +201,7 @@ class CommandProvider:
     def destroy(self, machine: Rented) -> None:
         code, said = self._run(self._command)
         if code:
-            raise UserError(f"release.command failed (exit code {code}): {said or 'it said nothing'}")
+            raise UserError(f"release.command failed (exit code {code}): {said or 'it printed nothing'}")
 
     def is_gone(self, machine: Rented) -> bool:
         return self._run(self._gone_command)[0] == 0
@@ -211,5 +213,5 @@ class CommandProvider:
                 timeout=COMMAND_S, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return 124, f"it has not ended after {COMMAND_S:g} s"
+            return 124, f"still running after {COMMAND_S:g} s"
         return done.returncode, done.stdout.decode(errors="replace").strip()[-300:]

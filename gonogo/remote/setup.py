@@ -1,4 +1,4 @@
-"""Making a machine ready: agent and environment, once; and what it is like."""
+"""Making a machine ready: agent and environment, once; and a report of the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEAST_OF_EXPECTED = 0.97  # visible memory differs by a few hundred MB from driv
 
 
 class SetupReport(BaseModel):
-    """What was found on the machine, and whether something had to be done."""
+    """The machine, and whether something had to be installed."""
 
     python: str = Field(description="version of the interpreter that the agent was started with")
     interpreter: str = Field(description="the one that trains, on the machine")
@@ -29,10 +29,10 @@ class SetupReport(BaseModel):
     device: str = Field(description="name of the GPU, or CPU; empty: not known")
     device_bytes: int = Field(description="the GPU's memory, as the framework sees it; 0: none")
     disk_free_bytes: int = Field(description="below the target's root")
-    memory_bytes: int = Field(description="RAM, or the container's share of it")
+    memory_bytes: int = Field(description="RAM, or the container's limit where that is less")
     clock_skew_s: float = Field(description="the machine's clock minus ours")
-    problems: list[str] = Field(description="what keeps a run from working, with the mend; empty: ready")
-    cautions: list[str] = Field(default_factory=list, description="what does not keep it from working")
+    problems: list[str] = Field(description="what keeps a run from working, each with its fix; empty: ready")
+    cautions: list[str] = Field(default_factory=list, description="what a person should know, though a run will work")
     changed: bool = Field(description="something was sent or installed")
 
 
@@ -61,39 +61,40 @@ def set_up(machine: Machine, target: Target, accelerator: Accelerator, requireme
     ]
     report = SetupReport.model_validate(found)
     if report.device:
-        report.problems += _other_device(report, accelerator)
+        report.problems += other_device(report, accelerator)
     free_gb = report.disk_free_bytes / 1e9
     if isinstance(target.connection, Ssh) and free_gb < target.min_free_gb:
         report.problems.append(
-            f"{free_gb:.1f} GB free below {target.root}, {target.min_free_gb:g} GB wanted (min_free_gb): make room"
+            f"{free_gb:.1f} GB free below {target.root}, {target.min_free_gb:g} GB needed (min_free_gb): "
+            "free some disk space"
         )
     if abs(report.clock_skew_s) > CLOCK_SKEW_S:
         report.cautions.append(
-            f"the machine's clock is {report.clock_skew_s:+.0f} s off ours: times in its log are its own; limits and "
-            "leases do not depend on it"
+            f"the machine's clock is {report.clock_skew_s:+.0f} s off from this one: its log has its own times; limits "
+            "and leases do not depend on it"
         )
     return report
 
 
-def _other_device(report: SetupReport, accelerator: Accelerator) -> list[str]:
-    """That the device is not the one that the plan was made for."""
+def other_device(report: SetupReport, accelerator: Accelerator) -> list[str]:
+    """A problem where the device is not the one that the plan was made for."""
     wanted = accelerator.device_name
     if wanted and wanted.lower() not in report.device.lower():
         return [
             f"the device is {report.device} and not {accelerator.title} (torch {report.torch_version}, built for "
-            f"{report.torch_build}): rent the right machine, or name its accelerator in the target"
+            f"{report.torch_build}): rent the right machine, or set its accelerator in the target"
         ]
     expected = accelerator.visible_bytes
     if wanted and expected and report.device_bytes < LEAST_OF_EXPECTED * expected:
         return [
-            f"{report.device} shows {gigabytes(report.device_bytes)} of the {gigabytes(expected)} that the plan counts "
-            "on: is it partitioned or shared?"
+            f"{report.device} has {gigabytes(report.device_bytes)} of the {gigabytes(expected)} that the plan needs: "
+            "is it partitioned or shared?"
         ]
     return []
 
 
 def _put_requirements(machine: Machine, requirements: Path) -> bool:
-    """Whether they had to be sent."""
+    """Send them unless the machine has the same; returns whether that was needed."""
     try:
         text = requirements.read_text()
     except OSError as error:

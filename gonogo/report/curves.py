@@ -131,7 +131,8 @@ def _smoothed(losses: list[float]) -> list[float]:
 
 def curve_of(result: TrainingResult, measured: Measurements, experiment: str) -> LossCurve:
     """The picture of the run: losses, and what predicting the mean and copying the input would score."""
-    baselines = {"predict the mean": measured.error_of_mean, "copy the input": measured.error_of_copy}
+    of_mean = measured.end.error_of_mean if measured.evaluations else None
+    baselines = {"predict the mean": of_mean, "copy the input": measured.error_of_copy}
     return LossCurve(
         title=f"{experiment}: smoke run of {result.steps} steps",
         steps=result.train_steps or list(range(1, len(result.train_loss) + 1)),

@@ -28,10 +28,10 @@ class Flag:
 
 # a pattern of a line that the agent or training writes → status and meaning; the first that fits counts
 EVENTS = {
-    re.compile(r"ended as 'aborted'; (resuming|taken up again)|CPU fallback"): (
+    re.compile(r"ended as 'aborted'; resuming"): (
         Status.CAUTION, f"the device aborted, and the CPU goes on from the last checkpoint: {SLOWER}",
     ),
-    re.compile(r"; (resuming|taken up again)|is (incomplete and is skipped|not whole, and is passed over)"): (
+    re.compile(r"; resuming|is incomplete and is skipped"): (
         Status.CAUTION, "the run was resumed after a fault",
     ),
     re.compile(r"training ended: .*; finished"): (Status.GO, "training ran to its end"),

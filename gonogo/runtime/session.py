@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from gonogo.base.commands import remember_profile
+from gonogo.base.commands import remember_options
 
 OWNER, SESSION, ROOT = "GONOGO_OWNER", "GONOGO_SESSION", "GONOGO_ROOT"
 
@@ -22,7 +22,7 @@ def begin(root: Path | str) -> None:
     os.environ.setdefault(OWNER, f"{os.getpid()}@{socket.gethostname()}")
     os.environ.setdefault(SESSION, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
     os.environ[ROOT] = str(root)
-    remember_profile(sys.argv[1:])
+    remember_options(sys.argv[1:])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
 
 

@@ -141,7 +141,7 @@ class _Top(ModelCheckpoint):
 
 
 class Clipping(Callback):
-    """What the Trainer refuses to do for a module that optimizes by hand."""
+    """Gradient clipping for a module with manual optimization, for which the Trainer refuses to do it."""
 
     def __init__(self, training: Training) -> None:
         self._norm = training.gradient_clip_val

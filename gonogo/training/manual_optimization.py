@@ -1,4 +1,4 @@
-"""Modules that optimize by hand (`automatic_optimization = False`), as a GAN does with its two optimizers.
+"""Modules with manual optimization (`automatic_optimization = False`), as a GAN with its two optimizers.
 
 Their `training_step` calls `self.manual_backward` and steps `self.optimizers()`, and returns the loss. Lightning
 refuses a Trainer that clips or accumulates for them: clipping is done here before each optimizer's step, accumulation
@@ -29,7 +29,7 @@ def optimizers_of(module: LightningModule) -> list[Optimizer]:
 def without_trainer(
     module: LightningModule, optimizers: Sequence[Optimizer], clip: float, before_step: Callable[[], None] | None = None
 ) -> None:
-    """Let `training_step` of a module that optimizes by hand do its whole step without a Trainer.
+    """Let `training_step` of a module with manual optimization do its whole step without a Trainer.
 
     Args:
         clip: L2 norm of each optimizer's gradients; 0: off.

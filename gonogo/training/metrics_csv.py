@@ -20,7 +20,7 @@ class LossLog:
     Without a column `seconds` (any clock, read when the row is written) step times are those at which rows appeared.
 
     Attributes:
-        bad: the first loss that is no number, in words; empty: there is none.
+        bad: the first loss that is NaN or infinite, in words; empty: there is none.
         step_s: seconds of each step after the first that was seen.
     """
 
@@ -43,13 +43,13 @@ class LossLog:
             self.path.rename(self.path.with_name(f"{self.path.stem}_{earlier + 1}.csv"))
 
     def look(self, *, ended: bool = False) -> bool:
-        """Take in the rows that have come since; whether there are any.
+        """Read the rows that were added since; whether there are any.
 
         Args:
-            ended: nobody writes any more, so that a last row without a line end is whole.
+            ended: nothing writes any more, so that a last row without a line end is complete.
 
         Raises:
-            UserError: a column is missing, or a cell holds no number.
+            UserError: a column is missing, or a cell does not hold a number.
         """
         if not self.path.exists():
             return False
@@ -94,7 +94,7 @@ class LossLog:
         try:
             return float(text)
         except ValueError:
-            raise UserError(f"{self.path}: {name} {text!r} is no number, at step {self.last_step}") from None
+            raise UserError(f"{self.path}: {name} {text!r} is not a number, at step {self.last_step}") from None
 
     def _look_at(self, name: str, loss: float, step: int) -> None:
         if not math.isfinite(loss) and not self.bad:

@@ -25,7 +25,7 @@ class RunSpec(ClosedModel):
     max_steps: int | None = None
     max_minutes: float | None = None
     gate: LearningGate | None = Field(
-        None, description="a run that these say comes to nothing is stopped; null: none is"
+        None, description="thresholds by which a hopeless run is stopped; null: it is never stopped"
     )
 
 
@@ -49,7 +49,7 @@ class TrainingResult(ClosedModel):
     stopped: str = ""
     cause: str = Field("", description="the learning gate's word for why it stopped the run")
     alerts: list[str] = Field(default_factory=list, description="success indicators (`watch`) that were missed")
-    bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was no number")
+    bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was not finite")
 
     @property
     def median_step_s(self) -> float:
@@ -58,7 +58,7 @@ class TrainingResult(ClosedModel):
 
 
 class StoppedByGateError(RuntimeError):
-    """The learning gate says that the rest of the run comes to nothing.
+    """The learning gate stopped the run: the rest of it would achieve nothing.
 
     Attributes:
         cause: its word for why.

@@ -22,7 +22,7 @@ class Indicators(Callback):
         self.watched, self.say = watched, say
         self._missed: dict[str, str] = {}
         self._seen: set[str] = set()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     @property
     def alerts(self) -> list[str]:
@@ -39,19 +39,19 @@ class Indicators(Callback):
             self._missed.pop(name, None)
             if missed:
                 self._missed[name] = missed
-                if name not in self._told:
-                    self._told.add(name)
+                if name not in self._reported:
+                    self._reported.add(name)
                     self.say(f"🟡 CAUTION {missed}")
 
 
 def miss(name: str, value: float, indicator: Indicator, epoch: float) -> str:
     """What is not as it should be; empty where it is."""
     low, high = indicator.at_least, indicator.at_most
-    asked = f"by epoch {indicator.by_epoch}"
+    deadline = f"by epoch {indicator.by_epoch}"
     if low is not None and not value >= low:
-        return f"{name} is {value:.3g} at epoch {epoch:.3g}; at least {low:g} was expected {asked}"
+        return f"{name} is {value:.3g} at epoch {epoch:.3g}; at least {low:g} was expected {deadline}"
     if high is not None and not value <= high:
-        return f"{name} is {value:.3g} at epoch {epoch:.3g}; at most {high:g} was expected {asked}"
+        return f"{name} is {value:.3g} at epoch {epoch:.3g}; at most {high:g} was expected {deadline}"
     return ""
 
 

@@ -53,6 +53,6 @@ def test_a_walk_finds_files_in_the_order_of_paths_and_no_hidden_ones(tmp_path: P
     (tmp_path / "nowhere.txt").symlink_to(tmp_path / "absent")
     (tmp_path / "again").symlink_to(tmp_path / "a")
     found = [path.relative_to(tmp_path).as_posix() for path in walk(tmp_path)]
-    assert found == [".cache/4.txt", "a/1.txt", "a/2.txt", "a b/3.txt", "b.txt", "c.txt"]
+    assert found == ["a/1.txt", "a/2.txt", "a b/3.txt", "b.txt", "c.txt"]
     assert walk(tmp_path) == sorted(walk(tmp_path))
     assert walk(tmp_path / "absent") == []

@@ -73,6 +73,19 @@ def test_results_are_looked_for_where_config_yaml_says(
     assert known_runs(tmp_path / "elsewhere", "local") == []
 
 
+def test_an_experiments_class_is_found_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config" / "experiments").mkdir(parents=True)
+    (tmp_path / "config" / "config.yaml").write_text("experiments: [mine]\n")
+    (tmp_path / "config" / "experiments" / "mine.yaml").write_text("class: only_in_this_folder:Mine\n")
+    (tmp_path / "only_in_this_folder.py").write_text("class Other: pass\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert main(["next"]) == 0
+    assert "module 'only_in_this_folder' has no class 'Mine'" in capsys.readouterr().out
+
+
 def test_a_wrong_config_is_one_sentence_for_every_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

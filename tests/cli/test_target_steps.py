@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.cli import site
 from gonogo.cli.main import main
-from gonogo.cli.target_steps import steps
+from gonogo.cli.target_steps import known_targets, steps
 
 
 def kept(root: Path, target: str) -> dict[str, bool]:
@@ -16,7 +15,7 @@ def kept(root: Path, target: str) -> dict[str, bool]:
 
 
 def test_every_site_has_all_steps_kept_or_skipped_with_a_reason(root: Path) -> None:
-    sites = {target: steps(root, target) for target in site.names(root, "targets")}
+    sites = {target: steps(root, target) for target in known_targets(root)}
     assert {"local", "h200", "mi300x"} <= sites.keys()
     names = {target: [step.name for step in found] for target, found in sites.items()}
     assert len({tuple(found) for found in names.values()}) == 1

@@ -81,7 +81,7 @@ def test_the_workflow_refuses_a_doubtful_entry(tmp_path: Path) -> None:
 
 
 def test_an_unknown_or_incomplete_accelerator_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"accelerator: 'MI300'.*did you mean 'mi300x'.*rtx_4090"):
+    with pytest.raises(UserError, match=r"accelerator: unknown 'MI300'.*did you mean 'mi300x'.*rtx_4090"):
         load_accelerator(ROOT / "config", "MI300")
     without = {key: value for key, value in CATALOGUE["t4"].items() if key != "visible_bytes"}
     with pytest.raises(UserError, match=r"t4.visible_bytes: missing"):

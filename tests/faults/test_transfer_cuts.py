@@ -110,7 +110,7 @@ def fetch(there: Site, into: Path) -> Transfer:
 def test_upload_is_cut(there: Site, data: Path, blow: Callable[[Site], None], monkeypatch: pytest.MonkeyPatch) -> None:
     impatient(monkeypatch)
     blow(there)
-    with pytest.raises(Unreachable, match=r"continues|no SSH server"):
+    with pytest.raises(Unreachable, match=r"to continue|no SSH server"):
         send(there, data)
     assert_nothing_half_written(there.root / "work" / "data", contents(data))
     mend(there, blow)
@@ -131,7 +131,7 @@ def test_download_is_cut(
     (there.root / "results").symlink_to(data)
     blow(there)
     final = tmp_path / "archive" / "one"
-    with pytest.raises(Unreachable, match=r"continues|no SSH server"):
+    with pytest.raises(Unreachable, match=r"to continue|no SSH server"):
         fetch(there, final)
     assert not final.exists()
     mend(there, blow)
@@ -146,7 +146,7 @@ def test_cut_while_paramiko_carries_it(there: Site, data: Path, monkeypatch: pyt
     impatient(monkeypatch)
     monkeypatch.setattr(worker_pool.shutil, "which", lambda name: None)
     by_silence(there)
-    with pytest.raises(Unreachable, match="continues"):
+    with pytest.raises(Unreachable, match="to continue"):
         send(there, data)
     mend(there, by_silence)
     rest = send(there, data)

@@ -103,7 +103,7 @@ def test_a_byte_flipped_after_arrival_is_found_before_training(there: Site, big:
 def test_full_disk_there(there: Site, big: Path, small_disk: Path) -> None:
     there.root.mkdir()
     (there.root / "work").symlink_to(small_disk)
-    with pytest.raises(RemoteError, match="make room there"):
+    with pytest.raises(RemoteError, match="free some disk space there"):
         send(there, big)
 
 
@@ -111,7 +111,7 @@ def test_full_disk_there(there: Site, big: Path, small_disk: Path) -> None:
 def test_disk_there_fills_up_meanwhile(
     there: Site, big: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gonogo.remote.transfer.uploads._check_room", lambda *known: None)
+    monkeypatch.setattr("gonogo.remote.transfer.uploads.check_room", lambda *known: None)
     there.root.mkdir()
     (there.root / "work").symlink_to(small_disk)
     with pytest.raises(RemoteError, match="No space left"):
@@ -125,7 +125,10 @@ def test_disk_there_fills_up_meanwhile(
 def test_full_disk_here(there: Site, big: Path, small_disk: Path) -> None:
     there.root.mkdir()
     shutil.copytree(big, there.root / "results")
-    with connect(there.ssh, there.target) as machine, pytest.raises(UserError, match=r"8 MB to fetch.*Make room"):
+    with (
+        connect(there.ssh, there.target) as machine,
+        pytest.raises(UserError, match=r"8 MB to download.*Free some disk space"),
+    ):
         download(machine, "results", small_disk / "archive" / "one", quiet)
     assert not (small_disk / "archive" / "one").exists()
 

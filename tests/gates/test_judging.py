@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 import re
 from pathlib import Path
 
 from gonogo.config.gate_thresholds import Gates
 from gonogo.gates import judging, registry
+from gonogo.gates.canary import Measurements
 from gonogo.gates.generator import Measurements as GeneratorMeasurements
-from gonogo.verdict import Status
+from gonogo.verdict import Check, Override, Status, decide
+
+WHEN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 def test_every_gate_has_a_judge_a_rule_and_thresholds(root: Path) -> None:
@@ -39,3 +43,37 @@ def test_what_stopping_saves_is_known_once_it_is_forecast(tmp_path: Path) -> Non
     assert judging.saved_by_stopping(forecast).usd is None
     forecast.write_text('{"hours": {"low": 2, "mid": 2.5, "high": 3}, "usd": {"low": 4, "mid": 5, "high": 6}}')
     assert judging.saved_by_stopping(forecast).usd == 5 and judging.saved_by_stopping(forecast).seconds == 9000
+
+
+def canary(folder: Path, judged_as: Status | None, **measured: object) -> Measurements:
+    """What a canary left: measurements, and its verdict where it has been judged."""
+    known = {
+        "exit_cause": "finished", "steps": 12, "finite": True, "step_s": 0.2, "planned_step_s_high": 0.2,
+        "peak_memory_bytes": 1_000, "planned_peak_bytes": 1_000, "measured_at": WHEN,
+    }  # fmt: skip
+    measurements = Measurements(**{**known, **measured})
+    measurements.write(folder / "measurements.json")
+    if judged_as is not None:
+        check = Check(id="x", title="A thing", status=judged_as)
+        verdict = decide([check], gate="canary", experiment="e", measured_at=WHEN, inputs_digest="")
+        verdict.write(folder / "verdict.json")
+    return measurements
+
+
+def test_a_machine_that_did_not_pass_is_measured_again_and_one_that_did_is_not(tmp_path: Path) -> None:
+    gate, decision = registry.gate("canary"), Override(experiment="e", gate="canary", by="Ada", reason="it is enough")
+
+    def after(thresholds: Gates | None = None, override: Override | None = None) -> str:
+        return judging.measured_after(gate, tmp_path, thresholds or Gates(), override)
+
+    assert after() == "", "nothing is measured yet"
+    canary(tmp_path, None, step_s=9.0)
+    assert after() == "", "not judged yet: it was measured by this invocation, or one that was killed"
+    canary(tmp_path, Status.NO_GO, step_s=9.0)
+    failed = after()
+    assert failed == WHEN.isoformat() and after() == failed, "the same in every evaluation, or it would never settle"
+    assert after(override=decision) == "", "passed by decision: the measurements are kept"
+    assert after(Gates.model_validate({"canary": {"max_slowdown": 100}})) == "", "it passes by now"
+    canary(tmp_path, Status.GO, measured_after=failed)
+    assert after() == failed, "what it was measured with: Snakemake sees no change"
+    assert after(Gates.model_validate({"canary": {"max_slowdown": 0.1}})) == failed, "another threshold only judges"

@@ -16,20 +16,18 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
 from pydantic import BaseModel
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import TensorDataset
 
 from gonogo.config.experiment import ExperimentConfig, Smoke, Training
 from gonogo.config.gate_thresholds import LearningGate
-from gonogo.experiment.contract import Progress
-from gonogo.experiment.lightning import LightningExperiment
 from gonogo.learning.judge import judge
 from gonogo.learning.measurements import Measurements
 from gonogo.learning.smoke import smoke_run
 from gonogo.training.spec import RunSpec, TrainingResult
 from gonogo.verdict import Check
+from tests.toy import PairData, PairExperiment, PairModule
 
 Family = Literal["mlp", "conv", "vectors"]
 FAMILIES: tuple[Family, ...] = ("mlp", "conv", "vectors")
@@ -98,37 +96,30 @@ def numbers(count: int, rng: np.random.Generator, task: np.random.Generator) -> 
     return x.astype(np.float32), y.astype(np.float32)
 
 
-class FixtureData(LightningDataModule):
-    def __init__(self, settings: FixtureSettings, batch_size: int) -> None:
-        super().__init__()
-        rng, fixture = np.random.default_rng([settings.seed, 1]), settings.fixture
-        task = np.random.default_rng([settings.seed, 2])
-        count = TRAIN + HELD_OUT
-        x, y = numbers(count, rng, task) if settings.family == "vectors" else pictures(count, rng)
-        if fixture == "dark":
-            y = y * np.float32(0.05)
-        if fixture == "noise":
-            y = rng.permutation(y.ravel()).reshape(y.shape)
-        if fixture == "shuffled":
-            y = np.concatenate([rng.permutation(y[:TRAIN]), rng.permutation(y[TRAIN:])])
-        if fixture == "leaked":
-            x[TRAIN : TRAIN + 9], y[TRAIN : TRAIN + 9] = x[:9], y[:9]
-        if fixture == "near_copies":
-            grain = 0.02 * rng.normal(size=x[:9].shape).astype(np.float32) * x.std()
-            x[TRAIN : TRAIN + 9], y[TRAIN : TRAIN + 9] = x[:9] + grain, y[:9]
-        if fixture == "nan_targets":
-            y[TRAIN // 2].flat[0] = np.nan
-        sets = [
-            TensorDataset(torch.from_numpy(x[part]), torch.from_numpy(y[part]))
-            for part in (slice(TRAIN), slice(TRAIN, None))
-        ]
-        self.batch_size, (self.train_set, self.val_set) = batch_size, sets
-
-    def train_dataloader(self) -> DataLoader:
-        return DataLoader(self.train_set, self.batch_size, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        return DataLoader(self.val_set, self.batch_size)
+def data(settings: FixtureSettings, batch_size: int) -> PairData:
+    """Both sides, with the fixture's fault in them."""
+    rng, fixture = np.random.default_rng([settings.seed, 1]), settings.fixture
+    task = np.random.default_rng([settings.seed, 2])
+    count = TRAIN + HELD_OUT
+    x, y = numbers(count, rng, task) if settings.family == "vectors" else pictures(count, rng)
+    if fixture == "dark":
+        y = y * np.float32(0.05)
+    if fixture == "noise":
+        y = rng.permutation(y.ravel()).reshape(y.shape)
+    if fixture == "shuffled":
+        y = np.concatenate([rng.permutation(y[:TRAIN]), rng.permutation(y[TRAIN:])])
+    if fixture == "leaked":
+        x[TRAIN : TRAIN + 9], y[TRAIN : TRAIN + 9] = x[:9], y[:9]
+    if fixture == "near_copies":
+        grain = 0.02 * rng.normal(size=x[:9].shape).astype(np.float32) * x.std()
+        x[TRAIN : TRAIN + 9], y[TRAIN : TRAIN + 9] = x[:9] + grain, y[:9]
+    if fixture == "nan_targets":
+        y[TRAIN // 2].flat[0] = np.nan
+    sets = [
+        TensorDataset(torch.from_numpy(x[part]), torch.from_numpy(y[part]))
+        for part in (slice(TRAIN), slice(TRAIN, None))
+    ]
+    return PairData(*sets, batch_size)
 
 
 # --- models ----------------------------------------------------------------------------------------------
@@ -152,7 +143,7 @@ def network(family: Family) -> tuple[nn.Module, nn.Module]:
     )
 
 
-class FixtureModule(LightningModule):
+class FixtureModule(PairModule):
     def __init__(self, settings: FixtureSettings, training: Training) -> None:
         super().__init__()
         self.fixture, self.rate = settings.fixture, training.learning_rate
@@ -162,15 +153,6 @@ class FixtureModule(LightningModule):
         found = self.body(torch.zeros_like(x) if self.fixture == "zeroed_input" else x)
         return self.head(found.detach() if self.fixture == "disconnected" else found)
 
-    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
-        return (self(batch[0]) - batch[1]).square().mean()
-
-    def validation_step(self, batch: list[Tensor], index: int) -> None:
-        self.log("val_loss", (self(batch[0]) - batch[1]).abs().mean())
-
-    def predict_step(self, batch: list[Tensor], index: int) -> Tensor:
-        return self(batch[0])
-
     def configure_optimizers(self) -> Any:
         if self.fixture == "explodes_late":
             optimizer: Any = torch.optim.SGD(self.parameters(), lr=self.rate * 10, momentum=0.9)
@@ -179,41 +161,18 @@ class FixtureModule(LightningModule):
         return torch.optim.Adam(self.parameters(), lr=self.rate)
 
 
-class Fixture(LightningExperiment):
-    kind = "none"
+class Fixture(PairExperiment):
     Settings = FixtureSettings
     settings: FixtureSettings
-
-    def prepare(self, out: Path, seed: int) -> dict[str, Any]:
-        return {}
-
-    def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
-        raise NotImplementedError("its data is made in memory")
 
     def module(self, training: Training) -> FixtureModule:
         return FixtureModule(self.settings, training)
 
-    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> FixtureData:
-        return FixtureData(self.settings, training.micro_batch_size)
+    def datamodule(self, training: Training, folders: Sequence[Path], seed: int) -> PairData:
+        return data(self.settings, training.micro_batch_size)
 
     def example_batch(self, batch_size: int) -> list[Tensor]:
-        return [part[:batch_size] for part in next(iter(FixtureData(self.settings, batch_size).val_dataloader()))]
-
-    def inputs(self, batch: list[Tensor]) -> Tensor:
-        return batch[0]
-
-    def targets(self, batch: list[Tensor]) -> Tensor:
-        return batch[1]
-
-    def without_input(self, batch: list[Tensor]) -> list[Tensor]:
-        return [torch.zeros_like(batch[0]), batch[1]]
-
-    def predict(self, checkpoint: Path, data: Sequence[Path], out: Path, seed: int) -> dict[str, float]:
-        raise NotImplementedError("nothing asks for it")
-
-    def show(self, batch: list[Tensor], outputs: Tensor, out: Path) -> None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(outputs.cpu().numpy().tobytes())
+        return [part[:batch_size] for part in next(iter(data(self.settings, batch_size).val_dataloader()))]
 
 
 # --- running one -----------------------------------------------------------------------------------------

@@ -107,11 +107,9 @@ def course(skills: list[float], errors: float = 1.0) -> Measurements:
         )
         for index, skill in enumerate(skills)
     ]  # fmt: skip
-    last = evaluations[-1].model_dump(exclude={"step", "samples"})
     return Measurements(
         finite=True, steps=evaluations[-1].step, first_loss=1.0, last_loss=0.5, peak_loss=1.0, val_steps=[],
-        val_loss=[], overfit_ratio=None, input_mean=0.4, copy_skill=None, error_of_copy=None,
-        evaluations=evaluations, **last,
+        val_loss=[], error_of_copy=None, evaluations=evaluations,
     )  # fmt: skip
 
 

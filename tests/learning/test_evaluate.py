@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gonogo.learning.batches import at_most, with_inputs_of
-from gonogo.learning.data_summary import look_at
+from gonogo.learning.data_summary import sample_data
 from gonogo.learning.evaluate import evaluate
 from gonogo.learning.gradients import GradientRecord
 from gonogo.learning.input_reach import modules_that_see
@@ -36,7 +36,7 @@ def test_inputs_are_swapped_and_nothing_else() -> None:
 
 def test_looking_changes_neither_mode_nor_chance() -> None:
     experiment, module = fixture()
-    looked = look_at(experiment, experiment.datamodule(specification("good", "vectors", 0)[1].training, [], 0), 64)
+    looked = sample_data(experiment, experiment.datamodule(specification("good", "vectors", 0)[1].training, [], 0), 64)
     module.train()
     state = torch.get_rng_state()
     first = evaluate(experiment, module, looked.held_out, looked.mean, 0)
@@ -50,7 +50,7 @@ def test_looking_changes_neither_mode_nor_chance() -> None:
 def test_groups_on_both_sides_are_told() -> None:
     experiment, spec, _ = specification("good", "vectors", 0)
     grouped = Grouped("grouped", experiment.config, experiment.root)
-    found = look_at(grouped, grouped.datamodule(spec.training, [], 0)).look
+    found = sample_data(grouped, grouped.datamodule(spec.training, [], 0)).summary
     assert found.shared_group_count > 5 and len(found.shared_groups) == 5 and found.exact_copies == 0
 
 

@@ -49,7 +49,7 @@ def test_converged(losses: list[float | None], state: str) -> None:
     found = converged(list(range(10, 10 * len(losses) + 1, 10)), losses)
     assert found.state == state
     if state == "rising":
-        assert found.beyond_noise and "rises" in found.told
+        assert found.beyond_noise and "rises" in found.text
 
 
 def test_noise_alone_is_no_rise() -> None:

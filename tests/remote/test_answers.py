@@ -61,7 +61,7 @@ def test_a_line_that_is_not_the_agents_ends_the_watching_in_words(
     machine: Machine, ssh: Ssh, target: Target, root_there: Path, line: str
 ) -> None:
     (root_there / NAME).write_text(f"import sys, time\nprint({line!r}, flush=True)\nsys.stdin.read(1)")
-    with pytest.raises(UserError, match="which is not what gonogo's agent says") as told:
+    with pytest.raises(UserError, match="which is not an answer of gonogo's agent") as told:
         follow(ssh, target, "ws/runs/r", print, print, patience_s=0)
     said = str(told.value)
     assert said.isprintable() and len(said) < 600

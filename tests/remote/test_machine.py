@@ -123,7 +123,7 @@ def test_key_file_missing_open_or_no_key(ssh: Ssh, tmp_path: Path) -> None:
     (tmp_path / "open").chmod(0o640)
     assert f"chmod 600 {tmp_path / 'open'}" in _refusal(_changed(ssh, key_file=tmp_path / "open"))
     (tmp_path / "text").touch(mode=0o600)
-    assert "not a private key" in _refusal(_changed(ssh, key_file=tmp_path / "text"))
+    assert "not a readable private key" in _refusal(_changed(ssh, key_file=tmp_path / "text"))
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(tmp_path / "locked"), passphrase="secret")
     (tmp_path / "locked").chmod(0o600)
     assert "passphrase" in _refusal(_changed(ssh, key_file=tmp_path / "locked"))
@@ -151,7 +151,7 @@ def test_something_else_listens(ssh: Ssh) -> None:
         threading.Thread(target=answer, daemon=True).start()
         there = _changed(ssh, port=server.getsockname()[1]).model_dump_json()
         done = subprocess.run([sys.executable, "-c", script, there], capture_output=True, text=True, check=False)
-    assert "no SSH server to talk to" in done.stderr
+    assert "no SSH server answers" in done.stderr
     assert done.stderr.startswith("Traceback"), "paramiko wrote to the terminal before the error was raised"
 
 

@@ -102,7 +102,7 @@ def test_an_answer_without_end_is_given_up(
     (root_there / NAME).write_text("while True: print('x' * 65536, end='')")
     with pytest.raises(UserError, match="more than 1 MiB"):
         machine.run_agent("status", "ws/runs/r")
-    with pytest.raises(UserError, match="a line of the log without end"):
+    with pytest.raises(UserError, match="a line of the log is longer than 1 MiB"):
         follow(ssh, target, "ws/runs/r", print, print, patience_s=0)
 
 

@@ -32,13 +32,15 @@ def quiet(done: int, total: int) -> None:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Twelve files of 100 kB in folders, and three that must not travel."""
+    """Twelve files of 100 kB in folders, and some that must not travel."""
     folder = tmp_path / "data"
     for index in range(12):
         path = folder / f"image_{index:04d}" / "input é.png"
         path.parent.mkdir(parents=True)
         path.write_bytes(os.urandom(100_000))
     (folder / ".hidden").write_text("secret")
+    (folder / "image_0003" / ".git").mkdir()
+    (folder / "image_0003" / ".git" / "config").write_text("secret")
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "x.pyc").write_text("x")
     return folder
@@ -49,8 +51,11 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def _visible(folder: Path) -> dict[str, bytes]:
-    hidden = (".", "__pycache__")
-    return {name: text for name, text in _contents(folder).items() if not name.startswith(hidden)}
+    return {
+        name: text
+        for name, text in _contents(folder).items()
+        if not any(part.startswith(".") or part == "__pycache__" for part in name.split("/"))
+    }
 
 
 # --- up --------------------------------------------------------------------------------------------------
@@ -81,6 +86,14 @@ def test_upload_sends_what_differs_and_removes_what_is_not_ours(machine: Machine
     assert _contents(there / "data" / "shard") == _visible(data)
     assert not (there / "data" / "shard" / "image_0004").exists()
     assert (there / "code" / "two.py").exists()
+
+
+def test_a_hidden_name_is_not_sent_even_where_it_is_named(machine: Machine, root_there: Path, data: Path) -> None:
+    hidden = {".git/config": data / "image_0003/.git/config", "code/.env": data / ".hidden", "code/.git": data}
+    sent = upload(machine, {**hidden, "one": data / "image_0001/input é.png"}, "cvs", quiet)
+    assert (sent.files_sent, sent.files_total) == (1, 1)
+    assert list(_visible(root_there / "cvs")) == ["one"] and not list((root_there / "cvs").rglob("config"))
+    assert verify(machine, "cvs") == 1
 
 
 def test_what_is_sent_before_the_answer_is_kept_only_where_nothing_is(
@@ -303,8 +316,8 @@ def _lie(machine: Machine, monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> 
     ("frame", "message"),
     [
         (_frame(["wanted", 0, 1, 1, 0o644, X], b"y"), "differs from what was sent"),
-        (_frame(["other", 0, 1, 1, 0o644, X]), "not what was asked for"),
-        (_frame(["wanted", 0, 2, 2, 0o644, X], b"xx"), "not what was asked for"),
+        (_frame(["other", 0, 1, 1, 0o644, X]), "was not requested"),
+        (_frame(["wanted", 0, 2, 2, 0o644, X], b"xx"), "was not requested"),
         (b"nonsense\n", "not the head of a frame"),
     ],
 )
@@ -347,9 +360,9 @@ def test_links_in_results(machine: Machine, results: dict[str, bytes], root_ther
     [
         ({"files": {"../../evil": [1, 420]}, "skipped": []}, "not a plain relative name"),
         ({"files": {"/etc/evil": [1, 420]}, "skipped": []}, "not a plain relative name"),
-        ({"files": {"x": [-1, 420]}, "skipped": []}, "makes no sense"),
-        ({"files": ["x"]}, "makes no sense"),
-        ({"files": {"x": [10**15, 420]}, "skipped": []}, "Make room"),
+        ({"files": {"x": [-1, 420]}, "skipped": []}, "malformed list of files"),
+        ({"files": ["x"]}, "malformed list of files"),
+        ({"files": {"x": [10**15, 420]}, "skipped": []}, "Free some disk space"),
     ],
 )
 def test_a_hostile_list_is_refused(

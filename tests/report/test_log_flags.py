@@ -14,7 +14,6 @@ LINES = [
     ("OSError: [Errno 28] No space left on device", Status.NO_GO, "disk is full"),
     ("HSA_STATUS_ERROR_MEMORY_APERTURE_VIOLATION: The agent attempted to access memory", Status.CAUTION, "faulted"),
     ("[agent] ended as 'aborted'; resuming", Status.CAUTION, "the CPU goes on"),
-    ("[agent] ended as 'aborted'; taken up again", Status.CAUTION, "the CPU goes on"),
     ("[agent] ended as 'killed'; resuming", Status.CAUTION, "resumed"),
     ("[agent] last.ckpt is incomplete and is skipped", Status.CAUTION, "resumed"),
     ("training ended: 300 steps in 60 s; finished", Status.GO, "ran to its end"),
@@ -55,7 +54,7 @@ def test_a_log_is_reviewed_gravest_first_and_each_flag_once() -> None:
 def test_the_expected_fallback_is_yellow_and_never_red() -> None:
     log = [
         "step 1/300  loss 0.5", "HSA_STATUS_ERROR_MEMORY_APERTURE_VIOLATION",
-        "[agent] ended as 'aborted'; taken up again", "step 300/300  loss 0.1",
+        "[agent] ended as 'aborted'; resuming", "step 300/300  loss 0.1",
         "training ended: 300 steps in 600 s; finished",
     ]  # fmt: skip
     assert [flag.status for flag in flags(log)] == [Status.CAUTION, Status.CAUTION, Status.GO]

@@ -1,7 +1,7 @@
 # Paths, settings and the gate function: what every stage shares.
 #
-# The `params` of a rule are what makes Snakemake execute it again when they change: a fingerprint of code, training
-# keys, thresholds, the target. Scripts read their own config; of these params they read only `gate`, `indices` and
+# Snakemake executes a job again when its `params` change; most of them are here for that alone: fingerprints of code,
+# training keys, thresholds, the target. Scripts read their own config; of these params only `gate`, `indices` and
 # `measured_after`.
 import os
 import sys

@@ -4,6 +4,7 @@
 rule report:
     input:
         archive=f"{RESULTS}/{{experiment}}/{{mode}}/download/archive.json",
+        measurements=f"{RESULTS}/{{experiment}}/{{mode}}/results/measurements.json",
         gates=passed("results"),
     output:
         markdown=f"{RESULTS}/{{experiment}}/{{mode}}/report/report.md",

@@ -1,4 +1,4 @@
-"""Checkpoints are fetched while training runs, so that a machine that is lost takes at most one interval with it."""
+"""Checkpoints are downloaded while training runs, so that a lost machine costs at most one interval."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ BEST = "best"
 
 
 def fetch_checkpoints(machine: Machine, run_dir: str, into: Path) -> list[Path]:
-    """Bring the newest and the best checkpoint of a run, whole and verified, and let older ones go.
+    """Download the newest and the best checkpoint of a run, complete and verified, and delete older ones here.
 
-    One that is being written is left for the next time; what is here already is not sent again.
+    One that is being written is left for the next call; what is here already is not sent again.
 
     Returns:
-        The files that came.
+        The files that were downloaded.
 
     Raises:
-        RemoteError: the transfer failed; what was here stays.
+        RemoteError: the transfer failed; what was here before stays.
     """
     folder = f"{run_dir}/{FOLDER}"
     listed = machine.run_agent("checkpoints", folder, timeout_s=HASHING_S)
@@ -59,7 +59,7 @@ def fetch_checkpoints(machine: Machine, run_dir: str, into: Path) -> list[Path]:
 
 
 def _newest_and_best(machine: Machine, listed: Any) -> dict[str, dict[str, Any]]:
-    """The entries that are wanted, each with a plain file name; nothing of what the machine says is taken on trust."""
+    """The entries that are wanted, each with a plain file name; nothing that the machine sends is trusted."""
     try:
         entries: dict[str, dict[str, Any]] = {
             name: {"bytes": int(entry["bytes"]), "sha256": list(entry["sha256"]), "mtime": float(entry["mtime"])}
@@ -69,7 +69,7 @@ def _newest_and_best(machine: Machine, listed: Any) -> dict[str, dict[str, Any]]
         for name in entries:
             check_name(name)
     except (Problem, AttributeError, KeyError, TypeError, ValueError):
-        raise RemoteError(f"{machine.where}: its list of checkpoints makes no sense") from None
+        raise RemoteError(f"{machine.where}: sent a malformed list of checkpoints") from None
     newest = max(((entry["mtime"], name) for name, entry in entries.items()), default=(0.0, ""))[1]
     return {name: entry for name, entry in entries.items() if name == newest or name.startswith(BEST)}
 
@@ -84,7 +84,7 @@ def _is_here(path: Path, entry: dict[str, Any]) -> bool:
 def fetching_checkpoints(
     ssh: Callable[[], Ssh], target: Target, run_dir: str, into: Path, every_s: float, say: Callable[[str], None]
 ) -> Iterator[None]:
-    """`fetch_checkpoints` every so many seconds, on connections of its own, while the block runs."""
+    """`fetch_checkpoints` every `every_s` seconds, on connections of its own, while the block runs."""
     over = threading.Event()
 
     def work() -> None:
@@ -93,10 +93,10 @@ def fetching_checkpoints(
                 with connect(ssh(), target) as machine:
                     came = fetch_checkpoints(machine, run_dir, into)
             except UserError as error:
-                say(f"checkpoints could not be fetched just now: {error}")
+                say(f"checkpoints could not be downloaded, trying again later: {error}")
                 continue
             if came:
-                say(f"fetched {', '.join(sorted(path.name for path in came))} to {into}")
+                say(f"downloaded {', '.join(sorted(path.name for path in came))} to {into}")
 
     thread = threading.Thread(target=work, name="checkpoints", daemon=True)
     thread.start()

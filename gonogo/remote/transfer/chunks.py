@@ -1,4 +1,4 @@
-"""What is to be carried: files cut into chunks, small ones packed together into one batch."""
+"""What a transfer consists of: files cut into chunks, small ones packed together into one batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BATCH_BYTES, SMALL_BATCH_BYTES, BATCH_FILES = 1 << 20, 1 << 18, 256
 
 @dataclass(frozen=True)
 class Chunk:
-    """Bytes of a file. `index`: which of its chunks it is."""
+    """Bytes of a file. `index`: their place among its chunks."""
 
     name: str
     offset: int
@@ -35,7 +35,7 @@ def cut_file(name: str, size: int) -> list[Chunk]:
 
 
 def lacking(name: str, size: int, wanted: list[str], there: list[str]) -> list[Chunk]:
-    """The chunks of a file whose hash on the other side is another, or none."""
+    """The chunks of a file that the other side lacks, or has with another hash."""
     return [
         chunk
         for chunk in cut_file(name, size)
@@ -44,7 +44,7 @@ def lacking(name: str, size: int, wanted: list[str], there: list[str]) -> list[C
 
 
 def batches(chunks: Iterable[Chunk], most_bytes: int = BATCH_BYTES) -> Iterator[Batch]:
-    """Packed, so that a round trip or a line of JSON is paid for a megabyte, not for a file."""
+    """Packed, so that a round trip or a line of JSON is spent on a megabyte, not on a file."""
     batch: Batch = []
     filled = 0
     for chunk in chunks:
@@ -59,7 +59,7 @@ def batches(chunks: Iterable[Chunk], most_bytes: int = BATCH_BYTES) -> Iterator[
 
 @dataclass
 class Queue:
-    """Loads that the streams take from, whoever is free first."""
+    """Batches that the streams take, whichever is free first."""
 
     waiting: Iterator[Batch]
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -1,4 +1,4 @@
-"""What uploading and downloading have in common: what they report, and what they find out about the link."""
+"""What uploads and downloads share: what they report, and what they measure of the link."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gonogo.remote.transfer.throughput import RateLimiter, ThroughputMeter
 
 HASHING_S = 3600.0
 SLICE_BYTES = 64 << 10
-PACKING_BYTES_PER_S = 40e6  # what zlib manages on one core; a faster link would wait for it
+PACKING_BYTES_PER_S = 40e6  # zlib on one core; a faster link would wait for it
 SETTLED_S = 1.0
 PROBES_BYTES, PROBE_S = (1 << 17, 1 << 19, 1 << 21, 1 << 23), 0.3
 
@@ -23,12 +23,12 @@ Ahead = Callable[[int, int, Range], None]
 
 
 def no_word(size_bytes: int, files: int, seconds: Range) -> None:
-    """Nobody wants to know beforehand; the link is not probed."""
+    """No estimate is wanted; the link is not probed."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What was moved, of what whole, and how. `skipped`: links, devices and pipes on the machine, which stay there."""
+    """What was transferred, of what total, and how. `skipped`: links, devices and pipes on the machine."""
 
     files_sent: int
     bytes_sent: int
@@ -65,7 +65,7 @@ def sliced(buffer: bytes, limiter: RateLimiter) -> Iterator[bytes]:
 
 
 def link_rate(machine: Machine, total: int) -> float:
-    """Bytes a second towards the machine, by sending it some that it throws away: for a second at most or so."""
+    """Bytes a second towards the machine, by sending data that it discards, for about a second at most."""
     rate = float("inf")
     for size in PROBES_BYTES:
         began = time.monotonic()

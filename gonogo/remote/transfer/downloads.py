@@ -1,4 +1,4 @@
-"""Files from the machine: in verified chunks, into a folder that appears whole or not at all."""
+"""Files from the machine: in verified chunks, into a folder that appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ Sizes = dict[str, int]
 def download(
     machine: Machine, remote_folder: str, local_final: Path, progress: Progress, partial: Path | None = None
 ) -> Transfer:
-    """Fetch a folder into a name that is new here; it appears whole and verified, or not at all.
+    """Download a folder to a new path; it appears complete and verified, or not at all.
 
-    Cut off, the next call with the same `partial` fetches what is still missing; what is there already is compared
-    with the machine's hashes.
+    If the call is cut off, the next one with the same `partial` fetches what is still missing; what is there already
+    is compared with the machine's hashes.
 
     Args:
-        progress: told (bytes, of bytes) some times a second.
+        progress: called with (bytes, of bytes) some times a second.
         partial: where it grows, on the same disk; None: a hidden folder beside `local_final`.
 
     Raises:
-        UserError: `local_final` exists, the disk has no room, or somebody else is fetching the same.
+        UserError: `local_final` exists, the disk has no room, or another process downloads the same.
         Unreachable: the link dropped; the same call continues.
-        RemoteError: what came is not what was asked for; names the file.
+        RemoteError: what was received is not what was requested; names the file.
     """
     began = time.monotonic()
     _refuse_existing(local_final)
@@ -65,7 +65,7 @@ def download(
         there = pool.ask(question(None))
         sizes, skipped = _checked(machine, there)
         if not sizes:
-            raise RemoteError(f"{machine.where}: {machine.path(remote_folder)} holds no files to fetch")
+            raise RemoteError(f"{machine.where}: {machine.path(remote_folder)} holds no files to download")
         partial = partial or local_final.parent / f".{local_final.name}.partial"
         partial.mkdir(parents=True, exist_ok=True)
         with _alone(partial), explained(partial):
@@ -94,7 +94,7 @@ def _refuse_existing(path: Path) -> None:
 
 
 def _checked(machine: Machine, there: dict[str, Any]) -> tuple[Sizes, tuple[str, ...]]:
-    """Name → bytes of what the machine says it has, every name harmless."""
+    """Name → bytes of what the machine lists, every name checked; and what cannot be transferred."""
     sizes: Sizes = {}
     try:
         for name, (size, mode) in there["files"].items():
@@ -106,24 +106,24 @@ def _checked(machine: Machine, there: dict[str, Any]) -> tuple[Sizes, tuple[str,
     except Problem as problem:
         raise RemoteError(f"{machine.where}: {problem}") from None
     except (TypeError, ValueError, KeyError, AttributeError):
-        raise RemoteError(f"{machine.where}: its list of files makes no sense") from None
+        raise RemoteError(f"{machine.where}: sent a malformed list of files") from None
 
 
 @contextlib.contextmanager
 def _alone(partial: Path) -> Iterator[None]:
-    """Two that fetch the same would overwrite each other's chunks."""
+    """Two downloads to the same place would overwrite each other's chunks."""
     lock = os.open(partial, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise UserError(f"{partial}: somebody else is fetching this just now. Wait for it to end.") from None
+        raise UserError(f"{partial}: another process is downloading this. Wait for it to end.") from None
     finally:
         os.close(lock)
 
 
 def _missing(machine: Machine, remote_folder: str, incoming: Incoming, sizes: Sizes) -> list[Chunk]:
-    """What an earlier call did not bring, or brought in another state than the machine's now."""
+    """What an earlier call did not download, or what has changed on the machine since."""
     incoming.folder.mkdir(exist_ok=True)
     incoming.parts.mkdir(exist_ok=True)
     paths: dict[str, Path] = {}
@@ -161,11 +161,13 @@ def _missing(machine: Machine, remote_folder: str, incoming: Incoming, sizes: Si
 
 
 def _check_room(partial: Path, total: int) -> None:
-    """Before anything is planned by what the machine says that it has: it may say anything."""
+    """Before anything is planned by the machine's list, which it may have made up."""
     lacking_bytes = total - sum(path.stat().st_blocks * 512 for path in walk(partial))
     free = shutil.disk_usage(partial).free
     if lacking_bytes > free:
-        raise UserError(f"{partial}: {lacking_bytes / 1e6:.0f} MB to fetch, {free / 1e6:.0f} MB free. Make room there.")
+        raise UserError(
+            f"{partial}: {lacking_bytes / 1e6:.0f} MB to download, {free / 1e6:.0f} MB free. Free some disk space."
+        )
 
 
 def fetch(
@@ -176,10 +178,10 @@ def fetch(
     expected: Mapping[str, list[str]],
     progress: Progress,
 ) -> str:
-    """Fetch these chunks with a pool whose agents send; returns what carried them, in words.
+    """Fetch these chunks with a pool whose agents send; returns the connections used, in words.
 
     Args:
-        expected: hashes by name and chunk, for files whose hashes are known; the rest as the machine says with each.
+        expected: hashes by name and chunk, for files whose hashes are known; other chunks bring their own.
     """
     total = sum(chunk.bytes for chunk in chunks)
     rtt_s = round_trip_s(machine.transport)
@@ -210,7 +212,7 @@ def _work(
     meter: ThroughputMeter,
     limiter: RateLimiter,
 ) -> None:
-    """Ask for batches, some ahead of what has come so that a round trip is not waited for, and keep what comes."""
+    """Request batches, some ahead of what was received so that no round trip is waited for, and keep what comes."""
     asked: deque[Batch] = deque()
     frames = read_frames(_Heard(stream.stdout, meter))  # type: ignore[arg-type]
     while True:
@@ -240,17 +242,17 @@ def _keep(
     data: memoryview,
     expected: Mapping[str, list[str]],
 ) -> None:
-    """Nothing is kept but what was asked for."""
+    """Nothing is kept but what was requested."""
     if [tuple(chunk[:4]) for chunk in chunks] != [(p.name, p.offset, p.bytes, p.size) for p in batch]:
-        raise Problem(f"{batch[0].name}: what came is not what was asked for; refused")
+        raise Problem(f"{batch[0].name}: received something that was not requested; refused")
     for asked, (chunk, part) in zip(batch, cut(chunks, data), strict=True):
         if asked.name in expected and expected[asked.name][asked.index] != chunk[5]:
-            raise Problem(f"{asked.name}: it is another file by now")
+            raise Problem(f"{asked.name}: the file has changed on the machine")
         incoming.put(chunk, part)
 
 
 class _Heard:
-    """A stream's stdout; that something came is noted as it comes."""
+    """A stream's stdout that notes when something was received."""
 
     def __init__(self, stream: Any, meter: ThroughputMeter) -> None:
         self._meter, self._stream = meter, stream

@@ -48,11 +48,11 @@ LINK_FAILED = 255  # ssh's own exit code
 
 
 class Refused(Unreachable):
-    """This stream could not be opened; another kind, or fewer of them, may."""
+    """This stream could not be opened; another kind, or fewer of them, may work."""
 
 
 class Stream(Protocol):
-    """A command of the agent with its streams. `stop` may be called from another thread, the rest from one alone."""
+    """A command of the agent. `stop` may be called from another thread, the rest from one alone."""
 
     stdout: IO[bytes]
 
@@ -84,7 +84,7 @@ def open_stream(machine: Machine, kind: str, *args: str) -> Stream:
 
 
 def begin(stream: Stream, *, put_agent: bool, question: bytes = b"") -> None:
-    """Let the agent's command begin, and skip what a login script printed before it.
+    """Let the agent's command start, and skip what a login script printed before it.
 
     Args:
         put_agent: send the agent itself first, for a machine that may have another one, or none.
@@ -101,7 +101,7 @@ def begin(stream: Stream, *, put_agent: bool, question: bytes = b"") -> None:
                 return
     except Unreachable as error:
         raise Refused(str(error)) from error
-    cause = stream.ended() or RemoteError("the agent ended before it began")
+    cause = stream.ended() or RemoteError("the agent ended before it was ready")
     raise Refused(str(cause)) if isinstance(cause, Unreachable) else cause
 
 
@@ -125,7 +125,7 @@ def answer(stream: Stream) -> dict[str, Any]:
 
 
 def ssh_arguments(ssh: Ssh, command: str) -> list[str]:
-    """OpenSSH's client: nothing of the user's own configuration, one key, one known_hosts, nothing asked."""
+    """OpenSSH's client: without the user's configuration, with one key and one known_hosts, never asking."""
     connector = shlex.join([sys.executable, "-ISc", CONNECTOR, ssh.host, str(ssh.port), str(CONNECT_S)])
     options = {
         "BatchMode": "yes",
@@ -212,7 +212,7 @@ class SshStream:
     def _dropped(self, said: list[str] | None = None) -> Unreachable:
         why = f" ({said[0].strip()})" if said else ""
         return Unreachable(
-            f"{self._where}: the link dropped while {self._name} ran{why}. The same command again continues."
+            f"{self._where}: the link dropped while {self._name} ran{why}. Run the same command again to continue."
         )
 
     def stop(self) -> None:

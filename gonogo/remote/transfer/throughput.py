@@ -1,4 +1,4 @@
-"""How fast a transfer goes, may go and will go: limiter, meter, estimate, and how many streams are worth having."""
+"""A transfer's rate: limit, measurement, estimate, and how many streams are worth opening."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FEW_BYTES = 1 << 20
 MOST_STREAMS = 16
 TRIAL_S, TRIAL_ROUND_TRIPS = 1.0, 10
 WORTH_IT = 1.15
-# seconds that are left at the present rate: for a second stream, which may bring nothing; for more, once two paid
+# seconds that remain at the present rate: for a second stream, which may not help; for more, once two did
 WORTH_TRYING_S, WORTH_OPENING_S = 5.0, 3.0
 FILE_S = 0.0004  # a small file costs about that on either side, beside its bytes
 WINDOW_S = 5.0
 
 
 class RateLimiter:
-    """At most so many bytes a second, for all streams together; None: as many as there are."""
+    """At most this rate, for all streams together; None: no limit."""
 
     def __init__(self, mbit_per_s: float | None) -> None:
         self._bytes_per_s = mbit_per_s * 1e6 / 8 if mbit_per_s else None
@@ -38,7 +38,7 @@ class RateLimiter:
         return self._bytes_per_s is not None
 
     def take(self, count: int) -> None:
-        """Wait until so many bytes may pass."""
+        """Wait until `count` bytes may pass."""
         if self._bytes_per_s is None:
             return
         with self._lock:
@@ -64,7 +64,7 @@ class ThroughputMeter:
             self.heard_at = time.monotonic()
 
     def rate(self) -> float:
-        """Bytes a second, over the last seconds that it was asked in."""
+        """Bytes a second, over the calls of the last WINDOW_S seconds."""
         now = time.monotonic()
         self._marks.append((now, self.done))
         while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW_S:
@@ -74,11 +74,11 @@ class ThroughputMeter:
 
 
 class StreamScaling:
-    """How many streams to have: one at first; twice as many as long as twice as many carry clearly more.
+    """How many streams to open: one at first; twice as many as long as twice as many carry clearly more.
 
     On a clean link one stream fills it, on a lossy one each stream has the same small share, whatever the link can do
-    (Mathis et al. 1997: rate ∝ 1 / (rtt · √loss)); which of the two it is shows only in trying. The first stream is
-    given the time to reach its rate (TCP's slow start), else its own rise would pass for what a second one brought.
+    (Mathis et al. 1997: rate ∝ 1 / (rtt · √loss)); only a trial shows which of the two it is. The first stream gets
+    the time to reach its rate (TCP's slow start), because its own rise would look like the gain of a second one.
     """
 
     def __init__(self, rtt_s: float, total: int) -> None:
@@ -89,9 +89,9 @@ class StreamScaling:
         self._best, self._last, self._since, self._before = 0.0, 0.0, 0.0, 0
 
     def more(self, done: int, now: float) -> int:
-        """How many streams to add at this time (s), being told the bytes that passed so far.
+        """How many streams to add at this time (s), given the bytes that passed so far.
 
-        More are added while the last ones paid, and when the rate has fallen to half of the best that was seen: a
+        More are added while the last ones helped, and when the rate has fallen to half of the best that was seen: a
         stream is fast until its first loss.
         """
         if not self._since:
@@ -127,7 +127,7 @@ class Probe:
 
 
 def estimate(size_bytes: int, files: int, probe: Probe) -> Range:
-    """Seconds that this many bytes in this many files will take, by what a second of probing showed.
+    """Seconds that this many bytes in this many files will take, from about a second of probing.
 
     Low: several streams carry twice as much, as on a lossy link. High: the link is used by others, too.
     """
@@ -140,7 +140,7 @@ def estimate(size_bytes: int, files: int, probe: Probe) -> Range:
 
 
 def round_trip_s(transport: paramiko.Transport) -> float:
-    """The shortest that the kernel has seen on this connection; where it does not say, one exchange is timed."""
+    """The shortest that the kernel has measured on this connection; where it has none, one exchange is timed."""
     if hasattr(socket, "TCP_INFO"):
         try:
             link: Any = transport.sock

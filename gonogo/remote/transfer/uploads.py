@@ -1,4 +1,4 @@
-"""Files to the machine: what differs from what is there, in verified chunks, over as many streams as pay."""
+"""Files to the machine: what differs from what is there, in verified chunks, over as many streams as help."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from gonogo.remote.transfer.throughput import Probe, RateLimiter, StreamScaling,
 from gonogo.remote.transfer.worker_pool import TransferPool
 
 OWN_STREAM_BYTES = 4 << 20
-# What goes along with the question what is there, so that the line does not idle until the answer: about as much as a
-# new TCP connection carries meanwhile, and at most a hundredth of the whole, for it may be there already.
+# What is sent along with the question what is there, so that the line does not idle until the answer: about as much as
+# a new TCP connection carries meanwhile, and at most a hundredth of the whole, because it may be there already.
 UNASKED_BYTES, UNASKED_SHARE, FEWEST_UNASKED_BYTES = 1 << 20, 1 / 100, 256 << 10
 
 
 @dataclass
 class _Plan:
-    """What is here, what of it went to the machine before it was asked, and what it lacks then."""
+    """What is here, what of it is sent before the machine has answered, and what it lacks according to its answer."""
 
     files: dict[str, Path] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
@@ -71,13 +71,13 @@ def upload(
 ) -> Transfer:
     """Make the machine's files below `remote_root` equal to ours: send what differs, remove what is not ours.
 
-    `local` maps names below `remote_root` to files or folders here; what is beside these names is left alone, and so
-    are hidden files. A file has its name there only when it is whole and verified. Cut off at any point, the next
-    call sends what is still missing, and of a large file that changed, the chunks that did.
+    `local` maps names below `remote_root` to files or folders here. Other names there are not touched. Hidden files and
+    folders are never sent. A file has its name there only when it is complete and verified. Cut off at any point, the
+    next call sends what is still missing, and of a large file that changed, the chunks that did.
 
     Args:
-        progress: told (bytes, of bytes) some times a second.
-        ahead: told (bytes, files, seconds as a range) before anything is sent.
+        progress: called with (bytes, of bytes) some times a second.
+        ahead: called with (bytes, files, seconds as a range) before anything is sent.
 
     Raises:
         UserError: a file cannot be read or leads out of its folder.
@@ -85,6 +85,7 @@ def upload(
         RemoteError: the transfer failed; names the first file.
     """
     began, owner = time.monotonic(), secrets.token_hex(8)
+    local = {name: path for name, path in local.items() if not any(part.startswith(".") for part in name.split("/"))}
     with TransferPool(machine, "receive", remote_root, f"--owner={owner}") as pool:
         plan, whole = _Plan(), 0
         for name, file in _local_files(local):
@@ -97,7 +98,7 @@ def upload(
         along = _framed(plan, plan.unasked, pack=True) if plan.unasked else []
         there = pool.ask(b"".join([question(asked), *along]))
         _compare(plan, there)
-        _check_room(machine, plan, there["free_bytes"])
+        check_room(machine, plan, there["free_bytes"])
         if plan.extra:
             machine.run_agent("remove", remote_root, "--names", stdin=json.dumps(plan.extra))
         if plan.reuse:
@@ -124,12 +125,12 @@ def _local_files(local: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
             continue
         for below, file in files_below(path):
             if file is None:
-                raise UserError(f"{path / below}: leads out of {path} or is no file. Copy it in, or move it away.")
+                raise UserError(f"{path / below}: leads out of {path} or is not a file. Copy it in, or move it away.")
             yield f"{name}/{below}", file
 
 
 def _first_chunks(sizes: Mapping[str, int], whole: int) -> list[Chunk]:
-    """What is sent along with the question; of little data nothing."""
+    """What is sent along with the question; nothing where there is little data."""
     most, taken = min(UNASKED_BYTES, int(UNASKED_SHARE * whole)), 0
     found: list[Chunk] = []
     for chunk in (chunk for name, size in sizes.items() for chunk in cut_file(name, size)):
@@ -141,7 +142,7 @@ def _first_chunks(sizes: Mapping[str, int], whole: int) -> list[Chunk]:
 
 
 def _compare(plan: _Plan, there: dict[str, Any]) -> None:
-    """Only what the other side may have already is hashed beforehand; the rest while it is sent."""
+    """Only what the other side may have already is hashed in advance; the rest while it is sent."""
     plan.extra = there["extra"]
     known = sorted(there["files"].keys() | there["parts"].keys())
     try:
@@ -166,11 +167,11 @@ def _compare(plan: _Plan, there: dict[str, Any]) -> None:
         plan.chunks = plan.chunks[len(plan.unasked) :]  # nothing was there, and the first of it is by now
 
 
-def _check_room(machine: Machine, plan: _Plan, free_bytes: int) -> None:
+def check_room(machine: Machine, plan: _Plan, free_bytes: int) -> None:
     if plan.bytes > free_bytes:
         raise RemoteError(
             f"{machine.where}: {plan.bytes / 1e6:.0f} MB to send, {free_bytes / 1e6:.0f} MB free on the machine: "
-            "make room there"
+            "free some disk space there"
         )
 
 
@@ -211,7 +212,7 @@ def _send_batch(
 
 
 def _framed(plan: _Plan, batch: Batch, pack: bool) -> list[bytes]:
-    """The buffers to write for a batch; the plan's manifest then knows its hashes."""
+    """The buffers to write for a batch; its hashes are entered into the plan's manifest."""
     chunks: list[list[Any]] = []
     blocks = []
     for chunk in batch:

@@ -1,4 +1,4 @@
-"""Threads that carry chunks, each over a stream of its own, and the one that watches them."""
+"""Threads that transfer chunks, each over a stream of its own, and the one that watches them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gonogo.remote.transfer.streams import Refused, Stream, begin, open_stream, 
 from gonogo.remote.transfer.throughput import StreamScaling, ThroughputMeter
 
 TICK_S = 0.1
-# nothing passes on any stream for so long: the link is dead, or the machine hangs
+# nothing passes on any stream for this long: the link is dead, or the machine hangs
 SILENT_S = 120.0
 BEGIN_S = 60.0
 
 
 class TransferPool:
-    """Opens streams at once, lets them work when there is something to carry, and ends all of them when one breaks.
+    """Opens streams ahead of their work, and ends all of them when one breaks.
 
     Leaving the context ends every stream, whatever it is doing.
     """
@@ -62,9 +62,9 @@ class TransferPool:
             self._start(_kinds())
 
     def ask(self, question: bytes) -> Any:
-        """Put the agent there if need be, and return what it answers on the first stream.
+        """Send the agent if needed, and return what it answers on the first stream.
 
-        Where none was opened that is the machine's own connection, which spares a handshake.
+        Where none was opened that is the machine's own connection, which saves a handshake.
         """
         self._question = question
         if not self._threads:
@@ -76,7 +76,9 @@ class TransferPool:
                 self._changed.wait(TICK_S)
                 waited = time.monotonic() - opened
                 if waited > HASHING_S or (waited > BEGIN_S and not self._begun):
-                    raise Unreachable(f"{self._machine.where}: no answer in {waited:.0f} s; the same command continues")
+                    raise Unreachable(
+                        f"{self._machine.where}: no answer in {waited:.0f} s. Run the same command again to continue."
+                    )
         if self._reply is None:
             raise self._error or self._refused or RemoteError(f"{self._machine.where}: the agent did not answer")
         return self._reply
@@ -99,10 +101,10 @@ class TransferPool:
         progress: Callable[[], None],
         finished: threading.Event,
     ) -> str:
-        """Do the job on every stream until all are done, or one says that it is finished.
+        """Do the job on every stream until all are done, or `finished` is set.
 
         Returns:
-            What carried it, in words.
+            The connections used, in words.
 
         Raises:
             Unreachable: the link dropped or fell silent; others: what the job raised first.
@@ -120,7 +122,7 @@ class TransferPool:
                 self._start(_kinds())
             if time.monotonic() - meter.heard_at > SILENT_S:
                 raise Unreachable(
-                    f"{self._machine.where}: nothing passed for {SILENT_S:g} s; the same command continues"
+                    f"{self._machine.where}: nothing passed for {SILENT_S:g} s. Run the same command again to continue."
                 )
         if self._error and not finished.is_set():
             raise self._error

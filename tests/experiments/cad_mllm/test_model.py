@@ -77,7 +77,7 @@ def test_eight_billion_weights_have_their_published_number() -> None:
 def test_modalities_are_drawn_by_their_shares() -> None:
     module = new_module("image", None)
     random.seed(0)
-    drawn = module._drawn(example_batch(settings_of("image"), 4000))
+    drawn = module.drawn(example_batch(settings_of("image"), 4000))
     assert float(drawn["points"].float().mean()) == pytest.approx(0.8, abs=0.03)
     assert float(drawn["image"].float().mean()) == pytest.approx(0.5, abs=0.03)
     assert not (drawn["image"] & ~drawn["points"]).any()
@@ -114,7 +114,7 @@ def test_writing_with_a_memory_gives_what_reading_anew_each_time_gives(assets: P
     with torch.no_grad():
         ids = model.written(batch, 8)
         padded = torch.nn.functional.pad(ids, (0, 1), value=model.tokens.pad)
-        again = model._logits(model._hidden({**batch, "program": padded}, None))[..., model.alphabet].argmax(-1)
+        again = model.logits(model.hidden({**batch, "program": padded}, None))[..., model.alphabet].argmax(-1)
     alive = (ids != model.tokens.end).cumprod(1).bool()
     assert torch.equal(model.alphabet[again[:, :-1]][alive], ids[alive])
 

@@ -17,7 +17,7 @@ from experiments.cvs.predict import mean_view, picture, predict
 from experiments.cvs.settings import CVSSettings
 from gonogo.base.errors import UserError
 from gonogo.config.experiment import Training
-from gonogo.learning.ema import useful
+from gonogo.learning.ema import ema_is_useful
 from tests.experiments.cvs.items import SIZE, VIEWS, small_settings, write_items
 
 SEED, SHARE = 0, 0.2
@@ -126,11 +126,11 @@ def test_the_average_follows_the_weights_and_warms_up() -> None:
 
 
 def test_an_average_is_useful_once_it_has_forgotten_its_beginning() -> None:
-    assert not useful(0.9999, 1250, warmup=False)  # 88 % of the initial weights are left
-    assert not useful(0.9999, 23_024, warmup=False)
-    assert useful(0.9999, 23_025, warmup=False)
-    assert useful(0.9999, 1250, warmup=True)
-    assert not useful(0.9999, 0, warmup=True)
+    assert not ema_is_useful(0.9999, 1250, warmup=False)  # 88 % of the initial weights are left
+    assert not ema_is_useful(0.9999, 23_024, warmup=False)
+    assert ema_is_useful(0.9999, 23_025, warmup=False)
+    assert ema_is_useful(0.9999, 1250, warmup=True)
+    assert not ema_is_useful(0.9999, 0, warmup=True)
 
 
 def test_prediction_uses_the_average_once_it_is_useful() -> None:

@@ -13,7 +13,7 @@ import torch
 from experiments.eeg.data import SCALE_UV, example_batch, split, subject_of
 from gonogo.base.digests import folder_digest
 from gonogo.base.errors import UserError
-from gonogo.learning.data_summary import look_at
+from gonogo.learning.data_summary import sample_data
 from tests.experiments.eeg.recordings import experiment, generate
 
 
@@ -41,7 +41,7 @@ def test_the_leakage_test_passes_a_split_by_subject_and_names_one_by_recording(t
     for by, leaked in (("subject", 0), ("recording", 4)):
         own = experiment({"split": by})
         data = own.datamodule(own.config.training, [generate(own, tmp_path / by, 24)], 0)
-        look = look_at(own, data).look
+        look = sample_data(own, data).summary
         assert (look.shared_group_count > 0) == (leaked > 0), look.shared_groups
         assert look.exact_copies == 0
 

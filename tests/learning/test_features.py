@@ -1,0 +1,17 @@
+"""What tells pictures and signals from noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gonogo.learning.features import autocorrelation
+
+
+def test_noise_has_no_autocorrelation(crops: tuple[np.ndarray, np.ndarray]) -> None:
+    natural = torch.from_numpy(crops[0])
+    mixed = natural.flatten()[torch.randperm(natural.numel(), generator=torch.Generator().manual_seed(0))].view_as(
+        natural
+    )
+    assert (autocorrelation(natural) or 0) > 0.6 and abs(autocorrelation(mixed) or 0) < 0.05
+    assert autocorrelation(natural.flatten(1)) is None

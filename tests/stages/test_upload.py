@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gonogo.base.errors import UserError
+from gonogo.config.load import load
+from gonogo.experiment.load import load_experiment
+from gonogo.runtime.context import Run
+from gonogo.stages import upload as stage_module
+from gonogo.stages.upload import run_spec, sent_code, upload
+from tests.conftest import ROOT
+from tests.stages.conftest import Files
+
+
+def test_the_code_that_is_sent_can_be_imported_there() -> None:
+    settings = load({"experiments": "cvs"}, ROOT)
+    code = sent_code(load_experiment("cvs", settings.experiments["cvs"], ROOT))
+    assert {"gonogo/__init__.py", "gonogo/stages/train.py", "experiments/cvs/experiment.py"} <= set(code)
+    assert all(path.is_file() for path in code.values())
+    folders = {name.rpartition("/")[0] for name in code if name.startswith("experiments/")}
+    assert {f"{folder}/__init__.py" for folder in folders} <= set(code)
+    assert not any(name.startswith(("tests", "workflow")) for name in code)
+
+
+def test_the_runs_own_config_names_what_lies_on_the_machine(stage_run: Callable[..., Run]) -> None:
+    spec = run_spec(stage_run("upload"))
+    assert [path.as_posix() for path in spec.data] == ["../data/shard_0", "../data/shard_1"]
+    assert spec.training.epochs == 2 and spec.gate is not None, "a result counts, so the gate watches the paid run"
+
+
+def test_nothing_is_sent_when_a_verdict_does_not_hold(
+    stage_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(run: Run, last: str) -> None:
+        raise UserError(f"the {last} verdict is stale")
+
+    monkeypatch.setattr(stage_module, "confirm_up_to", refuse)
+    run = stage_run("upload")
+    outputs = Files(upload=run.paths.in_mode / "upload.json", run=run.paths.in_mode / "run.json")
+    with pytest.raises(UserError, match="the launch verdict is stale"):
+        upload(run, Files(), outputs)
+    assert not run.paths.in_mode.exists() and not (run.config.results_dir / "instance").exists()
