@@ -42,6 +42,7 @@ check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@$(BIN)/python -m gonogo.config.reference --schema | diff - config/schema.json
 	@$(BIN)/python -m gonogo.verdict | diff - docs/verdict.schema.json
 	@$(BIN)/python -m gonogo.config.reference --check
+	@$(BIN)/python -m tools.tables --check
 	@$(BIN)/python -m tools.house --check
 
 format: $(VENV)/ready  ## let the formatters write
@@ -50,10 +51,11 @@ format: $(VENV)/ready  ## let the formatters write
 house: $(VENV)/ready  ## draw the rooms of the package, from the code
 	@$(BIN)/python -m tools.house
 
-schema: $(VENV)/ready  ## write the JSON schemas from the models
+schema: $(VENV)/ready  ## write the generated files: JSON schemas, key tables, benchmark tables
 	@$(BIN)/python -m gonogo.config.reference --schema > config/schema.json
 	@$(BIN)/python -m gonogo.config.reference
 	@$(BIN)/python -m gonogo.verdict > docs/verdict.schema.json
+	@$(BIN)/python -m tools.tables
 
 lock:  ## resolve pyproject.toml again into requirements.lock, and the machine's part of it
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock

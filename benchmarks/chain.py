@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import save
+
 ROOT = Path(__file__).parent.parent
 SHARED = ["Snakefile", "workflow", "gonogo", "experiments", "resources", "profiles", "local", "requirements-train.lock"]
 
@@ -71,7 +73,7 @@ def main() -> None:
     for key, title in TITLES.items():
         print(f"{title:56s} {found[key]:8.2f} {'' if key == 'chain_ratio' else 's'}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
+        save(arguments.json, found)
 
 
 if __name__ == "__main__":

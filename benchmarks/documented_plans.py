@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import save
 from gonogo.base.errors import UserError
 from gonogo.base.units import gigabytes
 from gonogo.config.accelerator import Accelerator
@@ -118,23 +119,29 @@ def traced_here(builder: str, card: Accelerator) -> Estimator:
     return run
 
 
-def rows(system: System, card: Accelerator, gate: MemoryGate) -> Iterator[str]:
-    """The system's table in Markdown, line by line as it is traced."""
+def rows(system: System, card: Accelerator, gate: MemoryGate) -> Iterator[dict[str, Any]]:
+    """What the document said of each of the system's steps, and what the trace says, one by one as it is traced."""
     trace = traced_here(system.builder, card)
-    yield f"### {system.title}, on {card.title} ({gigabytes(card.visible_bytes or 0)})\n"
-    yield "| | document | estimate | of the GPU | verdict |"
-    yield "|---|---|---|---|---|"
+    capacity = card.visible_bytes or 1
     for label, keys, options, said in system.rows:
-        found = trace(_training(system, keys), options)
-        if found.needed_bytes is None:
-            yield f"| {label} | {said or '–'} | not known: {found.error} | – | not known |"
-            continue
-        candidate = Candidate(
-            training=_training(system, keys), needed_bytes=found.needed_bytes, fits=found.fits, estimate=found
-        )
-        share = found.needed_bytes / (card.visible_bytes or 1)
-        word = WORDS[weigh(candidate, card.visible_bytes, gate)]
-        yield f"| {label} | {said or '–'} | {gigabytes(found.needed_bytes)} | {100 * share:.0f} % | {word} |"
+        training = _training(system, keys)
+        found = trace(training, options)
+        needed = found.needed_bytes
+        candidate = Candidate(training=training, needed_bytes=needed, fits=found.fits, estimate=found)
+        yield {
+            "step": label,
+            "document": said,
+            "needed_bytes": needed,
+            "share": None if needed is None else needed / capacity,
+            "verdict": WORDS[weigh(candidate, card.visible_bytes, gate)],
+            "error": found.error,
+        }
+
+
+def line(row: dict[str, Any]) -> str:
+    size = "not known" if row["needed_bytes"] is None else gigabytes(row["needed_bytes"])
+    share = "" if row["share"] is None else f"{100 * row['share']:.0f} %"
+    return f"{row['step']:24s}{row['document'] or '–':>16s}{size:>12s}{share:>12s}  {row['verdict']} {row['error']}"
 
 
 def document(system: System, card: Accelerator, gate: MemoryGate) -> str:
@@ -159,17 +166,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [system.name for system in SYSTEMS]
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help=f"of {', '.join(names)}; all where none is named")
     parser.add_argument("--plan", action="store_true", help="the whole batch plan of what the document proposed")
+    parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args(arguments)
+    found: dict[str, Any] = {}
     try:
         if unknown := sorted(set(given.systems) - set(names)):
             raise UserError(f"no such system: {', '.join(unknown)}; there are {', '.join(names)}")
         for system in SYSTEMS:
             if system.name in (given.systems or names):
                 card = load_accelerator(Path("config"), system.card)
-                lines = [document(system, card, MemoryGate())] if given.plan else rows(system, card, MemoryGate())
-                for line in lines:
-                    print(line, flush=True)
+                if given.plan:
+                    print(document(system, card, MemoryGate()))
+                    continue
+                title = f"{system.title}, on {card.title} ({gigabytes(card.visible_bytes or 0)})"
+                print(f"{title}\n{'':24s}{'document':>16s}{'estimate':>12s}{'of the GPU':>12s}  verdict", flush=True)
+                found[system.name] = {"title": title, "rows": []}
+                for row in rows(system, card, MemoryGate()):
+                    found[system.name]["rows"].append(row)
+                    print(line(row), flush=True)
                 print()
+        if given.json:
+            save(given.json, {"systems": found})
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

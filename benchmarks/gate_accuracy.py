@@ -31,6 +31,7 @@ import numpy as np
 from accuracy.items import Tally, judged
 from accuracy.photographs import Photographs
 from accuracy.sets import BAD_SETS, write_set
+from figures import save
 
 from gonogo.quality.acceptance import bounds
 from gonogo.quality.inspect import inspect
@@ -196,7 +197,7 @@ def main() -> None:
     }
     show(result)
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+        save(arguments.json, result)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Keys of the JSON: named_right, named_total, and `fixtures`: a row for each fixtu
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
 
+from benchmarks.figures import save
 from tests.learning.fixtures import EXPECTED, FAMILIES, Family, outcome
 
 
@@ -66,7 +66,7 @@ def main() -> None:
     print(f"named rightly: {right} of {total}")
     if arguments.json:
         figures = {"named_right": right, "named_total": total, "fixtures": rows}
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+        save(arguments.json, figures)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import save  # noqa: E402
 from gonogo.memory.allocator import replay  # noqa: E402
 from gonogo.memory.estimate import with_kept_workspaces  # noqa: E402
 from gonogo.memory.overheads import WORKSPACES, is_matrix_product  # noqa: E402
@@ -162,7 +163,7 @@ def main() -> None:
     for key, value in found.items():
         print(f"{key:32s} {value:.3f}" if isinstance(value, float) else f"{key:32s} {value}")
     if arguments.json:
-        arguments.json.write_text(json.dumps({**found, "cases": rows}, indent=1) + "\n")
+        save(arguments.json, {**found, "cases": rows})
 
 
 if __name__ == "__main__":

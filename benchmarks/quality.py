@@ -19,13 +19,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime as dt
 import functools
 import importlib.util
 import json
 import multiprocessing
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -40,6 +38,7 @@ import cv2
 import numpy as np
 import psutil
 import simplejpeg
+from figures import save
 
 ROOT = Path(__file__).parent.parent
 SIDE, JPEG_QUALITY, MOST_NOISE = 256, 90, 3.0
@@ -223,12 +222,6 @@ def summary(found: dict[str, float]) -> dict[str, float | None]:
     return ratios
 
 
-def machine() -> str:
-    cpu = Path("/proc/cpuinfo")
-    models = [line.split(":")[1].strip() for line in cpu.read_text().splitlines() if line.startswith("model name")]
-    return f"{models[0] if models else platform.processor()}, {os.cpu_count()} cores, {platform.system()}"
-
-
 def show(found: dict[str, float], ratios: dict[str, float | None]) -> None:
     heads = [f"{kind} {unit}" for unit in ("/s", "cpu µs") for kind in KINDS]
     print("two workers           " + "".join(f"{head:>14s}" for head in heads))
@@ -261,9 +254,7 @@ def main() -> None:
     if not arguments.peer_python:
         print(INSTALL)
     if arguments.json:
-        facts = {"items": arguments.items, "machine": machine(), "load": load}
-        text = json.dumps({**ratios, **found, **facts, "date": dt.date.today().isoformat()}, indent=1)
-        arguments.json.write_text(text + "\n")
+        save(arguments.json, {**ratios, **found, "items": arguments.items, "load_before": load})
 
 
 if __name__ == "__main__":

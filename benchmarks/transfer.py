@@ -34,6 +34,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.figures import save
 from benchmarks.netns.link import FAR_IP, impossible, line
 from benchmarks.proxy import proxy
 from gonogo.config.target import Ssh, Target
@@ -369,7 +370,7 @@ def main() -> None:
         if found.get(key):
             print(f"{key} {found[key]:.3f}")
     if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n")
+        save(args.json, found)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def _close(found: LadderResult, began: float) -> None:
         found.seconds[list(found.seconds)[-1]] = round(time.monotonic() - began, 3)
 
 
-def verdict(found: LadderResult, device: str, experiment: str = "") -> Verdict:
+def verdict(found: LadderResult, device: str) -> Verdict:
     """A check for each rung; those above the one that failed are unknown."""
     tried = list(found.seconds)
     checks = []
@@ -137,7 +137,7 @@ def verdict(found: LadderResult, device: str, experiment: str = "") -> Verdict:
     return decide(
         checks,
         gate="health",
-        experiment=experiment,
+        experiment="",
         cause="" if found.healthy else "DEVICE",
         measured_at=dt.datetime.now(dt.UTC),
         inputs_digest=digest(device, found.facts),

@@ -1,4 +1,4 @@
-"""What the agent is asked to run, and on what terms. It travels by stdin: a command line can be read by every user."""
+"""What the agent should run, and on what terms. It travels by stdin: every user can read a command line."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ Overrides = dict[str, Any]
 
 
 class CpuFallback(StrictModel):
-    """How a run goes on without its device, once that has aborted it."""
+    """How a run continues without its device, once that has aborted it."""
 
-    overrides: Overrides = Field(default_factory=dict, description="keys of the run, retuned for a processor")
+    overrides: Overrides = Field(default_factory=dict, description="training keys, retuned for a processor")
     environment: dict[str, str] = Field(
         default_factory=lambda: dict(HIDDEN),
         description="variables that hide the device from the framework",
     )
 
 
-class ReleaseOrder(StrictModel):
-    """What the machine does by itself when nobody gives it back."""
+class ReleaseTerms(StrictModel):
+    """What the machine does by itself when nobody releases it."""
 
-    argv: list[str] = Field(min_length=1, description="the command that gives the machine back, run there")
-    collected_s: float | None = Field(description="after the results were fetched; null: never by itself")
-    uncollected_s: float | None = Field(description="after the end, or the last look, unfetched; null: never")
+    argv: list[str] = Field(min_length=1, description="the command that releases the machine, run there")
+    collected_s: float | None = Field(description="this long after the results were downloaded; null: never by itself")
+    uncollected_s: float | None = Field(
+        description="this long after the end, or the last client, results not downloaded; null: never"
+    )
 
 
 class RunRequest(StrictModel):
@@ -54,4 +56,4 @@ class RunRequest(StrictModel):
         default_factory=list, description="training keys for each retry after running out of memory, in order"
     )
     cpu: CpuFallback | None = Field(None, description="how it goes on when the device aborts; null: it does not")
-    release: ReleaseOrder | None = None
+    release: ReleaseTerms | None = None

@@ -61,7 +61,7 @@ def set_up(machine: Machine, target: Target, accelerator: Accelerator, requireme
     ]
     report = SetupReport.model_validate(found)
     if report.device:
-        report.problems += _other_device(report, accelerator)
+        report.problems += other_device(report, accelerator)
     free_gb = report.disk_free_bytes / 1e9
     if isinstance(target.connection, Ssh) and free_gb < target.min_free_gb:
         report.problems.append(
@@ -76,7 +76,7 @@ def set_up(machine: Machine, target: Target, accelerator: Accelerator, requireme
     return report
 
 
-def _other_device(report: SetupReport, accelerator: Accelerator) -> list[str]:
+def other_device(report: SetupReport, accelerator: Accelerator) -> list[str]:
     """A problem where the device is not the one that the plan was made for."""
     wanted = accelerator.device_name
     if wanted and wanted.lower() not in report.device.lower():

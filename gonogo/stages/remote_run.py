@@ -27,7 +27,7 @@ from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import StartedRun, note_run, started_file
 from gonogo.stages.log_watcher import LogWatcher
 from gonogo.stages.machine import machine, ssh_settings, workspace
-from gonogo.stages.run_terms import cpu_fallback, release_order, secrets
+from gonogo.stages.run_terms import cpu_fallback, release_terms, secrets
 from gonogo.training.spec import TrainingResult
 
 NEARLY_FULL = 15 / 16  # of the GPU's memory
@@ -121,7 +121,7 @@ def start_or_attach(
         override=["--changes", "{overrides}"],
         ladder=list(oom_ladder),
         cpu=cpu_fallback(run.experiment_config, run.training, accelerator, target),
-        release=release_order(target),
+        release=release_terms(target),
     )
     if answer.state == "already" and answer.key != key:
         raise UserError(

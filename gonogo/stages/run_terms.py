@@ -12,7 +12,7 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.target import Ssh, Target
 from gonogo.memory.plan import plan_from
 from gonogo.memory.plan_search import Explored
-from gonogo.remote.run_request import CpuFallback, ReleaseOrder
+from gonogo.remote.run_request import CpuFallback, ReleaseTerms
 
 
 def cpu_fallback(
@@ -52,13 +52,13 @@ def secrets(target: Target) -> dict[str, str]:
     return {name: os.environ[name] for name in target.secret_environment}
 
 
-def release_order(target: Target) -> dict[str, Any] | None:
+def release_terms(target: Target) -> dict[str, Any] | None:
     """How and when the machine shuts itself down where no client releases it."""
     release = target.release
     if release.how == "none" or not isinstance(target.connection, Ssh):
         return None
     minutes, hours = release.collected_minutes, release.unattended_hours
-    return ReleaseOrder(
+    return ReleaseTerms(
         argv=["sh", "-c", release.shutdown_command],
         collected_s=None if minutes is None else 60 * minutes,
         uncollected_s=None if hours is None else 3600 * hours,

@@ -18,7 +18,7 @@ from gonogo.config.target import Target
 from gonogo.remote import embedded_server
 from gonogo.remote.machine import connect
 from tests.conftest import ROOT
-from tests.faults.test_run_agent import RESUMABLE, TRAINING
+from tests.faults.training import RESUMABLE, TRAINING
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import end_all
 

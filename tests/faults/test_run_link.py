@@ -24,7 +24,7 @@ from gonogo.remote.follow import follow
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
 from tests.faults.servers import KINDS, Site, site
-from tests.faults.test_run_agent import RESUMABLE, TRAINING, counts
+from tests.faults.training import RESUMABLE, TRAINING, counts
 from tests.remote.workspace import Workspace, end_all, wrapped_python
 
 RUN_DIR = "work/runs/one"

@@ -111,7 +111,7 @@ def test_full_disk_there(there: Site, big: Path, small_disk: Path) -> None:
 def test_disk_there_fills_up_meanwhile(
     there: Site, big: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gonogo.remote.transfer.uploads._check_room", lambda *known: None)
+    monkeypatch.setattr("gonogo.remote.transfer.uploads.check_room", lambda *known: None)
     there.root.mkdir()
     (there.root / "work").symlink_to(small_disk)
     with pytest.raises(RemoteError, match="No space left"):

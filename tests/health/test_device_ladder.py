@@ -69,7 +69,7 @@ def test_the_processor_is_healthy_and_no_gpu_is_touched_on_the_way(faulty: pytes
 
 def test_what_was_not_tried_is_unknown_and_the_rung_that_failed_says_what_to_do() -> None:
     found = verdict(
-        LadderResult({"import": 1.0, "device": 0.1, "copy": 0.2}, "the process was ended by SIGABRT"), "cuda", "eeg"
+        LadderResult({"import": 1.0, "device": 0.1, "copy": 0.2}, "the process was ended by SIGABRT"), "cuda"
     )
     assert found.status is Status.NO_GO and found.cause == "DEVICE"
     by_id = {check.id: check for check in found.checks}

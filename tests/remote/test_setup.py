@@ -15,7 +15,7 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import connect
-from gonogo.remote.setup import SetupReport, _other_device, set_up
+from gonogo.remote.setup import SetupReport, other_device, set_up
 from tests.remote.workspace import run
 
 
@@ -62,9 +62,9 @@ def test_less_memory_than_the_plan_counts_on() -> None:
         device_bytes=18_000_000_000, disk_free_bytes=1, memory_bytes=1, clock_skew_s=0, problems=[], changed=False,
     )  # fmt: skip
     h200 = Accelerator(title="NVIDIA H200", visible_bytes=150_000_000_000, source="-", device_name="H200")
-    (problem,) = _other_device(report, h200)
+    (problem,) = other_device(report, h200)
     assert "18.00 GB of the 150.0 GB" in problem and "partitioned or shared" in problem
-    assert not _other_device(report.model_copy(update={"device_bytes": 149_000_000_000}), h200)
+    assert not other_device(report.model_copy(update={"device_bytes": 149_000_000_000}), h200)
 
 
 @pytest.fixture

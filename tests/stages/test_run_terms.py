@@ -10,7 +10,7 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.target import Release, Ssh, Target
 from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.plan_search import explore
-from gonogo.stages.run_terms import oom_ladder, release_order
+from gonogo.stages.run_terms import oom_ladder, release_terms
 from tests.memory.cards import card, estimator
 
 
@@ -39,7 +39,7 @@ def test_the_ladder_makes_no_other_model() -> None:
 
 def test_the_machine_shuts_itself_down_only_where_that_was_asked_for() -> None:
     box = Ssh(host="box", user="root")
-    assert release_order(Target(connection=box)) is None
-    assert release_order(Target(release=Release(how="shutdown"))) is None, "the embedded machine is this one"
-    order = release_order(Target(connection=box, release=Release(how="shutdown", unattended_hours=12)))
+    assert release_terms(Target(connection=box)) is None
+    assert release_terms(Target(release=Release(how="shutdown"))) is None, "the embedded machine is this one"
+    order = release_terms(Target(connection=box, release=Release(how="shutdown", unattended_hours=12)))
     assert order is not None and (order["collected_s"], order["uncollected_s"]) == (900, 43_200)

@@ -98,7 +98,7 @@ def upload(
         along = _framed(plan, plan.unasked, pack=True) if plan.unasked else []
         there = pool.ask(b"".join([question(asked), *along]))
         _compare(plan, there)
-        _check_room(machine, plan, there["free_bytes"])
+        check_room(machine, plan, there["free_bytes"])
         if plan.extra:
             machine.run_agent("remove", remote_root, "--names", stdin=json.dumps(plan.extra))
         if plan.reuse:
@@ -167,7 +167,7 @@ def _compare(plan: _Plan, there: dict[str, Any]) -> None:
         plan.chunks = plan.chunks[len(plan.unasked) :]  # nothing was there, and the first of it is by now
 
 
-def _check_room(machine: Machine, plan: _Plan, free_bytes: int) -> None:
+def check_room(machine: Machine, plan: _Plan, free_bytes: int) -> None:
     if plan.bytes > free_bytes:
         raise RemoteError(
             f"{machine.where}: {plan.bytes / 1e6:.0f} MB to send, {free_bytes / 1e6:.0f} MB free on the machine: "

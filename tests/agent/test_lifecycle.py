@@ -1,11 +1,9 @@
-"""The agent alone, as it runs on the machine: one run per lock, every end recorded, nothing orphaned."""
+"""Runs started and ended by the agent alone: one run per lock, every end recorded, nothing orphaned."""
 
 from __future__ import annotations
 
-import ast
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from gonogo import agent
 from gonogo.base import processes
 from gonogo.remote.agent_archive import NAME
 from tests.remote.conftest import wait_for
@@ -30,9 +26,6 @@ def work(tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace(tmp_path)
     yield workspace
     end_all(tmp_path)
-
-
-# --- starting --------------------------------------------------------------------------------------------
 
 
 def test_a_run_from_start_to_end(work: Workspace) -> None:
@@ -166,111 +159,3 @@ def test_the_child_outlives_the_shell_that_launched_it(work: Workspace) -> None:
     subprocess.run(["sh", "-c", command], cwd=work.folder, start_new_session=True, stdout=subprocess.PIPE, check=False)
     wait_for((work.folder / "runs/one/heartbeat.json").exists)
     assert processes.alive(work.beat()["child_pid"])
-
-
-# --- looking ---------------------------------------------------------------------------------------------
-
-
-def test_log_by_offset(work: Workspace) -> None:
-    work.launch(["sh", "-c", "echo one; echo two"])
-    work.ended()
-    whole = (work.folder / "runs/one/log.txt").read_bytes()
-    for offset in (0, 10, len(whole), len(whole) + 5):
-        process = work.start("log", "runs/one", "--offset", str(offset))
-        assert process.communicate(timeout=10)[0].encode() == whole[offset:]
-
-
-def test_heartbeat_and_what_it_costs(work: Workspace) -> None:
-    work.launch(["sh", "-c", "echo begun; sleep 60"], usd_per_hour=7200)
-    wait_for(lambda: work.beat()["elapsed_s"] > 1)
-    beat = work.beat()
-    assert beat["state"] == "running"
-    assert beat["usd"] == pytest.approx(2 * beat["elapsed_s"], abs=0.01)
-    assert beat["log_bytes"] == len("2026-01-01T00:00:00.000Z begun\n")
-    assert beat["started_at"] <= beat["last_output_at"] <= beat["at"]
-    assert processes.alive(beat["child_pid"])
-    assert psutil.Process(beat["pid"]).memory_info().rss < 30 << 20
-
-
-@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="needs a kernel that counts nanoseconds")
-def test_both_watches_together_take_half_a_percent_of_a_core(work: Workspace) -> None:
-    work.launch(["sleep", "60"], max_s=600)
-    timer = json.loads((work.folder / "runs/one/timer.json").read_text())
-    pids, window_s = (work.beat()["pid"], timer["pid"]), 4.0
-    time.sleep(1.0)  # their start is over
-
-    def spent_s() -> float:
-        return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
-
-    before = spent_s()
-    time.sleep(window_s)
-    assert spent_s() - before < 0.005 * window_s
-
-
-@pytest.mark.parametrize(
-    ("tool", "answer"),
-    [
-        ("nvidia-smi", "81000, 143771, 97, 64"),
-        (
-            "rocm-smi",
-            '{"card0": {"Temperature (Sensor edge) (C)": "N/A", "Temperature (Sensor junction) (C)": "64.0", '
-            '"GPU use (%)": "97", "VRAM Total Memory (B)": "150754820096", '
-            '"VRAM Total Used Memory (B)": "84934656000"}}',
-        ),
-    ],
-)
-def test_heartbeat_tells_what_the_gpu_does(
-    work: Workspace, monkeypatch: pytest.MonkeyPatch, tool: str, answer: str
-) -> None:
-    path = work.folder / "bin" / tool
-    path.parent.mkdir()
-    path.write_text(f"#!/bin/sh\necho '{answer}'\n")
-    path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
-    work.launch(SLEEP)
-    wait_for(lambda: work.beat()["gpu"])
-    expected = {"used_bytes": 81000 << 20, "total_bytes": 143771 << 20, "busy_percent": 97, "temperature_c": 64}
-    assert work.beat()["gpu"] == pytest.approx(expected, rel=0.01)
-
-
-def test_follow_ends_when_nobody_listens(work: Workspace) -> None:
-    work.launch(SLEEP)
-    for end in ("stdin", "stdout"):
-        follower = subprocess.Popen(
-            [sys.executable, NAME, "follow", "runs/one"],
-            cwd=work.folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        stream = getattr(follower, end)
-        assert follower.stdout is not None
-        follower.stdout.readline()
-        stream.close()
-        follower.wait(timeout=3)
-
-
-# --- where it runs ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", sorted(Path(agent.__file__).parent.glob("*.py")), ids=lambda path: path.name)
-def test_standard_library_only_and_the_syntax_of_python_3_8(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 8))):
-        if isinstance(node, ast.Import):
-            assert {alias.name.partition(".")[0] for alias in node.names} <= set(sys.stdlib_module_names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 1 or (node.module or "").partition(".")[0] in sys.stdlib_module_names
-
-
-@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13"])
-def test_runs_on_other_pythons(version: str, work: Workspace) -> None:
-    python = shutil.which(f"python{version}")
-    if python is None or subprocess.run([python, "-V"], capture_output=True, check=False).returncode:
-        pytest.skip(f"no python{version} here")
-    work.python = python
-    (work.folder / "data").mkdir()
-    (work.folder / "data" / "x").write_text("x")
-    assert list(work.call("manifest", "data")) == ["x"]
-    assert work.launch(["echo", "hello"])["state"] == "started"
-    assert work.ended()["cause"] == "finished"
-    assert work.log() == ["hello"]

@@ -1,0 +1,127 @@
+"""What the agent's two watchers survive: each fault happens for real, to real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gonogo.base import processes
+from gonogo.remote.agent_archive import NAME
+from tests.faults.training import ONCE, RESUMABLE, RUN, brisk, counts, launch, said
+from tests.remote.conftest import wait_for
+from tests.remote.workspace import Workspace, end_all
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Workspace]:
+    yield brisk(tmp_path)
+    end_all(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_agent_killed_is_replaced_and_the_run_goes_on(work: Workspace, number: signal.Signals) -> None:
+    work.impatient(GRACE_S=1.0)
+    launch(work, "time.sleep(0.05)")
+    wait_for(lambda: "step 12" in work.log())
+    first = work.beat()
+    os.kill(first["pid"], number)
+    ended = work.ended()
+    assert [attempt["cause"] for attempt in ended["attempts"]] == ["agent_lost", "finished"]
+    assert not processes.alive(first["child_pid"])
+    assert counts(work)
+
+
+def test_agent_killed_takes_grandchildren_along(work: Workspace) -> None:
+    worker = "import subprocess; subprocess.Popen(['sh', '-c', 'echo $$ > out/worker; exec sleep 60']); "
+    launch(work, ONCE + worker + "time.sleep(60)")
+    path = work.folder / RUN / "out/worker"
+    wait_for(lambda: path.exists() and path.read_text())
+    os.kill(work.beat()["pid"], signal.SIGKILL)
+    assert work.ended()["cause"] == "finished"
+    assert not processes.alive(int(path.read_text()))
+
+
+def test_agent_killed_while_it_stops_a_run_does_not_start_it_again(work: Workspace) -> None:
+    work.launch(["sh", "-c", "trap '' TERM; echo step; while :; do sleep 0.1; done"], **RESUMABLE)
+    work.call("stop", RUN)
+    wait_for(lambda: work.beat()["reason"] == "stopped")
+    os.kill(work.beat()["pid"], signal.SIGKILL)
+    assert work.ended()["cause"] == "stopped"
+
+
+def test_watchers_replace_each_other_without_the_agent_s_archive(work: Workspace) -> None:
+    launch(work, "time.sleep(0.1)")
+    wait_for(lambda: "step 12" in work.log())
+    (work.folder / NAME).write_bytes(b"another version, cut off")
+    os.kill(json.loads((work.folder / RUN / "timer.json").read_text())["pid"], signal.SIGKILL)
+    wait_for(lambda: "[agent] the second timer had died and was restarted" in work.log())
+    os.kill(work.beat()["pid"], signal.SIGKILL)
+    ended = work.ended()
+    assert [attempt["cause"] for attempt in ended["attempts"]] == ["agent_lost", "finished"]
+
+
+def test_timer_killed_is_restarted(work: Workspace) -> None:
+    launch(work, "time.sleep(0.1)")
+    timer = json.loads((work.folder / RUN / "timer.json").read_text())
+    os.kill(timer["pid"], signal.SIGKILL)
+    wait_for(lambda: "[agent] the second timer had died and was restarted" in work.log())
+    assert work.call("status", RUN)["timer"]
+
+
+def test_frozen_agent_is_ended_by_the_timer(work: Workspace) -> None:
+    work.impatient(GRACE_S=1.0, TIMER_MARGIN_S=1.0)
+    work.launch(["sleep", "60"], max_s=1)
+    os.kill(work.beat()["pid"], signal.SIGSTOP)
+    assert work.ended()["cause"] == "over_time"
+    wait_for(lambda: not processes.alive(work.beat()["child_pid"]))
+
+
+def test_no_timer_no_run(work: Workspace) -> None:
+    (work.folder / RUN / ".timer.lock").mkdir(parents=True)
+    process = work.start("launch", RUN, stdin=json.dumps({"key": "k", "argv": ["touch", "ran"]}))
+    assert "the second timer did not start" in process.communicate(timeout=20)[1]
+    assert process.returncode == 1
+    assert not (work.folder / RUN / "ran").exists()
+
+
+def test_reboot_the_same_file_takes_the_run_up_again(work: Workspace) -> None:
+    launch(work, "time.sleep(0.05)")
+    wait_for(lambda: "step 12" in work.log())
+    end_all(work.folder)
+    beat = {**work.beat(), "boot": "another", "born": "another 1"}
+    (work.folder / RUN / "heartbeat.json").write_text(json.dumps(beat))
+    wait_for(lambda: work.call("status", RUN)["state"] == "lost")
+    assert work.call("adopt", ".") == {RUN: "adopted"}
+    assert work.call("adopt", ".") == {RUN: "running"}
+    assert work.ended()["cause"] == "finished"
+    assert counts(work)
+    assert work.ended()["elapsed_s"] >= beat["elapsed_s"]
+    assert work.call("adopt", ".") == {RUN: "exited"}
+
+
+def test_launch_after_a_crash_resumes(work: Workspace) -> None:
+    launch(work, ONCE + "sys.exit(1)")
+    assert work.ended()["cause"] == "failed"
+    launch(work, ONCE + "sys.exit(1)")
+    wait_for(lambda: "done" in work.log())
+    assert "resumed at 10 with {}" in said(work)
+
+
+def test_stale_lock_of_another_boot_holds_nothing(work: Workspace) -> None:
+    (work.folder / ".run.lock").write_text(json.dumps({"run_dir": str(work.folder / "runs/old"), "key": "old"}))
+    assert work.launch(["true"])["state"] == "started"
+
+
+def test_clock_set_an_hour_forward_ends_nothing(work: Workspace) -> None:
+    """A lease is renewed by a file's time: that of a clock that is off, or was set, must not count as silence."""
+    work.launch(["sleep", "2.5"], lease_s=60, max_s=60)
+    for offset_s in (-3600, 3600):
+        os.utime(work.folder / RUN / "lease", (time.time() + offset_s,) * 2)
+        time.sleep(1.1)
+    assert work.ended()["cause"] == "finished"

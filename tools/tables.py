@@ -1,0 +1,216 @@
+"""Tables of docs/benchmarks.md and docs/memory.md, made from benchmarks/*.json.
+
+python -m tools.tables [--check]
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gonogo.base.units import gigabytes
+from tools.generated import ROOT, write_or_check
+
+Figures = Mapping[str, Any]
+
+
+def read(name: str) -> Figures:
+    figures: Figures = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text())
+    return figures
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown; an empty cell for what was not measured."""
+    lines = [[f" {cell} " if cell else " " for cell in row] for row in [head, ["---"] * len(head), *rows]]
+    return "\n".join(f"|{'|'.join(cells)}|" for cells in lines)
+
+
+def measured(name: str, figures: Figures) -> str:
+    """When and where, and the file with all figures."""
+    return (
+        f"Measured {figures['date']} on {figures['machine']}; {figures['software']} "
+        f"([{name}.json](../benchmarks/{name}.json))."
+    )
+
+
+def part(name: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return f"{table(head, rows)}\n\n{measured(name, read(name))}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+
+
+def chain() -> str:
+    found = read("chain")
+    rows = [
+        ("`cvs_dark`, from the start of Snakemake to its NO-GO", f"{found['dark_no_go_s']:.1f}"),
+        ("`cvs`, the whole chain to its report", f"{found['chain_wall_s']:.1f}"),
+        ("of which the work itself: generating, training, tracing, transferring", f"{found['chain_work_s']:.1f}"),
+        ("of which overhead of the chain", f"{found['chain_overhead_s']:.1f}"),
+        ("whole ÷ work", f"{found['chain_ratio']:.2f}"),
+        ("the same command again: nothing to be done", f"{found['again_s']:.1f}"),
+        ("a changed threshold: only judges run", f"{found['threshold_s']:.1f}"),
+    ]
+    return part("chain", ("", "seconds"), rows)
+
+
+def quality() -> str:
+    found = read("quality")
+    names = {
+        "decode_threads": "decoding alone, threads",
+        "decode_processes": "decoding alone, processes",
+        "gonogo": "gonogo, the whole stage",
+        "cleanvision": "CleanVision, all its checks",
+    }
+    rates = [
+        (
+            title,
+            *(f"{found[f'{kind}_{name}_images_per_s']:,.0f}" for kind in ("png", "jpeg")),
+            *(f"{found[f'{kind}_{name}_cpu_us'] / 1000:.3g} ms" for kind in ("png", "jpeg")),
+        )
+        for name, title in names.items()
+    ]
+    rows = [
+        *rates,
+        ("gonogo ÷ CleanVision", f"{found['png_ratio']:.1f}", f"{found['jpeg_ratio']:.1f}", "", ""),
+        (
+            "gonogo ÷ decoding alone, the faster of both",
+            percent(found["png_limit_fraction"]), percent(found["jpeg_limit_fraction"]), "", "",
+        ),
+        ("peak memory, workers included", f"{found['peak_mb']:.0f} MB", "", "", ""),
+    ]  # fmt: skip
+    head = (f"{found['items']:,} pictures of each kind", "PNG per second", "JPEG per second", "CPU per PNG", "per JPEG")
+    return part("quality", head, rows)
+
+
+def accuracy() -> str:
+    found = read("gate_accuracy")
+    peer = found["peers"]["cleanvision"]
+    good = [one for one in found["classes"] if one["good"]]
+    bad = [one for one in found["classes"] if not one["good"] and one["knowable"]]
+    rows = [
+        (
+            f"false alarms, of {sum(one['items'] for one in good):,} good views of {len(good)} classes",
+            percent(found["false_alarm_rate"]), percent(peer["false_alarm_rate"]),
+        ),
+        (
+            f"misses, of {sum(one['items'] for one in bad):,} bad views of {len(bad)} classes",
+            percent(found["miss_rate"]), percent(peer["miss_rate"]),
+        ),
+        (f"bad sets of ten that passed, of {found['sets_bad']}", *(str(one["wrong_go_sets"]) for one in (found, peer))),
+        (
+            f"good sets of ten that were stopped, of {found['sets_good']}",
+            *(str(one["wrong_no_go_sets"]) for one in (found, peer)),
+        ),
+    ]  # fmt: skip
+    return part("gate_accuracy", (f"seed {found['seed']}", "gonogo", f"CleanVision {peer['version']}"), rows)
+
+
+LINES = {
+    "small_lan": "small files, loopback", "big_lan": "one big file, loopback", "small_wan": "small files, clean line",
+    "big_wan": "one big file, clean line", "small_lossy": "small files, lossy line",
+    "big_lossy": "one big file, lossy line",
+}  # fmt: skip
+TOOLS = {"gonogo": "gonogo", "tar|ssh": "tar \\| ssh", "rsync": "rsync", "scp": "scp", "paramiko SFTP": "SFTP"}
+
+
+def transfer() -> str:
+    found = read("transfer")
+
+    def seconds(line: str, tool: str) -> str:
+        took, stopped = found["seconds"][line].get(tool), tool in found["stopped"][line]
+        return "" if took is None else f"{'> ' if stopped else ''}{took:.1f}"
+
+    rows = []
+    for line, title in LINES.items():
+        others = {tool: took for tool, took in found["seconds"][line].items() if tool != "gonogo"}
+        best = min(others, key=lambda tool: others[tool])
+        more = "> " if best in found["stopped"][line] else ""
+        rows.append((title, *(seconds(line, tool) for tool in TOOLS), f"{more}{found[f'{line}_ratio']:.2f}"))
+    facts = [
+        ("sent again after a cut at half of the big file", percent(found["resume_share"])),
+        ("sent after 1 % of the small files changed", percent(found["delta_share"])),
+        ("peak memory here, `ssh` included", f"{found['max_rss_mb']:.0f} MB"),
+    ]
+    head = ("seconds, connecting included", *TOOLS.values(), "gonogo's rate ÷ the best other")
+    return f"{table(head, rows)}\n\n{part('transfer', ('', ''), facts)}"
+
+
+def learning() -> str:
+    found = read("learning")
+    fixtures = {one["fixture"] for one in found["fixtures"]}
+    rows = []
+    for name in sorted(fixtures, key=lambda name: (name != "good", name)):
+        of_it = [one for one in found["fixtures"] if one["fixture"] == name]
+        right, runs = sum(one["right"] for one in of_it), sum(one["seeds"] for one in of_it)
+        cpu = sorted(one["cpu_s"] for one in of_it)
+        rows.append((f"`{name}`", of_it[0]["expected"], f"{right} of {runs}", f"{cpu[0]:g} to {cpu[-1]:g}"))
+    rows.append(("all", "", f"{found['named_right']} of {found['named_total']}", ""))
+    return part("learning", ("run", "cause to be named", "named correctly", "CPU seconds per run"), rows)
+
+
+ESTIMATORS = {
+    "mem_tracker": "torch's MemTracker", "four_times_parameters": "4 × parameters (preflight-ml)",
+    "accelerate": "`accelerate estimate-memory`",
+}  # fmt: skip
+
+
+def memory() -> str:
+    found = read("memory")
+    ran = sum(not case["oom"] for case in found["cases"])
+    rows = [("gonogo", *_errors(found), str(ran))]
+    for name, title in ESTIMATORS.items():
+        rows.append((title, *_errors(found["peers"][name]), str(found["peers"][name]["rows"])))
+    cost = f"Slowest trace {found['max_seconds']:.1f} s, most memory {found['max_rss_gb']:.2f} GB."
+    head = ("absolute error of the peak", "median", "mean", "worst", "runs that did not run out of memory")
+    return f"{part('memory', head, rows)} {cost}"
+
+
+def _errors(of: Figures) -> tuple[str, ...]:
+    values = (of["median_abs_error_pct"], of["mean_abs_error_pct"], of["worst_error_pct"])
+    return tuple(f"{value:.1f} %" if value < 10 else f"{value:.0f} %" for value in values)
+
+
+def trust() -> str:
+    found = read("memory")
+    right = round(found["oom_verdict_accuracy"] * found["rows"])
+    above, below = found["measured_19_in_20_below_pct"], -found["measured_19_in_20_above_pct"]
+    rows = [
+        ("median error of the peak", f"{found['median_abs_error_pct']:.1f} %"),
+        ("mean error", f"{found['mean_abs_error_pct']:.1f} %"),
+        ("worst error", f"{found['worst_error_pct']:.1f} %"),
+        ("19 in 20 measured peaks are above the estimate by no more than", f"{above:.1f} %"),
+        ("19 in 20 are below it by no more than", f"{below:.1f} %"),
+        ("out-of-memory predicted correctly", f"{right} of {found['rows']} runs"),
+    ]
+    return part("memory", ("", ""), rows)
+
+
+def plans() -> str:
+    found = read("documented_plans")
+    parts = []
+    for system in found["systems"].values():
+        rows = [
+            (
+                row["step"], row["document"] or "–", gigabytes(row["needed_bytes"]), f"{100 * row['share']:.0f} %",
+                row["verdict"],
+            )
+            for row in system["rows"]
+        ]  # fmt: skip
+        parts.append(f"{system['title']}:\n\n{table(('', 'document', 'estimate', 'of the GPU', 'verdict'), rows)}")
+    source = "[documented_plans.json](../benchmarks/documented_plans.json)"
+    return "\n\n".join([*parts, f"Traced {found['date']} with {found['software']} ({source})."])
+
+
+PAGES = {
+    "docs/benchmarks.md": {
+        "chain": chain(), "quality": quality(), "accuracy": accuracy(), "transfer": transfer(),
+        "learning": learning(), "memory": memory(),
+    },
+    "docs/memory.md": {"trust": trust(), "plans": plans()},
+}  # fmt: skip
+
+if __name__ == "__main__":
+    write_or_check(PAGES, "schema")
