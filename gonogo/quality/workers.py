@@ -43,10 +43,10 @@ class MeasuredChunk:
 
 def measured_chunks(kind: Inspector, items: Sequence[ItemFiles], cache: StatisticsCache) -> Iterator[MeasuredChunk]:
     """All items, in their order."""
-    count = min(MOST_WORKERS, _cores())
+    count = min(MOST_WORKERS, available_cores())
     size = min(CHUNK, len(items) // (AHEAD * count) + 1)
     chunks = (items[start : start + size] for start in range(0, len(items), size))
-    method = "fork" if _alone() else "forkserver"
+    method = "fork" if is_single_threaded() else "forkserver"
     many = sum(len(item.files) for item in items) >= MANY_FILES[method]
     pickled = _pickled(kind, cache) if many and count > 1 else None
     if pickled:
@@ -100,7 +100,7 @@ def _processes(method: str, count: int, module: str, pickled: bytes) -> ProcessP
     return ProcessPoolExecutor(count, context, _begin, (os.getpid(), pickled))
 
 
-def _alone() -> bool:
+def is_single_threaded() -> bool:
     """Whether this thread is the only one of the process, those of libraries (BLAS, OpenMP, CUDA) among them.
 
     A fork copies no other thread, but it copies the locks that others hold at that moment, and nothing in the copy
@@ -147,5 +147,5 @@ def _pickled(kind: Inspector, cache: StatisticsCache) -> bytes | None:
         return None
 
 
-def _cores() -> int:
+def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,13 +15,13 @@ import numpy as np
 import psutil
 import pytest
 
-from gonogo.quality.cache import BATCH, Cache, open_cache
+from gonogo.quality.cache import BATCH, open_cache
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import ITEMS
 from gonogo.quality.pictures import statistics
 from tests.conftest import ROOT
 
-from .pictures import crops, write
+from .picture_files import crops, write
 
 VALUE = {"width": 7, "pixels": {"mean": 0.1 + 0.2, "p1": 3}, "near": "ab", "nothing": None}
 
@@ -124,10 +125,9 @@ def test_a_damaged_cache_is_left_alone_with_a_warning(tmp_path: Path, content: b
 def test_a_locked_cache_is_left_alone_with_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gonogo.quality.cache.BUSY_S", 0.1)
     with open_cache(tmp_path / "cache.db", "images") as cache:
-        holder = Cache(tmp_path / "cache.db", "images")
-        holder.get(key(0))
-        assert holder._connection
-        holder._connection.execute("BEGIN IMMEDIATE")
+        cache.get(key(0))
+        holder = sqlite3.connect(tmp_path / "cache.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
         with pytest.warns(UserWarning, match="locked"):
             for number in range(BATCH):
                 cache.put(key(number), VALUE)

@@ -25,7 +25,7 @@ from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
 
-from .pictures import crops, write
+from .picture_files import crops, write
 
 
 def judged(*folders: Path) -> tuple[Judgement, list[Finding]]:

@@ -25,7 +25,7 @@ from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.registry import KINDS, kind_of
 from gonogo.verdict import Check, Status, Verdict
 
-from .pictures import crops, write
+from .picture_files import crops, write
 from .scenes import make_scene
 from .scenes import write as write_scenes
 

@@ -18,7 +18,7 @@ from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import ITEMS
 from tests.conftest import ROOT
 
-from .pictures import crops, write
+from .picture_files import crops, write
 
 SCAN = """
 import os, sys
@@ -31,9 +31,9 @@ workers.MOST_WORKERS = 2
 if sys.argv[3] == "forkserver":
     import threading
     threading.Thread(target=threading.Event().wait, daemon=True).start()
-workers._cores = lambda: 2
+workers.available_cores = lambda: 2
 told = lambda done, of: print(done, flush=True)
-assert workers._alone() == (sys.argv[3] == "fork")
+assert workers.is_single_threaded() == (sys.argv[3] == "fork")
 with open_cache(sys.argv[4], "images") as known:
     known.get("opened by this process")
     measure_part("images", Path(sys.argv[1]), Path(sys.argv[2]), told, known)
@@ -81,7 +81,7 @@ def test_no_fork_beside_another_thread() -> None:
     other = threading.Thread(target=let_go.wait)
     other.start()
     try:
-        assert not workers._alone()
+        assert not workers.is_single_threaded()
     finally:
         let_go.set()
         other.join()

@@ -14,9 +14,8 @@ from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.judge import judge
 from gonogo.quality.judgement import Judgement
 from gonogo.quality.views.contact_sheet import contact_sheet
-
-from .conftest import measure_views
-from .scenes import Scene, make_scene, write
+from tests.quality.conftest import measure_views
+from tests.quality.scenes import Scene, make_scene, write
 
 GREY, BLANK = (0x8B, 0x94, 0x9E), (0xD0, 0xD5, 0xDB)
 RED, YELLOW, GREEN = (0xD1, 0x24, 0x2F), (0xE3, 0xA0, 0x08), (0x2D, 0xA4, 0x4E)

@@ -12,8 +12,7 @@ import pytest
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.pixels import pixel_statistics
 from gonogo.quality.pictures.statistics import image_statistics, pair_statistics
-
-from .scenes import PHOTOGRAPHS, photograph
+from tests.quality.scenes import PHOTOGRAPHS, photograph
 
 
 @pytest.fixture

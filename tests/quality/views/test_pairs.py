@@ -14,8 +14,7 @@ from gonogo.quality.pictures.pixels import pixel_statistics
 from gonogo.quality.pictures.sample import take_sample
 from gonogo.quality.pictures.statistics import pair_statistics
 from gonogo.quality.views.pairs import pair_faults
-
-from .scenes import PHOTOGRAPHS, make_scene
+from tests.quality.scenes import PHOTOGRAPHS, make_scene
 
 RNG = np.random.default_rng(7)
 GATE = QualityGate()

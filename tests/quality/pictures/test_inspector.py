@@ -18,8 +18,7 @@ from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status
-
-from .pictures import crops, photographs, write
+from tests.quality.picture_files import crops, photographs, write
 
 SIDE = 96
 

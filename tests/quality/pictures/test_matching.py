@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from gonogo.quality.pictures.matching import LEAST_SIDE, TELLING_INLIERS, inliers, inliers_of_files
-
-from .scenes import make_scene
+from tests.quality.scenes import make_scene
 
 SEEDS = range(12)
 

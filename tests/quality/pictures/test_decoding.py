@@ -18,8 +18,7 @@ from PIL import Image
 from gonogo.quality.pictures.decoding import MOST_PIXELS, decode
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.statistics import image_statistics
-
-from .scenes import photograph
+from tests.quality.scenes import photograph
 
 BGR = photograph(np.random.default_rng(0))
 RGB = Image.fromarray(BGR[..., ::-1])

@@ -19,9 +19,8 @@ from gonogo.quality.views.findings import explained_by_pose
 from gonogo.quality.views.measurements import SceneMeasurement
 from gonogo.quality.views.overview import SceneOverview
 from gonogo.stages.freshness import data_digest
-
-from .conftest import findings, measure_views
-from .scenes import GOOD_ANGLES, make_scene, write
+from tests.quality.conftest import findings, measure_views
+from tests.quality.scenes import GOOD_ANGLES, make_scene, write
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from gonogo.quality.views.cameras import meeting_point, off_axis_deg, point_cloud, read_pose, visibility
-
-from .scenes import CENTRE, DISTANCE, FOCAL_PX, SIZE, look_from
+from tests.quality.scenes import CENTRE, DISTANCE, FOCAL_PX, SIZE, look_from
 
 DEPTH = np.full((SIZE, SIZE), DISTANCE, np.float32)
 
