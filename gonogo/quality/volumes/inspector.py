@@ -25,7 +25,7 @@ from gonogo.verdict import Check, Status
 class Volumes(FileInspector):
     """One file, one volume. The group is the subject that the path names (`subject_of`).
 
-    Memory: one slice. `near` is a hash of the voxels, so that copies are found that were packed anew.
+    Memory: one slice. `near` is a hash of the voxels, so that copies are found even when they were compressed again.
     """
 
     name: ClassVar[str] = "volumes"
