@@ -176,7 +176,7 @@ def bad_items(count: FaultCount, rule: AcceptanceRule, item: str) -> tuple[Check
 def counted_check(
     count: FaultCount, rule: AcceptanceRule, item: str, *, id: str, title: str, criterion: str, why: str, hint: str
 ) -> Check:
-    """The share of items with one kind of fault, held against the tolerated share.
+    """The share of items with one kind of fault, compared with the tolerated share.
 
     Args:
         criterion: when an item counts as bad, in words.

@@ -47,7 +47,7 @@ SPLITS = {
 
 
 class Overview:
-    """What only the whole set tells, gathered from every item before any is judged.
+    """What only the whole set shows, gathered from every item before any is judged.
 
     A kind that compares its items with each other (the commonest shape, the median spacing) extends this.
     """

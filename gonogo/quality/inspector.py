@@ -166,7 +166,7 @@ class Inspector(ABC):
         sheet(judgement, self.item, self.picture, out)
 
     def distributions(self, gate: QualityGate) -> list[Distribution]:
-        """Columns of the table that are worth drawing, with the thresholds they are held against."""
+        """Columns of the table that are worth drawing, with their thresholds."""
         return []
 
     def draws(self, row: dict[str, Any]) -> bool:

@@ -21,7 +21,7 @@ class MeasuredItem(ClosedModel):
 
     name: str = Field(description="path from the data folder: `image_0000`, `train/patient_7.nii.gz`")
     folder: str = Field(description="data folder that it lies in")
-    content: str = Field(default="", description="sha256 of what tells it from others; empty: not read")
+    content: str = Field(default="", description="sha256 that identifies it; empty: not read")
     near: str = Field(default="", description="hash that differs in few bits for items that look alike, hex")
     split: str = Field(default="", description="`train`, `val` or `test`, where the data says so")
     group: str = Field(default="", description="what must be on one side of a split: a subject, a photograph")

@@ -39,7 +39,7 @@ class LeftOut(ClosedModel):
     """Files of one sort that no check judged. Counts add up over any division of the data into parts.
 
     Attributes:
-        weight: `unseen`: nobody knows what lies there; `unknown`: files that could be data, which this kind does not
+        weight: `unseen`: what is there is unknown; `unknown`: files that could be data, which this kind does not
             read; `harmless`: papers, lists, and what is said about items.
     """
 
@@ -113,19 +113,19 @@ def coverage(files: int, parts: Sequence[LeftOut], gate: QualityGate) -> Check:
         unit=f"of {files + count} files",
         threshold=f"nothing unseen; <= {100 * gate.max_unread_files:g} % of files that could be data",
         status=status,
-        why=_told(files, parts),
+        why=_summary(files, parts),
         hint=hint,
         evidence=[name for part in (*unseen, *unknown) for name in part.first][:KEPT],
     )
 
 
-def _told(files: int, parts: Sequence[LeftOut]) -> str:
+def _summary(files: int, parts: Sequence[LeftOut]) -> str:
     """`24 of 26 files judged; 2 left out: 1 folder that may not be entered (cats), 1 .heic (a.heic)`."""
     count = sum(part.count for part in parts)
-    told = f"{files} of {files + count} files judged"
+    judged = f"{files} of {files + count} files judged"
     order = ("unseen", "unknown", "harmless")
     sorts = sorted(parts, key=lambda part: (order.index(part.weight), -part.count))
-    return f"{told}; {count} left out: {', '.join(map(_named, sorts))}" if count else told
+    return f"{judged}; {count} left out: {', '.join(map(_named, sorts))}" if count else judged
 
 
 def _named(part: LeftOut) -> str:

@@ -19,7 +19,7 @@ from gonogo.quality.left_out import LeftOut, summed
 
 ITEMS, PART = "items.jsonl", "part.json"
 Item = TypeVar("Item", bound=MeasuredItem)
-CLOSER = 12  # items of a part, and of a set, that are looked at more closely
+CLOSER = 12  # items of a part, and of a set, that `look_closer` measures
 
 
 class MeasuredPart(Measured):
@@ -30,7 +30,7 @@ class MeasuredPart(Measured):
     items: int
     files: int = Field(description="that were to be read by a check")
     closer: list[tuple[str, int | None]] = Field(
-        description="content, and what `look_closer` told, of the items with the least content hashes"
+        description="content, and what `look_closer` measured, of the items with the least content hashes"
     )
     unreadable: list[FileProblem] = Field(description="the first files that could not be, of those of no item")
     left_out: list[LeftOut] = Field(description="what no check judged, by its sort")

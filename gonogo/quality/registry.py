@@ -8,7 +8,7 @@ import importlib.util
 from gonogo.base.errors import UserError
 from gonogo.quality.inspector import Inspector
 
-# name → module and class, imported when it is asked for
+# name → module and class, imported when it is needed
 KINDS = {
     "views": "gonogo.quality.views.inspector:Views",
     "images": "gonogo.quality.pictures.inspector:Images",

@@ -1,6 +1,6 @@
-"""What is wrong with a picture that nothing is held against, and with a set of pictures as a whole.
+"""What is wrong with a picture that is judged by itself, and with a set of pictures as a whole.
 
-A fault makes a picture bad where a person would not train on it. What a person would keep, and a loader may trip over,
+A fault makes a picture bad where a person would not train on it. What a person would keep, and a loader may fail on,
 is a warning.
 """
 

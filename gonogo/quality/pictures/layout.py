@@ -141,7 +141,7 @@ def _centred(luma: np.ndarray) -> np.ndarray:
 
 
 def _without_margin(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Y, with its mean where it is black and X is not: nothing was seen there, which tells nothing of layout."""
+    """Y, with its mean where it is black and X is not: nothing was seen there, which says nothing of layout."""
     unseen = (y < UNSEEN) & (x > SEEN)
     if not unseen.any() or unseen.all():
         return y

@@ -4,8 +4,8 @@ ORB: Rublee et al., ICCV 2011. MAGSAC++: Barath et al., CVPR 2020, a robust fit 
 pictures of a rigid scene share.
 
 On crops of photographs and moved views of them, 64 to 256 pixels, 93-97 % of right pairs have TELLING_INLIERS, and
-3-14 % of wrong ones, 3-10 % of views upside down, 7-10 % of mirrored ones. A pair takes 5 to 10 ms, so it is asked of
-a sample, and its answer is about the set: most of its pairs agree, or they do not.
+3-14 % of wrong ones, 3-10 % of views upside down, 7-10 % of mirrored ones. A pair takes 5 to 10 ms, so it is measured
+on a sample, and its answer is about the set: most of its pairs agree, or they do not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TELLING_INLIERS = 15  # at least so many tell a view of the scene from another's
 def inliers(x: np.ndarray, y: np.ndarray) -> int | None:
     """Point matches between two BGR uint8 pictures that agree on one motion of the camera.
 
-    `TELLING_INLIERS` or more: they show the same scene. None: it cannot be told, because a picture is smaller than
+    `TELLING_INLIERS` or more: they show the same scene. None: it cannot be decided, because a picture is smaller than
     `LEAST_SIDE` or X has too few points of its own (a gradient, a foggy sky).
     """
     if min(*x.shape[:2], *y.shape[:2]) < LEAST_SIDE:

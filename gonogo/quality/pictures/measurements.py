@@ -91,7 +91,7 @@ class PairStatistics(ClosedModel):
     colour_x: float = Field(default=0, description="root mean square chroma of X, 0-255")
     colour_y: float = Field(default=0, description="of Y, at X's exposure")
     colour_shift: float = Field(default=0, description="of the mean colour, in shares of the light")
-    foreign_colours: float = Field(default=0, description="share of Y's thumbnail whose colours X's has not")
+    foreign_colours: float = Field(default=0, description="share of Y's thumbnail whose colours X's does not have")
     tints_x: float = Field(default=0, description="root mean square chroma of X that light does not explain, 0-255")
     tints_y: float = Field(default=0, description="of Y")
     flattest_channel_x: float = Field(default=0, description="least standard deviation of a channel")

@@ -14,7 +14,7 @@ LIGHT_FLOOR = 16.0  # luma²: light that hardly varies explains no chroma
 
 
 def foreign_share(x: np.ndarray, y: np.ndarray) -> float:
-    """Share of Y's points with a colour that X has not, nor any within 16 to 32 levels.
+    """Share of Y's points with a colour that X does not have, nor any within 16 to 32 levels.
 
     As it is, or at X's exposure and white balance, whichever is less.
 

@@ -11,7 +11,11 @@ from gonogo.quality.points.clouds import Cloud
 
 SAMPLE = 200_000  # points that the costly figures are taken from
 ROWS = 1 << 18  # points in memory at once, of those that stay on disk
-ASKED, NEIGHBOURS_AMONG, NEIGHBOURS = 256, 8192, 12  # points whose neighbours are looked for, among how many, how many
+CENTRES, NEIGHBOURS_AMONG, NEIGHBOURS = (
+    256,
+    8192,
+    12,
+)  # points whose neighbours are looked for, among how many, how many
 FEWEST_FOR_DIMENSION = 500  # points
 LARGEST = 1e100  # a coordinate beyond is garbage, and its square would overflow
 
@@ -99,8 +103,8 @@ def _dimension(points: np.ndarray) -> float | None:
         return None
     rng = np.random.default_rng(0)
     points = points[rng.permutation(len(points))[:NEIGHBOURS_AMONG]]
-    asked = points[:ASKED]
-    squares = (asked**2).sum(1)[:, None] + (points**2).sum(1) - 2 * asked @ points.T
+    centres = points[:CENTRES]
+    squares = (centres**2).sum(1)[:, None] + (points**2).sum(1) - 2 * centres @ points.T
     # sorted before the point itself is dropped: np.partition leaves the least in an order that depends on the CPU
     nearest = np.sort(np.partition(squares, NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1], axis=1)[:, 1:]
     logarithms = np.log(np.maximum(nearest, 1e-300)) / 2

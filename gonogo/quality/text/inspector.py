@@ -65,8 +65,8 @@ class Texts(FileInspector):
             else:
                 kept.append(item)
         if not kept:
-            told = ", ".join(item.name for item in items[:3])
-            raise UserError(f"{folder}: no document here but {told}, which is no data")
+            names = ", ".join(item.name for item in items[:3])
+            raise UserError(f"{folder}: no document here but {names}, which is not data")
         if not self._partners:
             return Scan(kept, others, unlisted)
         partners = [name for name in others if self._is_partner(name)]

@@ -1,4 +1,4 @@
-"""What only all records together tell: which are there twice, which are in two splits, how they begin, how long."""
+"""What only all records together show: which are there twice, which are in two splits, how they begin, how long."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Repeats:
-    """Records of one file that were there before: how many, and the first of them."""
+    """Records of one file that repeat earlier ones: how many, and the first of them."""
 
     count: int
     number: int
@@ -42,7 +42,7 @@ class Repeats:
 class TextOverview(Overview):
     """Fed with every document once, then closed: 8 bytes a record (40 while it closes) and 30 a file.
 
-    Records are alike when they are but for case and spaces. 56 bits tell them apart: among ten million the chance
+    Records are alike when they differ only in case and spaces. 56 bits identify them: among ten million the chance
     that any two are mistaken is 7·10⁻⁴.
 
     Attributes:
@@ -126,7 +126,7 @@ class TextOverview(Overview):
         return max(self.openings.counts.items(), key=lambda held: (held[1], held[0]), default=("", 0))
 
     def repeats(self, item: TextItem) -> Repeats | None:
-        """Of one file; files are asked about in the order in which they were added."""
+        """Of one file; to be called for every file in the order in which they were added."""
         key = _key(item)
         if key in self._names:
             self._names[key] = item.path
@@ -138,7 +138,7 @@ class TextOverview(Overview):
         return Repeats(count, first.number, original)
 
     def named(self, place: Place) -> str:
-        """`data/train.jsonl:17`, for places of `leaks` and `repeats` whose files were asked about."""
+        """`data/train.jsonl:17`, for places of `leaks` and `repeats` whose files `repeats` was called with."""
         return f"{self._names.get(place.file) or 'an earlier file'}:{place.number}"
 
     def _find_repeats(self, repeats: np.ndarray, originals: np.ndarray, starts: np.ndarray) -> None:

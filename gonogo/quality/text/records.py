@@ -24,7 +24,7 @@ class Record:
         value: as JSON gives it; a text file's is its text.
         fault: `json`, `cut` or `encoding`; empty: it could be read.
         detail: what is wrong, in a few words.
-        plain: of a text file, which has no form to be held against.
+        plain: of a text file, which has no form to be checked.
     """
 
     number: int
@@ -75,7 +75,7 @@ def _line(raw: bytes, number: int) -> Record:
     except (ValueError, RecursionError) as error:
         if not raw.endswith(b"\n"):
             return Record(number, fault="cut", detail="the last line is cut")
-        return Record(number, fault="json", detail=_told(error))
+        return Record(number, fault="json", detail=_short_reason(error))
 
 
 def _whole(path: Path) -> Record:
@@ -99,7 +99,7 @@ def _values(path: Path) -> Iterator[Record]:
         except UnicodeDecodeError as error:
             raise ValueError(f"not UTF-8 after record {number}: {error.reason}") from None
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"not JSON after record {number}: {_told(error)}") from None
+            raise ValueError(f"not JSON after record {number}: {_short_reason(error)}") from None
 
 
 def _stream(stream: TextIO) -> Iterator[Any]:
@@ -150,7 +150,7 @@ def _next(buffer: str, stream: TextIO, wanted: int) -> tuple[Any, str]:
         buffer, wanted = (buffer + more).lstrip(), 2 * wanted
 
 
-def _told(error: Exception) -> str:
+def _short_reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deep"
     return error.msg if isinstance(error, json.JSONDecodeError) else str(error)[:80]

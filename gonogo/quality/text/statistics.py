@@ -1,4 +1,4 @@
-"""The figures of one file of records: what is wrong with them, how long they are, and what tells them apart."""
+"""The figures of one file of records: what is wrong with them, how long they are, and their identities."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class RecordReader:
     """Reads records as a gate wants them read.
 
     Attributes:
-        read_as: digest of everything that shapes a reading, so that one of other settings is told apart.
+        read_as: digest of everything that shapes a reading, so that readings with other settings differ.
         counts_tokens: whether there is a tokenizer.
     """
 
@@ -89,7 +89,7 @@ class RecordReader:
         return _Tally(self).of(path)
 
     def faults(self, record: Record, text: str) -> Iterator[tuple[str, str]]:
-        """What is wrong with one record: fault and detail. Plain text is held against no schema."""
+        """What is wrong with one record: fault and detail. Plain text is checked against no schema."""
         if not record.plain:
             yield from self._form(record.value)
         if not text or text.isspace():
@@ -130,7 +130,7 @@ class RecordReader:
         return "\n".join(_strings(held or list(value.values())))
 
     def identity(self, value: Any) -> int:
-        """64 bits of what tells a record from others, never 0; the upper 56 are the same but for case and spaces."""
+        """64 bits that identify a record, never 0; the upper 56 ignore case and spaces."""
         if isinstance(value, dict) and not self._ids.isdisjoint(value):
             value = {key: held for key, held in value.items() if key not in self._ids}
         exact = value if isinstance(value, str) else self._encode(value)

@@ -73,7 +73,7 @@ def explained(group: ViewFaultGroup, cause: DataCause) -> ViewFaultGroup:
 
 REMARKS = {
     DataCause.CAMERA: (
-        "the cameras show too little of what there is to see",
+        "the cameras show too little of the scene",
         "Fix the cameras first: nothing can render what they do not look at.",
     ),
     DataCause.GENERATOR: (

@@ -1,4 +1,4 @@
-"""Which columns of the table of posed views are drawn, and the thresholds they are held against."""
+"""Which columns of the table of posed views are drawn, and their thresholds."""
 
 from __future__ import annotations
 

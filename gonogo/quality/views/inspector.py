@@ -114,7 +114,7 @@ class Views(Inspector):
         return views_distributions(gate)
 
     def draws(self, row: dict[str, Any]) -> bool:
-        return bool(row["view"])  # inputs are what views are held against
+        return bool(row["view"])  # inputs are what views are compared with
 
     def rows(self, finding: Finding) -> Sequence[dict[str, Any]]:
         assert isinstance(finding, SceneFinding)

@@ -94,7 +94,7 @@ class SceneOverview:
         return self._nearer.get(scene.path, [None] * len(scene.views))
 
     def identical_to(self, sha256: str, path: str) -> str:
-        """Path of the first view with these bytes, where that is another; asked for every view in order."""
+        """Path of the first view with these bytes, where that is another; to be called for every view in order."""
         if not sha256 or _key(sha256) not in self._repeated:
             return ""
         first = self._first.setdefault(_key(sha256), path)

@@ -1,4 +1,4 @@
-"""One picture held against another: the faults of a target Y that was made from an input X.
+"""One picture compared with another: the faults of a target Y that was made from an input X.
 
 Also for predictions, against their inputs or their references.
 """
@@ -12,7 +12,7 @@ from gonogo.quality.items import Fault
 from gonogo.quality.pictures.measurements import PairStatistics, PixelStatistics
 
 # Companions of QualityGate's thresholds, set together with them as benchmarks/gate_accuracy.py says.
-# A picture is held against its input because night scenes, snow, line drawings and silhouettes are no faults.
+# A picture is compared with its input because night scenes, snow, line drawings and silhouettes are no faults.
 DARK_RATIO = 0.6  # dark in absolute terms counts below this brightness ratio …
 BLACK_P99 = 20  # … or where hardly a pixel is brighter than this
 BLACK_BORDER_SHARE, BLACK_BORDER_LEVEL = 0.9, 8  # an object before a uniform black background is not dark
@@ -192,7 +192,7 @@ def _colours_lost(pair: PairStatistics) -> str:
 
 
 def _orientation(x: PixelStatistics, y: PixelStatistics, pair: PairStatistics, gate: QualityGate) -> list[Fault]:
-    """Negative, upside down, mirrored or turned by 90°; only where X has a layout that tells."""
+    """Negative, upside down, mirrored or turned by 90°; only where X has a layout to compare."""
     if pair.layout_sigma < TELLING_LAYOUT * x.sigma:
         return []
     nearer_inverted = abs(255 - y.mean - x.mean) < abs(y.mean - x.mean) + INVERTED_MARGIN

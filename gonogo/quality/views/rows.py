@@ -24,7 +24,7 @@ def scene_rows(scene: SceneFinding) -> list[dict[str, Any]]:
 
 
 def _values(scene: SceneFinding, view: ViewFinding | None) -> dict[str, Any]:
-    """The same columns for an input as for a view; those that it has not are empty."""
+    """The same columns for an input as for a view; those that it does not have are empty."""
     item, measured = scene.item, view.measured if view else None
     picture, pair = (measured.picture, measured.pair) if measured else (item.input, None)
     values: dict[str, Any] = {

@@ -71,7 +71,7 @@ class SceneCounts:
         return f"{self.where()}: {listed([view.path for view in self.examples[:NAMED]], self.flagged)}"
 
     def check(self, rule: AcceptanceRule, *, id: str, title: str, criterion: str, why: str, hint: str) -> Check:
-        """The share of bad scenes held against the tolerated share; the pictures at fault are its evidence."""
+        """The share of bad scenes compared with the tolerated share; the pictures at fault are its evidence."""
         check = counted_check(self.scenes, rule, "scene", id=id, title=title, criterion=criterion, why=why, hint=hint)
         examples = self.examples[:NAMED] if self.scenes.bad else []
         check.evidence = [f"{view.folder}/{view.path}/{PICTURE}" for view in examples]

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from gonogo.quality.volumes.files import Volume
 
 CELLS = 24  # of the grid of air shares, at most, along each axis
-GLANCE = 12  # cells along either axis of a slice, by which it is held against others
+GLANCE = 12  # cells along either axis of a slice, by which it is compared with others
 POINTS_A_CELL = 4  # along either axis, of which a cell's mean is taken
 LEAST_CHANGE = 0.1  # between slices `FAR` apart, in σ of all cells
-FAR = 4  # slices between two that are held against each other, but for neighbours
+FAR = 4  # slices apart are two that are compared, besides neighbours
 
 
 class VolumeStatistics:
@@ -116,7 +116,7 @@ def _glance(values: np.ndarray) -> np.ndarray:
 def _disorder(glances: list[np.ndarray]) -> float | None:
     """How much neighbouring slices differ, over slices `FAR` apart: 1 for slices in no order.
 
-    None where that says nothing: few slices, or all of them alike, as of a phantom that is the same from end to end.
+    None where that says nothing: few slices, or all alike, as in a phantom that is the same from end to end.
     """
     if len(glances) < 3 * FAR or len({one.shape for one in glances}) > 1:
         return None
