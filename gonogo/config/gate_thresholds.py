@@ -132,6 +132,14 @@ class CanaryGate(StrictModel):
     max_slowdown: Positive = Field(3.0, description="measured s/step / upper bound of the forecast")
 
 
+class PredictionsGate(QualityGate):
+    """Thresholds of the quality gate, for the predicted items, whose folder the experiment itself has written."""
+
+    max_unread_files: Fraction = Field(
+        1.0, description="as in gates.quality; by default other files beside the predictions are only a warning"
+    )
+
+
 class ResultsGate(StrictModel):
     """Is the result what was expected?"""
 
@@ -144,7 +152,9 @@ class ResultsGate(StrictModel):
     metrics: dict[str, float] = Field(
         default_factory=dict, description="metric → minimum; filled from `expected.metrics`"
     )
-    pictures: QualityGate = Field(QualityGate(), description="of the predicted pictures, compared with their inputs")
+    pictures: PredictionsGate = Field(
+        PredictionsGate(), description="of the predicted items, compared with their inputs"
+    )
 
 
 class Gates(StrictModel):

@@ -112,3 +112,16 @@ def test_a_run_of_the_machinery_is_held_against_nothing_and_says_that_it_is_no_r
     checks, cause = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
     assert cause == "" and [check.status for check in checks] == [Status.CAUTION]
     assert "not a result" in checks[0].why
+
+
+def test_other_files_beside_predictions_are_a_warning_and_halt_nothing(tmp_path: Path) -> None:
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    for index in range(5):
+        (predictions / f"part_{index}.json").write_text(json.dumps({"caption": f"part {index}", "text": "add box"}))
+        np.save(predictions / f"part_{index}.npy", np.zeros(3))
+    measure_part("text", predictions, tmp_path / "measured")
+    measured = Measurements(metrics={"skill": 0.7}, pictures=tmp_path / "measured")
+    checks, _ = judge(measured, ResultsGate())
+    (files,) = [check for check in checks if check.id.endswith("files_judged")]
+    assert files.status is Status.CAUTION and "5 of 10 files judged" in files.why
