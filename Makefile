@@ -42,6 +42,7 @@ check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@$(BIN)/python -m gonogo.config.reference --schema | diff - config/schema.json
 	@$(BIN)/python -m gonogo.verdict | diff - docs/verdict.schema.json
 	@$(BIN)/python -m gonogo.config.reference --check
+	@$(BIN)/python -m tools.locks --check
 	@$(BIN)/python -m tools.tables --check
 	@$(BIN)/python -m tools.house --check
 
@@ -57,11 +58,11 @@ schema: $(VENV)/ready  ## write the generated files: JSON schemas, key tables, b
 	@$(BIN)/python -m gonogo.verdict > docs/verdict.schema.json
 	@$(BIN)/python -m tools.tables
 
-lock:  ## resolve pyproject.toml again into requirements.lock, and the machine's part of it
+lock:  ## resolve pyproject.toml again into requirements.lock, and what is made from it
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/pip install --quiet torch==2.13.0 && build/lock/bin/pip install --quiet -e '.[dev]'
 	@build/lock/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
-	@build/lock/bin/python -m tools.train_lock > requirements-train.lock
+	@build/lock/bin/python -m tools.locks
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	@echo "gonogo: setting up $(VENV) with $$($(PYTHON) --version) (once, a few minutes)"

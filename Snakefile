@@ -8,8 +8,11 @@ min_version("9.19")
 configfile: "config/config.yaml"
 
 
-# used only with --software-deployment-method; `make` sets up the environment that everything else uses
-container: "docker://python:3.11"
+report: "workflow/report/workflow.rst"
+
+
+# with --sdm conda: for what this file imports; each rule names the environment that its job runs in
+conda: "workflow/envs/snakefile.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tools import train_lock
-from tools.train_lock import locked
+from tools import locks
+from tools.locks import locked
 
 SHIPPED = [
     "Snakefile", "workflow/Snakefile", "workflow/rules/common.smk", "workflow/scripts/judge.py",
@@ -104,11 +106,39 @@ def test_the_machines_lock_is_part_of_the_developers(root: Path) -> None:
     assert {"torch", "lightning", "pydantic", "numpy", "monai", "transformers"} <= set(training)
 
 
-def test_the_machines_lock_is_the_one_that_its_script_writes(root: Path) -> None:
-    assert (root / "requirements-train.lock").read_text().splitlines() == train_lock.lines()
+@pytest.mark.parametrize("name", [locks.TRAIN, locks.JOBS, locks.PARSING])
+def test_what_is_made_from_the_lock_is_up_to_date(name: str, root: Path) -> None:
+    assert (root / name).read_text() == locks.files()[name]
 
 
 def test_what_is_left_off_the_machine_is_named_in_the_core(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    core = {train_lock.canonical(line.split(">")[0]) for line in project["dependencies"]}
-    assert core >= train_lock.ONLY_HERE and set(project["optional-dependencies"]) >= train_lock.NOT_FOR_EXPERIMENTS
+    core = {locks.canonical(line.split(">")[0]) for line in project["dependencies"]}
+    assert core >= locks.ONLY_HERE and set(project["optional-dependencies"]) >= locks.NOT_ON_THE_MACHINE
+
+
+# --- what Snakemake's catalogue reads ---
+
+
+@pytest.mark.parametrize(("name", "python"), [(locks.JOBS, "python=3.11"), (locks.PARSING, None)])
+def test_a_conda_environment_pins_what_the_lock_pins(name: str, python: str | None, root: Path) -> None:
+    environment = yaml.safe_load((root / name).read_text())
+    *from_conda, pip = environment["dependencies"]
+    assert from_conda == ([python, "pip"] if python else ["pip"]) and environment["channels"][0] == "conda-forge"
+    development = locked(root / "requirements.lock")
+    assert {locks.canonical(line.split("==")[0]): line for line in pip["pip"]}.items() <= development.items()
+    assert not DEVELOPMENT & {line.split("==")[0] for line in pip["pip"]}
+
+
+def test_every_rule_with_a_script_names_its_environment(root: Path) -> None:
+    rules = "".join(path.read_text() for path in sorted((root / "workflow/rules").glob("*.smk")))
+    blocks = re.split(r"^(?:rule|checkpoint) ", rules, flags=re.MULTILINE)[1:]
+    assert [block.split(":")[0] for block in blocks if "conda:\n        ENVIRONMENT" not in block] == []
+
+
+def test_the_catalogue_finds_the_workflow_and_its_front_page(root: Path) -> None:
+    usage = yaml.safe_load((root / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage["software-stack-deployment"]["conda"] is True and usage["report"] is True
+    assert (root / "workflow/Snakefile").is_file()
+    assert re.search(r'^report: "workflow/report/workflow.rst"$', (root / "Snakefile").read_text(), re.MULTILINE)
+    assert "GO, CAUTION, UNKNOWN" in (root / "workflow/report/workflow.rst").read_text()

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 # dotted key of an earlier version → what to write now
 RENAMED = {
@@ -58,8 +58,10 @@ def _new_name(key: str) -> str:
 def _keys_at(model: Any, location: tuple[Any, ...]) -> list[str]:
     """The keys that a nested model allows, following pydantic's error location."""
     for part in location:
-        field = getattr(model, "model_fields", {}).get(part)
-        annotations = [] if field is None else [field.annotation, *get_args(field.annotation)]  # or None
+        field = model.model_fields.get("root" if issubclass(model, RootModel) else part)
+        if field is None:  # a key of a mapping, or a place in a list
+            continue
+        annotations = [field.annotation, *get_args(field.annotation)]  # or None, or what a mapping or a list holds
         models = [inner for inner in annotations if isinstance(inner, type) and issubclass(inner, BaseModel)]
         if not models:
             return []

@@ -20,7 +20,7 @@ class StageTime(BaseModel):
 
     stage: str
     seconds: Range
-    basis: str = Field(description="what it is reckoned from")
+    basis: str = Field(description="what it is computed from")
 
 
 # what checklists for rented machines allow for upload and setup: 3, 5 and 15 minutes; not measured by us

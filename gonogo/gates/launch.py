@@ -88,7 +88,7 @@ def _expected(m: Measurements) -> Check:
 
 
 def _device(note: str) -> Check:
-    """Expected, and told all the same: a run on the processor is a good run."""
+    """Expected, yet reported: a run on the CPU is a good run."""
     return Check(
         id="device",
         title="Device that trains",

@@ -34,7 +34,7 @@ class MemoryEstimate(BaseModel):
     reserved_bytes: int | None = Field(None, description="peak that the allocator takes where it may take all it wants")
     fits: bool | None = Field(None, description="every allocation is served on this card; null: not known")
     refused: str = Field("", description="the allocation that is not, where `fits` is false")
-    retries: int = Field(0, description="times that everything cached is given back, for a step to fit")
+    retries: int = Field(0, description="times that all cached memory is freed for a step to fit")
     additions: list[Addition] = Field(default_factory=list, description="beside the tensors")
     components_bytes: dict[str, int] = Field(default_factory=dict, description="what the peak is made of")
     guessed: list[str] = Field(default_factory=list, description="values that the trace had to assume")

@@ -1,6 +1,6 @@
 """What a count of bad items decides: exactly for a whole set, sequentially for a sample of a larger one.
 
-The detector errs, too: every rule reckons with the share of good items that it takes for bad, and of bad ones that it
+The detector errs, too: every rule allows for the share of good items that it takes for bad, and of bad ones that it
 misses.
 """
 

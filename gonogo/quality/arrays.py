@@ -19,8 +19,8 @@ NUMPY_SUFFIXES = (".npy", ".npz")
 def numpy_arrays(path: Path) -> Iterator[dict[str, np.ndarray]]:
     """The arrays of a .npz by name, or that of a .npy under an empty one; mapped, not read.
 
-    A .npz is unpacked into a temporary folder, which also holds its checksums against its bytes. What is no array of
-    plain values in it is left out.
+    A .npz is unpacked into a temporary folder, which also holds its checksums against its bytes. Members that
+    are not arrays of plain values are left out.
 
     Raises:
         ValueError: the file is no array, or shorter than it promises.
@@ -29,14 +29,14 @@ def numpy_arrays(path: Path) -> Iterator[dict[str, np.ndarray]]:
         yield {"": mapped(path)}
         return
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as temporary:
-        found = {}
+        arrays = {}
         for position, name in enumerate(archive.namelist()):
             unpacked = Path(temporary, f"{position}.npy")
             with archive.open(name) as packed, unpacked.open("wb") as plain:
                 shutil.copyfileobj(packed, plain, 1 << 20)
             with contextlib.suppress(ValueError):
-                found[name.removesuffix(".npy")] = mapped(unpacked)
-        yield found
+                arrays[name.removesuffix(".npy")] = mapped(unpacked)
+        yield arrays
 
 
 def mapped(path: Path) -> np.ndarray:
@@ -62,8 +62,8 @@ def chosen(arrays: Mapping[str, Any], names: Sequence[str], dimensions: Collecti
         ValueError: none is of numbers, has so many dimensions, and holds anything.
     """
     fit = {path: array for path, array in arrays.items() if is_numeric(array.dtype) and array.ndim in dimensions}
-    wanted = " or ".join(map(str, sorted(dimensions)))
     if not fit:
+        wanted = " or ".join(map(str, sorted(dimensions)))
         raise ValueError(f"no array of numbers with {wanted} dimensions, among: {listed_arrays(arrays) or 'none'}")
     for name in names:
         for path in fit:
@@ -74,8 +74,8 @@ def chosen(arrays: Mapping[str, Any], names: Sequence[str], dimensions: Collecti
 
 def listed_arrays(arrays: Mapping[str, Any], most: int = 5) -> str:
     """`x (5, 3) float32, y (5,) int64`."""
-    told = [f"{path} {array.shape} {array.dtype}".strip() for path, array in list(arrays.items())[:most]]
-    return ", ".join(told) + (" …" if len(arrays) > most else "")
+    shown = [f"{path} {array.shape} {array.dtype}".strip() for path, array in list(arrays.items())[:most]]
+    return ", ".join(shown) + (" …" if len(arrays) > most else "")
 
 
 def is_numeric(dtype: np.dtype) -> bool:
@@ -92,7 +92,7 @@ def explained_errors() -> Iterator[None]:
     except ValueError as error:
         raise ValueError(one_line(error)) from None
     except MemoryError:
-        raise ValueError("asks for more memory than there is: damaged, or too large") from None
+        raise ValueError("needs more memory than there is: damaged, or too large") from None
     except Exception as error:
         raise ValueError(one_line(error)) from error
 

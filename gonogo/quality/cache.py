@@ -2,7 +2,7 @@
 
 One SQLite file, for any number of data folders, kinds, threads and processes of one machine. An entry is found by the
 sha256 of a file's bytes, the kind, and a digest of all code that measures, so that neither a changed file nor a
-changed program ever meets an old figure. The file can be removed at any time.
+changed program ever gets an old figure. The file can be removed at any time.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Cache(StatisticsCache):
     """Statistics by the sha256 of a file's bytes; see `open_cache`.
 
     Attributes:
-        found: how many times there was an entry.
+        hits: how many times there was an entry.
     """
 
     def __init__(self, path: Path, kind: str) -> None:
         self.path, self.kind = Path(path), kind
-        self.found = 0
+        self.hits = 0
         self._scope = f"{kind}\0{_version()}".encode()
         self._lock = threading.Lock()
         self._waiting: dict[bytes, bytes] = {}
@@ -58,12 +58,12 @@ class Cache(StatisticsCache):
         if value is None:
             return None
         try:
-            known = json.loads(value)
+            statistics = json.loads(value)
         except ValueError:
             return None
-        self.found += 1
-        assert isinstance(known, dict)
-        return known
+        self.hits += 1
+        assert isinstance(statistics, dict)
+        return statistics
 
     def put(self, content: str, statistics: dict[str, Any]) -> None:
         key, value = self._key(content), json.dumps(statistics, separators=(",", ":")).encode()
@@ -73,7 +73,7 @@ class Cache(StatisticsCache):
                 self._write()
 
     def close(self) -> None:
-        """Write what waits, and let go of the file until something is asked again."""
+        """Write what waits, and close the file until the next call."""
         with self._lock:
             self._write()
             if self._connection:
@@ -81,7 +81,7 @@ class Cache(StatisticsCache):
             self._connection = None
 
     def _connected(self) -> sqlite3.Connection | None:
-        """Opened when it is first needed: a connection must not be taken along into a forked process."""
+        """Opened when it is first needed: a connection must not be carried into a forked process."""
         if self._connection is None and self._usable:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,9 +119,9 @@ class Cache(StatisticsCache):
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        """A cache that is locked, damaged or on a full disk is used no further: it only saves time."""
+        """A cache that is locked, damaged or on a full disk is no longer used: it only saves time."""
         warnings.warn(
-            f"{self.path}: cannot be used ({error}); all else is measured anew. Remove it if it is damaged.",
+            f"{self.path}: cannot be used ({error}); everything is measured again. Remove it if it is damaged.",
             stacklevel=4,
         )
         connection, self._connection, self._usable = self._connection, None, False

@@ -1,4 +1,4 @@
-"""Items that are there twice, or nearly, or on both sides of a split."""
+"""Items that are in a set twice, or nearly, or on both sides of a split."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from array import array
 import numpy as np
 
 from gonogo.quality.items import Fault, MeasuredItem
-from gonogo.quality.near_duplicates import NearDuplicates, place
-from gonogo.quality.perceptual_hashes import as_numbers
+from gonogo.quality.near_duplicates import NearDuplicates, as_numbers, position
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
-REMEMBERED = 10_000  # names of originals that are kept; of later ones it is known that they were there
+REMEMBERED = 10_000  # names of originals that are kept; a later one is only "an earlier one"
 NAMED_PAIRS = 5
 COLLAPSE = 0.5  # share of the set that is the same over and over: NO-GO above
 FEW = 4  # items; of fewer, half may be chance
-CONTENT, GROUP, LOOK, ALIKE = range(4)  # what two items have in common; ALIKE: looks, over any number of steps
+CONTENT, GROUP, NEAR, COMPONENT = range(4)  # what two items have in common; COMPONENT: looks, over any number of steps
+GOLDEN = 0x9E3779B97F4A7C15  # odd multiplier that spreads the splits' bits over a key
 
 
 class DuplicateIndex:
     """Finds items with the same content, the same looks, or the same group in different splits.
 
     Fed with every item once (`add`), then closed; then it answers for each item (`faults`), and at last for the set
-    (`checks`). Of several alike the first that is asked about is the original. Counts are the same for every order of
-    the items and every division into parts. Identities are 64 bits of hashes: among a million items the chance that
-    any two are mistaken is 3·10⁻⁸.
+    (`checks`). Of several alike the first that `faults` is called with is the original. Counts are the same for every
+    order of the items and every division into parts. Identities are 64 bits of hashes: among a million items the
+    chance that any two are mistaken is 3·10⁻⁸.
 
     Attributes:
         items: that were added, without those that could not be read.
@@ -37,58 +37,58 @@ class DuplicateIndex:
 
     def __init__(self) -> None:
         self.items = self.copies = self.near_copies = self.leaking = 0
-        # of every item, some 50 bytes; given up when closed
-        self._content, self._group, self._look = array("Q"), array("Q"), array("Q")
-        self._comparisons, self._colours, self._split = array("Q"), array("Q"), array("B")
+        self._clear()
         self._splits: dict[str, int] = {}  # name → bit
-        self._seen: dict[int, str] = {}  # what was asked about → the first path, empty beyond `REMEMBERED`
-        self._pairs: list[tuple[str, str, str]] = []  # that leak: path, path, what they have in common
+        self._originals: dict[int, str] = {}  # identity → path of its first item, empty beyond `REMEMBERED`
+        self._leaks: list[tuple[str, str, str]] = []  # path, path, what they have in common
         self._copied: list[tuple[str, str]] = []  # original and copy, paths
+
+    def _clear(self) -> None:
+        """Of every item, some 50 bytes; dropped when the index is closed."""
+        self._content, self._group, self._near = array("Q"), array("Q"), array("Q")
+        self._comparisons, self._colours, self._split = array("Q"), array("Q"), array("B")
 
     def add(self, item: MeasuredItem) -> None:
         if not item.content or item.problems:
             return
         self._content.append(_key(item.content))
         self._group.append(_key(item.group))
-        self._look.append(_key(item.near))
+        self._near.append(_key(item.near))
         high, low, colours = as_numbers(item.near)
         self._comparisons.extend((high, low))
         self._colours.append(colours)
         self._split.append(self._bit(item.split))
 
     def close(self) -> None:
-        content, group, look, comparisons, colours = (
+        content, group, near, comparisons, colours = (
             np.frombuffer(keys, np.uint64)
-            for keys in (self._content, self._group, self._look, self._comparisons, self._colours)
+            for keys in (self._content, self._group, self._near, self._comparisons, self._colours)
         )
         split = np.frombuffer(self._split, np.uint8)
-        likeness = NearDuplicates(look, comparisons, colours, split)
-        self._content, self._group, self._look = array("Q"), array("Q"), array("Q")
-        self._comparisons, self._colours, self._split = array("Q"), array("Q"), array("B")
+        self._near_duplicates = NearDuplicates(near, comparisons, colours, split)
+        self._clear()
         self.items = len(content)
         self._contents, self._groups = _Splits(content, split), _Splits(group, split)
-        components, reached = likeness.of(look)
+        components, reached = self._near_duplicates.components(near)
         leaking = (self._contents.of(content) | self._groups.of(group) | reached) & ~split
         self.leaking = int(np.count_nonzero(leaking[split > 0]))
         _, once = np.unique(_within(content, split), return_index=True)
         self.copies = len(content) - len(once)
-        seen = once[look[once] > 0]
-        self.near_copies = len(seen) - len(np.unique(_within(components[seen], split[seen])))
+        with_looks = once[near[once] > 0]
+        self.near_copies = len(with_looks) - len(np.unique(_within(components[with_looks], split[with_looks])))
         self._repeated = _repeated(_within(content, split))
-        likeness.keep_repeated(_repeated(components[seen]))
-        self._likeness = likeness
+        self._near_duplicates.keep(_repeated(components[with_looks]))
 
     def faults(self, item: MeasuredItem) -> list[Fault]:
         if not item.content or item.problems:
             return []
         bit, content = self._bit(item.split), _key(item.content)
         faults = self._leak(item, bit, content)
-        component, _, _ = self._likeness.like(_key(item.near))
-        if place(self._repeated, _mixed(content, bit)) is not None and (
-            original := self._original(CONTENT, content, bit, item)
-        ):
+        component, _, _ = self._near_duplicates.lookup(_key(item.near))
+        copied = position(self._repeated, content ^ (bit * GOLDEN & 0xFFFFFFFFFFFFFFFF)) is not None
+        if copied and (original := self._original(CONTENT, content, bit, item)):
             faults.append(Fault("copy_of", f"copy of {original}", warns=True))
-        elif component and (original := self._original(ALIKE, component, bit, item)):
+        elif component and (original := self._original(COMPONENT, component, bit, item)):
             faults.append(Fault("near_copy", f"nearly {original}", warns=True))
         return faults
 
@@ -105,26 +105,27 @@ class DuplicateIndex:
     def _leak(self, item: MeasuredItem, bit: int, content: int) -> list[Fault]:
         if not bit:
             return []
-        look = _key(item.near)
-        _, partner, reached = self._likeness.like(look)
-        asked = [
+        near, group = _key(item.near), _key(item.group)
+        _, partner, reached = self._near_duplicates.lookup(near)
+        in_common = [
             (CONTENT, "same content", content, content, self._contents.mask(content)),
-            (GROUP, "same group", _key(item.group), _key(item.group), self._groups.mask(_key(item.group))),
-            (LOOK, "same looks", look, partner, reached),
+            (GROUP, "same group", group, group, self._groups.mask(group)),
+            (NEAR, "same looks", near, partner, reached),
         ]
-        found: list[Fault] = []
-        for what, words, key, others_key, mask in asked:
+        faults: list[Fault] = []
+        for what, words, key, partners_key, mask in in_common:
             if not mask & ~bit:
                 continue
-            others = [(name, other) for name, other in self._splits.items() if other & mask & ~bit]
-            paths = [path for _, other in others if (path := self._seen.get(_identity(what, others_key, other)))]
+            splits = [(name, other) for name, other in self._splits.items() if other & mask & ~bit]
+            identities = [_identity(what, partners_key, other) for _, other in splits]
+            paths = [path for identity in identities if (path := self._originals.get(identity))]
             self._first(what, key, bit, item)
-            if not found:
-                if paths and len(self._pairs) < NAMED_PAIRS:
-                    self._pairs.append((paths[0], item.path, words))
-                where = paths[0] if paths else others[0][0]
-                found = [Fault("leaks", f"{words} in {_short(where, item)}")]
-        return found
+            if not faults:
+                if paths and len(self._leaks) < NAMED_PAIRS:
+                    self._leaks.append((paths[0], item.path, words))
+                where = paths[0] if paths else splits[0][0]
+                faults = [Fault("leaks", f"{words} in {_short(where, item)}")]
+        return faults
 
     def _original(self, what: int, key: int, bit: int, item: MeasuredItem) -> str:
         """Name of the first with this in common; empty for itself."""
@@ -137,10 +138,10 @@ class DuplicateIndex:
 
     def _first(self, what: int, key: int, bit: int, item: MeasuredItem) -> str:
         identity = _identity(what, key, bit)
-        if identity not in self._seen:
-            self._seen[identity] = item.path if len(self._seen) < REMEMBERED else ""
+        if identity not in self._originals:
+            self._originals[identity] = item.path if len(self._originals) < REMEMBERED else ""
             return item.path
-        return self._seen[identity]
+        return self._originals[identity]
 
     def _bit(self, split: str) -> int:
         """Of a split's name; 0 for none."""
@@ -153,45 +154,34 @@ class DuplicateIndex:
         if len(self._splits) < 2:
             what = f"all of it is {next(iter(self._splits))}" if self._splits else "folders train, val, test would"
             return Check(id=id_, title=title, status=Status.GO, why=f"the data names no two splits: {what}")
-        pairs = "; ".join(f"{first} and {second} ({words})" for first, second, words in self._pairs)
-        why = (
-            f"{self.leaking} of {self.items} {item}s have their like in another split: {pairs}" if self.leaking else ""
-        )
+        pairs = "; ".join(f"{first} and {second} ({words})" for first, second, words in self._leaks)
+        why = f"{self.leaking} of {self.items} {item}s have a match in another split: {pairs}"
+        hint = "Split by subject or source before anything is cut or copied; of each pair keep one side."
         return Check(
-            id=id_,
-            title=title,
-            value=self.leaking,
-            unit=f"{item}s",
+            id=id_, title=title, value=self.leaking, unit=f"{item}s",
             threshold="none with the content, the group or the looks of one in another split",
             status=Status.NO_GO if self.leaking else Status.GO,
-            why=why,
-            hint="Split by subject or source before anything is cut or copied; of each pair keep one side."
-            if self.leaking
-            else "",
-            evidence=[path for first, second, _ in self._pairs for path in (first, second)],
-        )
+            why=why if self.leaking else "", hint=hint if self.leaking else "",
+            evidence=[path for first, second, _ in self._leaks for path in (first, second)],
+        )  # fmt: skip
 
     def _repetition(self, item: str) -> Check:
         """Copies within a split; NO-GO where most of the set is one and the same."""
-        copies, n = self.copies + self.near_copies, self.items
-        crowd = self._likeness.crowd
-        collapsed = n >= FEW and max(crowd, self.copies) > COLLAPSE * n
-        status = Status.NO_GO if collapsed else Status.CAUTION if copies else Status.GO
-        pairs = "; ".join(f"{copy} of {original}" for original, copy in self._copied)
-        told = f"{self.copies} of {n} {item}s are copies of others to the byte, {self.near_copies} look like another"
+        copies, total, crowd = self.copies + self.near_copies, self.items, self._near_duplicates.crowd
+        collapsed = total >= FEW and max(crowd, self.copies) > COLLAPSE * total
+        why = f"{self.copies} of {total} {item}s are exact copies of others, {self.near_copies} look like another"
         if collapsed:
-            told = f"most are the same: {told}" + (f"; {crowd} look like one" if crowd > COLLAPSE * n else "")
+            why = f"most are the same: {why}" + (f"; {crowd} look like one" if crowd > COLLAPSE * total else "")
+        if self._copied:
+            why += ": " + "; ".join(f"{copy} of {original}" for original, copy in self._copied)
         return Check(
-            id="repetition",
-            title=f"{item.capitalize()}s that are there once",
-            value=round(100 * copies / n, 1) if n else None,
-            unit=f"% of {item}s are copies",
+            id="repetition", title=f"{item.capitalize()}s that are there once",
+            value=round(100 * copies / total, 1) if total else None, unit=f"% of {item}s are copies",
             threshold=f"none; NO-GO where more than {percent(COLLAPSE)} are the same",
-            status=status,
-            why="" if not copies else f"{told}: {pairs}" if pairs else told,
-            hint="Keep one of each, or count them on purpose." if copies else "",
+            status=Status.NO_GO if collapsed else Status.CAUTION if copies else Status.GO,
+            why=why if copies else "", hint="Keep one of each, or count them on purpose." if copies else "",
             evidence=[path for pair in self._copied for path in pair],
-        )
+        )  # fmt: skip
 
 
 class _Splits:
@@ -212,7 +202,7 @@ class _Splits:
         return np.where(self._keys[at] == keys, self._masks[at], 0).astype(np.uint8)
 
     def mask(self, key: int) -> int:
-        at = place(self._keys, key)
+        at = position(self._keys, key)
         return int(self._masks[at]) if at is not None else 0
 
 
@@ -221,13 +211,9 @@ def _key(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) if text else 0
 
 
-def _mixed(key: int, bit: int) -> int:
-    return key ^ (bit * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
-
-
 def _within(keys: np.ndarray, split: np.ndarray) -> np.ndarray:
     """Identities of their own in each split."""
-    return keys.astype(np.uint64) ^ split.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return keys.astype(np.uint64) ^ split.astype(np.uint64) * np.uint64(GOLDEN)
 
 
 def _identity(what: int, key: int, bit: int) -> int:
@@ -235,7 +221,7 @@ def _identity(what: int, key: int, bit: int) -> int:
 
 
 def _repeated(keys: np.ndarray) -> np.ndarray:
-    """Those that are there more than once, sorted."""
+    """Keys that occur more than once, sorted."""
     unique, counts = np.unique(keys, return_counts=True)
     return unique[counts > 1]
 

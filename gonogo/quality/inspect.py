@@ -22,7 +22,7 @@ from gonogo.quality.outputs import Outputs, writing_outputs
 from gonogo.quality.registry import kind_of
 from gonogo.verdict import Verdict, decide
 
-WORST = 10  # files that are named
+LISTED = 10  # worst files that are named
 NOTHING = Outputs()
 
 
@@ -76,7 +76,7 @@ def inspect(
             inputs_digest=data.inputs_digest,
             more=judgement.more,
         )
-        worst = [row for finding in judgement.worst for row in kind.rows(finding) if row["checks"]][:WORST]
+        worst = [row for finding in judgement.worst for row in kind.rows(finding) if row["checks"]][:LISTED]
         if listing:
             listing.close(verdict, worst)
     return Inspection(verdict, worst)
@@ -89,12 +89,12 @@ def read_gate(path: Path) -> QualityGate:
         UserError: it cannot be read, or a key or value is wrong; names it.
     """
     try:
-        found = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text())
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
-    gate = validate(QualityGate, found or {}, str(path), "")
+    gate = validate(QualityGate, values or {}, str(path), "")
     assert isinstance(gate, QualityGate)
     return gate
 

@@ -32,12 +32,7 @@ METADATA = (
     ".txt", ".json", ".jsonl", ".ndjson", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".xml", ".xmp", ".csv", ".tsv",
     ".xlsx", ".pdf", ".doc", ".docx", ".htm", ".html",
 )  # fmt: skip
-SYSTEM = (
-    "lost+found",
-    "System Volume Information",
-    "$RECYCLE.BIN",
-    "__MACOSX",
-)  # of a disk, no data
+SYSTEM = ("lost+found", "System Volume Information", "$RECYCLE.BIN", "__MACOSX")  # folders of a disk, not data
 
 
 class LeftOut(ClosedModel):
@@ -64,17 +59,17 @@ def left_out(
         others: files of no item, from the folder.
         unlisted: what the listing of the folder could not follow.
     """
-    found = []
+    entries = []
     for entry in unlisted:
         if not _of_the_system(entry.path):
-            found.append(LeftOut(sort=entry.reason, weight="unseen", count=1, first=[f"{folder}/{entry.path}"]))
+            entries.append(LeftOut(sort=entry.reason, weight="unseen", count=1, first=[f"{folder}/{entry.path}"]))
     for name in others:
         harmless = _of_the_system(name) or is_note(name, metadata)
         suffix = PurePath(name).suffix.lower()
         sort = "note or list" if harmless else suffix or "file without suffix"
         weight: Literal["unknown", "harmless"] = "harmless" if harmless else "unknown"
-        found.append(LeftOut(sort=sort, weight=weight, count=1, first=[f"{folder}/{name}"]))
-    return summed(found)
+        entries.append(LeftOut(sort=sort, weight=weight, count=1, first=[f"{folder}/{name}"]))
+    return summed(entries)
 
 
 def is_note(name: str, metadata: Sequence[str]) -> bool:
@@ -85,14 +80,14 @@ def is_note(name: str, metadata: Sequence[str]) -> bool:
 
 def summed(parts: Iterable[LeftOut]) -> list[LeftOut]:
     """Of each sort one, in the order in which they come."""
-    found: dict[str, LeftOut] = {}
+    sums: dict[str, LeftOut] = {}
     for part in parts:
-        if before := found.get(part.sort):
+        if before := sums.get(part.sort):
             before.count += part.count
             before.first = (before.first + part.first)[:KEPT]
         else:
-            found[part.sort] = part.model_copy()
-    return list(found.values())
+            sums[part.sort] = part.model_copy()
+    return list(sums.values())
 
 
 def coverage(files: int, parts: Sequence[LeftOut], gate: QualityGate) -> Check:

@@ -1,4 +1,4 @@
-"""A data set is measured in parts, side by side, and judged as one set.
+"""Measure one part of a data set; parts are measured in parallel and judged as one set.
 
 A part is one data folder. What was measured of it lies in a folder of its own: `items.jsonl` (one line an item, in
 the order of the scan) and `part.json` (how many, and the digest of all files). Nothing is summed up there that could

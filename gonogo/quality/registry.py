@@ -17,7 +17,7 @@ KINDS = {
     "points": "gonogo.quality.points.inspector:PointClouds",
     "text": "gonogo.quality.text.inspector:Texts",
 }
-# kinds whose gate also says how items are read: a change there measures anew
+# kinds whose gate also says how items are read: a change there measures them again
 CONFIGURED = ("series", "text")
 # libraries beyond the core, by kind; the extra to install has the kind's name
 NEEDED = {"volumes": ["nibabel"], "series": ["h5py"], "points": ["trimesh"], "text": ["jsonschema_rs", "tokenizers"]}

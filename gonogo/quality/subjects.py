@@ -17,5 +17,5 @@ def subject_of(name: str) -> str:
 
     Source: Brain Imaging Data Structure 1.10, "Filename formation".
     """
-    found = SUBJECT.search(name)
-    return found[1].lower() if found else ""
+    subject = SUBJECT.search(name)
+    return subject[1].lower() if subject else ""

@@ -1,6 +1,6 @@
 """Items measured side by side, a few at a time: by threads where they are few, by processes where they are many.
 
-Decoding lets go of the interpreter's lock, the rest does not: two processes measure small pictures nearly twice as fast
+Decoding releases the interpreter's lock, the rest does not: two processes measure small pictures nearly twice as fast
 as two threads do. Starting them takes some hundredths of a second by `fork`, half a second by a fork server.
 """
 
@@ -25,7 +25,7 @@ from gonogo.base.digests import FolderDigest
 from gonogo.quality.inspector import Inspector, ItemFiles, StatisticsCache
 
 MOST_WORKERS = 4
-MANY_FILES = {"fork": 300, "forkserver": 3_000}  # from so many on, processes, by how they are started
+MANY_FILES = {"fork": 300, "forkserver": 3_000}  # from which on processes are used, by how they are started
 CHUNK = 32  # items that a worker takes at a time, at most
 AHEAD = 4  # chunks that wait, for each worker: what is measured is never far ahead of what is written
 
@@ -48,10 +48,10 @@ def measured_chunks(kind: Inspector, items: Sequence[ItemFiles], cache: Statisti
     chunks = (items[start : start + size] for start in range(0, len(items), size))
     method = "fork" if _alone() else "forkserver"
     many = sum(len(item.files) for item in items) >= MANY_FILES[method]
-    travelling = _packed(kind, cache) if many and count > 1 else None
-    if travelling:
+    pickled = _pickled(kind, cache) if many and count > 1 else None
+    if pickled:
         cache.close()  # a connection to a database must not be open in two processes
-        with _processes(method, count, type(kind).__module__, travelling) as pool:
+        with _processes(method, count, type(kind).__module__, pickled) as pool:
             yield from _in_order(pool, _measure_in_worker, chunks, AHEAD * count)
     else:
         with ThreadPoolExecutor(count) as pool:
@@ -92,19 +92,19 @@ def _in_order(
 _worker: tuple[Inspector, StatisticsCache] | None = None
 
 
-def _processes(method: str, count: int, module: str, travelling: bytes) -> ProcessPoolExecutor:
+def _processes(method: str, count: int, module: str, pickled: bytes) -> ProcessPoolExecutor:
     """Workers that end with this process, whatever it dies of."""
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload([module])  # imported once; the workers share its pages
-    return ProcessPoolExecutor(count, context, _begin, (os.getpid(), travelling))
+    return ProcessPoolExecutor(count, context, _begin, (os.getpid(), pickled))
 
 
 def _alone() -> bool:
     """Whether this thread is the only one of the process, those of libraries (BLAS, OpenMP, CUDA) among them.
 
-    A fork copies no other thread, but it copies the locks that others hold at that moment, and nobody is left in the
-    copy to let go of them. Where there are none, a fork is safe; the executor makes all of its workers before it
+    A fork copies no other thread, but it copies the locks that others hold at that moment, and nothing in the copy
+    releases them. Where there are none, a fork is safe; the executor makes all of its workers before it
     starts a thread of its own.
     """
     tasks = Path("/proc/self/task")
@@ -117,17 +117,17 @@ def _alone() -> bool:
     return False
 
 
-def _begin(owner_pid: int, travelling: bytes) -> None:
+def _begin(owner_pid: int, pickled: bytes) -> None:
     global _worker  # noqa: PLW0603  a process's own
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the owner decides
-    kind, cache = pickle.loads(travelling)
+    kind, cache = pickle.loads(pickled)
     _worker = kind, cache
     processes.watch(owner_pid, partial(_end, cache))
     Finalize(None, cache.close, exitpriority=10)
 
 
 def _end(cache: StatisticsCache) -> None:
-    """Keep what was measured, and leave at once, whatever the other threads do."""
+    """Keep what was measured, and exit at once, whatever the other threads do."""
     try:
         cache.close()
     finally:
@@ -139,11 +139,11 @@ def _measure_in_worker(items: Sequence[ItemFiles]) -> MeasuredChunk:
     return measure_chunk(*_worker, items)
 
 
-def _packed(kind: Inspector, cache: StatisticsCache) -> bytes | None:
-    """To be unpacked in another process; None where that cannot be."""
+def _pickled(kind: Inspector, cache: StatisticsCache) -> bytes | None:
+    """For another process; None where it cannot be pickled."""
     try:
         return pickle.dumps((kind, cache))
-    except Exception:  # whatever an object raises that cannot be copied
+    except Exception:  # whatever an object raises that cannot be pickled
         return None
 
 

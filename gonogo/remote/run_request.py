@@ -43,9 +43,9 @@ class RunRequest(StrictModel):
     max_s: float = Field(0.0, ge=0, description="the run is ended then, attempts and lost time together")
     max_usd: float = Field(0.0, ge=0)
     usd_per_hour: float = Field(0.0, ge=0)
-    lease_s: float = Field(0.0, ge=0, description="it is ended when nobody has looked for so long")
+    lease_s: float = Field(0.0, ge=0, description="the run is ended after this time without a client")
     first_s: float = Field(0.0, ge=0, description="grace for the first progress")
-    stall_s: float = Field(0.0, ge=0, description="without progress for so long it counts as hung")
+    stall_s: float = Field(0.0, ge=0, description="after this time without progress the run counts as hung")
     progress: str = Field("", description="regular expression of a log line that is progress; empty: any line")
     checkpoints: str = Field("", description="folder of *.ckpt, from the run's folder")
     resume: list[str] = Field(

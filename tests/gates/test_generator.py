@@ -98,3 +98,8 @@ def test_a_threshold_without_its_metric_says_what_to_write_now(old: dict, now: s
 def test_a_bound_that_bounds_nothing_is_refused() -> None:
     with pytest.raises(UserError, match=r"gates.generator.psnr: give `at_least`, `at_most` or both"):
         validate(GeneratorGate, {"psnr": {}}, "mine.yaml", "gates.generator")
+
+
+def test_a_misspelt_bound_is_corrected() -> None:
+    with pytest.raises(UserError, match=r"psnr.at_leest: unknown key 'at_leest'; did you mean 'at_least'"):
+        validate(GeneratorGate, {"psnr": {"at_leest": 3}}, "mine.yaml", "gates.generator")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from gonogo.learning.dependence import independence_p
 from gonogo.learning.features import spectra, vectors
-from tests.learning.fixtures import numbers
+from tests.learning.fixtures import numbers, pictures
+
+
+@pytest.fixture(scope="module")
+def crops() -> tuple[np.ndarray, np.ndarray]:
+    return pictures(260, np.random.default_rng(3))
 
 
 def test_pairs_that_belong_together_are_told_from_shuffled_ones(crops: tuple[np.ndarray, np.ndarray]) -> None:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from gonogo.learning.features import autocorrelation
+from tests.learning.fixtures import pictures
+
+
+@pytest.fixture(scope="module")
+def crops() -> tuple[np.ndarray, np.ndarray]:
+    return pictures(260, np.random.default_rng(3))
 
 
 def test_noise_has_no_autocorrelation(crops: tuple[np.ndarray, np.ndarray]) -> None:

@@ -8,6 +8,12 @@ import torch
 
 from gonogo.learning.features import content_hash, is_grid, vectors
 from gonogo.learning.leakage import Side, shared
+from tests.learning.fixtures import pictures
+
+
+@pytest.fixture(scope="module")
+def crops() -> tuple[np.ndarray, np.ndarray]:
+    return pictures(260, np.random.default_rng(3))
 
 
 def side(x: np.ndarray, y: np.ndarray, groups: set[str] | None = None) -> Side:

@@ -45,7 +45,7 @@ def test_what_was_put_is_there_to_the_last_digit_and_after_closing(tmp_path: Pat
         assert cache.get(key(1)) == VALUE
     with open_cache(tmp_path / "cache.db", "images") as cache:
         assert cache.get(key(1)) == VALUE
-        assert cache.found == 1
+        assert cache.hits == 1
 
 
 def test_kinds_and_versions_do_not_see_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,8 +89,8 @@ def test_a_scan_that_was_killed_goes_on_where_it_was(
     monkeypatch.setattr("gonogo.quality.workers.MANY_FILES", dict.fromkeys(["fork", "forkserver"], count + 1))
     with open_cache(path, "images") as cache:
         measure_part("images", data, tmp_path / "again", cache=cache)
-        assert cache.found >= 2 * BATCH
-    assert len(decoded) == count - cache.found
+        assert cache.hits >= 2 * BATCH
+    assert len(decoded) == count - cache.hits
     measure_part("images", data, tmp_path / "fresh")
     assert (tmp_path / "again" / ITEMS).read_text() == (tmp_path / "fresh" / ITEMS).read_text()
 

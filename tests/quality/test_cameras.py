@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gonogo.quality.views.cameras import meeting_point, off_axis_deg, point_cloud, read_pose, sight
+from gonogo.quality.views.cameras import meeting_point, off_axis_deg, point_cloud, read_pose, visibility
 
 from .scenes import CENTRE, DISTANCE, FOCAL_PX, SIZE, look_from
 
@@ -54,14 +54,17 @@ def test_pixels_without_depth_give_no_point() -> None:
 
 def test_what_a_camera_sees_of_the_points() -> None:
     points = point_cloud(DEPTH, read_pose(pose_json(np.eye(4))))
-    assert sight(points, read_pose(pose_json(np.eye(4)))) == (1, 1)
+    assert visibility(points, read_pose(pose_json(np.eye(4)))) == (1, 1)
     behind = read_pose(pose_json(look_from(180, np.zeros(3), 0.0)))
-    assert sight(points, behind) == (0, 0)
+    assert visibility(points, behind) == (0, 0)
     twice_as_far = read_pose(pose_json(look_from(0, CENTRE, 2 * DISTANCE)))
-    assert sight(points, twice_as_far) == (1, pytest.approx(0.25, abs=0.03))
+    assert visibility(points, twice_as_far) == (1, pytest.approx(0.25, abs=0.03))
     aside = np.eye(4)
     aside[0, 3] = -DISTANCE / FOCAL_PX * SIZE / 2  # half a frame to the right
-    assert sight(points, read_pose(pose_json(aside))) == (pytest.approx(0.5, abs=0.02), pytest.approx(0.5, abs=0.04))
+    assert visibility(points, read_pose(pose_json(aside))) == (
+        pytest.approx(0.5, abs=0.02),
+        pytest.approx(0.5, abs=0.04),
+    )
 
 
 def test_off_axis_and_meeting_point() -> None:

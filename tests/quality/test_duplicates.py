@@ -14,7 +14,8 @@ import pytest
 
 from gonogo.quality.duplicates import DuplicateIndex
 from gonogo.quality.items import FileProblem, MeasuredItem
-from gonogo.quality.perceptual_hashes import TOLERANCE, as_numbers, near_hash, near_pairs
+from gonogo.quality.near_duplicates import TOLERANCE, as_numbers, near_pairs
+from gonogo.quality.pictures.hashes import near_hash
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
 

@@ -10,8 +10,9 @@ import pytest
 
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.pictures.measurements import ImageStatistics, PairStatistics
+from gonogo.quality.pictures.pixels import pixel_statistics
 from gonogo.quality.pictures.sample import take_sample
-from gonogo.quality.pictures.statistics import pair_statistics, pixel_statistics
+from gonogo.quality.pictures.statistics import pair_statistics
 from gonogo.quality.views.pairs import pair_faults
 
 from .scenes import PHOTOGRAPHS, make_scene

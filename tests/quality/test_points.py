@@ -185,7 +185,7 @@ def test_files_cut_short_or_of_another_kind_are_named_and_never_go(tmp_path: Pat
     assert all(fault.startswith("unreadable: ") and len(fault) > 20 for (fault,) in damaged.values()), damaged
     assert "3 of 5 rows of vertex" in damaged["l.ply"][0]
     assert "vertices of shape (3, 2)" in damaged["o.obj"][0]
-    assert "a face names a vertex that is not there" in damaged["p.ply"][0]
+    assert "a face names a vertex that does not exist" in damaged["p.ply"][0]
     assert "10 normals for 600 points" in damaged["n.npz"][0]
     assert judgement.status is not Status.GO
     assert check(judgement, "unreadable").value == 16

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from gonogo.quality.pictures.measurements import ImageStatistics
-from gonogo.quality.pictures.statistics import image_statistics, pair_statistics, pixel_statistics
+from gonogo.quality.pictures.pixels import pixel_statistics
+from gonogo.quality.pictures.statistics import image_statistics, pair_statistics
 
 from .scenes import PHOTOGRAPHS, photograph
 

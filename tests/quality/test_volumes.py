@@ -187,7 +187,7 @@ FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("air", "94 % air", values(lambda v: np.where(np.indices(v.shape)[2] > 4, -1000 + v % 7, v))),
     ("constant", "every voxel is 0", values(np.zeros_like)),
     ("constant", "16 of 32 slices empty at the ends", values(lambda v: emptied(v, slice(16, None)))),
-    ("hollow", "2 of 32 slices empty amid", values(lambda v: emptied(v, slice(10, 12)))),
+    ("hollow", "2 of 32 slices empty between", values(lambda v: emptied(v, slice(10, 12)))),
     ("repeated", "16 of 32 slices equal the one before", values(repeated)),
     ("disorder", "slices out of order", values(shuffled)),
     ("dimensions", "4-D: 48×40×32×2", values(lambda v: np.stack([v, v], axis=3))),

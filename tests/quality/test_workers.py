@@ -65,7 +65,7 @@ def test_processes_measure_what_threads_do_to_the_last_digit(data: Path, tmp_pat
     assert (tmp_path / start / ITEMS).read_text() == (tmp_path / "threads" / ITEMS).read_text()
     with open_cache(tmp_path / f"{start}.sqlite", "images") as known:
         measure_part("images", data, tmp_path / "again", cache=known)
-        assert known.found == 80
+        assert known.hits == 80
 
 
 def test_the_company_of_a_picture_changes_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

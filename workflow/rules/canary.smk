@@ -17,6 +17,8 @@ rule canary:
     params:
         measured_after=measured_after("canary"),
         steps=lambda wildcards: SETTINGS.gates[wildcards.experiment].canary.steps,
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: training the first steps on the machine"
     script:
@@ -35,6 +37,8 @@ checkpoint judge_canary:
     params:
         gate="canary",
         judged_by=thresholds("canary"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging the first steps on the machine"
     script:

@@ -12,6 +12,8 @@ rule cloud_train:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/cloud_train.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: training on the machine"
     script:

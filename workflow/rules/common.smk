@@ -22,6 +22,7 @@ from gonogo.quality.registry import kind_of
 from gonogo.stages.held import held_file
 from gonogo.runtime.session import begin
 
+ENVIRONMENT = f"{FILES}/workflow/envs/gonogo.yaml"  # of each job, with --sdm conda
 SITE = site_of(Path(FILES))
 sys.path.insert(0, str(SITE))
 begin(SITE)

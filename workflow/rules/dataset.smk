@@ -17,6 +17,8 @@ rule dataset:
         fingerprint=fingerprint("generate"),
         indices=shard_indices,
         seed=SETTINGS.config.seed,
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: generating items {params.indices[0]} to {params.indices[1]}"
     script:

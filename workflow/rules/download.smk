@@ -11,6 +11,8 @@ rule download:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/download.log",
     retries: 1
     localrule: True
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: downloading results"
     script:

@@ -15,6 +15,8 @@ rule forecast:
         training=training,
         target=SETTINGS.target.model_dump_json(),
         accelerator=SETTINGS.accelerator.model_dump_json(),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: forecasting time and cost"
     script:

@@ -13,6 +13,8 @@ rule halt:
             rf"{standing.folder(gate, '', MODE)}(_\d+)?" for gate in registry.GATES
         ),
     localrule: True
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: NO-GO"
     script:

@@ -21,6 +21,8 @@ rule measure_launch:
         budget_usd=SETTINGS.config.budget_usd,
         target=SETTINGS.target.model_dump_json(),
         code=fingerprint("train"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: checking the launch checklist"
     script:
@@ -41,6 +43,8 @@ checkpoint judge_launch:
     params:
         gate="launch",
         judged_by=thresholds("launch"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging whether to launch"
     script:

@@ -13,6 +13,8 @@ checkpoint judge_learning:
     params:
         gate="learning",
         judged_by=thresholds("learning"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging whether the model learns"
     script:

@@ -19,6 +19,8 @@ rule trace_memory:
         training=training,
         accelerator=SETTINGS.accelerator.model_dump_json(),
         environment=SETTINGS.target.environment,
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: tracing a training step's memory"
     script:
@@ -40,6 +42,8 @@ checkpoint judge_memory:
     params:
         gate="memory",
         judged_by=thresholds("memory"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging whether training fits the card"
     script:

@@ -17,6 +17,8 @@ rule prepare:
         fingerprint=fingerprint("generate"),
         inputs=lambda wildcards: EXPERIMENTS[wildcards.experiment].inputs_listing(),
         seed=SETTINGS.config.seed,
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: preparing the data generator"
     script:
@@ -35,6 +37,8 @@ checkpoint judge_generator:
     params:
         gate="generator",
         judged_by=thresholds("generator"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging the data generator"
     script:

@@ -17,6 +17,8 @@ rule measure_quality:
         mem_mb=1000,
     params:
         reading=reading,
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: measuring the {wildcards.scope}, part {wildcards.shard}"
     script:
@@ -50,6 +52,8 @@ checkpoint judge_quality:
     params:
         gate="quality/{scope}",
         judged_by=thresholds("quality"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging the {wildcards.scope}"
     script:

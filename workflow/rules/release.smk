@@ -15,6 +15,8 @@ rule release:
     localrule: True
     params:
         asked_at=lambda wildcards: time.time(),  # executed whenever it is asked for
+    conda:
+        ENVIRONMENT
     message:
         "releasing the machine"
     script:

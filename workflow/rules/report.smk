@@ -18,6 +18,8 @@ rule report:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/report.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: writing the report"
     script:

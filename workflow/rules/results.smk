@@ -21,6 +21,8 @@ checkpoint judge_results:
     params:
         gate=lambda wildcards: "results",  # as text, --lint takes it for a path
         judged_by=thresholds("results"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging the results"
     script:

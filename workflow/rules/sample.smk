@@ -17,6 +17,8 @@ rule sample:
         fingerprint=fingerprint("generate"),
         indices=sample_indices,
         seed=SETTINGS.config.seed,
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: generating sample items {params.indices[0]} to {params.indices[1]}"
     script:

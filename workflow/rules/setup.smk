@@ -12,6 +12,8 @@ rule setup:
     localrule: True
     params:
         target=SETTINGS.target.model_dump_json(),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: setting up the machine"
     script:

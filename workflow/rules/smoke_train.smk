@@ -31,6 +31,8 @@ rule smoke_train:
         ).training.model_dump_json(),
         smoke=lambda wildcards: experiment_config(wildcards).smoke.model_dump_json(),
         seed=SETTINGS.config.seed,
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: smoke training locally"
     script:

@@ -11,7 +11,7 @@ class StagesSpeakForThemselves(logging.Filter):
 
     NOISE = (
         "Config file ",
-        "Singularity containers: ignored",
+        "Conda environments: ignored",
         "Assuming unrestricted shared filesystem",
         "Building DAG",
         "DAG of jobs will be updated",

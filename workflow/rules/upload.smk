@@ -18,6 +18,8 @@ rule upload:
         target=SETTINGS.target.model_dump_json(),
         training=training,
         code=fingerprint("train"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: uploading"
     script:

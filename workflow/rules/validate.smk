@@ -18,6 +18,8 @@ rule validate:
         mem_mb=3000,
     params:
         fingerprint=fingerprint("predict"),
+    conda:
+        ENVIRONMENT
     message:
         "{wildcards.experiment}: predicting held-out items"
     script:

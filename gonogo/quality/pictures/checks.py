@@ -95,7 +95,7 @@ def _content_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
 
 
 def _light_faults(y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
-    told = [
+    checks = [
         ("dark", "black" if y.p99 <= 1 else f"dark {y.p99 / 255:.2f}", y.p99 < gate.dark_p99),
         ("white", f"white {y.white_share:.1%}", y.white_share > gate.max_white_share),
         ("constant", "one colour", y.sigma < gate.min_sigma or y.mode_share > gate.max_mode_share),
@@ -105,12 +105,12 @@ def _light_faults(y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
             y.p99 - y.p1 < gate.min_range and y.mode_share < DRAWN_SHARE,
         ),
     ]
-    return [Fault(id_, reason) for id_, reason, fires in told if fires]
+    return [Fault(id_, reason) for id_, reason, fires in checks if fires]
 
 
 def _structure_faults(picture: ImageItem, y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
     white_noise = y.noise_sigma > gate.min_noise_share * min(y.sigma, GREATEST_NOISE)
-    told = [
+    checks = [
         ("noise", f"noise {y.autocorrelation_1:.2f}", white_noise and y.autocorrelation_1 < gate.min_autocorrelation),
         ("specks", f"specks {y.specks:.0%}", y.specks > gate.max_speck_share),
         ("blocks", f"blocks {y.blocks:.1f}", y.blocks > gate.max_blocks and y.entropy_bits > FEW_LEVELS),
@@ -120,7 +120,7 @@ def _structure_faults(picture: ImageItem, y: PixelStatistics, gate: ImagesGate) 
             picture.detail < gate.min_detail and y.laplacian_variance < SMOOTH_LAPLACIAN,
         ),
     ]
-    return [Fault(id_, reason) for id_, reason, fires in told if fires]
+    return [Fault(id_, reason) for id_, reason, fires in checks if fires]
 
 
 def _odd(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
@@ -140,7 +140,7 @@ def _odd(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) -> list[
 
 def _format_faults(picture: ImageItem) -> list[Fault]:
     """What one loader reads otherwise than another."""
-    told = [
+    checks = [
         ("palette", "palette", picture.palette),
         ("transparent", f"see-through {percent(picture.not_opaque_share)}", picture.not_opaque_share > 0),
         ("deep", picture.mode, picture.mode in ("rgb16", "rgba16")),
@@ -150,7 +150,7 @@ def _format_faults(picture: ImageItem) -> list[Fault]:
         ("frames", f"{picture.frames} frames", picture.frames > 1),
         ("suffix", f"is {picture.format}", picture.wrong_suffix),
     ]
-    return [Fault(id_, reason, warns=True) for id_, reason, fires in told if fires]
+    return [Fault(id_, reason, warns=True) for id_, reason, fires in checks if fires]
 
 
 def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:

@@ -16,15 +16,15 @@ from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector, split_of
 from gonogo.quality.inspector import ItemFiles, ItemReading, StatisticsCache
 from gonogo.quality.items import Fault, FileProblem, MeasuredItem
-from gonogo.quality.perceptual_hashes import grey_thumbnails, near_hashes
 from gonogo.quality.pictures.checks import ImageOverview, image_fault_groups, image_faults, set_checks
+from gonogo.quality.pictures.hashes import grey_thumbnails, near_hashes
 from gonogo.quality.pictures.headers import SUFFIXES
 from gonogo.quality.pictures.items import ImageItem
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.statistics import SMALLEST_SIDE, images_statistics
 from gonogo.verdict import Check
 
-LEAST_SIDE_FOR_LOOKS = 64  # pixels; below, as of digits or icons, very different pictures look nearly the same
+LEAST_SIDE_FOR_LOOKS = 64  # pixels; below, as for digits or icons, very different pictures look nearly the same
 
 
 class Images(FileInspector):
@@ -40,23 +40,25 @@ class Images(FileInspector):
         return self.measure_all([files], cache)[0]
 
     def measure_all(self, items: Sequence[ItemFiles], cache: StatisticsCache) -> list[ItemReading]:
-        """Reads each file once for hash, statistics and looks. `cache` content is not decoded."""
+        """Reads each file once for hash, statistics and looks. What the cache holds is not decoded again."""
         recalled: dict[str, dict[str, Any]] = {}
 
         def recall(sha256: str) -> ImageStatistics | None:
-            if found := cache.get(sha256):
-                recalled[sha256] = found
-                return ImageStatistics.model_validate(found["picture"])
+            if cached := cache.get(sha256):
+                recalled[sha256] = cached
+                return ImageStatistics.model_validate(cached["picture"])
             return None
 
         measured = images_statistics([f"{files.folder}/{files.name}" for files in items], recall)
-        looks = _looks([one for one in measured if one.thumbnail is not None])
-        for one in measured:
-            if one.sha256 in recalled:
-                looks[one.sha256] = recalled[one.sha256]["looks"]
-            elif one.sha256:
-                cache.put(one.sha256, {"picture": _plain(one), "looks": looks.get(one.sha256, {})})
-        return [_reading(files, one, looks.get(one.sha256, {})) for files, one in zip(items, measured, strict=True)]
+        looks = _looks([image for image in measured if image.thumbnail is not None])
+        for image in measured:
+            if image.sha256 in recalled:
+                looks[image.sha256] = recalled[image.sha256]["looks"]
+            elif image.sha256:
+                cache.put(image.sha256, {"picture": _plain(image), "looks": looks.get(image.sha256, {})})
+        return [
+            _reading(files, image, looks.get(image.sha256, {})) for files, image in zip(items, measured, strict=True)
+        ]
 
     def overview(self) -> ImageOverview:
         return ImageOverview()
@@ -75,30 +77,34 @@ class Images(FileInspector):
             return file.convert("RGB")
 
     def distributions(self, gate: QualityGate) -> list[Distribution]:
-        own = gate.images
+        limits = gate.images
         luma = [
             Distribution("pixels.mean", "Brightness", "mean luma", 0, 255),
-            Distribution("pixels.p99", "Brightest luma (p99)", "luma", 0, 255, (below(own.dark_p99, "black"),)),
-            Distribution("pixels.sigma", "Spread of luma (σ)", "luma", 0, 128, (below(own.min_sigma, "constant"),)),
-            Distribution("pixels.white_share", "White pixels", "share", 0, 1, (above(own.max_white_share, "white"),)),
+            Distribution("pixels.p99", "Brightest luma (p99)", "luma", 0, 255, (below(limits.dark_p99, "black"),)),
+            Distribution("pixels.sigma", "Spread of luma (σ)", "luma", 0, 128, (below(limits.min_sigma, "constant"),)),
+            Distribution(
+                "pixels.white_share", "White pixels", "share", 0, 1, (above(limits.max_white_share, "white"),)
+            ),
             Distribution("pixels.black_share", "Black pixels", "share", 0, 1),
             Distribution("pixels.entropy_bits", "Entropy of luma", "bits", 0, 8),
         ]
         structure = [
             Distribution(
                 "pixels.autocorrelation_1", "Autocorrelation, 1 pixel", "", -0.2, 1,
-                (below(own.min_autocorrelation, "noise"),),
+                (below(limits.min_autocorrelation, "noise"),),
             ),
             Distribution("pixels.autocorrelation_8", "Autocorrelation, 8 pixels", "", -0.2, 1),
             Distribution("pixels.noise_sigma", "Noise (Immerkær's σ)", "luma", 0, 64),
             Distribution(
                 "detail", "Detail of the thumbnail", "its Laplacian variance / variance", 0.001, 30,
-                (below(own.min_detail, "blurred"),), log=True,
+                (below(limits.min_detail, "blurred"),), log=True,
             ),
-            Distribution("pixels.specks", "Specks", "share of pixels", 0, 1, (above(own.max_speck_share, "specks"),)),
+            Distribution(
+                "pixels.specks", "Specks", "share of pixels", 0, 1, (above(limits.max_speck_share, "specks"),)
+            ),
             Distribution(
                 "pixels.blocks", "Blocks", "difference along a grid / near by", 0.5, 20,
-                (above(own.max_blocks, "blocks"),), log=True,
+                (above(limits.max_blocks, "blocks"),), log=True,
             ),
             Distribution("pixels.sharpness", "Sharpness", "Laplacian variance / variance", 0.001, 20, log=True),
             Distribution("pixels.coverage", "Coverage", "share off the border's colour", 0, 1),
@@ -128,14 +134,17 @@ def _looks(measured: Sequence[ImageStatistics]) -> dict[str, dict[str, Any]]:
     """`near` and `detail` of each by its sha256, from the thumbnails."""
     if not measured:
         return {}
-    thumbnails = np.stack([one.thumbnail for one in measured])
-    found = {}
-    for one, near, grey in zip(measured, near_hashes(thumbnails), grey_thumbnails(thumbnails), strict=True):
-        assert one.pixels is not None
+    thumbnails = np.stack([image.thumbnail for image in measured])
+    looks = {}
+    for image, near, grey in zip(measured, near_hashes(thumbnails), grey_thumbnails(thumbnails), strict=True):
+        assert image.pixels is not None
         edges = cv2.norm(cv2.Laplacian(grey, cv2.CV_16S), cv2.NORM_L2SQR) / grey.size  # their mean is next to 0
-        small = min(one.width, one.height) < LEAST_SIDE_FOR_LOOKS
-        found[one.sha256] = {"near": "" if small else near, "detail": edges / max(one.pixels.sigma**2, 1.0)}
-    return found
+        small = min(image.width, image.height) < LEAST_SIDE_FOR_LOOKS
+        looks[image.sha256] = {
+            "near": "" if small else near,
+            "detail": edges / max(image.pixels.sigma**2, 1.0),
+        }
+    return looks
 
 
 def _plain(measured: ImageStatistics) -> dict[str, Any]:

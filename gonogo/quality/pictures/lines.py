@@ -33,12 +33,12 @@ class Lines(NamedTuple):
 def lines(rows: Sequence[np.ndarray], columns: Sequence[np.ndarray]) -> Lines:
     """By the jumps from each row to the next (H - 1,) and from each column (W - 1,), of each picture."""
     jumps = [*rows, *columns]
-    found = np.empty((len(jumps), 2 + 1 + len(TILES)))
-    lengths = np.array([len(one) for one in jumps])
+    measures = np.empty((len(jumps), 2 + 1 + len(TILES)))
+    lengths = np.array([len(line) for line in jumps])
     for length in set(lengths.tolist()):
         (alike,) = np.nonzero(lengths == length)
-        found[alike] = _along(np.stack([jumps[at] for at in alike]))
-    by_picture = found.reshape(2, len(rows), -1)
+        measures[alike] = _along(np.stack([jumps[at] for at in alike]))
+    by_picture = measures.reshape(2, len(rows), -1)
     most, least = by_picture.max(axis=0), by_picture.min(axis=0)
     return Lines(most[:, 0], most[:, 1], least[:, 2:].max(axis=1))
 

@@ -34,24 +34,24 @@ def inliers(x: np.ndarray, y: np.ndarray) -> int | None:
     if min(*x.shape[:2], *y.shape[:2]) < LEAST_SIDE:
         return None
     detector = cv2.ORB.create(POINTS, fastThreshold=FAST_THRESHOLD, edgeThreshold=15, patchSize=31)
-    own, own_codes = detector.detectAndCompute(_working(x), None)
-    other, other_codes = detector.detectAndCompute(_working(y), None)
-    if own_codes is None or len(own) < TELLING_INLIERS:
+    points_x, codes_x = detector.detectAndCompute(_working(x), None)
+    points_y, codes_y = detector.detectAndCompute(_working(y), None)
+    if codes_x is None or len(points_x) < TELLING_INLIERS:
         return None
-    if other_codes is None or len(other) < LEAST_MATCHES:
+    if codes_y is None or len(points_y) < LEAST_MATCHES:
         return 0
-    pairs = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(own_codes, other_codes, k=2)
+    pairs = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(codes_x, codes_y, k=2)
     kept = [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < RATIO * pair[1].distance]
     return _agreeing(
-        np.array([own[match.queryIdx].pt for match in kept], np.float32),
-        np.array([other[match.trainIdx].pt for match in kept], np.float32),
+        np.array([points_x[match.queryIdx].pt for match in kept], np.float32),
+        np.array([points_y[match.trainIdx].pt for match in kept], np.float32),
     )
 
 
 def inliers_of_files(x: Path, y: Path) -> int | None:
     """`inliers` of two picture files; None also where one cannot be read."""
-    own, other = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in (x, y))
-    return None if own is None or other is None else inliers(own, other)
+    first, second = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in (x, y))
+    return None if first is None or second is None else inliers(first, second)
 
 
 def _working(picture: np.ndarray) -> np.ndarray:
@@ -64,12 +64,12 @@ def _working(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
 
 
-def _agreeing(own: np.ndarray, other: np.ndarray) -> int:
-    """How many of the matched points (N, 2) lie on one epipolar geometry."""
-    if len(own) < LEAST_MATCHES:
+def _agreeing(points_x: np.ndarray, points_y: np.ndarray) -> int:
+    """How many of the matched points (N, 2) fit one epipolar geometry."""
+    if len(points_x) < LEAST_MATCHES:
         return 0
     try:
-        _, mask = cv2.findFundamentalMat(own, other, cv2.USAC_MAGSAC, PIXELS_OFF, CONFIDENCE, ROUNDS)
+        _, mask = cv2.findFundamentalMat(points_x, points_y, cv2.USAC_MAGSAC, PIXELS_OFF, CONFIDENCE, ROUNDS)
     except cv2.error:  # points on one line or in one place
         return 0
     return 0 if mask is None else int(np.count_nonzero(mask))

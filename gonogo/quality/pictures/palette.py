@@ -21,13 +21,13 @@ def foreign_share(x: np.ndarray, y: np.ndarray) -> float:
     Args:
         x, y: thumbnails (S, S, 3) uint8.
     """
-    known = _palette(x)
+    palette = _palette(x)
     seen = y.max(axis=2) > UNSEEN
     gains = [(own + 1) / (other + 1) for own, other in zip(cv2.mean(x)[:3], cv2.mean(y)[:3], strict=True)]
     balance = np.diag([min(max(gain, 1 / MOST_GAIN), MOST_GAIN) for gain in gains])
     shares = []
     for points in (y, cv2.transform(y, balance)):
-        foreign = ~known[tuple(np.moveaxis(points // LEVELS_A_BIN, 2, 0))] & seen
+        foreign = ~palette[tuple(np.moveaxis(points // LEVELS_A_BIN, 2, 0))] & seen
         shares.append(np.count_nonzero(foreign) / foreign.size)
     return min(shares)
 

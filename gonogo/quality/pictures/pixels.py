@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from gonogo.quality.perceptual_hashes import difference_hashes
+from gonogo.quality.pictures.hashes import difference_hashes
 from gonogo.quality.pictures.lines import lines
 from gonogo.quality.pictures.measurements import PixelStatistics
 from gonogo.quality.pictures.sample import Sample, take_sample
@@ -35,19 +35,19 @@ def measured_pixels(samples: Sequence[Sample]) -> list[PixelStatistics]:
     """
     if not samples:
         return []
-    variance, of_levels = _levels(np.stack([one.levels for one in samples]))
+    variance, of_levels = _levels(np.stack([sample.levels for sample in samples]))
     columns = {
         **of_levels,
-        "autocorrelation_1": _autocorrelation([one.steps_1 for one in samples], variance),
-        "autocorrelation_8": _autocorrelation([one.steps_8 for one in samples], variance),
+        "autocorrelation_1": _autocorrelation([sample.steps_1 for sample in samples], variance),
+        "autocorrelation_8": _autocorrelation([sample.steps_8 for sample in samples], variance),
         **_structure(samples, variance),
-        **lines([one.row_jumps for one in samples], [one.column_jumps for one in samples])._asdict(),
-        "row_jump": np.array([cv2.mean(one.row_jumps)[0] for one in samples]),
-        "column_jump": np.array([cv2.mean(one.column_jumps)[0] for one in samples]),
+        **lines([sample.row_jumps for sample in samples], [sample.column_jumps for sample in samples])._asdict(),
+        "row_jump": np.array([cv2.mean(sample.row_jumps)[0] for sample in samples]),
+        "column_jump": np.array([cv2.mean(sample.column_jumps)[0] for sample in samples]),
         **_against_border(samples),
     }
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    hashes = difference_hashes(np.stack([one.thumbnail for one in samples]))
+    hashes = difference_hashes(np.stack([sample.thumbnail for sample in samples]))
     return [
         PixelStatistics(dhash=dhash, **dict(zip(columns, row, strict=True)))
         for dhash, row in zip(hashes, rows, strict=True)
@@ -85,9 +85,9 @@ def _autocorrelation(steps: Sequence[tuple[float, float]], variance: np.ndarray)
 
 
 def _structure(samples: Sequence[Sample], variance: np.ndarray) -> dict[str, np.ndarray]:
-    mean, squares = np.array([one.laplacian for one in samples]).T
+    mean, squares = np.array([sample.laplacian for sample in samples]).T
     laplacian = squares - mean * mean
-    cumulative = np.stack([one.responses for one in samples]).cumsum(axis=1, dtype=np.float64)
+    cumulative = np.stack([sample.responses for sample in samples]).cumsum(axis=1, dtype=np.float64)
     counts = cumulative[:, -1]
     return {
         "laplacian_variance": laplacian,
@@ -99,12 +99,12 @@ def _structure(samples: Sequence[Sample], variance: np.ndarray) -> dict[str, np.
 
 def _against_border(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
     """Share of the picture off the border's median colour; of the border near it; its brightest channel."""
-    borders = np.stack([one.border for one in samples]).astype(np.int16)
+    borders = np.stack([sample.border for sample in samples]).astype(np.int16)
     middle = borders.shape[1] // 2
     by_channel = np.ascontiguousarray(borders.transpose(0, 2, 1))
     colours = np.partition(by_channel, middle, axis=2)[:, :, middle]
     apart = np.abs(borders - colours[:, None]).max(axis=2)
-    near = [_near(one.points, colour) for one, colour in zip(samples, colours.tolist(), strict=True)]
+    near = [_near(sample.points, colour) for sample, colour in zip(samples, colours.tolist(), strict=True)]
     return {
         "coverage": 1 - np.array(near),
         "border_share": np.count_nonzero(apart <= BORDER_LEVELS, axis=1) / borders.shape[1],

@@ -102,8 +102,8 @@ def _histogram(grey: np.ndarray) -> np.ndarray:
     return cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
 
 
-def _mean_square(one: np.ndarray, other: np.ndarray) -> float:
-    return cv2.norm(one, other, cv2.NORM_L2SQR) / one.size
+def _mean_square(first: np.ndarray, second: np.ndarray) -> float:
+    return cv2.norm(first, second, cv2.NORM_L2SQR) / first.size
 
 
 def _structure(neighbours: np.ndarray) -> tuple[tuple[float, float], np.ndarray]:
@@ -125,7 +125,7 @@ def _structure(neighbours: np.ndarray) -> tuple[tuple[float, float], np.ndarray]
 
 def _second_difference(rows: np.ndarray) -> np.ndarray:
     """(n, W) int16: x - 2 x' + x'' of each value and the two that follow; nothing of use in the last two columns."""
-    flat, found = rows.ravel(), np.empty(rows.size, np.int16)
+    flat, result = rows.ravel(), np.empty(rows.size, np.int16)
     first = flat[1:] - flat[:-1]
-    np.subtract(first[1:], first[:-1], out=found[:-2])
-    return found.reshape(rows.shape)
+    np.subtract(first[1:], first[:-1], out=result[:-2])
+    return result.reshape(rows.shape)

@@ -16,13 +16,11 @@ from gonogo.quality.pictures.headers import SUFFIXES, Header
 from gonogo.quality.pictures.layout import compare, sketch
 from gonogo.quality.pictures.measurements import ImageStatistics, PairStatistics
 from gonogo.quality.pictures.palette import foreign_share, tints
-from gonogo.quality.pictures.pixels import measured_pixels, pixel_statistics
+from gonogo.quality.pictures.pixels import measured_pixels
 from gonogo.quality.pictures.sample import Sample, take_sample
 
 SMALLEST_SIDE = 16  # pixels; below, lag 8 and the 32×32 thumbnail say nothing
 MODES = {1: "grey", 3: "rgb", 4: "rgba"}
-
-__all__ = ["image_statistics", "images_statistics", "pair_statistics", "pixel_statistics"]
 
 Recall = Callable[[str], ImageStatistics | None]
 
@@ -33,7 +31,7 @@ def image_statistics(path: Path | str, recall: Recall | None = None) -> ImageSta
 
 
 def images_statistics(paths: Sequence[Path | str], recall: Recall | None = None) -> list[ImageStatistics]:
-    """Hash, header, statistics and thumbnail of each file; `problem` tells why one cannot be read or judged.
+    """Hash, header, statistics and thumbnail of each file; `problem` says why one cannot be read or judged.
 
     A file's pixels are let go before the next is decoded; what was taken of them is then measured together, which
     takes a third of the time.
@@ -41,12 +39,12 @@ def images_statistics(paths: Sequence[Path | str], recall: Recall | None = None)
     Args:
         recall: called with the sha256; what it returns, thumbnail included, is taken instead of decoding again.
     """
-    found = [_looked_at(path, recall) for path in paths]
-    sampled = [(statistics, sample) for statistics, sample in found if sample is not None]
+    read = [_read(path, recall) for path in paths]
+    sampled = [(statistics, sample) for statistics, sample in read if sample is not None]
     pixels = measured_pixels([sample for _, sample in sampled])
     for (statistics, sample), measured in zip(sampled, pixels, strict=True):
         statistics.pixels, statistics.thumbnail = measured, sample.thumbnail
-    return [statistics for statistics, _ in found]
+    return [statistics for statistics, _ in read]
 
 
 def pair_statistics(x: ImageStatistics, y: ImageStatistics) -> PairStatistics | None:
@@ -66,7 +64,7 @@ def pair_statistics(x: ImageStatistics, y: ImageStatistics) -> PairStatistics | 
 # --- one file ---
 
 
-def _looked_at(path: Path | str, recall: Recall | None) -> tuple[ImageStatistics, Sample | None]:
+def _read(path: Path | str, recall: Recall | None) -> tuple[ImageStatistics, Sample | None]:
     """All but what the sample of its pixels, where there is one, will tell."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  a Path costs more than the read
@@ -76,16 +74,18 @@ def _looked_at(path: Path | str, recall: Recall | None) -> tuple[ImageStatistics
     except OSError as error:
         return ImageStatistics(problem=f"cannot be read: {error.strerror}"), None
     sha256 = hashlib.sha256(data).hexdigest()
-    found, sample = recall(sha256) if recall else None, None
-    if found is None:
-        found, sample = _decoded(decode(data), sha256, len(data))
-    wrong = _wrong_suffix(path, found.format)
-    return found if found.wrong_suffix == wrong else found.model_copy(update={"wrong_suffix": wrong}), sample
+    statistics, sample = recall(sha256) if recall else None, None
+    if statistics is None:
+        statistics, sample = _decoded(decode(data), sha256, len(data))
+    wrong = _wrong_suffix(path, statistics.format)
+    if statistics.wrong_suffix != wrong:
+        statistics = statistics.model_copy(update={"wrong_suffix": wrong})
+    return statistics, sample
 
 
 def _wrong_suffix(path: Path | str, content: str) -> bool:
-    said = SUFFIXES.get(os.path.splitext(path)[1].lower())  # noqa: PTH122  as above
-    return bool(said and content and said != content)
+    named = SUFFIXES.get(os.path.splitext(path)[1].lower())  # noqa: PTH122  as above
+    return bool(named and content and named != content)
 
 
 def _decoded(decoded: Decoded, sha256: str, file_bytes: int) -> tuple[ImageStatistics, Sample | None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gonogo.quality.arrays import explained_errors, mapped
+from gonogo.quality.arrays import mapped
 
 SUFFIXES = (".ply", ".xyz", ".obj", ".stl", ".glb", ".npy", ".npz")
 POINTS_KEYS = ("points", "xyz", "pos", "positions", "coords", "vertices")
@@ -41,7 +41,7 @@ def read_cloud(path: Path) -> Cloud:
     """The points of a file, in a fixed order. Arrays of .npy stay on disk until they are used.
 
     Raises:
-        ValueError: it is damaged, cut short or of another kind; says so in a few words.
+        Exception: it is damaged, cut short or of another kind; says so in a few words.
     """
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
@@ -52,11 +52,10 @@ def read_cloud(path: Path) -> Cloud:
 
 
 def _from_arrays(path: Path) -> Cloud:
-    with explained_errors():
-        if path.suffix.lower() == ".npy":
-            return _from_columns(mapped(path))
-        with np.load(path, allow_pickle=False) as arrays:
-            return _from_named({name: arrays[name] for name in arrays.files})
+    if path.suffix.lower() == ".npy":
+        return _from_columns(mapped(path))
+    with np.load(path, allow_pickle=False) as arrays:
+        return _from_named({name: arrays[name] for name in arrays.files})
 
 
 def _from_named(arrays: dict[str, np.ndarray]) -> Cloud:
@@ -91,7 +90,7 @@ def _could_be_points(array: np.ndarray) -> bool:
 def _parsed_columns(path: Path) -> np.ndarray:
     with path.open("rb") as stream:
         delimiter = "," if b"," in stream.readline() else None
-    with explained_errors(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of an empty file
         return np.loadtxt(path, delimiter=delimiter, comments=["#", "//"], ndmin=2, dtype=np.float64)
 
@@ -108,7 +107,7 @@ def _from_columns(array: np.ndarray) -> Cloud:
     return Cloud(array[:, :3], normals=more) if bool((more < 0).any()) else Cloud(array[:, :3], colours=more)
 
 
-# --- through trimesh -------------------------------------------------------------------------------------
+# --- through trimesh ---
 
 
 def _from_scene(path: Path, suffix: str) -> Cloud:
@@ -116,20 +115,19 @@ def _from_scene(path: Path, suffix: str) -> Cloud:
 
     _check_whole(path, suffix)
     more: dict[str, Any] = {"skip_materials": True} if suffix == ".obj" else {}
-    with explained_errors():
-        scene = trimesh.load_scene(path, process=False, **more)
-        placed = [_placed(scene, node) for node in scene.graph.nodes_geometry]
-        if not placed:
-            return Cloud(np.zeros((0, 3)))
-        geometries = [geometry for geometry, _ in placed]
-        meshes = [geometry for geometry in geometries if isinstance(geometry, trimesh.Trimesh)]
-        return Cloud(
-            np.concatenate([points for _, points in placed]),
-            _joined([_normals(geometry) for geometry in geometries]),
-            _joined([_colours(geometry) for geometry in geometries]),
-            sum(len(mesh.faces) for mesh in meshes),
-            all(_watertight(mesh) for mesh in meshes) if meshes else None,
-        )
+    scene = trimesh.load_scene(path, process=False, **more)
+    placed = [_placed(scene, node) for node in scene.graph.nodes_geometry]
+    if not placed:
+        return Cloud(np.zeros((0, 3)))
+    geometries = [geometry for geometry, _ in placed]
+    meshes = [geometry for geometry in geometries if isinstance(geometry, trimesh.Trimesh)]
+    return Cloud(
+        np.concatenate([points for _, points in placed]),
+        _joined([_normals(geometry) for geometry in geometries]),
+        _joined([_colours(geometry) for geometry in geometries]),
+        sum(len(mesh.faces) for mesh in meshes),
+        all(_watertight(mesh) for mesh in meshes) if meshes else None,
+    )
 
 
 def _placed(scene: Any, node: str) -> tuple[Any, np.ndarray]:
@@ -153,18 +151,20 @@ def _rows(data: Any) -> int:
 
 def _normals(geometry: Any) -> np.ndarray | None:
     """As the file has them; those that a mesh's faces would give are right by construction."""
-    found = _ply_columns(geometry, NORMALS)
-    if found is None and "vertex_normals" in getattr(geometry, "_cache", {}):
-        found = np.asarray(geometry.vertex_normals)
-    return found
+    normals = _ply_columns(geometry, NORMALS)
+    if normals is None and "vertex_normals" in getattr(geometry, "_cache", {}):
+        normals = np.asarray(geometry.vertex_normals)
+    return normals
 
 
 def _colours(geometry: Any) -> np.ndarray | None:
-    found = _ply_columns(geometry, COLOURS)
+    colours = _ply_columns(geometry, COLOURS)
     visual = getattr(geometry, "visual", None)
-    if found is None and visual is not None and visual.kind == "vertex":
-        found = np.asarray(visual.vertex_colors)
-    return found[:, :3] if found is not None and found.ndim == 2 and len(found) == len(geometry.vertices) else None
+    if colours is None and visual is not None and visual.kind == "vertex":
+        colours = np.asarray(visual.vertex_colors)
+    if colours is None or colours.ndim != 2 or len(colours) != len(geometry.vertices):
+        return None
+    return colours[:, :3]
 
 
 def _ply_columns(geometry: Any, names: tuple[str, ...]) -> np.ndarray | None:
@@ -177,21 +177,21 @@ def _ply_columns(geometry: Any, names: tuple[str, ...]) -> np.ndarray | None:
 
 
 def _joined(parts: list[np.ndarray | None]) -> np.ndarray | None:
-    found = [part for part in parts if part is not None]
-    return np.concatenate(found) if found and len(found) == len(parts) else None
+    present = [part for part in parts if part is not None]
+    return np.concatenate(present) if present and len(present) == len(parts) else None
 
 
 def _watertight(mesh: Any) -> bool:
     """With vertices at one place counted as one: formats write them once for each face, or for each material."""
     if len(mesh.faces) and not 0 <= mesh.faces.min() <= mesh.faces.max() < len(mesh.vertices):
-        raise ValueError(f"a face names a vertex that is not there, of {len(mesh.vertices)}")
+        raise ValueError(f"a face names a vertex that does not exist, of {len(mesh.vertices)}")
     merged = mesh.copy()
     merged.merge_vertices(merge_tex=True, merge_norm=True)
     return bool(merged.is_watertight)
 
 
 def _check_whole(path: Path, suffix: str) -> None:
-    """What trimesh reads without a word although it is cut short.
+    """Refuse what trimesh reads silently although it is cut short.
 
     Raises:
         ValueError: a binary STL of another length than its header says, or an OBJ whose last line is cut.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,20 +84,11 @@ class PointClouds(FileInspector):
 
     def group(self, name: str) -> str:
         """`lamp_7` for `lamp_7_view3.ply`: several takes of one object are on one side of a split."""
-        found = TAKES.match(Path(name).stem)
-        return found[1] if found else ""
+        take = TAKES.match(Path(name).stem)
+        return take[1] if take else ""
 
     def faults(self, item: PointItem, overview: PointOverview, gate: QualityGate) -> list[Fault]:
-        """The gravest first, so that it stands under the picture."""
-        if item.points == 0:
-            return [Fault("empty", "no points")]
-        limits = gate.points
-        found = [Fault("not_finite", f"{item.not_finite} points not finite")] if item.not_finite else []
-        if item.size == 0 and item.not_finite < item.points:
-            found.append(Fault("collapsed", "points at one place"))  # 90 % of them
-        elif item.size > 0:
-            found += [*_shape(item, overview, limits), *_points(item, overview, limits)]
-        return found
+        return list(cloud_faults(item, overview, gate.points))
 
     def draw(self, item: PointItem) -> Image.Image:
         """From above and from the front, brighter where there are more points."""
@@ -160,41 +151,48 @@ def _projected(points: np.ndarray, axes: tuple[int, int]) -> np.ndarray:
     return np.rint(levels.T[::-1]).astype(np.uint8)
 
 
-# --- judging ---------------------------------------------------------------------------------------------
+def cloud_faults(item: PointItem, overview: PointOverview, limits: PointsGate) -> Iterator[Fault]:
+    """The gravest first, so that it stands under the picture."""
+    if item.points == 0:
+        yield Fault("empty", "no points")
+        return
+    if item.not_finite:
+        yield Fault("not_finite", f"{item.not_finite} points not finite")
+    if item.size > 0:
+        yield from _shape(item, overview, limits)
+        yield from _points(item, overview, limits)
+    elif item.not_finite < item.points:
+        yield Fault("collapsed", "points at one place")  # 90 % of them
 
 
-def _shape(item: PointItem, overview: PointOverview, limits: PointsGate) -> list[Fault]:
+def _shape(item: PointItem, overview: PointOverview, limits: PointsGate) -> Iterator[Fault]:
     """Where the points are."""
-    found = []
     if item.flatness < min(limits.min_flatness, NEIGHBOURHOOD * overview.flatness):
-        found.append(Fault("flat", f"flat {item.flatness:.1g}, others {overview.flatness:.2g}"))
+        yield Fault("flat", f"flat {item.flatness:.1g}, others {overview.flatness:.2g}")
     if item.far_ratio > limits.max_far_ratio:
-        found.append(Fault("stray", f"a point {item.far_ratio:.0f} sizes away"))
+        yield Fault("stray", f"a point {item.far_ratio:.0f} sizes away")
     if overview.size > 0:
         ratio = item.size / overview.size
-        off, said = max(ratio, 1 / ratio), f"size {ratio:.3g} of the median"
+        off, size = max(ratio, 1 / ratio), f"size {ratio:.3g} of the median"
         if off > limits.wrong_unit_ratio:
-            found.append(Fault("unit", said))
+            yield Fault("unit", size)
         elif off > limits.max_scale_ratio:
-            found.append(Fault("scale", said, warns=True))
-    return found
+            yield Fault("scale", size, warns=True)
 
 
-def _points(item: PointItem, overview: PointOverview, limits: PointsGate) -> list[Fault]:
+def _points(item: PointItem, overview: PointOverview, limits: PointsGate) -> Iterator[Fault]:
     """How many there are, and what each of them holds."""
-    found = []
     if overview.count and abs(item.points / overview.count - 1) > limits.max_count_deviation:
-        found.append(Fault("count", f"{item.points} points, median {overview.count:.0f}"))
+        yield Fault("count", f"{item.points} points, median {overview.count:.0f}")
     if item.duplicates is not None and item.duplicates > limits.max_duplicates:
-        found.append(Fault("duplicates", f"duplicates {100 * item.duplicates:.1f} %"))
+        yield Fault("duplicates", f"duplicates {100 * item.duplicates:.1f} %")
     if item.normal_error is not None and item.normal_error > limits.max_normal_error:
-        found.append(Fault("normals", f"|n| off by {item.normal_error:.2g}"))
+        yield Fault("normals", f"|n| off by {item.normal_error:.2g}")
     if item.dimension is not None and item.dimension > limits.max_dimension:
-        found.append(Fault("fills_space", f"fills space as noise does: dimension {item.dimension:.1f}", warns=True))
+        yield Fault("fills_space", f"fills space as noise does: dimension {item.dimension:.1f}", warns=True)
     if item.colour_sigma == 0:
-        found.append(Fault("one_colour", "all of one colour", warns=True))
+        yield Fault("one_colour", "all of one colour", warns=True)
     if item.faces and overview.expects_clouds:
-        found.append(Fault("mesh", f"a mesh, {item.faces} faces", warns=True))
+        yield Fault("mesh", f"a mesh, {item.faces} faces", warns=True)
     if item.watertight is False:
-        found.append(Fault("open", "not watertight", warns=True))
-    return found
+        yield Fault("open", "not watertight", warns=True)

@@ -22,10 +22,10 @@ def measured(cloud: Cloud) -> dict[str, Any]:
     Count, bounds, duplicates and the furthest point are of all points, the rest of at most `SAMPLE`, always the same.
     """
     points = cloud.points
-    found: dict[str, Any] = {"points": len(points), "faces": cloud.faces, "watertight": cloud.watertight}
+    fields: dict[str, Any] = {"points": len(points), "faces": cloud.faces, "watertight": cloud.watertight}
     sample = finite(sampled(points))
     if not len(sample):
-        return found | {"not_finite": len(points)}
+        return fields | {"not_finite": len(points)}
     middle = np.median(sample, axis=0)
     away = np.linalg.norm(sample - middle, axis=1)
     size = float(np.quantile(away, 0.9))
@@ -45,7 +45,7 @@ def measured(cloud: Cloud) -> dict[str, Any]:
         total += [hashed.sum(dtype=np.uint64), (hashed * hashed).sum(dtype=np.uint64)]
     hashes = np.concatenate(keys)
     repeated = 1 - len(np.unique(hashes)) / len(hashes) if len(hashes) else 0.0
-    return found | {
+    return fields | {
         "near": hashlib.sha256(total.tobytes()).hexdigest()[:32],  # of the points, in any order and format
         "not_finite": not_finite,
         "extent": (most - least).tolist(),
@@ -67,7 +67,7 @@ def sampled(rows: np.ndarray) -> np.ndarray:
 
 
 def finite(rows: np.ndarray) -> np.ndarray:
-    """The rows of numbers that can be reckoned with."""
+    """The rows of finite numbers that are small enough to compute with."""
     return rows[(np.abs(rows) < LARGEST).all(axis=1)]
 
 

@@ -48,15 +48,16 @@ class Recording:
 
     @property
     def subject(self) -> str:
-        found = next((self.attributes[name] for name in SUBJECT_NAMES if name in self.attributes), "")
-        return found.decode(errors="replace") if isinstance(found, bytes) else str(found)
+        subject = next((self.attributes[name] for name in SUBJECT_NAMES if name in self.attributes), "")
+        return subject.decode(errors="replace") if isinstance(subject, bytes) else str(subject)
 
 
 @contextlib.contextmanager
 def open_recording(path: Path, data_key: str = "", targets_key: str = "") -> Iterator[Recording]:
-    """
+    """A file, open within the block.
+
     Raises:
-        Exception: of whatever type the library likes.
+        Exception: of any type, as the library raises it.
     """
     if path.suffix.lower() in NUMPY_SUFFIXES:
         with numpy_arrays(path) as arrays:
@@ -64,9 +65,9 @@ def open_recording(path: Path, data_key: str = "", targets_key: str = "") -> Ite
             yield _recording(arrays, data_key, targets_key, lambda _: scalars)
         return
     with h5py.File(path, "r", locking="best-effort") as file:
-        found: dict[str, Any] = {}
-        file.visititems(lambda name, item: found.update({name: item}) if _is_array(item) else None)
-        yield _recording(found, data_key, targets_key, lambda name: _attributes(file, name))
+        datasets: dict[str, Any] = {}
+        file.visititems(lambda name, item: datasets.update({name: item}) if _is_array(item) else None)
+        yield _recording(datasets, data_key, targets_key, lambda name: _attributes(file, name))
 
 
 def _is_array(item: Any) -> bool:
@@ -84,7 +85,7 @@ def _recording(arrays: Mapping[str, Any], data_key: str, targets_key: str, attri
     others = {name: array for name, array in arrays.items() if name not in named}
     data = data_key or chosen(others, DATA_NAMES, {2, 3})
     if not is_numeric(arrays[data].dtype) or arrays[data].ndim not in (2, 3) or not arrays[data].size:
-        raise ValueError(f"data set {data!r} of shape {arrays[data].shape}, {arrays[data].dtype}: no recording")
+        raise ValueError(f"data set {data!r} of shape {arrays[data].shape}, {arrays[data].dtype}: not a recording")
     return Recording(arrays, data, named[0] if named else "", attributes(data))
 
 
@@ -94,12 +95,13 @@ def _named(path: str, names: Sequence[str]) -> bool:
 
 def _attributes(file: h5py.File, name: str) -> dict[str, Any]:
     parts = name.split("/")
-    found: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     for depth in range(len(parts) + 1):
         holder = file["/".join(parts[:depth]) or "/"]
         for key, value in holder.attrs.items():
-            found[key.lower()] = value.item() if getattr(value, "size", 0) == 1 and hasattr(value, "item") else value
-    return found
+            scalar = getattr(value, "size", 0) == 1 and hasattr(value, "item")
+            attributes[key.lower()] = value.item() if scalar else value
+    return attributes
 
 
 def unwritten(array: Any) -> str:
@@ -114,7 +116,7 @@ def unwritten(array: Any) -> str:
 
 
 def has_checksum(array: Any) -> bool | None:
-    """Whether a changed byte would be noticed on reading; None where the format has no such choice."""
+    """Whether a changed byte would be noticed on reading; None where the format offers no choice."""
     if not isinstance(array, h5py.Dataset):
         return None
     return bool(array.fletcher32) or array.compression == "gzip"  # zlib's streams end with a checksum

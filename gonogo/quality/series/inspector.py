@@ -13,7 +13,7 @@ from gonogo.quality.arrays import is_numeric
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector
 from gonogo.quality.items import Fault, Finding, MeasuredItem
-from gonogo.quality.series.checks import SeriesFaults
+from gonogo.quality.series.checks import recording_faults
 from gonogo.quality.series.items import SeriesItem, SeriesOverview
 from gonogo.quality.series.statistics import SeriesStatistics, TargetStatistics
 from gonogo.quality.subjects import subject_of
@@ -88,7 +88,7 @@ class SeriesFiles(FileInspector):
         return SeriesOverview()
 
     def faults(self, item: Any, overview: Any, gate: QualityGate) -> list[Fault]:
-        return SeriesFaults(item, overview, gate.series).all()
+        return list(recording_faults(item, overview, gate.series))
 
     def draw(self, item: SeriesItem) -> Image.Image:
         from gonogo.quality.series.pictures import lines

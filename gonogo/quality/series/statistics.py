@@ -11,8 +11,8 @@ import numpy as np
 MAINS_HZ = (50.0, 60.0)
 HUM_WIDTH_HZ = 1.0
 SEGMENT = 4096  # samples of each block and channel that spectra are taken of, at most
-FEWEST_STEPS = 1000  # of a channel, below which its autocorrelation says nothing
-DIGITS = 6  # significant, of what is kept for each channel
+FEWEST_STEPS = 1000  # of a channel; with fewer its autocorrelation says nothing
+DIGITS = 6  # significant digits of what is kept for each channel
 
 
 class SeriesStatistics:
@@ -37,50 +37,50 @@ class SeriesStatistics:
     def add(self, window: int, channel: int, sample: int, stored: np.ndarray) -> None:
         """One block (windows, channels, samples) and where it begins."""
         values = stored.astype(np.float64)
-        here = slice(channel, channel + values.shape[1])
-        self._look_at_windows(stored)
-        self._note_last(window, sample, values)
+        at = slice(channel, channel + values.shape[1])
+        self._compare_windows(stored)
+        self._find_last(window, sample, values)
         finite = np.isfinite(values)
         counts = finite.sum(axis=(0, 2))
         self._nonfinite += values.size - int(counts.sum())
-        self._add_steps(here, values, finite)
+        self._add_steps(at, values, finite)
         values[~finite] = 0
-        self._add_moments(here, values, finite, counts)
-        self._low[here], self._at_low[here] = self._extreme(values, finite, self._low[here], self._at_low[here], 1)
-        self._high[here], self._at_high[here] = self._extreme(values, finite, self._high[here], self._at_high[here], -1)
-        self._add_spectrum(here, values)
+        self._add_moments(at, values, finite, counts)
+        self._low[at], self._at_low[at] = self._extreme(values, finite, self._low[at], self._at_low[at], 1)
+        self._high[at], self._at_high[at] = self._extreme(values, finite, self._high[at], self._at_high[at], -1)
+        self._add_spectrum(at, values)
 
-    def _add_moments(self, here: slice, values: np.ndarray, finite: np.ndarray, counts: np.ndarray) -> None:
+    def _add_moments(self, at: slice, values: np.ndarray, finite: np.ndarray, counts: np.ndarray) -> None:
         """Chan, Golub & LeVeque, The American Statistician 37 (1983): means and squares of two parts joined."""
         some = np.maximum(counts, 1)
         mean = values.sum(axis=(0, 2)) / some
         squares = np.square(values - mean[:, None], where=finite, out=np.zeros_like(values)).sum(axis=(0, 2))
-        before, total = self._count[here], np.maximum(self._count[here] + counts, 1)
-        apart = mean - self._mean[here]
-        self._squares[here] += squares + apart**2 * before * counts / total
-        self._mean[here] += apart * counts / total
-        self._count[here] = before + counts
+        before, total = self._count[at], np.maximum(self._count[at] + counts, 1)
+        apart = mean - self._mean[at]
+        self._squares[at] += squares + apart**2 * before * counts / total
+        self._mean[at] += apart * counts / total
+        self._count[at] = before + counts
 
-    def _add_steps(self, here: slice, values: np.ndarray, finite: np.ndarray) -> None:
+    def _add_steps(self, at: slice, values: np.ndarray, finite: np.ndarray) -> None:
         both = finite[..., 1:] & finite[..., :-1]
         steps = np.subtract(values[..., 1:], values[..., :-1], where=both, out=np.zeros(both.shape))
-        self._steps[here] += np.square(steps).sum(axis=(0, 2))
-        self._step_count[here] += both.sum(axis=(0, 2))
+        self._steps[at] += np.square(steps).sum(axis=(0, 2))
+        self._step_count[at] += both.sum(axis=(0, 2))
 
     @staticmethod
     def _extreme(
-        values: np.ndarray, finite: np.ndarray, known: np.ndarray, held: np.ndarray, sign: int
+        values: np.ndarray, finite: np.ndarray, before: np.ndarray, held: np.ndarray, sign: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Least (greatest: sign -1) value of each channel, and its samples there that have a neighbour there."""
-        own = sign * np.where(finite, sign * values, np.inf).min(axis=(0, 2))
-        found = sign * np.minimum(sign * known, sign * own)
-        there = (values == found[:, None]) & finite
-        beside = np.zeros_like(there)
-        beside[..., 1:] |= there[..., :-1]
-        beside[..., :-1] |= there[..., 1:]
-        return found, np.where(found == known, held, 0) + (there & beside).sum(axis=(0, 2))
+        of_block = sign * np.where(finite, sign * values, np.inf).min(axis=(0, 2))
+        extreme = sign * np.minimum(sign * before, sign * of_block)
+        equal = (values == extreme[:, None]) & finite
+        beside = np.zeros_like(equal)
+        beside[..., 1:] |= equal[..., :-1]
+        beside[..., :-1] |= equal[..., 1:]
+        return extreme, np.where(extreme == before, held, 0) + (equal & beside).sum(axis=(0, 2))
 
-    def _look_at_windows(self, stored: np.ndarray) -> None:
+    def _compare_windows(self, stored: np.ndarray) -> None:
         if self._shape[0] == 1 or stored.shape[1:] != self._shape[1:]:
             return
         flat = (stored == stored[..., :1]).all(axis=(1, 2))
@@ -89,13 +89,13 @@ class SeriesStatistics:
             hashed = hashlib.blake2b(window.tobytes(), digest_size=8)
             self._hashes.append(int.from_bytes(hashed.digest()))
 
-    def _note_last(self, window: int, sample: int, values: np.ndarray) -> None:
-        found = np.argwhere((values != 0).any(axis=1))
-        if len(found):
-            at = (window + found[-1][0]) * self._shape[2] + sample + found[-1][1]
+    def _find_last(self, window: int, sample: int, values: np.ndarray) -> None:
+        nonzero = np.argwhere((values != 0).any(axis=1))
+        if len(nonzero):
+            at = (window + nonzero[-1][0]) * self._shape[2] + sample + nonzero[-1][1]
             self._last = max(self._last, int(at))
 
-    def _add_spectrum(self, here: slice, values: np.ndarray) -> None:
+    def _add_spectrum(self, at: slice, values: np.ndarray) -> None:
         length = min(values.shape[2], SEGMENT)
         if not self._rate or self._rate < 2 * (MAINS_HZ[0] + HUM_WIDTH_HZ) or length < self._rate:
             return
@@ -103,9 +103,9 @@ class SeriesStatistics:
         segment = values[values.shape[0] // 2, :, start : start + length]
         power = np.abs(np.fft.rfft((segment - segment.mean(axis=1, keepdims=True)) * np.hanning(length))) ** 2
         frequency = np.fft.rfftfreq(length, 1 / self._rate)
-        self._power[here] += power[:, frequency > HUM_WIDTH_HZ].sum(axis=1)
+        self._power[at] += power[:, frequency > HUM_WIDTH_HZ].sum(axis=1)
         for hum, mains in zip(self._hum, MAINS_HZ, strict=True):
-            hum[here] += power[:, np.abs(frequency - mains) <= HUM_WIDTH_HZ].sum(axis=1)
+            hum[at] += power[:, np.abs(frequency - mains) <= HUM_WIDTH_HZ].sum(axis=1)
 
     def result(self) -> dict[str, Any]:
         """Fields of SeriesItem."""

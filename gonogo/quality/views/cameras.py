@@ -85,7 +85,7 @@ def point_cloud(depth: np.ndarray, pose: Pose) -> np.ndarray:
     return in_camera @ to_world[:3, :3].T + to_world[:3, 3]
 
 
-def sight(points: np.ndarray, pose: Pose) -> tuple[float, float]:
+def visibility(points: np.ndarray, pose: Pose) -> tuple[float, float]:
     """What a camera sees of world points (N, 3), whether or not one hides another.
 
     Returns:

@@ -29,24 +29,25 @@ from gonogo.verdict import Status
 
 LABEL = 18  # height of a scene's name
 ROW = LABEL + BOX + (1 + REASONS) * LINE + GAP
+MOST_SCENES = 12
 MOST_VIEWS = 12  # beside an input; of more the worst are shown
 FEWEST_VIEWS = 5  # whose width the title needs
 
 
-def contact_sheet(folders: Sequence[Path], findings: Judgement, out: Path, limit: int = 12) -> None:
-    """Write a PNG with a row for each scene; of more than `limit` scenes the worst are shown.
+def contact_sheet(folders: Sequence[Path], judgement: Judgement, out: Path) -> None:
+    """Write a PNG with a row for each scene; of more than `MOST_SCENES` the worst are shown.
 
-    A view's frame is red for a fault in a bad scene, yellow for one that is tolerated, green without fault,
-    grey where it could not be held against its input.
+    A view's frame is red for a fault in a bad scene, yellow for one that is tolerated, green without fault, grey where
+    it could not be compared with its input.
 
     Args:
         folders: where the data lies.
     """
-    scenes = findings.worst[:limit]
+    scenes = judgement.worst[:MOST_SCENES]
     views = max((len(scene.views) for scene in scenes), default=0)
     width = GAP + (1 + min(max(views, FEWEST_VIEWS), MOST_VIEWS)) * (BOX + GAP)
     sheet = Image.new("RGB", (width, HEAD + len(scenes) * ROW), PAPER)
-    title(sheet, findings, "scenes", len(scenes))
+    title(sheet, judgement, "scenes", len(scenes))
     for index, scene in enumerate(scenes):
         places = [Path(scene.folder), *map(Path, folders)]
         folder = next((place for place in places if (place / scene.name).is_dir()), places[0])

@@ -40,14 +40,14 @@ class ViewMeasurement(ClosedModel):
     cloud_off_axis_deg: float | None = Field(
         default=None, description="between the viewing axis and the cloud's centre"
     )
-    look: str = Field(default="", description="8×8 BGR thumbnail, base64")
+    thumbnail: str = Field(default="", description="8×8 BGR, base64")
 
 
 class SceneMeasurement(MeasuredItem):
     """One input with its views: the unit of every decision. `content` and `near` are the input's."""
 
     input: ImageStatistics
-    look: str = Field(default="", description="of the input: 8×8 BGR thumbnail, base64")
+    thumbnail: str = Field(default="", description="of the input: 8×8 BGR, base64")
     cloud_centre: Point | None = Field(default=None, description="median point of the input's depth map, world")
     look_at: Point | None = Field(default=None, description="where the cameras' axes meet, world; None: nowhere")
     views: list[ViewMeasurement]

@@ -1,4 +1,4 @@
-"""What only the whole set of scenes tells: how varied it is, what is there twice, whose view is whose."""
+"""What only the whole set of scenes shows: how varied it is, what is there twice, which view belongs to which input."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from gonogo.quality.duplicates import DuplicateIndex
 from gonogo.quality.views.measurements import SceneMeasurement
-from gonogo.quality.views.scenes import look
+from gonogo.quality.views.scenes import decoded_thumbnail
 
-PANEL = 256  # scenes that are held against each other for pairing: those whose inputs have the least hashes
+PANEL = 256  # scenes that are compared with each other for pairing: those whose inputs have the least hashes
 
 
 class Spread:
@@ -59,11 +59,11 @@ class SceneOverview:
         for view in scene.views:
             if view.picture.pixels:
                 self._hashes.append(_key(view.picture.sha256))
-            if view.look:
-                self.views.add(look(view.look))
-        if scene.look:
-            self.inputs.add(look(scene.look))
-            entry = (-_key(scene.content), scene.path, scene.look, [view.look for view in scene.views])
+            if view.thumbnail:
+                self.views.add(decoded_thumbnail(view.thumbnail))
+        if scene.thumbnail:
+            self.inputs.add(decoded_thumbnail(scene.thumbnail))
+            entry = (-_key(scene.content), scene.path, scene.thumbnail, [view.thumbnail for view in scene.views])
             if len(self._panel) < PANEL:
                 heapq.heappush(self._panel, entry)
             else:
@@ -105,21 +105,21 @@ class SceneOverview:
             return
         panel = sorted(self._panel, key=lambda entry: entry[:2])
         inputs = np.stack([_normalised(entry[2]) for entry in panel])  # (N, 192)
-        for own, (_, path, _, looks) in enumerate(panel):
-            self._nearer[path] = [_share_further(text, inputs, own) if text else None for text in looks]
+        for own, (_, path, _, views) in enumerate(panel):
+            self._nearer[path] = [_share_further(view, inputs, own) if view else None for view in views]
         self._panel = []
 
 
 def _share_further(text: str, inputs: np.ndarray, own: int) -> float:
-    """Of the other inputs (N, 192), how many are further from this view than its own; ties count half."""
+    """Share of the other inputs (N, 192) that are further from this view than its own; ties count half."""
     likeness = inputs @ _normalised(text)  # cosine: order as of distances
     further = (likeness < likeness[own]).sum() + 0.5 * ((likeness == likeness[own]).sum() - 1)
     return float(further / (len(inputs) - 1))
 
 
 def _normalised(text: str) -> np.ndarray:
-    """(192,) float32 of mean 0 and length 1, so that brightness and contrast do not tell pairs apart."""
-    small = look(text).astype(np.float32)
+    """(192,) float32 of mean 0 and length 1, so that brightness and contrast do not matter."""
+    small = decoded_thumbnail(text).astype(np.float32)
     small = small - small.mean()
     return small / max(float(np.linalg.norm(small)), 1e-6)
 

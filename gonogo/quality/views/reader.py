@@ -28,7 +28,7 @@ class FileReader:
     Attributes:
         hashes: path → sha256.
         problems: files that could not be read, or do not hold what they should.
-        asked: files that were to be read.
+        files_expected: how many were to be read.
     """
 
     def __init__(self, folder: Path, files: frozenset[str], cache: StatisticsCache) -> None:
@@ -38,20 +38,20 @@ class FileReader:
         self._recalled: set[str] = set()
         self.hashes: dict[str, str] = {}
         self.problems: list[FileProblem] = []
-        self.asked = 0
+        self.files_expected = 0
 
     def pictures(self, paths: Sequence[str]) -> list[ImageStatistics]:
         """Pictures, which must be there."""
-        self.asked += len(paths)
-        found = images_statistics([self._folder / path for path in paths], self._recall)
-        for path, statistics in zip(paths, found, strict=True):
+        self.files_expected += len(paths)
+        pictures = images_statistics([self._folder / path for path in paths], self._recall)
+        for path, statistics in zip(paths, pictures, strict=True):
             if statistics.sha256 and statistics.sha256 not in self._recalled:
-                self._cache.put(statistics.sha256, _remembered(statistics))
+                self._cache.put(statistics.sha256, _cacheable(statistics))
             if statistics.problem:
                 self._note(path, statistics.problem)
             if statistics.sha256:
                 self.hashes[path] = statistics.sha256
-        return found
+        return pictures
 
     def depth(self, path: str) -> np.ndarray | None:
         """A depth map (H, W); None where there is none, or none that can be read."""
@@ -65,7 +65,7 @@ class FileReader:
         return self._read(path, _group) or ""
 
     def hash_the_rest(self) -> None:
-        """Files that no check reads belong to the data all the same."""
+        """Files that no check reads are part of the data, too."""
         for path in sorted(self._files - self.hashes.keys() - {problem.path for problem in self.problems}):
             try:
                 self.hashes[path] = file_digest(self._folder / path)
@@ -74,19 +74,19 @@ class FileReader:
 
     def _recall(self, sha256: str) -> ImageStatistics | None:
         """Statistics of the same bytes from an earlier scan."""
-        found = self._cache.get(sha256)
-        if found is None:
+        cached = self._cache.get(sha256)
+        if cached is None:
             return None
         self._recalled.add(sha256)
-        statistics = ImageStatistics.model_validate(found["statistics"])
-        if found["thumbnail"]:
-            statistics.thumbnail = np.frombuffer(base64.b64decode(found["thumbnail"]), np.uint8).reshape(32, 32, 3)
+        statistics = ImageStatistics.model_validate(cached["statistics"])
+        if cached["thumbnail"]:
+            statistics.thumbnail = np.frombuffer(base64.b64decode(cached["thumbnail"]), np.uint8).reshape(32, 32, 3)
         return statistics
 
     def _read(self, path: str, parse: Callable[[bytes], T]) -> T | None:
         if path not in self._files:
             return None
-        self.asked += 1
+        self.files_expected += 1
         try:
             data = (self._folder / path).read_bytes()
             self.hashes[path] = hashlib.sha256(data).hexdigest()
@@ -101,7 +101,7 @@ class FileReader:
         self.problems.append(FileProblem(path=path, reason=reason))
 
 
-def _remembered(statistics: ImageStatistics) -> dict[str, Any]:
+def _cacheable(statistics: ImageStatistics) -> dict[str, Any]:
     thumbnail = statistics.thumbnail
     encoded = "" if thumbnail is None else base64.b64encode(np.ascontiguousarray(thumbnail).tobytes()).decode()
     return {"statistics": statistics.model_dump(mode="json"), "thumbnail": encoded}

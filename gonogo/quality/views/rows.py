@@ -16,11 +16,11 @@ OF_A_VIEW = ("angle_deg", "rendered_share", "visible_points_share", "cloud_frame
 
 def scene_rows(scene: SceneFinding) -> list[dict[str, Any]]:
     """A row for the input, and one for each view."""
-    found = [{**row_head(f"{scene.item.path}/{INPUT}", scene.faults), **_values(scene, None)}]
+    rows = [{**row_head(f"{scene.item.path}/{INPUT}", scene.faults), **_values(scene, None)}]
     for view in scene.views:
         path = f"{scene.folder}/{view.path}/{PICTURE}"
-        found.append({**row_head(path, view.faults), **_values(scene, view)})
-    return found
+        rows.append({**row_head(path, view.faults), **_values(scene, view)})
+    return rows
 
 
 def _values(scene: SceneFinding, view: ViewFinding | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import survey
 from gonogo.quality.file_kind import what_is_there
 from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache
-from gonogo.quality.perceptual_hashes import near_hash
+from gonogo.quality.pictures.hashes import near_hash
 from gonogo.quality.pictures.matching import inliers_of_files
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.statistics import pair_statistics
@@ -33,7 +33,7 @@ from gonogo.quality.views.measurements import (
 from gonogo.quality.views.reader import FileReader
 
 SCENE, VIEW = re.compile(r"image_\d+"), re.compile(r"view_\d+")
-LOOK_SIDE = 8  # pixels of the thumbnails that tell pairs apart
+THUMBNAIL_SIDE = 8  # pixels
 
 
 def scan(folder: Path) -> Scan:
@@ -43,18 +43,18 @@ def scan(folder: Path) -> Scan:
         UserError: there is no scene.
     """
     names = sorted((path.name for path in folder.iterdir() if _is_scene(path)), key=_number)
-    found: dict[str, list[str]] = {name: [] for name in names}
+    scenes: dict[str, list[str]] = {name: [] for name in names}
     others: list[str] = []
     files, unlisted = survey(folder)
     for path in files:
         relative = path.relative_to(folder)
-        found.get(relative.parts[0], others).append(relative.as_posix())
-    if not found:
+        scenes.get(relative.parts[0], others).append(relative.as_posix())
+    if not scenes:
         where = what_is_there(others, unlisted)
         raise UserError(
             f"{folder}: no scene here. A scene is a folder image_NNNN/ with {INPUT} and view_NNN/{PICTURE}. {where}"
         )
-    return Scan([ItemFiles(folder, name, tuple(own)) for name, own in found.items()], others, unlisted)
+    return Scan([ItemFiles(folder, name, tuple(own)) for name, own in scenes.items()], others, unlisted)
 
 
 def read_scene(scene: ItemFiles, cache: StatisticsCache) -> ItemReading:
@@ -78,7 +78,7 @@ def read_scene(scene: ItemFiles, cache: StatisticsCache) -> ItemReading:
                 pair=pair_statistics(source, picture),
                 angle_deg=None if pose is None else pose.angle_deg,
                 rendered_share=None if rendered is None else float((rendered > 0).mean()),
-                look=_look_of(picture),
+                thumbnail=encoded_thumbnail(picture),
             )
         )
     result = SceneMeasurement(
@@ -88,13 +88,13 @@ def read_scene(scene: ItemFiles, cache: StatisticsCache) -> ItemReading:
         near="" if source.thumbnail is None else near_hash(source.thumbnail),
         group=group,
         input=source,
-        look=_look_of(source),
+        thumbnail=encoded_thumbnail(source),
         views=views,
     )
     if depth is not None:
-        _see(result, depth, poses)
+        _add_visibility(result, depth, poses)
     reader.hash_the_rest()
-    result.files, result.problems = reader.asked, reader.problems
+    result.files, result.problems = reader.files_expected, reader.problems
     return ItemReading(result, reader.hashes)
 
 
@@ -111,19 +111,20 @@ def nearest_view_inliers(scene: ItemFiles) -> int | None:
     return inliers_of_files(folder / INPUT, folder / min(views)[1] / PICTURE)
 
 
-def look(text: str) -> np.ndarray:
-    """A thumbnail as it was written: (8·8·3,) uint8."""
-    return np.frombuffer(base64.b64decode(text), np.uint8)
-
-
-def _look_of(picture: ImageStatistics) -> str:
+def encoded_thumbnail(picture: ImageStatistics) -> str:
+    """8×8 BGR, base64; empty where the picture cannot be judged."""
     if picture.thumbnail is None:
         return ""
-    small = cv2.resize(picture.thumbnail, (LOOK_SIDE, LOOK_SIDE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(picture.thumbnail, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
     return base64.b64encode(small.astype(np.uint8).tobytes()).decode()
 
 
-def _see(scene: SceneMeasurement, depth: np.ndarray, poses: Sequence[Pose | None]) -> None:
+def decoded_thumbnail(text: str) -> np.ndarray:
+    """(8·8·3,) uint8 of `encoded_thumbnail`."""
+    return np.frombuffer(base64.b64decode(text), np.uint8)
+
+
+def _add_visibility(scene: SceneMeasurement, depth: np.ndarray, poses: Sequence[Pose | None]) -> None:
     """Fill in what the cameras see of the input's points."""
     readable = [pose for pose in poses if pose is not None]
     if not readable:
@@ -136,7 +137,7 @@ def _see(scene: SceneMeasurement, depth: np.ndarray, poses: Sequence[Pose | None
     scene.look_at = cameras.meeting_point(readable)
     for view, pose in zip(scene.views, poses, strict=True):
         if pose is not None:
-            view.visible_points_share, view.cloud_frame_share = cameras.sight(points, pose)
+            view.visible_points_share, view.cloud_frame_share = cameras.visibility(points, pose)
             view.cloud_off_axis_deg = cameras.off_axis_deg(centre, pose)
 
 

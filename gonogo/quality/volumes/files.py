@@ -19,7 +19,7 @@ from gonogo.quality.arrays import NUMPY_SUFFIXES, chosen, is_numeric, numpy_arra
 MOST_GZIP_RATIO = 1032  # deflate cannot pack tighter (zlib.net, "Maximum Compression Factor")
 NUMPY_NAMES = ("data", "volume", "image", "arr_0")  # arrays of a .npz that are meant, if there are several
 
-# what nibabel mends in a header on reading is found by the checks, with the file's name
+# what nibabel corrects in a header on reading is found by the checks, with the file's name
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 
@@ -46,9 +46,10 @@ class Volume:
 
 @contextlib.contextmanager
 def open_volume(path: Path) -> Iterator[Volume]:
-    """
+    """A file, open within the block.
+
     Raises:
-        Exception: of whatever type the library likes; the slices raise ValueError where the file ends too early.
+        Exception: of any type, as the library raises it; the slices raise ValueError where the file ends too early.
     """
     if path.suffix.lower() in NUMPY_SUFFIXES:
         with numpy_arrays(path) as arrays:
@@ -65,7 +66,7 @@ def open_volume(path: Path) -> Iterator[Volume]:
     if 0 in proxy.shape:
         raise ValueError(f"no voxels: its shape is {proxy.shape}")
     if not is_numeric(proxy.dtype):
-        raise ValueError(f"voxels of type {proxy.dtype}: colours or complex numbers, no volume of values")
+        raise ValueError(f"voxels of type {proxy.dtype}: colours or complex numbers, not a volume of values")
     with _opened(path) as stream:
         slices = _slices(stream, proxy, path)
         slope, inter = float(proxy.slope), float(proxy.inter)
@@ -78,7 +79,7 @@ def _loaded(path: Path) -> nibabel.spatialimages.SpatialImage:
     except nibabel.filebasedimages.ImageFileError:
         raise ValueError("neither NIfTI nor MGZ inside") from None
     if not isinstance(image, nibabel.spatialimages.SpatialImage):
-        raise ValueError(f"a {type(image).__name__}: no volume")
+        raise ValueError(f"a {type(image).__name__}: not a volume")
     return image
 
 
@@ -88,7 +89,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _slices(stream: BinaryIO, proxy: Any, path: Path) -> Iterator[np.ndarray]:
-    """(x, y) slices in file order, then the rest of the file, so that a checksum at its end is looked at."""
+    """(x, y) slices in file order, then the rest of the file, so that a checksum at its end is verified."""
     x, y, *more = (*map(int, proxy.shape), 1, 1)
     size, count = x * y * proxy.dtype.itemsize, math.prod(more)
     promised, on_disk = proxy.offset + size * count, path.stat().st_size
@@ -112,17 +113,17 @@ def _cut_off(promised: int, held: int, where: str) -> str:
 
 
 def _geometry(image: Any, path: Path) -> dict[str, Any]:
-    """Orientation and voxel size, of the affine and of the header as it was before nibabel mended it."""
+    """Orientation and voxel size, of the affine and of the header as it was before nibabel corrected it."""
     affine = np.asarray(image.affine, dtype=float)
     usable = bool(np.isfinite(affine).all()) and None not in nibabel.aff2axcodes(affine)
-    found: dict[str, Any] = {
+    geometry: dict[str, Any] = {
         "axes": "".join(nibabel.aff2axcodes(affine)) if usable else "",
         "voxel_mm": [round(float(size), 4) for size in nibabel.affines.voxel_sizes(affine)] if usable else [],
         "identity": bool((np.abs(affine[:3, :3]) == np.eye(3)).all()),
         "at_origin": not affine[:3, 3].any(),
     }
     if not isinstance(image, nibabel.Nifti1Pair):
-        return {**found, "header": "mgh", "oriented": bool(image.header["goodRASFlag"])}
+        return {**geometry, "header": "mgh", "oriented": bool(image.header["goodRASFlag"])}
     with _opened(path) as stream:
         kind = type(image.header)
         header = kind(stream.read(kind.template_dtype.itemsize), check=False)
@@ -130,7 +131,7 @@ def _geometry(image: Any, path: Path) -> dict[str, Any]:
     if scode and qcode:
         corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
         corners[:, :3] *= np.maximum((*image.shape, 1, 1)[:3], 1)
-        found["form_gap_mm"] = round(float(np.linalg.norm(corners @ (sform - qform).T, axis=1).max()), 3)
-        found["same_space"] = bool(scode == qcode)
+        geometry["form_gap_mm"] = round(float(np.linalg.norm(corners @ (sform - qform).T, axis=1).max()), 3)
+        geometry["same_space"] = bool(scode == qcode)
     pixdim = [round(float(size), 4) for size in header["pixdim"][1:4]]
-    return {**found, "header": "nifti", "oriented": bool(scode or qcode), "pixdim": pixdim}
+    return {**geometry, "header": "nifti", "oriented": bool(scode or qcode), "pixdim": pixdim}

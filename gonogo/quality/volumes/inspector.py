@@ -15,7 +15,7 @@ from gonogo.quality.file_kind import FileInspector
 from gonogo.quality.items import Fault, Finding, MeasuredItem
 from gonogo.quality.left_out import METADATA
 from gonogo.quality.subjects import subject_of
-from gonogo.quality.volumes.checks import VolumeFaults, covered
+from gonogo.quality.volumes.checks import covered, volume_faults
 from gonogo.quality.volumes.items import VolumeItem, VolumeOverview
 from gonogo.quality.volumes.statistics import VolumeStatistics
 from gonogo.quality.wording import percent, times
@@ -25,7 +25,7 @@ from gonogo.verdict import Check, Status
 class Volumes(FileInspector):
     """One file, one volume. The group is the subject that the path names (`subject_of`).
 
-    Memory: one slice. `near` is a hash of the voxels, so that copies are found that were packed anew.
+    Memory: one slice. `near` is a hash of the voxels, so that copies are found even when they were compressed again.
     """
 
     name: ClassVar[str] = "volumes"
@@ -51,7 +51,7 @@ class Volumes(FileInspector):
         return VolumeOverview()
 
     def faults(self, item: Any, overview: Any, gate: QualityGate) -> list[Fault]:
-        return VolumeFaults(item, overview, gate.volumes).all()
+        return list(volume_faults(item, overview, gate.volumes))
 
     def set_checks(self, overview: Any, gate: QualityGate, rule: AcceptanceRule) -> list[Check]:
         return [coverage(overview, gate)] if gate.volumes.patch and overview.shapes else []
