@@ -48,7 +48,7 @@ def note_held(settings: Settings) -> None:
 
 
 def _listed(target: Target, host: str) -> Rented | None:
-    """The machine as its provider lists it now; None where that cannot be told, which is reported when it is released."""
+    """The machine as its provider lists it now; None where that cannot be told, reported when it is released."""
     try:
         found = machine_at(provider(target.release).find(), host, target.release.tag)
     except UserError:
