@@ -40,6 +40,17 @@ def _boot() -> str:
     return ""
 
 
+def started_at(pid: int) -> float:
+    """When the process started, in seconds since the epoch; on Linux to a hundredth, without another library."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        uptime_s = float(Path("/proc/uptime").read_text().split()[0])
+        return time.time() - uptime_s + ticks / os.sysconf("SC_CLK_TCK")
+    import psutil
+
+    return psutil.Process(pid).create_time()
+
+
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
     return bool(born(pid))

@@ -40,19 +40,6 @@ _BIG = {
 }
 
 
-def to_line(verdict: Verdict, colour: bool) -> str:
-    """One line, for a gate that passes: status, gate, summary. No line break, whatever the verdict holds."""
-    line = Text(f"{verdict.status.label:<9}", style=f"bold {verdict.status.colour}")
-    line.append(f"{clean(verdict.title)}  ", style="not bold default")
-    line.append(
-        clean(verdict.summary),
-        style="not bold " + ("yellow" if verdict.status is Status.CAUTION else "default"),
-    )
-    if verdict.override:
-        line.append(f"  {decision(verdict)}", style="bold yellow")
-    return drawn(line, colour, width=max(1, line.cell_len))
-
-
 def to_text(verdict: Verdict, colour: bool, width: int) -> str:
     """A framed block: what was found, why, and what to do at a glance; no line is longer than `width`."""
     style = verdict.status.colour

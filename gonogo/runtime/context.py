@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from gonogo.base.mappings import deep_merged
+from gonogo.base.processes import started_at
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.load import Settings
 from gonogo.config.result_paths import ResultPaths
 from gonogo.config.target import Target
 from gonogo.config.workflow import Config
-from gonogo.experiment.contract import Experiment
-from gonogo.experiment.load import load_experiment
-from gonogo.experiment.starting_checkpoint import start_of
 from gonogo.gates import standing
 from gonogo.runtime import ledger
 from gonogo.runtime.session import session_name
 from gonogo.runtime.terminal import StageTerminal
+
+if TYPE_CHECKING:
+    from gonogo.experiment.contract import Experiment
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Run(StageTerminal):
 
     mode: str
     settings: Settings
-    started_at: float = field(default_factory=lambda: psutil.Process().create_time())  # imports included
+    started_at: float = field(default_factory=lambda: started_at(os.getpid()))  # imports included
     work_started_at: float | None = None
     work_ended_at: float | None = None
     usd: float = 0.0
@@ -78,6 +79,9 @@ class Run(StageTerminal):
         Args:
             smoke: with the settings of its smoke run.
         """
+        from gonogo.experiment.load import load_experiment
+        from gonogo.experiment.starting_checkpoint import start_of
+
         config = self.smoke_config if smoke else self.experiment_config
         experiment = load_experiment(self.experiment, config, self.settings.root, self.paths.assets)
         experiment.starts_from = start_of(self.settings, self.experiment)

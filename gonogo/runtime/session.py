@@ -19,6 +19,7 @@ def begin(root: Path | str) -> None:
     Scripts import this checkout's package and experiments, also where another checkout is installed.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that fight for cores are 8 times slower than one each
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # which are looked for among all packages, by each job
     os.environ.setdefault(OWNER, f"{os.getpid()}@{socket.gethostname()}")
     os.environ.setdefault(SESSION, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
     os.environ[ROOT] = str(root)

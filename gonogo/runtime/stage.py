@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 
 from gonogo.base import processes
 from gonogo.base.errors import UserError, explain
-from gonogo.base.known_errors import hint_for
 from gonogo.base.torch_startup import skip_final_gc
 from gonogo.config.load import load
 from gonogo.runtime import ledger
@@ -83,6 +82,8 @@ class stage:
             self.run.note("interrupted")
             sys.exit(INTERRUPTED)
         if error is not None and not isinstance(error, SystemExit):
+            from gonogo.base.known_errors import hint_for
+
             traceback.print_exception(kind, error, trace, file=self.run.log)
             if hint := hint_for(f"{type(error).__name__}: {error}"):
                 self.run.note(f"hint: {hint}")

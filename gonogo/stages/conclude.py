@@ -8,10 +8,9 @@ import sqlite3
 import sys
 import time
 
-import psutil
-
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json
+from gonogo.base.processes import started_at
 from gonogo.config.load import Settings
 from gonogo.experiment.starting_checkpoint import waiting
 from gonogo.runtime import ledger
@@ -72,7 +71,7 @@ def _report(settings: Settings, rows: list[ledger.Row]) -> None:
         return
     from gonogo.report.timing import timing_table, timings
 
-    wall_s = time.time() - psutil.Process(owner_pid()).create_time()
+    wall_s = time.time() - started_at(owner_pid())
     work_s = ledger.union_s(
         [(r.work_started_at, r.work_ended_at) for r in rows if r.work_started_at and r.work_ended_at]
     )

@@ -12,7 +12,7 @@ from gonogo.base.files import write_text
 from gonogo.gates import judging, registry, standing
 from gonogo.gates.judging import Judged
 from gonogo.gates.registry import Gate
-from gonogo.report.render import to_line
+from gonogo.report.verdict_line import to_line
 from gonogo.runtime.context import Run
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from gonogo.base.files import folder_replacing, write_text
+from gonogo.base.processes import started_at
 from gonogo.base.torch_startup import without_gc
 from gonogo.learning.rehearse import rehearse
 from gonogo.runtime.context import Run
@@ -21,7 +21,7 @@ def smoke_train(run: Run, inputs: Any, outputs: Any) -> None:
         with without_gc():
             from gonogo.report.curves import curve_of, loss_curve
         experiment = run.load_experiment(smoke=True)
-        imported_s = time.time() - psutil.Process().create_time()
+        imported_s = time.time() - started_at(os.getpid())
         with folder_replacing(outputs.run) as out:
             measured, result, speed = rehearse(
                 experiment, smoke_spec(run), run.experiment_config.smoke, out, run.say, run.progress, run.gates.learning

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from rich.cells import cell_len
 
-from gonogo.report.render import to_html, to_line, to_markdown, to_text
+from gonogo.report.render import to_html, to_markdown, to_text
+from gonogo.report.verdict_line import to_line
 from gonogo.verdict import Check, Savings, Status, Verdict, decide
 from tests.report.verdicts import (
     DARK,

@@ -142,6 +142,24 @@ def test_a_threshold_can_stop_what_went_before_and_let_it_go_again(site: Site) -
     assert "cloud_train" not in site.stages("tiny", before)
 
 
+def test_a_machine_that_did_not_pass_is_measured_again_when_asked_again(site: Site) -> None:
+    refused = ("--config", "experiments=tiny", "gates={canary: {max_memory_over_plan: 0.0001}}")
+    before = len(site.stages("tiny"))
+    assert site.run(*refused).returncode == 1
+    assert site.stages("tiny", before) == ["judge_canary", "halt"], "a changed threshold only judges"
+    asked = site.run("-n", *refused).stderr
+    assert "params have changed since last execution:\n        canary" in asked
+    assert "params changed" in next(
+        line for line in site.run("--summary", *refused).stderr.splitlines() if "canary/measurements.json" in line
+    )
+    assert site.run(*refused).returncode == 1
+    assert site.stages("tiny", before + 2) == ["canary", "judge_canary", "halt"], "the machine may have been fixed"
+    # what passes is kept, also by the invocation after it
+    assert site.run("--config", "experiments=tiny").returncode == 0
+    assert site.stages("tiny", before + 5) == ["judge_canary"]
+    assert "Nothing to be done" in site.run("--config", "experiments=tiny").stderr
+
+
 def test_one_stage_again_and_what_depends_on_it(site: Site) -> None:
     before = len(site.stages("tiny"))
     done = site.run("--config", "experiments=tiny", "--forcerun", "download")
