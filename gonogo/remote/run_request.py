@@ -43,9 +43,9 @@ class RunRequest(StrictModel):
     max_s: float = Field(0.0, ge=0, description="the run is ended then, attempts and lost time together")
     max_usd: float = Field(0.0, ge=0)
     usd_per_hour: float = Field(0.0, ge=0)
-    lease_s: float = Field(0.0, ge=0, description="it is ended when nobody has looked for so long")
+    lease_s: float = Field(0.0, ge=0, description="it is ended when no client has connected for this long")
     first_s: float = Field(0.0, ge=0, description="grace for the first progress")
-    stall_s: float = Field(0.0, ge=0, description="without progress for so long it counts as hung")
+    stall_s: float = Field(0.0, ge=0, description="without progress for this long it counts as hung")
     progress: str = Field("", description="regular expression of a log line that is progress; empty: any line")
     checkpoints: str = Field("", description="folder of *.ckpt, from the run's folder")
     resume: list[str] = Field(
@@ -55,5 +55,5 @@ class RunRequest(StrictModel):
     ladder: list[Overrides] = Field(
         default_factory=list, description="training keys for each retry after running out of memory, in order"
     )
-    cpu: CpuFallback | None = Field(None, description="how it goes on when the device aborts; null: it does not")
+    cpu: CpuFallback | None = Field(None, description="how it continues when the device aborts; null: it does not")
     release: ReleaseTerms | None = None
