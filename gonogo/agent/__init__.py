@@ -1,7 +1,7 @@
 """What runs on the machine: standard library only, Python 3.8 or newer. It travels as one file, `agent.pyz`.
 
 `python3 agent.pyz COMMAND …` from the target's root; paths are relative to it. Each command answers with one line of
-JSON; `log`, `receive` and `send` with bytes, `follow` with lines. A run is a folder:
+JSON; `receive` and `send` with bytes, `follow` with lines. A run is a folder:
 
     run.json        key, argv, workspace
     .order.json     the whole request; readable by its owner alone, its environment removed when the run has ended

@@ -20,11 +20,6 @@ def _names(args: Arguments) -> list[str]:
     return json.load(sys.stdin) if args.names else [""]
 
 
-def _log(run_log: Any, args: Arguments) -> None:
-    importlib.import_module(".status", __package__).lease(args.folder)
-    sys.stdout.buffer.write(run_log.log_part(args.folder, args.offset))
-
-
 def _adopt(lifecycle: Any, args: Arguments) -> Any:
     one = (args.folder / "run.json").exists()
     return lifecycle.adopt(args.folder) if one else lifecycle.adopt_all(args.folder)
@@ -55,7 +50,6 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
 STREAMS: dict[str, tuple[str, Callable[[Any, Arguments], None]]] = {
     "receive": ("streams", lambda streams, args: streams.receive_files(args.folder, args.owner)),
     "send": ("streams", lambda streams, args: streams.send_files(args.folder)),
-    "log": ("run_log", _log),
     "follow": ("follow", lambda follow, args: follow.follow(args.folder, args.offset)),
 }
 
@@ -75,7 +69,7 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
             command.add_argument("folder", type=Path)
         if name in ("manifest", "remove"):
             command.add_argument("--names", action="store_true", help="only these names, a JSON list on stdin")
-        if name in ("log", "follow"):
+        if name == "follow":
             command.add_argument("--offset", type=int, default=0)
         if name == "receive":
             command.add_argument("--owner", required=True)

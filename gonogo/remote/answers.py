@@ -41,6 +41,8 @@ Amount = Annotated[float, Field(ge=0, le=AT_MOST)]
 Small = Annotated[int, Field(ge=-(1 << 31), lt=1 << 31)]
 Short = Annotated[str, Field(max_length=4096)]
 Shown = Annotated[Short, AfterValidator(quoted)]
+Clean = Annotated[Short, AfterValidator(clean)]
+Count = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 
 class AgentAnswer(BaseModel):
@@ -150,6 +152,39 @@ class Released(AgentAnswer):
     code: Small | None = None
     tries: Small = 0
     said: Shown = ""
+
+
+class Prepared(AgentAnswer):
+    """What the machine has of an upload; `gonogo.agent.incoming.prepare` explains each key."""
+
+    files: dict[Short, list[Short]]
+    parts: dict[Short, list[Short]]
+    extra: list[Short]
+    free_bytes: Count
+    refused: Count
+
+
+class Verified(AgentAnswer):
+    """How many files were read again, and the names of those that differ from what was sent."""
+
+    files: Count
+    wrong: list[Shown]
+
+
+class MachineFacts(AgentAnswer):
+    """What the machine is like; `gonogo.remote.setup.SetupReport` explains each key."""
+
+    python: Shown
+    interpreter: Clean
+    torch_version: Shown
+    torch_build: Shown
+    device: Shown
+    device_bytes: Count
+    disk_free_bytes: Count
+    memory_bytes: Count
+    problems: list[Clean]
+    changed: bool
+    time: Annotated[float, Field(ge=0, le=AT_MOST)]
 
 
 RunsAtWork = Annotated[list[Shown], Field(max_length=10_000)]

@@ -11,6 +11,7 @@ from gonogo.base.errors import UserError
 from gonogo.base.units import gigabytes
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh, Target
+from gonogo.remote.answers import MachineFacts, read
 from gonogo.remote.machine import Machine
 
 REQUIREMENTS = "requirements.txt"
@@ -51,15 +52,15 @@ def set_up(machine: Machine, target: Target, accelerator: Accelerator, requireme
     if target.python != "this":
         changed |= _put_requirements(machine, requirements)
         options += ["--requirements", REQUIREMENTS]
-    found = machine.run_agent("setup", *options, timeout_s=INSTALL_S)
-    found["clock_skew_s"] = round(found.pop("time") - time.time(), 3)
-    found["changed"] |= changed
-    found["problems"] += [
+    answer = machine.run_agent("setup", *options, timeout_s=INSTALL_S)
+    facts = read(MachineFacts, answer, f"{machine.where}: agent setup")
+    report = SetupReport(clock_skew_s=round(facts.time - time.time(), 3), **facts.model_dump(exclude={"time"}))
+    report.changed |= changed
+    report.problems += [
         f"{name} is set by the target's environment, and {accelerator.title} must not have it: remove it there"
         for name in accelerator.forbidden_environment
         if name in target.environment
     ]
-    report = SetupReport.model_validate(found)
     if report.device:
         report.problems += other_device(report, accelerator)
     free_gb = report.disk_free_bytes / 1e9

@@ -28,15 +28,6 @@ def work(tmp_path: Path) -> Iterator[Workspace]:
     end_all(tmp_path)
 
 
-def test_log_by_offset(work: Workspace) -> None:
-    work.launch(["sh", "-c", "echo one; echo two"])
-    work.ended()
-    whole = (work.folder / "runs/one/log.txt").read_bytes()
-    for offset in (0, 10, len(whole), len(whole) + 5):
-        process = work.start("log", "runs/one", "--offset", str(offset))
-        assert process.communicate(timeout=10)[0].encode() == whole[offset:]
-
-
 def test_heartbeat_and_what_it_costs(work: Workspace) -> None:
     work.launch(["sh", "-c", "echo begun; sleep 60"], usd_per_hour=7200)
     wait_for(lambda: work.beat()["elapsed_s"] > 1)

@@ -6,6 +6,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,6 +48,18 @@ def test_this_python_needs_nothing_and_is_looked_at_once(ssh: Ssh, target: Targe
         there, here = set_up(machine, target, forbidden, tmp_path / "none.txt").problems
     assert there.startswith("LOGNAME is set on the machine")
     assert here.startswith("HSA_OVERRIDE_GFX_VERSION is set by the target's environment")
+
+
+@pytest.mark.parametrize(
+    "answer", [[], {}, {"time": "now"}, {"time": 1.0, "changed": True, "problems": [], "device": 7}]
+)
+def test_an_answer_that_is_not_the_agents_is_one_error(
+    ssh: Ssh, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    with connect(ssh, target) as machine:
+        monkeypatch.setattr(machine, "run_agent", lambda *words, **options: answer)
+        with pytest.raises(RemoteError, match=r"agent setup answered .* which is not an answer of gonogo's agent"):
+            set_up(machine, target, _accelerator(), tmp_path / "none.txt")
 
 
 def test_another_device_than_the_plan_was_made_for(ssh: Ssh, target: Target, tmp_path: Path) -> None:

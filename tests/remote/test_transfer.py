@@ -374,6 +374,16 @@ def test_a_hostile_list_is_refused(
     assert not list(tmp_path.rglob("evil"))
 
 
+@pytest.mark.parametrize("line", [b"[]", b"{}", b'"x"', b"{", b"\x1b[2J", b'{"files": {"a": 1}}', b"[" * 5000])
+def test_an_answer_that_is_not_the_agents_ends_an_upload_in_words(
+    machine: Machine, data: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    _lie(machine, monkeypatch, line + b"\n")
+    with pytest.raises(RemoteError) as refused:
+        upload(machine, {"data": data}, "cvs", quiet)
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 600
+
+
 def test_nothing_to_fetch(machine: Machine, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match="holds no files"):
         download(machine, "nowhere", tmp_path / "one", quiet)

@@ -22,10 +22,11 @@ import fabric
 from gonogo.agent.streams import BUFFER_BYTES, READY
 from gonogo.config.target import Ssh
 from gonogo.remote.agent_archive import compressed
+from gonogo.remote.answers import quoted
 from gonogo.remote.channel import Channel, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
-from gonogo.remote.machine import Machine
+from gonogo.remote.machine import ANSWER_AT_MOST_BYTES, Machine
 
 CONNECT_S = 15
 # the link is dead when nothing comes for these two multiplied
@@ -88,7 +89,7 @@ def begin(stream: Stream, *, put_agent: bool, question: bytes = b"") -> None:
 
     Args:
         put_agent: send the agent itself first, for a machine that may have another one, or none.
-        question: what the command is asked first, sent along; `reply` reads the answer.
+        question: what the command is asked first, sent along; `answer` reads the reply.
 
     Raises:
         Refused: there is no connection; RemoteError: the agent cannot work.
@@ -105,23 +106,21 @@ def begin(stream: Stream, *, put_agent: bool, question: bytes = b"") -> None:
     raise Refused(str(cause)) if isinstance(cause, Unreachable) else cause
 
 
-def reply(stream: Stream) -> dict[str, Any]:
+def answer(stream: Stream) -> Any:
     """The line that the agent answers a question with."""
-    line = stream.stdout.readline()
-    if not line:
-        raise stream.ended() or RemoteError("the agent ended before it had answered")
-    found: dict[str, Any] = json.loads(line)
-    return found
-
-
-def answer(stream: Stream) -> dict[str, Any]:
-    """End the stream's input and read what the agent says when all is done; its process may still be ending."""
-    stream.end_input()
-    line = stream.stdout.readline()
+    line = stream.stdout.readline(ANSWER_AT_MOST_BYTES)
     if not line.endswith(b"\n"):
         raise stream.ended() or RemoteError("the agent ended before it had answered")
-    found: dict[str, Any] = json.loads(line)
-    return found
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        raise RemoteError(f"the agent answered {quoted(line)!r}, which is not JSON") from None
+
+
+def last_answer(stream: Stream) -> Any:
+    """End the stream's input and read what the agent says when all is done; its process may still be ending."""
+    stream.end_input()
+    return answer(stream)
 
 
 def ssh_arguments(ssh: Ssh, command: str) -> list[str]:

@@ -16,6 +16,7 @@ from gonogo.agent.files import WHOLE_BYTES, chunk_bytes, chunk_hashes, files_bel
 from gonogo.agent.frames import frame, read_chunk
 from gonogo.agent.json_files import Problem
 from gonogo.base.errors import UserError
+from gonogo.remote.answers import Prepared, read
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.chunks import BATCH_FILES, Batch, Chunk, Queue, batches, cut_file, lacking
@@ -30,7 +31,7 @@ from gonogo.remote.transfer.common import (
     question,
     sliced,
 )
-from gonogo.remote.transfer.streams import Stream, answer
+from gonogo.remote.transfer.streams import Stream, last_answer
 from gonogo.remote.transfer.throughput import Probe, RateLimiter, StreamScaling, ThroughputMeter, estimate, round_trip_s
 from gonogo.remote.transfer.worker_pool import TransferPool
 
@@ -96,9 +97,10 @@ def upload(
         plan.unasked = [] if machine.target.max_mbit_per_s else _first_chunks(plan.sizes, whole)
         asked = {"names": list(local), "sizes": plan.sizes, "owner": owner, "unasked": int(bool(plan.unasked))}
         along = _framed(plan, plan.unasked, pack=True) if plan.unasked else []
-        there = pool.ask(b"".join([question(asked), *along]))
+        answer = pool.ask(b"".join([question(asked), *along]))
+        there = read(Prepared, answer, f"{machine.where}: agent receive")
         _compare(plan, there)
-        check_room(machine, plan, there["free_bytes"])
+        check_room(machine, plan, there.free_bytes)
         if plan.extra:
             machine.run_agent("remove", remote_root, "--names", stdin=json.dumps(plan.extra))
         if plan.reuse:
@@ -132,38 +134,38 @@ def _local_files(local: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
 def _first_chunks(sizes: Mapping[str, int], whole: int) -> list[Chunk]:
     """What is sent along with the question; nothing where there is little data."""
     most, taken = min(UNASKED_BYTES, int(UNASKED_SHARE * whole)), 0
-    found: list[Chunk] = []
+    first: list[Chunk] = []
     for chunk in (chunk for name, size in sizes.items() for chunk in cut_file(name, size)):
         taken += chunk.bytes
-        if most < FEWEST_UNASKED_BYTES or taken > most or len(found) == BATCH_FILES:
+        if most < FEWEST_UNASKED_BYTES or taken > most or len(first) == BATCH_FILES:
             break
-        found.append(chunk)
-    return found
+        first.append(chunk)
+    return first
 
 
-def _compare(plan: _Plan, there: dict[str, Any]) -> None:
+def _compare(plan: _Plan, there: Prepared) -> None:
     """Only what the other side may have already is hashed in advance; the rest while it is sent."""
-    plan.extra = there["extra"]
-    known = sorted(there["files"].keys() | there["parts"].keys())
+    plan.extra = there.extra
+    known = sorted((there.files.keys() | there.parts.keys()) & plan.files.keys())
     try:
-        found = chunk_hashes([(plan.files[name], chunk_bytes(plan.sizes[name])) for name in known])
+        hashes = chunk_hashes([(plan.files[name], chunk_bytes(plan.sizes[name])) for name in known])
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    plan.manifest |= zip(known, found, strict=True)
+    plan.manifest |= zip(known, hashes, strict=True)
     for name, size in plan.sizes.items():
         wanted = plan.manifest.setdefault(name, [""] * len(cut_file(name, size)))
-        whole = there["files"].get(name, [])
+        whole = there.files.get(name, [])
         if name in known and whole == wanted:
             continue
         if size > WHOLE_BYTES:
             plan.in_chunks.append(name)
-        missing = lacking(name, size, wanted, there["parts"].get(name, []))
+        missing = lacking(name, size, wanted, there.parts.get(name, []))
         offsets = {sha256: index * chunk_bytes(size) for index, sha256 in enumerate(whole)}
         here_already = [chunk for chunk in missing if wanted[chunk.index] in offsets] if size > WHOLE_BYTES else []
         if here_already:
             plan.reuse[name] = [[offsets[wanted[p.index]], p.offset, p.bytes] for p in here_already]
         plan.chunks += [chunk for chunk in missing if chunk not in here_already]
-    if not there["refused"]:
+    if not there.refused:
         plan.chunks = plan.chunks[len(plan.unasked) :]  # nothing was there, and the first of it is by now
 
 
@@ -194,7 +196,7 @@ def _send(
             last = turn.mine()
             if last:
                 stream.write(b"\n" + ending())
-            answer(stream)
+            last_answer(stream)
         if last:
             finished.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gonogo.base.commands import rerun_command
+from gonogo.remote.answers import Verified, read
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.common import HASHING_S
@@ -15,11 +16,12 @@ def verify(machine: Machine, remote_root: str) -> int:
         RemoteError: something differs from what was sent; names it.
     """
     answer = machine.run_agent("verify", remote_root, timeout_s=HASHING_S)
-    if answer["wrong"]:
-        first, count = answer["wrong"][0], len(answer["wrong"])
+    verified = read(Verified, answer, f"{machine.where}: agent verify")
+    if verified.wrong:
+        first, count = verified.wrong[0], len(verified.wrong)
         raise RemoteError(
-            f"{machine.where}: {count} of {answer['files']} files differ from what was sent, the first is {first}. "
+            f"{machine.where}: {count} of {verified.files} files differ from what was sent, the first is {first}. "
             f"Upload again, which replaces them: {rerun_command(forcerun='upload')}. If it happens again, the disk is "
             "broken."
         )
-    return int(answer["files"])
+    return verified.files

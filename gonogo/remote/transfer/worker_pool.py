@@ -13,7 +13,7 @@ from typing import Any
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.common import HASHING_S
-from gonogo.remote.transfer.streams import Refused, Stream, begin, open_stream, reply
+from gonogo.remote.transfer.streams import Refused, Stream, answer, begin, open_stream
 from gonogo.remote.transfer.throughput import StreamScaling, ThroughputMeter
 
 TICK_S = 0.1
@@ -37,7 +37,7 @@ class TransferPool:
         self._streams: set[Stream] = set()
         self._error: BaseException | None = None
         self._question, self._asked, self._begun = b"", threading.Event(), False
-        self._reply: dict[str, Any] | None = None
+        self._reply: Any = None
         self._refused: Refused | None = None
         self.used: Counter[str] = Counter()
 
@@ -156,9 +156,9 @@ class TransferPool:
                 begin(stream, put_agent=first, question=self._question if first else b"")
                 if first:
                     self._begun = True
-                    answer = reply(stream)
+                    reply = answer(stream)
                     with self._changed:
-                        self._reply = answer
+                        self._reply = reply
                         self._changed.notify()
                 self._ready.wait()
                 if self.over.is_set():
