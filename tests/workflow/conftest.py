@@ -54,7 +54,7 @@ class Site:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("GONOGO_")}
         return {**kept, "OMP_NUM_THREADS": "1"}
 
-    def run(self, *arguments: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout_s: float = 900) -> subprocess.CompletedProcess[str]:
         """snakemake --profile local ARGUMENTS, to its end; what it says is in `stderr`."""
         done = subprocess.run(
             self.command(*arguments), cwd=self.folder, env=self.environment(), capture_output=True, text=True,

@@ -34,7 +34,7 @@ def test_the_founding_failure_is_stopped_with_its_cause(fresh: Site) -> None:
 @pytest.mark.slow
 def test_forced_past_quality_it_is_stopped_by_learning_although_the_loss_falls(fresh: Site) -> None:
     override = "{experiment: cvs_dark, gate: quality, by: Ada Lovelace, reason: to see what learning says}"
-    done = fresh.run("--config", "experiments=cvs_dark", f"overrides=[{override}]")
+    done = fresh.run("--config", "experiments=cvs_dark", f"overrides=[{override}]", timeout_s=1200)
     assert done.returncode == 1
     passed = Verdict.read(fresh.folder / "results/cvs_dark/quality/sample/verdict.json")
     assert passed.status is Status.NO_GO and passed.override is not None and passed.override.by == "Ada Lovelace"
