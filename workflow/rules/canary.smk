@@ -14,11 +14,11 @@ rule canary:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/canary.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         measured_after=measured_after("canary"),
         steps=lambda wildcards: SETTINGS.gates[wildcards.experiment].canary.steps,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: training the first steps on the machine"
     script:
@@ -34,11 +34,11 @@ checkpoint judge_canary:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_canary.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         gate="canary",
         judged_by=thresholds("canary"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging the first steps on the machine"
     script:

@@ -11,14 +11,14 @@ rule dataset:
         f"{RESULTS}/{{experiment}}/logs/dataset_{{shard}}.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/logs/dataset_{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
     params:
         fingerprint=fingerprint("generate"),
         indices=shard_indices,
         seed=SETTINGS.config.seed,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: generating items {params.indices[0]} to {params.indices[1]}"
     script:

@@ -11,12 +11,12 @@ rule forecast:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/forecast.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         training=training,
         target=SETTINGS.target.model_dump_json(),
         accelerator=SETTINGS.accelerator.model_dump_json(),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: forecasting time and cost"
     script:

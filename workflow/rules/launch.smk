@@ -13,6 +13,8 @@ rule measure_launch:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/measure_launch.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         measured_after=measured_after("launch"),
         expected=lambda wildcards: experiment_config(
@@ -21,8 +23,6 @@ rule measure_launch:
         budget_usd=SETTINGS.config.budget_usd,
         target=SETTINGS.target.model_dump_json(),
         code=fingerprint("train"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: checking the launch checklist"
     script:
@@ -40,11 +40,11 @@ checkpoint judge_launch:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_launch.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         gate="launch",
         judged_by=thresholds("launch"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging whether to launch"
     script:

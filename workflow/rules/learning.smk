@@ -10,11 +10,11 @@ checkpoint judge_learning:
     log:
         f"{RESULTS}/{{experiment}}/logs/judge_learning.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         gate="learning",
         judged_by=thresholds("learning"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging whether the model learns"
     script:

@@ -12,6 +12,8 @@ rule trace_memory:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/trace_memory.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/trace_memory.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=3000,
     params:
@@ -19,8 +21,6 @@ rule trace_memory:
         training=training,
         accelerator=SETTINGS.accelerator.model_dump_json(),
         environment=SETTINGS.target.environment,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: tracing a training step's memory"
     script:
@@ -39,11 +39,11 @@ checkpoint judge_memory:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_memory.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         gate="memory",
         judged_by=thresholds("memory"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging whether training fits the card"
     script:

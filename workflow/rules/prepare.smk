@@ -11,14 +11,14 @@ rule prepare:
         f"{RESULTS}/{{experiment}}/logs/prepare.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/logs/prepare.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
     params:
         fingerprint=fingerprint("generate"),
         inputs=lambda wildcards: EXPERIMENTS[wildcards.experiment].inputs_listing(),
         seed=SETTINGS.config.seed,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: preparing the data generator"
     script:
@@ -34,11 +34,11 @@ checkpoint judge_generator:
     log:
         f"{RESULTS}/{{experiment}}/logs/judge_generator.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         gate="generator",
         judged_by=thresholds("generator"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging the data generator"
     script:

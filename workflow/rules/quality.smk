@@ -13,12 +13,12 @@ rule measure_quality:
         f"{RESULTS}/{{experiment}}/logs/measure_quality_{{scope}}_{{shard}}.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/logs/measure_quality_{{scope}}_{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
     params:
         reading=reading,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: measuring the {wildcards.scope}, part {wildcards.shard}"
     script:
@@ -49,11 +49,11 @@ checkpoint judge_quality:
     log:
         f"{RESULTS}/{{experiment}}/logs/judge_quality_{{scope}}{{round}}.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         gate="quality/{scope}",
         judged_by=thresholds("quality"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging the {wildcards.scope}"
     script:

@@ -13,10 +13,10 @@ rule release:
     log:
         f"{RESULTS}/logs/release.log",
     localrule: True
-    params:
-        asked_at=lambda wildcards: time.time(),  # executed whenever it is asked for
     conda:
         ENVIRONMENT
+    params:
+        asked_at=lambda wildcards: time.time(),  # executed whenever it is asked for
     message:
         "releasing the machine"
     script:

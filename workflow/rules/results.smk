@@ -18,11 +18,11 @@ checkpoint judge_results:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/judge_results.log",
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         gate=lambda wildcards: "results",  # as text, --lint takes it for a path
         judged_by=thresholds("results"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: judging the results"
     script:

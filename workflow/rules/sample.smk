@@ -11,14 +11,14 @@ rule sample:
         f"{RESULTS}/{{experiment}}/logs/sample_{{shard}}.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/logs/sample_{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
     params:
         fingerprint=fingerprint("generate"),
         indices=sample_indices,
         seed=SETTINGS.config.seed,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: generating sample items {params.indices[0]} to {params.indices[1]}"
     script:

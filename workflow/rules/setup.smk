@@ -10,10 +10,10 @@ rule setup:
     log:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/setup.log",
     localrule: True
-    params:
-        target=SETTINGS.target.model_dump_json(),
     conda:
         ENVIRONMENT
+    params:
+        target=SETTINGS.target.model_dump_json(),
     message:
         "{wildcards.experiment}: setting up the machine"
     script:

@@ -22,6 +22,8 @@ rule smoke_train:
     benchmark:
         f"{RESULTS}/{{experiment}}/logs/smoke_train.tsv"
     priority: 1  # before the trace, where there is one core
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=4000,
     params:
@@ -31,8 +33,6 @@ rule smoke_train:
         ).training.model_dump_json(),
         smoke=lambda wildcards: experiment_config(wildcards).smoke.model_dump_json(),
         seed=SETTINGS.config.seed,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: smoke training locally"
     script:

@@ -14,12 +14,12 @@ rule upload:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/upload.log",
     retries: 1
     localrule: True
+    conda:
+        ENVIRONMENT
     params:
         target=SETTINGS.target.model_dump_json(),
         training=training,
         code=fingerprint("train"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: uploading"
     script:

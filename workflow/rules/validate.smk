@@ -14,12 +14,12 @@ rule validate:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/validate.log",
     benchmark:
         f"{RESULTS}/{{experiment}}/{{mode}}/logs/validate.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=3000,
     params:
         fingerprint=fingerprint("predict"),
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.experiment}: predicting held-out items"
     script:
