@@ -1,0 +1,29 @@
+"""What a pass over a script saw. Measurements: thresholds are the judge's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+Ending = Literal["enough", "script_ended", "script_failed", "out_of_time", "killed"]
+
+
+class ScriptError(BaseModel):
+    """The script's own error, in its terms."""
+
+    name: str = Field(description="class of the exception")
+    message: str
+    where: str = Field("", description="file:line in the script's own code, where it was raised")
+    lines: list[str] = Field(default_factory=list, description="its traceback, from the script on")
+
+
+class PassFacts(BaseModel):
+    """What both passes know."""
+
+    ending: Ending = "killed"
+    error: ScriptError | None = None
+    steps: int = Field(0, description="optimizer steps that were reached")
+    seconds: float = Field(0, description="from the start of the script")
+    guesses: list[str] = Field(default_factory=list, description="what was assumed and nothing proves")
+    notes: list[str] = Field(default_factory=list, description="what was changed around the script, for people")

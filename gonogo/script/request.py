@@ -1,0 +1,36 @@
+"""What one pass over a script is asked to do: written by the parent, read by the child."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from gonogo.base.models import StrictModel
+from gonogo.config.accelerator import Architecture
+
+PassName = Literal["card", "processor"]
+
+
+class ScriptCommand(StrictModel):
+    """A training script as it was asked for, without whatever started it."""
+
+    words: list[str] = Field(description="as typed after `--`")
+    path: str = Field("", description="file to run; empty: `module` is run")
+    module: str = Field("", description="module to run, as after `python -m`")
+    arguments: list[str] = Field(default_factory=list, description="the script's own")
+    processes: int = Field(1, description="that a launcher such as torchrun was asked to start")
+    launcher: str = Field("", description="torchrun, accelerate …; empty: none")
+
+
+class PassRequest(StrictModel):
+    """One pass over a script, in a child process."""
+
+    kind: PassName
+    command: ScriptCommand
+    folder: Path = Field(description="working directory of the script")
+    scratch: Path = Field(description="folder for whatever the script writes")
+    steps: int = Field(description="optimizer steps after which the pass may end")
+    limit_s: float = Field(description="the pass ends itself after this many seconds")
+    architecture: Architecture = "ampere"
