@@ -44,15 +44,21 @@ def run_pass(request: PassRequest, folder: Path, say: Callable[[str], None]) -> 
         say: called with each line that the script prints.
     """
     (folder / "request.json").write_text(request.model_dump_json())
+    environment = {**os.environ, **request.command.environment, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     last: deque[str] = deque(maxlen=LAST_LINES)
     process = subprocess.Popen(
-        [sys.executable, "-m", "gonogo.script.child", str(folder)],
+        [sys.executable, "-P", *request.command.interpreter_options, "-m", "gonogo.script.child", str(folder)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        start_new_session=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}, preexec_fn=die_with_parent(),  # noqa: PLW1509
+        start_new_session=True, env=environment, preexec_fn=die_with_parent(),  # noqa: PLW1509
     )  # fmt: skip
+
+    def line_read(line: str) -> None:
+        last.append(line)
+        say(line)
+
     deadline = time.monotonic() + request.limit_s + GRACE_S
     try:
-        _read(process, deadline, lambda line: (last.append(line), say(line)))
+        _read(process, deadline, line_read)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -60,7 +66,7 @@ def run_pass(request: PassRequest, folder: Path, say: Callable[[str], None]) -> 
     return Passed(folder, list(last))
 
 
-def _read(process: subprocess.Popen[str], deadline: float, line_read: Callable[[str], object]) -> None:
+def _read(process: subprocess.Popen[str], deadline: float, line_read: Callable[[str], None]) -> None:
     """Pass lines on until the process ends or its time is over."""
     import selectors
 
