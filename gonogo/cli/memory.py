@@ -17,7 +17,7 @@ from gonogo.cli import site
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.load import load_accelerator, validate
-from gonogo.memory.check import checks_of
+from gonogo.memory.check import verdict_of
 from gonogo.memory.components import activations_by_module
 from gonogo.memory.estimate import MemoryEstimate, estimate
 from gonogo.memory.request import ModelSource, TraceRequest
@@ -55,6 +55,7 @@ def add_memory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="time limit of the trace, in seconds")
     parser.add_argument("--limit-gb", type=float, default=LIMIT_BYTES / 1e9, help="memory limit of the trace, in GB")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    site.add_junit(parser)
     parser.add_argument("--events", type=Path, metavar="FILE.npz", help="save the allocations and releases")
 
 
@@ -64,7 +65,9 @@ def _run(arguments: argparse.Namespace) -> int:
     traced = trace_in_child(request, arguments.limit_s, round(arguments.limit_gb * 1e9))
     training = request.training.model_copy(update={"micro_batch_size": traced.micro_batch_size})
     found = estimate(traced, training, accelerator)
-    checks = checks_of(found, training, accelerator)
+    verdict = verdict_of(found, training, accelerator, arguments.experiment or arguments.model or arguments.entry)
+    checks = verdict.checks
+    site.write_junit(arguments, verdict)
     if arguments.events is not None and traced.events is not None:
         traced.events.save(arguments.events)
     if arguments.json:

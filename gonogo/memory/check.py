@@ -17,7 +17,7 @@ from gonogo.memory.judge import Measurements, judge
 from gonogo.memory.plan_search import Candidate, Explored
 from gonogo.memory.request import TraceRequest
 from gonogo.memory.trace_process import trace_in_child, trace_in_fork
-from gonogo.verdict import Check, Verdict, decide
+from gonogo.verdict import Verdict, decide
 
 
 def check_memory(step: Callable[[], Any] | str, card: str = "h200", gate: MemoryGate | None = None) -> Verdict:
@@ -48,18 +48,10 @@ def verdict_of(
     found: MemoryEstimate, training: Training, accelerator: Accelerator, name: str, gate: MemoryGate | None = None
 ) -> Verdict:
     """The memory gate's verdict on one estimate, without other plans around it."""
-    checks = checks_of(found, training, accelerator, gate)
-    failed = any(check.id == "peak_memory" and not check.status.passes for check in checks)
-    return decide(
-        checks, gate="memory", experiment=name, cause="MEMORY" if failed else "", inputs_digest="",
-        measured_at=dt.datetime.now(dt.UTC),
-    )  # fmt: skip
-
-
-def checks_of(
-    found: MemoryEstimate, training: Training, accelerator: Accelerator, gate: MemoryGate | None = None
-) -> list[Check]:
-    """The memory gate's checks of one estimate."""
     candidate = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
     explored = Explored(capacity_bytes=capacity_bytes(accelerator), candidates=[candidate])
-    return judge(Measurements(accelerator=accelerator, explored=explored), gate or MemoryGate()).checks
+    judged = judge(Measurements(accelerator=accelerator, explored=explored), gate or MemoryGate())
+    return decide(
+        judged.checks, gate="memory", experiment=name, cause=judged.cause, inputs_digest="",
+        measured_at=dt.datetime.now(dt.UTC),
+    )  # fmt: skip
