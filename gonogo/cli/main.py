@@ -14,6 +14,7 @@ from gonogo.base.extras import missing_extra
 
 # command → module of this package, whose function `add_COMMAND` gives the parser its arguments, and one clear line
 COMMANDS = {
+    "check": ("check", "check a training script as it is: its data, wiring, learning, and memory on a GPU"),
     "inspect": ("inspect", "judge a folder of data, without a workflow"),
     "memory": ("memory", "estimate the peak memory of a training step on a GPU, without that GPU"),
     "plan": ("plan", "check whether a training step fits the GPU, and suggest plans that do; needs no data"),
