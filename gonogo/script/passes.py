@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -44,15 +44,19 @@ def run_pass(request: PassRequest, folder: Path, say: Callable[[str], None]) -> 
         say: called with each line that the script prints.
     """
     (folder / "request.json").write_text(request.model_dump_json())
+    environment = {**os.environ, **request.command.environment, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     last: deque[str] = deque(maxlen=LAST_LINES)
     process = subprocess.Popen(
-        [sys.executable, "-m", "gonogo.script.child", str(folder)],
+        [sys.executable, "-P", *request.command.interpreter_options, "-m", "gonogo.script.child", str(folder)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        start_new_session=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}, preexec_fn=die_with_parent(),  # noqa: PLW1509
+        start_new_session=True, env=environment, preexec_fn=die_with_parent(),  # noqa: PLW1509
     )  # fmt: skip
+
     deadline = time.monotonic() + request.limit_s + GRACE_S
     try:
-        _read(process, deadline, lambda line: (last.append(line), say(line)))
+        for line in _lines(process, deadline):
+            last.append(line)
+            say(line)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -60,8 +64,8 @@ def run_pass(request: PassRequest, folder: Path, say: Callable[[str], None]) -> 
     return Passed(folder, list(last))
 
 
-def _read(process: subprocess.Popen[str], deadline: float, line_read: Callable[[str], object]) -> None:
-    """Pass lines on until the process ends or its time is over."""
+def _lines(process: subprocess.Popen[str], deadline: float) -> Iterator[str]:
+    """What it prints, until it ends or its time is over."""
     import selectors
 
     assert process.stdout is not None
@@ -72,4 +76,4 @@ def _read(process: subprocess.Popen[str], deadline: float, line_read: Callable[[
                 line = process.stdout.readline()
                 if not line:
                     return
-                line_read(line.rstrip("\n"))
+                yield line.rstrip("\n")
