@@ -191,7 +191,9 @@ class Course:
         known = self.owned.get(id(module))
         if known is not None and known[0] == len(self.optimizers):
             return known[1]
-        held = {id(parameter) for made in self.optimizers for group in made.param_groups for parameter in group["params"]}
+        held = {
+            id(parameter) for made in self.optimizers for group in made.param_groups for parameter in group["params"]
+        }
         found = any(id(p) in held if held else p.requires_grad for p in module.parameters())
         self.owned[id(module)] = (len(self.optimizers), found)
         return found
