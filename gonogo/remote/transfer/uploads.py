@@ -127,9 +127,8 @@ def _local_files(local: Mapping[str, Path], linked: Collection[str]) -> Iterator
         if path.is_file():
             yield name, path
             continue
-        for below, file in files_below(path):
-            if file is None and name in linked and (path / below).is_file():
-                file = path / below
+        for below, found in files_below(path):
+            file = path / below if found is None and name in linked and (path / below).is_file() else found
             if file is None:
                 raise UserError(f"{path / below}: leads out of {path} or is not a file. Copy it in, or move it away.")
             yield f"{name}/{below}", file
