@@ -245,12 +245,12 @@ def _default_device(plain: Callable[[Any], None]) -> Callable[[Any], None]:
 def _generator() -> type:
     plain = torch.Generator
 
-    class IsGenerator(type):
+    class AnyGenerator(type):
         def __instancecheck__(cls, instance: Any) -> bool:
             return isinstance(instance, plain)
 
-    class Generator(metaclass=IsGenerator):
+    class GeneratorHere(metaclass=AnyGenerator):
         def __new__(cls, device: Any = "cpu") -> Any:
             return plain(here(device))
 
-    return Generator
+    return GeneratorHere
