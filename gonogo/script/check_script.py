@@ -48,7 +48,7 @@ def check_script(
         raise UserError(f"steps {steps}, minutes {minutes:g}: both must be above 0")
     words = _words(command)
     request = CheckRequest(
-        words=words, folder=Path(folder), accelerator=accelerator, steps=steps, limit_s=60 * minutes,
+        words=words, folder=Path(folder), card=accelerator, steps=steps, limit_s=60 * minutes,
         rehearse_with=_words(rehearse_with),
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="gonogo-check-") as work:
