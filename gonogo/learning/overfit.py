@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gonogo.base.errors import UserError
 from gonogo.learning.batches import same_chance
 from gonogo.learning.gradients import GradientRecord
 from gonogo.learning.measurements import OneBatch
 from gonogo.learning.trend import theil_sen
+from gonogo.training.lightning_step import loss_of, training_step
 from gonogo.training.manual_optimization import optimizers_of, without_trainer
 
 if TYPE_CHECKING:
@@ -47,14 +49,14 @@ def overfit_one_batch(
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] *= rate
     record = GradientRecord(module)
-    ratio = _ratio(module, batch, target)
+    ratio = _ratio(experiment, module, batch, target)
     losses: list[float] = []
     try:
         for step, loss in enumerate(_steps(module, optimizers, batch, steps, record, spec.training.gradient_clip_val)):
             losses.append(loss)
             progress(f"one batch alone: step {step + 1}/{steps}  loss {loss:.4f}")
             if (step + 1) % max(1, steps // LOOKS) == 0 or step + 1 == steps:
-                ratio = _ratio(module, batch, target)
+                ratio = _ratio(experiment, module, batch, target)
             if ratio < FITTED or not math.isfinite(loss):
                 break
     except RuntimeError as error:
@@ -100,8 +102,11 @@ def _steps(
         module.train()
         if module.automatic_optimization:
             optimizers[0].zero_grad()
-        found: Any = module.training_step(batch, step)
-        loss = found["loss"] if isinstance(found, dict) else found
+        loss = loss_of(training_step(module, batch, step))
+        if loss is None:
+            raise UserError(
+                f"{type(module).__name__}.training_step returned None for the first training batch: return its loss"
+            )
         if module.automatic_optimization:
             loss.backward()
             record.step(optimizers)
@@ -110,18 +115,15 @@ def _steps(
         for warm_up in warm_ups:
             if warm_up.optimizer.state:  # not of one that waits for its turn
                 warm_up.step()
-        module.on_train_batch_end(None, batch, step)
+        module.on_train_batch_end({"loss": loss.detach()}, batch, step)
         yield float(loss.detach())
 
 
-def _ratio(module: LightningModule, batch: Any, target: Tensor) -> float:
-    """Squared error / variance over the batch; of a batch of one sample, over its values."""
+def _ratio(experiment: LightningExperiment, module: LightningModule, batch: Any, target: Tensor) -> float:
+    """What is left of the batch: squared error / variance, or what the experiment's measure takes for it."""
     module.eval()
     with torch.no_grad(), same_chance(target.device):
-        error = (module.predict_step(batch, 0) - target).float().square().mean()
-    centre = target.float().mean(0) if len(target) > 1 else target.float().mean()
-    spread = (target.float() - centre).square().mean()
-    return float(error / spread.clamp(min=1e-12))
+        return experiment.measure().remaining(module.predict_step(batch, 0), target)
 
 
 def _rose(losses: list[float]) -> bool:

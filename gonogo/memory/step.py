@@ -13,6 +13,7 @@ from gonogo.experiment.contract import Experiment
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.step import Step
 from gonogo.memory.builders import from_entry
+from gonogo.training.lightning_step import training_step
 from gonogo.training.manual_optimization import optimizers_of, without_trainer
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ def lightning_step(experiment: LightningExperiment, training: Training) -> Step:
 
     def whole_step(batch: Any) -> None:
         for _ in range(training.accumulate_grad_batches):
-            module.training_step(batch, next(index))
+            training_step(module, batch, next(index))
         module.on_train_batch_end(None, batch, 0)
 
     def forward(batch: Any) -> Any:
-        return module.training_step(batch, next(index))
+        return training_step(module, batch, next(index))
 
     return Step(
         model=module,
