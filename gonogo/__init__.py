@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from gonogo.learning.ema import ema_is_useful as ema_is_useful
     from gonogo.learning.trend import mean_difference as mean_difference
     from gonogo.memory.builders import allow_torchvision as allow_torchvision
+    from gonogo.memory.check import check_memory as check_memory
+    from gonogo.quality.inspect import check_data as check_data
     from gonogo.quality.inspector import Inspector as Inspector
     from gonogo.quality.subjects import subject_of as subject_of
     from gonogo.quality.text.inspector import Texts as Texts
@@ -67,6 +69,8 @@ _NAMES = {
     "gonogo.learning.ema": ("ema_is_useful",),
     "gonogo.learning.trend": ("mean_difference",),
     "gonogo.memory.builders": ("allow_torchvision",),
+    "gonogo.memory.check": ("check_memory",),
+    "gonogo.quality.inspect": ("check_data",),
     "gonogo.quality.inspector": ("Inspector",),
     "gonogo.quality.subjects": ("subject_of",),
     "gonogo.quality.text.inspector": ("Texts",),

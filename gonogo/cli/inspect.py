@@ -18,6 +18,7 @@ def add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of data; train/, val/ and test/ in it are its splits")
     parser.add_argument("--kind", required=True, choices=list(KINDS), help="what the data is")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict and every file's checks")
+    site.add_junit(parser)
     parser.add_argument("--table", type=Path, metavar="FILE", help="write a CSV of every file's statistics")
     parser.add_argument("--distributions", type=Path, metavar="FILE", help="write an SVG: statistics and thresholds")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a PNG of the worst items, with reasons")
@@ -42,6 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if sys.stderr.isatty():
         print("\r\x1b[2K", end="", file=sys.stderr)
     site.show(found.verdict)
+    site.write_junit(arguments, found.verdict)
     if found.worst:
         print("\nThe worst files:")
         print("\n".join(f"  {row['path']}: {row['reasons']}" for row in found.worst))

@@ -16,13 +16,10 @@ from gonogo.base.units import gigabytes
 from gonogo.cli import site
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
-from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import load_accelerator, validate
-from gonogo.memory.capacity import capacity_bytes
+from gonogo.memory.check import verdict_of
 from gonogo.memory.components import activations_by_module
 from gonogo.memory.estimate import MemoryEstimate, estimate
-from gonogo.memory.judge import Measurements, judge
-from gonogo.memory.plan_search import Candidate, Explored
 from gonogo.memory.request import ModelSource, TraceRequest
 from gonogo.memory.trace_process import LIMIT_BYTES, LIMIT_S, trace_in_child
 from gonogo.memory.trace_result import Traced
@@ -58,6 +55,7 @@ def add_memory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="time limit of the trace, in seconds")
     parser.add_argument("--limit-gb", type=float, default=LIMIT_BYTES / 1e9, help="memory limit of the trace, in GB")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    site.add_junit(parser)
     parser.add_argument("--events", type=Path, metavar="FILE.npz", help="save the allocations and releases")
 
 
@@ -67,7 +65,9 @@ def _run(arguments: argparse.Namespace) -> int:
     traced = trace_in_child(request, arguments.limit_s, round(arguments.limit_gb * 1e9))
     training = request.training.model_copy(update={"micro_batch_size": traced.micro_batch_size})
     found = estimate(traced, training, accelerator)
-    checks = _checks(found, training, accelerator)
+    verdict = verdict_of(found, training, accelerator, arguments.experiment or arguments.model or arguments.entry)
+    checks = verdict.checks
+    site.write_junit(arguments, verdict)
     if arguments.events is not None and traced.events is not None:
         traced.events.save(arguments.events)
     if arguments.json:
@@ -110,12 +110,6 @@ def _shape(text: str) -> tuple[int, ...]:
     if not shape or min(shape) < 1:
         raise UserError(f"--input {text}: write sizes as in 3x224x224, or 2048 for a text of 2048 tokens")
     return shape
-
-
-def _checks(found: MemoryEstimate, training: Training, accelerator: Accelerator) -> list[Check]:
-    candidate = Candidate(training=training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
-    explored = Explored(capacity_bytes=capacity_bytes(accelerator), candidates=[candidate])
-    return judge(Measurements(accelerator=accelerator, explored=explored), MemoryGate()).checks
 
 
 def _peak(traced: Traced) -> tuple[str, str]:

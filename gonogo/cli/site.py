@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gonogo.base.errors import UserError
+from gonogo.base.files import write_text
 from gonogo.config.load import Settings, load, read_yaml, validate
 from gonogo.config.workflow import Config
 from gonogo.report.render import to_text
@@ -73,6 +74,19 @@ def known_experiments(root: Path) -> list[str]:
     if found := sorted(path.stem for path in folder.glob("*.yaml")):
         return found
     raise UserError(f"{folder} has no .yaml file; run this command in the folder that holds config/")
+
+
+def add_junit(parser: argparse.ArgumentParser) -> None:
+    """The option --junit."""
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML, for CI")
+
+
+def write_junit(arguments: argparse.Namespace, verdict: Verdict) -> None:
+    """What --junit asks for."""
+    if arguments.junit:
+        from gonogo.report.junit import to_junit
+
+        write_text(arguments.junit, to_junit(verdict))
 
 
 def show(verdict: Verdict) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 from gonogo.base.errors import UserError
 from gonogo.experiment.load import load_experiment
@@ -40,6 +43,40 @@ def trace_in_child(order: TraceRequest, limit_s: float = LIMIT_S, limit_bytes: i
     return _failed(order, f"the trace's process ended with exit code {done.returncode}: {last}", started)
 
 
+def trace_in_fork(step: Callable[[], Any], order: TraceRequest, limit_s: float = LIMIT_S) -> Traced:
+    """Trace the step that a function of the caller's returns, in a fork of this process.
+
+    Args:
+        step: returns a Step, or (model, optimizer, step callable, batch).
+    """
+    started = time.time()
+    with tempfile.TemporaryDirectory() as folder:
+        child = os.fork()
+        if not child:
+            signal.setitimer(signal.ITIMER_REAL, limit_s)  # SIGALRM ends it
+            _trace_and_leave(step, order, Path(folder))
+        _, status = os.waitpid(child, 0)
+        if not status:
+            return Traced.load(Path(folder))
+        said = Path(folder, "error").read_text() if Path(folder, "error").is_file() else ""
+    if said:
+        raise UserError(said)
+    late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+    how = f"took longer than {limit_s:.0f} s" if late else f"ended with status {status}"
+    return _failed(order, f"the trace {how}", started)
+
+
+def _trace_and_leave(step: Callable[[], Any], order: TraceRequest, folder: Path) -> NoReturn:
+    code = 1
+    try:
+        traced_here(order, step).save(folder)
+        code = 0
+    except UserError as error:
+        (folder / "error").write_text(str(error))
+    finally:
+        os._exit(code)
+
+
 def _failed(order: TraceRequest, error: str, started: float) -> Traced:
     training = order.training
     return Traced(
@@ -48,8 +85,11 @@ def _failed(order: TraceRequest, error: str, started: float) -> Traced:
     )  # fmt: skip
 
 
-def traced_here(order: TraceRequest) -> Traced:
+def traced_here(order: TraceRequest, step: Callable[[], Any] | None = None) -> Traced:
     """The trace that `order` asks for, in this process.
+
+    Args:
+        step: returns the step, where it is not `order` that names it.
 
     Raises:
         UserError: what it names cannot be found or built.
@@ -67,6 +107,8 @@ def traced_here(order: TraceRequest) -> Traced:
     }  # fmt: skip
 
     def build() -> Step:
+        if step is not None:
+            return builders.entry_step(step())
         if order.experiment_config is not None:
             return step_of(load_experiment(order.experiment, order.experiment_config, Path.cwd()), training)
         if order.model is None:

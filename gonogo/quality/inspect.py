@@ -34,6 +34,19 @@ class Inspection:
     worst: list[dict[str, Any]]
 
 
+def check_data(folder: str | Path, kind: str, gate: QualityGate | None = None) -> Verdict:
+    """Whether the data in a folder is worth training on: what `gonogo inspect` prints, as a value.
+
+    Args:
+        kind: images, views, text, points, volumes or series.
+        gate: thresholds; the defaults where there are none.
+
+    Raises:
+        UserError: there is no such folder, or nothing of this kind in it.
+    """
+    return inspect(Path(folder), kind, gate).verdict
+
+
 def inspect(
     folder: Path,
     kind_name: str,

@@ -60,7 +60,7 @@ class Runner:
                     runpy.run_module(command.module, run_name="__main__", alter_sys=True)
                 else:
                     sys.argv = [command.path, *command.arguments]
-                    sys.path.insert(0, os.path.dirname(os.path.abspath(command.path)))
+                    sys.path.insert(0, str(Path(command.path).resolve().parent))
                     runpy.run_path(command.path, run_name="__main__")
         except SystemExit as left:
             if left.code not in {None, 0}:

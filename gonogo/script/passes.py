@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -52,7 +52,9 @@ def run_pass(request: PassRequest, folder: Path, say: Callable[[str], None]) -> 
     )  # fmt: skip
     deadline = time.monotonic() + request.limit_s + GRACE_S
     try:
-        _read(process, deadline, lambda line: (last.append(line), say(line)))
+        for line in _lines(process, deadline):
+            last.append(line)
+            say(line)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -60,8 +62,8 @@ def run_pass(request: PassRequest, folder: Path, say: Callable[[str], None]) -> 
     return Passed(folder, list(last))
 
 
-def _read(process: subprocess.Popen[str], deadline: float, line_read: Callable[[str], object]) -> None:
-    """Pass lines on until the process ends or its time is over."""
+def _lines(process: subprocess.Popen[str], deadline: float) -> Iterator[str]:
+    """What it prints, until it ends or its time is over."""
     import selectors
 
     assert process.stdout is not None
@@ -72,4 +74,4 @@ def _read(process: subprocess.Popen[str], deadline: float, line_read: Callable[[
                 line = process.stdout.readline()
                 if not line:
                     return
-                line_read(line.rstrip("\n"))
+                yield line.rstrip("\n")
