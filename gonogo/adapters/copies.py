@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
@@ -28,19 +29,35 @@ def fresh(model: M | Callable[[], M]) -> M:
         if not isinstance(made, nn.Module):
             raise UserError(f"model: the function returns a {type(made).__name__}, not a torch.nn.Module")
         return made
-    shared: dict[int, object] = {}
-    if _tracing():
-        for parameter in model.parameters():
-            shared[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="cpu"), parameter.requires_grad)
-        held = [value for part in model.modules() for value in vars(part).values() if isinstance(value, Tensor)]
-        shared |= {id(value): value for value in [*model.buffers(), *held]}
     try:
-        return copy.deepcopy(model, shared)
+        if _tracing():
+            with _shared_tensors():
+                return copy.deepcopy(model, _without_values(model))
+        return copy.deepcopy(model)
     except Exception as error:  # whatever a model holds may refuse
         raise UserError(
             f"model: this {type(model).__name__} cannot be copied ({error}); give a function that makes it: "
             "model=lambda: Net()"
         ) from None
+
+
+def _without_values(model: nn.Module) -> dict[int, object]:
+    """For `deepcopy`: what takes the place of each parameter."""
+    return {
+        id(parameter): nn.Parameter(torch.empty_like(parameter, device="cpu"), parameter.requires_grad)
+        for parameter in model.parameters()
+    }
+
+
+@contextlib.contextmanager
+def _shared_tensors() -> Iterator[None]:
+    """Within, a copy holds the very tensors of what was copied: they are of no use in a trace but for their shapes."""
+    before = Tensor.__deepcopy__
+    Tensor.__deepcopy__ = lambda self, memo: self  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Tensor.__deepcopy__ = before  # type: ignore[method-assign]
 
 
 def _tracing() -> bool:

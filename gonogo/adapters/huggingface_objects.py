@@ -50,7 +50,9 @@ class HuggingFaceAdapter(ProjectAdapter):
         if trainer.train_dataset is None or trainer.eval_dataset is None:
             missing = "train_dataset" if trainer.train_dataset is None else "eval_dataset"
             raise UserError(f"trainer: it has no {missing}; held-out items tell skill: Trainer(…, {missing}=…)")
-        return trainer.get_train_dataloader(), given_loaders.ending(trainer.get_eval_dataloader())
+        train, held_out = trainer.get_train_dataloader(), trainer.get_eval_dataloader()
+        # accelerate's loaders claim to be stateful, and are not
+        return given_loaders.Plain(train), given_loaders.ending(given_loaders.Plain(held_out))
 
     def micro_batch_size(self) -> int:
         return int(self._trainer.args.train_batch_size)

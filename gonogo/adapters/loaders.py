@@ -61,6 +61,19 @@ def _of_size(loader: DataLoader[Any], size: int) -> DataLoader[Any]:
     )  # fmt: skip
 
 
+class Plain:
+    """A loader's batches and its length, and nothing of what else it offers."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._loader)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+
 class Ended:
     """A stream of validation batches without a length, cut."""
 

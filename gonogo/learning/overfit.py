@@ -31,14 +31,17 @@ WARMUP_STEPS = 10
 LOOKS = 8  # at the ratio, over the run
 FITTED = 0.01  # nothing is left to fit: stop early
 ROSE = 3.0  # loss over where it began
-SMALLER, LARGER = (0.1, 0.01, 0.001), (10.0, 100.0, 1000.0)
+SMALLER, EITHER = (0.1, 0.01, 0.001), (0.1, 10.0, 0.01, 100.0, 1000.0)
 TREND_POINTS = 24
 
 
 def overfit_one_batch(
     experiment: LightningExperiment, spec: RunSpec, steps: int, progress: Callable[[str], None], rate: float = 1.0
 ) -> OneBatch:
-    """Fit the first training batch for up to `steps` steps, with the module's own optimizer and `rate` × its rates."""
+    """Fit the first training batch for up to `steps` steps, with the module's own optimizer and `rate` × its rates.
+
+    A schedule is not run, and the rates are those of its peak.
+    """
     torch.manual_seed(spec.seed)
     module = experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
@@ -47,7 +50,8 @@ def overfit_one_batch(
     target = experiment.targets(batch)
     optimizers = optimizers_of(module)
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-        group["lr"] *= rate
+        group["lr"] = rate * max(group["lr"], group.get("initial_lr", 0.0), group.get("max_lr", 0.0))
+        group["initial_lr"] = group["lr"]
     record = GradientRecord(module)
     ratio = _ratio(experiment, module, batch, target)
     losses: list[float] = []
@@ -70,9 +74,9 @@ def overfit_one_batch(
 def try_other_rates(
     experiment: LightningExperiment, spec: RunSpec, one: OneBatch, steps: int, progress: Callable[[str], None]
 ) -> OneBatch:
-    """The same with the learning rate tenths or tens of it, until one fits; the loss decides in which direction."""
+    """The same with the learning rate tenths or tens of it, until one fits; tenths alone where the loss rose."""
     tried: list[tuple[float, float]] = []
-    for factor in SMALLER if one.rose else LARGER:
+    for factor in SMALLER if one.rose else EITHER:
         found = overfit_one_batch(experiment, spec, steps, progress, factor)
         if found.ratio is not None and math.isfinite(found.ratio):
             tried.append((found.ratio, factor))
