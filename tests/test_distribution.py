@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from PIL import Image
 
 from tools import locks
 from tools.locks import locked
@@ -111,10 +113,68 @@ def test_what_is_made_from_the_lock_is_up_to_date(name: str, root: Path) -> None
     assert (root / name).read_text() == locks.files()[name]
 
 
-def test_what_is_left_off_the_machine_is_named_in_the_core(root: Path) -> None:
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    core = {locks.canonical(line.split(">")[0]) for line in project["dependencies"]}
-    assert core >= locks.ONLY_HERE and set(project["optional-dependencies"]) >= locks.NOT_ON_THE_MACHINE
+def test_what_is_left_off_the_machine_is_named_in_the_workflow_extra(root: Path) -> None:
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    workflow = {locks.canonical(line.split(">")[0]) for line in extras["workflow"]}
+    assert workflow >= locks.ONLY_HERE and set(extras) >= locks.NOT_ON_THE_MACHINE
+
+
+# --- the gates alone: pip install gonogo ---
+
+
+def test_the_gates_bring_few_packages_beside_torch(root: Path) -> None:
+    core = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    torch = locks.needed([Requirement("torch")])
+    assert len(locks.needed(map(Requirement, core)) - torch) <= 20
+    assert not {"snakemake", "lightning", "paramiko", "matplotlib"} & locks.needed(map(Requirement, core))
+
+
+WITHOUT_WORKFLOW = """
+import importlib.abc, sys
+from gonogo.base.extras import BROUGHT_BY_WORKFLOW
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BROUGHT_BY_WORKFLOW:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def without_workflow(root: Path, folder: Path, program: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_WORKFLOW + program], cwd=folder, capture_output=True, text=True, check=False,
+        env=environment,
+    )  # fmt: skip
+
+
+def test_the_rooms_of_the_gates_import_without_the_workflows_packages(root: Path, tmp_path: Path) -> None:
+    rooms = ("base", "config", "gates", "health", "memory", "quality", "script", "verdict")
+    names = [
+        ".".join(path.relative_to(root).with_suffix("").parts)
+        for room in rooms for path in sorted((root / "gonogo").glob(f"{room}/**/*.py")) if path.stem[0] != "_"
+    ]  # fmt: skip
+    program = f"import importlib\nfor name in {names}: importlib.import_module(name)"
+    done = without_workflow(root, tmp_path, program)
+    assert len(names) > 100 and done.returncode == 0, done.stderr[-2000:]
+
+
+def test_data_and_memory_are_judged_without_the_workflows_packages(root: Path, tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 60).convert("RGB").save(tmp_path / "a.png")
+    judged = "from gonogo.cli.main import main\nsys.exit(main(['inspect', '.', '--kind', 'images']))"
+    done = without_workflow(root, tmp_path, judged)
+    assert "1 of 1 files judged" in done.stdout and "Traceback" not in done.stderr
+
+
+def test_a_command_that_needs_the_workflow_says_how_to_install_it(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "config/experiments").mkdir(parents=True)
+    (tmp_path / "config/config.yaml").write_text("experiments: eeg\n")
+    shutil.copy(root / "config/experiments/eeg.yaml", tmp_path / "config/experiments")
+    shutil.copytree(root / "experiments/eeg", tmp_path / "experiments/eeg")
+    for words in (["attach"], ["plan", "eeg"], ["memory", "--experiment", "eeg"]):
+        done = without_workflow(root, tmp_path, f"from gonogo.cli.main import main\nsys.exit(main({words}))")
+        assert done.returncode and done.stderr.count("\n") == 1, done.stderr
+        assert done.stderr.startswith("error: ") and done.stderr.rstrip().endswith("pip install 'gonogo[workflow]'")
 
 
 # --- what Snakemake's catalogue reads ---

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 
 from tools.generated import ROOT
 
-# of the core, what runs here and never on the machine
+# of the extra `workflow`, what runs here and never on the machine
 ONLY_HERE = {"snakemake", "pygments", "paramiko", "fabric", "asyncssh"}
 DEVELOPMENT = {"dev", "bench", "lpips"}  # extras that no run needs
 NOT_ON_THE_MACHINE = {*DEVELOPMENT, "aws"}

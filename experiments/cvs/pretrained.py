@@ -35,7 +35,7 @@ def open_model(path: Path, key: str, source: str) -> onnxruntime.InferenceSessio
         UserError: onnxruntime is not installed, the file does not exist, or it is not an ONNX model.
     """
     if importlib.util.find_spec("onnxruntime") is None:
-        raise UserError(f"{key}: {path} needs the package onnxruntime, which is not installed: pip install '.[onnx]'")
+        raise UserError(f"{key}: {path} needs the package onnxruntime, not installed: pip install 'gonogo[onnx]'")
     import onnxruntime
 
     if not path.is_file():

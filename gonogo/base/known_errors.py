@@ -77,7 +77,8 @@ KNOWN_ERRORS = (
     ),
     _known(
         r"No module named '(?P<name>[\w.]+)'", "NO_GO", "a package is missing",
-        "Install {name}: pip install '.[dev]', or the experiment's extra; a machine installs requirements-train.lock.",
+        "Install {name}, or the extra of gonogo that brings it (pip install 'gonogo[workflow]'); a machine installs "
+        "requirements-train.lock.",
     ),
     _known(
         r"ModuleNotFoundError|ImportError|cannot import name", "NO_GO", "a package is missing or of another version",

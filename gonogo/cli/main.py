@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
+from gonogo.base.extras import missing_extra
 
 # command → module of this package, whose function `add_COMMAND` gives the parser its arguments, and one clear line
 COMMANDS = {
+    "check": ("check", "check a training script as it is: its data, wiring, learning, and memory on a GPU"),
     "inspect": ("inspect", "judge a folder of data, without a workflow"),
     "memory": ("memory", "estimate the peak memory of a training step on a GPU, without that GPU"),
     "plan": ("plan", "check whether a training step fits the GPU, and suggest plans that do; needs no data"),
@@ -39,8 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-    except Exception:  # an error of ours is no verdict: its exit code must not be that of a NO-GO
-        traceback.print_exc()
+    except Exception as problem:  # an error of ours is no verdict: its exit code must not be that of a NO-GO
+        if lacking := missing_extra(problem):
+            print(f"error: {lacking}", file=sys.stderr)
+        else:
+            traceback.print_exc()
     return int(getattr(arguments, "on_error", FAILED))
 
 

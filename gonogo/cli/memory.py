@@ -17,6 +17,7 @@ from gonogo.cli import site
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.load import load_accelerator, validate
+from gonogo.experiment.load import load_experiment
 from gonogo.memory.check import verdict_of
 from gonogo.memory.components import activations_by_module
 from gonogo.memory.estimate import MemoryEstimate, estimate
@@ -86,9 +87,11 @@ def _request(arguments: argparse.Namespace, accelerator: Accelerator) -> TraceRe
     common: dict[str, Any] = {"architecture": accelerator.architecture}
     if arguments.experiment:
         settings = site.settings(arguments.root, experiments=arguments.experiment)
+        config = settings.experiments[arguments.experiment]
+        load_experiment(arguments.experiment, config, arguments.root).check_packages()
         common |= {
             "experiment": arguments.experiment,
-            "experiment_config": settings.experiments[arguments.experiment],
+            "experiment_config": config,
         }
         base = settings.training(arguments.experiment).model_dump()
     else:

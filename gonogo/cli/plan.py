@@ -39,6 +39,7 @@ def planned(root: Path, name: str, mode: str | None, target: str | None) -> tupl
     from gonogo.report.memory_plan import memory_plan
 
     settings = site.settings(root, experiments=name, mode=mode, target=target)
+    load_experiment(name, settings.experiments[name], root).check_packages()
     config, gate, accelerator = settings.experiments[name], settings.gates[name].memory, settings.accelerator
     task = PlanSearch(
         experiment=name, experiment_config=config, training=settings.training(name), accelerator=accelerator,

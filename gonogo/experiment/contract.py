@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
+from gonogo.base.extras import install_line
 from gonogo.base.files import walk
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import validate
@@ -37,6 +38,7 @@ class Experiment(ABC):
         kind: which inspector reads the data: `views`, `images`, `volumes`, `series`, `points` or `text`.
         Settings: pydantic model of the experiment's own keys (`settings:` in its YAML).
         packages: import name → extra to install, for libraries beyond the core.
+        framework: the same for what trains it.
         generate_code: names of the files beside the class that making the data depends on.
         predict_code: names of those that only predictions and pictures depend on: training is not repeated for them.
         resumes: whether training can go on from a checkpoint.
@@ -48,6 +50,7 @@ class Experiment(ABC):
     kind: str
     Settings: ClassVar[type[BaseModel]]
     packages: ClassVar[dict[str, str]] = {}
+    framework: ClassVar[dict[str, str]] = {}
     generate_code: ClassVar[tuple[str, ...]] = ()
     predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "show.py")
     resumes: bool = True
@@ -180,8 +183,8 @@ class Experiment(ABC):
 
     def check_packages(self) -> None:
         """Raise UserError for a library that this experiment needs and that is not installed."""
-        for package, extra in self.packages.items():
+        for package, extra in {**self.framework, **self.packages}.items():
             if importlib.util.find_spec(package) is None:
                 raise UserError(
-                    f"{self.name} needs the package {package!r}, which is not installed: pip install '.[{extra}]'"
+                    f"{self.name} needs the package {package!r}, which is not installed: {install_line(extra)}"
                 )

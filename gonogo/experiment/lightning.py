@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from gonogo.base.extras import WORKFLOW
 from gonogo.config.experiment import Training
 from gonogo.experiment.contract import Experiment
 
@@ -23,6 +24,8 @@ class LightningExperiment(Experiment):
     It lies in a folder of its own below `experiments/` and is named by `class:` in its YAML. Its module is imported
     whenever the workflow is read, so torch and other heavy libraries are imported inside the methods that need them.
     """
+
+    framework: ClassVar[dict[str, str]] = {"lightning": WORKFLOW}
 
     @abstractmethod
     def module(self, training: Training) -> LightningModule:

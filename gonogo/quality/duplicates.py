@@ -7,6 +7,7 @@ from array import array
 
 import numpy as np
 
+from gonogo.quality.bits import bit_count
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.near_duplicates import NearDuplicates, as_numbers, position
 from gonogo.quality.wording import percent
@@ -191,7 +192,7 @@ class _Splits:
         order = np.argsort(keys, kind="stable")
         self._keys, starts = np.unique(keys[order], return_index=True)
         self._masks = np.bitwise_or.reduceat(split[order], starts) if len(starts) else split
-        several = (np.bitwise_count(self._masks) > 1) & (self._keys > 0)
+        several = (bit_count(self._masks) > 1) & (self._keys > 0)
         self._keys, self._masks = self._keys[several], self._masks[several]
 
     def of(self, keys: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from itertools import combinations
 
 import numpy as np
 
+from gonogo.quality.bits import bit_count
+
 TOLERANCE = 6  # bits of 128
 COLOUR_TOLERANCE = 14  # Σ over 12 colours of the distance, its median subtracted, in 1/16 of the range
 HASH_DIGITS, DIGITS = 32, 44  # hex: of the comparisons, and with the colours that follow
@@ -54,7 +56,7 @@ class NearDuplicates:
                 crosses = (splits[b] & ~splits[a]) > 0
                 self._partner[a[crosses]] = b[crosses]
                 np.bitwise_or.at(self._reached, a, splits[b])
-        several = np.bitwise_count(splits) > 1  # the partner in another split has the very same hash
+        several = bit_count(splits) > 1  # the partner in another split has the very same hash
         self._partner[several] = np.flatnonzero(several)
         self.crowd = int(crowds.max(initial=0))
 
@@ -186,7 +188,7 @@ def _equal_under(hashes: np.ndarray, mask: np.ndarray) -> Iterator[Pairs]:
         within = at + step < end_of
         at, end_of = at[within], end_of[within]
         first, second = members[at], members[at + step]
-        near = np.bitwise_count(hashes[first] ^ hashes[second]).sum(axis=1) <= TOLERANCE
+        near = bit_count(hashes[first] ^ hashes[second]).sum(axis=1) <= TOLERANCE
         if near.any():
             yield first[near], second[near]
 

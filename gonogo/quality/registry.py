@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 
 from gonogo.base.errors import UserError
+from gonogo.base.extras import install_line
 from gonogo.quality.inspector import Inspector
 
 # name → module and class, imported when it is needed
@@ -29,7 +30,7 @@ def check_kind(name: str) -> None:
         raise UserError(f"kind {name!r}: there is an inspector for: {', '.join(KINDS)}")
     for package in NEEDED.get(name, ()):
         if importlib.util.find_spec(package) is None:
-            raise UserError(f"kind {name!r} needs the package {package!r}, not installed: pip install 'gonogo[{name}]'")
+            raise UserError(f"kind {name!r} needs the package {package!r}, not installed: {install_line(name)}")
 
 
 def kind_of(name: str) -> Inspector:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import runpy
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import NoReturn, Protocol
 
 from gonogo.script.facts import Ending, PassFacts, ScriptError
 from gonogo.script.request import PassRequest
+from gonogo.script.start import start
 
 PASSES = {"card": "gonogo.script.card.card_pass", "processor": "gonogo.script.processor.processor_pass"}
 """Pass → module with a function `make(request, enough)` that returns a Pass."""
@@ -52,16 +52,9 @@ class Runner:
 
     def run(self) -> NoReturn:
         threading.Thread(target=self._watch_time, daemon=True).start()
-        command = self.request.command
         try:
             with self.seen.around():
-                if command.module:
-                    sys.argv = [command.module, *command.arguments]  # runpy puts the file's path there
-                    runpy.run_module(command.module, run_name="__main__", alter_sys=True)
-                else:
-                    sys.argv = [command.path, *command.arguments]
-                    sys.path.insert(0, str(Path(command.path).resolve().parent))
-                    runpy.run_path(command.path, run_name="__main__")
+                start(self.request.command)
         except SystemExit as left:
             if left.code not in {None, 0}:
                 self.end("script_failed", ScriptError(name="SystemExit", message=str(left.code)))

@@ -44,12 +44,14 @@ def run_pass(request: PassRequest, folder: Path, say: Callable[[str], None]) -> 
         say: called with each line that the script prints.
     """
     (folder / "request.json").write_text(request.model_dump_json())
+    environment = {**os.environ, **request.command.environment, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     last: deque[str] = deque(maxlen=LAST_LINES)
     process = subprocess.Popen(
-        [sys.executable, "-m", "gonogo.script.child", str(folder)],
+        [sys.executable, "-P", *request.command.interpreter_options, "-m", "gonogo.script.child", str(folder)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        start_new_session=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}, preexec_fn=die_with_parent(),  # noqa: PLW1509
+        start_new_session=True, env=environment, preexec_fn=die_with_parent(),  # noqa: PLW1509
     )  # fmt: skip
+
     deadline = time.monotonic() + request.limit_s + GRACE_S
     try:
         for line in _lines(process, deadline):

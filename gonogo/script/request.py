@@ -22,6 +22,9 @@ class ScriptCommand(StrictModel):
     arguments: list[str] = Field(default_factory=list, description="the script's own")
     processes: int = Field(1, description="that a launcher such as torchrun was asked to start")
     launcher: str = Field("", description="torchrun, accelerate …; empty: none")
+    environment: dict[str, str] = Field(default_factory=dict, description="that a launcher or `A=B` before it sets")
+    interpreter_options: list[str] = Field(default_factory=list, description="of python, as -X dev")
+    notes: list[str] = Field(default_factory=list, description="what was assumed or left out of a launcher's options")
 
 
 class PassRequest(StrictModel):

@@ -152,7 +152,7 @@ def test_missing_package_names_the_extra(root: Path) -> None:
     experiment = load_experiment("cvs", load({}, root).experiments["cvs"], root)
     type(experiment).packages = {"no_such_package": "onnx"}
     try:
-        with pytest.raises(UserError, match=r"no_such_package.*pip install '\.\[onnx\]'"):
+        with pytest.raises(UserError, match=r"no_such_package.*pip install 'gonogo\[onnx\]'"):
             experiment.check_packages()
     finally:
         type(experiment).packages = {}

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gonogo.quality.bits import bit_count
 from gonogo.quality.duplicates import DuplicateIndex
 from gonogo.quality.items import FileProblem, MeasuredItem
 from gonogo.quality.near_duplicates import TOLERANCE, as_numbers, near_pairs
@@ -95,7 +96,7 @@ def test_every_near_pair_is_found_once_and_no_other() -> None:
         for bit in rng.choice(128, rng.integers(1, 10), replace=False):
             hashes[place, bit // 64] ^= np.uint64(1) << np.uint64(bit % 64)
     hashes = np.unique(np.concatenate([hashes, crowd]), axis=0)
-    distance = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2)
+    distance = bit_count(hashes[:, None] ^ hashes[None]).sum(axis=2)
     truth = {(a, b) for a, b in np.argwhere(distance <= TOLERANCE).tolist() if a < b}
     found = [
         (min(a, b), max(a, b))

@@ -15,7 +15,8 @@ import simplejpeg
 from gonogo.quality.pictures.headers import Header, npy_layout, read_header
 
 cv2.setNumThreads(1)  # files are worked on side by side; threads inside one small picture only cost
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged file is a finding, not a line
+# a damaged file is a finding, not a line; OpenCV 4 and 5 differ in the function's place
+(cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel)(0)
 
 MOST_PIXELS = 200_000_000  # a header may claim any size: a few bytes must not take the memory (decompression bomb)
 PNG_END = b"IEND\xaeB`\x82"

@@ -32,7 +32,8 @@ def saved(picture: Image.Image, name: str, **options: Any) -> bytes:
 
 
 def encoded(suffix: str, array: np.ndarray) -> bytes:
-    return cv2.imencode(suffix, array)[1].tobytes()
+    exact = [cv2.IMWRITE_TIFF_COMPRESSION, 1] if suffix == ".tiff" else []  # OpenCV 4 would round floats to LogLuv
+    return cv2.imencode(suffix, array, exact)[1].tobytes()
 
 
 def array_file(array: np.ndarray) -> bytes:

@@ -22,7 +22,8 @@ def picture() -> np.ndarray:
 
 def save(folder: Path, picture: np.ndarray, name: str = "a.png") -> Path:
     path = folder / name
-    assert cv2.imwrite(str(path), picture)
+    exact = [cv2.IMWRITE_TIFF_COMPRESSION, 1] if path.suffix == ".tiff" else []  # OpenCV 4 would lose the NaNs
+    assert cv2.imwrite(str(path), picture, exact)
     return path
 
 
