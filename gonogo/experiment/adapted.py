@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.adapter import Adapter
 from gonogo.experiment.contract import Progress
 from gonogo.experiment.lightning import LightningExperiment
+from gonogo.experiment.local_imports import imported_files
+from gonogo.experiment.source_files import Methods, Stage, code_files
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
@@ -34,7 +37,7 @@ class AdaptedExperiment(LightningExperiment):
 
     Args:
         source: the adapter, or the function that makes it, which is called when the adapter is first needed. Arguments
-            named `training` and `data` get the keys of `training:` and the folders of the data.
+            named `training` and `data` get the keys of `training:` and the folder of the data.
     """
 
     Settings: ClassVar[type[BaseModel]] = NoSettings
@@ -63,7 +66,7 @@ class AdaptedExperiment(LightningExperiment):
             return self._current
         asked = inspect.signature(self.source).parameters
         given: dict[str, Any] = {"training": training or self.config.training} if "training" in asked else {}
-        given |= {"data": list(data or self.data_folders())} if "data" in asked else {}
+        given |= {"data": self._data(data)} if "data" in asked else {}
         key = repr(given)
         if key not in self._made:
             made = self.source(**given)
@@ -76,9 +79,45 @@ class AdaptedExperiment(LightningExperiment):
         self._current = self._made[key]
         return self._current
 
-    def data_folders(self) -> list[Path]:
-        """Where the data lies on this machine, as the config says."""
-        return []
+    def _data(self, folders: Sequence[Path] | None) -> Path | None:
+        """The one folder that the data lies in, wherever this runs."""
+        return next(iter(folders or ()), self.data_folder())
+
+    def check_kind(self) -> None:
+        """The kind is the config's to say, and so is the data that the loaders read.
+
+        Raises:
+            UserError: it says neither, or there is no such kind.
+        """
+        if not (self.config.data and self.config.kind):
+            key = "kind" if self.config.data else "data"
+            raise UserError(
+                f"config/experiments/{self.name}.yaml: {key}: {self.config.experiment_class} brings its own loaders; say "
+                "what they read: `data: FOLDER` and `kind:` (views, images, volumes, series, points or text)"
+            )
+        super().check_kind()
+
+    # --- code ---
+
+    def import_root(self) -> Path:
+        return self.root
+
+    def source_files(self) -> list[Path]:
+        """The function's file, what it imports of the project, and what `code:` names."""
+        named = [file for path in self.config.code for file in code_files(self.root / path)]
+        return sorted({*imported_files(self._file(), self.root), *named})
+
+    def source_files_of(self, stage: Stage) -> list[Path]:
+        return [] if stage == "generate" else self.source_files()
+
+    def _file(self) -> Path:
+        module = self.config.experiment_class.partition(":")[0]
+        found = importlib.util.find_spec(module)
+        assert found is not None and found.origin  # it was imported from there
+        return Path(found.origin)
+
+    def _unused(self, stage: Stage) -> Methods:
+        return {}
 
     # --- data ---
 
