@@ -8,9 +8,9 @@ import random
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from gonogo.config.experiment import ExperimentConfig, Smoke, Training
 from gonogo.config.gate_thresholds import LearningGate
 from gonogo.config.load import load_accelerator
 from gonogo.experiment.adapted import AdaptedExperiment
+from gonogo.experiment.adapter import Adapter
 from gonogo.learning.judge import judge
 from gonogo.learning.smoke import smoke_run
 from gonogo.memory.check import verdict_of
@@ -34,15 +35,13 @@ from gonogo.training.manual_optimization import optimizers_of
 from gonogo.training.spec import RunSpec
 from gonogo.verdict import Check, Verdict, decide
 
-if TYPE_CHECKING:
-    from gonogo.adapters.project import ProjectAdapter
-
 STEPS, OVERFIT_STEPS, MINUTES = 120, 200, 5.0
 FEWEST = 8  # optimizer steps
+NEVER = 1_000_000  # epochs between pictures and kept checkpoints
 
 
 def check(
-    adapter: ProjectAdapter,
+    adapter: Adapter,
     *,
     name: str = "experiment",
     card: str | None = None,
@@ -67,14 +66,16 @@ def check(
     """
     say: Callable[[str], None] = print if show else (lambda line: None)
     accelerator = None if card is None else load_accelerator(Path("config"), card)
-    keys = {"gradient_clip_val": 0.0, **adapter.training_keys(), "micro_batch_size": adapter.micro_batch_size()}
-    training = Training(ema_decay=0, sample_every_epochs=1_000_000, checkpoint_every_epochs=1_000_000, **keys)
-    config = ExperimentConfig.model_validate({"class": "in memory:adapter"}).model_copy(update={"training": training})
-    experiment = AdaptedExperiment(name, config, Path.cwd(), source=adapter)
-    checks, cause = _learning(experiment, training, _rehearsal(experiment, steps, overfit_steps, minutes), seed, say)
-    if accelerator is not None:
-        judged = _memory(experiment, training, accelerator)
-        checks, cause = [*checks, *judged.checks], cause or judged.cause
+    with _as_it_was():
+        keys = {"gradient_clip_val": 0.0, **adapter.training_keys(), "micro_batch_size": adapter.micro_batch_size()}
+        training = Training(ema_decay=0, sample_every_epochs=NEVER, checkpoint_every_epochs=NEVER, **keys)
+        config = ExperimentConfig.model_validate({"class": "in memory:adapter", "training": training})
+        experiment = AdaptedExperiment(name, config, Path.cwd(), source=adapter)
+        smoke = _rehearsal(experiment, steps, overfit_steps, minutes)
+        checks, cause = _learning(experiment, training, smoke, seed, say)
+        if accelerator is not None:
+            judged = _memory(experiment, training, accelerator)
+            checks, cause = [*checks, *judged.checks], cause or judged.cause
     verdict = decide(
         checks, gate="check", experiment=name, cause=cause, measured_at=dt.datetime.now(dt.UTC), inputs_digest=""
     )
@@ -118,7 +119,7 @@ def _learning(
         max_steps=smoke.steps, max_minutes=smoke.max_minutes,
     )  # fmt: skip
     gate = LearningGate()
-    with tempfile.TemporaryDirectory(prefix="gonogo-") as out, _as_it_was():
+    with tempfile.TemporaryDirectory(prefix="gonogo-") as out:
         measured, _, _ = smoke_run(experiment, spec, smoke, Path(out), say, lambda line: None, gate)
     return judge(measured, gate)
 
@@ -131,10 +132,12 @@ def _memory(experiment: AdaptedExperiment, training: Training, accelerator: Acce
 
 @contextlib.contextmanager
 def _as_it_was() -> Iterator[None]:
-    """Random numbers and threads of this process are what they were, afterwards."""
+    """Random numbers, threads and filtered warnings of this process are what they were, afterwards."""
     python, numbers, threads = random.getstate(), np.random.get_state(), torch.get_num_threads()
-    with torch.random.fork_rng():
-        yield
-    random.setstate(python)
-    np.random.set_state(numbers)
-    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numbers)
+        torch.set_num_threads(threads)

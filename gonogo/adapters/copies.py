@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gonogo.base.errors import UserError
 
-M = TypeVar("M", bound=nn.Module)
 
-
-def fresh(model: M | Callable[[], M]) -> M:
+def fresh(model: Any) -> nn.Module:
     """A new model of a function that makes it, or a copy of a model with the weights that it has.
 
     While a step is traced, parameters of the copy have shapes and no values.
@@ -30,10 +28,10 @@ def fresh(model: M | Callable[[], M]) -> M:
             raise UserError(f"model: the function returns a {type(made).__name__}, not a torch.nn.Module")
         return made
     try:
-        if _tracing():
-            with _shared_tensors():
-                return copy.deepcopy(model, _without_values(model))
-        return copy.deepcopy(model)
+        if not _tracing():
+            return copy.deepcopy(model)
+        with _shared_tensors():
+            return copy.deepcopy(model, _without_values(model))
     except Exception as error:  # whatever a model holds may refuse
         raise UserError(
             f"model: this {type(model).__name__} cannot be copied ({error}); give a function that makes it: "

@@ -17,6 +17,8 @@ from gonogo.adapters.project import Part, ProjectAdapter
 from gonogo.adapters.step_module import StepModule
 from gonogo.base.errors import UserError
 
+NEEDED = ("model", "args", "compute_loss", "get_train_dataloader", "get_eval_dataloader", "create_optimizer")
+
 
 class HuggingFaceAdapter(ProjectAdapter):
     """What a transformers.Trainer holds."""
@@ -25,7 +27,14 @@ class HuggingFaceAdapter(ProjectAdapter):
         self, trainer: Any, inputs: Part | None, targets: Part | None, predict: Callable[..., Any] | None
     ) -> None:
         super().__init__(inputs, targets)
-        for name in ("model", "args", "compute_loss", "get_train_dataloader", "get_eval_dataloader", "create_optimizer"):
+        for name in (
+            "model",
+            "args",
+            "compute_loss",
+            "get_train_dataloader",
+            "get_eval_dataloader",
+            "create_optimizer",
+        ):
             if not hasattr(trainer, name):
                 raise UserError(f"trainer: a {type(trainer).__name__} has no `{name}`; give a transformers.Trainer")
         self._trainer, self._predict = trainer, predict
@@ -114,4 +123,3 @@ def huggingface(
         UserError: it is no Trainer, or one without held-out data.
     """
     return HuggingFaceAdapter(trainer, inputs, targets, predict)
-

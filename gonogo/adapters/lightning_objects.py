@@ -75,7 +75,8 @@ class LightningAdapter(ProjectAdapter):
         found: Any = fresh(self._module)
         if not isinstance(found, LightningModule):
             raise UserError(f"module: the function returns a {type(found).__name__}, not a LightningModule")
-        found.__class__ = _watched(type(found))
+        kind: Any = type(found)
+        found.__class__ = _watched(kind)
         vars(found)["adapter"] = self
         vars(found)["_trainer"] = NoTrainer(found, self._data)
         return found
@@ -109,7 +110,7 @@ class LightningAdapter(ProjectAdapter):
 
 
 @functools.cache
-def _watched(kind: type[LightningModule]) -> type[LightningModule]:
+def _watched(kind: Any) -> Any:
     return type(kind.__name__, (Watched, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from gonogo.base.errors import UserError
 
 MOST_HELD_OUT = 64  # batches of a validation loader without a length
-WRITE = "write loaders=(train_loader, validation_loader)"
+WRITE = "loaders=(train, validation)"
 
 
 def pair(given: Any) -> tuple[Any, Any]:
@@ -24,7 +24,9 @@ def pair(given: Any) -> tuple[Any, Any]:
         held_out = next((given[name] for name in ("val", "validation", "valid", "test") if name in given), None)
         given = (given.get("train"), held_out)
     if not isinstance(given, (list, tuple)) or len(given) != 2 or any(part is None for part in given):
-        raise UserError(f"loaders: one for training and one for validation are needed, held-out items tell skill; {WRITE}")
+        raise UserError(
+            f"loaders: held-out items tell skill, so one for training and one for validation are needed: {WRITE}"
+        )
     return given[0], given[1]
 
 
@@ -47,7 +49,6 @@ def opened(given: Any, size: int, what: str) -> Any:
 
 def _of_size(loader: DataLoader[Any], size: int) -> DataLoader[Any]:
     """The same data in other batches."""
-    same = {"batch_size": size, "drop_last": loader.drop_last}
     if loader.batch_sampler is not None and type(loader.batch_sampler) is not BatchSampler:
         raise UserError(
             f"loaders: batches are made by {type(loader.batch_sampler).__name__}, so they cannot be made of {size} "
@@ -57,7 +58,7 @@ def _of_size(loader: DataLoader[Any], size: int) -> DataLoader[Any]:
     return DataLoader(
         loader.dataset, sampler=sampler, collate_fn=loader.collate_fn, num_workers=loader.num_workers,
         pin_memory=loader.pin_memory, worker_init_fn=loader.worker_init_fn, generator=loader.generator,
-        persistent_workers=loader.persistent_workers, **same,
+        persistent_workers=loader.persistent_workers, batch_size=size, drop_last=loader.drop_last,
     )  # fmt: skip
 
 

@@ -45,6 +45,6 @@ class NoTrainer:
 
     def __getattr__(self, name: str) -> Any:
         raise UserError(
-            f"{type(self.model).__name__} asks its Trainer for `{name}` in a step or in configure_optimizers, which only "
-            "a whole run knows: read it where `self._trainer` is a Trainer, or use what the module has"
+            f"{type(self.model).__name__} asks its Trainer for `{name}` in a step or in configure_optimizers, "
+            "which only a whole run knows: read it where `self._trainer` is a Trainer, or use what the module has"
         )

@@ -87,7 +87,7 @@ class ProjectAdapter(Adapter):
         read, targets = self.inputs(batch), self._targets_of(batch)
         if not read.ndim or not targets.ndim or len(read) != len(targets):
             raise UserError(
-                f"inputs are {described(read)}, targets {described(targets)}: their first axis must be the batch's samples"
+                f"inputs are {described(read)}, targets {described(targets)}: their first axis must be the samples"
             )
         module = self.module()
         module.eval()

@@ -73,8 +73,7 @@ def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def _classes(outputs: Tensor, targets: Tensor, loss: float | None) -> Task | None:
     if outputs.ndim == 2 and targets.ndim > 1 and len(outputs) == targets.numel():  # a text's positions in one row
-        inner = _classes(outputs.reshape(*targets.shape, -1), targets, loss)
-        return inner and Task(inner.measure, lambda o: inner.outputs(o.reshape(-1, *targets.shape[1:], o.shape[-1])), inner.targets)  # fmt: skip
+        return _unflattened(_classes(outputs.reshape(*targets.shape, -1), targets, loss), targets.shape[1:])
     found: list[Task] = []
     if outputs.ndim == targets.ndim + 1 and outputs.ndim > 1:
         shape, last = tuple(outputs.shape), outputs.ndim - 1
@@ -88,6 +87,13 @@ def _classes(outputs: Tensor, targets: Tensor, loss: float | None) -> Task | Non
     if len(found) < 2 or loss is None:
         return found[0] if found else None
     return min(found, key=lambda task: abs(_nats(task, outputs, targets) - loss))
+
+
+def _unflattened(task: Task | None, positions: tuple[int, ...]) -> Task | None:
+    if task is None:
+        return None
+    change = task.outputs
+    return Task(task.measure, lambda o: change(o.reshape(-1, *positions, o.shape[-1])), task.targets)
 
 
 def _nats(task: Task, outputs: Tensor, targets: Tensor) -> float:
@@ -126,7 +132,11 @@ def _to_shape_of(outputs: Tensor, targets: Tensor) -> Change | None:
     if outputs.shape == targets.shape:
         return _same
     for axis in (-1, 1):
-        if outputs.ndim == targets.ndim + 1 and outputs.shape[axis] == 1 and outputs.squeeze(axis).shape == targets.shape:
+        if (
+            outputs.ndim == targets.ndim + 1
+            and outputs.shape[axis] == 1
+            and outputs.squeeze(axis).shape == targets.shape
+        ):
             return lambda found, axis=axis: found.squeeze(axis)  # type: ignore[misc]
         if outputs.ndim + 1 == targets.ndim and outputs.unsqueeze(axis).shape == targets.shape:
             return lambda found, axis=axis: found.unsqueeze(axis)  # type: ignore[misc]

@@ -39,7 +39,7 @@ class TorchAdapter(ProjectAdapter):
         if not callable(model):
             raise UserError(f"model: a {type(model).__name__} is no torch.nn.Module, and no function that makes one")
         if not isinstance(optimizer, t.optim.Optimizer) and not callable(optimizer):
-            raise UserError("optimizer: give one, its class, or a function: optimizer=lambda parameters: Adam(parameters)")
+            raise UserError("optimizer: give one, its class, or a function: lambda parameters: Adam(parameters)")
         self._model, self._optimizer, self._loss, self._predict = model, optimizer, loss, predict
         self._loaders = given_loaders.pair(loaders)
 
@@ -106,7 +106,7 @@ class TorchAdapter(ProjectAdapter):
         found: Any = self._optimizer
         if isinstance(found, t.optim.Optimizer):
             if not isinstance(self._model, nn.Module):
-                raise UserError("optimizer: with a function that makes the model, it must be one too: lambda parameters: …")
+                raise UserError("optimizer: where a function makes the model, it must be one too: lambda parameters: …")
             return optimizer_like(found, self._model, model)
         wants = next(iter(inspect.signature(found).parameters), "")
         made = found(model if wants in OF_MODEL else model.parameters())

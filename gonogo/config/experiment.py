@@ -125,7 +125,9 @@ class ExperimentConfig(StrictModel):
     """One experiment: a file of yours, and the class that it names or the commands that it runs."""
 
     experiment_class: str = Field(
-        "", alias="class", description="`package.module:Class`, a LightningExperiment; or a function that returns gonogo.torch(…) and the like"
+        "",
+        alias="class",
+        description="`package.module:Class`, or a function there that returns gonogo.torch(…) and the like",
     )
     command: Command | None = Field(None, description="in place of a class: the command lines of your own scripts")
     kind: str = Field(
@@ -138,8 +140,8 @@ class ExperimentConfig(StrictModel):
     )
     code: list[Path] = Field(
         default_factory=list,
-        description="with `command` or a function: files and folders of its code, from the repository's root, beside those "
-        "that the function's file imports; they are uploaded",
+        description="with `command` or a function: files and folders of its code, from the repository's root; those "
+        "that the function's file imports need not be named",
     )
     extends: str | None = Field(None, description="name of another experiment, over which this file is merged")
     hypothesis: str = Field("", description="what the experiment should show; quoted in documents")

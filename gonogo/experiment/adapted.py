@@ -81,7 +81,8 @@ class AdaptedExperiment(LightningExperiment):
 
     def _data(self, folders: Sequence[Path] | None) -> Path | None:
         """The one folder that the data lies in, wherever this runs."""
-        return next(iter(folders or ()), self.data_folder())
+        named = getattr(self.config, "data", None)
+        return next(iter(folders or ()), None if named is None else self.root / named)
 
     def check_kind(self) -> None:
         """The kind is the config's to say, and so is the data that the loaders read.
@@ -89,11 +90,12 @@ class AdaptedExperiment(LightningExperiment):
         Raises:
             UserError: it says neither, or there is no such kind.
         """
-        if not (self.config.data and self.config.kind):
-            key = "kind" if self.config.data else "data"
+        named = getattr(self.config, "data", None)
+        if not (named and self.config.kind):
+            key = "kind" if named else "data"
             raise UserError(
-                f"config/experiments/{self.name}.yaml: {key}: {self.config.experiment_class} brings its own loaders; say "
-                "what they read: `data: FOLDER` and `kind:` (views, images, volumes, series, points or text)"
+                f"config/experiments/{self.name}.yaml: {key}: {self.config.experiment_class} brings its own loaders; "
+                "say what they read: `data: FOLDER` and `kind:` (views, images, volumes, series, points or text)"
             )
         super().check_kind()
 

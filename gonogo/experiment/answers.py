@@ -33,8 +33,8 @@ def answer_all(adapter: Adapter, checkpoint: Path, loaders: tuple[Any, Any], out
     module = adapter.module()
     try:
         module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except Exception as error:  # torch raises anything on damaged bytes
-        problem = str(error).splitlines()[0]
+    except Exception as damage:  # torch raises anything on damaged bytes
+        problem = str(damage).splitlines()[0]
         raise UserError(f"{checkpoint}: no checkpoint of this model can be read from it ({problem})") from None
     module.eval()
     measure = adapter.measure()

@@ -7,11 +7,12 @@ import importlib.util
 import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 from gonogo.base.errors import UserError
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.config.load import Settings
-from gonogo.experiment.adapted import AdaptedExperiment, Source
+from gonogo.experiment.adapted import AdaptedExperiment
 from gonogo.experiment.adapter import Adapter
 from gonogo.experiment.contract import Experiment
 from gonogo.experiment.lightning import LightningExperiment
@@ -33,10 +34,11 @@ def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Pat
         return AdaptedExperiment(name, config, root, assets, source=found)
     if given := [key for key in ("kind", "code") if getattr(config, key)]:
         raise UserError(f"config/experiments/{name}.yaml: {', '.join(given)}: this class defines it in code; remove it")
-    return found(name, config, root, assets)
+    made: Experiment = found(name, config, root, assets)
+    return made
 
 
-def _named(named: str, where: str) -> type[LightningExperiment] | Source:
+def _named(named: str, where: str) -> Any:
     """The class `package.module:Class`; or an adapter, or the function that makes one."""
     module_name, _, class_name = named.partition(":")
     try:

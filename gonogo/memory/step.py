@@ -75,10 +75,10 @@ def lightning_step(experiment: LightningExperiment, training: Training) -> Step:
 
 def _silence_metrics(module: LightningModule) -> None:
     """Let metrics of torchmetrics take in nothing: what they count depends on values, which a trace does not have."""
-    torchmetrics = sys.modules.get("torchmetrics")
+    torchmetrics: Any = sys.modules.get("torchmetrics")
     for part in module.modules() if torchmetrics else ():
-        if isinstance(part, torchmetrics.Metric):  # type: ignore[union-attr]
-            part.forward = part.update = part.compute = _nothing  # type: ignore[method-assign]
+        if isinstance(part, torchmetrics.Metric):
+            part.forward = part.update = part.compute = _nothing
 
 
 def _nothing(*args: Any, **kwargs: Any) -> Any:

@@ -29,7 +29,9 @@ def loss_of(returned: Any) -> Any | None:
         return returned
     if "loss" not in returned:
         keys = ", ".join(map(str, returned)) or "nothing"
-        raise UserError(f"training_step returned a dict without `loss`; it has {keys}. Return the loss, or a dict with it")
+        raise UserError(
+            f"training_step returned a dict without `loss`, but with {keys}: return the loss, or a dict with it"
+        )
     return returned["loss"]
 
 
