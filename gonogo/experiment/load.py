@@ -75,6 +75,7 @@ def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
         for experiment in found.values():
             experiment.check_packages()
             experiment.check_kind()
+            experiment.check_inputs()
     except UserError as error:
         sys.exit(f"error: {error}")
     return found

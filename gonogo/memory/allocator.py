@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from gonogo.base.errors import UserError
 from gonogo.memory.block_sizes import MIB, Rules
 from gonogo.memory.events import Events
@@ -83,12 +85,14 @@ class Replay:
         peak_reserved_bytes: taken from the device, cached blocks included (`torch.cuda.max_memory_reserved`).
         oom_at: the allocation that failed; None: all were served.
         retries: how often all cached memory was released to serve an allocation; each one stalls the device.
+        reserved_after: (N,) int64 bytes taken from the device after each event, up to the one that failed.
     """
 
     peak_requested_bytes: int
     peak_reserved_bytes: int
     oom_at: RefusedAllocation | None
     retries: int
+    reserved_after: np.ndarray
 
 
 def replay(events: Events, capacity_bytes: int | None = None, settings: AllocatorSettings | None = None) -> Replay:
@@ -106,6 +110,7 @@ def replay(events: Events, capacity_bytes: int | None = None, settings: Allocato
     live: dict[int, tuple[Block, int]] = {}
     requested = peak_requested = 0
     oom_at = None
+    reserved: list[int] = []
     for index, (block, size) in enumerate(zip(events.block.tolist(), events.size.tolist(), strict=True)):
         if size > 0:
             if block in live:
@@ -123,11 +128,13 @@ def replay(events: Events, capacity_bytes: int | None = None, settings: Allocato
             place, its_size = live.pop(block)
             heap.release(place)
             requested -= its_size
+        reserved.append(heap.reserved)
     return Replay(
         peak_requested_bytes=peak_requested,
         peak_reserved_bytes=heap.peak_reserved,
         oom_at=oom_at,
         retries=heap.retries,
+        reserved_after=np.array(reserved, dtype=np.int64),
     )
 
 

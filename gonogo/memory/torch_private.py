@@ -52,6 +52,8 @@ try:
     sequence_number = C._autograd._get_sequence_nr
     current_node = C._current_autograd_node
     storage_use_count = C._storage_Use_Count
+    swap_tensor_impl = C._swap_tensor_impl
+    tensor_data: Any = C.TensorBase.data
     tensor_use_count = torch.Tensor._use_count  # type: ignore[attr-defined]
     CUDNN_BACKEND = C._ConvBackend.Cudnn
     CUDA_TYPE = C._autograd.DeviceType.CUDA

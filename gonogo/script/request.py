@@ -37,3 +37,5 @@ class PassRequest(StrictModel):
     steps: int = Field(description="optimizer steps after which the pass may end")
     limit_s: float = Field(description="the pass ends itself after this many seconds")
     architecture: Architecture = "ampere"
+    card_name: str = Field("a card that is not there", description="as the script is told it")
+    card_bytes: int = Field(80 << 30, description="memory of the card, as the script is told it")

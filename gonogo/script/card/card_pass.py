@@ -1,0 +1,104 @@
+"""The pass over a script on a card that is not there."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+
+from gonogo.memory.allocator import replay
+from gonogo.memory.devices import card_of
+from gonogo.memory.fake_gpu import fake_gpu
+from gonogo.memory.trace_result import Traced
+from gonogo.script.card import answers, shortcuts
+from gonogo.script.card.course import Course
+from gonogo.script.card.facts import CardFacts
+from gonogo.script.card.hybrid import CardRecorder, HybridMode
+from gonogo.script.card.saving import Files
+from gonogo.script.card.stages import stages_of
+from gonogo.script.request import PassRequest
+
+BEYOND_S = 20.0  # after the steps that were asked for, until validation and a checkpoint were reached
+SHARE = 0.75  # of the pass's own limit, likewise
+
+
+class CardPass:
+    """See `gonogo.script.child.Pass`."""
+
+    def __init__(self, request: PassRequest, enough: Callable[[], NoReturn]) -> None:
+        self.request, self.enough = request, enough
+        self.untraceable = ""
+        self.notes: dict[str, None] = {}
+        self.recorder = CardRecorder(request.folder, self._give_up)
+        self.course = Course(self.recorder)
+        self.course.changed = self._is_it_enough
+        self.started = time.monotonic()
+        self.asked_at: float | None = None
+
+    @contextmanager
+    def around(self) -> Iterator[None]:
+        card = card_of(self.request.architecture)
+        with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", message=".*FakeTensor.*")
+            stack.enter_context(fake_gpu(card, self.recorder.assume))
+            torch.jit._state.disable()  # type: ignore[no-untyped-call]
+            for owner, name, value in [
+                *answers.replacements(self.request.card_name, self.request.card_bytes, card, self.recorder),
+                *shortcuts.replacements(self._note, self.recorder.scalar),
+                *Files(self.course).replacements(),
+            ]:
+                stack.callback(setattr, owner, name, getattr(owner, name))
+                setattr(owner, name, value)
+            stack.enter_context(self.course.followed())
+            stack.enter_context(HybridMode())
+            stack.enter_context(self.recorder.following())
+            yield
+
+    def facts(self) -> CardFacts:
+        course, recorder = self.course, self.recorder
+        events = recorder.events()
+        return CardFacts(
+            steps=course.done, guesses=list(recorder.guesses), notes=list(self.notes),
+            architecture=self.request.architecture, untraceable=self.untraceable,
+            stages=stages_of(events, course.reached, replay(events).reserved_after),
+            parameters=course.parameters, operations=recorder.operations, backward_passes=course.backwards,
+            optimizers=list(course.classes), autocast=course.autocast, dtype=course.dtype,
+            batch_shapes=course.batch,
+        )  # fmt: skip
+
+    def save(self, folder: Path) -> None:
+        events = self.recorder.events()
+        shapes = self.course.batch
+        batch = shapes[0][0] if shapes and shapes[0] else 1
+        Traced(
+            max(batch, 1), 1, "32-true", operations=self.recorder.operations,
+            events=events if len(events) else None, kinds=self.recorder.kinds, guesses=list(self.recorder.guesses),
+            error=self.untraceable or ("" if len(events) else "nothing was put on the card"),
+        ).save(folder)  # fmt: skip
+
+    def _note(self, what: str) -> None:
+        self.notes[what] = None
+
+    def _give_up(self, reason: str) -> None:
+        self.untraceable = reason
+        self.enough()
+
+    def _is_it_enough(self) -> None:
+        now = time.monotonic()
+        if self.course.most < self.request.steps and self.course.steps < self.request.steps:
+            return
+        self.asked_at = self.asked_at or now
+        if {"validation", "checkpoint"} <= set(self.course.reached):
+            self.enough()
+        if now - self.asked_at > BEYOND_S or now - self.started > SHARE * self.request.limit_s:
+            self.enough()
+
+
+def make(request: PassRequest, enough: Callable[[], NoReturn]) -> CardPass:
+    return CardPass(request, enough)

@@ -1,0 +1,132 @@
+"""What lies on the processor is real, what lies on the card is fake: both in one process, operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gonogo.memory.fake_gpu import FakeGPUMode
+from gonogo.memory.recorder import AllocationRecorder
+from gonogo.memory.torch_private import (
+    DataDependentOutputException,
+    DisableTorchDispatch,
+    DynamicOutputShapeException,
+    FakeTensor,
+    UnsupportedOperatorException,
+    tree_map_only,
+)
+from gonogo.memory.trace import explained
+from gonogo.script.card import values
+
+aten = torch.ops.aten
+_DEVICE = torch.ops.prim.device.default
+_SCALAR = aten._local_scalar_dense.default
+# what goes wrong in the trace and not in the script; a shape that does not match is a RuntimeError, and the script's
+OURS = (
+    DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException,
+    NotImplementedError, AttributeError, AssertionError, TypeError, KeyError,
+)  # fmt: skip
+
+
+def is_card(device: Any) -> bool:
+    """Whether a device, as an operation is given one, is the card."""
+    return isinstance(device, torch.device) and device.type == "cuda"
+
+
+def on_card(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an operation reads or makes anything there."""
+    for argument in (*args, *kwargs.values()):
+        if isinstance(argument, FakeTensor) or is_card(argument):
+            return True
+        if isinstance(argument, (list, tuple)) and any(isinstance(leaf, FakeTensor) for leaf in argument):
+            return True
+    return False
+
+
+class HybridMode(FakeGPUMode):
+    """FakeTensorMode for operations with something on the card. Real operands become fake for the operation's length."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_non_fake_inputs=True)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if not on_card(args, kwargs):
+            with DisableTorchDispatch():
+                return func(*args, **kwargs)
+
+        def lifted(tensor: Tensor) -> Tensor:
+            return tensor if isinstance(tensor, FakeTensor) else self.from_tensor(tensor)
+
+        real = args[0] if args and isinstance(args[0], Tensor) and not isinstance(args[0], FakeTensor) else None
+        args, kwargs = tree_map_only(Tensor, lifted, (args, kwargs))
+        out = super().__torch_dispatch__(func, types, args, kwargs)
+        return real if real is not None and func._schema.is_mutable else out  # nothing comes back from the card
+
+
+class CardRecorder(AllocationRecorder):
+    """Records what is on the card, and leaves alone what is not.
+
+    Args:
+        folder: whose files are the script's own.
+        give_up: called with the reason where an operation cannot be traced; it does not return.
+    """
+
+    def __init__(self, folder: Path, give_up: Callable[[str], None]) -> None:
+        super().__init__("cuda")
+        self.folder, self.give_up = folder, give_up
+        self.live_bytes = 0
+        self.seen: Callable[[Any, tuple[Any, ...], Any], None] = lambda func, args, out: None
+        self.before: Callable[[], None] = lambda: None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _DEVICE and isinstance(args[0], FakeTensor):
+            return args[0].fake_device
+        kwargs = kwargs or {}
+        if func is aten._pin_memory.default or func is aten.is_pinned.default:
+            return args[0] if func is aten._pin_memory.default else False
+        if kwargs.get("pin_memory"):
+            kwargs = {**kwargs, "pin_memory": False}
+        if not on_card(args, kwargs):
+            with DisableTorchDispatch():
+                return func(*args, **kwargs)
+        if func is _SCALAR:
+            return self.scalar(args[0])
+        if func is aten.equal.default:
+            self.assume(f"{values.place(self.folder)}, aten.equal: its result is not known, True was assumed")
+            return True
+        self.before()
+        try:
+            out = super().__torch_dispatch__(func, types, args, kwargs)
+        except OURS as problem:
+            self.give_up(explained(problem, self))
+            raise
+        self.seen(func, args, out)
+        left = out if isinstance(out, FakeTensor) and out.fake_device.type == "cpu" else None
+        return values.off_card(left) if left is not None and _from_card(args) else out
+
+    def scalar(self, tensor: Tensor) -> Any:
+        """Its value, or one in its place."""
+        return values.scalar(tensor, self.folder, self.assume)
+
+    def _row(self, block: int, size: int, module: str) -> None:
+        self.live_bytes += size
+        super()._row(block, size, module)
+
+    @property
+    def rows(self) -> int:
+        """How many events there are."""
+        return len(self._rows)
+
+    @property
+    def depth(self) -> int:
+        """How many modules are running, one inside the other."""
+        return len(self._stack)
+
+
+def _from_card(args: tuple[Any, ...]) -> bool:
+    return any(isinstance(argument, FakeTensor) and argument.fake_device.type == "cuda" for argument in args)

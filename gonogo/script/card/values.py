@@ -1,0 +1,124 @@
+"""Values of tensors that lie on a card that is not there: known ones are exact, the others are taken as one.
+
+A number that a script only prints or averages changes nothing about its memory. One that it compares does: so a value
+that was taken as one says so when it is compared, and where in the script that was.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gonogo.memory import constant_values
+from gonogo.memory.torch_private import DisableTorchDispatch, FakeTensor
+
+MOST_ELEMENTS = 1 << 24  # of a tensor that leaves the card as real memory; larger ones stay without data
+COUNTS = ("aten.sum", "aten.count_nonzero", "aten.mul", "aten.add", "aten.div", "aten._to_copy", "aten.mean")
+FINITE = {"aten.isnan": False, "aten.isinf": False, "aten.isfinite": True, "aten.ne": False}
+Asked = Callable[[str], None]
+
+
+class GuessedFloat(float):
+    """1.0, until it is compared: then `asked` is called with the sentence to log."""
+
+    source: str
+    asked: Asked
+
+    def __new__(cls, value: float, source: str, asked: Asked) -> GuessedFloat:
+        made = super().__new__(cls, value)
+        made.source, made.asked = source, asked
+        return made
+
+    def __reduce__(self) -> Any:
+        return float, (float(self),)
+
+    def __hash__(self) -> int:
+        return hash(float(self))
+
+    def __bool__(self) -> bool:
+        self.asked(f"{self.source}: its value is not known, {float(self):g} was assumed")
+        return float(self) != 0
+
+
+def _derived(name: str) -> Callable[..., Any]:
+    plain = getattr(float, name)
+
+    def operation(self: GuessedFloat, *others: Any) -> Any:
+        made = plain(self, *others)
+        return GuessedFloat(made, self.source, self.asked) if type(made) is float else made
+
+    return operation
+
+
+def _compared(name: str) -> Callable[..., Any]:
+    plain = getattr(float, name)
+
+    def operation(self: GuessedFloat, other: Any) -> Any:
+        self.asked(f"{self.source}: its value is not known, {float(self):g} was assumed")
+        return plain(self, other)
+
+    return operation
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow"):
+    setattr(GuessedFloat, f"__{_name}__", _derived(f"__{_name}__"))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(GuessedFloat, f"__{_name}__", _compared(f"__{_name}__"))
+
+
+def place(folder: Path) -> str:
+    """Where the script is: file:line of its own innermost frame; empty if none of them runs."""
+    frame: Any = sys._getframe(1)
+    inside = f"{folder}/"
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(("/", "<")) or (file.startswith(inside) and "/site-packages/" not in file):
+            return f"{file.removeprefix(inside)}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def scalar(tensor: Tensor, folder: Path, assume: Asked) -> Any:
+    """`tensor.item()` of a fake tensor; `assume` is called where the script's way may depend on a guess."""
+    value = constant_values.scalar(tensor)
+    if value is not None:
+        return value
+    operator = getattr(tensor, "made_by", "an operation").removesuffix(".default")
+    where = place(folder)
+    source = f"{where}, {operator}" if where else operator
+    if tensor.dtype == torch.bool:
+        finite = next((truth for name, truth in FINITE.items() if operator.startswith(name)), None)
+        guess = "all" in operator if finite is None else finite
+        if finite is None:
+            assume(f"{source}: its value is not known, {guess} was assumed")
+        return guess
+    if tensor.dtype.is_floating_point:
+        return GuessedFloat(1.0, source, assume)
+    if tensor.dtype.is_complex:
+        return 1 + 0j
+    if not operator.startswith(COUNTS):
+        assume(f"{source}: its value is not known, 1 was assumed")
+    return 1
+
+
+def off_card(tensor: FakeTensor) -> Tensor:
+    """A real tensor of this shape and dtype: the values where they are known, else ones, or zeros for integers.
+
+    One of more than `MOST_ELEMENTS` comes back as it is.
+    """
+    if tensor.numel() > MOST_ELEMENTS:
+        return tensor
+    value = constant_values.known(tensor)
+    with DisableTorchDispatch():
+        if value is not None and value.shape == tensor.shape:
+            return value.clone()
+        dtype, shape = tensor.dtype, tensor.shape
+        fill = 1 if dtype.is_floating_point or dtype.is_complex or tensor.numel() == 1 else 0
+        if dtype == torch.bool:
+            fill = 0
+        return torch.full(tuple(shape), fill, dtype=dtype, device="cpu")
