@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel
 
 from gonogo.base.errors import UserError
-from gonogo.base.models import StrictModel
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.adapter import Adapter
+from gonogo.experiment.command import NoSettings
 from gonogo.experiment.contract import Progress
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.local_imports import imported_files
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from gonogo.experiment.measure import Measure
 
 Source = Adapter | Callable[..., Adapter]
-
-
-class NoSettings(StrictModel):
-    """What can be set is set in the project's own files."""
 
 
 class AdaptedExperiment(LightningExperiment):
