@@ -40,7 +40,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     card = load_accelerator(Path("config"), arguments.card)
     request = CheckRequest(
-        words=arguments.command, folder=Path.cwd(), architecture=card.architecture, steps=arguments.steps,
+        words=arguments.command, folder=Path.cwd(), card=card, steps=arguments.steps,
         limit_s=arguments.minutes * 60, rehearse_with=shlex.split(arguments.rehearse_with),
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gonogo.script.processor import judge_calls, judge_data, judge_errors, judge_learning, judge_wiring
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.script.processor.judging import Judged, Test
+from gonogo.script.processor.judging import CheckAndCause, Test
 from gonogo.verdict import Check, Status
 
 WIRING_TESTS: tuple[Test, ...] = (
@@ -48,11 +48,11 @@ def judge(facts: ProcessorFacts) -> Parts:
     )  # fmt: skip
 
 
-def _found(tests: tuple[Test, ...], facts: ProcessorFacts) -> list[Judged]:
+def _found(tests: tuple[Test, ...], facts: ProcessorFacts) -> list[CheckAndCause]:
     return [finding for test in tests if (finding := test(facts)) is not None]
 
 
-def _checks(findings: list[Judged]) -> list[Check]:
+def _checks(findings: list[CheckAndCause]) -> list[Check]:
     """One check an id: the gravest."""
     checks: dict[str, Check] = {}
     for check, _ in findings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gonogo.learning.data_checks import INDEPENDENT_P
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.script.processor.judging import DATA, LEAKAGE, Judged, Test, at, bad, good, takes_turns
+from gonogo.script.processor.judging import DATA, LEAKAGE, CheckAndCause, Test, at, bad, good, takes_turns
 from gonogo.script.processor.trend import first_pass_falls
 from gonogo.verdict import Status
 
@@ -21,7 +21,7 @@ WAITING = 0.5
 FEWEST_TARGETS = 32
 
 
-def targets(facts: ProcessorFacts) -> Judged | None:
+def targets(facts: ProcessorFacts) -> CheckAndCause | None:
     title, seen = "Targets fit the loss", facts.explained
     if seen.check == "targets":
         return bad("targets", title, None, seen.why, seen.hint, cause=DATA)
@@ -35,13 +35,13 @@ def targets(facts: ProcessorFacts) -> Judged | None:
     return good("targets", title, threshold="within the classes, of the right type") if facts.loss_calls else None
 
 
-def embeddings(facts: ProcessorFacts) -> Judged | None:
+def embeddings(facts: ProcessorFacts) -> CheckAndCause | None:
     if facts.explained.check != "inputs":
         return None
     return bad("tokens", "Indices fit their embedding", None, facts.explained.why, facts.explained.hint, cause=DATA)
 
 
-def ignored(facts: ProcessorFacts) -> Judged | None:
+def ignored(facts: ProcessorFacts) -> CheckAndCause | None:
     title, calls = "Targets that are not ignored", [call for call in facts.loss_calls if call.classes]
     if not calls:
         return None
@@ -56,7 +56,7 @@ def ignored(facts: ProcessorFacts) -> Judged | None:
     return bad("ignored_targets", title, value, why, hint, cause=DATA)
 
 
-def finite(facts: ProcessorFacts) -> Judged | None:
+def finite(facts: ProcessorFacts) -> CheckAndCause | None:
     title, found = "Inputs are numbers", facts.not_finite
     spoilt = [one for one in facts.data.inputs if one.nan_batches]
     if found is not None and found.what == "input":
@@ -83,7 +83,7 @@ def finite(facts: ProcessorFacts) -> Judged | None:
     return good("inputs_finite", title) if facts.data.inputs else None
 
 
-def vary(facts: ProcessorFacts) -> Judged | None:
+def vary(facts: ProcessorFacts) -> CheckAndCause | None:
     """Inputs that say nothing: one value throughout, or the same for every sample."""
     title = "Inputs differ from each other"
     floats = [one for one in facts.data.inputs if one.dtype.startswith(("float", "bfloat")) and len(one.shape) > 1]
@@ -105,7 +105,7 @@ def vary(facts: ProcessorFacts) -> Judged | None:
     return good("inputs_vary", title)
 
 
-def scale(facts: ProcessorFacts) -> Judged | None:
+def scale(facts: ProcessorFacts) -> CheckAndCause | None:
     title = "Inputs are scaled"
     for one in facts.data.inputs:
         if not one.dtype.startswith(("float", "bfloat")) or len(one.shape) < 2 or one.maximum is None:
@@ -117,7 +117,7 @@ def scale(facts: ProcessorFacts) -> Judged | None:
     return good("input_scale", title) if facts.data.inputs else None
 
 
-def same_batch(facts: ProcessorFacts) -> Judged | None:
+def same_batch(facts: ProcessorFacts) -> CheckAndCause | None:
     title, data = "Batches differ from each other", facts.data
     if data.batches < FEWEST_BATCHES:
         return None
@@ -138,7 +138,7 @@ def same_batch(facts: ProcessorFacts) -> Judged | None:
     return bad("same_batch", title, value, why, hint, cause=DATA)
 
 
-def classes(facts: ProcessorFacts) -> Judged | None:
+def classes(facts: ProcessorFacts) -> CheckAndCause | None:
     title = "Targets differ from each other"
     for call in facts.loss_calls:
         total = sum(call.class_counts.values())
@@ -161,7 +161,7 @@ def classes(facts: ProcessorFacts) -> Judged | None:
     return good("class_balance", title) if facts.loss_calls else None
 
 
-def copied(facts: ProcessorFacts) -> Judged | None:
+def copied(facts: ProcessorFacts) -> CheckAndCause | None:
     if not facts.data.copied_target and not facts.data.targets:
         return None
     title, share = "Targets are not in the inputs", facts.data.copied_share
@@ -171,7 +171,7 @@ def copied(facts: ProcessorFacts) -> Judged | None:
     return bad("target_in_input", title, round(share, 3), why, "Take it out of the inputs.", cause=LEAKAGE)
 
 
-def shifted(facts: ProcessorFacts) -> Judged | None:
+def shifted(facts: ProcessorFacts) -> CheckAndCause | None:
     title = "Targets are the next tokens"
     calls = [call for call in facts.loss_calls if call.target_is_input is not None]
     for call in calls:
@@ -183,7 +183,7 @@ def shifted(facts: ProcessorFacts) -> Judged | None:
     return good("target_shift", title) if calls else None
 
 
-def overlap(facts: ProcessorFacts) -> Judged | None:
+def overlap(facts: ProcessorFacts) -> CheckAndCause | None:
     data, title = facts.data, "Validation samples that are not trained on"
     if data.shared_samples is None or not data.shared_of:
         return None
@@ -197,7 +197,7 @@ def overlap(facts: ProcessorFacts) -> Judged | None:
     return bad("validation_overlap", title, value, why, hint, cause=LEAKAGE, status=status)
 
 
-def pairing(facts: ProcessorFacts) -> Judged | None:
+def pairing(facts: ProcessorFacts) -> CheckAndCause | None:
     data, title = facts.data, "Targets depend on their inputs"
     if data.independence_p is None or data.pairs < FEWEST_PAIRS or takes_turns(facts):
         return None
@@ -212,7 +212,7 @@ def pairing(facts: ProcessorFacts) -> Judged | None:
     return bad("pairing", title, round(data.independence_p, 4), why, hint, cause=DATA, threshold=threshold)
 
 
-def last_batch(facts: ProcessorFacts) -> Judged | None:
+def last_batch(facts: ProcessorFacts) -> CheckAndCause | None:
     title, alone = "No last batch of one before a batch norm", facts.data.batch_norm_alone
     train = [one for one in facts.data.loaders if one.role == "train" and one.items and one.batch_size]
     if not alone or not train:
@@ -226,7 +226,7 @@ def last_batch(facts: ProcessorFacts) -> Judged | None:
     return bad("last_batch", title, 1, why, "drop_last=True.", cause=DATA, unit="items in the last batch")
 
 
-def waiting(facts: ProcessorFacts) -> Judged | None:
+def waiting(facts: ProcessorFacts) -> CheckAndCause | None:
     timing, title = facts.timing, "Time that a step waits for its batch"
     if timing.data_s is None or not timing.step_s:
         return None

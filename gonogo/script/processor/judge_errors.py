@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.script.processor.judging import WIRING, Judged, bad, unknown
+from gonogo.script.processor.judging import WIRING, CheckAndCause, bad, unknown
 
 EXPLAINED: tuple[tuple[str, str, str, str], ...] = (
     (
@@ -65,7 +65,7 @@ EXPLAINED: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
-def error(facts: ProcessorFacts) -> Judged | None:
+def error(facts: ProcessorFacts) -> CheckAndCause | None:
     """The script's error before its steps were done; later ones may come from cutting its epochs short."""
     found = facts.error
     if found is None:
@@ -82,7 +82,7 @@ def error(facts: ProcessorFacts) -> Judged | None:
     return unknown("script", title, f"it ended with {shown}{where}", "Run it by itself with the same arguments.")
 
 
-def steps(facts: ProcessorFacts) -> Judged | None:
+def steps(facts: ProcessorFacts) -> CheckAndCause | None:
     """Scripts that end, or are ended, before they train."""
     if facts.steps or facts.error is not None:
         return None

@@ -10,7 +10,7 @@ from gonogo.script.processor.judging import (
     DIVERGING,
     LOSS,
     UNDERTRAINED,
-    Judged,
+    CheckAndCause,
     Test,
     at,
     bad,
@@ -36,7 +36,7 @@ VANISHED = 1e-6  # gradient norm of the first module over the largest
 LOWER = "Lower the learning rate by 10 or more, or warm it up longer; clip gradients."
 
 
-def finite(facts: ProcessorFacts) -> Judged | None:
+def finite(facts: ProcessorFacts) -> CheckAndCause | None:
     title, found = "Losses and gradients are numbers", facts.not_finite
     if found is None:
         return good("finite", title) if facts.losses else None
@@ -57,7 +57,7 @@ def finite(facts: ProcessorFacts) -> Judged | None:
     )
 
 
-def stable(facts: ProcessorFacts) -> Judged | None:
+def stable(facts: ProcessorFacts) -> CheckAndCause | None:
     """The loss does not explode, nor stay above what a constant answer gives."""
     series, title = main_losses(facts), "Losses do not explode"
     trend = trend_of(series) if series is not None else None
@@ -77,7 +77,7 @@ def stable(facts: ProcessorFacts) -> Judged | None:
     return good("stability", title, value)
 
 
-def falls(facts: ProcessorFacts) -> Judged | None:
+def falls(facts: ProcessorFacts) -> CheckAndCause | None:
     series, title = main_losses(facts), "Training loss falls, beyond its noise"
     if series is None or takes_turns(facts) or facts.not_finite is not None:
         return None
@@ -111,7 +111,7 @@ def _cause(facts: ProcessorFacts, alone: float | None) -> str:
     return UNDERTRAINED if alone is not None and 0 < alone < FALLS else LOSS
 
 
-def one_batch(facts: ProcessorFacts) -> Judged | None:
+def one_batch(facts: ProcessorFacts) -> CheckAndCause | None:
     """The script's own step on one batch, the same random numbers each time: nothing hides that its loss falls."""
     title, fall = "One batch again and again: its loss falls", memorised_fall(facts)
     if fall is None or facts.not_finite is not None:
@@ -141,7 +141,7 @@ def _shown(loss: float | None) -> str:
     return "NaN" if loss is None else f"{loss:.4g}"
 
 
-def norms(facts: ProcessorFacts) -> Judged | None:
+def norms(facts: ProcessorFacts) -> CheckAndCause | None:
     """Gradient norms: exploding over the steps; vanishing towards the input."""
     title, known = "Gradient norms", {n: v for n, v in facts.parameters.gradient_norms.items() if math.isfinite(v)}
     if len(known) < 2 or facts.not_finite is not None:
@@ -160,14 +160,14 @@ def norms(facts: ProcessorFacts) -> Judged | None:
     return good("gradient_norms", title, float(f"{largest:.2g}"))
 
 
-def validation(facts: ProcessorFacts) -> Judged | None:
+def validation(facts: ProcessorFacts) -> CheckAndCause | None:
     title = "First validation"
     if facts.reached.validation is None:
         return good("validation_reached", title, f"not within {facts.steps} steps") if facts.steps else None
     return good("validation_reached", title, f"reached after {facts.reached.validation} steps")
 
 
-def checkpoint(facts: ProcessorFacts) -> Judged | None:
+def checkpoint(facts: ProcessorFacts) -> CheckAndCause | None:
     title, reached = "First checkpoint, and loading it", facts.reached
     if reached.checkpoint is None:
         return good("checkpoint_reached", title, f"not within {facts.steps} steps") if facts.steps else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from gonogo.script.processor.facts import OptimizerFacts, ProcessorFacts
-from gonogo.script.processor.judging import UNDERTRAINED, Judged, Test, at, bad, good, listed
+from gonogo.script.processor.judging import UNDERTRAINED, CheckAndCause, Test, at, bad, good, listed
 from gonogo.verdict import Status
 
 MOST_STALE = 0.5  # windows between steps in which gradients were never cleared
@@ -17,7 +17,7 @@ LR_GONE = 0.01  # of its highest value
 LR_GONE_STEPS = 0.3
 
 
-def gradients(facts: ProcessorFacts) -> Judged | None:
+def gradients(facts: ProcessorFacts) -> CheckAndCause | None:
     """Parameters that never got a gradient."""
     found, title = facts.parameters, "Parameters without a gradient"
     if not found.total or facts.modes.backward_without_graph:
@@ -44,7 +44,7 @@ def gradients(facts: ProcessorFacts) -> Judged | None:
     return bad("gradients", title, len(missing), why, hint, unit=f"of {found.total}", status=Status.CAUTION)
 
 
-def held(facts: ProcessorFacts) -> Judged | None:
+def held(facts: ProcessorFacts) -> CheckAndCause | None:
     """Parameters that get gradients and are in no optimizer."""
     found, title = facts.parameters, "Parameters that no optimizer holds"
     if not found.total or not facts.optimizers:
@@ -64,7 +64,7 @@ def held(facts: ProcessorFacts) -> Judged | None:
     return good("optimizer_holds", title, 0, unit=f"of {found.total}")
 
 
-def frozen(facts: ProcessorFacts) -> Judged | None:
+def frozen(facts: ProcessorFacts) -> CheckAndCause | None:
     found, title = facts.parameters.frozen_held, "Frozen parameters that an optimizer holds"
     if not facts.parameters.total or not facts.optimizers:
         return None
@@ -76,7 +76,7 @@ def frozen(facts: ProcessorFacts) -> Judged | None:
                unit=f"of {facts.parameters.total}", status=Status.CAUTION)  # fmt: skip
 
 
-def cleared(facts: ProcessorFacts) -> Judged | None:
+def cleared(facts: ProcessorFacts) -> CheckAndCause | None:
     title, working = "Gradients are zeroed between steps", [o for o in facts.optimizers if o.windows >= FEWEST]
     for one in working:
         if one.stale_windows / one.windows > MOST_STALE:
@@ -89,7 +89,7 @@ def cleared(facts: ProcessorFacts) -> Judged | None:
     return good("zero_grad", title) if working else None
 
 
-def order(facts: ProcessorFacts) -> Judged | None:
+def order(facts: ProcessorFacts) -> CheckAndCause | None:
     """Steps that find no gradients."""
     title = "Steps find gradients"
     for one in facts.optimizers:
@@ -111,7 +111,7 @@ def order(facts: ProcessorFacts) -> Judged | None:
     return good("step_order", title) if facts.optimizers else None
 
 
-def change(facts: ProcessorFacts) -> Judged | None:
+def change(facts: ProcessorFacts) -> CheckAndCause | None:
     """Weights that the steps do not move."""
     title = "Change of the weights a step"
     for one in facts.optimizers:
@@ -136,7 +136,7 @@ def _warming_up(one: OptimizerFacts) -> bool:
     return len(rates) > 1 and rates[-1] > 1.02 * rates[0] and rates[-1] == max(rates)
 
 
-def schedule(facts: ProcessorFacts) -> Judged | None:
+def schedule(facts: ProcessorFacts) -> CheckAndCause | None:
     title = "Learning rate over the steps"
     for one in facts.optimizers:
         rates = [rate for rate in one.learning_rates if rate == rate]  # noqa: PLR0124

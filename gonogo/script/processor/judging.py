@@ -9,35 +9,35 @@ from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.verdict import Check, Status
 
 
-class Judged(NamedTuple):
+class CheckAndCause(NamedTuple):
     """A check, and the cause it names where it is NO-GO."""
 
     check: Check
     cause: str
 
 
-Test = Callable[[ProcessorFacts], Judged | None]
+Test = Callable[[ProcessorFacts], CheckAndCause | None]
 """None: the script gives no occasion to ask."""
 
 DATA, LEAKAGE, WIRING, BLIND = "DATA", "LEAKAGE", "WIRING", "INPUT IGNORED"
 DIVERGING, UNDERTRAINED, LOSS = "DIVERGING", "UNDERTRAINED", "LOSS"
 
 
-def good(id_: str, title: str, value: float | str | None = None, unit: str = "", threshold: str = "") -> Judged:
-    return Judged(Check(id=id_, title=title, value=value, unit=unit, threshold=threshold, status=Status.GO), "")
+def good(id_: str, title: str, value: float | str | None = None, unit: str = "", threshold: str = "") -> CheckAndCause:
+    return CheckAndCause(Check(id=id_, title=title, value=value, unit=unit, threshold=threshold, status=Status.GO), "")
 
 
 def bad(
     id_: str, title: str, value: float | str | None, why: str, hint: str, *, cause: str = WIRING,
     status: Status = Status.NO_GO, unit: str = "", threshold: str = "",
-) -> Judged:  # fmt: skip
+) -> CheckAndCause:  # fmt: skip
     check = Check(
         id=id_, title=title, value=value, unit=unit, threshold=threshold, status=status, why=why, hint=hint
     )  # fmt: skip
-    return Judged(check, cause if status is Status.NO_GO else "")
+    return CheckAndCause(check, cause if status is Status.NO_GO else "")
 
 
-def unknown(id_: str, title: str, why: str, hint: str = "") -> Judged:
+def unknown(id_: str, title: str, why: str, hint: str = "") -> CheckAndCause:
     return bad(id_, title, None, why, hint, status=Status.UNKNOWN)
 
 
