@@ -19,6 +19,7 @@ from typing import NoReturn, Protocol
 
 from gonogo.script.facts import Ending, PassFacts, ScriptError
 from gonogo.script.overlay import Overlay
+from gonogo.script.places import kept_folders
 from gonogo.script.progress import Progress
 from gonogo.script.replaced import Replaced
 from gonogo.script.request import PassRequest
@@ -139,17 +140,8 @@ def main() -> NoReturn:
     out = Path(sys.argv[1])
     request = PassRequest.model_validate_json((out / "request.json").read_text())
     os.chdir(request.folder)
-    overlay = write_to_scratch(Replaced(), request.scratch, kept_folders(request), [out])
+    overlay = write_to_scratch(Replaced(), request.scratch, kept_folders(request.folder, request.command), [out])
     Runner(request, out, overlay).run()
-
-
-def kept_folders(request: PassRequest) -> list[Path]:
-    """The script's folder, the repository around it, and that of the script itself."""
-    folders = [request.folder]
-    if request.command.path:
-        folders.append((request.folder / request.command.path).parent)
-    roots = [next((one for one in [folder, *folder.parents] if (one / ".git").exists()), folder) for folder in folders]
-    return [*folders, *roots]
 
 
 if __name__ == "__main__":
