@@ -125,10 +125,14 @@ class ExperimentConfig(StrictModel):
     """One experiment: a file of yours, and the class that it names or the commands that it runs."""
 
     experiment_class: str = Field(
-        "", alias="class", description="`package.module:Class` that fulfils gonogo.experiment.contract.Experiment"
+        "",
+        alias="class",
+        description="`package.module:Class`, or a function there that returns gonogo.torch(…) and the like",
     )
     command: Command | None = Field(None, description="in place of a class: the command lines of your own scripts")
-    kind: str = Field("", description="with `command`: kind of the data, which says how it is judged")
+    kind: str = Field(
+        "", description="with `command` or a function: kind of the data, which says how it is judged; a class says it"
+    )
     memory: str = Field(
         "",
         description="with `command`: `module:function` that takes micro_batch_size and returns (model, optimizer, step "
@@ -136,7 +140,8 @@ class ExperimentConfig(StrictModel):
     )
     code: list[Path] = Field(
         default_factory=list,
-        description="with `command`: files and folders of its code, from the repository's root; they are uploaded",
+        description="with `command` or a function: files and folders of its code, from the repository's root; those "
+        "that the function's file imports need not be named",
     )
     extends: str | None = Field(None, description="name of another experiment, over which this file is merged")
     hypothesis: str = Field("", description="what the experiment should show; quoted in documents")
@@ -208,8 +213,8 @@ class ExperimentConfig(StrictModel):
             raise ValueError("give `class` (package.module:Class) or `command` (its `train`, at least)")
         if self.command and not self.kind:
             raise ValueError("`command` needs `kind`: views, images, volumes, series, points or text")
-        if extra := [key for key in ("kind", "memory", "code") if not self.command and getattr(self, key)]:
-            raise ValueError(f"{', '.join(extra)}: only with `command`; a class defines it in code")
+        if self.memory and not self.command:
+            raise ValueError("memory: only with `command`; a class defines it in code")
         if self.command and self.watch:
             raise ValueError("watch: only with `class`; a command is not evaluated while it trains")
         if self.command and self.starts_from:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gonogo.base.processes import alive
-from gonogo.script import passes
+from gonogo.script import child, passes
 from tests.script.conftest import Run
 
 
@@ -76,19 +77,15 @@ def test_the_last_state_of_a_line_that_is_drawn_over_itself_counts(run_script: R
     assert "100%" in run_script("print('\\r1%\\r50%\\r100%\\r\\n')").lines
 
 
-def test_the_limit_counts_from_the_start_and_once_more_where_no_step_was_reached(run_script: Run) -> None:
-    text = """
-        import time, torch
-        model = torch.nn.Linear(2, 1)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        if STEP:
-            model(torch.ones(1, 2)).sum().backward(); optimizer.step()
-        time.sleep(600)
-    """
-    without = run_script(text.replace("STEP", "False"), limit_s=8)
-    with_one = run_script(text.replace("STEP", "True"), limit_s=8)
-    assert without.facts.ending == with_one.facts.ending == "out_of_time"
-    assert with_one.facts.steps == 1 and with_one.facts.seconds + 2 < without.facts.seconds
+@pytest.mark.parametrize(("steps", "seconds"), [(0, 14), (1, 7)])
+def test_the_limit_counts_from_the_start_and_once_more_where_no_step_was_reached(
+    steps: int, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(child.time, "sleep", slept.append)
+    runner = SimpleNamespace(request=SimpleNamespace(limit_s=7), end=lambda ending: slept.append(ending))
+    child.Runner._watch_time(runner, SimpleNamespace(steps=steps))  # type: ignore[arg-type]
+    assert slept[-1] == "out_of_time" and sum(slept[:-1]) == seconds
 
 
 def test_a_script_that_lets_nothing_else_run_is_out_of_time_too(
