@@ -20,7 +20,7 @@ from typing import NoReturn, Protocol
 from gonogo.script.facts import Ending, PassFacts, ScriptError
 from gonogo.script.overlay import Overlay
 from gonogo.script.places import kept_folders
-from gonogo.script.progress import Progress
+from gonogo.script.progress import StepCount
 from gonogo.script.replaced import Replaced
 from gonogo.script.request import PassRequest
 from gonogo.script.scratch import write_to_scratch
@@ -63,7 +63,7 @@ class Runner:
         self.end("enough")
 
     def run(self) -> NoReturn:
-        progress = Progress(self.out)
+        progress = StepCount(self.out)
         threading.Thread(target=self._watch_time, args=(progress,), daemon=True).start()
         try:
             with self.surroundings.around(), progress.counted(), self.seen.around():
@@ -75,7 +75,7 @@ class Runner:
             self.end("script_failed", error=script_error(problem, self.request.folder))
         self.end("script_ended")
 
-    def _watch_time(self, progress: Progress) -> None:
+    def _watch_time(self, progress: StepCount) -> None:
         """The limit counts from the start; a script that has reached no step by then gets as much again."""
         time.sleep(self.request.limit_s)
         if not progress.steps:

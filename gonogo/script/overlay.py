@@ -18,7 +18,7 @@ from gonogo.script.places import Places
 MOST_LINKS = 20
 
 
-class Plain:
+class PlainCalls:
     """The functions of `os` as they were before anything was replaced."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Overlay:
     """
 
     def __init__(self, scratch: Path, kept: list[Path], passed: list[Path]) -> None:
-        self.plain = Plain()
+        self.plain = PlainCalls()
         self.upper = f"{scratch.absolute()}/files"
         self.cwd = os.getcwd()
         self.moved = False  # the working directory is a folder that only the overlay has

@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -81,9 +82,9 @@ def test_the_last_state_of_a_line_that_is_drawn_over_itself_counts(run_script: R
 def test_the_limit_counts_from_the_start_and_once_more_where_no_step_was_reached(
     steps: int, seconds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slept: list[float] = []
+    slept: list[Any] = []
     monkeypatch.setattr(child.time, "sleep", slept.append)
-    runner = SimpleNamespace(request=SimpleNamespace(limit_s=7), end=lambda ending: slept.append(ending))
+    runner = SimpleNamespace(request=SimpleNamespace(limit_s=7), end=slept.append)
     child.Runner._watch_time(runner, SimpleNamespace(steps=steps))  # type: ignore[arg-type]
     assert slept[-1] == "out_of_time" and sum(slept[:-1]) == seconds
 
