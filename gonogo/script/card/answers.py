@@ -68,7 +68,7 @@ class Generator(torch.Generator):
     """The processor's, whatever device it is asked for."""
 
     def __new__(cls, device: Any = None) -> Generator:
-        return super().__new__(cls, "cpu")
+        return super().__new__(cls, "cpu")  # type: ignore[call-arg]
 
 
 class TypeOnCard:

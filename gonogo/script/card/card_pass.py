@@ -33,7 +33,6 @@ class CardPass:
     def __init__(self, request: PassRequest, enough: Callable[[], NoReturn]) -> None:
         self.request, self.enough = request, enough
         self.untraceable = ""
-        self.notes: dict[str, None] = {}
         self.recorder = CardRecorder(request.folder, self._give_up)
         self.course = Course(self.recorder)
         self.course.changed = self._is_it_enough
@@ -47,10 +46,10 @@ class CardPass:
             stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message=".*FakeTensor.*")
             stack.enter_context(fake_gpu(card, self.recorder.assume))
-            torch.jit._state.disable()  # type: ignore[no-untyped-call]
+            torch.jit._state.disable()
             for owner, name, value in [
                 *answers.replacements(self.request.card_name, self.request.card_bytes, card, self.recorder),
-                *shortcuts.replacements(self._note, self.recorder.scalar),
+                *shortcuts.replacements(self.recorder.note, self.recorder.scalar),
                 *Files(self.course).replacements(),
             ]:
                 stack.callback(setattr, owner, name, getattr(owner, name))
@@ -64,7 +63,7 @@ class CardPass:
         course, recorder = self.course, self.recorder
         events = recorder.events()
         return CardFacts(
-            steps=course.done, guesses=list(recorder.guesses), notes=list(self.notes),
+            steps=course.done, guesses=list(recorder.guesses), notes=list(recorder.notes),
             architecture=self.request.architecture, untraceable=self.untraceable,
             stages=stages_of(events, course.reached, replay(events).reserved_after),
             parameters=course.parameters, operations=recorder.operations, backward_passes=course.backwards,
@@ -81,9 +80,6 @@ class CardPass:
             events=events if len(events) else None, kinds=self.recorder.kinds, guesses=list(self.recorder.guesses),
             error=self.untraceable or ("" if len(events) else "nothing was put on the card"),
         ).save(folder)  # fmt: skip
-
-    def _note(self, what: str) -> None:
-        self.notes[what] = None
 
     def _give_up(self, reason: str) -> None:
         self.untraceable = reason

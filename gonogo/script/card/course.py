@@ -17,7 +17,9 @@ from gonogo.memory.torch_private import FakeTensor, tree_leaves
 from gonogo.script.card.facts import StageName
 from gonogo.script.card.hybrid import CardRecorder
 
-VALIDATION, CHECKPOINT, RESUME = "validation", "checkpoint", "resume"
+VALIDATION: StageName = "validation"
+CHECKPOINT: StageName = "checkpoint"
+RESUME: StageName = "resume"
 APART = (VALIDATION, CHECKPOINT, RESUME)
 IN_A_ROW = 4  # forward passes of a model that no optimizer trains, after which they are more than a teacher's
 LAST_STEP = 32000  # events keep the step in 16 bits
@@ -147,8 +149,7 @@ class Course:
 
     def _train(self) -> None:
         recorder = self.recorder
-        if recorder.step < 0:
-            recorder.step = 0
+        recorder.step = max(recorder.step, 0)
         if recorder.phase in APART:
             recorder.phase = "batch"
 
@@ -187,13 +188,11 @@ class Course:
     # --- what it is made of ---
 
     def _is_trained(self, module: nn.Module) -> bool:
-        """Whether an optimizer holds any of its parameters; where there is no optimizer, whether any needs a gradient."""
+        """Whether an optimizer holds any of its parameters; without an optimizer, whether any needs a gradient."""
         known = self.owned.get(id(module))
         if known is not None and known[0] == len(self.optimizers):
             return known[1]
-        held = {
-            id(parameter) for made in self.optimizers for group in made.param_groups for parameter in group["params"]
-        }
+        held = {id(p) for made in self.optimizers for group in made.param_groups for p in group["params"]}
         found = any(id(p) in held if held else p.requires_grad for p in module.parameters())
         self.owned[id(module)] = (len(self.optimizers), found)
         return found

@@ -48,7 +48,7 @@ def on_card(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 class HybridMode(FakeGPUMode):
-    """FakeTensorMode for operations with something on the card. Real operands become fake for the operation's length."""
+    """FakeTensorMode for operations with something on the card. Real operands become fake for its length."""
 
     def __init__(self) -> None:
         super().__init__(allow_non_fake_inputs=True)
@@ -80,6 +80,7 @@ class CardRecorder(AllocationRecorder):
         super().__init__("cuda")
         self.folder, self.give_up = folder, give_up
         self.live_bytes = 0
+        self.notes: dict[str, None] = {}
         self.seen: Callable[[Any, tuple[Any, ...], Any], None] = lambda func, args, out: None
         self.before: Callable[[], None] = lambda: None
 
@@ -111,7 +112,11 @@ class CardRecorder(AllocationRecorder):
 
     def scalar(self, tensor: Tensor) -> Any:
         """Its value, or one in its place."""
-        return values.scalar(tensor, self.folder, self.assume)
+        return values.scalar(tensor, self.folder, self.assume, self.note)
+
+    def note(self, what: str) -> None:
+        """What a reader should know, and what makes nothing doubtful."""
+        self.notes[what] = None
 
     def _row(self, block: int, size: int, module: str) -> None:
         self.live_bytes += size

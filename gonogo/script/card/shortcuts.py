@@ -49,7 +49,7 @@ def _compile(note: Note) -> Callable[..., Any]:
 
     def compiled(model: Any = None, *args: Any, **kwargs: Any) -> Any:
         if model is None:
-            return lambda function: compiled(function)
+            return compiled
         note(COMPILED)
         if isinstance(model, nn.Module):
             object.__setattr__(model, "_orig_mod", model)

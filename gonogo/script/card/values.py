@@ -1,7 +1,8 @@
 """Values of tensors that lie on a card that is not there: known ones are exact, the others are taken as one.
 
-A number that a script only prints or averages changes nothing about its memory. One that it compares does: so a value
-that was taken as one says so when it is compared, and where in the script that was.
+A floating-point number that a script prints or averages changes nothing about its memory. One that it compares may
+change its way (the best checkpoint, an early end), so that is noted, with its place in the script. A truth value or a
+whole number may become a shape: it is a guess, unless it is a count or says whether all is finite.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class GuessedFloat(float):
         return hash(float(self))
 
     def __bool__(self) -> bool:
-        self.asked(f"{self.source}: its value is not known, {float(self):g} was assumed")
+        self.asked(f"{self.source}: compared, where its value is not known; {float(self):g} was assumed")
         return float(self) != 0
 
 
@@ -59,7 +60,7 @@ def _compared(name: str) -> Callable[..., Any]:
     plain = getattr(float, name)
 
     def operation(self: GuessedFloat, other: Any) -> Any:
-        self.asked(f"{self.source}: its value is not known, {float(self):g} was assumed")
+        self.asked(f"{self.source}: compared, where its value is not known; {float(self):g} was assumed")
         return plain(self, other)
 
     return operation
@@ -83,8 +84,13 @@ def place(folder: Path) -> str:
     return ""
 
 
-def scalar(tensor: Tensor, folder: Path, assume: Asked) -> Any:
-    """`tensor.item()` of a fake tensor; `assume` is called where the script's way may depend on a guess."""
+def scalar(tensor: Tensor, folder: Path, assume: Asked, note: Asked) -> Any:
+    """`tensor.item()` of a fake tensor.
+
+    Args:
+        assume: called where the step's memory may depend on the guess.
+        note: called where the script compares it, and so where it goes next.
+    """
     value = constant_values.scalar(tensor)
     if value is not None:
         return value
@@ -98,7 +104,7 @@ def scalar(tensor: Tensor, folder: Path, assume: Asked) -> Any:
             assume(f"{source}: its value is not known, {guess} was assumed")
         return guess
     if tensor.dtype.is_floating_point:
-        return GuessedFloat(1.0, source, assume)
+        return GuessedFloat(1.0, source, note)
     if tensor.dtype.is_complex:
         return 1 + 0j
     if not operator.startswith(COUNTS):
