@@ -5,6 +5,7 @@ python -m gonogo.script.child FOLDER     FOLDER holds request.json
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -16,12 +17,15 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from gonogo.script.facts import Ending, PassFacts, ScriptError
+from gonogo.script.progress import Progress
 from gonogo.script.request import PassRequest
 from gonogo.script.start import start
+from gonogo.script.surroundings import Surroundings
 
 PASSES = {"card": "gonogo.script.card.card_pass", "processor": "gonogo.script.processor.processor_pass"}
 """Pass → module with a function `make(request, enough)` that returns a Pass."""
 LAST_LINES = 30
+PACKAGE = Path(__file__).parents[1]
 
 
 class Pass(Protocol):
@@ -43,7 +47,9 @@ class Runner:
     def __init__(self, request: PassRequest, out: Path) -> None:
         self.request, self.out = request, out
         self.started = time.monotonic()
+        self._pid, self._leave = os.getpid(), os._exit
         self._ended = threading.Lock()
+        self.surroundings = Surroundings(request, self.end)
         self.seen: Pass = importlib.import_module(PASSES[request.kind]).make(request, self.enough)
 
     def enough(self) -> NoReturn:
@@ -51,47 +57,70 @@ class Runner:
         self.end("enough")
 
     def run(self) -> NoReturn:
-        threading.Thread(target=self._watch_time, daemon=True).start()
+        progress = Progress(self.out)
+        threading.Thread(target=self._watch_time, args=(progress,), daemon=True).start()
         try:
-            with self.seen.around():
+            with self.surroundings.around(), progress.counted(), self.seen.around():
                 start(self.request.command)
         except SystemExit as left:
             if left.code not in {None, 0}:
-                self.end("script_failed", ScriptError(name="SystemExit", message=str(left.code)))
+                self.end("script_failed", error=ScriptError(name="SystemExit", message=str(left.code)))
         except BaseException as problem:  # whatever a script raises is a fact about the script
-            self.end("script_failed", script_error(problem, self.request.folder))
+            self.end("script_failed", error=script_error(problem, self.request.folder))
         self.end("script_ended")
 
-    def _watch_time(self) -> None:
+    def _watch_time(self, progress: Progress) -> None:
+        """The limit counts from the start; a script that has reached no step by then gets as much again."""
         time.sleep(self.request.limit_s)
+        if not progress.steps:
+            time.sleep(self.request.limit_s)
         self.end("out_of_time")
 
-    def end(self, ending: Ending, error: ScriptError | None = None) -> NoReturn:
+    def end(self, ending: Ending, question: str = "", *, error: ScriptError | None = None) -> NoReturn:
         """Write the facts and leave, whatever else is going on in this process."""
+        if os.getpid() != self._pid:
+            self._leave(0)  # a child that the script forked: the facts are its parent's
         if not self._ended.acquire(blocking=False):
             threading.Event().wait()
-        facts = self.seen.facts()
-        facts.ending, facts.error = ending, error
+        try:
+            facts = self.seen.facts()
+            self.seen.save(self.out)
+        except BaseException as problem:
+            facts = PassFacts()
+            error = script_error(problem, self.request.folder).model_copy(update={"ours": True})
+        facts.ending, facts.error, facts.question = ending, error, question
         facts.seconds = time.monotonic() - self.started
-        self.seen.save(self.out)
+        self.surroundings.add_to(facts)
         (self.out / "facts.json.part").write_text(facts.model_dump_json())
         (self.out / "facts.json.part").rename(self.out / "facts.json")
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        with contextlib.suppress(Exception):  # a script may have closed or replaced them
+            sys.stdout.flush()
+            sys.stderr.flush()
+        self._leave(0)
+        raise AssertionError("unreachable")
 
 
 def script_error(problem: BaseException, folder: Path) -> ScriptError:
     """The script's error, where its own code raised it."""
-    frames = traceback.extract_tb(problem.__traceback__)
+    frames = list(traceback.extract_tb(problem.__traceback__))
+    outer = next((at for at, frame in enumerate(frames) if not _is_ours(frame.filename)), 0)
+    frames = [frame for frame in frames[outer:] if "runpy" not in frame.filename]
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]
-    lines = traceback.format_exception(problem)
+    lines = [*traceback.format_list(frames), *traceback.format_exception_only(problem)]
+    where, line = (own[-1].filename, own[-1].lineno) if own else ("", 0)
+    if isinstance(problem, SyntaxError) and problem.filename:
+        where, line = problem.filename, problem.lineno
     return ScriptError(
         name=type(problem).__name__,
         message=str(problem),
-        where=f"{own[-1].filename}:{own[-1].lineno}" if own else "",
+        where=f"{where}:{line}" if where else "",
         lines=[line for entry in lines for line in entry.rstrip().splitlines()][-LAST_LINES:],
+        ours=bool(frames) and _is_ours(frames[-1].filename),
     )
+
+
+def _is_ours(file: str) -> bool:
+    return Path(file).is_relative_to(PACKAGE)
 
 
 def main() -> NoReturn:

@@ -17,9 +17,11 @@ from typing import TypeVar
 from gonogo.agent.processes import die_with_parent
 from gonogo.script.facts import PassFacts
 from gonogo.script.request import PassRequest
+from gonogo.script.surroundings import environment
 
 GRACE_S = 20.0  # for imports and for writing the facts, beside the pass's own limit
 LAST_LINES = 20
+CHILD = ("-m", "gonogo.script.child")
 Facts = TypeVar("Facts", bound=PassFacts)
 
 
@@ -44,15 +46,14 @@ def run_pass(request: PassRequest, folder: Path, say: Callable[[str], None]) -> 
         say: called with each line that the script prints.
     """
     (folder / "request.json").write_text(request.model_dump_json())
-    environment = {**os.environ, **request.command.environment, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     last: deque[str] = deque(maxlen=LAST_LINES)
     process = subprocess.Popen(
-        [sys.executable, "-P", *request.command.interpreter_options, "-m", "gonogo.script.child", str(folder)],
+        [sys.executable, "-P", *request.command.interpreter_options, *CHILD, str(folder)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        start_new_session=True, env=environment, preexec_fn=die_with_parent(),  # noqa: PLW1509
+        start_new_session=True, env=environment(request, os.environ), preexec_fn=die_with_parent(),  # noqa: PLW1509
     )  # fmt: skip
 
-    deadline = time.monotonic() + request.limit_s + GRACE_S
+    deadline = time.monotonic() + 2 * request.limit_s + GRACE_S
     try:
         for line in _lines(process, deadline):
             last.append(line)
