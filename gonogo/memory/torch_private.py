@@ -44,7 +44,7 @@ try:
     from torch.optim.optimizer import _foreach_supported_types as optimizer_foreach_types
     from torch.utils._foreach_utils import _foreach_supported_types as clipping_foreach_types
     from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
+    from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_map_only, tree_unflatten
 
     C: Any = torch._C
     DisableTorchDispatch = C._DisableTorchDispatch

@@ -19,6 +19,7 @@ from gonogo.script.card import answers, shortcuts
 from gonogo.script.card.course import Course
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.card.hybrid import CardRecorder, HybridMode
+from gonogo.script.card.repeats import Repeats
 from gonogo.script.card.saving import Files
 from gonogo.script.card.stages import stages_of
 from gonogo.script.request import PassRequest
@@ -35,6 +36,7 @@ class CardPass:
         self.untraceable = ""
         self.recorder = CardRecorder(request.folder, self._give_up)
         self.course = Course(self.recorder)
+        self.repeats = Repeats(self.course, request.steps)
         self.course.changed = self._is_it_enough
         self.started = time.monotonic()
         self.asked_at: float | None = None
@@ -51,6 +53,7 @@ class CardPass:
                 *answers.replacements(self.request.card_name, self.request.card_bytes, card, self.recorder),
                 *shortcuts.replacements(self.recorder.note, self.recorder.scalar),
                 *Files(self.course).replacements(),
+                *self.repeats.replacements(),
             ]:
                 stack.callback(setattr, owner, name, getattr(owner, name))
                 setattr(owner, name, value)
@@ -87,7 +90,7 @@ class CardPass:
 
     def _is_it_enough(self) -> None:
         now = time.monotonic()
-        if self.course.most < self.request.steps and self.course.steps < self.request.steps:
+        if not self.repeats.hurrying:
             return
         self.asked_at = self.asked_at or now
         if {"validation", "checkpoint"} <= set(self.course.reached):

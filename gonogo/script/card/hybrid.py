@@ -112,7 +112,7 @@ class CardRecorder(AllocationRecorder):
 
     def scalar(self, tensor: Tensor) -> Any:
         """Its value, or one in its place."""
-        return values.scalar(tensor, self.folder, self.assume, self.note)
+        return values.scalar(tensor, self.step, self.folder, self.assume, self.note)
 
     def note(self, what: str) -> None:
         """What a reader should know, and what makes nothing doubtful."""

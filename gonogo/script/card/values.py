@@ -21,6 +21,7 @@ from gonogo.memory.torch_private import DisableTorchDispatch, FakeTensor
 MOST_ELEMENTS = 1 << 24  # of a tensor that leaves the card as real memory; larger ones stay without data
 COUNTS = ("aten.sum", "aten.count_nonzero", "aten.mul", "aten.add", "aten.div", "aten._to_copy", "aten.mean")
 FINITE = {"aten.isnan": False, "aten.isinf": False, "aten.isfinite": True, "aten.ne": False}
+SMALLER = 1e-3
 Asked = Callable[[str], None]
 
 
@@ -42,7 +43,7 @@ class GuessedFloat(float):
         return hash(float(self))
 
     def __bool__(self) -> bool:
-        self.asked(f"{self.source}: compared, where its value is not known; {float(self):g} was assumed")
+        self.asked(f"{self.source}: compared, where its value is not known; {float(self):.3g} was assumed")
         return float(self) != 0
 
 
@@ -60,7 +61,7 @@ def _compared(name: str) -> Callable[..., Any]:
     plain = getattr(float, name)
 
     def operation(self: GuessedFloat, other: Any) -> Any:
-        self.asked(f"{self.source}: compared, where its value is not known; {float(self):g} was assumed")
+        self.asked(f"{self.source}: compared, where its value is not known; {float(self):.3g} was assumed")
         return plain(self, other)
 
     return operation
@@ -84,10 +85,11 @@ def place(folder: Path) -> str:
     return ""
 
 
-def scalar(tensor: Tensor, folder: Path, assume: Asked, note: Asked) -> Any:
+def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) -> Any:
     """`tensor.item()` of a fake tensor.
 
     Args:
+        step: optimizer steps so far; a value is a little smaller after each, as a script that keeps the best expects.
         assume: called where the step's memory may depend on the guess.
         note: called where the script compares it, and so where it goes next.
     """
@@ -104,7 +106,7 @@ def scalar(tensor: Tensor, folder: Path, assume: Asked, note: Asked) -> Any:
             assume(f"{source}: its value is not known, {guess} was assumed")
         return guess
     if tensor.dtype.is_floating_point:
-        return GuessedFloat(1.0, source, note)
+        return GuessedFloat(1 / (1 + SMALLER * max(step, 0)), source, note)
     if tensor.dtype.is_complex:
         return 1 + 0j
     if not operator.startswith(COUNTS):
