@@ -7,6 +7,7 @@ end after one batch, too: so an epoch ends, and the script goes on to its valida
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch.utils.data import DataLoader
 from gonogo.memory.torch_private import FakeTensor, tree_flatten, tree_leaves, tree_unflatten
 from gonogo.script.card.answers import Replacement
 from gonogo.script.card.course import Course
+from gonogo.script.card.work import COUNTED_STEP, WorkCounter
 
 PASSES = 3  # micro-batches of a step that are traced; the gate's own trace has two
 FORWARDS = 3  # without a graph, likewise
@@ -59,17 +61,18 @@ class Repeats:
 
     Attributes:
         skipped: forward passes that were not traced again.
-        hurrying: the steps that were asked for are done.
+        batches: of the longest loader.
     """
 
-    def __init__(self, course: Course, wanted_steps: int) -> None:
-        self.course, self.wanted_steps = course, wanted_steps
+    def __init__(self, course: Course, work: WorkCounter, wanted_steps: int) -> None:
+        self.course, self.work, self.wanted_steps = course, work, wanted_steps
         self.templates: dict[Any, Template] = {}
         self.skipped = 0
-        self.iterators: dict[int, int] = {}
+        self.batches: int | None = None
 
     @property
     def hurrying(self) -> bool:
+        """The steps that were asked for are done."""
         return self.course.most >= self.wanted_steps or self.course.done >= self.wanted_steps
 
     def replacements(self) -> list[Replacement]:
@@ -91,7 +94,7 @@ class Repeats:
             key = self._key(module, args, kwargs)
             template = self.templates.get(key)
             if template is not None and template.usable and self._is_known(template):
-                self.skipped += 1
+                self._skip()
                 out = template.again()
             else:
                 out = plain(module, *args, **kwargs)
@@ -103,6 +106,11 @@ class Repeats:
             return out
 
         return call
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        if torch.is_grad_enabled() and self.course.recorder.step == COUNTED_STEP:
+            self.work.skipped += 1
 
     def _is_known(self, template: Template) -> bool:
         if not torch.is_grad_enabled():
@@ -133,6 +141,8 @@ class Repeats:
 
     def _iter(self, plain: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
         def batches(loader: Any) -> Iterator[Any]:
+            with contextlib.suppress(TypeError):  # a stream of unknown length
+                self.batches = max(self.batches or 0, len(loader))
             return _Batches(plain(loader), self)
 
         return batches

@@ -20,7 +20,8 @@ from gonogo.memory.torch_private import DisableTorchDispatch, FakeTensor
 
 MOST_ELEMENTS = 1 << 24  # of a tensor that leaves the card as real memory; larger ones stay without data
 COUNTS = ("aten.sum", "aten.count_nonzero", "aten.mul", "aten.add", "aten.div", "aten._to_copy", "aten.mean")
-FINITE = {"aten.isnan": False, "aten.isinf": False, "aten.isfinite": True, "aten.ne": False}
+FINITE = ("aten.isnan", "aten.isinf", "aten.isfinite")
+ORDERED = ("aten.lt", "aten.le", "aten.gt", "aten.ge")  # of single numbers: a loss and the best so far
 SMALLER = 1e-3
 Asked = Callable[[str], None]
 
@@ -99,10 +100,13 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
     operator = getattr(tensor, "made_by", "an operation").removesuffix(".default")
     where = place(folder)
     source = f"{where}, {operator}" if where else operator
+    if tensor.dtype == torch.bool and operator.startswith(ORDERED):
+        note(f"{source}: compared, where its value is not known; False was assumed")
+        return False
     if tensor.dtype == torch.bool:
-        finite = next((truth for name, truth in FINITE.items() if operator.startswith(name)), None)
-        guess = "all" in operator if finite is None else finite
-        if finite is None:
+        about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
+        guess = "all" in operator or operator.startswith("aten.isfinite")
+        if not about_numbers:
             assume(f"{source}: its value is not known, {guess} was assumed")
         return guess
     if tensor.dtype.is_floating_point:
@@ -115,7 +119,7 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
 
 
 def off_card(tensor: FakeTensor) -> Tensor:
-    """A real tensor of this shape and dtype: the values where they are known, else ones, or zeros for integers.
+    """A real tensor of this shape and dtype: the values where they are known, else 0.5 to 1, or zeros for integers.
 
     One of more than `MOST_ELEMENTS` comes back as it is.
     """
@@ -126,7 +130,7 @@ def off_card(tensor: FakeTensor) -> Tensor:
         if value is not None and value.shape == tensor.shape:
             return value.clone()
         dtype, shape = tensor.dtype, tensor.shape
-        fill = 1 if dtype.is_floating_point or dtype.is_complex or tensor.numel() == 1 else 0
-        if dtype == torch.bool:
-            fill = 0
-        return torch.full(tuple(shape), fill, dtype=dtype, device="cpu")
+        if dtype.is_floating_point and tensor.numel() > 1:  # of which a histogram can be made
+            return torch.linspace(0.5, 1, tensor.numel(), device="cpu").reshape(tuple(shape)).to(dtype)
+        one = dtype != torch.bool and (dtype.is_floating_point or dtype.is_complex or tensor.numel() == 1)
+        return torch.full(tuple(shape), int(one), dtype=dtype, device="cpu")
