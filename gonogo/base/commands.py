@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 OPTIONS = "GONOGO_SNAKEMAKE_OPTIONS"  # handed on in the environment
+RULE_NAMES = "GONOGO_RULE_NAMES"  # handed on, too: `mine_*`, where a Snakefile says `use rule * from … as mine_*`
 DEFAULT = "--profile local"
 # options without which the same command would do something else, by their short names
 KEPT = {"--profile": "--profile", "--snakefile": "--snakefile", "-s": "--snakefile", "--directory": "--directory",
@@ -16,6 +17,17 @@ KEPT = {"--profile": "--profile", "--snakefile": "--snakefile", "-s": "--snakefi
 def remember_options(arguments: Sequence[str]) -> None:
     """Hand options of snakemake's command line on to the processes that it starts; the first invocation's are kept."""
     os.environ.setdefault(OPTIONS, shlex.join(kept_options(arguments, os.environ)))
+
+
+def remember_rule_names(pattern: str) -> None:
+    """Hand on what rules are called; `*` stands for the name that they have here."""
+    os.environ.setdefault(RULE_NAMES, pattern)
+
+
+def name_here(rule: str) -> str:
+    """The name that a rule has in this package, whatever the Snakefile calls it that uses it."""
+    before, _, after = os.environ.get(RULE_NAMES, "*").partition("*")
+    return rule.removeprefix(before).removesuffix(after)
 
 
 def kept_options(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
@@ -38,6 +50,6 @@ def rerun_command(*, forcerun: str = "", **config: str) -> str:
         config: keys of the configuration.
     """
     words = ["snakemake", *shlex.split(os.environ.get(OPTIONS, DEFAULT))]
-    words += ["--forcerun", forcerun] if forcerun else []
+    words += ["--forcerun", os.environ.get(RULE_NAMES, "*").replace("*", forcerun)] if forcerun else []
     words += ["--config", *(f"{key}={value}" for key, value in config.items())] if config else []
     return shlex.join(words)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gonogo.base.files import walk
+from gonogo.base.files import file_sizes, walk
 
 
 def file_digest(path: Path | str) -> str:
@@ -53,6 +53,14 @@ def folder_digest(folder: Path | str) -> str:
     total = FolderDigest()
     for path, sha256 in manifest(folder).items():
         total.add(path, sha256)
+    return total.hex()
+
+
+def listing_digest(folder: Path | str) -> str:
+    """One digest for names, sizes and times of all files below `folder`: what changes when one of them is written."""
+    total = FolderDigest()
+    for path, status in file_sizes(folder):
+        total.add(path, f"{status.st_size} {status.st_mtime_ns}")
     return total.hex()
 
 

@@ -88,6 +88,23 @@ def survey(folder: Path | str) -> tuple[list[Path], list[Unlisted]]:
     return [Path(path) for path in files], sorted(unlisted, key=lambda entry: entry.path)
 
 
+def file_sizes(folder: Path | str) -> Iterator[tuple[str, os.stat_result]]:
+    """Path from `folder` and status of each file of `walk`, in no order and never all at once."""
+    root = os.fspath(folder)
+    for path, reason in _entries_below(root):
+        if not reason:
+            with contextlib.suppress(OSError):  # gone meanwhile
+                yield os.path.relpath(path, root), Path(path).stat()
+
+
+def survey_size(folder: Path | str) -> tuple[int, int]:
+    """How many files of `walk` there are, and how many bytes."""
+    files = size = 0
+    for _, status in file_sizes(folder):
+        files, size = files + 1, size + status.st_size
+    return files, size
+
+
 def _entries_below(root: str) -> Iterator[tuple[str, str]]:
     """Files with an empty reason, and what cannot be followed with its own.
 

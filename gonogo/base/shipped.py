@@ -16,9 +16,22 @@ def shipped_files() -> Path:
     return IN_WHEEL if IN_WHEEL.is_dir() else PACKAGE.parent
 
 
-def site_of(snakefile_folder: Path) -> Path:
-    """The folder that holds the user's config/: beside the Snakefile, or the working directory of an installed one."""
-    return Path.cwd() if snakefile_folder.resolve() == IN_WHEEL else snakefile_folder
+def site_of(files: Path, main_snakefile: Path) -> Path:
+    """The folder that holds the user's config/.
+
+    It lies beside the user's own Snakefile, which takes these rules as a module (or beside the folder workflow/ that
+    holds it); beside the repository's; or, where an installed one is run, in the working directory.
+
+    Args:
+        files: the folder of `shipped_files`, as the rules were found.
+        main_snakefile: the one that snakemake was given.
+    """
+    ours = main_snakefile.resolve().parent in {files.resolve(), files.resolve() / "workflow"}
+    if not ours:
+        beside = main_snakefile.absolute().parent
+        in_workflow = beside.name == "workflow" and not (beside / "config").is_dir()
+        return beside.parent if in_workflow else beside
+    return Path.cwd() if files.resolve() == IN_WHEEL else files
 
 
 def own_or_shipped(own: Path, name: str) -> Path:

@@ -27,11 +27,17 @@ REQUIRED = {
     "predict": ("checkpoint", "data", "out"),
 }
 
+OPTIONAL = ("generate", "resume")
+
 
 class Command(StrictModel):
     """Scripts that know nothing of gonogo, given by their command lines. What they must do: docs/bring-your-own.md."""
 
-    generate: str = Field(description="creates items; placeholders {indices} (comma-separated), {out}, {seed}")
+    generate: str = Field(
+        "",
+        description="creates items; placeholders {indices} (comma-separated), {out}, {seed}; empty where `data` names "
+        "a folder of data that exists",
+    )
     train: str = Field(
         description="placeholders {data} (one word for each folder), {out}, {epochs}, {max_steps} (0: no limit), "
         "{micro_batch_size}, {accumulate_grad_batches}, {learning_rate}, {precision}, {seed}"
@@ -46,7 +52,7 @@ class Command(StrictModel):
     @classmethod
     def _can_be_filled(cls, line: str, info: ValidationInfo) -> str:
         key = info.field_name or ""
-        if line or key != "resume":
+        if line or key not in OPTIONAL:
             check_line(line, ALLOWED[key], REQUIRED[key])
         return line
 

@@ -125,10 +125,14 @@ class ExperimentConfig(StrictModel):
     """One experiment: a file of yours, and the class that it names or the commands that it runs."""
 
     experiment_class: str = Field(
-        "", alias="class", description="`package.module:Class` that fulfils gonogo.experiment.contract.Experiment"
+        "",
+        alias="class",
+        description="`package.module:Class`, or a function there that returns gonogo.torch(…) and the like",
     )
     command: Command | None = Field(None, description="in place of a class: the command lines of your own scripts")
-    kind: str = Field("", description="with `command`: kind of the data, which says how it is judged")
+    kind: str = Field(
+        "", description="with `command` or a function: kind of the data, which says how it is judged; a class says it"
+    )
     memory: str = Field(
         "",
         description="with `command`: `module:function` that takes micro_batch_size and returns (model, optimizer, step "
@@ -136,7 +140,8 @@ class ExperimentConfig(StrictModel):
     )
     code: list[Path] = Field(
         default_factory=list,
-        description="with `command`: files and folders of its code, from the repository's root; they are uploaded",
+        description="with `command` or a function: files and folders of its code, from the repository's root; those "
+        "that the function's file imports need not be named",
     )
     extends: str | None = Field(None, description="name of another experiment, over which this file is merged")
     hypothesis: str = Field("", description="what the experiment should show; quoted in documents")
@@ -154,10 +159,17 @@ class ExperimentConfig(StrictModel):
     data_ready: dt.datetime | None = Field(
         None, description="when the data is expected; `gonogo schedule` plans no run before"
     )
-    inputs: LocalPath | None = Field(None, description="folder of input files, from the repository's root")
-    sample_items: Count = Field(10, description="items that are generated and judged before the rest")
-    dataset_items: Count = Field(40, description="items of the full dataset")
-    shards: Count = Field(2, description="parts in which the dataset is generated, in parallel")
+    inputs: LocalPath | None = Field(
+        None, description="folder of input files that the class reads, from the repository's root"
+    )
+    data: LocalPath | None = Field(
+        None,
+        description="folder of data that exists, from the repository's root, in place of generating any; it is read "
+        "where it lies",
+    )
+    sample_items: Count = Field(10, description="items that are generated, or drawn from `data`, and judged first")
+    dataset_items: Count = Field(40, description="items of the full dataset; with `data` they are counted")
+    shards: Count = Field(2, description="parts in which the dataset is generated, in parallel; of `data` there is one")
     validation_share: Fraction = Field(0.15, description="share of the items that is held out")
     settings: dict[str, Any] = Field(default_factory=dict, description="its own keys, checked by its class")
     training: Training = Training()
@@ -171,16 +183,38 @@ class ExperimentConfig(StrictModel):
     )
     gates: dict[str, Any] = Field(default_factory=dict, description="merged over the thresholds of config.yaml")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _existing_data_is_one_part(cls, values: Any) -> Any:
+        return {"shards": 1, **values} if isinstance(values, dict) and values.get("data") else values
+
+    @model_validator(mode="after")
+    def _data_or_generate(self) -> ExperimentConfig:
+        if self.data and self.shards != 1:
+            raise ValueError("shards: only for data that is generated; `data` is read where it lies, remove the key")
+        if self.command and self.inputs:
+            raise ValueError(
+                "inputs: only a class reads it; with `command`, name the folder in command.generate, or, where it is "
+                "the data itself, write `data:` in place of `inputs:`"
+            )
+        if self.command and self.data and self.command.generate:
+            raise ValueError(
+                "`data` and command.generate are both given: data exists or is generated; remove one of them"
+            )
+        if self.command and not self.data and not self.command.generate:
+            raise ValueError("give `data` (a folder of data that exists) or command.generate")
+        return self
+
     @model_validator(mode="after")
     def _class_or_command(self) -> ExperimentConfig:
         if self.experiment_class and self.command:
             raise ValueError("`class` and `command` are both given; an experiment is one or the other")
         if not self.experiment_class and not self.command:
-            raise ValueError("give `class` (package.module:Class) or `command` (generate, train, predict)")
+            raise ValueError("give `class` (package.module:Class) or `command` (its `train`, at least)")
         if self.command and not self.kind:
             raise ValueError("`command` needs `kind`: views, images, volumes, series, points or text")
-        if extra := [key for key in ("kind", "memory", "code") if not self.command and getattr(self, key)]:
-            raise ValueError(f"{', '.join(extra)}: only with `command`; a class defines it in code")
+        if self.memory and not self.command:
+            raise ValueError("memory: only with `command`; a class defines it in code")
         if self.command and self.watch:
             raise ValueError("watch: only with `class`; a command is not evaluated while it trains")
         if self.command and self.starts_from:

@@ -122,6 +122,10 @@ def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
 def load_experiment(folder: Path, name: str) -> ExperimentConfig:
     """One experiment's file, merged over the one that it extends."""
     raw = _read(folder, name, "experiments")
+    if raw.get("data") and "dataset_items" in raw:
+        raise UserError(
+            f"config/experiments/{name}.yaml: dataset_items: the items of `data` are counted; remove the key"
+        )
     seen = [name]
     while parent := raw.get("extends"):
         if parent in seen:

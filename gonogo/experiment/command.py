@@ -27,7 +27,7 @@ DOCUMENTS = ("readme", "changelog", "contributing", "license", "licence", "citat
 
 
 class NoSettings(StrictModel):
-    """Commands get their values as words, so there are no settings."""
+    """Where all that can be set is set in the words of commands, or in the project's own files."""
 
 
 class CommandExperiment(Experiment):
@@ -56,7 +56,7 @@ class CommandExperiment(Experiment):
         return {}
 
     def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
-        """Run `generate` once for all of them.
+        """Run `generate` once for all of them; never called where the data exists.
 
         Raises:
             UserError: it failed, or made too few items.
@@ -111,6 +111,8 @@ class CommandExperiment(Experiment):
 
     def source_files_of(self, stage: Stage) -> list[Path]:
         """All of `code` but documents (a README), and but what only other commands name and no other file imports."""
+        if stage == "generate" and not self.command.generate:
+            return []
         files = [file for file in self.source_files() if not file.name.lower().startswith(DOCUMENTS)]
         if stage == "predict":
             return files

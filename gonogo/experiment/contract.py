@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,10 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
-from gonogo.base.digests import digest
+from gonogo.base.digests import digest, listing_digest
 from gonogo.base.errors import UserError
 from gonogo.base.extras import install_line
-from gonogo.base.files import walk
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import validate
 from gonogo.config.quality_thresholds import QualityGate
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 Say = Callable[[str], None]
+
+READS_INPUTS = re.compile(r"\binputs_folder\b|\bconfig\.inputs\b")
 
 
 class Experiment(ABC):
@@ -104,8 +106,8 @@ class Experiment(ABC):
 
     def lacking(self) -> list[str]:
         """What must be there before a first stage can run and is not, each with what to do; empty: nothing."""
-        folder = self.inputs_folder()
-        missing = [] if folder is None or folder.is_dir() else [f"inputs: {folder} is not there"]
+        named = {"inputs": self.inputs_folder(), "data": self.data_folder()}
+        missing = [f"{key}: {path} is not there" for key, path in named.items() if path and not path.is_dir()]
         return missing + [detail for _, there, detail in self.assets_needed() if not there]
 
     def planned_steps(self, training: Training) -> int | None:
@@ -123,12 +125,19 @@ class Experiment(ABC):
         """Where the inputs lie; relative paths count from the repository's root."""
         return None if self.config.inputs is None else self.root / self.config.inputs.expanduser()
 
+    def data_folder(self) -> Path | None:
+        """Where the data lies, if it exists and is not generated; relative paths count from the repository's root."""
+        return None if self.config.data is None else self.root / self.config.data.expanduser()
+
     def inputs_listing(self) -> str:
         """Digest of the names, sizes and times of the input files, so that a changed input is noticed at once."""
         folder = self.inputs_folder()
-        if folder is None or not folder.is_dir():
-            return ""
-        return digest([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in walk(folder)])
+        return "" if folder is None else listing_digest(folder)
+
+    def data_listing(self) -> str:
+        """The same of data that exists; empty where it is generated."""
+        folder = self.data_folder()
+        return "" if folder is None else listing_digest(folder)
 
     # --- what each stage's result depends on ---
 
@@ -180,6 +189,21 @@ class Experiment(ABC):
             check_kind(self.kind)
         except UserError as error:
             raise UserError(f"{self.name}: {error}") from None
+
+    def check_inputs(self) -> None:
+        """Raise UserError where the YAML names `inputs` that nothing in the experiment's code reads."""
+        if self.config.inputs is None or self._reads_inputs():
+            return
+        raise UserError(
+            f"config/experiments/{self.name}.yaml: inputs: nothing in {self._file().parent} reads it "
+            "(self.inputs_folder()); remove the key, or, where the folder is the data itself, write `data:`"
+        )
+
+    def _reads_inputs(self) -> bool:
+        ours = ("gonogo", "builtins", "abc")
+        bases = [base for base in type(self).__mro__ if base.__module__.partition(".")[0] not in ours]
+        files = {*map(Path, map(inspect.getfile, bases)), *self.source_files()}
+        return any(READS_INPUTS.search(file.read_text(errors="replace")) for file in files)
 
     def check_packages(self) -> None:
         """Raise UserError for a library that this experiment needs and that is not installed."""

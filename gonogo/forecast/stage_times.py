@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gonogo.base.files import walk
+from gonogo.base.files import survey_size
 from gonogo.base.ranges import Range
 from gonogo.base.units import duration, gigabytes
 from gonogo.forecast.forecast import StageTime
@@ -16,7 +16,7 @@ LINK, LOOPBACK = Range(low=10, mid=100, high=1000), Range(low=80, mid=400, high=
 
 
 def size_bytes(folders: Sequence[Path]) -> int:
-    return sum(file.stat().st_size for folder in folders for file in walk(folder))
+    return sum(survey_size(folder)[1] for folder in folders)
 
 
 def by_items(stage: str, part_s: float, part_items: int, items: int, side_by_side: int = 1) -> StageTime:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gonogo.base.mappings import deep_merged
+from gonogo.base.models import StrictModel
 from gonogo.base.processes import started_at
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import Gates
@@ -25,6 +26,19 @@ from gonogo.runtime.terminal import StageTerminal
 
 if TYPE_CHECKING:
     from gonogo.experiment.contract import Experiment
+
+
+DATA = "data"  # name on the machine of a folder that has none of its own
+LISTING = "existing_data.json"  # in the data set's folder of results, where the data itself lies elsewhere
+
+
+class ExistingData(StrictModel):
+    """Data that lies elsewhere, as it was listed."""
+
+    folder: Path
+    items: int
+    files: int
+    size_bytes: int
 
 
 @dataclass
@@ -44,7 +58,10 @@ class Run(StageTerminal):
 
     @property
     def experiment_config(self) -> ExperimentConfig:
-        return self.settings.experiments[self.experiment]
+        """As it was written; of data that exists, with the number of items that was counted."""
+        config = self.settings.experiments[self.experiment]
+        known = self.existing_data if config.data else None
+        return config if known is None else config.model_copy(update={"dataset_items": known.items})
 
     @property
     def smoke_config(self) -> ExperimentConfig:
@@ -93,7 +110,27 @@ class Run(StageTerminal):
 
     @property
     def shards(self) -> list[Path]:
-        return self.paths.shards(self.experiment_config.shards)
+        """The data set's folders below `results_dir`."""
+        return self.paths.shards(self.settings.experiments[self.experiment].shards)
+
+    @property
+    def data(self) -> dict[str, Path]:
+        """Name on the machine → folder that holds data: the shards, or where the data lies that exists."""
+        config = self.settings.experiments[self.experiment]
+        if config.data is None:
+            return {shard.name: shard for shard in self.shards}
+        folder = (self.settings.root / config.data.expanduser()).resolve()
+        return {DATA if folder.name.startswith(".") else folder.name or DATA: folder}
+
+    @property
+    def data_folders(self) -> list[Path]:
+        return list(self.data.values())
+
+    @property
+    def existing_data(self) -> ExistingData | None:
+        """What `dataset` listed; None before it did, and of data that is generated."""
+        (file,) = [folder / LISTING for folder in self.shards[:1]]
+        return ExistingData.model_validate_json(file.read_text()) if file.is_file() else None
 
     @property
     def sample_shards(self) -> list[Path]:

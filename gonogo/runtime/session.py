@@ -8,15 +8,18 @@ import sys
 import time
 from pathlib import Path
 
-from gonogo.base.commands import remember_options
+from gonogo.base.commands import remember_options, remember_rule_names
 
 OWNER, SESSION, ROOT = "GONOGO_OWNER", "GONOGO_SESSION", "GONOGO_ROOT"
 
 
-def begin(root: Path | str) -> None:
+def begin(root: Path | str, rule_names: str = "*") -> None:
     """Mark this process as the invocation's owner, unless an earlier one is: jobs of cluster executors keep the first.
 
     Scripts import this checkout's package and experiments, also where another checkout is installed.
+
+    Args:
+        rule_names: what a rule is called whose name is `*` here, where a Snakefile takes the rules as a module.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that fight for cores are 8 times slower than one each
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # which are looked for among all packages, by each job
@@ -24,6 +27,7 @@ def begin(root: Path | str) -> None:
     os.environ.setdefault(SESSION, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
     os.environ[ROOT] = str(root)
     remember_options(sys.argv[1:])
+    remember_rule_names(rule_names)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
 
 

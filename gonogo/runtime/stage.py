@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from gonogo.base import processes
+from gonogo.base.commands import name_here
 from gonogo.base.errors import UserError, explain
 from gonogo.base.torch_startup import skip_final_gc
 from gonogo.config.load import load
@@ -34,7 +35,7 @@ class stage:
 
     def __enter__(self) -> Run:
         job = self._snakemake
-        name = "_".join([job.rule, *([job.wildcards.scope] if "scope" in job.wildcards.keys() else [])])  # noqa: SIM118
+        name = "_".join([name_here(job.rule), *([job.wildcards.scope] if "scope" in job.wildcards.keys() else [])])  # noqa: SIM118
         processes.watch(owner_pid(), lambda: os._exit(1))
         try:
             settings = load(job.config, workflow_root())

@@ -39,10 +39,16 @@ def beside_training(run: Run) -> list[StageTime]:
     config, target = run.experiment_config, run.target
     here = run.settings.accelerator.is_this_machine
     rows = ledger.rows(run.ledger_path, experiment=run.experiment)
-    uploaded = [*run.shards, *([run.paths.assets] if run.load_experiment().trains_with_assets else [])]
+    uploaded = [*run.data_folders, *([run.paths.assets] if run.load_experiment().trains_with_assets else [])]
     moved = {"upload": uploaded, "download": [run.paths.smoke_train]}
     return [
-        *from_sample(rows, config.sample_items, config.dataset_items, config.shards, os.cpu_count() or 1),
+        *from_sample(
+            rows if config.data is None else _without_dataset(rows),
+            config.sample_items,
+            config.dataset_items,
+            config.shards,
+            os.cpu_count() or 1,
+        ),
         *(
             by_bytes(stage, size_bytes(folders), loopback=here, mbit_per_s=target.max_mbit_per_s)
             for stage, folders in moved.items()
@@ -63,6 +69,11 @@ def from_sample(rows: Sequence[ledger.Row], sample_items: int, items: int, shard
             took_s = last[0].work_s or last[0].wall_s
             times.append(by_items(stage, took_s, sample_items, items, min(shards, cores)))
     return times
+
+
+def _without_dataset(rows: Sequence[ledger.Row]) -> list[ledger.Row]:
+    """Data that exists is inspected and not generated."""
+    return [row for row in rows if row.stage != MADE_FROM["dataset"]]
 
 
 def data_set_time(config: ExperimentConfig, part_s: float, part_items: int) -> str:

@@ -77,7 +77,7 @@ class InputDigests:
 
     @cached_property
     def _data(self) -> str:
-        return data_digest(self._run.shards)
+        return data_digest(self._run.data_folders)
 
 
 @dataclass(frozen=True)

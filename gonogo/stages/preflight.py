@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 from gonogo.base.commands import rerun_command
-from gonogo.base.files import walk, write_text
+from gonogo.base.files import survey_size, write_text
 from gonogo.forecast.forecast import Forecast, forecast
 from gonogo.forecast.speed import Speed
 from gonogo.gates import standing
@@ -42,7 +42,7 @@ def _facts(run: Run, launch: Measurements) -> PreflightFacts:
         setup_hours=planned.setup_hours.mid,
         budget_usd=launch.budget_usd,
         budget_buffer=run.gates.launch.budget_buffer,
-        upload_bytes=sum(file.stat().st_size for shard in run.shards for file in walk(shard)),
+        upload_bytes=sum(survey_size(folder)[1] for folder in run.data_folders),
         stages=planned.stages,
         items=launch.items,
         modes=_modes(run, planned),

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from gonogo.runtime.context import Run
+from gonogo.stages.existing_data import link_sample
 from gonogo.stages.forecast import data_set_time
 from gonogo.stages.generate import generate
 
 
 def sample(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
+    if run.experiment_config.data:
+        run.say(link_sample(run, Path(outputs[0]), params.indices))
+        return
     made, took_s = generate(run, Path(outputs[0]), params.indices)
     first, end = params.indices
     run.say(f"{made}; the data set's {data_set_time(run.experiment_config, took_s, end - first)}")

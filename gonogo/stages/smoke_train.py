@@ -28,7 +28,7 @@ def smoke_train(run: Run, inputs: Any, outputs: Any) -> None:
             )
             write_text(out / "training.json", result.model_dump_json())
     measured.inputs_digest = learning_digest(
-        data_digest(run.shards), run.load_experiment(), run.experiment_config.training
+        data_digest(run.data_folders), run.load_experiment(), run.experiment_config.training
     )
     measured.evidence = [outputs.curve, outputs.run]
     measured.write(outputs.measurements)
@@ -44,7 +44,7 @@ def smoke_spec(run: Run) -> RunSpec:
         experiment=run.experiment,
         experiment_config=config,
         training=config.training,
-        data=run.shards,
+        data=run.data_folders,
         seed=run.config.seed,
         max_steps=config.smoke.steps,
         max_minutes=config.smoke.max_minutes,

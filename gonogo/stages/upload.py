@@ -35,7 +35,7 @@ def run_spec(run: Run) -> RunSpec:
         experiment=run.experiment,
         experiment_config=run.experiment_config,
         training=run.training,
-        data=[Path("../data") / shard.name for shard in run.shards],
+        data=[Path("../data") / name for name in run.data],
         seed=run.config.seed,
         assets=Path("../assets") if experiment.trains_with_assets else None,
         starts_from=Path(f"../{START}") if experiment.starts_from else None,
@@ -52,12 +52,15 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     confirm_up_to(run, "launch")
     spec, spec_file = run_spec(run), Path(outputs.run)
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
-    parts: dict[str, Path] = {f"data/{shard.name}": shard for shard in run.shards}
+    parts = {f"data/{name}": folder for name, folder in run.data.items()}
     experiment = run.load_experiment()
     parts |= {"assets": run.paths.assets} if experiment.trains_with_assets else {}
     parts |= {START: experiment.starts_from} if experiment.starts_from else {}
     parts |= {f"code/{name}": path for name, path in sent_code(experiment).items()}
     parts[f"code/run_{run.mode}.json"] = spec_file
+
+    # whoever links a data set together means the files; of code only what lies in its folder is sent
+    linked = [f"data/{name}" for name in run.data] if run.experiment_config.data else []
 
     def ahead(size_bytes: int, files: int, seconds: Range) -> None:
         run.say(
@@ -70,7 +73,7 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
         sent = persistently(
             lambda: ssh_settings(run),
             run.target,
-            lambda there: send(there, parts, workspace(run), transfers.progress(run.progress), ahead),
+            lambda there: send(there, parts, workspace(run), transfers.progress(run.progress), ahead, linked),
             run.say,
         )
     write_json(outputs.upload, transfers.facts(sent))

@@ -25,14 +25,14 @@ def validate(run: Run, inputs: Any, outputs: Any) -> None:
     predictions, measured = Path(outputs.predictions), Path(outputs.measured)
     experiment = run.load_experiment()
     with folder_replacing(predictions) as out:
-        metrics = experiment.predict(checkpoint, run.shards, out, run.config.seed)
+        metrics = experiment.predict(checkpoint, run.data_folders, out, run.config.seed)
     run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
     inspector = experiment.inspector(run.gates.results.pictures)
     measure_part(inspector, predictions, measured)
     Measurements(
-        inputs_digest=digest(file_digest(checkpoint), data_digest(run.shards)),
+        inputs_digest=digest(file_digest(checkpoint), data_digest(run.data_folders)),
         metrics=metrics,
-        beside_references=inspector.prediction_metrics(predictions, run.shards),
+        beside_references=inspector.prediction_metrics(predictions, run.data_folders),
         is_result=run.experiment_config.modes[run.mode].result,
         alerts=_alerts(checkpoint.parent.parent / "training.json"),
         pictures=measured,

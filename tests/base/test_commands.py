@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gonogo.base.commands import OPTIONS, kept_options, remember_options, rerun_command
+from gonogo.base.commands import OPTIONS, RULE_NAMES, kept_options, name_here, remember_options, rerun_command
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,12 @@ def test_the_command_has_the_options_that_were_handed_on(monkeypatch: pytest.Mon
     remember_options(["--profile", "another"])  # a job of the same invocation
     command = "snakemake --profile cloud --snakefile 'a b/Snakefile' --forcerun download"
     assert rerun_command(forcerun="download") == command
+
+
+def test_rules_have_the_names_that_a_module_gave_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OPTIONS, "--profile local")
+    monkeypatch.setenv(RULE_NAMES, "mine_*")
+    assert name_here("mine_judge_quality") == "judge_quality"
+    assert rerun_command(forcerun="canary") == "snakemake --profile local --forcerun mine_canary"
+    monkeypatch.delenv(RULE_NAMES)
+    assert name_here("canary") == "canary" and rerun_command(forcerun="canary").endswith(" canary")

@@ -11,14 +11,22 @@ from gonogo.config.load import load
 
 def test_in_the_repository_they_are_the_repositorys(root: Path) -> None:
     assert shipped_files() == root and (shipped_files() / "Snakefile").is_file()
-    assert site_of(root) == root
+    assert site_of(root, root / "Snakefile") == site_of(root, root / "workflow/Snakefile") == root
 
 
 def test_an_installed_workflow_reads_the_working_directorys_config(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert site_of(shipped.IN_WHEEL) == tmp_path
+    assert site_of(shipped.IN_WHEEL, shipped.IN_WHEEL / "Snakefile") == tmp_path
+
+
+@pytest.mark.parametrize("name", ["Snakefile", "workflow/Snakefile"])
+def test_a_snakefile_that_takes_the_rules_as_a_module_lies_beside_its_config(
+    name: str, tmp_path: Path, root: Path
+) -> None:
+    (tmp_path / "config").mkdir()
+    assert site_of(root, tmp_path / name) == site_of(shipped.IN_WHEEL, tmp_path / name) == tmp_path
 
 
 def test_a_users_own_file_comes_before_the_shipped_one(tmp_path: Path, root: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gonogo.base.errors import UserError
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.config.load import load
 from gonogo.experiment.load import load_experiment
@@ -98,3 +99,12 @@ def test_hidden_files_beside_the_class_are_no_code(mine: Package) -> None:
     config = ExperimentConfig.model_validate({"class": mine.named})
     names = [file.name for file in load_experiment("mine", config, Path()).source_files()]
     assert names == ["__init__.py", "experiment.py", "layers.py", "module.py", "predict.py", "render.py"]
+
+
+def test_inputs_that_no_code_reads_are_an_error(mine: Package) -> None:
+    config = ExperimentConfig.model_validate({"class": mine.named, "inputs": "pictures"})
+    experiment = load_experiment("mine", config, mine.folder.parent)
+    with pytest.raises(UserError, match=r"mine.yaml: inputs: nothing in .* reads it .self.inputs_folder"):
+        experiment.check_inputs()
+    mine.edit("render.py", "...", "return self.inputs_folder()")
+    experiment.check_inputs()

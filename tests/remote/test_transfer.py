@@ -151,6 +151,18 @@ def test_links_that_lead_out_of_the_data_are_not_followed(machine: Machine, data
         upload(machine, {"data": data}, "cvs", quiet)
 
 
+def test_links_to_files_elsewhere_count_as_the_files_where_that_is_said(
+    machine: Machine, root_there: Path, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").write_text("a picture")
+    (data / "linked").symlink_to(tmp_path / "elsewhere")
+    upload(machine, {"data": data}, "cvs", quiet, linked=["data"])
+    assert _visible(root_there / "cvs")["data/linked"] == b"a picture"
+    (data / "dangling").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"data/dangling: leads out of"):
+        upload(machine, {"data": data}, "cvs", quiet, linked=["data"])
+
+
 def test_links_on_the_machine_are_not_written_through(machine: Machine, root_there: Path, data: Path) -> None:
     outside = root_there / "outside"
     outside.mkdir()

@@ -23,9 +23,9 @@ from gonogo.stages.held import held_file
 from gonogo.runtime.session import begin
 
 ENVIRONMENT = f"{FILES}/workflow/envs/gonogo.yaml"  # of each job, with --sdm conda
-SITE = site_of(Path(FILES))
+SITE = site_of(Path(FILES), Path(workflow.main_snakefile))
 sys.path.insert(0, str(SITE))
-begin(SITE)
+begin(SITE, workflow.modifier.modify_rulename("*"))
 SETTINGS = load_or_exit(config, SITE)
 EXPERIMENTS = load_experiments_or_exit(SETTINGS)
 MODE = SETTINGS.config.mode

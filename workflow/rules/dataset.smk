@@ -17,9 +17,10 @@ rule dataset:
         mem_mb=2000,
     params:
         fingerprint=fingerprint("generate"),
+        existing=lambda wildcards: EXPERIMENTS[wildcards.experiment].data_listing(),
         indices=shard_indices,
         seed=SETTINGS.config.seed,
     message:
-        "{wildcards.experiment}: generating items {params.indices[0]} to {params.indices[1]}"
+        "{wildcards.experiment}: data set, items {params.indices[0]} to {params.indices[1]}"
     script:
         "../scripts/dataset.py"

@@ -17,9 +17,10 @@ rule sample:
         mem_mb=2000,
     params:
         fingerprint=fingerprint("generate"),
+        existing=lambda wildcards: EXPERIMENTS[wildcards.experiment].data_listing(),
         indices=sample_indices,
         seed=SETTINGS.config.seed,
     message:
-        "{wildcards.experiment}: generating sample items {params.indices[0]} to {params.indices[1]}"
+        "{wildcards.experiment}: sample, items {params.indices[0]} to {params.indices[1]}"
     script:
         "../scripts/sample.py"

@@ -50,3 +50,8 @@ onsuccess:
 
 onerror:
     conclude(SETTINGS)
+
+
+if not workflow.modifier.is_main_snakefile():  # Snakemake calls what a main Snakefile registers, and no module's
+    for handler in ("onstart", "onsuccess", "onerror"):
+        setattr(workflow, f"_{handler}", workflow.globals[handler].func)

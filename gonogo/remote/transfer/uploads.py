@@ -7,7 +7,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ def upload(
     remote_root: str,
     progress: Progress,
     ahead: Ahead = no_word,
+    linked: Collection[str] = (),
 ) -> Transfer:
     """Make the machine's files below `remote_root` equal to ours: send what differs, remove what is not ours.
 
@@ -79,6 +80,7 @@ def upload(
     Args:
         progress: called with (bytes, of bytes) some times a second.
         ahead: called with (bytes, files, seconds as a range) before anything is sent.
+        linked: of the names in `local`, those in whose folders a link to a file elsewhere counts as that file.
 
     Raises:
         UserError: a file cannot be read or leads out of its folder.
@@ -89,7 +91,7 @@ def upload(
     local = {name: path for name, path in local.items() if not any(part.startswith(".") for part in name.split("/"))}
     with TransferPool(machine, "receive", remote_root, f"--owner={owner}") as pool:
         plan, whole = _Plan(), 0
-        for name, file in _local_files(local):
+        for name, file in _local_files(local, linked):
             plan.files[name], plan.sizes[name] = file, file.stat().st_size
             whole += plan.sizes[name]
             if whole >= OWN_STREAM_BYTES:
@@ -117,7 +119,7 @@ def upload(
     )
 
 
-def _local_files(local: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
+def _local_files(local: Mapping[str, Path], linked: Collection[str]) -> Iterator[tuple[str, Path]]:
     """Name below the remote root, and the file here."""
     for name, path in local.items():
         if not path.exists():
@@ -125,7 +127,8 @@ def _local_files(local: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
         if path.is_file():
             yield name, path
             continue
-        for below, file in files_below(path):
+        for below, found in files_below(path):
+            file = path / below if found is None and name in linked and (path / below).is_file() else found
             if file is None:
                 raise UserError(f"{path / below}: leads out of {path} or is not a file. Copy it in, or move it away.")
             yield f"{name}/{below}", file
