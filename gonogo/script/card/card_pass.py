@@ -20,7 +20,7 @@ from gonogo.script.card import answers, shortcuts
 from gonogo.script.card.course import Course
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.card.hybrid import CardRecorder, HybridMode
-from gonogo.script.card.repeats import Repeats
+from gonogo.script.card.repeats import ForwardRepeats
 from gonogo.script.card.run_length import run_length
 from gonogo.script.card.saving import Files
 from gonogo.script.card.stages import stages_of
@@ -40,7 +40,7 @@ class CardPass:
         self.recorder = CardRecorder(request.folder, self._give_up)
         self.course = Course(self.recorder)
         self.work = WorkCounter(self.course)
-        self.repeats = Repeats(self.course, self.work, request.steps)
+        self.repeats = ForwardRepeats(self.course, self.work, request.steps)
         self.parsed: dict[str, Any] = {}
         self.course.changed = self._is_it_enough
         self.started = time.monotonic()

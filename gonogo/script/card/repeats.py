@@ -56,7 +56,7 @@ def _like(tensor: FakeTensor) -> Any:
     return _Like(tensor) if tensor.fake_device.type == "cuda" else tensor
 
 
-class Repeats:
+class ForwardRepeats:
     """Replaces forward passes, and ends loaders.
 
     Attributes:
@@ -151,7 +151,7 @@ class Repeats:
 class _Batches:
     """A loader's iterator that ends early once the pass is hurrying."""
 
-    def __init__(self, plain: Iterator[Any], repeats: Repeats) -> None:
+    def __init__(self, plain: Iterator[Any], repeats: ForwardRepeats) -> None:
         self._plain, self._repeats, self._given = plain, repeats, 0
 
     def __iter__(self) -> _Batches:
