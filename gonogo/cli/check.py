@@ -54,11 +54,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print("stopped; no process of the script is left", file=sys.stderr)
         return INTERRUPTED
     site.show(verdict)
-    print(
-        "\n".join(
-            f"  {part.status.mark} {part.name:9s} {part.status.label:8s} {part.summary}" for part in verdict.parts
-        )
-    )
+    for part in verdict.parts:
+        print(f"  {part.status.mark} {part.name:9s} {part.status.label:8s} {part.summary}")
     if arguments.json:
         write_text(arguments.json, verdict.model_dump_json(indent=2) + "\n")
     if arguments.html:

@@ -15,7 +15,7 @@ from gonogo.script.card.judge import judge as judge_card
 from gonogo.script.check import LIMIT_S, STEPS, CheckRequest, CheckRun, Report, Say, run_check
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judge import judge as judge_processor
-from gonogo.script.verdict import Curve, ScriptVerdict, script_verdict
+from gonogo.script.verdict import LossSteps, ScriptVerdict, script_verdict
 from gonogo.verdict import Status
 
 
@@ -73,7 +73,7 @@ def judged(run: CheckRun, command: str, accelerator: Accelerator) -> ScriptVerdi
         seconds=run.seconds,
         steps={"card": traced.steps, "processor": seen.steps},
         notes=list(dict.fromkeys([*seen.notes, *traced.notes, *traced.guesses])),
-        curves=[Curve(where=one.where, steps=one.steps, losses=one.values) for one in seen.losses],
+        curves=[LossSteps(where=one.where, steps=one.steps, losses=one.values) for one in seen.losses],
     )
 
 
