@@ -14,6 +14,9 @@ LONGEST = 300  # characters of an error's message
 USAGE = re.compile(r"^\s*usage:", re.IGNORECASE)
 REFUSAL = re.compile(r"(?:^|: )error: (.+)|^\s*Error: (.+)|^\s*│\s*((?:Missing|Invalid|No such) .+?)\s*│")
 ARGUMENTS = 2  # exit code of argparse and click
+ARGUMENTS_HINT = "Write them after the script, as for a real run: gonogo check -- python train.py ARGUMENTS."
+SMALLER = 'Give the pass on the processor smaller shapes: --rehearse-with "--batch-size 2".'
+NOT_PYTHON = "Correct that line; a file of another kind is no script."
 
 
 class Ended(NamedTuple):
@@ -72,7 +75,7 @@ KNOWN = (
     _known(
         r"MemoryError|can't allocate memory|Cannot allocate memory|std::bad_alloc|Unable to allocate",
         "it is out of memory on this machine ({shown})",
-        "Give the pass on the processor smaller shapes: --rehearse-with \"--batch-size 2\".",
+        SMALLER,
     ),
     _known(
         r"FileNotFoundError: .*?'(?P<name>[^']+)'",
@@ -88,30 +91,30 @@ KNOWN = (
 
 
 def explain(facts: PassFacts) -> Ended | None:
-    """Why it saw too little; None: it ended as it should have, or the script failed only after its steps."""
-    if facts.ending == "asks":
-        question = f'"{clean(facts.question)}"' if facts.question else "on its standard input"
-        return Ended(f"it asks a question ({question}), and nobody answers in a check", "Give the answer as an argument "
-                     "or in the environment, and leave breakpoint() out.")  # fmt: skip
-    if facts.ending == "out_of_memory":
-        return Ended(
-            f"it is out of memory on this machine: it had {gigabytes(facts.peak_bytes)} when it was stopped",
-            'Give the pass on the processor smaller shapes: --rehearse-with "--batch-size 2".',
-        )
+    """Why it saw too little; None: it ended as it should have, or its time was over only after its first step."""
     if facts.error is not None:
         return _failed(facts, facts.error)
+    if facts.ending == "asks":
+        question = f'"{clean(facts.question)}"' if facts.question else "on its standard input"
+        return Ended(
+            f"it asks a question ({question}), and nobody answers in a check",
+            "Give the answer as an argument or in the environment, and leave breakpoint() out.",
+        )
+    if facts.ending == "out_of_memory":
+        used = gigabytes(facts.peak_bytes)
+        return Ended(f"it is out of memory on this machine: it had {used} when it was stopped", SMALLER)
     if facts.ending == "killed":
         return _killed(facts)
-    if facts.steps:
-        return None
+    return None if facts.steps else _without_a_step(facts)
+
+
+def _without_a_step(facts: PassFacts) -> Ended | None:
     if facts.ending == "out_of_time":
         return Ended(
             f"it reached no training step in {facts.seconds:.0f} s{_said(facts)}",
             "Give more time by --minutes, or less to do by --rehearse-with or the script's own arguments.",
         )
-    if facts.ending == "script_ended":
-        return _never_trained(facts)
-    return None
+    return _never_trained(facts) if facts.ending == "script_ended" else None
 
 
 def _failed(facts: PassFacts, error: ScriptError) -> Ended | None:
@@ -123,9 +126,8 @@ def _failed(facts: PassFacts, error: ScriptError) -> Ended | None:
     if error.name == "SystemExit":
         return _left(facts, error)
     if error.name in {"SyntaxError", "IndentationError", "TabError"}:
-        return Ended(f"{error.where or 'a file'} is not valid Python ({shown})", "Correct that line; a file of another "
-                     "kind is no script.")  # fmt: skip
-    code = error.lines[-2:-1]
+        return Ended(f"{error.where or 'a file'} is not valid Python ({shown})", NOT_PYTHON)
+    code = [line for line in error.lines[:-1] if line.strip(" ^~")][-1:]
     for known in KNOWN:
         if match := known.pattern.search("\n".join([f"{error.name}: {error.message}", *code])):
             named = {**match.groupdict(), "shown": shown + where}
@@ -138,8 +140,7 @@ def _left(facts: PassFacts, error: ScriptError) -> Ended:
     if error.message == str(ARGUMENTS) and any(USAGE.match(line) for line in facts.printed):
         said = [match for line in facts.printed if (match := REFUSAL.search(line))]
         what = clean(next(group for group in said[-1].groups() if group)) if said else "see its --help"
-        return Ended(f"it needs other arguments: {what}", "Write them after the script, as for a real run: gonogo check -- "
-                     "python train.py ARGUMENTS.")  # fmt: skip
+        return Ended(f"it needs other arguments: {what}", ARGUMENTS_HINT)
     code = f"exit code {error.message}{_said(facts)}" if error.message.isdigit() else clean(error.message)[:LONGEST]
     return Ended(f"it ended itself: {code}", "Run it by itself with the same arguments: does it end there too?")
 
@@ -147,7 +148,7 @@ def _left(facts: PassFacts, error: ScriptError) -> Ended:
 def _killed(facts: PassFacts) -> Ended:
     if facts.exit_code == -signal.SIGKILL:
         return Ended("its process was killed by the system, most likely for want of memory",
-                     'Give the pass on the processor smaller shapes: --rehearse-with "--batch-size 2".')  # fmt: skip
+                     SMALLER)  # fmt: skip
     if facts.exit_code < 0:
         name = signal.Signals(-facts.exit_code).name
         return Ended(f"its process crashed below Python ({name}){_said(facts)}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def test_one_sentence_in_the_script_s_terms(
     said = capfd.readouterr()
     assert code == 2 and sentence in said.out, said.out + said.err
     assert "Traceback" not in said.out + said.err and listing(folder) == before
-    assert not [name for name in os.listdir(folder) if name != "train.py"]
+    assert [path.name for path in folder.iterdir()] == ["train.py"]
 
 
 def test_no_such_script_is_one_line_of_error(
@@ -107,7 +106,7 @@ def failed(name: str, message: str, line: str = "") -> PassFacts:
      (failed("MisconfigurationException", "You requested gpu: [0, 1] But your machine only has: [0]"), "other cards"),
      (failed("RuntimeError", "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"), "of memory"),
      (failed("ZeroDivisionError", "division by zero"), "it ended with ZeroDivisionError: division by zero"),
-     (PassFacts(ending="out_of_memory", peak_bytes=19 * 10**9), "it had 19 GB when it was stopped"),
+     (PassFacts(ending="out_of_memory", peak_bytes=19 * 10**9), "it had 19.00 GB when it was stopped"),
      (PassFacts(ending="killed", exit_code=-9), "killed by the system"),
      (failed("SystemExit", "1"), "it ended itself: exit code 1")],
 )  # fmt: skip
