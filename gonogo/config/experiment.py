@@ -125,10 +125,14 @@ class ExperimentConfig(StrictModel):
     """One experiment: a file of yours, and the class that it names or the commands that it runs."""
 
     experiment_class: str = Field(
-        "", alias="class", description="`package.module:Class` that fulfils gonogo.experiment.contract.Experiment"
+        "",
+        alias="class",
+        description="`package.module:Class`, or a function there that returns gonogo.torch(…) and the like",
     )
     command: Command | None = Field(None, description="in place of a class: the command lines of your own scripts")
-    kind: str = Field("", description="with `command`: kind of the data, which says how it is judged")
+    kind: str = Field(
+        "", description="with `command` or a function: kind of the data, which says how it is judged; a class says it"
+    )
     memory: str = Field(
         "",
         description="with `command`: `module:function` that takes micro_batch_size and returns (model, optimizer, step "
@@ -136,8 +140,9 @@ class ExperimentConfig(StrictModel):
     )
     code: list[Path] = Field(
         default_factory=list,
-        description="with `command`: files and folders of its code, from the repository's root; they are uploaded; "
-        "empty: what git tracks, or all but data and results where there is no git",
+        description="with `command` or a function: files and folders of its code, from the repository's root; those "
+        "that the function's file imports need not be named; empty with `command`: what git tracks, or all but data and "
+        "results where there is no git",
     )
     requirements: LocalPath | None = Field(
         None,
@@ -229,9 +234,7 @@ class ExperimentConfig(StrictModel):
             raise ValueError("give `class` (package.module:Class) or `command` (its `train`, at least)")
         if self.command and not self.kind:
             raise ValueError("`command` needs `kind`: views, images, volumes, series, points or text")
-        if extra := [
-            key for key in ("kind", "memory", "code", "requirements") if not self.command and getattr(self, key)
-        ]:
+        if extra := [key for key in ("memory", "requirements") if not self.command and getattr(self, key)]:
             raise ValueError(f"{', '.join(extra)}: only with `command`; a class defines it in code")
         if self.command and self.watch:
             raise ValueError("watch: only with `class`; a command is not evaluated while it trains")

@@ -27,7 +27,7 @@ DOCUMENTS = ("readme", "changelog", "contributing", "license", "licence", "citat
 
 
 class NoSettings(StrictModel):
-    """Commands get their values as words, so there are no settings."""
+    """Where all that can be set is set in the words of commands, or in the project's own files."""
 
 
 class CommandExperiment(Experiment):

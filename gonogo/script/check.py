@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gonogo.config.accelerator import Architecture
+from gonogo.config.accelerator import Accelerator
 from gonogo.script.command import read_command
 from gonogo.script.passes import Passed, run_pass
 from gonogo.script.request import PassName, PassRequest, ScriptCommand
 
 STEPS = 4
 LIMIT_S = 60.0
+CARD_BYTES = 80 << 30  # what the script is told where the card's memory is not known
 Say = Callable[[PassName, str], None]
 
 
@@ -25,6 +26,7 @@ class CheckRequest:
     Attributes:
         words: the command, as after `--`.
         folder: where it is run.
+        card: what the script is told that it has, and whose libraries' choices it gets.
         steps: optimizer steps that each pass waits for.
         limit_s: of each pass.
         rehearse_with: arguments that the pass on the processor gets as well.
@@ -33,7 +35,7 @@ class CheckRequest:
 
     words: list[str]
     folder: Path
-    architecture: Architecture = "ampere"
+    card: Accelerator
     steps: int = STEPS
     limit_s: float = LIMIT_S
     rehearse_with: list[str] = field(default_factory=list)
@@ -96,5 +98,6 @@ def pass_request(request: CheckRequest, command: ScriptCommand, kind: PassName, 
         command = command.model_copy(update={"arguments": [*command.arguments, *request.rehearse_with]})
     return PassRequest(
         kind=kind, command=command, folder=request.folder.resolve(), scratch=scratch, steps=request.steps,
-        limit_s=request.limit_s, architecture=request.architecture,
+        limit_s=request.limit_s, architecture=request.card.architecture,
+        card_name=request.card.device_name or request.card.title, card_bytes=request.card.visible_bytes or CARD_BYTES,
     )  # fmt: skip

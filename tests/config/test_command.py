@@ -53,8 +53,8 @@ def test_a_class_or_commands_and_never_both(tmp_path: Path) -> None:
     assert "`class` and `command` are both given" in said(tmp_path, **{"class": "a.b:C"})
     assert "give `class`" in said(tmp_path, command=None, kind=None, code=None)
     assert "needs `kind`" in said(tmp_path, kind=None)
-    assert "memory, code: only with `command`" in said(
-        tmp_path, **{"class": "a.b:C", "command": None, "kind": None, "memory": "a:b"}
+    assert "memory: only with `command`" in said(
+        tmp_path, **{"class": "a.b:C", "command": None, "kind": None, "code": None, "memory": "a:b"}
     )
     assert "watch: only with `class`" in said(tmp_path, watch={"psnr_db": {"by_epoch": 3, "at_least": 20}})
     assert "code: ../elsewhere must lie in the repository" in said(tmp_path, code=["../elsewhere"])

@@ -147,8 +147,7 @@ class Course:
 
     def _train(self) -> None:
         recorder = self.recorder
-        if recorder.step < 0:
-            recorder.step = 0
+        recorder.step = max(recorder.step, 0)
         if recorder.phase in APART:
             recorder.phase = "batch"
 

@@ -7,7 +7,6 @@ hold what is on the card.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor

@@ -1,0 +1,61 @@
+"""From what was seen of a script to checks in three parts, and one cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gonogo.script.processor import judge_calls, judge_data, judge_errors, judge_learning, judge_wiring
+from gonogo.script.processor.facts import ProcessorFacts
+from gonogo.script.processor.judging import CheckAndCause, Test
+from gonogo.verdict import Check, Status
+
+WIRING_TESTS: tuple[Test, ...] = (
+    judge_errors.error, judge_errors.steps, *judge_calls.TESTS, *judge_wiring.TESTS, *judge_calls.AFTER_WIRING,
+    *judge_wiring.AFTER,
+)  # fmt: skip
+
+
+@dataclass
+class Parts:
+    """Checks by part, and the first cause that they name: DATA, LEAKAGE, WIRING, DIVERGING, …; empty: none."""
+
+    data: list[Check] = field(default_factory=list)
+    wiring: list[Check] = field(default_factory=list)
+    learning: list[Check] = field(default_factory=list)
+    cause: str = ""
+
+
+def judge(facts: ProcessorFacts) -> Parts:
+    """Each part's checks, in the order in which they explain each other: data before wiring before learning."""
+    data = _found(judge_data.TESTS, facts)
+    wiring = _found(
+        (
+            judge_errors.error,
+            judge_errors.steps,
+            *judge_calls.TESTS,
+            *judge_wiring.TESTS,
+            *judge_calls.AFTER_WIRING,
+            *judge_wiring.AFTER,
+        ),
+        facts,
+    )
+    learning = _found(judge_learning.TESTS, facts) if facts.steps else []
+    if any(finding.check.id == "targets" and finding.cause for finding in data):
+        wiring = [one for one in wiring if one.check.id != "script"]  # the script's error is explained
+    causes = [one.cause for one in (*data, *wiring, *learning) if one.check.status is Status.NO_GO]
+    return Parts(
+        _checks(data), _checks(wiring), _checks(learning), next(iter(causes), "")
+    )  # fmt: skip
+
+
+def _found(tests: tuple[Test, ...], facts: ProcessorFacts) -> list[CheckAndCause]:
+    return [finding for test in tests if (finding := test(facts)) is not None]
+
+
+def _checks(findings: list[CheckAndCause]) -> list[Check]:
+    """One check an id: the gravest."""
+    checks: dict[str, Check] = {}
+    for check, _ in findings:
+        if check.id not in checks or check.status.severity > checks[check.id].status.severity:
+            checks[check.id] = check
+    return list(checks.values())

@@ -1,0 +1,185 @@
+"""Does the loss do what it should over the few steps? Each test gives its check and the cause that it names."""
+
+from __future__ import annotations
+
+import math
+
+from gonogo.learning.loss_trend import LossTrend
+from gonogo.script.processor.facts import ProcessorFacts
+from gonogo.script.processor.judging import (
+    DIVERGING,
+    LOSS,
+    UNDERTRAINED,
+    CheckAndCause,
+    Test,
+    at,
+    bad,
+    good,
+    takes_turns,
+    unknown,
+)  # fmt: skip
+from gonogo.script.processor.trend import (
+    GATE,
+    entropy_of_classes,
+    main_losses,
+    memorised_fall,
+    points,
+    trend_of,
+)  # fmt: skip
+from gonogo.verdict import Status
+
+FALLS = 0.01  # of the loss of one batch, repeated without any noise
+WORSE_THAN_FREQUENCIES = 1.25
+EXPLODED = 100.0  # gradient norm, end over start
+FEWEST = 4
+VANISHED = 1e-6  # gradient norm of the first module over the largest
+LOWER = "Lower the learning rate by 10 or more, or warm it up longer; clip gradients."
+
+
+def finite(facts: ProcessorFacts) -> CheckAndCause | None:
+    title, found = "Losses and gradients are numbers", facts.not_finite
+    if found is None:
+        return good("finite", title) if facts.losses else None
+    where = f"at step {found.step + 1}{at(found.where)}"
+    batch = f", {found.batch}" if found.batch else ""
+    name = f"`{found.name}`"
+    why = {
+        "input": f"{found.kind} comes with the data, in {name} {where}{batch}",
+        "parameter": f"{name} holds {found.kind} {where}: the step before it spoilt the weights",
+        "module": f"{found.kind} begins in the output of {name}, {where}{batch}",
+        "loss": f"{found.kind} begins after the last module, in the loss, {where}{batch}",
+        "gradient": f"{found.kind} begins in the gradient of {name}, {where}{batch}, though the loss was a number",
+    }[found.what]
+    hint = "Look there for logarithms, roots, divisions and exponentials of values near zero or far from it; "
+    hint += "then lower the learning rate by 10."
+    return bad(
+        "finite", title, found.name or found.what, why, hint, cause="DATA" if found.what == "input" else DIVERGING
+    )
+
+
+def stable(facts: ProcessorFacts) -> CheckAndCause | None:
+    """The loss does not explode, nor stay above what a constant answer gives."""
+    series, title = main_losses(facts), "Losses do not explode"
+    trend = trend_of(series) if series is not None else None
+    if series is None or trend is None or trend.values < FEWEST or facts.not_finite is not None:
+        return None
+    peak, value = max(loss for _, loss in points(series)), round(trend.spike, 2)
+    recovered = trend.falls and trend.end < trend.first and trend.fall >= GATE.min_telling_fall
+    went = f"the loss rose from {trend.first:.4g} to {peak:.4g}, and ends at {trend.end:.4g}"
+    if trend.spike > GATE.max_loss_explosion or (trend.spike > GATE.max_loss_spike and not recovered):
+        return bad("stability", title, value, went, LOWER, cause=DIVERGING)
+    ceiling, fall = entropy_of_classes(facts), memorised_fall(facts)
+    if ceiling is not None and trend.end > max(trend.first, WORSE_THAN_FREQUENCIES * ceiling):
+        why = f"{went}: worse than always answering with the frequencies of the classes ({ceiling:.3g})"
+        return bad("stability", title, value, why, LOWER, cause=DIVERGING)
+    if trend.rises and not takes_turns(facts) and (fall is None or fall < FALLS):
+        return bad("stability", title, value, f"{went}: it rises", LOWER, cause=DIVERGING)
+    return good("stability", title, value)
+
+
+def falls(facts: ProcessorFacts) -> CheckAndCause | None:
+    series, title = main_losses(facts), "Training loss falls, beyond its noise"
+    if series is None or takes_turns(facts) or facts.not_finite is not None:
+        return None
+    trend, alone = trend_of(series), memorised_fall(facts)
+    if trend is None or trend.values < FEWEST:
+        return unknown(
+            "loss_falls", title, "too few steps to tell whether the loss falls", "Give --steps or --minutes more."
+        )
+    went = f"the loss went {trend.start:.4g} → {trend.end:.4g} in {trend.values} steps"
+    value = round(100 * trend.fall, 1)
+    if trend.falls:
+        return good("loss_falls", title, value, unit="%")
+    if trend.end == trend.start == 0:
+        return bad("loss_falls", title, value, "the loss is 0 from the first step on", "Look at its targets and masks.",
+                   cause=LOSS)  # fmt: skip
+    if alone is not None and alone >= FALLS:
+        why = f"{went}, within its noise; on one batch alone it falls by {alone:.0%}"
+        return bad("loss_falls", title, value, why, "More steps (--steps) tell.", unit="%", status=Status.CAUTION)
+    status = Status.CAUTION if alone is None else Status.NO_GO
+    return bad("loss_falls", title, value, f"{went}: it does not fall beyond its noise", _hint(trend), unit="%",
+               cause=_cause(facts, alone), status=status)  # fmt: skip
+
+
+def _hint(trend: LossTrend) -> str:
+    return "Another learning rate, or more steps (--steps); then look at the data and the loss."
+
+
+def _cause(facts: ProcessorFacts, alone: float | None) -> str:
+    if alone is not None and alone < -FALLS:
+        return DIVERGING
+    return UNDERTRAINED if alone is not None and 0 < alone < FALLS else LOSS
+
+
+def one_batch(facts: ProcessorFacts) -> CheckAndCause | None:
+    """The script's own step on one batch, the same random numbers each time: nothing hides that its loss falls."""
+    title, fall = "One batch again and again: its loss falls", memorised_fall(facts)
+    if fall is None or facts.not_finite is not None:
+        return None
+    shown, threshold = (round(100 * fall, 1) if math.isfinite(fall) else None), f">= {FALLS:.0%}"
+    first, last = facts.memorised.losses[0], facts.memorised.losses[-1]
+    if fall >= FALLS:
+        return good("one_batch", title, shown, unit="%", threshold=threshold)
+    series = main_losses(facts)
+    trend = trend_of(series) if series is not None else None
+    learned = trend is not None and trend.falls
+    what = "rises" if fall < -FALLS else "stands still"
+    why = f"one batch {len(facts.memorised.losses)} times, and its loss {what} ({_shown(first)} → {_shown(last)})"
+    if learned:
+        return bad("one_batch", title, shown, f"{why}, though it fell before", "The learning rate may be at its limit.",
+                   unit="%", status=Status.CAUTION)  # fmt: skip
+    cause = DIVERGING if what == "rises" else LOSS
+    hint = (
+        LOWER
+        if what == "rises"
+        else "Outputs, loss, gradients and optimizer are not connected, or the rate is far too small."
+    )
+    return bad("one_batch", title, shown, why, hint, unit="%", cause=cause, threshold=threshold)
+
+
+def _shown(loss: float | None) -> str:
+    return "NaN" if loss is None else f"{loss:.4g}"
+
+
+def norms(facts: ProcessorFacts) -> CheckAndCause | None:
+    """Gradient norms: exploding over the steps; vanishing towards the input."""
+    title, known = "Gradient norms", {n: v for n, v in facts.parameters.gradient_norms.items() if math.isfinite(v)}
+    if len(known) < 2 or facts.not_finite is not None:
+        return None
+    first = facts.parameters.first_gradient_norms
+    grown = [name for name, v in known.items() if v > EXPLODED * max(first.get(name, v), 1e-30) > 0]
+    if grown:
+        why = f"the gradient of `{grown[0]}` grew from {first[grown[0]]:.2g} to {known[grown[0]]:.2g}"
+        return bad("gradient_norms", title, known[grown[0]], why, LOWER, cause=DIVERGING, status=Status.CAUTION)
+    name, norm = min(known.items(), key=lambda item: item[1])
+    largest = max(known.values())
+    if 0 < norm < VANISHED * largest and name == next(iter(known)):
+        why = f"the gradient vanishes on its way to `{name}`: {norm:.1g}, against {largest:.1g} elsewhere"
+        return bad("gradient_norms", title, norm, why, "Normalise, use residuals or other activations.",
+                   status=Status.CAUTION)  # fmt: skip
+    return good("gradient_norms", title, float(f"{largest:.2g}"))
+
+
+def validation(facts: ProcessorFacts) -> CheckAndCause | None:
+    title = "First validation"
+    if facts.reached.validation is None:
+        return good("validation_reached", title, f"not within {facts.steps} steps") if facts.steps else None
+    return good("validation_reached", title, f"reached after {facts.reached.validation} steps")
+
+
+def checkpoint(facts: ProcessorFacts) -> CheckAndCause | None:
+    title, reached = "First checkpoint, and loading it", facts.reached
+    if reached.checkpoint is None:
+        return good("checkpoint_reached", title, f"not within {facts.steps} steps") if facts.steps else None
+    value = f"after {reached.checkpoint} steps{f', {reached.reload}' if reached.reload else ''}"
+    if reached.reload.startswith("loaded,"):
+        return bad("checkpoint_reached", title, value, f"the file{at(reached.checkpoint_where)} holds objects that "
+                   "torch.load refuses by default", "Save plain tensors, numbers and strings; or load it with "
+                   "weights_only=False.", status=Status.CAUTION)  # fmt: skip
+    if reached.reload and reached.reload != "loaded":
+        return bad("checkpoint_reached", title, value, f"the file{at(reached.checkpoint_where)} cannot be loaded: "
+                   f"{reached.reload}", "Save state_dict()s.")  # fmt: skip
+    return good("checkpoint_reached", title, value)
+
+
+TESTS: tuple[Test, ...] = (finite, stable, one_batch, falls, norms, validation, checkpoint)

@@ -1,0 +1,75 @@
+"""What the losses of a script show, beyond their noise."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning.loss_trend import LossTrend, loss_trend
+from gonogo.script.processor.facts import LossSeries, ProcessorFacts
+
+SETTLES = 2  # first losses of the repeated batch that are left out: of batches fetched ahead
+GATE = LearningGate()
+
+
+def main_losses(facts: ProcessorFacts) -> LossSeries | None:
+    """The series with most values; the mean of each step."""
+    if not facts.losses:
+        return None
+    longest = max(facts.losses, key=lambda series: len(series.values))
+    sums: dict[int, list[float]] = {}
+    for step, value in zip(longest.steps, longest.values, strict=True):
+        sums.setdefault(step, []).append(math.nan if value is None else value)
+    means = {step: sum(values) / len(values) for step, values in sums.items()}
+    values = [None if math.isnan(value) else value for value in means.values()]
+    return LossSeries(where=longest.where, steps=list(means), values=values)
+
+
+def points(series: LossSeries) -> list[tuple[int, float]]:
+    return [(step, v) for step, v in zip(series.steps, series.values, strict=True) if v is not None]
+
+
+def trend_of(series: LossSeries) -> LossTrend | None:
+    found = points(series)
+    return loss_trend(found, GATE.max_loss_spike) if len(found) >= 2 else None
+
+
+def first_pass_falls(facts: ProcessorFacts) -> bool:
+    """Whether the loss fell while every sample was seen for the first time."""
+    series = main_losses(facts)
+    if series is None:
+        return False
+    train = [one for one in facts.data.loaders if one.role == "train" and one.length]
+    once = train[0].length if train else None
+    seen = [(step, loss) for step, loss in points(series) if once is None or step < once]
+    if len(seen) < 4:
+        seen = points(series)
+    return len(seen) >= 2 and loss_trend(seen, GATE.max_loss_spike).falls
+
+
+def memorised_fall(facts: ProcessorFacts) -> float | None:
+    """Share by which the loss of the repeated batch fell; negative: it rose. None: not tried long enough."""
+    per_step = _per_step(facts)
+    losses = [math.inf if loss is None else loss for loss in facts.memorised.losses[SETTLES * per_step :]]
+    if len(losses) < 6 * per_step:
+        return None
+    few = max(per_step, len(losses) // 6)
+    start, end = sum(losses[:few]) / few, sum(losses[-few:]) / few
+    if not (math.isfinite(start) and math.isfinite(end)):
+        return -math.inf
+    return (start - end) / max(abs(start), 1e-12)
+
+
+def _per_step(facts: ProcessorFacts) -> int:
+    return max(1, round(max((one.backwards_per_step for one in facts.optimizers), default=1.0)))
+
+
+def entropy_of_classes(facts: ProcessorFacts) -> float | None:
+    """Cross-entropy of always answering with the classes' frequencies; None: no classification, or several losses."""
+    calls = [call for call in facts.loss_calls if call.function == "cross_entropy" and call.class_counts]
+    if len(calls) != 1 or len(facts.loss_calls) != 1:
+        return None
+    counts = Counter(calls[0].class_counts)
+    total = sum(counts.values())
+    return -sum(n / total * math.log(n / total) for n in counts.values())

@@ -1,0 +1,49 @@
+"""The verdict about a script as a document."""
+
+from __future__ import annotations
+
+from gonogo.report.script_report import loss_curves, script_html, script_markdown
+from gonogo.script.verdict import Curve, ScriptVerdict, script_verdict
+from gonogo.verdict import Check, Status
+
+GRADIENT = Check(
+    id="gradient", title="Gradients reach every module", value=2, threshold="0 without", status=Status.NO_GO,
+    why="`encoder.embed` never got a gradient", hint="Look for a detach() on the way.",
+)  # fmt: skip
+FELL = Check(id="fell", title="The loss falls", value=41.0, unit="%", status=Status.GO)
+
+
+def verdict() -> ScriptVerdict:
+    return script_verdict(
+        {"wiring": [FELL.model_copy(update={"id": "zeroed"}), GRADIENT], "learning": [FELL]},
+        ["WIRING"], "python train.py --name '<b>|x'", "NVIDIA H200",
+        seconds=31.0, steps={"card": 3, "processor": 24}, notes=["torch.compile was left out"],
+        curves=[Curve(where="/r/train.py:12", steps=[0, 1, 2], losses=[2.5, None, 1.5])],
+    )  # fmt: skip
+
+
+def test_parts_have_their_own_status_and_what_was_not_measured_is_unknown() -> None:
+    found = verdict()
+    assert (found.status, found.cause, found.go) == (Status.NO_GO, "WIRING", False)
+    assert [part.status for part in found.parts] == [Status.UNKNOWN, Status.NO_GO, Status.GO, Status.UNKNOWN]
+    assert [check.id for check in found.of_part("wiring")] == ["wiring.gradient", "wiring.zeroed"]
+    assert ScriptVerdict.model_validate_json(found.model_dump_json()) == found
+
+
+def test_the_document_says_what_is_wrong_first_and_what_to_do() -> None:
+    text = script_markdown(verdict())
+    assert text.startswith("# NO-GO: python train.py")
+    assert text.index("parts of the model are not connected") < text.index("## What to do now")
+    assert text.index("Look for a detach() on the way") < text.index("## Wiring")
+    assert "torch.compile was left out" in text
+
+
+def test_the_page_holds_its_curve_and_obeys_no_markup_of_the_command() -> None:
+    page = script_html(verdict())
+    assert "data:image/svg+xml;base64," in page and "<b>" not in page.partition("<body")[2]
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_curve_leaves_out_what_is_not_finite_and_needs_two_points() -> None:
+    assert loss_curves(verdict().curves).count("polyline") == 1
+    assert loss_curves([Curve(where="", steps=[0, 1], losses=[None, 2.0])]) == ""

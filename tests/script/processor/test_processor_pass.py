@@ -1,0 +1,59 @@
+"""The pass on the processor over unmodified GPU scripts that are healthy: nothing is found, all is reached."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gonogo.script.passes import run_pass
+from gonogo.script.processor.facts import ProcessorFacts
+from gonogo.script.processor.judge import judge
+from gonogo.script.request import PassRequest, ScriptCommand
+from gonogo.verdict import Status
+
+SCRIPTS = Path(__file__).with_name("scripts")
+
+
+def seen(script: Path, folder: Path, steps: int = 12, limit_s: float = 60) -> tuple[ProcessorFacts, list[str]]:
+    """Facts of a pass over a script, and the lines that it printed."""
+    out, lines = folder / "pass", []
+    out.mkdir()
+    command = ScriptCommand(words=[script.name], path=script.name)
+    request = PassRequest(
+        kind="processor", command=command, folder=script.parent, scratch=folder, steps=steps, limit_s=limit_s
+    )  # fmt: skip
+    done = run_pass(request, out, lines.append)
+    return done.facts(ProcessorFacts), lines
+
+
+@pytest.mark.parametrize("name", ["plain", "language", "lightning_classes"])
+def test_a_healthy_script_is_not_stopped_and_its_results_are_its_own(name: str, tmp_path: Path) -> None:
+    script = tmp_path / "work" / f"{name}.py"
+    script.parent.mkdir()
+    shutil.copy(SCRIPTS / script.name, script)
+    facts, lines = seen(script, tmp_path)
+    parts = judge(facts)
+    checks = [*parts.data, *parts.wiring, *parts.learning]
+    assert [f"{c.id}: {c.why}" for c in checks if c.status in {Status.NO_GO, Status.UNKNOWN}] == []
+    assert facts.reached.validation is not None and facts.reached.checkpoint is not None
+    watched = [line for line in lines if line.startswith("loss ")][:12]
+    plain = script.read_text().replace('"cuda"', '"cpu"').replace(".cuda()", "").replace('"gpu"', '"cpu"')
+    plain = plain.replace(".pin_memory()", "").replace("float16", "bfloat16, enabled=False").replace("16-mixed", "32")
+    script.write_text(plain.replace("num_workers=2, pin_memory=True", "").replace("torch.compile(", "("))
+    alone = subprocess.Popen(
+        [sys.executable, "-u", script.name], cwd=script.parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True,
+    )  # fmt: skip
+    assert alone.stdout is not None
+    own = []
+    for line in alone.stdout:
+        own += [line.rstrip("\n")] if line.startswith("loss ") else []
+        if len(own) == 12:
+            break
+    alone.kill()
+    alone.wait()
+    assert watched == own
