@@ -12,10 +12,10 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.load import load_accelerator
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.card.judge import judge as judge_card
-from gonogo.script.check import LIMIT_S, STEPS, CheckRequest, CheckRun, Say, run_check
+from gonogo.script.check import LIMIT_S, STEPS, CheckRequest, CheckRun, Report, Say, run_check
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judge import judge as judge_processor
-from gonogo.script.verdict import Curve, ScriptVerdict, script_verdict
+from gonogo.script.verdict import LossSteps, ScriptVerdict, script_verdict
 from gonogo.verdict import Status
 
 
@@ -28,6 +28,7 @@ def check_script(
     minutes: float = LIMIT_S / 60,
     rehearse_with: str | Sequence[str] = (),
     say: Say = lambda kind, line: None,
+    report: Report = lambda steps, seconds: None,
 ) -> ScriptVerdict:
     """What `gonogo check -- COMMAND` prints, as a value.
 
@@ -39,6 +40,7 @@ def check_script(
         minutes: limit of each pass.
         rehearse_with: arguments that only the pass on the processor gets as well, for smaller shapes.
         say: called with a pass and a line that the script printed in it, from two threads.
+        report: called every two seconds with the steps that each pass has reached, and the time.
 
     Raises:
         UserError: there is no such card, or the command runs no Python script.
@@ -52,7 +54,7 @@ def check_script(
         rehearse_with=_words(rehearse_with),
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="gonogo-check-") as work:
-        run = run_check(request, Path(work), say)
+        run = run_check(request, Path(work), say, report)
         return judged(run, shlex.join(words), accelerator)
 
 
@@ -71,7 +73,7 @@ def judged(run: CheckRun, command: str, accelerator: Accelerator) -> ScriptVerdi
         seconds=run.seconds,
         steps={"card": traced.steps, "processor": seen.steps},
         notes=list(dict.fromkeys([*seen.notes, *traced.notes, *traced.guesses])),
-        curves=[Curve(where=one.where, steps=one.steps, losses=one.values) for one in seen.losses],
+        curves=[LossSteps(where=one.where, steps=one.steps, losses=one.values) for one in seen.losses],
     )
 
 

@@ -24,7 +24,7 @@ class Part(ClosedModel):
     summary: str
 
 
-class Curve(ClosedModel):
+class LossSteps(ClosedModel):
     """Losses that one line of the script called backward on."""
 
     where: str = Field(description="file:line")
@@ -41,7 +41,7 @@ class ScriptVerdict(Verdict):
     seconds: float = Field(description="that both passes took")
     steps: dict[str, int] = Field(default_factory=dict, description="pass → optimizer steps that it saw")
     notes: list[str] = Field(default_factory=list, description="what was changed around the script, or assumed")
-    curves: list[Curve] = Field(default_factory=list)
+    curves: list[LossSteps] = Field(default_factory=list)
 
     def of_part(self, name: PartName) -> list[Check]:
         """Its checks, gravest first."""
@@ -58,7 +58,7 @@ def script_verdict(
     seconds: float,
     steps: Mapping[str, int],
     notes: Sequence[str] = (),
-    curves: Sequence[Curve] = (),
+    curves: Sequence[LossSteps] = (),
 ) -> ScriptVerdict:
     """Put the parts together. A part that nothing was measured of is UNKNOWN.
 

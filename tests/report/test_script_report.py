@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gonogo.report.script_report import loss_curves, script_html, script_markdown
-from gonogo.script.verdict import Curve, ScriptVerdict, script_verdict
+from gonogo.script.verdict import LossSteps, ScriptVerdict, script_verdict
 from gonogo.verdict import Check, Status
 
 GRADIENT = Check(
@@ -18,7 +18,7 @@ def verdict() -> ScriptVerdict:
         {"wiring": [FELL.model_copy(update={"id": "zeroed"}), GRADIENT], "learning": [FELL]},
         ["WIRING"], "python train.py --name '<b>|x'", "NVIDIA H200",
         seconds=31.0, steps={"card": 3, "processor": 24}, notes=["torch.compile was left out"],
-        curves=[Curve(where="/r/train.py:12", steps=[0, 1, 2], losses=[2.5, None, 1.5])],
+        curves=[LossSteps(where="/r/train.py:12", steps=[0, 1, 2], losses=[2.5, None, 1.5])],
     )  # fmt: skip
 
 
@@ -46,4 +46,4 @@ def test_the_page_holds_its_curve_and_obeys_no_markup_of_the_command() -> None:
 
 def test_a_curve_leaves_out_what_is_not_finite_and_needs_two_points() -> None:
     assert loss_curves(verdict().curves).count("polyline") == 1
-    assert loss_curves([Curve(where="", steps=[0, 1], losses=[None, 2.0])]) == ""
+    assert loss_curves([LossSteps(where="", steps=[0, 1], losses=[None, 2.0])]) == ""
