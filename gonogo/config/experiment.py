@@ -141,13 +141,13 @@ class ExperimentConfig(StrictModel):
     code: list[Path] = Field(
         default_factory=list,
         description="with `command` or a function: files and folders of its code, from the repository's root; those "
-        "that the function's file imports need not be named; empty with `command`: what git tracks, or all but data and "
-        "results where there is no git",
+        "that the function's file imports need not be named; empty with `command`: what git tracks, or all but data "
+        "and results where there is no git",
     )
     requirements: LocalPath | None = Field(
         None,
         description="with `command`: requirements.txt, pyproject.toml, uv.lock or environment.yml, from the "
-        "repository's root; the machine installs it in place of gonogo's own lock, with the build of torch for its card",
+        "repository's root; the machine installs it in place of gonogo's own lock, with the torch of its card",
     )
     extends: str | None = Field(None, description="name of another experiment, over which this file is merged")
     hypothesis: str = Field("", description="what the experiment should show; quoted in documents")
