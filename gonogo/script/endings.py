@@ -16,6 +16,7 @@ REFUSAL = re.compile(r"(?:^|: )error: (.+)|^\s*Error: (.+)|^\s*│\s*((?:Missing
 ARGUMENTS = 2  # exit code of argparse and click
 ARGUMENTS_HINT = "Write them after the script, as for a real run: gonogo check -- python train.py ARGUMENTS."
 SMALLER = 'Give the pass on the processor smaller shapes: --rehearse-with "--batch-size 2".'
+REPORT = "This says nothing about the script; report it with the command and the script's line."
 NOT_PYTHON = "Correct that line; a file of another kind is no script."
 
 
@@ -121,8 +122,7 @@ def _failed(facts: PassFacts, error: ScriptError) -> Ended | None:
     shown = clean(f"{error.name}: {error.message}" if error.message else error.name)[:LONGEST]
     where = f" at {error.where}" if error.where else ""
     if error.ours:
-        return Ended(f"gonogo itself failed while it watched the script ({shown})", "This says nothing about the script; "
-                     "report it with the command and the script's line.")  # fmt: skip
+        return Ended(f"gonogo itself failed while it watched the script ({shown})", REPORT)
     if error.name == "SystemExit":
         return _left(facts, error)
     if error.name in {"SyntaxError", "IndentationError", "TabError"}:

@@ -57,6 +57,7 @@ def script_verdict(
     *,
     seconds: float,
     steps: Mapping[str, int],
+    summary: str = "",
     notes: Sequence[str] = (),
     curves: Sequence[LossSteps] = (),
 ) -> ScriptVerdict:
@@ -64,6 +65,7 @@ def script_verdict(
 
     Args:
         causes: words of the parts that are NO-GO, first cause first.
+        summary: one sentence; empty: made from the gravest check.
     """
     named: list[Check] = []
     summaries: list[Part] = []
@@ -73,7 +75,7 @@ def script_verdict(
         summaries.append(_part(name, found))
     whole = decide(
         named, gate="script", experiment=command, cause=next(iter(causes), ""), measured_at=dt.datetime.now(dt.UTC),
-        inputs_digest=hashlib.sha256(command.encode()).hexdigest(),
+        inputs_digest=hashlib.sha256(command.encode()).hexdigest(), summary=summary,
     )  # fmt: skip
     return ScriptVerdict(
         **whole.model_dump(), command=command, card=card, parts=summaries, seconds=seconds, steps=dict(steps),
