@@ -64,15 +64,18 @@ def judged(run: CheckRun, command: str, accelerator: Accelerator) -> ScriptVerdi
     traced = run.passed["card"].facts(CardFacts)
     processor = judge_processor(seen)
     memory = judge_card(traced, run.passed["card"].folder, accelerator)
-    full = any(check.status is Status.NO_GO for check in memory)
+    full = any(check.status is Status.NO_GO for check in memory.checks)
     return script_verdict(
-        {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": memory},
+        {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": memory.checks},
         [*filter(None, [processor.cause]), *(["MEMORY"] if full else [])],
         command,
         accelerator.title,
         seconds=run.seconds,
         steps={"card": traced.steps, "processor": seen.steps},
         notes=list(dict.fromkeys([*seen.notes, *traced.notes, *traced.guesses])),
+        cards=memory.cards,
+        stages=traced.stages,
+        cost=memory.cost,
         curves=[LossSteps(where=one.where, steps=one.steps, losses=one.values) for one in seen.losses],
     )
 
