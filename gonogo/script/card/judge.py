@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gonogo.base.units import gibibytes, gigabytes
@@ -26,13 +27,27 @@ NO_CARD = (
 )
 
 
+@dataclass(frozen=True)
+class CardJudgement:
+    """The checks of the memory part, and what they rest on.
+
+    Attributes:
+        cards: one row a card of the catalogue, the one with the least memory first; empty: not traced.
+        cost: of the run on the card that was asked about; None: not counted.
+    """
+
+    checks: list[Check]
+    cards: list[all_cards.CardRow] = field(default_factory=list)
+    cost: cost.Cost | None = None
+
+
 def judge(
     facts: CardFacts,
     folder: Path,
     accelerator: Accelerator,
     gate: MemoryGate | None = None,
     catalogue: Mapping[str, Accelerator] | None = None,
-) -> list[Check]:
+) -> CardJudgement:
     """The checks of the memory part, the peak first.
 
     Args:
@@ -42,17 +57,24 @@ def judge(
     gate = gate or MemoryGate()
     title = f"Peak of the script on {accelerator.title}"
     if not (folder / "trace.json").is_file():
+<<<<<<< HEAD
         said = explain(facts)
         why = said.why if said else "the pass on the card ended without a trace"
         return [Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)]
+=======
+        why = f"the pass on the card ended without a trace ({facts.ending.replace('_', ' ')})"
+        return CardJudgement([Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)])
+>>>>>>> main
     traced = Traced.load(folder)
     if traced.events is None or (facts.backward_passes == 0 and facts.steps == 0):
-        return [Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=_nothing(facts, traced))]
+        why = _nothing(facts, traced)
+        return CardJudgement([Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)])
     needed, capacity = all_cards.on(traced, accelerator), capacity_bytes(accelerator)
     checks = [_peak(facts, needed, capacity, title, gate)]
     checks += [*_stages(facts, needed), *_precision(facts, accelerator)]
     rows = all_cards.table(traced, facts.architecture, all_cards.catalogue() if catalogue is None else catalogue, gate)
-    return [*checks, *_cheapest(rows), *_cost(facts, accelerator)]
+    price = cost.cost(facts, accelerator)
+    return CardJudgement([*checks, *_cheapest(rows), *_cost(facts, accelerator, price)], rows, price)
 
 
 def _nothing(facts: CardFacts, traced: Traced) -> str:
@@ -147,20 +169,14 @@ def _precision(facts: CardFacts, card: Accelerator) -> list[Check]:
 
 
 def _cheapest(rows: list[all_cards.CardRow]) -> list[Check]:
-    best = all_cards.cheapest(rows)
+    title, best = "Cheapest card that it fits", all_cards.cheapest(rows)
     if best is None:
         why = "no card of the catalogue has enough memory, of those with a price"
-        return [Check(id="cheapest_card", title="Cheapest card that it fits", status=Status.CAUTION, why=why)]
-    return [
-        Check(
-            id="cheapest_card", title="Cheapest card that it fits", value=all_cards.described(best), status=Status.GO,
-            why="; ".join(all_cards.described(row) for row in rows),
-        )
-    ]  # fmt: skip
+        return [Check(id="cheapest_card", title=title, status=Status.CAUTION, why=why)]
+    return [Check(id="cheapest_card", title=title, value=all_cards.described(best), status=Status.GO)]
 
 
-def _cost(facts: CardFacts, card: Accelerator) -> list[Check]:
-    found = cost.cost(facts, card)
+def _cost(facts: CardFacts, card: Accelerator, found: cost.Cost | None) -> list[Check]:
     if found is None:
         return []
     value = cost.described(found, facts)
