@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +19,9 @@ EXAMPLES = """examples:
   gonogo check --rehearse-with "--batch-size 2 --image-size 64" -- accelerate launch train.py
 
 Nothing is written into the folder: checkpoints and logs of the script go to a temporary one.
+Each pass has --minutes from the script's start; one that has reached no training step by then gets them once more.
 Exit code: 0 GO (with or without caution), 1 NO-GO, 2 it could not be judged."""
+INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -43,17 +44,18 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     shown = Progress(arguments.verbose)
-    with shown:
-        verdict = check_script(
-            arguments.command, arguments.card, steps=arguments.steps, minutes=arguments.minutes,
-            rehearse_with=arguments.rehearse_with, say=shown.line,
-        )  # fmt: skip
+    try:
+        with shown:
+            verdict = check_script(
+                arguments.command, arguments.card, steps=arguments.steps, minutes=arguments.minutes,
+                rehearse_with=arguments.rehearse_with, say=shown.line, report=shown.reached,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        print("stopped; no process of the script is left", file=sys.stderr)
+        return INTERRUPTED
     site.show(verdict)
-    print(
-        "\n".join(
-            f"  {part.status.mark} {part.name:9s} {part.status.label:8s} {part.summary}" for part in verdict.parts
-        )
-    )
+    for part in verdict.parts:
+        print(f"  {part.status.mark} {part.name:9s} {part.status.label:8s} {part.summary}")
     if arguments.json:
         write_text(arguments.json, verdict.model_dump_json(indent=2) + "\n")
     if arguments.html:
@@ -65,21 +67,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 class Progress:
-    """The script's lines where they are asked for, else one line that says how long it has taken."""
+    """The script's lines where they are asked for, else one line that says which step each pass has reached."""
 
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
         self._quiet = verbose or not sys.stderr.isatty()
 
     def __enter__(self) -> None:
-        self._done = threading.Event()
-        if not self._quiet:
-            threading.Thread(target=self._tick, daemon=True).start()
+        self.reached({}, 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._done.set()
         if not self._quiet:
             print("\r\x1b[2K", end="", file=sys.stderr)
 
@@ -87,8 +86,9 @@ class Progress:
         if self._verbose:
             print(f"{kind}: {line}", file=sys.stderr)
 
-    def _tick(self) -> None:
-        seconds = 0
-        while not self._done.wait(1.0):
-            seconds += 1
-            print(f"\r\x1b[2Kboth passes are running: {seconds} s", end="", file=sys.stderr, flush=True)
+    def reached(self, steps: dict[PassName, int], seconds: float) -> None:
+        """One line that is drawn over itself."""
+        if not self._quiet:
+            passes = [f"{kind}: {count or 'no'} step{'' if count == 1 else 's'}" for kind, count in steps.items()]
+            said = "   ".join(passes or ["both passes are being started"])
+            print(f"\r\x1b[2K{seconds:4.0f} s   {said}", end="", file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from gonogo.report.rendering import html_page, markdown_page
 from gonogo.report.wording import number
-from gonogo.script.verdict import Curve, ScriptVerdict
+from gonogo.script.verdict import LossSteps, ScriptVerdict
 
 WIDE, HIGH, LEFT, BELOW = 720, 220, 64, 28  # pixels; room for the labels
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe & Ito's, told apart with any colour vision
@@ -32,7 +32,7 @@ def script_html(verdict: ScriptVerdict) -> str:
         return html_page(script_markdown(verdict, "losses.svg" if drawn else ""), verdict.status, Path(folder))
 
 
-def loss_curves(curves: list[Curve]) -> str:
+def loss_curves(curves: list[LossSteps]) -> str:
     """Losses over optimizer steps as SVG, one colour a line of the script; empty where there are fewer than two."""
     shown = [curve for curve in curves if len(_known(curve)) > 1][: len(COLOURS)]
     if not shown:
@@ -65,7 +65,7 @@ def loss_curves(curves: list[Curve]) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" width="{WIDE}">{body}</svg>'
 
 
-def _known(curve: Curve) -> list[tuple[int, float]]:
+def _known(curve: LossSteps) -> list[tuple[int, float]]:
     pairs = zip(curve.steps, curve.losses, strict=True)
     return [(step, loss) for step, loss in pairs if loss is not None and math.isfinite(loss)]
 

@@ -12,11 +12,14 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.load import load_accelerator
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.card.judge import judge as judge_card
-from gonogo.script.check import LIMIT_S, STEPS, CheckRequest, CheckRun, Say, run_check
+from gonogo.script.check import LIMIT_S, STEPS, CheckRequest, CheckRun, Report, Say, run_check
+from gonogo.script.endings import explain
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judge import judge as judge_processor
-from gonogo.script.verdict import Curve, ScriptVerdict, script_verdict
+from gonogo.script.verdict import LossSteps, ScriptVerdict, script_verdict
 from gonogo.verdict import Status
+
+SHOWN = 5  # names of files
 
 
 def check_script(
@@ -28,6 +31,7 @@ def check_script(
     minutes: float = LIMIT_S / 60,
     rehearse_with: str | Sequence[str] = (),
     say: Say = lambda kind, line: None,
+    report: Report = lambda steps, seconds: None,
 ) -> ScriptVerdict:
     """What `gonogo check -- COMMAND` prints, as a value.
 
@@ -39,6 +43,7 @@ def check_script(
         minutes: limit of each pass.
         rehearse_with: arguments that only the pass on the processor gets as well, for smaller shapes.
         say: called with a pass and a line that the script printed in it, from two threads.
+        report: called every two seconds with the steps that each pass has reached, and the time.
 
     Raises:
         UserError: there is no such card, or the command runs no Python script.
@@ -52,7 +57,7 @@ def check_script(
         rehearse_with=_words(rehearse_with),
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="gonogo-check-") as work:
-        run = run_check(request, Path(work), say)
+        run = run_check(request, Path(work), say, report)
         return judged(run, shlex.join(words), accelerator)
 
 
@@ -62,17 +67,30 @@ def judged(run: CheckRun, command: str, accelerator: Accelerator) -> ScriptVerdi
     traced = run.passed["card"].facts(CardFacts)
     processor = judge_processor(seen)
     memory = judge_card(traced, run.passed["card"].folder, accelerator)
-    full = any(check.status is Status.NO_GO for check in memory)
+    ended = None if seen.steps or processor.cause else explain(seen)
+    full = any(check.status is Status.NO_GO for check in memory.checks)
     return script_verdict(
-        {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": memory},
+        {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": memory.checks},
         [*filter(None, [processor.cause]), *(["MEMORY"] if full else [])],
         command,
         accelerator.title,
         seconds=run.seconds,
         steps={"card": traced.steps, "processor": seen.steps},
-        notes=list(dict.fromkeys([*seen.notes, *traced.notes, *traced.guesses])),
-        curves=[Curve(where=one.where, steps=one.steps, losses=one.values) for one in seen.losses],
+        summary=f"the script was not seen to train: {ended.why}" if ended else "",
+        notes=list(dict.fromkeys([*_written(run), *seen.notes, *traced.notes, *traced.guesses])),
+        cards=memory.cards,
+        stages=traced.stages,
+        cost=memory.cost,
+        curves=[LossSteps(where=one.where, steps=one.steps, losses=one.values) for one in seen.losses],
     )
+
+
+def _written(run: CheckRun) -> list[str]:
+    """Said where the overlay could not prevent it: a program that the script starts, or a library below Python."""
+    if not run.changed:
+        return []
+    more = f" and {len(run.changed) - SHOWN} more" if len(run.changed) > SHOWN else ""
+    return [f"changed in the repository while the script ran: {', '.join(run.changed[:SHOWN])}{more}"]
 
 
 def _words(command: str | Sequence[str]) -> list[str]:
