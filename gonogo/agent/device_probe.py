@@ -116,8 +116,7 @@ def _attention(torch: Any, where: str) -> None:
 
 def _optimizer(torch: Any, where: str) -> None:
     """Three steps of AdamW, by its function: making the class's object would import torch's compiler, for a second."""
-    from torch.optim.adamw import adamw
-
+    adamw = importlib.import_module("torch.optim.adamw").adamw
     layer, batch = torch.nn.Linear(8, 8).to(where), torch.ones(4, 8).to(where)
     weights = list(layer.parameters())
     means, squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
