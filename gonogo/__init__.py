@@ -12,6 +12,9 @@ TYPE_CHECKING = False  # as type checkers know it; `typing` takes 25 ms to impor
 if TYPE_CHECKING:
     from typing import Any
 
+    from gonogo.adapters.huggingface_objects import huggingface as huggingface
+    from gonogo.adapters.lightning_objects import lightning as lightning
+    from gonogo.adapters.torch_objects import torch as torch
     from gonogo.base.digests import code_digest as code_digest
     from gonogo.base.digests import digest as digest
     from gonogo.base.digests import file_digest as file_digest
@@ -46,13 +49,18 @@ if TYPE_CHECKING:
     from gonogo.quality.text.inspector import Texts as Texts
     from gonogo.quality.volumes.patches import patch_coverage as patch_coverage
     from gonogo.quality.volumes.patches import patch_starts as patch_starts
+    from gonogo.script.check_script import check_script as check_script
     from gonogo.training.data_loading import loader as loader
     from gonogo.training.data_loading import trained as trained
+    from gonogo.training.log import log as log
     from gonogo.training.manual_optimization import clip_before_steps as clip_before_steps
     from gonogo.training.manual_optimization import optimizers_of as optimizers_of
     from gonogo.training.manual_optimization import without_step_count as without_step_count
 
 _NAMES = {
+    "gonogo.adapters.huggingface_objects": ("huggingface",),
+    "gonogo.adapters.lightning_objects": ("lightning",),
+    "gonogo.adapters.torch_objects": ("torch",),
     "gonogo.base.digests": ("code_digest", "digest", "file_digest"),
     "gonogo.base.errors": ("UserError",),
     "gonogo.base.files": ("folder_replacing", "replacing", "write_json", "write_text"),
@@ -75,7 +83,9 @@ _NAMES = {
     "gonogo.quality.subjects": ("subject_of",),
     "gonogo.quality.text.inspector": ("Texts",),
     "gonogo.quality.volumes.patches": ("patch_coverage", "patch_starts"),
+    "gonogo.script.check_script": ("check_script",),
     "gonogo.training.data_loading": ("loader", "trained"),
+    "gonogo.training.log": ("log",),
     "gonogo.training.manual_optimization": ("clip_before_steps", "optimizers_of", "without_step_count"),
 }
 PUBLIC = {name: module for module, names in _NAMES.items() for name in names}

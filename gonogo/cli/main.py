@@ -16,6 +16,7 @@ from gonogo.base.extras import missing_extra
 COMMANDS = {
     "check": ("check", "check a training script as it is: its data, wiring, learning, and memory on a GPU"),
     "inspect": ("inspect", "judge a folder of data, without a workflow"),
+    "init": ("init", "write what the workflow needs into a repository, from what lies there"),
     "memory": ("memory", "estimate the peak memory of a training step on a GPU, without that GPU"),
     "plan": ("plan", "check whether a training step fits the GPU, and suggest plans that do; needs no data"),
     "next": ("next_actions", "list what can run now, what is blocked, and how to unblock it"),

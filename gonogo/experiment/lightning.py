@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
     from torch import Tensor
 
+    from gonogo.experiment.measure import Measure
+
 
 class LightningExperiment(Experiment):
     """An experiment given as a class: what an author subclasses.
@@ -65,6 +67,12 @@ class LightningExperiment(Experiment):
     def error(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Held-out error, a scalar: what `validation_step` logs as `val_loss`, and what skill is computed in."""
         return (outputs - targets).abs().mean()
+
+    def measure(self) -> Measure:
+        """How outputs are held against targets: as quantities, by `error`, where nothing else is said."""
+        from gonogo.experiment.measure import Quantities
+
+        return Quantities(self.error)
 
     def groups(self, batch: Any) -> list[str] | None:
         """For each sample what it was made from (a photograph, a subject), which must lie on one side of the split.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 from gonogo.base.errors import UserError
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.config.load import Settings
+from gonogo.experiment.adapted import AdaptedExperiment
+from gonogo.experiment.adapter import Adapter
 from gonogo.experiment.contract import Experiment
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.old_names import METHODS, old_imports
@@ -25,12 +29,17 @@ def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Pat
         from gonogo.experiment.command import CommandExperiment
 
         return CommandExperiment(name, config, root, assets)
-    found = _class(config.experiment_class, f"config/experiments/{name}.yaml: class")
-    return found(name, config, root, assets)
+    found = _named(config.experiment_class, f"config/experiments/{name}.yaml: class")
+    if isinstance(found, Adapter) or inspect.isfunction(found):
+        return AdaptedExperiment(name, config, root, assets, source=found)
+    if given := [key for key in ("kind", "code") if getattr(config, key)]:
+        raise UserError(f"config/experiments/{name}.yaml: {', '.join(given)}: this class defines it in code; remove it")
+    made: Experiment = found(name, config, root, assets)
+    return made
 
 
-def _class(named: str, where: str) -> type[LightningExperiment]:
-    """The class `package.module:Class`."""
+def _named(named: str, where: str) -> Any:
+    """The class `package.module:Class`; or an adapter, or the function that makes one."""
     module_name, _, class_name = named.partition(":")
     try:
         spec = importlib.util.find_spec(module_name)
@@ -43,6 +52,8 @@ def _class(named: str, where: str) -> type[LightningExperiment]:
         raise UserError(f"{where}: {named!r} cannot be imported: {error}") from None
     except AttributeError:
         raise UserError(f"{where}: module {module_name!r} has no class {class_name!r}") from None
+    if isinstance(found, Adapter) or inspect.isfunction(found):
+        return found
     if not (isinstance(found, type) and issubclass(found, LightningExperiment)):
         was = isinstance(found, type) and issubclass(found, Experiment)
         hint = "`Experiment` alone has no model: " if was else ""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -26,12 +26,20 @@ class Program:
     Args:
         key: of the config, for messages.
         say: called with each line that it prints.
+        environment: variables beside those of this process.
 
     Raises:
         UserError: there is no such program.
     """
 
-    def __init__(self, key: str, words: Sequence[str], folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        key: str,
+        words: Sequence[str],
+        folder: Path,
+        say: Callable[[str], None],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._key, self._say = key, say
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._last: deque[str] = deque(maxlen=LAST_LINES)
@@ -39,7 +47,7 @@ class Program:
         try:
             self._process = subprocess.Popen(
                 argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True, errors="replace", env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                text=True, errors="replace", env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
                 preexec_fn=die_with_parent(),  # noqa: PLW1509  (it allocates nothing and takes no lock)
             )  # fmt: skip
         except OSError as error:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
+from gonogo.base.errors import UserError
 from gonogo.base.ranges import Range
 from gonogo.base.units import dollars, duration
 from gonogo.config.accelerator import Accelerator
@@ -58,7 +59,15 @@ def forecast(
     Args:
         other_model: the smoke run trained a smaller one (`smoke.settings`), whose speed says nothing of this one's.
         stages: the others whose time grows with the data; the machine is paid for during `upload`.
+
+    Raises:
+        UserError: nobody knows how many samples an epoch has.
     """
+    if not speed.train_samples:
+        raise UserError(
+            "the training loader has no length, so an epoch cannot be forecast: give its dataset a __len__, or wrap it "
+            "in one that ends"
+        )
     steps_per_epoch = math.ceil(speed.train_samples / training.effective_batch_size)
     steps = steps_per_epoch * training.epochs
     scale = training.effective_batch_size / speed.samples_per_step

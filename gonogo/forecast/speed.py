@@ -15,7 +15,7 @@ class Speed(BaseModel):
     step_s_low: float = Field(description="10th percentile")
     step_s_high: float = Field(description="90th percentile")
     samples_per_step: int
-    train_samples: int = Field(description="samples in an epoch")
+    train_samples: int = Field(description="samples in an epoch; 0: its loader has no length")
     epoch_overhead_s: float = Field(description="validation, pictures and checkpoints, per epoch")
     start_s: float = Field(0.0, description="from the process's start to the first step")
     look_s: float = Field(0.0, description="one look of the learning gate at held-out and trained samples")

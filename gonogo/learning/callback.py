@@ -18,6 +18,7 @@ from gonogo.learning.evaluate import THOROUGH, evaluate
 from gonogo.learning.gradients import GradientRecord
 from gonogo.learning.measurements import Evaluation, Measurements
 from gonogo.learning.summary import summarized
+from gonogo.training.lightning_step import logged_loss
 from gonogo.training.spec import StoppedByGateError
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Watch(Callback):
             self.gradients.step(trainer.optimizers)
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
-        self.losses.append(float(outputs["loss"]))
+        loss = logged_loss(outputs)
+        self.losses += [] if loss is None else [loss]
         step = trainer.global_step
         if step == self._step or not self._due(step):
             return

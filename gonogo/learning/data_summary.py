@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gonogo.base.errors import UserError
 from gonogo.learning.batches import KEPT_BYTES, bytes_of, same_chance, spread_out
 from gonogo.learning.dependence import independence_p
 from gonogo.learning.features import autocorrelation, content_hash, is_grid, spectra, vectors
@@ -74,7 +75,8 @@ class SampledData:
 
     Attributes:
         summary: for the measurements.
-        mean: the training targets' mean, shaped like one target.
+        mean: the training targets' mean, as the experiment's measure takes it: shaped like one target, or classes'
+            frequencies.
         seen, held_out: batches of the two sides, spread over them, HELD_SAMPLES at most.
     """
 
@@ -90,7 +92,7 @@ def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = 
         train, seen, inputs, targets, mean = _side(experiment, data.train_dataloader(), held_samples)
         held, held_out, held_inputs, held_targets, _ = _side(experiment, data.val_dataloader(), held_samples)
     both = shared(train.side, held.side)
-    comparable, offset = _comparable(inputs, targets)
+    comparable, offset = _comparable(inputs, targets) if experiment.measure().quantities else (False, 0.0)
     summary = DataSummary(
         train_samples=len(train.side),
         held_out_samples=len(held.side),
@@ -109,6 +111,7 @@ def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = 
         near_copies=both.near,
         shared_groups=both.groups[:5],
         shared_group_count=len(both.groups),
+        quantities=experiment.measure().quantities,
     )
     return SampledData(summary, mean, seen, held_out)
 
@@ -144,9 +147,9 @@ class _Read:
 def _side(
     experiment: LightningExperiment, loader: Any, held_samples: int
 ) -> tuple[_Read, list[Any], Values, Values, Tensor]:
-    read, inputs, targets = _Read(), Values(), Values()
+    read, inputs, targets, measure = _Read(), Values(), Values(), experiment.measure()
     kept: list[Any] = []
-    total: Tensor | None = None
+    sums: tuple[Tensor, Tensor] | None = None
     kept_bytes = kept_samples = 0
     chosen = None
     for batch in loader:
@@ -157,14 +160,16 @@ def _side(
             break
         inputs.add(x)
         targets.add(y)
-        read.add(x.detach().cpu(), y.detach().cpu(), experiment.groups(batch))
-        total = y.detach().double().sum(0) if total is None else total + y.detach().double().sum(0)
+        read.add(x.detach().cpu(), measure.as_vectors(y.detach().cpu()), experiment.groups(batch))
+        total, count = measure.total(y)
+        sums = (total, count) if sums is None else (sums[0] + total, sums[1] + count)
         size = bytes_of(batch)
         if (next(chosen) and kept_samples < held_samples and kept_bytes + size <= KEPT_BYTES) or not kept:
             kept.append(batch)
             kept_samples, kept_bytes = kept_samples + len(y), kept_bytes + size
-    assert total is not None, "a dataloader gave no batch"
-    return read, kept, inputs, targets, (total / len(read.side)).float()
+    if sums is None:
+        raise UserError(f"{experiment.name}: a dataloader gave no batch")
+    return read, kept, inputs, targets, measure.mean(*sums)
 
 
 def _comparable(inputs: Values, targets: Values) -> tuple[bool, float]:

@@ -19,19 +19,29 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
     from gonogo.experiment.lightning import LightningExperiment
+    from gonogo.experiment.measure import Measure
 
 THOROUGH = 3  # predictions of each sample in a thorough evaluation
 
 
 @dataclass
 class _Errors:
-    """One entry for each sample."""
+    """One row for each sample; of the model's, a column for each reading of its outputs."""
 
-    model: list[float] = field(default_factory=list)
-    mean: list[float] = field(default_factory=list)
-    without: list[float] = field(default_factory=list)
-    others: list[float] = field(default_factory=list)
+    model: list[Tensor] = field(default_factory=list)
+    mean: list[Tensor] = field(default_factory=list)
+    without: list[Tensor] = field(default_factory=list)
+    others: list[Tensor] = field(default_factory=list)
     groups: list[bytes] = field(default_factory=list)
+
+
+@dataclass
+class _Statistics:
+    """Outputs and targets as they are compared by mean and spread; nothing of classes."""
+
+    outputs: list[Tensor] = field(default_factory=list)
+    targets: list[Tensor] = field(default_factory=list)
+    changes: list[Tensor] = field(default_factory=list)
 
 
 def evaluate(
@@ -53,27 +63,29 @@ def evaluate(
     """
     was_training = module.training
     module.eval()
-    errors, changes, outs, goals = _Errors(), [], [], []
+    measure, errors, seen = experiment.measure(), _Errors(), _Statistics()
     with torch.no_grad(), precision or contextlib.nullcontext():
         for index, batch in enumerate(batches):
             here = on(module.device, batch)
             targets = experiment.targets(here)
             outputs = _predict(module, here)
             errors.groups += [content_hash(sample) for sample in experiment.inputs(batch)]
-            errors.model += _each(experiment, outputs, targets)
-            errors.mean += _each(experiment, mean.to(targets.device).expand_as(targets), targets)
-            outs.append(outputs.float().cpu())
-            goals.append(targets.float().cpu())
+            errors.model.append(measure.errors(outputs, targets))
+            errors.mean.append(measure.errors_of_mean(mean, targets))
+            if measure.quantities:
+                seen.outputs.append(outputs.float().cpu())
+                seen.targets.append(targets.float().cpu())
             if thorough:
                 blind = _predict(module, experiment.without_input(here))
-                changes.append((blind.float() - outputs.float()).square().mean().cpu())
-                errors.without += _each(experiment, blind, targets)
+                changed = measure.shown(blind, targets) - measure.shown(outputs, targets)
+                seen.changes.append(changed.square().mean())
+                errors.without.append(measure.errors(blind, targets))
                 other = on(module.device, batches[(index + 1) % len(batches)])
                 swapped = with_inputs_of(experiment, here, other)
                 if swapped is not None:
-                    errors.others += _each(experiment, _predict(module, swapped), targets)
+                    errors.others.append(measure.errors(_predict(module, swapped), targets))
     module.train(was_training)
-    return _summed(errors, torch.cat(outs), torch.cat(goals), mean.float().cpu(), changes, step)
+    return _summed(measure, errors, seen, mean.float().cpu(), step)
 
 
 def _predict(module: LightningModule, batch: Any) -> Tensor:
@@ -81,33 +93,45 @@ def _predict(module: LightningModule, batch: Any) -> Tensor:
         return module.predict_step(batch, 0)
 
 
-def _each(experiment: LightningExperiment, outputs: Tensor, targets: Tensor) -> list[float]:
-    return [float(experiment.error(outputs[i : i + 1], targets[i : i + 1])) for i in range(len(targets))]
-
-
-def _summed(e: _Errors, outputs: Tensor, targets: Tensor, mean: Tensor, changes: list[Tensor], step: int) -> Evaluation:
-    skill = one_minus_ratio(e.model, e.mean, e.groups)
-    floor = max(sum(e.mean), 1e-12)
-    spread = float((targets - targets.mean(0)).square().mean().sqrt()) or float(targets.std(correction=0))
-    about = outputs - mean
-    gain = None
-    if len(e.others) == len(e.model) > 0:
-        difference = [other - own for other, own in zip(e.others, e.model, strict=True)]
+def _summed(measure: Measure, e: _Errors, seen: _Statistics, mean: Tensor, step: int) -> Evaluation:
+    readings = torch.cat(e.model)
+    best = int(readings.mean(0).nan_to_num(float("inf")).argmin())
+    errors, of_mean = readings[:, best].tolist(), torch.cat(e.mean).tolist()
+    skill = one_minus_ratio(errors, of_mean, e.groups)
+    floor = max(sum(of_mean), 1e-12)
+    gain = without = None
+    if e.without:
+        without = 1 - float(torch.cat(e.without)[:, best].sum()) / floor
+    if sum(map(len, e.others)) == len(errors) > 0:
+        difference = [other - own for other, own in zip(torch.cat(e.others)[:, best].tolist(), errors, strict=True)]
         gain = mean_difference(difference, e.groups).low * len(difference) / floor
     return Evaluation(
         step=step,
-        samples=len(e.model),
-        error=sum(e.model) / len(e.model),
-        error_of_mean=sum(e.mean) / len(e.mean),
+        samples=len(errors),
+        error=sum(errors) / len(errors),
+        error_of_mean=sum(of_mean) / len(of_mean),
         skill=skill.value,
         skill_low=skill.low,
         skill_high=skill.high,
-        output_mean=float(outputs.mean()),
-        target_mean=float(targets.mean()),
-        output_sigma=float(outputs.std(correction=0)),
-        target_sigma=float(targets.std(correction=0)),
-        calibration=float((about * (targets - mean)).sum() / about.square().sum().clamp(min=1e-12)),
-        skill_without_input=1 - sum(e.without) / floor if e.without else None,
-        output_change=float(torch.stack(changes).mean().sqrt()) / max(spread, 1e-12) if changes else None,
+        skill_without_input=without,
         own_input_gain=gain,
+        **_statistics(measure, seen, mean),
     )
+
+
+def _statistics(measure: Measure, seen: _Statistics, mean: Tensor) -> dict[str, float | None]:
+    """Means, spreads and how outputs change without their input, as an Evaluation names them."""
+    change = float(torch.stack(seen.changes).mean().sqrt()) if seen.changes else None
+    if not measure.quantities:
+        return {"output_mean": None, "target_mean": None, "output_sigma": None, "target_sigma": None,
+                "output_change": change}  # fmt: skip
+    outputs, targets = torch.cat(seen.outputs), torch.cat(seen.targets)
+    about = outputs - mean
+    return {
+        "output_mean": float(outputs.mean()),
+        "target_mean": float(targets.mean()),
+        "output_sigma": float(outputs.std(correction=0)),
+        "target_sigma": float(targets.std(correction=0)),
+        "calibration": float((about * (targets - mean)).sum() / about.square().sum().clamp(min=1e-12)),
+        "output_change": None if change is None else change / max(measure.spread(targets), 1e-12),
+    }

@@ -30,6 +30,7 @@ class DataSummary(ClosedModel):
     near_copies: int | None
     shared_groups: list[str] = Field(description="up to five group names on both sides")
     shared_group_count: int
+    quantities: bool = Field(True, description="targets are numbers with a mean and a spread; false: classes, tokens")
 
 
 class Gradients(ClosedModel):

@@ -13,6 +13,7 @@ FITS = 0.5  # with another learning rate one batch fits: the ratio is below this
 EXPLODED = 100.0  # gradient norm at the end over that at the start
 SPIKED = 10.0  # highest loss over the first
 WORSE = 2.0  # held-out error over the greater of: before the first step, predicting the mean
+WORSE_NATS = 1.1  # the same of classes
 ENDS = 0.1  # share of the steps that is taken for the start and the end
 
 
@@ -112,13 +113,18 @@ def _instability(measured: Measurements, gate: LearningGate) -> str:
 
 
 def _worse_than_before(measured: Measurements) -> str:
-    """Held-out error far above both what it was untrained and what predicting the mean gives."""
+    """Held-out error far above both what it was untrained and what predicting the mean gives.
+
+    Of classes, whose error grows slowly, less is enough where what was trained on is answered badly, too.
+    """
     if len(measured.evaluations) < 2:
         return ""
     start, end = measured.start, measured.end
     if start.error is None or end.error is None or start.error_of_mean is None:
         return ""
-    if end.error <= WORSE * max(start.error, start.error_of_mean):
+    nats = measured.data is not None and not measured.data.quantities
+    far = WORSE_NATS if nats and (number(measured.seen_skill) or 0) < -0.1 else WORSE
+    if end.error <= far * max(start.error, start.error_of_mean):
         return ""
     return f"held-out error is {end.error:.3g} after {end.step} steps, and was {start.error:.3g} before the first"
 

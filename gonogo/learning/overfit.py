@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gonogo.base.errors import UserError
 from gonogo.learning.batches import same_chance
 from gonogo.learning.gradients import GradientRecord
 from gonogo.learning.measurements import OneBatch
 from gonogo.learning.trend import theil_sen
+from gonogo.training.lightning_step import loss_of, training_step
 from gonogo.training.manual_optimization import optimizers_of, without_trainer
 
 if TYPE_CHECKING:
@@ -29,14 +31,17 @@ WARMUP_STEPS = 10
 LOOKS = 8  # at the ratio, over the run
 FITTED = 0.01  # nothing is left to fit: stop early
 ROSE = 3.0  # loss over where it began
-SMALLER, LARGER = (0.1, 0.01, 0.001), (10.0, 100.0, 1000.0)
+SMALLER, EITHER = (0.1, 0.01, 0.001), (0.1, 10.0, 0.01, 100.0, 1000.0)
 TREND_POINTS = 24
 
 
 def overfit_one_batch(
     experiment: LightningExperiment, spec: RunSpec, steps: int, progress: Callable[[str], None], rate: float = 1.0
 ) -> OneBatch:
-    """Fit the first training batch for up to `steps` steps, with the module's own optimizer and `rate` × its rates."""
+    """Fit the first training batch for up to `steps` steps, with the module's own optimizer and `rate` × its rates.
+
+    A schedule is not run, and the rates are those of its peak.
+    """
     torch.manual_seed(spec.seed)
     module = experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
@@ -45,16 +50,17 @@ def overfit_one_batch(
     target = experiment.targets(batch)
     optimizers = optimizers_of(module)
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-        group["lr"] *= rate
+        group["lr"] = rate * max(group["lr"], group.get("initial_lr", 0.0), group.get("max_lr", 0.0))
+        group["initial_lr"] = group["lr"]
     record = GradientRecord(module)
-    ratio = _ratio(module, batch, target)
+    ratio = _ratio(experiment, module, batch, target)
     losses: list[float] = []
     try:
         for step, loss in enumerate(_steps(module, optimizers, batch, steps, record, spec.training.gradient_clip_val)):
             losses.append(loss)
             progress(f"one batch alone: step {step + 1}/{steps}  loss {loss:.4f}")
             if (step + 1) % max(1, steps // LOOKS) == 0 or step + 1 == steps:
-                ratio = _ratio(module, batch, target)
+                ratio = _ratio(experiment, module, batch, target)
             if ratio < FITTED or not math.isfinite(loss):
                 break
     except RuntimeError as error:
@@ -68,9 +74,9 @@ def overfit_one_batch(
 def try_other_rates(
     experiment: LightningExperiment, spec: RunSpec, one: OneBatch, steps: int, progress: Callable[[str], None]
 ) -> OneBatch:
-    """The same with the learning rate tenths or tens of it, until one fits; the loss decides in which direction."""
+    """The same with the learning rate tenths or tens of it, until one fits; tenths alone where the loss rose."""
     tried: list[tuple[float, float]] = []
-    for factor in SMALLER if one.rose else LARGER:
+    for factor in SMALLER if one.rose else EITHER:
         found = overfit_one_batch(experiment, spec, steps, progress, factor)
         if found.ratio is not None and math.isfinite(found.ratio):
             tried.append((found.ratio, factor))
@@ -100,8 +106,11 @@ def _steps(
         module.train()
         if module.automatic_optimization:
             optimizers[0].zero_grad()
-        found: Any = module.training_step(batch, step)
-        loss = found["loss"] if isinstance(found, dict) else found
+        loss = loss_of(training_step(module, batch, step))
+        if loss is None:
+            raise UserError(
+                f"{type(module).__name__}.training_step returned None for the first training batch: return its loss"
+            )
         if module.automatic_optimization:
             loss.backward()
             record.step(optimizers)
@@ -110,18 +119,15 @@ def _steps(
         for warm_up in warm_ups:
             if warm_up.optimizer.state:  # not of one that waits for its turn
                 warm_up.step()
-        module.on_train_batch_end(None, batch, step)
+        module.on_train_batch_end({"loss": loss.detach()}, batch, step)
         yield float(loss.detach())
 
 
-def _ratio(module: LightningModule, batch: Any, target: Tensor) -> float:
-    """Squared error / variance over the batch; of a batch of one sample, over its values."""
+def _ratio(experiment: LightningExperiment, module: LightningModule, batch: Any, target: Tensor) -> float:
+    """What is left of the batch: squared error / variance, or what the experiment's measure takes for it."""
     module.eval()
     with torch.no_grad(), same_chance(target.device):
-        error = (module.predict_step(batch, 0) - target).float().square().mean()
-    centre = target.float().mean(0) if len(target) > 1 else target.float().mean()
-    spread = (target.float() - centre).square().mean()
-    return float(error / spread.clamp(min=1e-12))
+        return experiment.measure().remaining(module.predict_step(batch, 0), target)
 
 
 def _rose(losses: list[float]) -> bool:

@@ -10,12 +10,14 @@ from gonogo.learning.trend import converged
 from gonogo.verdict import Check, Status, threshold_check
 
 
-def outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
-    """Mean and spread of the outputs.
+def outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Mean and spread of the outputs; of classes skill alone says it.
 
     Small spread alone is a warning where the model has skill: of a noisy target only so much can be predicted. Then
     targets lie about the outputs with slope 1 (`calibration`); where it is larger, the outputs still grow.
     """
+    if measured.data is not None and not measured.data.quantities:
+        return None
     low, high = gate.output_mean_range
     title, threshold = "Outputs against targets, mean", f"{low}-{high}, spread >= {gate.min_output_sigma_ratio}"
     out, y = number(measured.end.output_mean), number(measured.end.target_mean)
@@ -51,14 +53,16 @@ def _skill_is_sure(measured: Measurements) -> bool:
 
 
 def skill(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
-    title, threshold = "Skill over predicting the mean, held-out items", f"> {gate.min_skill}"
+    quantities = measured.data is None or measured.data.quantities
+    baseline = "predicting the mean" if quantities else "predicting by frequency"
+    title, threshold = f"Skill over {baseline}, held-out items", f"> {gate.min_skill}"
     value = number(measured.end.skill)
     if value is None:
         return threshold_check("skill", title, None, threshold, None, why="not measured"), ""
     status = Status.NO_GO if not learned(measured, gate) else Status.GO if _skill_is_sure(measured) else Status.CAUTION
     low, high = number(measured.end.skill_low), number(measured.end.skill_high)
     between = "" if low is None or high is None else f", 90 % interval {low:.2f} to {high:.2f}"
-    no_better = f"on held-out items the model is no better than predicting the mean (skill {value:.2f}{between})"
+    no_better = f"on held-out items the model is no better than {baseline} (skill {value:.2f}{between})"
     if value > gate.min_skill:
         no_better = f"the skill on held-out items ({value:.2f}{between}) was there before the first step"
     why = {

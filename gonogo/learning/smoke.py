@@ -85,8 +85,16 @@ def smoke_run(
         result = joined(result, more)
         _say_result(rehearsal, result)
         measured = _measure(rehearsal, module, watch, result, one)
-    train_samples = len(data.train_dataloader()) * spec.training.micro_batch_size
+    train_samples = _batches_of(data.train_dataloader()) * spec.training.micro_batch_size
     return measured, result, _speed(result, spec, train_samples, watch, start_s)
+
+
+def _batches_of(loader: Any) -> int:
+    """In an epoch; 0: a loader without a length, of which nothing is known."""
+    try:
+        return len(loader)
+    except TypeError:
+        return 0
 
 
 def _say_result(run: _Rehearsal, result: TrainingResult) -> None:
@@ -154,7 +162,9 @@ def _measure(
 
 
 def _error_of_copy(experiment: LightningExperiment, batches: list[Any]) -> float | None:
-    """Held-out error of answering with the input; None where the shapes differ."""
+    """Held-out error of answering with the input; None where the shapes differ, and of classes."""
+    if not experiment.measure().quantities:
+        return None
     errors = [
         float(experiment.error(x, y)) * len(y)
         for batch in batches

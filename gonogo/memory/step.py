@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import TYPE_CHECKING, Any
 
 from gonogo.base.errors import UserError
@@ -13,9 +14,12 @@ from gonogo.experiment.contract import Experiment
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.step import Step
 from gonogo.memory.builders import from_entry
+from gonogo.training.lightning_step import training_step
 from gonogo.training.manual_optimization import optimizers_of, without_trainer
 
 if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+
     from gonogo.experiment.step import Optimizers
 
 PLANNED = ("accumulate_grad_batches", "precision")  # keys of a step that the memory plan varies, besides its batch
@@ -39,6 +43,7 @@ def lightning_step(experiment: LightningExperiment, training: Training) -> Step:
     """The step that Lightning's Trainer would run."""
     module = experiment.module(training)
     experiment.heaviest(module, training)
+    _silence_metrics(module)
     index = iter(range(1 << 30))
 
     def optimizers() -> Optimizers:
@@ -49,11 +54,11 @@ def lightning_step(experiment: LightningExperiment, training: Training) -> Step:
 
     def whole_step(batch: Any) -> None:
         for _ in range(training.accumulate_grad_batches):
-            module.training_step(batch, next(index))
+            training_step(module, batch, next(index))
         module.on_train_batch_end(None, batch, 0)
 
     def forward(batch: Any) -> Any:
-        return module.training_step(batch, next(index))
+        return training_step(module, batch, next(index))
 
     return Step(
         model=module,
@@ -66,6 +71,20 @@ def lightning_step(experiment: LightningExperiment, training: Training) -> Step:
         precision=training.precision,
         after_step=lambda batch: module.on_train_batch_end(None, batch, 0),
     )
+
+
+def _silence_metrics(module: LightningModule) -> None:
+    """Let metrics of torchmetrics take in nothing: what they count depends on values, which a trace does not have."""
+    torchmetrics: Any = sys.modules.get("torchmetrics")
+    for part in module.modules() if torchmetrics else ():
+        if isinstance(part, torchmetrics.Metric):
+            part.forward = part.update = part.compute = _nothing
+
+
+def _nothing(*args: Any, **kwargs: Any) -> Any:
+    import torch
+
+    return torch.zeros(())
 
 
 def _command_step(experiment: CommandExperiment, training: Training) -> Step:

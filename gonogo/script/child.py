@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import os
 import sys
 import threading
@@ -17,14 +18,19 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from gonogo.script.facts import Ending, PassFacts, ScriptError
-from gonogo.script.progress import Progress
+from gonogo.script.overlay import Overlay
+from gonogo.script.places import kept_folders
+from gonogo.script.progress import StepCount
+from gonogo.script.replaced import Replaced
 from gonogo.script.request import PassRequest
+from gonogo.script.scratch import write_to_scratch
 from gonogo.script.start import start
 from gonogo.script.surroundings import Surroundings
 
 PASSES = {"card": "gonogo.script.card.card_pass", "processor": "gonogo.script.processor.processor_pass"}
 """Pass → module with a function `make(request, enough)` that returns a Pass."""
 LAST_LINES = 30
+MOST_WRITTEN = 100
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -44,8 +50,8 @@ class Pass(Protocol):
 class Runner:
     """Runs the script once. Whatever ends the pass ends this process: a script cannot catch `os._exit`."""
 
-    def __init__(self, request: PassRequest, out: Path) -> None:
-        self.request, self.out = request, out
+    def __init__(self, request: PassRequest, out: Path, overlay: Overlay) -> None:
+        self.request, self.out, self.overlay = request, out, overlay
         self.started = time.monotonic()
         self._pid, self._leave = os.getpid(), os._exit
         self._ended = threading.Lock()
@@ -57,7 +63,7 @@ class Runner:
         self.end("enough")
 
     def run(self) -> NoReturn:
-        progress = Progress(self.out)
+        progress = StepCount(self.out)
         threading.Thread(target=self._watch_time, args=(progress,), daemon=True).start()
         try:
             with self.surroundings.around(), progress.counted(), self.seen.around():
@@ -69,7 +75,7 @@ class Runner:
             self.end("script_failed", error=script_error(problem, self.request.folder))
         self.end("script_ended")
 
-    def _watch_time(self, progress: Progress) -> None:
+    def _watch_time(self, progress: StepCount) -> None:
         """The limit counts from the start; a script that has reached no step by then gets as much again."""
         time.sleep(self.request.limit_s)
         if not progress.steps:
@@ -91,6 +97,7 @@ class Runner:
         facts.ending, facts.error, facts.question = ending, error, question
         facts.seconds = time.monotonic() - self.started
         self.surroundings.add_to(facts)
+        facts.written = list(itertools.islice(self.overlay.written(), MOST_WRITTEN))
         (self.out / "facts.json.part").write_text(facts.model_dump_json())
         (self.out / "facts.json.part").rename(self.out / "facts.json")
         with contextlib.suppress(Exception):  # a script may have closed or replaced them
@@ -103,19 +110,18 @@ class Runner:
 def script_error(problem: BaseException, folder: Path) -> ScriptError:
     """The script's error, where its own code raised it."""
     frames = list(traceback.extract_tb(problem.__traceback__))
-    outer = next((at for at, frame in enumerate(frames) if not _is_ours(frame.filename)), 0)
-    frames = [frame for frame in frames[outer:] if "runpy" not in frame.filename]
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]
-    lines = [*traceback.format_list(frames), *traceback.format_exception_only(problem)]
+    others = [frame for frame in frames if not _is_ours(frame.filename) and "runpy" not in frame.filename]
+    own = [frame for frame in others if Path(frame.filename).is_relative_to(folder)]
     where, line = (own[-1].filename, own[-1].lineno) if own else ("", 0)
     if isinstance(problem, SyntaxError) and problem.filename:
         where, line = problem.filename, problem.lineno
+    lines = [*traceback.format_list(others), *traceback.format_exception_only(problem)]
     return ScriptError(
         name=type(problem).__name__,
         message=str(problem),
         where=f"{where}:{line}" if where else "",
         lines=[line for entry in lines for line in entry.rstrip().splitlines()][-LAST_LINES:],
-        ours=bool(frames) and _is_ours(frames[-1].filename),
+        ours=bool(frames) and _is_our_fault(frames[-1].filename, problem),
     )
 
 
@@ -123,11 +129,19 @@ def _is_ours(file: str) -> bool:
     return Path(file).is_relative_to(PACKAGE)
 
 
+def _is_our_fault(file: str, problem: BaseException) -> bool:
+    """Whether it was raised here: what stands in for `open` raises as `open` does, and libraries' doors hand on."""
+    if not _is_ours(file) or Path(file).stem in {"scratch_libraries", "start"}:
+        return False
+    return not (isinstance(problem, OSError) and Path(file).stem in {"overlay", "scratch", "scratch_entries"})
+
+
 def main() -> NoReturn:
     out = Path(sys.argv[1])
     request = PassRequest.model_validate_json((out / "request.json").read_text())
     os.chdir(request.folder)
-    Runner(request, out).run()
+    overlay = write_to_scratch(Replaced(), request.scratch, kept_folders(request.folder, request.command), [out])
+    Runner(request, out, overlay).run()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class PassFacts(BaseModel):
     error: ScriptError | None = None
     steps: int = Field(0, description="optimizer steps that were reached")
     seconds: float = Field(0, description="from the start of the script")
+    written: list[str] = Field(default_factory=list, description="files that it wrote, which went to scratch; bounded")
     question: str = Field("", description="what the script asked on its standard input, where that ended the pass")
     workers: int = Field(0, description="processes that load data, as the script asks for; the pass has none")
     processes: int = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -31,6 +31,10 @@ class Replaced:
         for module in modules:
             if vars(module).get(name) is before:
                 self.set(module, name, value)
+
+    def later(self, undo: Callable[[], object]) -> None:
+        """Call it when the script has ended."""
+        self._stack.callback(undo)
 
     def undo(self) -> None:
         self._stack.close()

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from gonogo.training.lightning_step import logged_loss
 from gonogo.training.manual_optimization import clip_before_steps
 
 if TYPE_CHECKING:
@@ -51,8 +52,10 @@ class Recorder(Callback):
         self._batch_started = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
-        loss = float(outputs["loss"])
         self.step_s.append(time.perf_counter() - self._batch_started)
+        loss = logged_loss(outputs)
+        if loss is None:  # Lightning skipped the batch, as its training_step asked for
+            return
         self.train_loss.append(loss)
         if not -float("inf") < loss < float("inf"):
             bad = self._not_finite(batch)

@@ -11,6 +11,7 @@ from gonogo.base.errors import UserError
 from gonogo.config.command import Value, filled
 from gonogo.experiment.command import CommandExperiment
 from gonogo.experiment.program import Program
+from gonogo.training.log import environment
 from gonogo.training.metrics_csv import LossLog
 from gonogo.training.program_monitor import ProgramMonitor
 from gonogo.training.spec import RunSpec, TrainingResult
@@ -35,7 +36,7 @@ def train_command(
     words = _words(experiment, spec, out, checkpoint)
     deadline = math.inf if spec.max_minutes is None else time.monotonic() + 60 * spec.max_minutes
     started, stopped = time.time(), ""
-    with Program("command.train", words, experiment.root, say) as program:
+    with Program("command.train", words, experiment.root, say, environment(losses.path)) as program:
         while program.running(POLL_S) and not stopped:
             watched.look()
             stopped = losses.bad or (

@@ -39,7 +39,7 @@ def test_what_cannot_be_filled_is_named(tmp_path: Path) -> None:
     assert "command.train" in train("run {dat} {out}") and "unknown placeholder {dat}; allowed: {data}" in train(
         "r {dat}"
     )
-    assert "{out} missing" in train("run {data}")
+    assert "{data} missing: the command could not know where the data is made" in train("run {out}")
     assert "{data} must stand alone" in train("run --data={data} {out}")
     assert "quotation" in train("run 'open {data} {out}").lower()
     assert "takes no format" in train("run {data} {out} {seed:04d}")
@@ -53,8 +53,8 @@ def test_a_class_or_commands_and_never_both(tmp_path: Path) -> None:
     assert "`class` and `command` are both given" in said(tmp_path, **{"class": "a.b:C"})
     assert "give `class`" in said(tmp_path, command=None, kind=None, code=None)
     assert "needs `kind`" in said(tmp_path, kind=None)
-    assert "memory, code: only with `command`" in said(
-        tmp_path, **{"class": "a.b:C", "command": None, "kind": None, "memory": "a:b"}
+    assert "memory: only with `command`" in said(
+        tmp_path, **{"class": "a.b:C", "command": None, "kind": None, "code": None, "memory": "a:b"}
     )
     assert "watch: only with `class`" in said(tmp_path, watch={"psnr_db": {"by_epoch": 3, "at_least": 20}})
     assert "code: ../elsewhere must lie in the repository" in said(tmp_path, code=["../elsewhere"])

@@ -176,8 +176,11 @@ step()
 
 
 def test_random_numbers_are_the_script_s_own(run_script: Run) -> None:
-    text = "import random, torch\nrandom.seed(5); torch.manual_seed(5)\nprint('drew', random.random(), torch.rand(1).item())"
-    ran = run_script(text)
+    ran = run_script("""
+        import random, torch
+        random.seed(5); torch.manual_seed(5)
+        print('drew', random.random(), torch.rand(1).item())
+    """)
     import random
 
     import torch

@@ -92,6 +92,8 @@ def steps(facts: ProcessorFacts) -> CheckAndCause | None:
         "killed": "it was ended before it could say anything",
         "script_failed": "it failed before its first optimizer step",
         "enough": "it made no optimizer step",
+        "asks": f"it asks a question: {facts.question}",
+        "out_of_memory": "it is out of memory on this machine",
     }[facts.ending]
     hint = "Give --minutes more, or smaller shapes by --rehearse-with." if facts.ending == "out_of_time" else ""
     return unknown("script", "The script trains", why, hint)

@@ -1,0 +1,172 @@
+"""An experiment made of what a project already has: every method of the contract is derived from an adapter."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel
+
+from gonogo.base.errors import UserError
+from gonogo.config.experiment import ExperimentConfig, Training
+from gonogo.experiment.adapter import Adapter
+from gonogo.experiment.command import NoSettings
+from gonogo.experiment.contract import Progress
+from gonogo.experiment.lightning import LightningExperiment
+from gonogo.experiment.local_imports import imported_files
+from gonogo.experiment.source_files import Methods, Stage, code_files
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule, LightningModule
+    from torch import Tensor
+
+    from gonogo.experiment.measure import Measure
+
+Source = Adapter | Callable[..., Adapter]
+
+
+class AdaptedExperiment(LightningExperiment):
+    """An experiment whose model, step and loaders an adapter holds.
+
+    Args:
+        source: the adapter, or the function that makes it, which is called when the adapter is first needed. Arguments
+            named `training` and `data` get the keys of `training:` and the folder of the data.
+    """
+
+    Settings: ClassVar[type[BaseModel]] = NoSettings
+
+    def __init__(
+        self, name: str, config: ExperimentConfig, root: Path, assets: Path | None = None, *, source: Source
+    ) -> None:
+        super().__init__(name, config, root, assets)
+        self.kind = config.kind
+        self.source = source
+        self._made: dict[str, Adapter] = {}
+        self._current: Adapter | None = None
+
+    def adapter(self, training: Training | None = None, data: Sequence[Path] | None = None) -> Adapter:
+        """The adapter, made once for each plan and data that its function asks for.
+
+        Args:
+            training, data: nothing: the adapter that was asked for last.
+
+        Raises:
+            UserError: the function returns something else.
+        """
+        if isinstance(self.source, Adapter):
+            return self.source
+        if training is None and data is None and self._current is not None:
+            return self._current
+        asked = inspect.signature(self.source).parameters
+        given: dict[str, Any] = {"training": training or self.config.training} if "training" in asked else {}
+        given |= {"data": self._data(data)} if "data" in asked else {}
+        key = repr(given)
+        if key not in self._made:
+            made = self.source(**given)
+            if not isinstance(made, Adapter):
+                raise UserError(
+                    f"{self.config.experiment_class}: it returns a {type(made).__name__}; it should return "
+                    "gonogo.torch(…), gonogo.lightning(…) or gonogo.huggingface(…)"
+                )
+            self._made[key] = made
+        self._current = self._made[key]
+        return self._current
+
+    def _data(self, folders: Sequence[Path] | None) -> Path | None:
+        """The one folder that the data lies in, wherever this runs."""
+        named = getattr(self.config, "data", None)
+        return next(iter(folders or ()), None if named is None else self.root / named)
+
+    def check_kind(self) -> None:
+        """The kind is the config's to say, and so is the data that the loaders read.
+
+        Raises:
+            UserError: it says neither, or there is no such kind.
+        """
+        named = getattr(self.config, "data", None)
+        if not (named and self.config.kind):
+            key = "kind" if named else "data"
+            raise UserError(
+                f"config/experiments/{self.name}.yaml: {key}: {self.config.experiment_class} brings its own loaders; "
+                "say what they read: `data: FOLDER` and `kind:` (views, images, volumes, series, points or text)"
+            )
+        super().check_kind()
+
+    # --- code ---
+
+    def import_root(self) -> Path:
+        return self.root
+
+    def source_files(self) -> list[Path]:
+        """The function's file, what it imports of the project, and what `code:` names."""
+        named = [file for path in self.config.code for file in code_files(self.root / path)]
+        return sorted({*imported_files(self._file(), self.root), *named})
+
+    def source_files_of(self, stage: Stage) -> list[Path]:
+        return [] if stage == "generate" else self.source_files()
+
+    def _file(self) -> Path:
+        module = self.config.experiment_class.partition(":")[0]
+        found = importlib.util.find_spec(module)
+        assert found is not None and found.origin  # it was imported from there
+        return Path(found.origin)
+
+    def _unused(self, stage: Stage) -> Methods:
+        return {}
+
+    # --- data ---
+
+    def prepare(self, out: Path, seed: int) -> dict[str, Any]:
+        """Nothing: the data is the project's own."""
+        return {}
+
+    def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
+        """Never asked for: the data is the project's own."""
+        raise UserError(f"{self.name}: its data is there already; say where it lies: `data: FOLDER`")
+
+    # --- training ---
+
+    def module(self, training: Training) -> LightningModule:
+        return self.adapter(training).module()
+
+    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> LightningDataModule:
+        from gonogo.experiment.loader_pair import LoaderPair
+
+        return LoaderPair(*self.adapter(training, data).loaders(training.micro_batch_size))
+
+    def example_batch(self, batch_size: int) -> Any:
+        return self.adapter().batch_of(batch_size)
+
+    def inputs(self, batch: Any) -> Tensor:
+        return self.adapter().inputs(batch)
+
+    def targets(self, batch: Any) -> Tensor:
+        return self.adapter().targets(batch)
+
+    def without_input(self, batch: Any) -> Any:
+        return self.adapter().without_input(batch)
+
+    def measure(self) -> Measure:
+        return self.adapter().measure()
+
+    # --- results ---
+
+    def show(self, batch: Any, outputs: Tensor, out: Path) -> None:
+        """Outputs above targets where both are pictures; nothing of anything else."""
+        from gonogo.experiment.answers import picture_of
+
+        picture = picture_of(outputs, self.targets(batch))
+        if picture is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(out)
+
+    def predict(self, checkpoint: Path, data: Sequence[Path], out: Path, seed: int) -> dict[str, float]:
+        """Answers to the held-out samples into `out/answers.jsonl`, and what they are worth."""
+        from gonogo.experiment.answers import answer_all
+
+        training = self.config.training
+        adapter = self.adapter(training, data)
+        return answer_all(adapter, checkpoint, adapter.loaders(training.micro_batch_size), out)
