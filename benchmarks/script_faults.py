@@ -22,7 +22,7 @@ from gonogo.verdict import Check, Status
 from tests.script.processor.faults import FAULTS, HEALTHY, SCRIPTS, Fault
 
 
-def checked(text: str, limit_s: float) -> tuple[list[Check], str, float, ProcessorFacts]:
+def checked(text: str, limit_s: float) -> tuple[list[Check], str, float]:
     """Checks of a script, gravest first, the cause, and seconds."""
     with tempfile.TemporaryDirectory() as temporary:
         script, out = Path(temporary) / "work" / "train.py", Path(temporary) / "pass"
@@ -38,7 +38,7 @@ def checked(text: str, limit_s: float) -> tuple[list[Check], str, float, Process
         seconds = time.monotonic() - started
     parts = judge(facts)
     checks = [*parts.data, *parts.wiring, *parts.learning]
-    return sorted(checks, key=lambda check: -check.status.severity), parts.cause, seconds, facts
+    return sorted(checks, key=lambda check: -check.status.severity), parts.cause, seconds
 
 
 def named(fault: Fault, checks: list[Check]) -> bool:
@@ -47,6 +47,10 @@ def named(fault: Fault, checks: list[Check]) -> bool:
     if not fault.cautions:
         bad = [check for check in bad if check.status is Status.NO_GO][:1]
     return any(check.id in fault.checks and fault.words in f"{check.why} {check.hint}" for check in bad)
+
+
+def shown(right: bool, seconds: float, text: str) -> None:
+    print(f"{'ok ' if right else 'BAD'} {seconds:5.1f} s  {text}", flush=True)
 
 
 def main() -> None:
@@ -59,45 +63,32 @@ def main() -> None:
     for name in HEALTHY:
         if arguments.only not in f"healthy {name}":
             continue
-        checks, cause, seconds, _ = checked((SCRIPTS / f"{name}.py").read_text(), arguments.limit)
+        checks, cause, seconds = checked((SCRIPTS / f"{name}.py").read_text(), arguments.limit)
         stopped = [check for check in checks if not check.status.passes]
         warned = [check.id for check in checks if check.status is Status.CAUTION]
         healthy.append(
             {"script": name, "stopped": [f"{c.id}: {c.why}" for c in stopped], "warned": warned,
              "cause": cause, "seconds": round(seconds, 1)}
         )  # fmt: skip
-        print(
-            f"{'ok ' if not stopped else 'BAD'} {seconds:5.1f} s  healthy {name}  {healthy[-1]['stopped']} {warned}",
-            flush=True,
-        )
+        shown(not stopped, seconds, f"healthy {name}: {healthy[-1]['stopped']} {warned}")
     for fault in FAULTS:
         if arguments.only not in f"{fault.kind} in {fault.script}":
             continue
-        checks, cause, seconds, facts = checked(fault.text(), arguments.limit)
+        checks, cause, seconds = checked(fault.text(), arguments.limit)
         right, first = named(fault, checks), checks[0] if checks else None
         row: dict[str, Any] = {
             "kind": fault.kind, "script": fault.script, "named": right, "cause": cause, "seconds": round(seconds, 1),
             "first": f"{first.id}: {first.why}" if first else "", "status": first.status.value if first else "",
         }  # fmt: skip
         faults.append(row)
-        print(
-            f"{'ok ' if right else 'BAD'} {seconds:5.1f} s  {fault.kind} in {fault.script}: {row['status']} {row['first']}",
-            flush=True,
-        )
-        if not right:
-            print(
-                "       ",
-                [f"{c.status.value} {c.id}" for c in checks if c.status is not Status.GO],
-                facts.error and facts.error.message[:200],
-            )
+        shown(right, seconds, f"{fault.kind} in {fault.script}: {row['status']} {row['first']}")
     kinds = {row["kind"] for row in faults}
     figures = {
         "healthy": healthy, "faults": faults, "kinds": len(kinds), "named": sum(row["named"] for row in faults),
         "false_findings": sum(bool(row["stopped"]) for row in healthy),
     }  # fmt: skip
-    print(
-        f"named {figures['named']} of {len(faults)} ({len(kinds)} kinds); healthy stopped {figures['false_findings']} of {len(healthy)}"
-    )
+    print(f"named {figures['named']} of {len(faults)}, {len(kinds)} kinds")
+    print(f"healthy scripts stopped: {figures['false_findings']} of {len(healthy)}")
     if arguments.json:
         save(arguments.json, figures)
 
