@@ -67,12 +67,8 @@ def judged(run: CheckRun, command: str, accelerator: Accelerator) -> ScriptVerdi
     traced = run.passed["card"].facts(CardFacts)
     processor = judge_processor(seen)
     memory = judge_card(traced, run.passed["card"].folder, accelerator)
-<<<<<<< HEAD
     ended = None if seen.steps or processor.cause else explain(seen)
-    full = any(check.status is Status.NO_GO for check in memory)
-=======
     full = any(check.status is Status.NO_GO for check in memory.checks)
->>>>>>> main
     return script_verdict(
         {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": memory.checks},
         [*filter(None, [processor.cause]), *(["MEMORY"] if full else [])],
@@ -80,15 +76,11 @@ def judged(run: CheckRun, command: str, accelerator: Accelerator) -> ScriptVerdi
         accelerator.title,
         seconds=run.seconds,
         steps={"card": traced.steps, "processor": seen.steps},
-<<<<<<< HEAD
         summary=f"the script was not seen to train: {ended.why}" if ended else "",
         notes=list(dict.fromkeys([*_written(run), *seen.notes, *traced.notes, *traced.guesses])),
-=======
-        notes=list(dict.fromkeys([*seen.notes, *traced.notes, *traced.guesses])),
         cards=memory.cards,
         stages=traced.stages,
         cost=memory.cost,
->>>>>>> main
         curves=[LossSteps(where=one.where, steps=one.steps, losses=one.values) for one in seen.losses],
     )
 

@@ -84,11 +84,7 @@ def script_verdict(
         summaries.append(_part(name, found))
     whole = decide(
         named, gate="script", experiment=command, cause=next(iter(causes), ""), measured_at=dt.datetime.now(dt.UTC),
-<<<<<<< HEAD
-        inputs_digest=hashlib.sha256(command.encode()).hexdigest(), summary=summary,
-=======
-        inputs_digest=hashlib.sha256(command.encode()).hexdigest(), saved=_saved(cost),
->>>>>>> main
+        inputs_digest=hashlib.sha256(command.encode()).hexdigest(), summary=summary, saved=_saved(cost),
     )  # fmt: skip
     return ScriptVerdict(
         **whole.model_dump(), command=command, card=card, parts=summaries, seconds=seconds, steps=dict(steps),

@@ -57,14 +57,9 @@ def judge(
     gate = gate or MemoryGate()
     title = f"Peak of the script on {accelerator.title}"
     if not (folder / "trace.json").is_file():
-<<<<<<< HEAD
         said = explain(facts)
         why = said.why if said else "the pass on the card ended without a trace"
-        return [Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)]
-=======
-        why = f"the pass on the card ended without a trace ({facts.ending.replace('_', ' ')})"
         return CardJudgement([Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)])
->>>>>>> main
     traced = Traced.load(folder)
     if traced.events is None or (facts.backward_passes == 0 and facts.steps == 0):
         why = _nothing(facts, traced)
