@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from gonogo.script.facts import PassFacts
@@ -28,6 +29,7 @@ TRACKERS = {
     "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1",
 }  # fmt: skip
 LONGEST = 120  # characters of a command
+HERE = Path(__file__).resolve().parents[2]  # the child finds gonogo there, whatever PYTHONPATH the command sets
 KEYS = {"WANDB_API_KEY": "0" * 40, "COMET_API_KEY": "0" * 25, "NEPTUNE_API_TOKEN": "ANONYMOUS"}  # where none is set
 QUIET = {
     "TORCHDYNAMO_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1",
@@ -39,8 +41,10 @@ def environment(request: PassRequest, inherited: Mapping[str, str]) -> dict[str,
     """Environment of the child: what the command sets, what a launcher would, trackers off."""
     size = request.command.processes if request.kind == "card" else 1
     trackers = {key: value.replace("SCRATCH", str(request.scratch)) for key, value in TRACKERS.items()}
+    asked = {**inherited, **request.command.environment}
+    path = os.pathsep.join(filter(None, [asked.get("PYTHONPATH"), str(HERE)]))
     return {
-        **KEYS, **inherited, **request.command.environment, **launcher_environment(request.command, size),
+        **KEYS, **asked, **launcher_environment(request.command, size), "PYTHONPATH": path,
         **trackers, **QUIET, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     }  # fmt: skip
 
