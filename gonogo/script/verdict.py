@@ -63,6 +63,7 @@ def script_verdict(
     *,
     seconds: float,
     steps: Mapping[str, int],
+    summary: str = "",
     notes: Sequence[str] = (),
     curves: Sequence[LossSteps] = (),
     stages: Sequence[Stage] = (),
@@ -73,6 +74,7 @@ def script_verdict(
 
     Args:
         causes: words of the parts that are NO-GO, first cause first.
+        summary: one sentence; empty: made from the gravest check.
     """
     named: list[Check] = []
     summaries: list[Part] = []
@@ -82,7 +84,7 @@ def script_verdict(
         summaries.append(_part(name, found))
     whole = decide(
         named, gate="script", experiment=command, cause=next(iter(causes), ""), measured_at=dt.datetime.now(dt.UTC),
-        inputs_digest=hashlib.sha256(command.encode()).hexdigest(), saved=_saved(cost),
+        inputs_digest=hashlib.sha256(command.encode()).hexdigest(), summary=summary, saved=_saved(cost),
     )  # fmt: skip
     return ScriptVerdict(
         **whole.model_dump(), command=command, card=card, parts=summaries, seconds=seconds, steps=dict(steps),

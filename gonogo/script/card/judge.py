@@ -15,6 +15,7 @@ from gonogo.memory.trace_result import Traced
 from gonogo.script.card import cards as all_cards
 from gonogo.script.card import cost
 from gonogo.script.card.facts import CardFacts
+from gonogo.script.endings import explain
 from gonogo.verdict import Check, Status
 
 STEADY = 2  # optimizer steps after which its state and the gradients exist
@@ -56,7 +57,8 @@ def judge(
     gate = gate or MemoryGate()
     title = f"Peak of the script on {accelerator.title}"
     if not (folder / "trace.json").is_file():
-        why = f"the pass on the card ended without a trace ({facts.ending.replace('_', ' ')})"
+        said = explain(facts)
+        why = said.why if said else "the pass on the card ended without a trace"
         return CardJudgement([Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)])
     traced = Traced.load(folder)
     if traced.events is None or (facts.backward_passes == 0 and facts.steps == 0):
@@ -110,7 +112,7 @@ def _peak(facts: CardFacts, estimate: MemoryEstimate, capacity: int | None, titl
         id="peak_memory", title=title, value=round(needed / 1e9, 2), unit="GB",
         threshold=f"<= {capacity / 1e9:.2f} GB, error range {gate.error_range}", status=status,
         why="" if status is Status.GO else "; ".join([why, *doubts]),
-        hint="" if status in (Status.GO, Status.UNKNOWN) else HINT,
+        hint="" if all_cards.weigh(estimate, capacity, gate) is Status.GO else HINT,
     )  # fmt: skip
 
 
