@@ -112,7 +112,7 @@ def _peak(facts: CardFacts, estimate: MemoryEstimate, capacity: int | None, titl
         id="peak_memory", title=title, value=round(needed / 1e9, 2), unit="GB",
         threshold=f"<= {capacity / 1e9:.2f} GB, error range {gate.error_range}", status=status,
         why="" if status is Status.GO else "; ".join([why, *doubts]),
-        hint="" if status in (Status.GO, Status.UNKNOWN) else HINT,
+        hint="" if all_cards.weigh(estimate, capacity, gate) is Status.GO else HINT,
     )  # fmt: skip
 
 
