@@ -54,15 +54,31 @@ def _of_size(loader: DataLoader[Any], size: int) -> DataLoader[Any]:
             f"loaders: batches are made by {type(loader.batch_sampler).__name__}, so they cannot be made of {size} "
             "samples: set training.micro_batch_size to what it makes"
         )
-    sampler = None if loader.batch_sampler is None else loader.sampler
+    return _like(loader, size, loader.num_workers)
+
+
+def without_workers(loader: Any) -> Any:
+    """The same batches, loaded by this process: a few are read, and workers would take longer to start."""
+    usual = isinstance(loader, DataLoader) and type(loader.batch_sampler) is BatchSampler and loader.num_workers
+    return _like(loader, loader.batch_size, 0) if usual else loader
+
+
+def _like(loader: DataLoader[Any], size: int | None, workers: int) -> DataLoader[Any]:
     return DataLoader(
-        loader.dataset, sampler=sampler, collate_fn=loader.collate_fn, num_workers=loader.num_workers,
-        pin_memory=loader.pin_memory, worker_init_fn=loader.worker_init_fn, generator=loader.generator,
-        persistent_workers=loader.persistent_workers, batch_size=size, drop_last=loader.drop_last,
-    )  # fmt: skip
+        loader.dataset,
+        batch_size=size,
+        sampler=None if loader.batch_sampler is None else loader.sampler,
+        drop_last=loader.drop_last,
+        collate_fn=loader.collate_fn,
+        num_workers=workers,
+        pin_memory=loader.pin_memory,
+        worker_init_fn=loader.worker_init_fn,
+        generator=loader.generator,
+        persistent_workers=loader.persistent_workers and workers > 0,
+    )
 
 
-class Plain:
+class BatchesAlone:
     """A loader's batches and its length, and nothing of what else it offers."""
 
     def __init__(self, loader: Any) -> None:

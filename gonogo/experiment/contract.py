@@ -45,6 +45,7 @@ class Experiment(ABC):
         predict_code: names of those that only predictions and pictures depend on: training is not repeated for them.
         resumes: whether training can go on from a checkpoint.
         trains_with_assets: whether training reads what `prepare` made; it is sent to the machine then.
+        predicts_items: whether predictions have the data's own layout, and are inspected as data is.
         assets: folder that `prepare` filled; None where nothing is known of it, as in a trace.
         starts_from: checkpoint that training begins with, where the config names one (`starts_from:`).
     """
@@ -57,6 +58,7 @@ class Experiment(ABC):
     predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "show.py")
     resumes: bool = True
     trains_with_assets: ClassVar[bool] = False
+    predicts_items: ClassVar[bool] = True
 
     def __init__(self, name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> None:
         self.name = name
