@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from gonogo.base.errors import UserError
 
@@ -64,10 +64,11 @@ def without_workers(loader: Any) -> Any:
 
 
 def _like(loader: DataLoader[Any], size: int | None, workers: int) -> DataLoader[Any]:
+    own = loader.batch_sampler is None or isinstance(loader.dataset, IterableDataset)
     return DataLoader(
         loader.dataset,
         batch_size=size,
-        sampler=None if loader.batch_sampler is None else loader.sampler,
+        sampler=None if own else loader.sampler,
         drop_last=loader.drop_last,
         collate_fn=loader.collate_fn,
         num_workers=workers,
