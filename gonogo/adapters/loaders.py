@@ -44,7 +44,7 @@ def opened(given: Any, size: int, what: str) -> Any:
         )
     if isinstance(loader, DataLoader) and size and loader.batch_size not in (size, None):
         return _of_size(loader, size)
-    return loader
+    return loader if isinstance(loader, DataLoader) else BatchesAlone(loader)
 
 
 def _of_size(loader: DataLoader[Any], size: int) -> DataLoader[Any]:
@@ -80,7 +80,7 @@ def _like(loader: DataLoader[Any], size: int | None, workers: int) -> DataLoader
 
 
 class BatchesAlone:
-    """A loader's batches and its length, and nothing of what else it offers."""
+    """A loader's batches and its length, if it has one, and nothing of what else it is: a list is none to Lightning."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader

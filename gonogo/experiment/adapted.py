@@ -85,7 +85,7 @@ class AdaptedExperiment(LightningExperiment):
         return () if isinstance(self.source, Adapter) else inspect.signature(self.source).parameters
 
     def _bring_near(self, folder: Path) -> None:
-        """Let the path at which the project's own code looks for its data lead there: on a machine it lies elsewhere."""
+        """Let the path at which the project's code looks for its data lead there: on a machine it lies elsewhere."""
         here = self.named_data()
         if here is not None and not here.exists() and folder.is_dir():
             here.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class AdaptedExperiment(LightningExperiment):
         if not config.kind:
             yield "kind: say what the data is: views, images, volumes, series, points or text"
         if config.data and config.data.is_absolute() and "data" not in asked:
-            yield f"data: {config.data} lies elsewhere on a rented machine: give {named} an argument `data`, and read there"
+            yield f"data: {config.data} lies elsewhere on a rented machine: give {named} an argument `data` to read"
         given = config.training.model_fields_set
         if "training" not in asked and (unread := [key for key in OWN if key in given]):
             yield f"training: nothing reads {', '.join(unread)}: give {named} an argument `training`, or remove the key"

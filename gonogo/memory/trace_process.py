@@ -129,7 +129,7 @@ def traced_here(order: TraceRequest, step: Callable[[], Any] | None = None) -> T
 def _experiment(order: TraceRequest) -> Experiment:
     """The same one for every plan of the same settings, because making one may read data."""
     assert order.experiment_config is not None
-    key = order.experiment + order.experiment_config.model_dump_json()
+    key = f"{Path.cwd()} {order.experiment} {order.experiment_config.model_dump_json()}"
     if key not in _experiments:
         _experiments[key] = load_experiment(order.experiment, order.experiment_config, Path.cwd())
     return _experiments[key]
