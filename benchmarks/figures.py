@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib.util
 import json
 import os
 import platform
@@ -20,7 +21,7 @@ def save(path: Path, figures: Mapping[str, Any]) -> None:
 
 
 def circumstances() -> dict[str, Any]:
-    names = [f"{name} {version(name)}" for name in SOFTWARE]
+    names = [f"{name} {version(name)}" for name in SOFTWARE if importlib.util.find_spec(name)]
     return {
         "date": dt.date.today().isoformat(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, load {os.getloadavg()[0]:.1f}",

@@ -68,7 +68,8 @@ def check(script: PublicScript, checkout: Path, card: str, more: list[str]) -> d
         words = [sys.executable, "-m", "gonogo.cli.main", "check", "--card", card, "--json", str(report), *more]
         words += ["--rehearse-with", script.rehearse] if script.rehearse else []
         started = time.time()
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path[1:]])}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(Path(__file__).parent.parent)}
         try:
             done = subprocess.run(
                 [*words, "--", *shlex.split(script.words)], cwd=copy / script.folder, env=environment,

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from gonogo.quality.text.inspector import Texts as Texts
     from gonogo.quality.volumes.patches import patch_coverage as patch_coverage
     from gonogo.quality.volumes.patches import patch_starts as patch_starts
+    from gonogo.script.check_script import check_script as check_script
     from gonogo.training.data_loading import loader as loader
     from gonogo.training.data_loading import trained as trained
     from gonogo.training.log import log as log
@@ -82,6 +83,7 @@ _NAMES = {
     "gonogo.quality.subjects": ("subject_of",),
     "gonogo.quality.text.inspector": ("Texts",),
     "gonogo.quality.volumes.patches": ("patch_coverage", "patch_starts"),
+    "gonogo.script.check_script": ("check_script",),
     "gonogo.training.data_loading": ("loader", "trained"),
     "gonogo.training.log": ("log",),
     "gonogo.training.manual_optimization": ("clip_before_steps", "optimizers_of", "without_step_count"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
-import tempfile
 from pathlib import Path
+from types import TracebackType
 
-from gonogo.config.load import load_accelerator
-from gonogo.script.check import LIMIT_S, STEPS, CheckRequest, run_check
-from gonogo.script.facts import PassFacts
+from gonogo.base.files import write_text
+from gonogo.cli import site
+from gonogo.script.check import LIMIT_S, STEPS
+from gonogo.script.check_script import check_script
 from gonogo.script.request import PassName
 
 EXAMPLES = """examples:
@@ -19,40 +19,76 @@ EXAMPLES = """examples:
   gonogo check --rehearse-with "--batch-size 2 --image-size 64" -- accelerate launch train.py
 
 Nothing is written into the folder: checkpoints and logs of the script go to a temporary one.
+Each pass has --minutes from the script's start; one that has reached no training step by then gets them once more.
 Exit code: 0 GO (with or without caution), 1 NO-GO, 2 it could not be judged."""
+INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
     parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
     parser.set_defaults(run=_run, on_error=2)
     parser.add_argument(
-        "--card", default="h100", metavar="NAME", help="card to train on, as in config/accelerators.yaml"
+        "--card", default="h200", metavar="NAME", help="card to train on, as in config/accelerators.yaml"
     )
     parser.add_argument(
         "--steps", type=int, default=STEPS, metavar="N", help="optimizer steps that each pass waits for"
     )
     parser.add_argument("--minutes", type=float, default=LIMIT_S / 60, metavar="M", help="time limit of each pass")
     parser.add_argument("--rehearse-with", default="", metavar="ARGS", help="more arguments, on the processor only")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the verdict as a page, with the loss curve")
+    site.add_junit(parser)
     parser.add_argument("--verbose", "-v", action="store_true", help="show what the script prints")
     parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="the command that trains, after two dashes")
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    card = load_accelerator(Path("config"), arguments.card)
-    request = CheckRequest(
-        words=arguments.command, folder=Path.cwd(), card=card, steps=arguments.steps,
-        limit_s=arguments.minutes * 60, rehearse_with=shlex.split(arguments.rehearse_with),
-    )  # fmt: skip
+    shown = Progress(arguments.verbose)
+    try:
+        with shown:
+            verdict = check_script(
+                arguments.command, arguments.card, steps=arguments.steps, minutes=arguments.minutes,
+                rehearse_with=arguments.rehearse_with, say=shown.line, report=shown.reached,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        print("stopped; no process of the script is left", file=sys.stderr)
+        return INTERRUPTED
+    site.show(verdict)
+    for part in verdict.parts:
+        print(f"  {part.status.mark} {part.name:9s} {part.status.label:8s} {part.summary}")
+    if arguments.json:
+        write_text(arguments.json, verdict.model_dump_json(indent=2) + "\n")
+    if arguments.html:
+        from gonogo.report.script_report import script_html
 
-    def say(kind: PassName, line: str) -> None:
-        if arguments.verbose:
+        write_text(arguments.html, script_html(verdict))
+    site.write_junit(arguments, verdict)
+    return verdict.status.exit_code
+
+
+class Progress:
+    """The script's lines where they are asked for, else one line that says which step each pass has reached."""
+
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+        self._quiet = verbose or not sys.stderr.isatty()
+
+    def __enter__(self) -> None:
+        self.reached({}, 0)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._quiet:
+            print("\r\x1b[2K", end="", file=sys.stderr)
+
+    def line(self, kind: PassName, line: str) -> None:
+        if self._verbose:
             print(f"{kind}: {line}", file=sys.stderr)
 
-    with tempfile.TemporaryDirectory(prefix="gonogo-check-") as work:
-        run = run_check(request, Path(work), say)
-        for kind, passed in run.passed.items():
-            facts = passed.facts(PassFacts)
-            print(f"{kind}: {facts.ending} after {facts.steps} steps, {facts.seconds:.1f} s")
-            if facts.error:
-                print(f"  {facts.error.name}: {facts.error.message} {facts.error.where}")
-    return 2
+    def reached(self, steps: dict[PassName, int], seconds: float) -> None:
+        """One line that is drawn over itself."""
+        if not self._quiet:
+            passes = [f"{kind}: {count or 'no'} step{'' if count == 1 else 's'}" for kind, count in steps.items()]
+            said = "   ".join(passes or ["both passes are being started"])
+            print(f"\r\x1b[2K{seconds:4.0f} s   {said}", end="", file=sys.stderr, flush=True)

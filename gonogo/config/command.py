@@ -22,12 +22,12 @@ ALLOWED = {
 }  # fmt: skip
 REQUIRED = {
     "generate": ("indices", "out"),
-    "train": ("data", "out"),
+    "train": (),
     "resume": ("checkpoint",),
     "predict": ("checkpoint", "data", "out"),
 }
 
-OPTIONAL = ("generate", "resume")
+OPTIONAL = ("generate", "resume", "predict")
 
 
 class Command(StrictModel):
@@ -40,12 +40,17 @@ class Command(StrictModel):
     )
     train: str = Field(
         description="placeholders {data} (one word for each folder), {out}, {epochs}, {max_steps} (0: no limit), "
-        "{micro_batch_size}, {accumulate_grad_batches}, {learning_rate}, {precision}, {seed}"
+        "{micro_batch_size}, {accumulate_grad_batches}, {learning_rate}, {precision}, {seed}; without {data} it finds "
+        "`data` where it lies in the repository, without {out} what it writes beside itself is collected"
     )
     resume: str = Field(
         "", description="words appended to `train` to resume from {checkpoint}; empty: it cannot resume"
     )
-    predict: str = Field(description="placeholders {checkpoint}, {data}, {out}, {seed}; writes metrics.json into {out}")
+    predict: str = Field(
+        "",
+        description="placeholders {checkpoint}, {data}, {out}, {seed}; writes metrics.json into {out}; empty: the "
+        "results gate sees what the run logged, and no predictions",
+    )
     samples_per_item: Count = Field(1, description="training samples per item, for the forecast")
 
     @field_validator("generate", "train", "resume", "predict")

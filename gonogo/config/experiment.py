@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gonogo.base.models import Count, Fraction, Positive, StrictModel
 from gonogo.base.os_paths import LocalPath
-from gonogo.config.command import Command
+from gonogo.config.command import Command, placeholders
 from gonogo.config.issues import Claim, Issue
 
 
@@ -141,7 +141,13 @@ class ExperimentConfig(StrictModel):
     code: list[Path] = Field(
         default_factory=list,
         description="with `command` or a function: files and folders of its code, from the repository's root; those "
-        "that the function's file imports need not be named",
+        "that the function's file imports need not be named; empty with `command`: what git tracks, or all but data "
+        "and results where there is no git",
+    )
+    requirements: LocalPath | None = Field(
+        None,
+        description="with `command`: requirements.txt, pyproject.toml, uv.lock or environment.yml, from the "
+        "repository's root; the machine installs it in place of gonogo's own lock, with the torch of its card",
     )
     extends: str | None = Field(None, description="name of another experiment, over which this file is merged")
     hypothesis: str = Field("", description="what the experiment should show; quoted in documents")
@@ -183,6 +189,13 @@ class ExperimentConfig(StrictModel):
     )
     gates: dict[str, Any] = Field(default_factory=dict, description="merged over the thresholds of config.yaml")
 
+    @property
+    def data_in_repository(self) -> Path | None:
+        """Where `data` lies, from the repository's root; None where it lies outside, in a hidden folder, or nowhere."""
+        if self.data is None or self.data.is_absolute() or any(part.startswith((".", "~")) for part in self.data.parts):
+            return None
+        return self.data if self.data.parts else None
+
     @model_validator(mode="before")
     @classmethod
     def _existing_data_is_one_part(cls, values: Any) -> Any:
@@ -203,6 +216,14 @@ class ExperimentConfig(StrictModel):
             )
         if self.command and not self.data and not self.command.generate:
             raise ValueError("give `data` (a folder of data that exists) or command.generate")
+        if self.command and "data" not in placeholders(self.command.train):
+            if not self.data:
+                raise ValueError("command.train: {data} missing: the command could not know where the data is made")
+            if self.data_in_repository is None:
+                raise ValueError(
+                    f"command.train: {{data}} missing: {self.data} lies outside the repository, and the machine has it "
+                    "elsewhere"
+                )
         return self
 
     @model_validator(mode="after")
@@ -213,8 +234,8 @@ class ExperimentConfig(StrictModel):
             raise ValueError("give `class` (package.module:Class) or `command` (its `train`, at least)")
         if self.command and not self.kind:
             raise ValueError("`command` needs `kind`: views, images, volumes, series, points or text")
-        if self.memory and not self.command:
-            raise ValueError("memory: only with `command`; a class defines it in code")
+        if extra := [key for key in ("memory", "requirements") if not self.command and getattr(self, key)]:
+            raise ValueError(f"{', '.join(extra)}: only with `command`; a class defines it in code")
         if self.command and self.watch:
             raise ValueError("watch: only with `class`; a command is not evaluated while it trains")
         if self.command and self.starts_from:

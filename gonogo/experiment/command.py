@@ -17,7 +17,7 @@ from gonogo.config.command import Value, filled
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.contract import Experiment, Progress
 from gonogo.experiment.program import run_program
-from gonogo.experiment.source_files import Methods, Stage, code_files, without_unused
+from gonogo.experiment.source_files import Methods, Stage, code_files, repository_files, without_unused
 from gonogo.quality.registry import kind_of
 
 LINES: dict[Stage, tuple[str, ...]] = {  # of `command`, by the stage that runs them
@@ -44,10 +44,13 @@ class CommandExperiment(Experiment):
         assert config.command is not None
         self.command = config.command
         self.kind = config.kind
-        self.resumes = bool(config.command.resume)
+        self.resumes, self.predicts = bool(config.command.resume), bool(config.command.predict)
         for path in config.code:
             if not (root / path).exists():
                 raise UserError(f"config/experiments/{name}.yaml: code: {path} is not there, looked for in {root}")
+        if config.requirements and not (root / config.requirements.expanduser()).is_file():
+            where = f"config/experiments/{name}.yaml: requirements"
+            raise UserError(f"{where}: {config.requirements} is not there, looked for in {root}")
 
     # --- data ---
 
@@ -107,7 +110,10 @@ class CommandExperiment(Experiment):
         return self.root
 
     def source_files(self) -> list[Path]:
-        return [file for path in self.config.code for file in code_files(self.root / path)]
+        if self.config.code:
+            return [file for path in self.config.code for file in code_files(self.root / path)]
+        data = self.data_folder()
+        return [file for file in repository_files(self.root) if data is None or not file.is_relative_to(data)]
 
     def source_files_of(self, stage: Stage) -> list[Path]:
         """All of `code` but documents (a README), and but what only other commands name and no other file imports."""

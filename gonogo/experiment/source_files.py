@@ -6,6 +6,7 @@ import ast
 import hashlib
 import os
 import re
+import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,40 @@ def code_files(path: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".") and name != CACHE]
         found += [Path(folder, name) for name in names if not name.startswith(".") and not name.endswith(COMPILED)]
     return sorted(found)
+
+
+# of a repository, what gonogo makes and reads, and what no program reads
+NOT_CODE = {"results", "archive", "config/experiments", "config/targets", "config/config.yaml", "profiles", "local",
+            "cloud", "Snakefile"}  # fmt: skip
+
+
+def repository_files(root: Path) -> list[Path]:
+    """What git tracks below `root`, and Python files that it does not ignore; without git, all of `code_files`.
+
+    Hidden files, and what gonogo makes and reads, are left out.
+    """
+    tracked = _listed_by_git(root, "--cached", "--recurse-submodules")
+    if tracked is None:
+        names = [file.relative_to(root).as_posix() for file in code_files(root)]
+    else:
+        new = _listed_by_git(root, "--others", "--exclude-standard") or []
+        names = sorted({*tracked, *(name for name in new if name.endswith(".py"))})
+    return [root / name for name in names if _is_code(name) and (root / name).is_file()]
+
+
+def _is_code(name: str) -> bool:
+    parts = name.split("/")
+    above = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+    return not above & NOT_CODE and not any(part.startswith(".") or part == CACHE for part in parts)
+
+
+def _listed_by_git(root: Path, *which: str) -> list[str] | None:
+    """Names from `root`; None where it is no repository, or git is not there."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), "ls-files", "-z", *which], capture_output=True, check=False)
+    except OSError:
+        return None
+    return os.fsdecode(done.stdout).split("\0")[:-1] if done.returncode == 0 else None
 
 
 def without_unused(files: Sequence[Path], unused: Collection[Path], methods: Methods) -> list[Path]:

@@ -13,7 +13,7 @@ One stream is replayed. Graphs' private pools and `garbage_collection_threshold`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class Replay:
     peak_reserved_bytes: int
     oom_at: RefusedAllocation | None
     retries: int
-    reserved_after: np.ndarray
+    reserved_after: np.ndarray = field(compare=False)
 
 
 def replay(events: Events, capacity_bytes: int | None = None, settings: AllocatorSettings | None = None) -> Replay:

@@ -18,6 +18,10 @@ aten = torch.ops.aten
 INDEXED = {  # by masks, too
     aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default,
 }  # fmt: skip
+NOT_WRITTEN = {  # memory as it was found: no value
+    aten.empty.memory_format, aten.empty_like.default, aten.empty_strided.default, aten.new_empty.default,
+    aten.new_empty_strided.default,
+}  # fmt: skip
 LARGEST_FLOAT, LARGEST_INTEGER = 4096, 1 << 17  # elements of tensors whose values are carried along
 
 
@@ -84,7 +88,7 @@ def places(tensor: Tensor) -> list[Tensor] | None:
 
 def _really(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Results of the operation on the processor, with the values that its operands are known to have."""
-    if torch.Tag.nondeterministic_seeded in func.tags:
+    if torch.Tag.nondeterministic_seeded in func.tags or func in NOT_WRITTEN:
         raise _Unknown
     real_args = [_real(argument) for argument in args]
     real_kwargs = {name: _real(argument) for name, argument in kwargs.items()}

@@ -30,7 +30,7 @@ aten = torch.ops.aten
 _DEVICE = torch.ops.prim.device.default
 
 # nothing is allocated: these go round FakeTensorMode's caches, where half of a trace's time was
-_VIEWS = {
+VIEWS = {
     aten.detach.default, aten.t.default, aten.view.default, aten._unsafe_view.default, aten.transpose.int,
     aten.slice.Tensor, aten.select.int, aten.permute.default, aten.expand.default, aten.unsqueeze.default,
 }  # fmt: skip
@@ -113,7 +113,7 @@ class AllocationRecorder(TorchDispatchMode):
         if _only_writes(func):  # nothing is allocated, and checking hundreds of tensors is most of a trace's time
             constant_values.follow(func, args, kwargs, None)
             return None
-        if func in _VIEWS and isinstance(args[0], FakeTensor) and not kwargs:
+        if func in VIEWS and isinstance(args[0], FakeTensor) and not kwargs:
             out: Any = _view(func, args)
             constant_values.follow(func, args, kwargs, out)
             return out

@@ -15,7 +15,7 @@ import torch
 
 from gonogo.base.errors import UserError
 
-TESTED = ("2.13",)  # minor versions of torch; `dependencies` in pyproject.toml names the same
+TESTED = ("2.8", "2.9", "2.10", "2.11", "2.12", "2.13", "2.14")  # minor versions; `dependencies` in pyproject.toml
 
 REGISTRAR = "_ZN3c104impl24DeviceGuardImplRegistrarC1ENS_10DeviceTypeEPKNS0_24DeviceGuardImplInterfaceE"
 HOOKS = "_ZN2at6detail12getCUDAHooksEv"
@@ -23,7 +23,7 @@ HOOKS = "_ZN2at6detail12getCUDAHooksEv"
 
 def missing(name: object) -> UserError:
     """What to tell a user whose torch lacks something."""
-    minors = " or ".join(f"{minor}.x" for minor in TESTED)
+    minors = f"{TESTED[0]} to {TESTED[-1]}"
     install = f"pip install 'torch=={TESTED[-1]}.*'"
     return UserError(
         f"torch {torch.__version__}: a private name that the memory trace needs is missing ({name}); "
@@ -44,7 +44,7 @@ try:
     from torch.optim.optimizer import _foreach_supported_types as optimizer_foreach_types
     from torch.utils._foreach_utils import _foreach_supported_types as clipping_foreach_types
     from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
+    from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_map_only, tree_unflatten
 
     C: Any = torch._C
     DisableTorchDispatch = C._DisableTorchDispatch

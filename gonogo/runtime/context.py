@@ -115,12 +115,17 @@ class Run(StageTerminal):
 
     @property
     def data(self) -> dict[str, Path]:
-        """Name on the machine → folder that holds data: the shards, or where the data lies that exists."""
+        """Name below the experiment's folder on the machine → folder that holds data.
+
+        Generated shards lie in data/; data that exists has its place in the repository there, too, if it has one.
+        """
         config = self.settings.experiments[self.experiment]
         if config.data is None:
-            return {shard.name: shard for shard in self.shards}
+            return {f"data/{shard.name}": shard for shard in self.shards}
         folder = (self.settings.root / config.data.expanduser()).resolve()
-        return {DATA if folder.name.startswith(".") else folder.name or DATA: folder}
+        if config.data_in_repository:
+            return {f"code/{config.data_in_repository.as_posix()}": folder}
+        return {f"data/{DATA if folder.name.startswith('.') else folder.name or DATA}": folder}
 
     @property
     def data_folders(self) -> list[Path]:

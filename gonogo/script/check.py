@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -11,12 +12,17 @@ from pathlib import Path
 from gonogo.config.accelerator import Accelerator
 from gonogo.script.command import read_command
 from gonogo.script.passes import Passed, run_pass
+from gonogo.script.places import kept_folders
+from gonogo.script.progress import steps_reached
 from gonogo.script.request import PassName, PassRequest, ScriptCommand
+from gonogo.script.snapshot import changed, snapshot
 
 STEPS = 4
 LIMIT_S = 60.0
 CARD_BYTES = 80 << 30  # what the script is told where the card's memory is not known
+REPORT_EVERY_S = 2.0
 Say = Callable[[PassName, str], None]
+Report = Callable[[dict[PassName, int], float], None]
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,9 @@ class CheckRequest:
         folder: where it is run.
         card: what the script is told that it has, and whose libraries' choices it gets.
         steps: optimizer steps that each pass waits for.
-        limit_s: of each pass.
+        limit_s: of each pass, from the script's start; one that has reached no step by then gets as much again.
         rehearse_with: arguments that the pass on the processor gets as well.
+        vary: arguments with `{}` in place of a number, for further passes on the card.
         passes: those that are run.
     """
 
@@ -39,6 +46,7 @@ class CheckRequest:
     steps: int = STEPS
     limit_s: float = LIMIT_S
     rehearse_with: list[str] = field(default_factory=list)
+    vary: str = ""
     passes: tuple[PassName, ...] = ("card", "processor")
 
 
@@ -48,45 +56,73 @@ class CheckRun:
 
     Attributes:
         passed: pass → its files and last lines.
+        changed: paths in the script's repository that were written all the same, relative to it.
         seconds: of all of it.
     """
 
     command: ScriptCommand
     passed: dict[PassName, Passed]
+    changed: list[str]
     seconds: float
 
 
-def run_check(request: CheckRequest, work: Path, say: Say) -> CheckRun:
+def run_check(request: CheckRequest, work: Path, say: Say, report: Report = lambda steps, seconds: None) -> CheckRun:
     """Run the passes side by side.
 
     Args:
         work: empty folder for their files and for what the script writes; the caller removes it.
         say: called with a pass and a line that the script printed in it, from two threads.
+        report: called every two seconds with the steps that each pass has reached, and the time.
 
     Raises:
         UserError: the command runs no script that can be watched.
     """
     started = time.monotonic()
-    command = read_command(request.words, request.folder)
+    command = read_command(request.words, request.folder.resolve())
+    root = kept_folders(request.folder.resolve(), command)[-1]
+    before = snapshot(root)
     passed: dict[PassName, Passed] = {}
     problems: list[BaseException] = []
+    stop = threading.Event()
 
     def run(kind: PassName) -> None:
         try:
-            passed[kind] = run_pass(
-                pass_request(request, command, kind, work), work / kind, lambda line: say(kind, line)
-            )
+            asked = pass_request(request, command, kind, work)
+            passed[kind] = run_pass(asked, work / kind, lambda line: say(kind, line), stop)
         except BaseException as problem:
             problems.append(problem)
 
     threads = [threading.Thread(target=run, args=(kind,)) for kind in request.passes]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        while any(thread.is_alive() for thread in threads):
+            _join(threads, REPORT_EVERY_S)
+            report({kind: steps_reached(work / kind) for kind in request.passes}, time.monotonic() - started)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     if problems:
         raise problems[0]
-    return CheckRun(command, passed, time.monotonic() - started)
+    return CheckRun(command, passed, changed(before, root), time.monotonic() - started)
+
+
+def _join(threads: list[threading.Thread], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+
+
+def run_variation(request: CheckRequest, command: ScriptCommand, number: int, work: Path) -> Passed:
+    """One more pass on the card, with `--vary`'s arguments and this number in them.
+
+    Args:
+        work: empty folder for it.
+    """
+    more = shlex.split(request.vary.replace("{}", str(number)))
+    varied = command.model_copy(update={"arguments": [*command.arguments, *more]})
+    return run_pass(pass_request(request, varied, "card", work), work / "card", lambda line: None)
 
 
 def pass_request(request: CheckRequest, command: ScriptCommand, kind: PassName, work: Path) -> PassRequest:

@@ -19,7 +19,8 @@ from typing import NoReturn, Protocol
 
 from gonogo.script.facts import Ending, PassFacts, ScriptError
 from gonogo.script.overlay import Overlay
-from gonogo.script.progress import Progress
+from gonogo.script.places import kept_folders
+from gonogo.script.progress import StepCount
 from gonogo.script.replaced import Replaced
 from gonogo.script.request import PassRequest
 from gonogo.script.scratch import write_to_scratch
@@ -62,7 +63,7 @@ class Runner:
         self.end("enough")
 
     def run(self) -> NoReturn:
-        progress = Progress(self.out)
+        progress = StepCount(self.out)
         threading.Thread(target=self._watch_time, args=(progress,), daemon=True).start()
         try:
             with self.surroundings.around(), progress.counted(), self.seen.around():
@@ -74,7 +75,7 @@ class Runner:
             self.end("script_failed", error=script_error(problem, self.request.folder))
         self.end("script_ended")
 
-    def _watch_time(self, progress: Progress) -> None:
+    def _watch_time(self, progress: StepCount) -> None:
         """The limit counts from the start; a script that has reached no step by then gets as much again."""
         time.sleep(self.request.limit_s)
         if not progress.steps:
@@ -139,17 +140,8 @@ def main() -> NoReturn:
     out = Path(sys.argv[1])
     request = PassRequest.model_validate_json((out / "request.json").read_text())
     os.chdir(request.folder)
-    overlay = write_to_scratch(Replaced(), request.scratch, kept_folders(request), [out])
+    overlay = write_to_scratch(Replaced(), request.scratch, kept_folders(request.folder, request.command), [out])
     Runner(request, out, overlay).run()
-
-
-def kept_folders(request: PassRequest) -> list[Path]:
-    """The script's folder, the repository around it, and that of the script itself."""
-    folders = [request.folder]
-    if request.command.path:
-        folders.append((request.folder / request.command.path).parent)
-    roots = [next((one for one in [folder, *folder.parents] if (one / ".git").exists()), folder) for folder in folders]
-    return [*folders, *roots]
 
 
 if __name__ == "__main__":

@@ -13,16 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-PASSED = ("/dev", "/proc", "/sys", "/run")
-CACHES = (
-    "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "TRANSFORMERS_CACHE", "TORCH_HOME", "NLTK_DATA",
-    "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "TORCH_EXTENSIONS_DIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "TMPDIR",
-)  # fmt: skip
-HOME_CACHES = (".cache", ".triton", ".config/matplotlib", "nltk_data", ".nv", ".keras")
+from gonogo.script.places import Places
+
 MOST_LINKS = 20
 
 
-class Plain:
+class PlainCalls:
     """The functions of `os` as they were before anything was replaced."""
 
     def __init__(self) -> None:
@@ -44,14 +40,13 @@ class Overlay:
     """
 
     def __init__(self, scratch: Path, kept: list[Path], passed: list[Path]) -> None:
-        self.plain = Plain()
+        self.plain = PlainCalls()
         self.upper = f"{scratch.absolute()}/files"
         self.cwd = os.getcwd()
         self.moved = False  # the working directory is a folder that only the overlay has
         self.used = False  # something was written or removed
         self.removed: set[str] = set()
-        self.passed = (*PASSED, str(scratch.absolute()), *map(str, passed), *_caches())
-        self.kept = tuple(str(path.absolute()) for path in kept)
+        self.passes = Places(kept, [scratch, *passed]).passes
 
     def named(self, call: Callable[[], Any]) -> Any:
         """What it returns; an error names the file as the script does."""
@@ -75,14 +70,6 @@ class Overlay:
     def seen(self, real: str) -> str:
         """The script's name of a file that lies in the overlay's folder."""
         return real[len(self.upper) :] or "/" if real.startswith(self.upper) else real
-
-    def passes(self, path: str) -> bool:
-        """Whether what is written there is written in earnest: the nearest folder that is named decides."""
-
-        def nearest(folders: tuple[str, ...]) -> int:
-            return max((len(folder) for folder in folders if _below(path, folder)), default=0)
-
-        return nearest(self.passed) > nearest(self.kept)
 
     def reading(self, path: str, follow: bool = True) -> str:
         """Where this path is read; one that was removed is a name that does not exist."""
@@ -293,16 +280,3 @@ class Overlay:
         for folder, _, names in os.walk(self.upper):
             for name in names:
                 yield self.seen(f"{folder}/{name}")
-
-
-def _below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
-
-
-def _caches() -> tuple[str, ...]:
-    """Folders for caches and temporary files: what is downloaded there is of use to the real run."""
-    import tempfile
-
-    home = os.path.expanduser("~")
-    named = [os.path.abspath(os.environ[key]) for key in CACHES if os.environ.get(key)]
-    return (tempfile.gettempdir(), "/var/tmp", *named, *(f"{home}/{name}" for name in HOME_CACHES))

@@ -11,7 +11,7 @@ EVERY_S = 0.5
 NAME = "steps"
 
 
-class Progress:
+class StepCount:
     """Counts the steps of every optimizer, and writes the count to a file, at most twice a second."""
 
     def __init__(self, folder: Path) -> None:

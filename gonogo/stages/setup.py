@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
 from gonogo.base.shipped import own_or_shipped
 from gonogo.base.units import gigabytes
+from gonogo.project.requirements import pip_lines
 from gonogo.remote.setup import set_up
 from gonogo.runtime.context import Run
 from gonogo.stages.machine import machine
@@ -22,6 +24,9 @@ def setup(run: Run, inputs: Any, outputs: Any) -> None:
         UserError: the machine lacks something that the run needs.
     """
     requirements = own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
+    if own := run.experiment_config.requirements:
+        requirements = Path(outputs.setup).with_name("requirements.txt")
+        write_text(requirements, "\n".join(pip_lines(run.settings.root / own.expanduser())) + "\n")
     with machine(run) as there:
         found = set_up(there, run.target, run.settings.accelerator, requirements)
     write_text(outputs.setup, found.model_dump_json(indent=1) + "\n")

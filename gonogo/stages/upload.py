@@ -35,7 +35,7 @@ def run_spec(run: Run) -> RunSpec:
         experiment=run.experiment,
         experiment_config=run.experiment_config,
         training=run.training,
-        data=[Path("../data") / name for name in run.data],
+        data=[Path("..", name) for name in run.data],
         seed=run.config.seed,
         assets=Path("../assets") if experiment.trains_with_assets else None,
         starts_from=Path(f"../{START}") if experiment.starts_from else None,
@@ -52,7 +52,7 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     confirm_up_to(run, "launch")
     spec, spec_file = run_spec(run), Path(outputs.run)
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
-    parts = {f"data/{name}": folder for name, folder in run.data.items()}
+    parts = dict(run.data)
     experiment = run.load_experiment()
     parts |= {"assets": run.paths.assets} if experiment.trains_with_assets else {}
     parts |= {START: experiment.starts_from} if experiment.starts_from else {}
@@ -60,7 +60,7 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     parts[f"code/run_{run.mode}.json"] = spec_file
 
     # whoever links a data set together means the files; of code only what lies in its folder is sent
-    linked = [f"data/{name}" for name in run.data] if run.experiment_config.data else []
+    linked = list(run.data) if run.experiment_config.data else []
 
     def ahead(size_bytes: int, files: int, seconds: Range) -> None:
         run.say(

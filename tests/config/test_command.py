@@ -39,7 +39,7 @@ def test_what_cannot_be_filled_is_named(tmp_path: Path) -> None:
     assert "command.train" in train("run {dat} {out}") and "unknown placeholder {dat}; allowed: {data}" in train(
         "r {dat}"
     )
-    assert "{out} missing" in train("run {data}")
+    assert "{data} missing: the command could not know where the data is made" in train("run {out}")
     assert "{data} must stand alone" in train("run --data={data} {out}")
     assert "quotation" in train("run 'open {data} {out}").lower()
     assert "takes no format" in train("run {data} {out} {seed:04d}")

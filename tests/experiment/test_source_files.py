@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from gonogo.experiment.source_files import code_files, source_digest, without_unused
+from gonogo.experiment.source_files import code_files, repository_files, source_digest, without_unused
 
 
 def make(folder: Path, files: dict[str, str]) -> None:
@@ -74,3 +75,22 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> No
     before = source_digest(files, tmp_path, {})
     make(tmp_path, {"a/__init__.py": "two", "b/__init__.py": "one"})
     assert source_digest(files, tmp_path, {}) != before
+
+
+def test_of_a_repository_what_git_tracks_is_code(tmp_path: Path) -> None:
+    files = ["train.py", "lib/net.py", "notes.txt", ".hidden/a.py", "results/a.json", "config/experiments/a.yaml",
+             "config/model.yaml", "Snakefile", "local/profile.yaml"]  # fmt: skip
+    make(tmp_path, dict.fromkeys([*files, "new.py", "new.bin", "ignored.py"], ""))
+    (tmp_path / ".gitignore").write_text("ignored.py\n")
+
+    def found() -> list[str]:
+        return [file.relative_to(tmp_path).as_posix() for file in repository_files(tmp_path)]
+
+    code = ["config/model.yaml", "lib/net.py", "new.py", "notes.txt", "train.py"]
+    assert found() == sorted([*code, "ignored.py", "new.bin"])
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "--all", "--force", *files], check=True)
+    assert found() == code
+    (tmp_path / "notes.txt").unlink()  # tracked, and not there
+    assert "notes.txt" not in found()

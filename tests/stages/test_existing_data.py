@@ -61,7 +61,7 @@ def test_the_set_is_measured_and_named_where_it_lies(stage_run: Callable[..., Ru
     assert len(MeasuredSet.read(measured)) == 40
     assert MeasuredSet.read(measured).inputs_digest == data_digest([data]) == data_digest(run.data_folders)
     spec = run_spec(run)
-    assert spec.data == [Path("../data/news")] and spec.experiment_config.dataset_items == 40
+    assert spec.data == [Path("../code/corpora/news")] and spec.experiment_config.dataset_items == 40
     assert sorted(path.name for path in data.parent.parent.rglob(".*")) == []  # nothing was written beside it
 
 

@@ -165,6 +165,12 @@ def training(wildcards):
     return SETTINGS.training(wildcards.experiment).model_dump_json()
 
 
+def requirements(wildcards):
+    """Parameter function: what the experiment's own file of packages says, where it names one."""
+    own = experiment_config(wildcards).requirements
+    return "" if own is None else (SETTINGS.root / own.expanduser()).read_text()
+
+
 def shards(wildcards):
     """The data set's folders."""
     return paths(wildcards).shards(experiment_config(wildcards).shards)

@@ -14,6 +14,7 @@ rule setup:
         ENVIRONMENT
     params:
         target=SETTINGS.target.model_dump_json(),
+        requirements=requirements,
     message:
         "{wildcards.experiment}: setting up the machine"
     script:

@@ -25,7 +25,7 @@ def always(value: Any) -> Callable[..., Any]:
     return lambda *args, **kwargs: value
 
 
-class Stream:
+class CardStream:
     """Work is done in order: every stream is the same one."""
 
     device = torch.device("cuda", 0)
@@ -40,17 +40,17 @@ class Stream:
 
     synchronize = wait_stream = wait_event = _nothing
 
-    def record_event(self, event: Event | None = None) -> Event:
-        return event or Event()
+    def record_event(self, event: CardEvent | None = None) -> CardEvent:
+        return event or CardEvent()
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> CardStream:
         return self
 
     def __exit__(self, *problem: Any) -> None:
         pass
 
 
-class Event:
+class CardEvent:
     """Has always happened already; a millisecond lies between any two."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -68,7 +68,7 @@ class Generator(torch.Generator):
     """The processor's, whatever device it is asked for."""
 
     def __new__(cls, device: Any = None) -> Generator:
-        return super().__new__(cls, "cpu")
+        return super().__new__(cls, "cpu")  # type: ignore[call-arg]
 
 
 class TypeOnCard:
@@ -147,7 +147,7 @@ def replacements(name: str, memory_bytes: int, card: Card, recorder: CardRecorde
     def free(*args: Any, **kwargs: Any) -> tuple[int, int]:
         return max(memory_bytes - recorder.live_bytes, 0), memory_bytes
 
-    stream = Stream()
+    stream = CardStream()
     found: list[Replacement] = [
         (cuda, "get_device_properties", always(properties(name, memory_bytes, card))),
         (cuda, "get_device_name", always(name)),
@@ -168,8 +168,8 @@ def replacements(name: str, memory_bytes: int, card: Card, recorder: CardRecorde
         (cuda, "set_rng_state_all", always(None)),
         (cuda, "get_arch_list", always([f"sm_{card.capability[0]}{card.capability[1]}"])),
         (cuda, "can_device_access_peer", always(False)),
-        (cuda, "Stream", Stream),
-        (cuda, "Event", Event),
+        (cuda, "Stream", CardStream),
+        (cuda, "Event", CardEvent),
         (cuda, "stream", _in_stream),
         (cuda, "current_stream", always(stream)),
         (cuda, "default_stream", always(stream)),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
@@ -19,8 +20,11 @@ from gonogo.script.card import answers, shortcuts
 from gonogo.script.card.course import Course
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.card.hybrid import CardRecorder, HybridMode
+from gonogo.script.card.repeats import ForwardRepeats
+from gonogo.script.card.run_length import run_length
 from gonogo.script.card.saving import Files
 from gonogo.script.card.stages import stages_of
+from gonogo.script.card.work import WorkCounter
 from gonogo.script.request import PassRequest
 
 BEYOND_S = 20.0  # after the steps that were asked for, until validation and a checkpoint were reached
@@ -33,9 +37,11 @@ class CardPass:
     def __init__(self, request: PassRequest, enough: Callable[[], NoReturn]) -> None:
         self.request, self.enough = request, enough
         self.untraceable = ""
-        self.notes: dict[str, None] = {}
         self.recorder = CardRecorder(request.folder, self._give_up)
         self.course = Course(self.recorder)
+        self.work = WorkCounter(self.course)
+        self.repeats = ForwardRepeats(self.course, self.work, request.steps)
+        self.parsed: dict[str, Any] = {}
         self.course.changed = self._is_it_enough
         self.started = time.monotonic()
         self.asked_at: float | None = None
@@ -47,11 +53,13 @@ class CardPass:
             stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message=".*FakeTensor.*")
             stack.enter_context(fake_gpu(card, self.recorder.assume))
-            torch.jit._state.disable()  # type: ignore[no-untyped-call]
+            torch.jit._state.disable()
             for owner, name, value in [
                 *answers.replacements(self.request.card_name, self.request.card_bytes, card, self.recorder),
-                *shortcuts.replacements(self._note, self.recorder.scalar),
+                *shortcuts.replacements(self.recorder.note, self.recorder.scalar),
                 *Files(self.course).replacements(),
+                *self.repeats.replacements(),
+                (argparse.ArgumentParser, "parse_known_args", self._parsed(argparse.ArgumentParser.parse_known_args)),
             ]:
                 stack.callback(setattr, owner, name, getattr(owner, name))
                 setattr(owner, name, value)
@@ -63,13 +71,16 @@ class CardPass:
     def facts(self) -> CardFacts:
         course, recorder = self.course, self.recorder
         events = recorder.events()
+        work = self.work.work()
+        length, said_by = run_length(self.parsed, self.repeats.batches, work.backward_passes if work else 1)
         return CardFacts(
-            steps=course.done, guesses=list(recorder.guesses), notes=list(self.notes),
+            steps=course.done, guesses=list(recorder.guesses), notes=list(recorder.notes),
             architecture=self.request.architecture, untraceable=self.untraceable,
             stages=stages_of(events, course.reached, replay(events).reserved_after),
             parameters=course.parameters, operations=recorder.operations, backward_passes=course.backwards,
             optimizers=list(course.classes), autocast=course.autocast, dtype=course.dtype,
-            batch_shapes=course.batch,
+            batch_shapes=course.batch, work=work, hurried=self.repeats.skipped,
+            total_steps=length, total_steps_from=said_by,
         )  # fmt: skip
 
     def save(self, folder: Path) -> None:
@@ -82,8 +93,15 @@ class CardPass:
             error=self.untraceable or ("" if len(events) else "nothing was put on the card"),
         ).save(folder)  # fmt: skip
 
-    def _note(self, what: str) -> None:
-        self.notes[what] = None
+    def _parsed(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        """Keeps the script's own arguments, of which one may say how long it runs."""
+
+        def parse(parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> Any:
+            found = plain(parser, *args, **kwargs)
+            self.parsed |= vars(found[0])
+            return found
+
+        return parse
 
     def _give_up(self, reason: str) -> None:
         self.untraceable = reason
@@ -91,7 +109,7 @@ class CardPass:
 
     def _is_it_enough(self) -> None:
         now = time.monotonic()
-        if self.course.most < self.request.steps and self.course.steps < self.request.steps:
+        if not self.repeats.hurrying:
             return
         self.asked_at = self.asked_at or now
         if {"validation", "checkpoint"} <= set(self.course.reached):

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as modules
 from torch.optim import optimizer as optimizers
 
 from gonogo.memory.fake_gpu import forget_tracing
@@ -17,7 +16,9 @@ from gonogo.memory.torch_private import FakeTensor, tree_leaves
 from gonogo.script.card.facts import StageName
 from gonogo.script.card.hybrid import CardRecorder
 
-VALIDATION, CHECKPOINT, RESUME = "validation", "checkpoint", "resume"
+VALIDATION: StageName = "validation"
+CHECKPOINT: StageName = "checkpoint"
+RESUME: StageName = "resume"
 APART = (VALIDATION, CHECKPOINT, RESUME)
 IN_A_ROW = 4  # forward passes of a model that no optimizer trains, after which they are more than a teacher's
 LAST_STEP = 32000  # events keep the step in 16 bits
@@ -29,6 +30,7 @@ class Course:
     Attributes:
         steps: of the whole: each optimizer that is used has made so many.
         done: the most that `steps` ever was.
+        backwards: backward passes; `backwards_in_step`: since the last step.
         parameters: elements that are trained, on the card.
         dtype: of most of the weights.
         most: steps of the optimizer that made most.
@@ -44,7 +46,7 @@ class Course:
         self.backwards = self.done = self.parameters = 0
         self.dtype = ""
         self.reached: dict[StageName, list[int]] = {}
-        self.validations = 0
+        self.backwards_in_step = 0
         self.changed: Callable[[], None] = lambda: None
         self.models: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self.batch: list[list[int]] = []
@@ -78,8 +80,6 @@ class Course:
         """Within, all of it is noticed."""
         with ExitStack() as stack:
             for handle in (
-                modules.register_module_forward_pre_hook(self._enter),
-                modules.register_module_forward_hook(self._leave, always_call=True),
                 optimizers.register_optimizer_step_pre_hook(self._step_begins),
                 optimizers.register_optimizer_step_post_hook(self._step_ends),
             ):
@@ -112,15 +112,17 @@ class Course:
             finally:
                 self.recorder.phase = "clip" if counted else outside
                 self.backwards += counted
+                self.backwards_in_step += counted
                 if counted and not self.optimizers:
                     self._graphs += 1
                     self._step_over()
 
         return backward
 
-    def _enter(self, module: nn.Module, args: Any) -> None:
-        if self.recorder.depth or not _on_card(module, args):
-            return
+    def enter(self, module: nn.Module, args: Any) -> bool:
+        """A forward pass begins that is no part of another one. Returns whether it is on the card."""
+        if not _on_card(module, args):
+            return False
         forget_tracing()
         self.models.add(module)
         graph = torch.is_grad_enabled()
@@ -133,10 +135,11 @@ class Course:
         elif (owned and not module.training) or self._in_a_row >= IN_A_ROW:
             self._grad_off = not graph
             self.enter_stage(VALIDATION)
-            self.validations += 1
+        return True
 
-    def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
-        if self.recorder.phase == VALIDATION and self.recorder.depth <= 1:
+    def leave(self) -> None:
+        """It has ended."""
+        if self.recorder.phase == VALIDATION:
             self.changed()
 
     def _operation(self) -> None:
@@ -165,6 +168,7 @@ class Course:
 
     def _step_over(self) -> None:
         self.recorder.phase = "batch"
+        self.backwards_in_step = 0
         self.recorder.step = min(self.steps, LAST_STEP)
         self.done = max(self.done, self.steps)
         if self.most <= 2:
@@ -186,13 +190,11 @@ class Course:
     # --- what it is made of ---
 
     def _is_trained(self, module: nn.Module) -> bool:
-        """Whether an optimizer holds any of its parameters; where there is no optimizer, whether any needs a gradient."""
+        """Whether an optimizer holds any of its parameters; without an optimizer, whether any needs a gradient."""
         known = self.owned.get(id(module))
         if known is not None and known[0] == len(self.optimizers):
             return known[1]
-        held = {
-            id(parameter) for made in self.optimizers for group in made.param_groups for parameter in group["params"]
-        }
+        held = {id(p) for made in self.optimizers for group in made.param_groups for p in group["params"]}
         found = any(id(p) in held if held else p.requires_grad for p in module.parameters())
         self.owned[id(module)] = (len(self.optimizers), found)
         return found

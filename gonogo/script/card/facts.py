@@ -28,6 +28,7 @@ class Work(BaseModel):
 
     flop: dict[str, float] = Field(default_factory=dict, description="dtype it multiplies in → operations")
     moved_bytes: float = Field(0, description="read and written by all operations, nothing cached or fused")
+    operations: float = 0
     backward_passes: float = Field(1, description="micro-batches of the step")
 
 
@@ -45,6 +46,7 @@ class CardFacts(PassFacts):
     dtype: str = Field("", description="of most of the weights")
     batch_shapes: list[list[int]] = Field(default_factory=list, description="of the tensors that the model was given")
     work: Work | None = None
+    hurried: int = Field(0, description="forward passes that were not traced again, after the steps asked for")
     total_steps: int | None = Field(None, description="optimizer steps of the whole run; null: not known")
     total_steps_from: str = Field("", description="how it is known")
 

@@ -20,10 +20,11 @@ from gonogo.memory.torch_private import (
     tree_map_only,
 )
 from gonogo.memory.trace import explained
-from gonogo.script.card import values
+from gonogo.script.card import shaped_by_data, values
 
 aten = torch.ops.aten
 _DEVICE = torch.ops.prim.device.default
+_PINNED = {aten._pin_memory.default, aten.is_pinned.default}
 _SCALAR = aten._local_scalar_dense.default
 # what goes wrong in the trace and not in the script; a shape that does not match is a RuntimeError, and the script's
 OURS = (
@@ -48,7 +49,7 @@ def on_card(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 class HybridMode(FakeGPUMode):
-    """FakeTensorMode for operations with something on the card. Real operands become fake for the operation's length."""
+    """FakeTensorMode for operations with something on the card. Real operands become fake for its length."""
 
     def __init__(self) -> None:
         super().__init__(allow_non_fake_inputs=True)
@@ -80,6 +81,7 @@ class CardRecorder(AllocationRecorder):
         super().__init__("cuda")
         self.folder, self.give_up = folder, give_up
         self.live_bytes = 0
+        self.notes: dict[str, None] = {}
         self.seen: Callable[[Any, tuple[Any, ...], Any], None] = lambda func, args, out: None
         self.before: Callable[[], None] = lambda: None
 
@@ -87,7 +89,7 @@ class CardRecorder(AllocationRecorder):
         if func is _DEVICE and isinstance(args[0], FakeTensor):
             return args[0].fake_device
         kwargs = kwargs or {}
-        if func is aten._pin_memory.default or func is aten.is_pinned.default:
+        if func in _PINNED:
             return args[0] if func is aten._pin_memory.default else False
         if kwargs.get("pin_memory"):
             kwargs = {**kwargs, "pin_memory": False}
@@ -97,21 +99,42 @@ class CardRecorder(AllocationRecorder):
         if func is _SCALAR:
             return self.scalar(args[0])
         if func is aten.equal.default:
-            self.assume(f"{values.place(self.folder)}, aten.equal: its result is not known, True was assumed")
+            self.guess("aten.equal: its result is not known, True was assumed")
             return True
+        return self._traced(func, types, args, kwargs)
+
+    def _traced(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         self.before()
         try:
-            out = super().__torch_dispatch__(func, types, args, kwargs)
+            args = shaped_by_data.with_full_masks(func, args, self.guess)
+            out = shaped_by_data.bounded(func, args, self.guess, self.note)
+            if out is None:
+                out = super().__torch_dispatch__(func, types, args, kwargs)
+            else:
+                self._note(out, self._module())
         except OURS as problem:
             self.give_up(explained(problem, self))
             raise
         self.seen(func, args, out)
-        left = out if isinstance(out, FakeTensor) and out.fake_device.type == "cpu" else None
-        return values.off_card(left) if left is not None and _from_card(args) else out
+        if isinstance(out, FakeTensor):
+            if out.dtype == torch.bool:
+                out.about_numbers = _about_numbers(func, args)  # type: ignore[attr-defined]
+            if out.fake_device.type == "cpu" and _from_card(args):
+                return values.off_card(out)
+        return out
 
     def scalar(self, tensor: Tensor) -> Any:
         """Its value, or one in its place."""
-        return values.scalar(tensor, self.folder, self.assume)
+        return values.scalar(tensor, self.step, self.folder, self.assume, self.note)
+
+    def guess(self, what: str) -> None:
+        """Assume it, and say where in the script."""
+        where = values.place(self.folder)
+        self.assume(f"{where}, {what}" if where else what)
+
+    def note(self, what: str) -> None:
+        """What a reader should know, and what makes nothing doubtful."""
+        self.notes[what] = None
 
     def _row(self, block: int, size: int, module: str) -> None:
         self.live_bytes += size
@@ -126,6 +149,18 @@ class CardRecorder(AllocationRecorder):
     def depth(self) -> int:
         """How many modules are running, one inside the other."""
         return len(self._stack)
+
+
+def _about_numbers(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a truth value says that numbers are finite, and nothing else."""
+    if str(func).startswith(values.FINITE):
+        return True
+    if func is aten.ne.Tensor and args[0] is args[1]:
+        return True
+    if func is aten.eq.Scalar and args[1] == float("inf"):
+        return True
+    bools = [leaf for leaf in args if isinstance(leaf, FakeTensor) and leaf.dtype == torch.bool]
+    return bool(bools) and all(getattr(leaf, "about_numbers", False) for leaf in bools)
 
 
 def _from_card(args: tuple[Any, ...]) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gonogo.memory.constant_values import known
-from gonogo.memory.torch_private import DisableTorchDispatch, FakeTensor
+from gonogo.memory.torch_private import DisableTorchDispatch, FakeTensor, tree_map_only
 from gonogo.script.card import moving, values
 from gonogo.script.card.answers import Replacement
 
@@ -36,9 +36,15 @@ def replacements(note: Note, scalar: Callable[[Tensor], Any]) -> list[Replacemen
         (tensor, "tolist", _tolist(tensor.tolist)),
         (tensor, "__format__", _format(tensor.__format__)),
         (tensor, "__repr__", _repr(tensor.__repr__)),
+        (nn.DataParallel, "forward", lambda self, *inputs, **kwargs: self.module(*moved(inputs), **moved(kwargs))),
         (torch.amp.GradScaler, "_maybe_opt_step", _step_without_overflow),
     ]
     return found
+
+
+def moved(tree: Any) -> Any:
+    """All tensors in it on the card."""
+    return tree_map_only(Tensor, lambda tensor: tensor.to("cuda"), tree)
 
 
 COMPILED = "torch.compile is taken as the module itself: what its fusions save or its graphs keep is not counted"
@@ -49,7 +55,7 @@ def _compile(note: Note) -> Callable[..., Any]:
 
     def compiled(model: Any = None, *args: Any, **kwargs: Any) -> Any:
         if model is None:
-            return lambda function: compiled(function)
+            return compiled
         note(COMPILED)
         if isinstance(model, nn.Module):
             object.__setattr__(model, "_orig_mod", model)

@@ -1,7 +1,8 @@
 """Values of tensors that lie on a card that is not there: known ones are exact, the others are taken as one.
 
-A number that a script only prints or averages changes nothing about its memory. One that it compares does: so a value
-that was taken as one says so when it is compared, and where in the script that was.
+A floating-point number that a script prints or averages changes nothing about its memory. One that it compares may
+change its way (the best checkpoint, an early end), so that is noted, with its place in the script. A truth value or a
+whole number may become a shape: it is a guess, unless it is a count or says whether all is finite.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from gonogo.memory.torch_private import DisableTorchDispatch, FakeTensor
 
 MOST_ELEMENTS = 1 << 24  # of a tensor that leaves the card as real memory; larger ones stay without data
 COUNTS = ("aten.sum", "aten.count_nonzero", "aten.mul", "aten.add", "aten.div", "aten._to_copy", "aten.mean")
-FINITE = {"aten.isnan": False, "aten.isinf": False, "aten.isfinite": True, "aten.ne": False}
+FINITE = ("aten.isnan", "aten.isinf", "aten.isfinite")
+ORDERED = ("aten.lt", "aten.le", "aten.gt", "aten.ge")  # of single numbers: a loss and the best so far
+SMALLER = 1e-3
 Asked = Callable[[str], None]
 
 
@@ -41,7 +44,7 @@ class GuessedFloat(float):
         return hash(float(self))
 
     def __bool__(self) -> bool:
-        self.asked(f"{self.source}: its value is not known, {float(self):g} was assumed")
+        self.asked(f"{self.source}: compared, where its value is not known; {float(self):.3g} was assumed")
         return float(self) != 0
 
 
@@ -59,7 +62,7 @@ def _compared(name: str) -> Callable[..., Any]:
     plain = getattr(float, name)
 
     def operation(self: GuessedFloat, other: Any) -> Any:
-        self.asked(f"{self.source}: its value is not known, {float(self):g} was assumed")
+        self.asked(f"{self.source}: compared, where its value is not known; {float(self):.3g} was assumed")
         return plain(self, other)
 
     return operation
@@ -83,22 +86,31 @@ def place(folder: Path) -> str:
     return ""
 
 
-def scalar(tensor: Tensor, folder: Path, assume: Asked) -> Any:
-    """`tensor.item()` of a fake tensor; `assume` is called where the script's way may depend on a guess."""
+def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) -> Any:
+    """`tensor.item()` of a fake tensor.
+
+    Args:
+        step: optimizer steps so far; a value is a little smaller after each, as a script that keeps the best expects.
+        assume: called where the step's memory may depend on the guess.
+        note: called where the script compares it, and so where it goes next.
+    """
     value = constant_values.scalar(tensor)
     if value is not None:
         return value
     operator = getattr(tensor, "made_by", "an operation").removesuffix(".default")
     where = place(folder)
     source = f"{where}, {operator}" if where else operator
+    if tensor.dtype == torch.bool and operator.startswith(ORDERED):
+        note(f"{source}: compared, where its value is not known; False was assumed")
+        return False
     if tensor.dtype == torch.bool:
-        finite = next((truth for name, truth in FINITE.items() if operator.startswith(name)), None)
-        guess = "all" in operator if finite is None else finite
-        if finite is None:
+        about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
+        guess = "all" in operator or operator.startswith("aten.isfinite")
+        if not about_numbers:
             assume(f"{source}: its value is not known, {guess} was assumed")
         return guess
     if tensor.dtype.is_floating_point:
-        return GuessedFloat(1.0, source, assume)
+        return GuessedFloat(1 / (1 + SMALLER * max(step, 0)), source, note)
     if tensor.dtype.is_complex:
         return 1 + 0j
     if not operator.startswith(COUNTS):
@@ -107,7 +119,7 @@ def scalar(tensor: Tensor, folder: Path, assume: Asked) -> Any:
 
 
 def off_card(tensor: FakeTensor) -> Tensor:
-    """A real tensor of this shape and dtype: the values where they are known, else ones, or zeros for integers.
+    """A real tensor of this shape and dtype: the values where they are known, else 0.5 to 1, or zeros for integers.
 
     One of more than `MOST_ELEMENTS` comes back as it is.
     """
@@ -118,7 +130,7 @@ def off_card(tensor: FakeTensor) -> Tensor:
         if value is not None and value.shape == tensor.shape:
             return value.clone()
         dtype, shape = tensor.dtype, tensor.shape
-        fill = 1 if dtype.is_floating_point or dtype.is_complex or tensor.numel() == 1 else 0
-        if dtype == torch.bool:
-            fill = 0
-        return torch.full(tuple(shape), fill, dtype=dtype, device="cpu")
+        if dtype.is_floating_point and tensor.numel() > 1:  # of which a histogram can be made
+            return torch.linspace(0.5, 1, tensor.numel(), device="cpu").reshape(tuple(shape)).to(dtype)
+        one = dtype != torch.bool and (dtype.is_floating_point or dtype.is_complex or tensor.numel() == 1)
+        return torch.full(tuple(shape), int(one), dtype=dtype, device="cpu")

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from gonogo.script.processor import judge_calls, judge_data, judge_errors, judge_learning, judge_wiring
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.script.processor.judging import CheckAndCause, Test
+from gonogo.script.processor.judging import DIVERGING, CheckAndCause, Test
 from gonogo.verdict import Check, Status
 
 WIRING_TESTS: tuple[Test, ...] = (
     judge_errors.error, judge_errors.steps, *judge_calls.TESTS, *judge_wiring.TESTS, *judge_calls.AFTER_WIRING,
     *judge_wiring.AFTER,
 )  # fmt: skip
+BY_EXPLOSION = {"step_order", "input_used", "weight_change"}  # an exploded model has no gradients and ignores its input
 
 
 @dataclass
@@ -28,20 +29,12 @@ class Parts:
 def judge(facts: ProcessorFacts) -> Parts:
     """Each part's checks, in the order in which they explain each other: data before wiring before learning."""
     data = _found(judge_data.TESTS, facts)
-    wiring = _found(
-        (
-            judge_errors.error,
-            judge_errors.steps,
-            *judge_calls.TESTS,
-            *judge_wiring.TESTS,
-            *judge_calls.AFTER_WIRING,
-            *judge_wiring.AFTER,
-        ),
-        facts,
-    )
+    wiring = _found(WIRING_TESTS, facts)
     learning = _found(judge_learning.TESTS, facts) if facts.steps else []
     if any(finding.check.id == "targets" and finding.cause for finding in data):
         wiring = [one for one in wiring if one.check.id != "script"]  # the script's error is explained
+    if any(one.cause == DIVERGING for one in learning):
+        wiring = [one for one in wiring if one.check.status is not Status.NO_GO or one.check.id not in BY_EXPLOSION]
     causes = [one.cause for one in (*data, *wiring, *learning) if one.check.status is Status.NO_GO]
     return Parts(
         _checks(data), _checks(wiring), _checks(learning), next(iter(causes), "")

@@ -1,4 +1,4 @@
-"""A plain loop: tied weights, an optimizer made before the move, autocast, GradScaler, validation, checkpoint, resume."""
+"""A plain loop: tied weights, an optimizer made before the move, GradScaler, validation, checkpoint, resume."""
 
 import argparse
 import os
