@@ -47,7 +47,7 @@ def machine(ssh: Ssh, target: Target) -> Iterator[Machine]:
         yield connected
 
 
-def wait_for(done: Callable[[], object], seconds: float = 5.0) -> None:
+def wait_for(done: Callable[[], object], seconds: float = 60.0) -> None:
     """Until `done()` is true; fails after `seconds`."""
     until = time.monotonic() + seconds
     while not done():
