@@ -33,14 +33,18 @@ def validate(run: Run, inputs: Any, outputs: Any) -> None:
         metrics = experiment.predict(checkpoint, run.data_folders, out, run.config.seed)
     run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
     inspector = experiment.inspector(run.gates.results.pictures)
-    measure_part(inspector, predictions, measured)
+    if experiment.predicts_items:
+        measure_part(inspector, predictions, measured)
+    measured.mkdir(parents=True, exist_ok=True)  # an output of the rule, whatever was predicted
     Measurements(
         inputs_digest=digest(file_digest(checkpoint), data_digest(run.data_folders)),
         metrics=metrics,
-        beside_references=inspector.prediction_metrics(predictions, run.data_folders),
+        beside_references=inspector.prediction_metrics(predictions, run.data_folders)
+        if experiment.predicts_items
+        else {},
         is_result=run.experiment_config.modes[run.mode].result,
         alerts=_alerts(checkpoint.parent.parent / "training.json"),
-        pictures=measured,
+        pictures=measured if experiment.predicts_items else None,
         evidence=[str(predictions), str(checkpoint)],
     ).write(outputs.measurements)
 
