@@ -142,7 +142,7 @@ def diffusion_script(folder: Path) -> None:
     (folder / "train_pictures.py").write_text(
         "import sys\n\n"
         "from denoising_diffusion_pytorch import GaussianDiffusion, Trainer, Unet\n\n"
-        "size, width = (int(word) for word in (sys.argv[1:] + ['64', '64'])[-2:])\n"
+        "size, width = (int(word) for word in (sys.argv[1:] + ['64', '64'])[:2])\n"
         "model = Unet(dim=width, dim_mults=(1, 2, 4, 8), flash_attn=True)\n"
         "diffusion = GaussianDiffusion(model, image_size=size, timesteps=1000, sampling_timesteps=250)\n"
         "trainer = Trainer(\n"
