@@ -64,12 +64,13 @@ def _run(out: Path) -> None:
         child.main()
 
 
-def named(fault: Fault, checks: list[Check]) -> bool:
-    """Whether the first of the gravest checks, or for warnings any, says what was done to the script."""
+def named(fault: Fault, checks: list[Check]) -> Check | None:
+    """The first of the gravest checks, or for what may be meant any warning, if it says what was done to the script."""
     bad = [check for check in checks if check.status in {Status.NO_GO, Status.CAUTION}]
     if not fault.cautions:
         bad = [check for check in bad if check.status is Status.NO_GO][:1]
-    return any(check.id in fault.checks and fault.words in f"{check.why} {check.hint}" for check in bad)
+    fits = (check for check in bad if check.id in fault.checks and fault.words in f"{check.why} {check.hint}")
+    return next(fits, None)
 
 
 def shown(right: bool, seconds: float, text: str) -> None:
@@ -102,11 +103,12 @@ def main() -> None:
         checks, cause, seconds = checked(fault.text(), arguments.limit)
         right, first = named(fault, checks), checks[0] if checks else None
         row: dict[str, Any] = {
-            "kind": fault.kind, "script": fault.script, "named": right, "cause": cause, "seconds": round(seconds, 1),
-            "first": f"{first.id}: {first.why}" if first else "", "status": first.status.value if first else "",
+            "kind": fault.kind, "script": fault.script, "named": right is not None, "check": right.id if right else "",
+            "said": f"{first.status.value} {first.id}: {first.why}" if first else "", "cause": cause,
+            "seconds": round(seconds, 1),
         }  # fmt: skip
         faults.append(row)
-        shown(right, seconds, f"{fault.kind} in {fault.script}: {row['status']} {row['first']}")
+        shown(row["named"], seconds, f"{fault.kind} in {fault.script}: {row['said']}")
     kinds = {row["kind"] for row in faults}
     figures = {
         "healthy": healthy, "faults": faults, "kinds": len(kinds), "named": sum(row["named"] for row in faults),
