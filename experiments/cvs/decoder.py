@@ -230,7 +230,7 @@ def fit(pairs: Sequence[Pair], settings: DataSettings, seed: int) -> Network:
     size = max(round(settings.image_size * grid / settings.grid), 1)
     own = input_camera(settings).resized(size)
     lessons = [_lesson(pair, size, settings) for pair in pairs]
-    weights = list(network.parameters())
+    weights: list[Tensor] = list(network.parameters())
     means, squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
     counts = [torch.tensor(0.0) for _ in weights]
     for step in range(settings.fit_steps):
