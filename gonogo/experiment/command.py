@@ -23,6 +23,7 @@ from gonogo.quality.registry import kind_of
 LINES: dict[Stage, tuple[str, ...]] = {  # of `command`, by the stage that runs them
     "generate": ("generate",), "train": ("train", "resume"), "predict": ("predict",),
 }  # fmt: skip
+READ_BY_PROGRAMS = {".py", ".pyx", ".sh", ".c", ".cpp", ".cu", ".h", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg"}
 DOCUMENTS = ("readme", "changelog", "contributing", "license", "licence", "citation")  # files that no program reads
 
 
@@ -124,10 +125,15 @@ class CommandExperiment(Experiment):
         return [file for file in repository_files(self.root) if data is None or not file.is_relative_to(data)]
 
     def source_files_of(self, stage: Stage) -> list[Path]:
-        """All of `code` but documents (a README), and but what only other commands name and no other file imports."""
+        """All of `code` but documents (a README), and but what only other commands name and no other file imports.
+
+        Where `code` is all that git tracks: of it what a program may read.
+        """
         if stage == "generate" and not self.command.generate:
             return []
         files = [file for file in self.source_files() if not file.name.lower().startswith(DOCUMENTS)]
+        if not self.config.code:
+            files = [file for file in files if file.suffix in READ_BY_PROGRAMS]
         if stage == "predict":
             return files
         own: list[Stage] = ["generate"] if stage == "generate" else ["generate", "train"]
