@@ -36,9 +36,11 @@ class Measurements(Measured):
     is_result: bool = Field(True, description="false: the mode only runs the machinery; its figures count for nothing")
     alerts: list[str] = Field(default_factory=list, description="success indicators that the paid run missed")
     pictures: Path | None = Field(
-        None, description="measurements of the predictions, inspected as data is; null: no command predicts"
+        None,
+        description="measurements of the predictions, inspected as data is; null: answers that are no such items, or "
+        "no predictions",
     )
-    logged: TrainingLog | None = Field(None, description="of a command without predictions: what its run logged")
+    logged: TrainingLog | None = Field(None, description="of a command that predicts nothing: what its run logged")
 
 
 @dataclass
@@ -46,8 +48,8 @@ class ResultsJudgement:
     """Unpacks as (checks, cause).
 
     Attributes:
-        predictions: the judgement of the predictions as data, which their contact sheet is drawn from; None: there are
-            none.
+        predictions: the judgement of the predictions as data, which their contact sheet is drawn from; None where
+            they are no items of the data's kind, or there are none.
     """
 
     checks: list[Check]
@@ -59,23 +61,21 @@ class ResultsJudgement:
 
 
 def judge(measured: Measurements, gate: ResultsGate) -> ResultsJudgement:
-    if measured.pictures is None:
-        return _of_log(measured, gate)
-    data = MeasuredSet.read(measured.pictures)
-    predictions = judge_data(data, gate.pictures)
+    if measured.logged is not None:
+        return _of_log(measured, measured.logged, gate)
+    data = None if measured.pictures is None else MeasuredSet.read(measured.pictures)
+    predictions = None if data is None else judge_data(data, gate.pictures)
     if not measured.is_result:
         return ResultsJudgement([_no_result()], "", predictions)
     checks = [_skill(measured, gate), *_expected(measured, gate)]
-    checks += kind_of(data.kind).prediction_checks(measured.beside_references, gate)
+    checks += [] if data is None else kind_of(data.kind).prediction_checks(measured.beside_references, gate)
     checks += [_indicators(measured)] if measured.alerts else []
-    checks += predictions.checks
+    checks += [] if predictions is None else predictions.checks
     return ResultsJudgement(checks, "RESULT" if any(not check.status.passes for check in checks) else "", predictions)
 
 
-def _of_log(measured: Measurements, gate: ResultsGate) -> ResultsJudgement:
+def _of_log(measured: Measurements, log: TrainingLog, gate: ResultsGate) -> ResultsJudgement:
     """Where no command predicts: the run ended with a lower loss than it began with, and left a checkpoint."""
-    log = measured.logged
-    assert log is not None  # `validate` writes one or the other
     checks = [_left_a_checkpoint(log)]
     if not measured.is_result:
         checks.append(_no_result("The run ended, and came back"))

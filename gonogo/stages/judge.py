@@ -85,9 +85,14 @@ def _write_plan(run: Run, measured: Any, judgement: Any, outputs: Any) -> None:
 
 
 def _draw_results(run: Run, measured: Any, judgement: Any, outputs: Any) -> None:
-    """The predictions; where there are none, the loss of the run."""
-    if measured.pictures is None:
+    """The predictions; where they are no items, the metrics; where there are none, the loss of the run."""
+    if measured.logged is not None:
         _draw_losses(run, Path(outputs.contact_sheet))
+        return
+    if judgement.predictions is None:
+        from gonogo.report.answers_page import answers_page
+
+        answers_page(measured.metrics, Path(outputs.contact_sheet))
         return
     from gonogo.quality.measured_set import MeasuredSet
     from gonogo.quality.outputs import draw_sheet

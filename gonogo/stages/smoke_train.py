@@ -11,7 +11,6 @@ from gonogo.base.files import folder_replacing, write_text
 from gonogo.base.processes import started_at
 from gonogo.base.torch_startup import without_gc
 from gonogo.experiment.command import CommandExperiment
-from gonogo.learning.rehearse import rehearse
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import data_digest, learning_digest
 from gonogo.training.spec import RunSpec
@@ -24,6 +23,7 @@ def smoke_train(run: Run, inputs: Any, outputs: Any) -> None:
         return
     with run.work():
         with without_gc():
+            from gonogo.learning.rehearse import rehearse
             from gonogo.report.curves import curve_of, loss_curve
         imported_s = time.time() - started_at(os.getpid())
         with folder_replacing(outputs.run) as out:
