@@ -102,13 +102,14 @@ class Course:
         return made
 
     def _backward(self, plain: Callable[..., Any], counted: bool) -> Callable[..., Any]:
-        def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        def backward(*args: Any, **kwargs: Any) -> Any:
+            tensors = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
             if not any(isinstance(leaf, FakeTensor) for leaf in tree_leaves(tensors)):
-                return plain(tensors, *args, **kwargs)
+                return plain(*args, **kwargs)
             self._train()
             outside, self.recorder.phase = self.recorder.phase, "backward"
             try:
-                return plain(tensors, *args, **kwargs)
+                return plain(*args, **kwargs)
             finally:
                 self.recorder.phase = "clip" if counted else outside
                 self.backwards += counted
