@@ -82,9 +82,15 @@ def forget_tracing() -> None:
 
 
 def register_guard() -> None:
-    """A device guard for CUDA, written in Python, once for this process."""
+    """A device guard for CUDA, written in Python, once for this process.
+
+    Raises:
+        UserError: this torch has none that Python can write.
+    """
     if _kept:
         return
+    if torch_private.DeviceGuard is None:
+        raise torch_private.missing("torch._C._acc.DeviceGuard, which a build without CUDA needs")
 
     class Guard(torch_private.DeviceGuard):
         def type_(self) -> Any:

@@ -57,7 +57,7 @@ try:
     tensor_use_count = torch.Tensor._use_count  # type: ignore[attr-defined]
     CUDNN_BACKEND = C._ConvBackend.Cudnn
     CUDA_TYPE = C._autograd.DeviceType.CUDA
-    DeviceGuard = C._acc.DeviceGuard
+    DeviceGuard: Any = getattr(getattr(C, "_acc", None), "DeviceGuard", None)  # 2.9; builds with CUDA do without it
     # (owner, name) of what `fake_gpu` replaces
     LAZY_INIT = (torch.cuda, "_lazy_init")
     EXCHANGE_DEVICE = (torch.cuda, "_exchange_device")
