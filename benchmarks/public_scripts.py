@@ -180,7 +180,7 @@ SCRIPTS = [
         folder="mnist_rnn", needs=("torchvision",),
     ),
     PublicScript(
-        "examples vae", EXAMPLES, EXAMPLES_AT, "python main.py --accel", digits("data"), folder="vae",
+        "examples vae", EXAMPLES, EXAMPLES_AT, "python main.py", digits("data"), folder="vae",
         needs=("torchvision",),
     ),
     PublicScript(

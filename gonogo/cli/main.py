@@ -31,12 +31,13 @@ COMMANDS = {
     "runs": ("runs", "list what each stage took, in time and money"),
     "health": ("health", "test this machine's GPU and CPU, each in a separate process"),
 }
+ARGUMENTS_OF_ANOTHER = ("--rehearse-with", "--vary")  # options whose value is another command's options
 FAILED = 1  # exit code of a command that could not do its work, unless it sets `on_error`
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    words = _joined(sys.argv[1:] if argv is None else list(argv))
     arguments = _parser(next((word for word in words if not word.startswith("-")), "")).parse_args(words)
     try:
         return int(arguments.run(arguments))
@@ -48,6 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             traceback.print_exc()
     return int(getattr(arguments, "on_error", FAILED))
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """`--rehearse-with --epochs=1` as one word: argparse would take the value for an option of its own."""
+    own = words.index("--") if "--" in words else len(words)
+    joined: list[str] = []
+    for index, word in enumerate(words):
+        if 0 < index < own and words[index - 1] in ARGUMENTS_OF_ANOTHER:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:

@@ -78,8 +78,8 @@ def run_check(request: CheckRequest, work: Path, say: Say, report: Report = lamb
         UserError: the command runs no script that can be watched.
     """
     started = time.monotonic()
-    command = read_command(request.words, request.folder)
-    root = kept_folders(request.folder, command)[-1]
+    command = read_command(request.words, request.folder.resolve())
+    root = kept_folders(request.folder.resolve(), command)[-1]
     before = snapshot(root)
     passed: dict[PassName, Passed] = {}
     problems: list[BaseException] = []

@@ -13,10 +13,13 @@ from gonogo.config.load import load_accelerator
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.card.judge import judge as judge_card
 from gonogo.script.check import LIMIT_S, STEPS, CheckRequest, CheckRun, Report, Say, run_check
+from gonogo.script.endings import explain
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judge import judge as judge_processor
 from gonogo.script.verdict import LossSteps, ScriptVerdict, script_verdict
 from gonogo.verdict import Status
+
+SHOWN = 5  # names of files
 
 
 def check_script(
@@ -64,17 +67,30 @@ def judged(run: CheckRun, command: str, accelerator: Accelerator) -> ScriptVerdi
     traced = run.passed["card"].facts(CardFacts)
     processor = judge_processor(seen)
     memory = judge_card(traced, run.passed["card"].folder, accelerator)
-    full = any(check.status is Status.NO_GO for check in memory)
+    ended = None if seen.steps or processor.cause else explain(seen)
+    full = any(check.status is Status.NO_GO for check in memory.checks)
     return script_verdict(
-        {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": memory},
+        {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": memory.checks},
         [*filter(None, [processor.cause]), *(["MEMORY"] if full else [])],
         command,
         accelerator.title,
         seconds=run.seconds,
         steps={"card": traced.steps, "processor": seen.steps},
-        notes=list(dict.fromkeys([*seen.notes, *traced.notes, *traced.guesses])),
+        summary=f"the script was not seen to train: {ended.why}" if ended else "",
+        notes=list(dict.fromkeys([*_written(run), *seen.notes, *traced.notes, *traced.guesses])),
+        cards=memory.cards,
+        stages=traced.stages,
+        cost=memory.cost,
         curves=[LossSteps(where=one.where, steps=one.steps, losses=one.values) for one in seen.losses],
     )
+
+
+def _written(run: CheckRun) -> list[str]:
+    """Said where the overlay could not prevent it: a program that the script starts, or a library below Python."""
+    if not run.changed:
+        return []
+    more = f" and {len(run.changed) - SHOWN} more" if len(run.changed) > SHOWN else ""
+    return [f"changed in the repository while the script ran: {', '.join(run.changed[:SHOWN])}{more}"]
 
 
 def _words(command: str | Sequence[str]) -> list[str]:

@@ -27,6 +27,9 @@ class PassFacts(BaseModel):
     steps: int = Field(0, description="optimizer steps that were reached")
     seconds: float = Field(0, description="from the start of the script")
     written: list[str] = Field(default_factory=list, description="files that it wrote, which went to scratch; bounded")
+    started: list[str] = Field(
+        default_factory=list, description="processes that it started: commands, copies of itself"
+    )
     question: str = Field("", description="what the script asked on its standard input, where that ended the pass")
     workers: int = Field(0, description="processes that load data, as the script asks for; the pass has none")
     processes: int = Field(
@@ -34,3 +37,6 @@ class PassFacts(BaseModel):
     )
     guesses: list[str] = Field(default_factory=list, description="what was assumed and nothing proves")
     notes: list[str] = Field(default_factory=list, description="what was changed around the script, for people")
+    printed: list[str] = Field(default_factory=list, description="its last lines")
+    exit_code: int = Field(0, description="of the pass's process; negative: the signal that ended it")
+    peak_bytes: int = Field(0, description="memory of all processes of the pass, at most")

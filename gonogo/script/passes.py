@@ -40,6 +40,7 @@ class Passed:
         stopped: why it was stopped from outside; empty: it ended itself.
         exit_code: of its process; negative: the signal that ended it.
         peak_bytes: memory of all its processes, at most.
+        seconds: that its process lived.
     """
 
     folder: Path
@@ -47,11 +48,17 @@ class Passed:
     stopped: Ending | None = None
     exit_code: int = 0
     peak_bytes: int = 0
+    seconds: float = 0
 
     def facts(self, model: type[Facts]) -> Facts:
         """What it saw; `killed`, or why it was stopped, where it could not even say that."""
         file = self.folder / "facts.json"
-        return model.model_validate_json(file.read_text()) if file.is_file() else model(ending=self.stopped or "killed")
+        facts = (
+            model.model_validate_json(file.read_text()) if file.is_file() else model(ending=self.stopped or "killed")
+        )
+        facts.printed, facts.exit_code, facts.peak_bytes = self.last_lines, self.exit_code, self.peak_bytes
+        facts.seconds = facts.seconds or self.seconds
+        return facts
 
 
 def run_pass(
@@ -65,6 +72,7 @@ def run_pass(
         stop: once set, the pass is ended at once.
     """
     (folder / "request.json").write_text(request.model_dump_json())
+    started = time.monotonic()
     mark = secrets.token_hex(8)
     process = subprocess.Popen(
         [sys.executable, "-P", *request.command.interpreter_options, *CHILD, str(folder)],
@@ -82,7 +90,7 @@ def run_pass(
     finally:
         tree.kill()
         code = process.wait()
-    return Passed(folder, list(last), limits.reached, code, limits.peak_bytes)
+    return Passed(folder, list(last), limits.reached, code, limits.peak_bytes, time.monotonic() - started)
 
 
 class _Limits:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import builtins
 import getpass
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from gonogo.script.facts import PassFacts
@@ -26,6 +28,8 @@ TRACKERS = {
     "CLEARML_OFFLINE_MODE": "1", "SWANLAB_MODE": "disabled", "TRACKIO_DIR": "SCRATCH", "DVCLIVE_TEST": "true",
     "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1",
 }  # fmt: skip
+LONGEST = 120  # characters of a command
+HERE = Path(__file__).resolve().parents[2]  # the child finds gonogo there, whatever PYTHONPATH the command sets
 KEYS = {"WANDB_API_KEY": "0" * 40, "COMET_API_KEY": "0" * 25, "NEPTUNE_API_TOKEN": "ANONYMOUS"}  # where none is set
 QUIET = {
     "TORCHDYNAMO_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1",
@@ -37,8 +41,10 @@ def environment(request: PassRequest, inherited: Mapping[str, str]) -> dict[str,
     """Environment of the child: what the command sets, what a launcher would, trackers off."""
     size = request.command.processes if request.kind == "card" else 1
     trackers = {key: value.replace("SCRATCH", str(request.scratch)) for key, value in TRACKERS.items()}
+    asked = {**inherited, **request.command.environment}
+    path = os.pathsep.join(filter(None, [asked.get("PYTHONPATH"), str(HERE)]))
     return {
-        **KEYS, **inherited, **request.command.environment, **launcher_environment(request.command, size),
+        **KEYS, **asked, **launcher_environment(request.command, size), "PYTHONPATH": path,
         **trackers, **QUIET, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
     }  # fmt: skip
 
@@ -53,11 +59,12 @@ class Surroundings:
     def __init__(self, request: PassRequest, leave: Callable[..., NoReturn]) -> None:
         self.request, self.leave = request, leave
         self.workers, self.processes = 0, request.command.processes
+        self.started: dict[str, None] = {}
         self.notes: list[str] = list(request.command.notes)
 
     def add_to(self, facts: PassFacts) -> None:
         """What the script asked for, into the facts of the pass."""
-        facts.workers, facts.processes = self.workers, self.processes
+        facts.workers, facts.processes, facts.started = self.workers, self.processes, list(self.started)
         facts.notes = [*dict.fromkeys([*self.notes, *facts.notes])]
 
     @contextmanager
@@ -66,6 +73,7 @@ class Surroundings:
         with replaced() as held:
             self._questions(held)
             self._exits(held)
+            self._children(held)
             load_here(held, self._workers_asked)
             Ranks(self.request.kind == "card", self._processes_asked, self.note).replace(held, self.request.command)
             self._compiling(held)
@@ -104,6 +112,24 @@ class Surroundings:
         for name in ("_exit", "execv", "execve", "execvp", "execvpe"):
             plain = getattr(os, name)
             held.set(os, name, lambda *arguments, plain=plain: leave(plain, *arguments))
+
+    def _children(self, held: Replaced) -> None:
+        """Other processes do as they please; that there are some is a fact."""
+        fork, init = os.fork, subprocess.Popen.__init__
+
+        def forked() -> int:
+            if child := fork():
+                self.started["a copy of itself"] = None
+            return child
+
+        def __init__(process: Any, args: Any, *more: Any, **named: Any) -> None:
+            words = [args] if isinstance(args, (str, bytes, os.PathLike)) else list(args)
+            if "python" in str(words[0]):
+                self.started[" ".join(map(str, words))[:LONGEST]] = None
+            init(process, args, *more, **named)
+
+        held.set(os, "fork", forked)
+        held.set(subprocess.Popen, "__init__", __init__)
 
     def _compiling(self, held: Replaced) -> None:
         import torch

@@ -10,7 +10,10 @@ from typing import Literal
 from pydantic import Field
 
 from gonogo.base.models import ClosedModel
-from gonogo.verdict import Check, Status, Verdict, decide, worst
+from gonogo.script.card.cards import CardRow
+from gonogo.script.card.cost import Cost
+from gonogo.script.card.facts import Stage
+from gonogo.verdict import Check, Savings, Status, Verdict, decide, worst
 
 PartName = Literal["data", "wiring", "learning", "memory"]
 PARTS: tuple[PartName, ...] = ("data", "wiring", "learning", "memory")
@@ -42,6 +45,9 @@ class ScriptVerdict(Verdict):
     steps: dict[str, int] = Field(default_factory=dict, description="pass → optimizer steps that it saw")
     notes: list[str] = Field(default_factory=list, description="what was changed around the script, or assumed")
     curves: list[LossSteps] = Field(default_factory=list)
+    stages: list[Stage] = Field(default_factory=list, description="of the run, with their peaks on the card")
+    cards: list[CardRow] = Field(default_factory=list, description="of the catalogue, least memory first")
+    cost: Cost | None = Field(None, description="of the run on the card; null: not counted")
 
     def of_part(self, name: PartName) -> list[Check]:
         """Its checks, gravest first."""
@@ -57,13 +63,18 @@ def script_verdict(
     *,
     seconds: float,
     steps: Mapping[str, int],
+    summary: str = "",
     notes: Sequence[str] = (),
     curves: Sequence[LossSteps] = (),
+    stages: Sequence[Stage] = (),
+    cards: Sequence[CardRow] = (),
+    cost: Cost | None = None,
 ) -> ScriptVerdict:
     """Put the parts together. A part that nothing was measured of is UNKNOWN.
 
     Args:
         causes: words of the parts that are NO-GO, first cause first.
+        summary: one sentence; empty: made from the gravest check.
     """
     named: list[Check] = []
     summaries: list[Part] = []
@@ -73,12 +84,19 @@ def script_verdict(
         summaries.append(_part(name, found))
     whole = decide(
         named, gate="script", experiment=command, cause=next(iter(causes), ""), measured_at=dt.datetime.now(dt.UTC),
-        inputs_digest=hashlib.sha256(command.encode()).hexdigest(),
+        inputs_digest=hashlib.sha256(command.encode()).hexdigest(), summary=summary, saved=_saved(cost),
     )  # fmt: skip
     return ScriptVerdict(
         **whole.model_dump(), command=command, card=card, parts=summaries, seconds=seconds, steps=dict(steps),
-        notes=list(notes), curves=list(curves),
+        notes=list(notes), curves=list(curves), stages=list(stages), cards=list(cards), cost=cost,
     )  # fmt: skip
+
+
+def _saved(cost: Cost | None) -> Savings:
+    """What stopping here saves: the whole run, where its length is known."""
+    if cost is None or not cost.whole_run:
+        return Savings()
+    return Savings(seconds=3600 * cost.hours.mid, usd=cost.usd.mid if cost.usd else None)
 
 
 def _nothing(name: PartName) -> Check:

@@ -106,7 +106,7 @@ def test_killed_in_every_stage_it_goes_on_and_does_nothing_twice(box: Box) -> No
     seen = 0
     for number, (stage, has_begun) in enumerate(begun.items()):
         running = box.site.start(*arguments)
-        wait_for(lambda: has_begun() or running.poll() is not None, 60, stage)  # noqa: B023
+        wait_for(lambda: has_begun() or running.poll() is not None, 300, stage)  # noqa: B023
         assert running.poll() is None, said.read_text()
         os.killpg(running.pid, signal.SIGKILL) if number % 2 == 0 else running.kill()
         running.wait()

@@ -175,7 +175,7 @@ def test_interrupted_the_machine_stays_and_what_is_stopped_is_fetched_before_it_
     command = ("--config", "experiments=tiny", "target=box", "mode=long")
     log = box.site.folder / "results/tiny/long/cloud_train/log.txt"
     first = box.site.start(*command)
-    wait_for(lambda: log.exists() and "step" in log.read_text(), 200, "the paid run's first step")
+    wait_for(lambda: log.exists() and "step" in log.read_text(), 900, "the paid run's first step")
     (run,) = (box.root / "tiny/runs").glob("*_long_*")
     training = json.loads((run / "heartbeat.json").read_text())["child_pid"]
     os.kill(training, signal.SIGSTOP)  # so that it does not finish meanwhile
@@ -186,7 +186,7 @@ def test_interrupted_the_machine_stays_and_what_is_stopped_is_fetched_before_it_
     assert box.machine.exists()
     output = box.site.folder / "snakemake.txt"
     second = box.site.start(*command)
-    wait_for(lambda: f"attached to {run.name}" in output.read_text(), 100, "attaching")
+    wait_for(lambda: f"attached to {run.name}" in output.read_text(), 600, "attaching")
     (run / "stop").touch()
     os.kill(training, signal.SIGCONT)
     assert second.wait(timeout=100) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gonogo.base.units import gibibytes, gigabytes
@@ -14,6 +15,7 @@ from gonogo.memory.trace_result import Traced
 from gonogo.script.card import cards as all_cards
 from gonogo.script.card import cost
 from gonogo.script.card.facts import CardFacts
+from gonogo.script.endings import explain
 from gonogo.verdict import Check, Status
 
 STEADY = 2  # optimizer steps after which its state and the gradients exist
@@ -25,13 +27,27 @@ NO_CARD = (
 )
 
 
+@dataclass(frozen=True)
+class CardJudgement:
+    """The checks of the memory part, and what they rest on.
+
+    Attributes:
+        cards: one row a card of the catalogue, the one with the least memory first; empty: not traced.
+        cost: of the run on the card that was asked about; None: not counted.
+    """
+
+    checks: list[Check]
+    cards: list[all_cards.CardRow] = field(default_factory=list)
+    cost: cost.Cost | None = None
+
+
 def judge(
     facts: CardFacts,
     folder: Path,
     accelerator: Accelerator,
     gate: MemoryGate | None = None,
     catalogue: Mapping[str, Accelerator] | None = None,
-) -> list[Check]:
+) -> CardJudgement:
     """The checks of the memory part, the peak first.
 
     Args:
@@ -41,16 +57,19 @@ def judge(
     gate = gate or MemoryGate()
     title = f"Peak of the script on {accelerator.title}"
     if not (folder / "trace.json").is_file():
-        why = f"the pass on the card ended without a trace ({facts.ending.replace('_', ' ')})"
-        return [Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)]
+        said = explain(facts)
+        why = said.why if said else "the pass on the card ended without a trace"
+        return CardJudgement([Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)])
     traced = Traced.load(folder)
     if traced.events is None or (facts.backward_passes == 0 and facts.steps == 0):
-        return [Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=_nothing(facts, traced))]
+        why = _nothing(facts, traced)
+        return CardJudgement([Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)])
     needed, capacity = all_cards.on(traced, accelerator), capacity_bytes(accelerator)
     checks = [_peak(facts, needed, capacity, title, gate)]
     checks += [*_stages(facts, needed), *_precision(facts, accelerator)]
     rows = all_cards.table(traced, facts.architecture, all_cards.catalogue() if catalogue is None else catalogue, gate)
-    return [*checks, *_cheapest(rows), *_cost(facts, accelerator)]
+    price = cost.cost(facts, accelerator)
+    return CardJudgement([*checks, *_cheapest(rows), *_cost(facts, accelerator, price)], rows, price)
 
 
 def _nothing(facts: CardFacts, traced: Traced) -> str:
@@ -93,7 +112,7 @@ def _peak(facts: CardFacts, estimate: MemoryEstimate, capacity: int | None, titl
         id="peak_memory", title=title, value=round(needed / 1e9, 2), unit="GB",
         threshold=f"<= {capacity / 1e9:.2f} GB, error range {gate.error_range}", status=status,
         why="" if status is Status.GO else "; ".join([why, *doubts]),
-        hint="" if status in (Status.GO, Status.UNKNOWN) else HINT,
+        hint="" if all_cards.weigh(estimate, capacity, gate) is Status.GO else HINT,
     )  # fmt: skip
 
 
@@ -145,20 +164,14 @@ def _precision(facts: CardFacts, card: Accelerator) -> list[Check]:
 
 
 def _cheapest(rows: list[all_cards.CardRow]) -> list[Check]:
-    best = all_cards.cheapest(rows)
+    title, best = "Cheapest card that it fits", all_cards.cheapest(rows)
     if best is None:
         why = "no card of the catalogue has enough memory, of those with a price"
-        return [Check(id="cheapest_card", title="Cheapest card that it fits", status=Status.CAUTION, why=why)]
-    return [
-        Check(
-            id="cheapest_card", title="Cheapest card that it fits", value=all_cards.described(best), status=Status.GO,
-            why="; ".join(all_cards.described(row) for row in rows),
-        )
-    ]  # fmt: skip
+        return [Check(id="cheapest_card", title=title, status=Status.CAUTION, why=why)]
+    return [Check(id="cheapest_card", title=title, value=all_cards.described(best), status=Status.GO)]
 
 
-def _cost(facts: CardFacts, card: Accelerator) -> list[Check]:
-    found = cost.cost(facts, card)
+def _cost(facts: CardFacts, card: Accelerator, found: cost.Cost | None) -> list[Check]:
     if found is None:
         return []
     value = cost.described(found, facts)

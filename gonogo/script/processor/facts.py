@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from gonogo.script.facts import PassFacts
 
 
-class LossSeries(BaseModel):
+class NumbersOrNot(BaseModel):
+    """NaN and infinity are facts, and stay what they are in JSON."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+
+class LossSeries(NumbersOrNot):
     """The losses that one line of the script called `backward` on."""
 
     where: str = Field("", description="file:line of the script")
@@ -15,7 +21,7 @@ class LossSeries(BaseModel):
     values: list[float | None] = Field(default_factory=list, description="null: NaN or infinite")
 
 
-class NotFinite(BaseModel):
+class NotFinite(NumbersOrNot):
     """Where NaN or infinity was first seen."""
 
     what: str = Field(description="input, parameter, module, loss or gradient")
@@ -26,7 +32,7 @@ class NotFinite(BaseModel):
     batch: str = Field("", description="which batch of which loader")
 
 
-class NotLearning(BaseModel):
+class NotLearning(NumbersOrNot):
     """A parameter, or what of it was missing."""
 
     name: str
@@ -37,7 +43,7 @@ class NotLearning(BaseModel):
     part: str = Field("", description="outermost module that it belongs to")
 
 
-class ParameterFacts(BaseModel):
+class ParameterFacts(NumbersOrNot):
     total: int = Field(0, description="parameters of all modules that took part in training steps")
     values: int = 0
     modules: int = Field(0, description="modules with parameters of their own")
@@ -49,7 +55,7 @@ class ParameterFacts(BaseModel):
     first_gradient_norms: dict[str, float] = Field(default_factory=dict, description="the same at the first steps")
 
 
-class OptimizerFacts(BaseModel):
+class OptimizerFacts(NumbersOrNot):
     """One optimizer of the script."""
 
     name: str = Field(description="its class")
@@ -68,14 +74,14 @@ class OptimizerFacts(BaseModel):
     weight_decay: float = 0
 
 
-class SchedulerFacts(BaseModel):
+class SchedulerFacts(NumbersOrNot):
     name: str
     where: str = ""
     steps: int = 0
     before_first_optimizer_step: int = 0
 
 
-class ModeFacts(BaseModel):
+class ModeFacts(NumbersOrNot):
     """In which mode modules were called."""
 
     training_calls: int = 0
@@ -93,7 +99,7 @@ class ModeFacts(BaseModel):
     called_without_grad: int = Field(0, description="calls of the model without gradients just before that")
 
 
-class TensorFacts(BaseModel):
+class TensorFacts(NumbersOrNot):
     """One tensor argument of the model, or one target, over the training steps."""
 
     name: str
@@ -111,7 +117,7 @@ class TensorFacts(BaseModel):
     distinct_samples: int = 0
 
 
-class LossCall(BaseModel):
+class LossCall(NumbersOrNot):
     """One call of a loss function in training steps, by its line."""
 
     function: str
@@ -131,9 +137,10 @@ class LossCall(BaseModel):
     target_maximum: float | None = None
     target_spread: float | None = None
     softmax_over_batch: bool = False
+    values: list[float] = Field(default_factory=list, description="that it returned, before the script scales them")
 
 
-class Reach(BaseModel):
+class Reach(NumbersOrNot):
     """Whether one argument of the model reaches its output."""
 
     argument: str
@@ -142,7 +149,7 @@ class Reach(BaseModel):
     shuffled: float | None = Field(None, description="the same, samples of this argument exchanged")
 
 
-class ProbeFacts(BaseModel):
+class ProbeFacts(NumbersOrNot):
     """The model called again, after the steps, in eval mode and without gradients."""
 
     model: str = ""
@@ -153,14 +160,14 @@ class ProbeFacts(BaseModel):
     why_not: str = ""
 
 
-class Memorised(BaseModel):
+class Memorised(NumbersOrNot):
     """The script's own step, on one batch again and again, with the same random numbers each time."""
 
     losses: list[float | None] = Field(default_factory=list)
     why_not: str = ""
 
 
-class LoaderFacts(BaseModel):
+class LoaderFacts(NumbersOrNot):
     """One DataLoader."""
 
     name: str
@@ -175,7 +182,7 @@ class LoaderFacts(BaseModel):
     shuffled: bool | None = None
 
 
-class DataFacts(BaseModel):
+class DataFacts(NumbersOrNot):
     inputs: list[TensorFacts] = Field(default_factory=list)
     targets: list[TensorFacts] = Field(default_factory=list)
     loaders: list[LoaderFacts] = Field(default_factory=list)
@@ -191,14 +198,14 @@ class DataFacts(BaseModel):
     batch_norm_alone: str = Field("", description="batch norm that sees one value a channel in a batch of one")
 
 
-class KeptGraph(BaseModel):
+class KeptGraph(NumbersOrNot):
     alive: int = Field(0, description="graphs of earlier steps still held at the end")
     steps: int = 0
     holder: str = Field("", description="variable of the script that holds one")
     grown_bytes: int | None = None
 
 
-class Reached(BaseModel):
+class Reached(NumbersOrNot):
     """What comes once in a while; steps done before it, None: not reached."""
 
     validation: int | None = None
@@ -209,13 +216,13 @@ class Reached(BaseModel):
     epoch_ended_early: bool = False
 
 
-class Timing(BaseModel):
+class Timing(NumbersOrNot):
     step_s: float | None = Field(None, description="median, this processor")
     data_s: float | None = Field(None, description="median of the time in which a step waited for its batch")
     first_step_s: float | None = Field(None, description="from the start of the script to its first step's end")
 
 
-class SeenError(BaseModel):
+class SeenError(NumbersOrNot):
     """What was seen just before the script's own error, and explains it."""
 
     check: str = ""
@@ -224,6 +231,8 @@ class SeenError(BaseModel):
 
 
 class ProcessorFacts(PassFacts):
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
     wanted_steps: int = 0
     losses: list[LossSeries] = Field(default_factory=list)
     not_finite: NotFinite | None = None

@@ -96,7 +96,7 @@ def shapes(facts: ProcessorFacts) -> CheckAndCause | None:
 
 def input_used(facts: ProcessorFacts) -> CheckAndCause | None:
     title = "Outputs depend on the inputs"
-    asked = [probe for probe in facts.probes if probe.all_shuffled is not None]
+    asked = [probe for probe in facts.probes if probe.all_shuffled is not None and facts.not_finite is None]
     for probe in asked:
         if (probe.all_shuffled or 0) < SAME_OUTPUT:
             why = f"`{probe.model}` gives every sample the same output, whatever its input"
@@ -135,5 +135,5 @@ def watched(facts: ProcessorFacts) -> CheckAndCause | None:
     return None
 
 
-TESTS: tuple[Test, ...] = (graphs, shapes, loss_input)
-AFTER_WIRING: tuple[Test, ...] = (modes, kept, input_used, causal, watched)
+TESTS: tuple[Test, ...] = (graphs, shapes, loss_input, input_used)
+AFTER_WIRING: tuple[Test, ...] = (modes, kept, causal, watched)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gonogo.script.endings import explain
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judging import WIRING, CheckAndCause, bad, unknown
 
@@ -79,21 +80,12 @@ def error(facts: ProcessorFacts) -> CheckAndCause | None:
     if facts.disturbed:
         return unknown("script", title, f"after {facts.steps} steps it ended with {shown}{where}; gonogo had cut its "
                        "epochs short by then, which may be the reason")  # fmt: skip
-    return unknown("script", title, f"it ended with {shown}{where}", "Run it by itself with the same arguments.")
+    said = explain(facts)
+    return unknown("script", title, said.why, said.hint) if said else None
 
 
 def steps(facts: ProcessorFacts) -> CheckAndCause | None:
     """Scripts that end, or are ended, before they train."""
-    if facts.steps or facts.error is not None:
+    if facts.error is not None or (said := explain(facts)) is None:
         return None
-    why = {
-        "script_ended": "it ended without an optimizer step",
-        "out_of_time": "its time was over before its first optimizer step",
-        "killed": "it was ended before it could say anything",
-        "script_failed": "it failed before its first optimizer step",
-        "enough": "it made no optimizer step",
-        "asks": f"it asks a question: {facts.question}",
-        "out_of_memory": "it is out of memory on this machine",
-    }[facts.ending]
-    hint = "Give --minutes more, or smaller shapes by --rehearse-with." if facts.ending == "out_of_time" else ""
-    return unknown("script", "The script trains", why, hint)
+    return unknown("script", "The script trains", said.why, said.hint)

@@ -20,7 +20,7 @@ from gonogo.script.processor.judging import (
 )  # fmt: skip
 from gonogo.script.processor.trend import (
     GATE,
-    entropy_of_classes,
+    against_frequencies,
     main_losses,
     memorised_fall,
     points,
@@ -30,6 +30,7 @@ from gonogo.verdict import Status
 
 FALLS = 0.01  # of the loss of one batch, repeated without any noise
 WORSE_THAN_FREQUENCIES = 1.25
+ROSE = 1.4  # highest over first cross-entropy; of an untrained model a single batch is within 1.2
 EXPLODED = 100.0  # gradient norm, end over start
 FEWEST = 4
 VANISHED = 1e-6  # gradient norm of the first module over the largest
@@ -68,13 +69,19 @@ def stable(facts: ProcessorFacts) -> CheckAndCause | None:
     went = f"the loss rose from {trend.first:.4g} to {peak:.4g}, and ends at {trend.end:.4g}"
     if trend.spike > GATE.max_loss_explosion or (trend.spike > GATE.max_loss_spike and not recovered):
         return bad("stability", title, value, went, LOWER, cause=DIVERGING)
-    ceiling, fall = entropy_of_classes(facts), memorised_fall(facts)
-    if ceiling is not None and trend.end > max(trend.first, WORSE_THAN_FREQUENCIES * ceiling):
-        why = f"{went}: worse than always answering with the frequencies of the classes ({ceiling:.3g})"
+    fall, plain = memorised_fall(facts), against_frequencies(facts)
+    if plain is not None and _worse_than_frequencies(*plain):
+        why = f"cross-entropy rose from {plain[0]:.3g} to {plain[1]:.3g} and ends at {plain[2]:.3g}: worse than always "
+        why += f"answering with the frequencies of the classes ({plain[3]:.3g})"
         return bad("stability", title, value, why, LOWER, cause=DIVERGING)
     if trend.rises and not takes_turns(facts) and (fall is None or fall < FALLS):
         return bad("stability", title, value, f"{went}: it rises", LOWER, cause=DIVERGING)
     return good("stability", title, value)
+
+
+def _worse_than_frequencies(first: float, peak: float, end: float, frequencies: float) -> bool:
+    """It ends above what it was untrained and above that answer, or rose far and has not come below that answer."""
+    return end > max(first, WORSE_THAN_FREQUENCIES * frequencies) or (peak > ROSE * first and end > frequencies)
 
 
 def falls(facts: ProcessorFacts) -> CheckAndCause | None:

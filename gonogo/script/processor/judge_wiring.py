@@ -158,5 +158,5 @@ def schedule(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("schedule", title) if facts.schedulers else None
 
 
-TESTS: tuple[Test, ...] = (order, held, gradients, cleared, change, schedule)
+TESTS: tuple[Test, ...] = (order, held, gradients, cleared, schedule, change)
 AFTER: tuple[Test, ...] = (frozen,)

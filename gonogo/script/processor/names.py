@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -77,24 +77,22 @@ class Names:
         return "" if name.startswith("self") and "." not in name else f"{name}."
 
 
-def holder_of_graph(frames: Iterable[FrameType], but: Iterable[Any]) -> str:
+def holder_of_graph(frames: Iterable[FrameType], modules: Mapping[str, nn.Module]) -> str:
     """The variable that holds a tensor with a graph, or a list of such: `total_loss`, `self.losses`."""
-    spared = {id(value) for value in but}
     lists: list[str] = []
     single: list[str] = []
-    for frame in frames:
-        for name, held in [*frame.f_locals.items()]:
-            found = _holds(name, held, spared)
-            inner = [_holds(f"{name}.{key}", there, spared) for key, there in _attributes(held)] if not found else []
-            for what in (found, *inner):
-                if what is not None:
-                    (lists if what[1] else single).append(what[0])
+    for name, held in [*modules.items(), *(item for frame in frames for item in frame.f_locals.items())]:
+        found = _holds(name, held)
+        inner = [_holds(f"{name}.{key}", there) for key, there in _attributes(held)] if not found else []
+        for what in (found, *inner):
+            if what is not None:
+                (lists if what[1] else single).append(what[0])
     return (lists or single or [""])[0]
 
 
-def _holds(name: str, held: Any, spared: set[int]) -> tuple[str, bool] | None:
+def _holds(name: str, held: Any) -> tuple[str, bool] | None:
     if isinstance(held, Tensor):
-        return (name, False) if held.grad_fn is not None and held.ndim == 0 and id(held) not in spared else None
+        return (name, False) if held.grad_fn is not None and held.ndim == 0 else None
     items = list(held.values())[:MOST_ITEMS] if isinstance(held, dict) else held
     if not isinstance(items, (list, tuple)) or len(items) < 3:
         return None

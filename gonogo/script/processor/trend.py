@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from statistics import median
 
 from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.loss_trend import LossTrend, loss_trend
@@ -65,11 +66,16 @@ def _per_step(facts: ProcessorFacts) -> int:
     return max(1, round(max((one.backwards_per_step for one in facts.optimizers), default=1.0)))
 
 
-def entropy_of_classes(facts: ProcessorFacts) -> float | None:
-    """Cross-entropy of always answering with the classes' frequencies; None: no classification, or several losses."""
+def against_frequencies(facts: ProcessorFacts) -> tuple[float, float, float, float] | None:
+    """First, highest and last cross-entropy, and that of always answering with the classes' frequencies.
+
+    None: no classification, or several losses, or too few values.
+    """
     calls = [call for call in facts.loss_calls if call.function == "cross_entropy" and call.class_counts]
-    if len(calls) != 1 or len(facts.loss_calls) != 1:
+    values = [value for value in calls[0].values if math.isfinite(value)] if len(calls) == 1 else []
+    if len(facts.loss_calls) != 1 or len(values) < 4:
         return None
     counts = Counter(calls[0].class_counts)
     total = sum(counts.values())
-    return -sum(n / total * math.log(n / total) for n in counts.values())
+    entropy = -sum(n / total * math.log(n / total) for n in counts.values())
+    return values[0], max(values), median(values[-max(3, len(values) // 5) :]), entropy

@@ -18,6 +18,7 @@ from gonogo.script.processor.session import Session
 
 LOOKED_AT = 4  # calls of each line whose input is looked at closely
 MOST_VALUES = 1 << 22  # of an input that is looked at closely
+MOST_RETURNED = 4096
 MOST_CLASSES = 4096  # whose counts are kept
 CLOSE = 1e-3  # of sums of probabilities to 1
 CLASSIFYING = (F.cross_entropy, F.nll_loss)
@@ -49,14 +50,27 @@ class LossCallWatch:
 
     def _loss(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Any], None] | None:
         if self._ready():
-            self.session.guard("loss functions", self._see, function, args, kwargs)
+            call = self.session.guard("loss functions", self._see, function, args, kwargs)
+            if call is not None and len(call.values) < MOST_RETURNED:
+                given = _SIGNATURES[function].bind(*args, **kwargs).arguments
+                return lambda result: self.session.guard("loss values", _returned, call, given, result)
+        elif self.session.watching and function in CLASSIFYING:
+            self.session.guard("loss functions", self._see_validation, function, args, kwargs)
         return None
 
-    def _see(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _see_validation(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Of validation, only what the function would refuse."""
+        given = _SIGNATURES[function].bind(*args, **kwargs).arguments
+        target = given["target"].detach()
+        if not target.is_floating_point():
+            call = LossCall(function=function.__name__, where=self.session.where(), calls=1)
+            self._classes(call, given["input"].detach(), target, given.get("ignore_index", -100))
+
+    def _see(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LossCall | None:
         given = _SIGNATURES[function].bind(*args, **kwargs).arguments
         scores, target = given["input"], given["target"]
         if not (isinstance(scores, Tensor) and isinstance(target, Tensor)):
-            return
+            return None
         scores, target = scores.detach(), target.detach()
         where, name = self.session.where(), function.__name__
         call = self.calls.setdefault((name, where), LossCall(function=name, where=where))
@@ -80,6 +94,7 @@ class LossCallWatch:
         call.softmax_over_batch |= any(made() is given["input"] for made, _ in self._softmax_of_batch)
         for listener in self.listeners:
             self.session.guard(listener.__qualname__, listener, call, scores, target)
+        return call
 
     def _classes(self, call: LossCall, scores: Tensor, target: Tensor, ignore: int) -> None:
         call.classes = scores.shape[1] if scores.ndim > 1 else scores.shape[0]
@@ -152,7 +167,7 @@ class LossCallWatch:
         return made
 
     def _embedding(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not self._ready() or len(args) < 2:
+        if not self.session.watching or len(args) < 2:
             return
         tokens, weight = args[0], args[1]
         if isinstance(tokens, Tensor) and tokens.numel() and isinstance(weight, Tensor):
@@ -165,6 +180,16 @@ class LossCallWatch:
 
     def _explain(self, call: LossCall | None, check: str, why: str, hint: str) -> None:
         self.explains = SeenError(check=check, why=why, hint=hint)
+
+
+def _returned(call: LossCall, given: dict[str, Any], result: Tensor) -> None:
+    """Keep what the function returned, as a mean over targets."""
+    reduction = given.get("reduction", "mean")
+    if result.ndim or reduction not in {"mean", "sum"}:
+        return
+    target = given["target"]
+    kept = int((target != given.get("ignore_index", -100)).sum()) if not target.is_floating_point() else target.numel()
+    call.values.append(float(result.detach()) / (max(1, kept) if reduction == "sum" else 1))
 
 
 def _what(scores: Tensor, axis: int) -> str:

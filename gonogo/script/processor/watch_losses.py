@@ -16,6 +16,8 @@ from gonogo.script.processor.names import holder_of_graph, tensors_of
 from gonogo.script.processor.session import Replacements, Session
 from gonogo.script.processor.watch_modules import ModuleWatch
 
+MARKED_NODES = 4
+
 
 class Mark:
     """Lives as long as the node of a graph that keeps it."""
@@ -109,12 +111,17 @@ class LossWatch:
         return found
 
     def _mark(self, root: Tensor) -> None:
-        """A mark that lives as long as this graph's root does. A graph that outlives its step is kept by something."""
-        if root.grad_fn is None:
-            return
-        mark = Mark()
-        kept: Any = root.grad_fn.metadata
-        kept["gonogo"] = mark
+        """A mark that lives as long as this graph's last nodes do: one that outlives its step is kept by something.
+
+        Nodes below the root are marked as well, as frameworks divide or copy the loss that the script keeps.
+        """
+        mark, node = Mark(), root.grad_fn
+        for _ in range(MARKED_NODES):
+            if node is None or "AccumulateGrad" in node.name():
+                break
+            kept: Any = node.metadata
+            kept["gonogo"] = mark
+            node = next((below for below, _ in node.next_functions if below is not None), None)
         self._marks.append(weakref.ref(mark))
 
     def count_graphs(self) -> None:
@@ -122,18 +129,20 @@ class LossWatch:
         alive = sum(mark() is not None for mark in self._marks)
         self.kept = KeptGraph(alive=alive, steps=len(self._marks), holder=self.kept.holder)
         if alive >= 4 and not self.kept.holder:
-            self.kept.holder = holder_of_graph(self.session.frames(), but=())
+            names = self.modules.names
+            parts = {names.of_module(part): part for part in map(names.outermost, self.modules.roots.values())}
+            self.kept.holder = holder_of_graph(self.session.frames(), parts)
 
     def bad_gradient(self, named: list[tuple[str, nn.Parameter]]) -> None:
         """Called before a step in which a gradient is NaN or infinite, though the loss was finite."""
         if self.not_finite is not None:
             return
-        bad = [name for name, parameter in named if parameter.grad is not None and _bad(parameter.grad)]
-        kind = next(_kind(p.grad) for _, p in named if p.grad is not None and _bad(p.grad))
-        self.not_finite = NotFinite(
-            what="gradient", name=bad[-1], where=self.session.where(), step=self.session.steps, kind=kind,
-            batch=self.batch(),
-        )  # fmt: skip
+        bad = [(name, p.grad) for name, p in named if p.grad is not None and _bad(p.grad)]
+        if bad:  # else it is their norm that is beyond the largest float
+            self.not_finite = NotFinite(
+                what="gradient", name=bad[-1][0], where=self.session.where(), step=self.session.steps,
+                kind=_kind(bad[-1][1]), batch=self.batch(),
+            )  # fmt: skip
 
 
 def _bad(tensor: Tensor) -> bool:

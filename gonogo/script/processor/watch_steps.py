@@ -23,6 +23,7 @@ from gonogo.script.processor.watch_modules import ModuleWatch
 SAMPLE = 12  # parameters whose change is measured
 SAMPLED_VALUES = 1 << 16  # of each
 FIRST_STEPS = 3
+LOOKED_AT = 5  # steps at which gradients are sought in parameters that no optimizer holds
 
 
 @dataclass
@@ -53,12 +54,15 @@ class StepWatch:
     schedulers: dict[int, SchedulerFacts] = field(default_factory=dict)
     _norms: dict[int, list[float]] = field(default_factory=dict)
     _parameters: dict[int, Tensor] = field(default_factory=dict)
+    _unheld: set[int] = field(default_factory=set)
     _forward_at: int = -1
 
     def place(self, replaced: Replacements) -> None:
         session, watch = self.session, self
-        replaced.callback(register_optimizer_step_pre_hook(lambda o, a, k: self._hook(self.before, o)).remove)
-        replaced.callback(register_optimizer_step_post_hook(lambda o, a, k: self._hook(self.after, o)).remove)
+        replaced.callback(
+            register_optimizer_step_pre_hook(lambda o, a, k: self._hook("gradients", self.before, o)).remove
+        )
+        replaced.callback(register_optimizer_step_post_hook(lambda o, a, k: self._hook("steps", self.after, o)).remove)
         plain_init, plain_zero, plain_module_zero = Optimizer.__init__, Optimizer.zero_grad, nn.Module.zero_grad
 
         def made(optimizer: Optimizer, *arguments: Any, **keywords: Any) -> None:
@@ -79,9 +83,9 @@ class StepWatch:
         for kind in (LRScheduler, ReduceLROnPlateau):
             replaced.put(kind, "step", self._scheduler_step(kind.step))
 
-    def _hook(self, look: Callable[[Optimizer], None], optimizer: Optimizer) -> None:
+    def _hook(self, watcher: str, look: Callable[[Optimizer], None], optimizer: Optimizer) -> None:
         if not self.session.in_probe:
-            self.session.guard("steps", look, optimizer)
+            self.session.guard(watcher, look, optimizer)
 
     def of(self, optimizer: Optimizer) -> Seen:
         if id(optimizer) not in self.seen:
@@ -121,12 +125,21 @@ class StepWatch:
         held = [p for group in groups for p in group["params"]]
         with_gradient = [p for p in held if p.grad is not None]
         norm = self._take_norms(with_gradient)
+        if facts.steps < LOOKED_AT and self.session.phase == "watch":
+            self._find_unheld()
         facts.norms.append(norm if norm is None or math.isfinite(norm) else None)
         self._windows(one, norm)
         if norm is not None and not math.isfinite(norm):
             self.bad_gradient(self.named(held))
         sample = with_gradient[:: max(1, len(with_gradient) // SAMPLE)][:SAMPLE] or held[:SAMPLE]
         one.before = [(p, _sampled(p)) for p in sample]
+
+    def _find_unheld(self) -> None:
+        """Parameters with a gradient that are in no optimizer."""
+        for part in self.parts():
+            for parameter in part.parameters():
+                if id(parameter) not in self.modules.held and _flows(parameter.grad):
+                    self._unheld.add(id(parameter))
 
     def _take_norms(self, parameters: list[Tensor]) -> float | None:
         gradients = [p.grad.detach() for p in parameters if p.grad is not None and not p.grad.is_sparse]
@@ -151,9 +164,9 @@ class StepWatch:
         if not norm:
             facts.without_gradients += 1
             if one.backwards and one.zeroed_at > one.backward_at:
-                after_forward = self._forward_at < one.zeroed_at
-                facts.zeroed_before_step += after_forward
-                facts.step_before_backward += not after_forward
+                trained = self._forward_at < one.backward_at  # forward, backward, zero_grad, step
+                facts.zeroed_before_step += trained
+                facts.step_before_backward += not trained
                 facts.zero_where = one.zeroed_where
             elif not one.backwards and self._forward_at > one.backward_at:
                 facts.step_before_backward += 1
@@ -166,7 +179,7 @@ class StepWatch:
     def after(self, optimizer: Optimizer) -> None:
         one = self.of(optimizer)
         if self.session.phase != "reach":
-            one.facts.changes.append(_change(one.before))
+            one.facts.changes.append(self.session.guard("weights", _change, one.before) or 0.0)
             one.before = []
         one.facts.steps += 1
         one.facts.backwards_per_step = one.all_backwards / one.facts.steps
@@ -240,7 +253,7 @@ class StepWatch:
                     if not parameter.requires_grad:
                         facts.frozen_held += [missing] * (id(parameter) in held)
                     elif held and id(parameter) not in held:
-                        reached = _flows(parameter.grad)
+                        reached = id(parameter) in self._unheld
                         facts.unheld += [missing] * reached
                         facts.unreached += [missing] * (not reached and missing.called and bool(self._norms))
                     elif not any(norms):

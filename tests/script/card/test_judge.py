@@ -31,7 +31,7 @@ def facts(**changes: Any) -> CardFacts:
 def checks(folder: Path, seen: CardFacts, gigabytes: float = 40, **changes: Any) -> dict[str, Check]:
     Traced(1, 1, "32-true", events=training_step(2)).save(folder)
     on = card(gigabytes, usd_per_hour=(1, 2), **changes)
-    return {check.id: check for check in judge(seen, folder, on, catalogue={"a": on, "b": card(8)})}
+    return {check.id: check for check in judge(seen, folder, on, catalogue={"a": on, "b": card(8)}).checks}
 
 
 def test_room_is_go_and_a_full_card_names_the_allocation(tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_an_error_that_only_a_missing_card_causes_is_not_the_script_s(tmp_path: 
 
 
 def test_a_pass_that_left_nothing_is_unknown(tmp_path: Path) -> None:
-    (only,) = judge(CardFacts(), tmp_path, card())
-    assert only.status is Status.UNKNOWN and "without a trace (killed)" in only.why
+    (only,) = judge(CardFacts(), tmp_path, card()).checks
+    assert only.status is Status.UNKNOWN and "ended without a word" in only.why
 
 
 def test_one_trace_serves_every_card_of_the_shipped_catalogue() -> None:

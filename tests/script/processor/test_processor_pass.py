@@ -14,6 +14,7 @@ from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judge import judge
 from gonogo.script.request import PassRequest, ScriptCommand
 from gonogo.verdict import Status
+from tests.script.processor.faults import FAULTS, Fault
 
 SCRIPTS = Path(__file__).with_name("scripts")
 
@@ -57,3 +58,38 @@ def test_a_healthy_script_is_not_stopped_and_its_results_are_its_own(name: str, 
     alone.kill()
     alone.wait()
     assert watched == own
+
+
+FEW = (
+    "layer without an optimizer in plain", "(N, 1) minus (N,) in regression", "no causal mask in language",
+    "graph kept in plain", "NaN in a module in lightning_classes", "class out of range in plain",
+)  # fmt: skip
+
+
+def _named(fault: Fault, folder: Path) -> list[str]:
+    """What is said of a script with this fault, gravest first; only the first where the fault is no matter of taste."""
+    script = folder / "work" / "train.py"
+    script.parent.mkdir()
+    script.write_text(fault.text())
+    parts = judge(seen(script, folder, limit_s=40)[0])
+    checks = [*parts.data, *parts.wiring, *parts.learning]
+    stopped = [check for check in checks if check.status is Status.NO_GO][:1]
+    warned = [check for check in checks if check.status is Status.CAUTION]
+    said = [*stopped, *warned] if fault.cautions else stopped
+    return [f"{check.id}: {check.why} {check.hint}" for check in said]
+
+
+FEW_FAULTS = [fault for fault in FAULTS if f"{fault.kind} in {fault.script}" in FEW]
+
+
+@pytest.mark.parametrize("fault", FEW_FAULTS, ids=lambda f: f.name)
+def test_a_fault_is_named(fault: Fault, tmp_path: Path) -> None:
+    said = _named(fault, tmp_path)
+    assert any(one.partition(":")[0] in fault.checks and fault.words in one for one in said), said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.name)
+def test_every_fault_is_named(fault: Fault, tmp_path: Path) -> None:
+    said = _named(fault, tmp_path)
+    assert any(one.partition(":")[0] in fault.checks and fault.words in one for one in said), said
