@@ -55,7 +55,9 @@ def lightning() -> Step:
 def transformers() -> Step:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=2000, n_positions=64, n_embd=256, n_layer=2, n_head=4, use_cache=False))
+    model = GPT2LMHeadModel(
+        GPT2Config(vocab_size=2000, n_positions=64, n_embd=256, n_layer=2, n_head=4, use_cache=False)
+    )
     tokens = torch.zeros(8, 64, dtype=torch.long)
     return Step(
         model=model, optimizer=lambda: torch.optim.AdamW(model.parameters(), fused=True), zero_grad="end",
