@@ -33,6 +33,7 @@ def missing(name: object) -> UserError:
 
 try:
     from torch._decomp import meta_table
+    from torch._subclasses import fake_tensor
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException,
         DynamicOutputShapeException,
@@ -63,13 +64,14 @@ try:
     EXCHANGE_DEVICE = (torch.cuda, "_exchange_device")
     MAYBE_EXCHANGE_DEVICE = (torch.cuda, "_maybe_exchange_device")
     AMP_NOT_AVAILABLE = (torch.cuda.amp.common, "amp_definitely_not_available")
+    INIT_CONTEXT = (fake_tensor, "init_gpu_context")
     CONV_BACKEND = (C, "_select_conv_backend")
     CONV_MEMORY_FORMAT = (C, "_conv_determine_backend_memory_format")
     MODULE_APPLY = (torch.nn.Module, "_apply")
     TRUNC_NORMAL = ((torch.nn.init, "trunc_normal_"), (torch.nn.init, "_no_grad_trunc_normal_"))
     for _owner, _name in (
         LAZY_INIT, EXCHANGE_DEVICE, MAYBE_EXCHANGE_DEVICE, AMP_NOT_AVAILABLE, CONV_BACKEND, CONV_MEMORY_FORMAT,
-        MODULE_APPLY, *TRUNC_NORMAL,
+        INIT_CONTEXT, MODULE_APPLY, *TRUNC_NORMAL,
     ):  # fmt: skip
         getattr(_owner, _name)
 except (ImportError, AttributeError) as error:

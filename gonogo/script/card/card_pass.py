@@ -118,6 +118,8 @@ class CardPass:
             self.trainers.look()
         if not self.repeats.hurrying:
             return
+        if self.request.only_steps:
+            self.enough()
         self.recorder.hurried = True
         self.trainers.hurry()
         self.asked_at = self.asked_at or now

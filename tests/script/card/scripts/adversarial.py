@@ -1,5 +1,7 @@
 """Two networks, two optimizers, a gradient penalty; no validation, no checkpoint."""
 
+import sys
+
 import torch
 from torch import nn
 
@@ -9,12 +11,13 @@ if __name__ == "__main__":
     of_generator = torch.optim.Adam(generator.parameters())
     of_critic = torch.optim.Adam(critic.parameters())
     floats = torch.cuda.FloatTensor
+    batch = int(sys.argv[2]) if len(sys.argv) > 2 else 32
     for _ in range(20):
-        real = torch.randn(32, 64).type(floats)
-        noise = torch.randn(32, 16, device="cuda")
+        real = torch.randn(batch, 64).type(floats)
+        noise = torch.randn(batch, 16, device="cuda")
         of_critic.zero_grad()
         fake = generator(noise).detach()
-        share = floats(32, 1).uniform_()
+        share = floats(batch, 1).uniform_()
         between = (share * real + (1 - share) * fake).requires_grad_()
         (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
         loss = critic(fake).mean() - critic(real).mean() + 10 * ((slope.norm(dim=1) - 1) ** 2).mean()
