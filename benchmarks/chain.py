@@ -1,4 +1,4 @@
-"""How long the chain takes, against its own work: what generating, training, tracing and transferring take without it.
+"""How long the chain takes, against its own work: what generating, training, predicting, tracing and transferring take.
 
     python benchmarks/chain.py [--json FILE]     # about four minutes on two idle cores
 
@@ -27,6 +27,7 @@ def timed(site: Path, *arguments: str, expect: int) -> float:
     """Seconds of one `snakemake --profile local`, start-up included."""
     command = [sys.executable, "-m", "snakemake", "--profile", "local", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else each job compiles the package again
     started = time.monotonic()
     done = subprocess.run(command, cwd=site, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != expect:

@@ -98,3 +98,11 @@ def test_no_class_name_means_two_things() -> None:
 def test_a_module_is_about_one_idea() -> None:
     lines = {shown(path): len(path.read_text().splitlines()) for path in MODULES}
     assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_no_stage_imports_torch_before_its_work_begins(root: Path) -> None:
+    """It would count as the chain's overhead, and stages that do not train would wait for it."""
+    names = [path.stem for path in (root / "workflow/scripts").glob("*.py")]
+    code = f"import sys; {'; '.join(f'import gonogo.stages.{name}' for name in names)}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

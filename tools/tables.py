@@ -47,7 +47,7 @@ def chain() -> str:
     rows = [
         ("`cvs_dark`, from the start of Snakemake to its NO-GO", f"{found['dark_no_go_s']:.1f}"),
         ("`cvs`, the whole chain to its report", f"{found['chain_wall_s']:.1f}"),
-        ("of which the work itself: generating, training, tracing, transferring", f"{found['chain_work_s']:.1f}"),
+        ("of which the work itself", f"{found['chain_work_s']:.1f}"),
         ("of which overhead of the chain", f"{found['chain_overhead_s']:.1f}"),
         ("whole ÷ work", f"{found['chain_ratio']:.2f}"),
         ("the same command again: nothing to be done", f"{found['again_s']:.1f}"),

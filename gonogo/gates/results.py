@@ -24,7 +24,9 @@ class Measurements(Measured):
     )
     is_result: bool = Field(True, description="false: the mode only runs the machinery; its figures count for nothing")
     alerts: list[str] = Field(default_factory=list, description="success indicators that the paid run missed")
-    pictures: Path = Field(description="measurements of the predictions, inspected as data is")
+    pictures: Path | None = Field(
+        description="measurements of the predictions, inspected as data is; null: answers that are no such items"
+    )
 
 
 @dataclass
@@ -32,26 +34,27 @@ class ResultsJudgement:
     """Unpacks as (checks, cause).
 
     Attributes:
-        predictions: the judgement of the predictions as data, which their contact sheet is drawn from.
+        predictions: the judgement of the predictions as data, which their contact sheet is drawn from; None where
+            they are no items of the data's kind.
     """
 
     checks: list[Check]
     cause: str
-    predictions: Judgement
+    predictions: Judgement | None
 
     def __iter__(self) -> Iterator[list[Check] | str]:
         return iter((self.checks, self.cause))
 
 
 def judge(measured: Measurements, gate: ResultsGate) -> ResultsJudgement:
-    data = MeasuredSet.read(measured.pictures)
-    predictions = judge_data(data, gate.pictures)
+    data = None if measured.pictures is None else MeasuredSet.read(measured.pictures)
+    predictions = None if data is None else judge_data(data, gate.pictures)
     if not measured.is_result:
         return ResultsJudgement([_no_result()], "", predictions)
     checks = [_skill(measured, gate), *_expected(measured, gate)]
-    checks += kind_of(data.kind).prediction_checks(measured.beside_references, gate)
+    checks += [] if data is None else kind_of(data.kind).prediction_checks(measured.beside_references, gate)
     checks += [_indicators(measured)] if measured.alerts else []
-    checks += predictions.checks
+    checks += [] if predictions is None else predictions.checks
     return ResultsJudgement(checks, "RESULT" if any(not check.status.passes for check in checks) else "", predictions)
 
 

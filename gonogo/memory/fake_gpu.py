@@ -170,12 +170,20 @@ def _replacements(card: Card) -> list[tuple[Any, str, Any]]:
 
 @contextmanager
 def fake_modules() -> Iterator[None]:
-    """Within, modules of fake tensors can be initialised and moved."""
+    """Within, modules of fake tensors can be initialised, moved and copied."""
     with ExitStack() as stack:
+        _replace(stack, torch.Tensor, "__deepcopy__", _deepcopy)
         _replace(stack, *torch_private.MODULE_APPLY, _apply)
         for owner, name in torch_private.TRUNC_NORMAL:  # draws again until all values are within bounds
             _replace(stack, owner, name, lambda tensor, *args, **kwargs: tensor)
         yield
+
+
+def _deepcopy(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
+    """A copy without the storage, which a fake tensor has none of."""
+    if id(tensor) not in memo:
+        memo[id(tensor)] = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+    return memo[id(tensor)]
 
 
 def _cudnn_memory_format(tensor: torch.Tensor, weight: torch.Tensor, backend: Any) -> torch.memory_format:

@@ -16,7 +16,7 @@ SHORTEST_BAR, LONGEST_BAR = 8, 30
 
 
 class StageTiming(BaseModel):
-    """One stage: how long it took, and how much of that was generating, training, tracing or transferring."""
+    """One stage: how long it took, and how much of that was the work itself."""
 
     experiment: str
     stage: str

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS stages (
     stage TEXT NOT NULL,
     started_at REAL NOT NULL,   -- seconds since the epoch
     wall_s REAL NOT NULL,
-    work_started_at REAL,       -- first and last moment of generating, training, tracing or transferring
+    work_started_at REAL,       -- first and last moment of generating, training, predicting, tracing or transferring
     work_ended_at REAL,
     usd REAL NOT NULL,
     outcome TEXT NOT NULL       -- running | done | failed | interrupted | crashed

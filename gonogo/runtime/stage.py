@@ -1,7 +1,7 @@
 """What every stage of the workflow has in common: its log, its ledger row, its errors, and its end with its owner.
 
 A script's body is `with stage(snakemake) as run:`; inside, `with run.work():` marks what is the experiment's own
-work (generating, training, tracing, transferring), so that the chain's overhead can be told.
+work (generating, training, predicting, tracing, transferring), so that the chain's overhead can be told.
 """
 
 from __future__ import annotations

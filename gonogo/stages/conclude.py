@@ -62,8 +62,8 @@ def _release(settings: Settings, rows: list[ledger.Row]) -> None:
 def _report(settings: Settings, rows: list[ledger.Row]) -> None:
     """Stage by stage what this invocation took, also in `timing.json`.
 
-    The overhead is what was neither generating, training, tracing nor transferring; work that ran side by side counts
-    once.
+    The overhead is what was neither generating, training, predicting, tracing nor transferring; work that ran side by
+    side counts once.
     """
     for line in waiting(settings):
         _tell(line)

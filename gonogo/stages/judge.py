@@ -84,6 +84,11 @@ def _write_plan(run: Run, measured: Any, judgement: Any, outputs: Any) -> None:
 
 
 def _draw_predictions(measured: Any, judgement: Any, outputs: Any) -> None:
+    if judgement.predictions is None:
+        from gonogo.report.answers_page import answers_page
+
+        answers_page(measured.metrics, Path(outputs.contact_sheet))
+        return
     from gonogo.quality.measured_set import MeasuredSet
     from gonogo.quality.outputs import draw_sheet
 

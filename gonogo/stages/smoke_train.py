@@ -10,7 +10,6 @@ from typing import Any
 from gonogo.base.files import folder_replacing, write_text
 from gonogo.base.processes import started_at
 from gonogo.base.torch_startup import without_gc
-from gonogo.learning.rehearse import rehearse
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import data_digest, learning_digest
 from gonogo.training.spec import RunSpec
@@ -19,6 +18,7 @@ from gonogo.training.spec import RunSpec
 def smoke_train(run: Run, inputs: Any, outputs: Any) -> None:
     with run.work():
         with without_gc():
+            from gonogo.learning.rehearse import rehearse
             from gonogo.report.curves import curve_of, loss_curve
         experiment = run.load_experiment(smoke=True)
         imported_s = time.time() - started_at(os.getpid())

@@ -8,6 +8,8 @@ from typing import Any
 
 from gonogo.base.digests import digest, file_digest
 from gonogo.base.files import folder_replacing
+from gonogo.base.torch_startup import without_gc
+from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.starting_checkpoint import final_checkpoint
 from gonogo.gates.results import Measurements
 from gonogo.quality.measure import measure_part
@@ -24,18 +26,25 @@ def validate(run: Run, inputs: Any, outputs: Any) -> None:
     checkpoint = final_checkpoint(Path(inputs.archive))
     predictions, measured = Path(outputs.predictions), Path(outputs.measured)
     experiment = run.load_experiment()
-    with folder_replacing(predictions) as out:
+    with run.work(), folder_replacing(predictions) as out:
+        if isinstance(experiment, LightningExperiment):
+            with without_gc():
+                import lightning.pytorch  # noqa: F401
         metrics = experiment.predict(checkpoint, run.data_folders, out, run.config.seed)
     run.say("  ".join(f"{name} {value:.3g}" for name, value in metrics.items()))
     inspector = experiment.inspector(run.gates.results.pictures)
-    measure_part(inspector, predictions, measured)
+    if experiment.predicts_items:
+        measure_part(inspector, predictions, measured)
+    measured.mkdir(parents=True, exist_ok=True)  # an output of the rule, whatever was predicted
     Measurements(
         inputs_digest=digest(file_digest(checkpoint), data_digest(run.data_folders)),
         metrics=metrics,
-        beside_references=inspector.prediction_metrics(predictions, run.data_folders),
+        beside_references=inspector.prediction_metrics(predictions, run.data_folders)
+        if experiment.predicts_items
+        else {},
         is_result=run.experiment_config.modes[run.mode].result,
         alerts=_alerts(checkpoint.parent.parent / "training.json"),
-        pictures=measured,
+        pictures=measured if experiment.predicts_items else None,
         evidence=[str(predictions), str(checkpoint)],
     ).write(outputs.measurements)
 

@@ -37,7 +37,7 @@ if task == "train":
     if fault != "silent":
         (out / "metrics.csv").write_text("\\n".join(rows) + "\\n")
     if fault == "nan":
-        time.sleep(60)
+        time.sleep(600)
     if fault != "no_checkpoint":
         (out / "checkpoints").mkdir(exist_ok=True)
         (out / "checkpoints" / ("epoch_3.ckpt" if fault == "odd_name" else "last.ckpt")).write_text(str(step))

@@ -85,7 +85,7 @@ def test_release_waits_for_other_runs_on_the_machine(work: Workspace) -> None:
     work.launch(["true"], run="a/one", workspace="a", release=hook(work))
     work.ended("a/one")
     process = work.start("release", "a/one")
-    assert "b/one is still running here" in process.communicate(timeout=10)[1]
+    assert "b/one is still running here" in process.communicate(timeout=120)[1]
     time.sleep(0.6)  # two looks of the first run's timer
     assert calls(work) == 0
     (work.folder / "go").touch()

@@ -34,7 +34,7 @@ def test_child_killed_goes_on_from_its_checkpoint(work: Workspace) -> None:
 def test_a_time_cap_ends_the_run_and_keeps_its_checkpoint(work: Workspace) -> None:
     launch(work, "if step == 15: time.sleep(60)", max_s=3.0)
     ended = work.ended()
-    assert ended["cause"] == "over_time" and ended["elapsed_s"] < 30
+    assert ended["cause"] == "over_time" and ended["elapsed_s"] < 60
     assert is_complete(work.folder / RUN / "out/step_10.ckpt")
 
 

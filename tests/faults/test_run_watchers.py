@@ -85,7 +85,7 @@ def test_frozen_agent_is_ended_by_the_timer(work: Workspace) -> None:
 def test_no_timer_no_run(work: Workspace) -> None:
     (work.folder / RUN / ".timer.lock").mkdir(parents=True)
     process = work.start("launch", RUN, stdin=json.dumps({"key": "k", "argv": ["touch", "ran"]}))
-    assert "the second timer did not start" in process.communicate(timeout=20)[1]
+    assert "the second timer did not start" in process.communicate(timeout=120)[1]
     assert process.returncode == 1
     assert not (work.folder / RUN / "ran").exists()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from gonogo.base.errors import UserError
 from gonogo.config.gate_thresholds import ResultsGate
@@ -16,6 +17,7 @@ from gonogo.experiment.starting_checkpoint import final_checkpoint
 from gonogo.gates.results import Measurements, judge
 from gonogo.quality.measure import measure_part
 from gonogo.quality.registry import kind_of
+from gonogo.report.answers_page import answers_page
 from gonogo.verdict import Status
 
 SCENES, VIEWS, SIDE = 6, 5, 64
@@ -93,6 +95,16 @@ def test_an_unreported_figure_is_unknown(tmp_path: Path) -> None:
     checks, _ = judge(measured, ResultsGate(metrics={"psnr_db": 15}))
     unknown = [check.id for check in checks if check.status is Status.UNKNOWN]
     assert unknown == ["skill", "expected_psnr_db"]
+
+
+def test_answers_that_are_no_pictures_are_judged_by_their_figures(tmp_path: Path) -> None:
+    measured = Measurements(metrics={"skill": 0.7, "accuracy": 0.6}, pictures=None)
+    checks, cause = judge(measured, ResultsGate(metrics={"accuracy": 0.5}))
+    assert cause == "" and [check.id for check in checks] == ["skill", "expected_accuracy"]
+    assert judge(measured, ResultsGate(metrics={"accuracy": 0.9})).cause == "RESULT"
+    answers_page(measured.metrics, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size[0] > 300 and len(sheet.getcolors(1 << 24)) > 2  # type: ignore[arg-type]
 
 
 def test_an_archive_without_a_checkpoint_is_named(tmp_path: Path) -> None:

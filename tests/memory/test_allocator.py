@@ -226,11 +226,15 @@ def test_blocks_tile_their_segments(step: Events, chosen: AllocatorSettings, cap
 
 
 @pytest.mark.parametrize("chosen", EVERY_KIND)
-def test_fifty_thousand_events_take_well_under_a_second(chosen: AllocatorSettings) -> None:
-    step = churn(50_000, live=5_000)
+def test_ten_times_the_events_take_about_ten_times_as_long(chosen: AllocatorSettings) -> None:
+    few, many = (min(_replay_s(churn(count, count // 10), chosen) for _ in range(3)) for count in (5_000, 50_000))
+    assert many < 40 * few  # measured: 10 to 15 times; 0.1 s for 50,000
+
+
+def _replay_s(step: Events, chosen: AllocatorSettings) -> float:
     started = time.process_time()
     replay(step, None, chosen)
-    assert time.process_time() - started < 1.0  # measured: 0.15 s
+    return time.process_time() - started
 
 
 def test_impossible_events_are_refused() -> None:

@@ -92,7 +92,7 @@ def test_an_order_of_any_size_is_not_read(machine: Machine) -> None:
     began = time.monotonic()
     with pytest.raises(UserError, match="no request on stdin"):
         machine.run_agent("launch", "ws/runs/r", stdin='{"key": "' + "x" * (3 << 20))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_an_answer_without_end_is_given_up(

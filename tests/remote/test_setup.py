@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,15 @@ def _accelerator(*forbidden: str) -> Accelerator:
     return Accelerator(title="CPU", visible_bytes=None, source="a test", forbidden_environment=list(forbidden))
 
 
-def test_this_python_needs_nothing_and_is_looked_at_once(ssh: Ssh, target: Target, tmp_path: Path) -> None:
+def test_this_python_needs_nothing_and_is_probed_once(
+    ssh: Ssh, target: Target, root_there: Path, tmp_path: Path
+) -> None:
     with connect(ssh, target) as machine:
         first = set_up(machine, target, _accelerator(), tmp_path / "none.txt")
-        began = time.monotonic()
+        probed_at = (root_there / ".probe.json").stat().st_mtime_ns
         second = set_up(machine, target, _accelerator(), tmp_path / "none.txt")
-        took_s = time.monotonic() - began
+        assert (root_there / ".probe.json").stat().st_mtime_ns == probed_at, "no second probe"
     assert first.changed and not second.changed
-    assert took_s < 1
     assert second.model_copy(update={"changed": True, "disk_free_bytes": 0, "clock_skew_s": 0}) == first.model_copy(
         update={"disk_free_bytes": 0, "clock_skew_s": 0}
     )
@@ -40,7 +40,7 @@ def test_this_python_needs_nothing_and_is_looked_at_once(ssh: Ssh, target: Targe
     assert first.interpreter == sys.executable
     assert first.device
     assert first.disk_free_bytes > 0 and first.memory_bytes > 0
-    assert abs(first.clock_skew_s) < 1
+    assert abs(first.clock_skew_s) < 60
 
     target = target.model_copy(update={"environment": {"HSA_OVERRIDE_GFX_VERSION": "9.4.2"}})
     forbidden = _accelerator("HSA_OVERRIDE_GFX_VERSION", "LOGNAME", "NOT_SET")

@@ -52,7 +52,7 @@ class Workspace:
     def call(self, *args: str, stdin: str = "") -> Any:
         """What a command of the agent answers; fails the test when the command fails."""
         process = self.start(*args, stdin=stdin)
-        out, errors = process.communicate(timeout=40)
+        out, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         return json.loads(out)
 
@@ -65,7 +65,7 @@ class Workspace:
 
     def ended(self, run: str = "runs/one") -> dict[str, Any]:
         """exit.json, waited for."""
-        wait_for((self.folder / run / "exit.json").exists, seconds=10)
+        wait_for((self.folder / run / "exit.json").exists, seconds=120)
         found: dict[str, Any] = json.loads((self.folder / run / "exit.json").read_text())
         assert found["cause"] in CAUSES
         return found

@@ -230,12 +230,11 @@ def test_the_html_page_is_whole_and_needs_nothing_beside_it(make_verdict) -> Non
 def test_rendering_starts_fast() -> None:
     """The terminal's verdict waits for neither jinja2, matplotlib nor torch."""
     code = (
-        "import sys, time; import gonogo.verdict; t = time.process_time(); import gonogo.report.render;"
-        "print(time.process_time() - t);"
-        "print(*sorted({'jinja2', 'matplotlib', 'torch', 'numpy'} & set(sys.modules)))"
+        "import sys; import gonogo.verdict; before = {*sys.modules}; import gonogo.report.render;"
+        "new = {*sys.modules} - before; print(*{name.partition('.')[0] for name in new}); print(len(new))"
     )
-    seconds, heavy = subprocess.run(
+    packages, modules = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split("\n")[:2]
-    assert not heavy
-    assert float(seconds) < 0.15
+    ).stdout.splitlines()
+    assert not {"jinja2", "matplotlib", "torch", "numpy"} & {*packages.split()}
+    assert int(modules) < 100

@@ -30,5 +30,6 @@ def test_the_downloaded_checkpoint_predicts_and_its_predictions_are_measured(
     validate(run, Files(archive=archive), outputs)
     measured = Measurements.read(outputs.measurements)
     assert measured.metrics == {"skill": 0.5, "error": 2} and measured.is_result
+    assert run.row("done").work_s > 0, "predicting is the experiment's own work"
     assert measured.alerts == ["psnr_db is below 14 at step 30"]
     assert len(MeasuredSet.read(outputs.measured)) == 1 and "skill 0.5" in said(run)

@@ -60,7 +60,7 @@ def test_a_run_that_leaves_too_little_is_refused(tmp_path: Path, fault: str, tol
 def test_a_loss_that_is_no_number_ends_the_program(tmp_path: Path) -> None:
     result = train(experiment(tmp_path, "nan"), spec(tmp_path), tmp_path / "run", nothing)
     assert not result.finite and result.stopped == "train_loss is nan at step 5"
-    assert result.wall_s < 40  # the program itself would sleep for a minute
+    assert result.wall_s < 500  # the program itself would sleep for ten minutes
 
 
 def test_a_run_is_cut_at_its_minutes(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_run_is_cut_at_its_minutes(tmp_path: Path) -> None:
     )
     result = train(own, spec(tmp_path, max_minutes=0.05), tmp_path / "run", nothing)
     assert 1 < result.steps < 9999 and result.stopped == "cut after 0.05 min" and result.finite
-    assert 0.02 <= result.median_step_s < 0.5
+    assert 0.02 <= result.median_step_s < 3, "less than the whole run took"
 
 
 def on_the_machine(root: Path, fault: str, *options: str) -> subprocess.CompletedProcess[str]:

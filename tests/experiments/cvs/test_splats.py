@@ -148,7 +148,7 @@ def test_a_view_of_2048_gaussians_takes_well_under_a_tenth_of_a_second() -> None
     )
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         render(gaussians, input_camera(DataSettings()))
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 0.06  # 0.005 on one core of an AMD EPYC; a dense renderer takes 0.3
