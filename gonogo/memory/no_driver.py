@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from gonogo.base.errors import UserError
+from gonogo.memory.torch_private import LIBRARIES, VERSION
 
 LIBRARY = "libc10_cuda.so"
 SET_CONTEXT = "_ZN3c104cuda9_internal20setHasPrimaryContextEPFbaE"
@@ -44,7 +45,7 @@ def answer_for_one_gpu() -> bool:
     Raises:
         UserError: torch has counted the GPUs of this process already, and keeps the count.
     """
-    file = Path(torch.__file__).parent / "lib" / LIBRARY
+    file = LIBRARIES / LIBRARY
     if _kept:
         return True
     if not file.is_file() or int((torch.version.cuda or "13").split(".")[0]) >= ANSWERS_BY_ITSELF or _has_driver():
@@ -66,7 +67,7 @@ def answer_for_one_gpu() -> bool:
     _kept.extend([said, no_context])
     if not getattr(library, COUNT)():
         raise UserError(
-            f"torch {torch.__version__} has already looked for a GPU in this process, where there is none: "
+            f"torch {VERSION} has already looked for a GPU in this process, where there is none: "
             "trace in a process of its own"
         )
     return True
@@ -82,7 +83,7 @@ def _has_driver() -> bool:
 
 def _base_address(name: str) -> int:
     """Where the library begins in this process."""
-    ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / name))
+    ctypes.CDLL(str(LIBRARIES / name))
     for line in Path("/proc/self/maps").read_text().splitlines():
         fields = line.split()
         if fields[-1].endswith(f"/{name}") and int(fields[2], 16) == 0:

@@ -17,6 +17,8 @@ from gonogo.base.errors import UserError
 
 TESTED = ("2.8", "2.9", "2.10", "2.11", "2.12", "2.13", "2.14")  # minor versions; `dependencies` in pyproject.toml
 
+LIBRARIES = Path(torch.__file__).parent / "lib"
+VERSION = torch.__version__
 REGISTRAR = "_ZN3c104impl24DeviceGuardImplRegistrarC1ENS_10DeviceTypeEPKNS0_24DeviceGuardImplInterfaceE"
 HOOKS = "_ZN2at6detail12getCUDAHooksEv"
 
@@ -84,7 +86,7 @@ def symbol(library: str, name: str) -> Any:
     Raises:
         UserError: this build of torch has no such library or function.
     """
-    folder = Path(torch.__file__).parent / "lib"
+    folder = LIBRARIES
     file = next(iter(sorted(folder.glob(f"*{library}.*"))), None)
     if file is None:
         raise missing(f"library {library} in {folder}")
