@@ -50,21 +50,22 @@ def answer_for_one_gpu() -> bool:
         return True
     if not file.is_file() or int((torch.version.cuda or "13").split(".")[0]) >= ANSWERS_BY_ITSELF or _has_driver():
         return False
+    c = ctypes.CDLL(None)
     said: dict[str, Any] = {
         "cudaGetDeviceCount": _gives(1),
-        "cudaGetDevice": _gives(0),
         "cudaDeviceGetStreamPriorityRange": _gives(0, -5),
-        "cudaSetDevice": ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(lambda device: 0),
-        "cudaGetLastError": ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 0),
+        # these are also called while a Python exception is on its way, when no Python may run: C functions that do this
+        "cudaGetDevice": c.pthread_mutexattr_init,  # writes an int 0, returns 0
+        "cudaSetDevice": c.abs,  # of device 0
+        "cudaGetLastError": c.sched_yield,  # returns 0
     }
     base = _base_address(file.name)
     for name, offset in _imported(file).items():
         if name in said:
             _write_pointer(base + offset, ctypes.cast(said[name], ctypes.c_void_p).value or 0)
     library = ctypes.CDLL(str(file))
-    no_context = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_int8)(lambda device: False)
-    getattr(library, SET_CONTEXT)(ctypes.cast(no_context, ctypes.c_void_p))
-    _kept.extend([said, no_context])
+    getattr(library, SET_CONTEXT)(ctypes.cast(c.abs, ctypes.c_void_p))  # of device 0: it has no context
+    _kept.append(said)
     if not getattr(library, COUNT)():
         raise UserError(
             f"torch {VERSION} has already looked for a GPU in this process, where there is none: "

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from gonogo.config.load import load_accelerator
+from gonogo.script.check import CheckRequest, run_check
+from gonogo.script.facts import PassFacts
 from gonogo.script.request import PassName
 from tests.script.conftest import Run
 
@@ -210,3 +215,31 @@ def test_the_script_s_error_is_its_own_from_its_first_line_on(run_script: Run) -
     assert "gonogo" not in "".join(error.lines).replace(str(ran.folder), "")
     bad = run_script("x = (1\n").facts.error
     assert bad is not None and bad.name == "SyntaxError" and bad.where.endswith("train.py:1")
+
+
+def test_accelerate_trains_as_one_of_several_on_the_card(tmp_path: Path) -> None:
+    folder, work = tmp_path / "repository", tmp_path / "work"
+    folder.mkdir()
+    work.mkdir()
+    (folder / "train.py").write_text("""
+import torch
+from accelerate import Accelerator
+accelerator = Accelerator()
+model = torch.nn.Linear(8, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(256, 8)), 4, shuffle=True)
+model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+print("ranks", accelerator.num_processes, accelerator.mixed_precision)
+for (rows,) in loader:
+    accelerator.backward(model(rows).square().mean())
+    optimizer.step()
+    optimizer.zero_grad()
+""")
+    words = ["accelerate", "launch", "--num_processes", "4", "--mixed_precision", "bf16", "train.py"]
+    card = load_accelerator(Path("config"), "h100")
+    lines: list[str] = []
+    asked = CheckRequest(words, folder, card, steps=2, passes=("card",))
+    run = run_check(asked, work, lambda kind, line: lines.append(line))
+    facts = run.passed["card"].facts(PassFacts)
+    assert facts.error is None and facts.steps >= 2 and facts.processes == 4, (facts, lines)
+    assert "ranks 4 bf16" in lines and run.changed == []

@@ -157,13 +157,13 @@ def _answers() -> list[tuple[Any, str, Any]]:
         (cuda, "get_arch_list", _always(["sm_80"])), (cuda, "memory_summary", _always("")),
         *((place, "get_rng_state", lambda *a, **k: torch.get_rng_state()) for place in (cuda, cuda.random)),
         *((place, "get_rng_state_all", lambda: [torch.get_rng_state()]) for place in (cuda, cuda.random)),
-        (cuda, "Stream", NoStream), (cuda, "Event", NoStream), (cuda, "stream", lambda *a: nullcontext()),
-        (cuda, "current_stream", lambda *a: NoStream()), (cuda, "default_stream", lambda *a: NoStream()),
+        (cuda, "Stream", NoStream), (cuda, "Event", NoStream), (cuda, "stream", lambda *a, **k: nullcontext()),
+        (cuda, "current_stream", lambda *a, **k: NoStream()), (cuda, "default_stream", lambda *a, **k: NoStream()),
         (cuda, "_exchange_device", _always(0)), (cuda, "_maybe_exchange_device", _always(0)),
         (torch.accelerator, "is_available", _always(True)), (torch.accelerator, "device_count", _always(1)),
         (torch.accelerator, "current_accelerator", _always(torch.device("cuda"))),
         (torch.accelerator, "current_device_index", _always(0)),
-        (torch.accelerator, "current_stream", lambda *a: NoStream()),
+        (torch.accelerator, "current_stream", lambda *a, **k: NoStream()),
     ]  # fmt: skip
     nothing = (
         "init", "_lazy_init", "set_device", "synchronize", "empty_cache", "reset_peak_memory_stats", "ipc_collect",
