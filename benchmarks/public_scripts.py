@@ -5,6 +5,7 @@ Nothing of them is kept here: a checkout is named on the command line of benchma
 
 from __future__ import annotations
 
+import json
 import pickle
 import struct
 from collections.abc import Callable
@@ -139,15 +140,25 @@ def diffusion_script(folder: Path) -> None:
     """The repository is a library; the script is its README's few lines, at a size for a small card."""
     flat_pictures("pictures")(folder)
     (folder / "train_pictures.py").write_text(
+        "import sys\n\n"
         "from denoising_diffusion_pytorch import GaussianDiffusion, Trainer, Unet\n\n"
-        "model = Unet(dim=64, dim_mults=(1, 2, 4, 8), flash_attn=True)\n"
-        "diffusion = GaussianDiffusion(model, image_size=64, timesteps=1000, sampling_timesteps=250)\n"
+        "size, width = (int(word) for word in (sys.argv[1:] + ['64', '64'])[-2:])\n"
+        "model = Unet(dim=width, dim_mults=(1, 2, 4, 8), flash_attn=True)\n"
+        "diffusion = GaussianDiffusion(model, image_size=size, timesteps=1000, sampling_timesteps=250)\n"
         "trainer = Trainer(\n"
         "    diffusion, 'pictures', train_batch_size=8, train_lr=8e-5, train_num_steps=700000,\n"
         "    gradient_accumulate_every=2, ema_decay=0.995, amp=True, calculate_fid=False,\n"
         ")\n"
         "trainer.train()\n"
     )
+
+
+def pictures_and_small_model(folder: Path) -> None:
+    flat_pictures("pictures")(folder)
+    (folder / "small").mkdir()
+    blocks = {"down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"]}
+    config = {"sample_size": 32, "block_out_channels": [16, 32], "layers_per_block": 1, "norm_num_groups": 8, **blocks}
+    (folder / "small/config.json").write_text(json.dumps({"_class_name": "UNet2DModel", **config}))
 
 
 EXAMPLES, EXAMPLES_AT = "pytorch/examples", "77f55b912142e11fcfdf5b530231fb9c52f181e8"
@@ -214,7 +225,7 @@ SCRIPTS = [
     ),
     PublicScript(
         "denoising-diffusion-pytorch", "lucidrains/denoising-diffusion-pytorch",
-        "faed4db28e724735323fa91c70aa9b28a6e1cbac", "python train_pictures.py", diffusion_script,
+        "faed4db28e724735323fa91c70aa9b28a6e1cbac", "python train_pictures.py", diffusion_script, rehearse="16 16",
         needs=("accelerate", "einops", "ema_pytorch", "torchvision", "pytorch_fid"),
     ),
     PublicScript(
@@ -240,7 +251,8 @@ SCRIPTS = [
         "diffusers unconditional", "huggingface/diffusers", "58eb52c0803ea9af3abec60841c2a093bdf1f951",
         "accelerate launch --mixed_precision fp16 examples/unconditional_image_generation/train_unconditional.py "
         "--train_data_dir pictures --resolution 64 --train_batch_size 16 --output_dir out",
-        flat_pictures("pictures"), rehearse="--train_batch_size 1 --resolution 32",
+        pictures_and_small_model,
+        rehearse="--train_batch_size 4 --resolution 32 --model_config_name_or_path small",
         needs=("accelerate", "datasets", "torchvision"),
     ),
 ]  # fmt: skip

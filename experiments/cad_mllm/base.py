@@ -64,7 +64,7 @@ def load_base(base: Base, assets: Path | None) -> tuple[Qwen3ForCausalLM, str]:
         return _pretrained(base.pretrained.check("settings.model.base.pretrained"))
     path, model = assets / WEIGHTS, base_model(base, tokens)
     if not path.is_file():
-        raise UserError(f"{path}: the base model is missing. Make it: snakemake --profile local --forcerun prepare")
+        raise UserError(f"{path}: the base model is missing. Make it: run the workflow with --forcerun prepare")
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=not base.tied)
     except Exception as error:  # torch may raise any exception on damaged bytes

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,7 +13,7 @@ from gonogo.base.errors import UserError
 
 
 def fresh(model: Any) -> nn.Module:
-    """A new model of a function that makes it, or a copy of a model with the weights that it has.
+    """A new model of a function that makes it, or a copy of a model with the weights that it has; on the processor.
 
     While a step is traced, parameters of the copy have shapes and no values.
 
@@ -26,12 +24,9 @@ def fresh(model: Any) -> nn.Module:
         made = model()
         if not isinstance(made, nn.Module):
             raise UserError(f"model: the function returns a {type(made).__name__}, not a torch.nn.Module")
-        return made
+        return made if _tracing() else made.cpu()
     try:
-        if not _tracing():
-            return copy.deepcopy(model)
-        with _shared_tensors():
-            return copy.deepcopy(model, _without_values(model))
+        return copy.deepcopy(model, _without_values(model)) if _tracing() else copy.deepcopy(model).cpu()
     except Exception as error:  # whatever a model holds may refuse
         raise UserError(
             f"model: this {type(model).__name__} cannot be copied ({error}); give a function that makes it: "
@@ -45,17 +40,6 @@ def _without_values(model: nn.Module) -> dict[int, object]:
         id(parameter): nn.Parameter(torch.empty_like(parameter, device="cpu"), parameter.requires_grad)
         for parameter in model.parameters()
     }
-
-
-@contextlib.contextmanager
-def _shared_tensors() -> Iterator[None]:
-    """Within, a copy holds the very tensors of what was copied: they are of no use in a trace but for their shapes."""
-    before = Tensor.__deepcopy__
-    Tensor.__deepcopy__ = lambda self, memo: self  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Tensor.__deepcopy__ = before  # type: ignore[method-assign]
 
 
 def _tracing() -> bool:

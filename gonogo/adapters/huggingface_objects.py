@@ -61,7 +61,7 @@ class HuggingFaceAdapter(ProjectAdapter):
             raise UserError(f"trainer: it has no {missing}; held-out items tell skill: Trainer(…, {missing}=…)")
         train, held_out = trainer.get_train_dataloader(), trainer.get_eval_dataloader()
         # accelerate's loaders claim to be stateful, and are not
-        return given_loaders.Plain(train), given_loaders.ending(given_loaders.Plain(held_out))
+        return given_loaders.BatchesAlone(train), given_loaders.ending(given_loaders.BatchesAlone(held_out))
 
     def micro_batch_size(self) -> int:
         return int(self._trainer.args.train_batch_size)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from gonogo.base.errors import UserError
 
@@ -44,7 +44,7 @@ def opened(given: Any, size: int, what: str) -> Any:
         )
     if isinstance(loader, DataLoader) and size and loader.batch_size not in (size, None):
         return _of_size(loader, size)
-    return loader
+    return loader if isinstance(loader, DataLoader) else BatchesAlone(loader)
 
 
 def _of_size(loader: DataLoader[Any], size: int) -> DataLoader[Any]:
@@ -54,16 +54,33 @@ def _of_size(loader: DataLoader[Any], size: int) -> DataLoader[Any]:
             f"loaders: batches are made by {type(loader.batch_sampler).__name__}, so they cannot be made of {size} "
             "samples: set training.micro_batch_size to what it makes"
         )
-    sampler = None if loader.batch_sampler is None else loader.sampler
+    return _like(loader, size, loader.num_workers)
+
+
+def without_workers(loader: Any) -> Any:
+    """The same batches, loaded by this process: a few are read, and workers would take longer to start."""
+    usual = isinstance(loader, DataLoader) and type(loader.batch_sampler) is BatchSampler and loader.num_workers
+    return _like(loader, loader.batch_size, 0) if usual else loader
+
+
+def _like(loader: DataLoader[Any], size: int | None, workers: int) -> DataLoader[Any]:
+    own = loader.batch_sampler is None or isinstance(loader.dataset, IterableDataset)
     return DataLoader(
-        loader.dataset, sampler=sampler, collate_fn=loader.collate_fn, num_workers=loader.num_workers,
-        pin_memory=loader.pin_memory, worker_init_fn=loader.worker_init_fn, generator=loader.generator,
-        persistent_workers=loader.persistent_workers, batch_size=size, drop_last=loader.drop_last,
-    )  # fmt: skip
+        loader.dataset,
+        batch_size=size,
+        sampler=None if own else loader.sampler,
+        drop_last=loader.drop_last,
+        collate_fn=loader.collate_fn,
+        num_workers=workers,
+        pin_memory=loader.pin_memory,
+        worker_init_fn=loader.worker_init_fn,
+        generator=loader.generator,
+        persistent_workers=loader.persistent_workers and workers > 0,
+    )
 
 
-class Plain:
-    """A loader's batches and its length, and nothing of what else it offers."""
+class BatchesAlone:
+    """A loader's batches and its length, if it has one, and nothing of what else it is: a list is none to Lightning."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader

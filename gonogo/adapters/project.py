@@ -9,9 +9,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 
 from gonogo.adapters.batch_parts import described, inputs_of, outputs_of, resized, targets_of, zeroed
+from gonogo.adapters.loaders import without_workers
 from gonogo.adapters.tasks import Task, task_of
 from gonogo.base.errors import UserError
 from gonogo.experiment.adapter import Adapter
@@ -117,7 +119,7 @@ class ProjectAdapter(Adapter):
     @cached_property
     def _first(self) -> list[Any]:
         train, _ = self.loaders(0)
-        found = list(islice(iter(train), 1 + MORE_BATCHES))
+        found = list(islice(iter(without_workers(train)), 1 + MORE_BATCHES))
         if not found:
             raise UserError("loaders: the training loader gives no batch")
-        return found
+        return [move_data_to_device(batch, torch.device("cpu")) for batch in found]  # some loaders fill the GPU's

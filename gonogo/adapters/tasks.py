@@ -158,7 +158,7 @@ def broadcast_fault(loss: Callable[[Tensor, Tensor], Any], outputs: Tensor, targ
         return ""
     try:
         as_is, paired = float(loss(outputs, targets)), float(loss(change(outputs), targets))
-    except (RuntimeError, ValueError, TypeError):
+    except Exception:  # a loss that asks for the shapes that it is given
         return ""
     if abs(as_is - paired) <= 1e-4 * max(abs(paired), 1e-12):
         return ""

@@ -76,10 +76,6 @@ class ResultPaths:
         return self.in_mode / "forecast" / "forecast.json"
 
     @property
-    def launch_measurements(self) -> Path:
-        return self.in_mode / "launch" / "measurements.json"
-
-    @property
     def canary(self) -> Path:
         return self.in_mode / "canary"
 

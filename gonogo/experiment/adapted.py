@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from gonogo.experiment.measure import Measure
 
+OWN = ("learning_rate", "weight_decay", "warmup_epochs", "ema_decay", "ema_warmup")
+"""Keys of `training:` that a function reads, or nobody."""
 Source = Adapter | Callable[..., Adapter]
 
 
@@ -37,6 +39,8 @@ class AdaptedExperiment(LightningExperiment):
     """
 
     Settings: ClassVar[type[BaseModel]] = NoSettings
+    predicts_items = False
+    averages_weights = False
 
     def __init__(
         self, name: str, config: ExperimentConfig, root: Path, assets: Path | None = None, *, source: Source
@@ -60,9 +64,11 @@ class AdaptedExperiment(LightningExperiment):
             return self.source
         if training is None and data is None and self._current is not None:
             return self._current
-        asked = inspect.signature(self.source).parameters
+        asked, folder = self._asked(), next(iter(data or ()), self.data_folder())
         given: dict[str, Any] = {"training": training or self.config.training} if "training" in asked else {}
-        given |= {"data": self._data(data)} if "data" in asked else {}
+        given |= {"data": folder} if "data" in asked else {}
+        if "data" not in asked and folder is not None:
+            self._bring_near(folder)
         key = repr(given)
         if key not in self._made:
             made = self.source(**given)
@@ -75,25 +81,36 @@ class AdaptedExperiment(LightningExperiment):
         self._current = self._made[key]
         return self._current
 
-    def _data(self, folders: Sequence[Path] | None) -> Path | None:
-        """The one folder that the data lies in, wherever this runs."""
-        named = getattr(self.config, "data", None)
-        return next(iter(folders or ()), None if named is None else self.root / named)
+    def _asked(self) -> Collection[str]:
+        return () if isinstance(self.source, Adapter) else inspect.signature(self.source).parameters
+
+    def _bring_near(self, folder: Path) -> None:
+        """Let the path at which the project's code looks for its data lead there: on a machine it lies elsewhere."""
+        here = self.named_data()
+        if here is not None and not here.exists() and folder.is_dir():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.symlink_to(folder.resolve())
 
     def check_kind(self) -> None:
-        """The kind is the config's to say, and so is the data that the loaders read.
-
-        Raises:
-            UserError: it says neither, or there is no such kind.
-        """
-        named = getattr(self.config, "data", None)
-        if not (named and self.config.kind):
-            key = "kind" if named else "data"
-            raise UserError(
-                f"config/experiments/{self.name}.yaml: {key}: {self.config.experiment_class} brings its own loaders; "
-                "say what they read: `data: FOLDER` and `kind:` (views, images, volumes, series, points or text)"
-            )
+        """Raise UserError where the config does not say what only it can say, or sets what nothing reads."""
+        problem = next(self._problems(), "")
+        if problem:
+            raise UserError(f"config/experiments/{self.name}.yaml: {problem}")
         super().check_kind()
+
+    def _problems(self) -> Iterator[str]:
+        named, config, asked = self.config.experiment_class, self.config, self._asked()
+        if not config.data:
+            yield f"data: {named} brings its own loaders; name the folder that they read: `data: FOLDER`"
+        if not config.kind:
+            yield "kind: say what the data is: views, images, volumes, series, points or text"
+        if config.data and config.data.is_absolute() and "data" not in asked:
+            yield f"data: {config.data} lies elsewhere on a rented machine: give {named} an argument `data` to read"
+        given = config.training.model_fields_set
+        if "training" not in asked and (unread := [key for key in OWN if key in given]):
+            yield f"training: nothing reads {', '.join(unread)}: give {named} an argument `training`, or remove the key"
+        if "micro_batch_size" not in given:
+            yield "training: micro_batch_size: say how many samples a batch of your loader has"
 
     # --- code ---
 
@@ -113,6 +130,9 @@ class AdaptedExperiment(LightningExperiment):
         found = importlib.util.find_spec(module)
         assert found is not None and found.origin  # it was imported from there
         return Path(found.origin)
+
+    def settings_for(self, stage: Stage) -> Any:
+        return [self.config.experiment_class, self.kind]
 
     def _unused(self, stage: Stage) -> Methods:
         return {}
@@ -136,6 +156,9 @@ class AdaptedExperiment(LightningExperiment):
         from gonogo.experiment.loader_pair import LoaderPair
 
         return LoaderPair(*self.adapter(training, data).loaders(training.micro_batch_size))
+
+    def before_trace(self, training: Training) -> None:
+        self.adapter(training).batch_of(1)
 
     def example_batch(self, batch_size: int) -> Any:
         return self.adapter().batch_of(batch_size)

@@ -44,8 +44,11 @@ class Experiment(ABC):
         generate_code: names of the files beside the class that making the data depends on.
         predict_code: names of those that only predictions and pictures depend on: training is not repeated for them.
         resumes: whether training can go on from a checkpoint.
+        predicts: whether there are predictions to judge; without, the results gate sees what the run logged.
         trains_with_assets: whether training reads what `prepare` made; it is sent to the machine then.
+        predicts_items: whether predictions have the data's own layout, and are inspected as data is.
         assets: folder that `prepare` filled; None where nothing is known of it, as in a trace.
+        data_at: where the data lies that the config names as `data:`, on a machine to which it was sent.
         starts_from: checkpoint that training begins with, where the config names one (`starts_from:`).
     """
 
@@ -56,7 +59,9 @@ class Experiment(ABC):
     generate_code: ClassVar[tuple[str, ...]] = ()
     predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "show.py")
     resumes: bool = True
+    predicts: bool = True
     trains_with_assets: ClassVar[bool] = False
+    predicts_items: ClassVar[bool] = True
 
     def __init__(self, name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> None:
         self.name = name
@@ -64,6 +69,7 @@ class Experiment(ABC):
         self.root = root
         self.assets = assets
         self.starts_from: Path | None = None
+        self.data_at: Path | None = None
         self.settings = validate(self.Settings, config.settings, f"config/experiments/{name}.yaml", "settings")
 
     # --- data ---
@@ -127,6 +133,10 @@ class Experiment(ABC):
 
     def data_folder(self) -> Path | None:
         """Where the data lies, if it exists and is not generated; relative paths count from the repository's root."""
+        return self.data_at or self.named_data()
+
+    def named_data(self) -> Path | None:
+        """Where the config says that it lies."""
         return None if self.config.data is None else self.root / self.config.data.expanduser()
 
     def inputs_listing(self) -> str:

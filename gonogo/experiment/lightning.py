@@ -23,7 +23,12 @@ class LightningExperiment(Experiment):
 
     It lies in a folder of its own below `experiments/` and is named by `class:` in its YAML. Its module is imported
     whenever the workflow is read, so torch and other heavy libraries are imported inside the methods that need them.
+
+    Attributes:
+        averages_weights: whether the module keeps the moving average of its weights that `training.ema_decay` names.
     """
+
+    averages_weights: ClassVar[bool] = True
 
     framework: ClassVar[dict[str, str]] = {"lightning": WORKFLOW}
 
@@ -59,6 +64,10 @@ class LightningExperiment(Experiment):
     @abstractmethod
     def show(self, batch: Any, outputs: Any, out: Path) -> None:
         """Write one picture of outputs beside targets: what a person would look at during training."""
+
+    def before_trace(self, training: Training) -> None:
+        """Read what a training step needs of the data, before tensors have no values any more."""
+        return
 
     def heaviest(self, module: LightningModule, training: Training) -> None:
         """Bring a fresh module to the phase of this training that needs most memory; the memory trace asks for it."""

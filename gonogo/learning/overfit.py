@@ -102,15 +102,15 @@ def _steps(
     ]
     if not module.automatic_optimization:
         without_trainer(module, optimizers, clip, before_step=lambda: record.step(optimizers))
+    trained = False
     for step in range(steps):
         module.train()
         if module.automatic_optimization:
             optimizers[0].zero_grad()
         loss = loss_of(training_step(module, batch, step))
-        if loss is None:
-            raise UserError(
-                f"{type(module).__name__}.training_step returned None for the first training batch: return its loss"
-            )
+        if loss is None:  # a batch that is skipped
+            continue
+        trained = True
         if module.automatic_optimization:
             loss.backward()
             record.step(optimizers)
@@ -121,6 +121,11 @@ def _steps(
                 warm_up.step()
         module.on_train_batch_end({"loss": loss.detach()}, batch, step)
         yield float(loss.detach())
+    if not trained:
+        name = type(module).__name__
+        raise UserError(
+            f"{name}.training_step returned None for the first training batch, at each step: return its loss"
+        )
 
 
 def _ratio(experiment: LightningExperiment, module: LightningModule, batch: Any, target: Tensor) -> float:

@@ -156,7 +156,7 @@ def _measure(
         one_batch=one,
         error_of_copy=_error_of_copy(experiment, sampled.held_out),
         ema_initial_share=initial_share(training.ema_decay, result.steps, training.ema_warmup)
-        if training.ema_decay
+        if training.ema_decay and experiment.averages_weights
         else None,
     )
 

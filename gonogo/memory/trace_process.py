@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gonogo.base.errors import UserError
+from gonogo.experiment.contract import Experiment
+from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.load import load_experiment
 from gonogo.experiment.step import Step
 from gonogo.memory.request import TraceRequest
@@ -106,11 +108,15 @@ def traced_here(order: TraceRequest, step: Callable[[], Any] | None = None) -> T
         "gradient_clip_val": training.gradient_clip_val, "precision": training.precision,
     }  # fmt: skip
 
+    experiment = None if order.experiment_config is None else _experiment(order)
+    if isinstance(experiment, LightningExperiment):
+        experiment.before_trace(training)
+
     def build() -> Step:
         if step is not None:
             return builders.entry_step(step())
-        if order.experiment_config is not None:
-            return step_of(load_experiment(order.experiment, order.experiment_config, Path.cwd()), training)
+        if experiment is not None:
+            return step_of(experiment, training)
         if order.model is None:
             return builders.from_entry(order.entry)
         return builders.library_step(order.model, training.micro_batch_size, changes)
@@ -118,6 +124,18 @@ def traced_here(order: TraceRequest, step: Callable[[], Any] | None = None) -> T
     device = "cpu" if order.architecture == "cpu" else "cuda"
     started = Traced(training.micro_batch_size, training.accumulate_grad_batches, training.precision)
     return trace_step(build, device, card_of(order.architecture), traced=started)
+
+
+def _experiment(order: TraceRequest) -> Experiment:
+    """The same one for every plan of the same settings, because making one may read data."""
+    assert order.experiment_config is not None
+    key = f"{Path.cwd()} {order.experiment} {order.experiment_config.model_dump_json()}"
+    if key not in _experiments:
+        _experiments[key] = load_experiment(order.experiment, order.experiment_config, Path.cwd())
+    return _experiments[key]
+
+
+_experiments: dict[str, Experiment] = {}
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from gonogo.script.places import kept_folders
 from gonogo.script.progress import StepCount
 from gonogo.script.replaced import Replaced
 from gonogo.script.request import PassRequest
-from gonogo.script.scratch import write_to_scratch
+from gonogo.script.scratch import inherit, write_to_scratch
 from gonogo.script.start import start
 from gonogo.script.surroundings import Surroundings
 
@@ -140,7 +140,9 @@ def main() -> NoReturn:
     out = Path(sys.argv[1])
     request = PassRequest.model_validate_json((out / "request.json").read_text())
     os.chdir(request.folder)
-    overlay = write_to_scratch(Replaced(), request.scratch, kept_folders(request.folder, request.command), [out])
+    places = request.scratch, kept_folders(request.folder, request.command), [out]
+    overlay = write_to_scratch(Replaced(), *places)
+    inherit(*places)
     Runner(request, out, overlay).run()
 
 

@@ -20,14 +20,14 @@ REPORT = "This says nothing about the script; report it with the command and the
 NOT_PYTHON = "Correct that line; a file of another kind is no script."
 
 
-class Ended(NamedTuple):
+class EarlyEnd(NamedTuple):
     """One sentence for people, and what helps."""
 
     why: str
     hint: str
 
 
-class Known(NamedTuple):
+class KnownCause(NamedTuple):
     """Errors that a text shows.
 
     Attributes:
@@ -40,8 +40,8 @@ class Known(NamedTuple):
     hint: str
 
 
-def _known(pattern: str, why: str, hint: str) -> Known:
-    return Known(re.compile(pattern, re.IGNORECASE), why, hint)
+def _known(pattern: str, why: str, hint: str) -> KnownCause:
+    return KnownCause(re.compile(pattern, re.IGNORECASE), why, hint)
 
 
 # the first that fits counts
@@ -91,80 +91,82 @@ KNOWN = (
 )  # fmt: skip
 
 
-def explain(facts: PassFacts) -> Ended | None:
+def explain(facts: PassFacts) -> EarlyEnd | None:
     """Why it saw too little; None: it ended as it should have, or its time was over only after its first step."""
     if facts.error is not None:
         return _failed(facts, facts.error)
     if facts.ending == "asks":
         question = f'"{clean(facts.question)}"' if facts.question else "on its standard input"
-        return Ended(
+        return EarlyEnd(
             f"it asks a question ({question}), and nobody answers in a check",
             "Give the answer as an argument or in the environment, and leave breakpoint() out.",
         )
     if facts.ending == "out_of_memory":
         used = gigabytes(facts.peak_bytes)
-        return Ended(f"it is out of memory on this machine: it had {used} when it was stopped", SMALLER)
+        return EarlyEnd(f"it is out of memory on this machine: it had {used} when it was stopped", SMALLER)
     if facts.ending == "killed":
         return _killed(facts)
     return None if facts.steps else _without_a_step(facts)
 
 
-def _without_a_step(facts: PassFacts) -> Ended | None:
+def _without_a_step(facts: PassFacts) -> EarlyEnd | None:
     if facts.ending == "out_of_time":
-        return Ended(
+        return EarlyEnd(
             f"it reached no training step in {facts.seconds:.0f} s{_said(facts)}",
             "Give more time by --minutes, or less to do by --rehearse-with or the script's own arguments.",
         )
     return _never_trained(facts) if facts.ending == "script_ended" else None
 
 
-def _failed(facts: PassFacts, error: ScriptError) -> Ended | None:
+def _failed(facts: PassFacts, error: ScriptError) -> EarlyEnd | None:
     shown = clean(f"{error.name}: {error.message}" if error.message else error.name)[:LONGEST]
     where = f" at {error.where}" if error.where else ""
     if error.ours:
-        return Ended(f"gonogo itself failed while it watched the script ({shown})", REPORT)
+        return EarlyEnd(f"gonogo itself failed while it watched the script ({shown})", REPORT)
     if error.name == "SystemExit":
         return _left(facts, error)
     if error.name in {"SyntaxError", "IndentationError", "TabError"}:
-        return Ended(f"{error.where or 'a file'} is not valid Python ({shown})", NOT_PYTHON)
+        return EarlyEnd(f"{error.where or 'a file'} is not valid Python ({shown})", NOT_PYTHON)
     code = [line for line in error.lines[:-1] if line.strip(" ^~")][-1:]
     for known in KNOWN:
         if match := known.pattern.search("\n".join([f"{error.name}: {error.message}", *code])):
             named = {**match.groupdict(), "shown": shown + where}
-            return Ended(known.why.format(**named), known.hint)
-    return Ended(f"it ended with {shown}{where}", "Run it by itself with the same arguments: does it fail there too?")
+            return EarlyEnd(known.why.format(**named), known.hint)
+    return EarlyEnd(
+        f"it ended with {shown}{where}", "Run it by itself with the same arguments: does it fail there too?"
+    )
 
 
-def _left(facts: PassFacts, error: ScriptError) -> Ended:
+def _left(facts: PassFacts, error: ScriptError) -> EarlyEnd:
     """By sys.exit, or by argparse and its like, which say on the terminal what is missing."""
     if error.message == str(ARGUMENTS) and any(USAGE.match(line) for line in facts.printed):
         said = [match for line in facts.printed if (match := REFUSAL.search(line))]
         what = clean(next(group for group in said[-1].groups() if group)) if said else "see its --help"
-        return Ended(f"it needs other arguments: {what}", ARGUMENTS_HINT)
+        return EarlyEnd(f"it needs other arguments: {what}", ARGUMENTS_HINT)
     code = f"exit code {error.message}{_said(facts)}" if error.message.isdigit() else clean(error.message)[:LONGEST]
-    return Ended(f"it ended itself: {code}", "Run it by itself with the same arguments: does it end there too?")
+    return EarlyEnd(f"it ended itself: {code}", "Run it by itself with the same arguments: does it end there too?")
 
 
-def _killed(facts: PassFacts) -> Ended:
+def _killed(facts: PassFacts) -> EarlyEnd:
     if facts.exit_code == -signal.SIGKILL:
-        return Ended("its process was killed by the system, most likely for want of memory",
+        return EarlyEnd("its process was killed by the system, most likely for want of memory",
                      SMALLER)  # fmt: skip
     if facts.exit_code < 0:
         name = signal.Signals(-facts.exit_code).name
-        return Ended(f"its process crashed below Python ({name}){_said(facts)}",
+        return EarlyEnd(f"its process crashed below Python ({name}){_said(facts)}",
                      "Run it by itself with `python -X faulthandler`: which library is it?")  # fmt: skip
-    return Ended(f"its process ended without a word, exit code {facts.exit_code}{_said(facts)}",
+    return EarlyEnd(f"its process ended without a word, exit code {facts.exit_code}{_said(facts)}",
                  "Run it by itself with the same arguments.")  # fmt: skip
 
 
-def _never_trained(facts: PassFacts) -> Ended:
+def _never_trained(facts: PassFacts) -> EarlyEnd:
     if facts.started:
         others = ", ".join(facts.started[:3])
-        return Ended(
+        return EarlyEnd(
             f"it made no training step itself: it started other processes ({others}), which are not watched",
             "Check the command that trains: gonogo check -- python WORKER.py ….",
         )
-    return Ended(
+    return EarlyEnd(
         f"it ended without a training step{_said(facts)}",
         "Is this the script that trains, and with the arguments that make it train? An error that it catches itself "
         "may be the reason: run it by itself.",

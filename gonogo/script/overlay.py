@@ -42,9 +42,9 @@ class Overlay:
     def __init__(self, scratch: Path, kept: list[Path], passed: list[Path]) -> None:
         self.plain = PlainCalls()
         self.upper = f"{scratch.absolute()}/files"
-        self.cwd = os.getcwd()
-        self.moved = False  # the working directory is a folder that only the overlay has
-        self.used = False  # something was written or removed
+        self.cwd = self.seen(os.getcwd())
+        self.moved = self.cwd != os.getcwd()  # the working directory is a folder that only the overlay has
+        self.used = self._is_there(self.upper)  # something was written or removed
         self.removed: set[str] = set()
         self.passes = Places(kept, [scratch, *passed]).passes
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gonogo.script.request import ScriptCommand
+if TYPE_CHECKING:
+    from gonogo.script.request import ScriptCommand
 
 SYSTEM = ("/dev", "/proc", "/sys", "/run", "/var/tmp")
 CACHES = (

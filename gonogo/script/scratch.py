@@ -9,9 +9,11 @@ from __future__ import annotations
 import builtins
 import errno
 import io
+import json
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,8 @@ from gonogo.script.replaced import Replaced
 from gonogo.script.scratch_entries import Entries
 from gonogo.script.scratch_libraries import follow_libraries
 
+INHERITED = Path(__file__).parent / "inherited"
+PACKAGE_FOLDER = Path(__file__).parents[2]
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 READERS = ("stat", "access", "statvfs", "listxattr", "getxattr", "pathconf")  # each with a path first
 NOT_FOLLOWING = ("lstat", "readlink")
@@ -49,6 +53,7 @@ def write_to_scratch(held: Replaced, scratch: Path, kept: list[Path], passed: li
         for offers in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
             if plain in offers:
                 offers.add(function)
+        function.__module__, function.__qualname__ = "os", name  # pickled by its name, as the plain one is
         held.set(os, name, function)
     open_ = Open(overlay)
     for owner, name in [(builtins, "open"), (io, "open"), *_copies_of_open()]:
@@ -57,8 +62,26 @@ def write_to_scratch(held: Replaced, scratch: Path, kept: list[Path], passed: li
         known = {getattr(overlay.plain, name): made for name, made in functions.items()}
         held.set(function, "__defaults__", tuple(known.get(one, one) for one in function.__defaults__))
     held.set(shutil, "_use_fd_functions", False)
+    held.set(subprocess.Popen, "__init__", _started_in(overlay, subprocess.Popen.__init__))
     follow_libraries(held, overlay)
     return overlay
+
+
+def inherit(scratch: Path, kept: list[Path], passed: list[Path]) -> None:
+    """Every Python that this process starts from now on writes to the same scratch folder."""
+    places = {"scratch": str(scratch), "kept": [*map(str, kept)], "passed": [*map(str, passed)]}
+    os.environ["GONOGO_SCRATCH"] = json.dumps(places)
+    paths = [str(INHERITED), str(PACKAGE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+
+
+def _started_in(overlay: Overlay, plain: Callable[..., None]) -> Callable[..., None]:
+    def __init__(process: Any, *args: Any, **named: Any) -> None:
+        if overlay.used and isinstance(named.get("cwd"), (str, os.PathLike)):
+            named["cwd"] = overlay.reading(overlay.absolute(named["cwd"]))
+        plain(process, *args, **named)
+
+    return __init__
 
 
 def _copies_of_open() -> Iterator[tuple[Any, str]]:
@@ -81,6 +104,10 @@ class Open:
     def __init__(self, overlay: Overlay) -> None:
         self.overlay = overlay
         self.plain = builtins.open
+        self.__module__ = "io"
+
+    def __reduce__(self) -> str:
+        return "open"
 
     def __call__(self, file: Any, mode: str = "r", *args: Any, **named: Any) -> Any:
         overlay = self.overlay

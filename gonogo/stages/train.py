@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"training {spec.experiment}: loading", flush=True)
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
     experiment.starts_from = spec.starts_from
+    experiment.data_at = spec.data[0] if spec.experiment_config.data else None
     try:
         watch = _learning_gate(experiment, spec, arguments.out)
         result = train(experiment, spec, arguments.out, _say, watch=watch, checkpoint=arguments.resume)

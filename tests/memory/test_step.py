@@ -1,10 +1,12 @@
-"""The training step of an experiment that is given as commands."""
+"""The training step of an experiment: as commands give it, and of a module that counts while it trains."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torchmetrics
+from torch import Tensor
 
 from gonogo.base.errors import UserError
 from gonogo.config.experiment import Training
@@ -13,10 +15,14 @@ from gonogo.config.load import load_accelerator
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.judge import judge as judge_memory
 from gonogo.memory.plan_search_process import PlanSearch, explored_here
-from gonogo.memory.step import step_of
+from gonogo.memory.request import TraceRequest
+from gonogo.memory.step import lightning_step, step_of
+from gonogo.memory.trace_process import trace_in_fork
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
 from tests.experiment.scripts import command, config, experiment
+from tests.toy import Toy, ToyModule
+from tests.toy import config as toy_config
 
 
 def nothing(*_: object) -> None:
@@ -51,3 +57,30 @@ def test_without_an_entry_point_the_memory_gate_says_unknown(tmp_path: Path, mon
     check = judged("cpu")
     assert check.status is Status.UNKNOWN and "no `memory:` entry point is given" in check.why
     assert judged("h100", memory="tests.experiment.entry:step").status is Status.GO
+
+
+class Counting(Toy):
+    """A module with metrics of torchmetrics."""
+
+    def module(self, training: Training) -> ToyModule:
+        module = super().module(training)
+        module.accuracy = torchmetrics.Accuracy(task="multiclass", num_classes=3)
+        module.losses = torchmetrics.MeanMetric()
+        step = module.training_step
+
+        def training_step(batch: list[Tensor], index: int) -> Tensor:
+            loss = step(batch, index)
+            module.losses(loss)
+            module.accuracy(batch[0].flatten(1)[:, :3], batch[1].flatten(1)[:, 0].long())
+            module.log("accuracy", module.accuracy)
+            return loss
+
+        module.training_step = training_step  # type: ignore[method-assign]
+        return module
+
+
+def test_metrics_in_a_module_can_be_traced() -> None:
+    training = Training(micro_batch_size=4)
+    own = Counting("counting", toy_config(), Path())
+    traced = trace_in_fork(lambda: lightning_step(own, training), TraceRequest(training=training))
+    assert not traced.error and traced.operations > 10

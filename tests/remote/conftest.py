@@ -47,6 +47,30 @@ def machine(ssh: Ssh, target: Target) -> Iterator[Machine]:
         yield connected
 
 
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Twelve files of 100 kB in folders, and some that must not travel."""
+    folder = tmp_path / "data"
+    for index in range(12):
+        path = folder / f"image_{index:04d}" / "input é.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(os.urandom(100_000))
+    (folder / ".hidden").write_text("secret")
+    (folder / "image_0003" / ".git").mkdir()
+    (folder / "image_0003" / ".git" / "config").write_text("secret")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "x.pyc").write_text("x")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def quiet(done: int, total: int) -> None:
+    """Progress that nobody reads."""
+
+
 def wait_for(done: Callable[[], object], seconds: float = 60.0) -> None:
     """Until `done()` is true; fails after `seconds`."""
     until = time.monotonic() + seconds

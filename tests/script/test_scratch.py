@@ -199,6 +199,27 @@ def test_a_folder_of_the_overlay_can_be_worked_in(run_script: Run, folder: Path)
     )
 
 
+def test_processes_of_the_script_write_there_too(run_script: Run, folder: Path) -> None:
+    unharmed(
+        run_script,
+        folder,
+        """
+        import multiprocessing, pickle, subprocess
+        def main():
+            os.makedirs("out/deep"); Path("out/mine").write_text("m")
+            code = "open('made', 'w').write(open('../mine').read() + open('../../data/a.txt').read())"
+            subprocess.run([sys.executable, "-c", code], cwd="out/deep", check=True)
+            assert Path("out/deep/made").read_text() == "ma\\n"
+            process = multiprocessing.get_context("spawn").Process(target=os.mkdir, args=("out/spawned",))
+            process.start(); process.join()
+            assert sorted(os.listdir("out")) == ["deep", "mine", "spawned"]
+            assert pickle.loads(pickle.dumps([open, os.stat])) == [open, os.stat]
+        if __name__ == "__main__":
+            main()
+    """,
+    )
+
+
 def test_libraries_that_write_below_python(run_script: Run, folder: Path) -> None:
     unharmed(
         run_script,

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import http.server
 import json
 import socket
-import threading
 import time
-import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,111 +21,11 @@ from gonogo.remote.machine import connect
 from gonogo.remote.providers import DigitalOcean, Rented
 from gonogo.stages import release as giving
 from gonogo.stages.held import held_file, note_run
-from gonogo.stages.release import note_held, release_machine, wait_until_gone
+from gonogo.stages.release import note_held, release_machine
+from tests.remote.droplets import Cloud, cloud
 from tests.remote.workspace import end_all, timings_of, wrapped_python
 
-# --- DigitalOcean ----------------------------------------------------------------------------------------
-
-
-class Cloud(http.server.ThreadingHTTPServer):
-    """The part of DigitalOcean's documented API, version 2, that destroying needs."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Droplets)
-        self.droplets = {7: ("gonogo-h200", "203.0.113.7", ["gonogo"]), 8: ("somebody-elses", "203.0.113.8", ["web"])}
-        self.lingers_s = 0.0
-        self.asked: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Droplets(http.server.BaseHTTPRequestHandler):
-    server: Cloud
-
-    def do_GET(self) -> None:
-        path = urllib.parse.urlparse(self.path)
-        if self._refused():
-            return
-        if path.path == "/v2/droplets":
-            tag = urllib.parse.parse_qs(path.query)["tag_name"][0]
-            found = [self._droplet(number) for number, (_, _, tags) in self.server.droplets.items() if tag in tags]
-            self._answer(200, {"droplets": found, "links": {}, "meta": {"total": len(found)}})
-        elif (number := int(path.path.rpartition("/")[2])) in self.server.droplets:
-            self._answer(200, {"droplet": self._droplet(number)})
-        else:
-            self._answer(404, {"id": "not_found", "message": "The resource you were accessing could not be found."})
-
-    def do_DELETE(self) -> None:
-        number = int(self.path.rpartition("/")[2])
-        if self._refused():
-            return
-        if number in self.server.droplets:
-            threading.Timer(self.server.lingers_s, self.server.droplets.pop, (number, None)).start()
-            self._answer(204, None)
-        else:
-            self._answer(404, {"id": "not_found", "message": "The resource you were accessing could not be found."})
-
-    def _droplet(self, number: int) -> dict[str, Any]:
-        name, address, tags = self.server.droplets[number]
-        networks = {"v4": [{"ip_address": address, "type": "public"}], "v6": []}
-        return {"id": number, "name": name, "status": "active", "networks": networks, "tags": tags}
-
-    def _refused(self) -> bool:
-        self.server.asked.append(f"{self.command} {self.path}")
-        if self.headers["Authorization"] == "Bearer good-token":
-            return False
-        self._answer(401, {"id": "unauthorized", "message": "Unable to authenticate you"})
-        return True
-
-    def _answer(self, status: int, body: Any) -> None:
-        self.send_response(status)
-        self.end_headers()
-        if body is not None:
-            self.wfile.write(json.dumps(body).encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Says nothing."""
-
-
-@pytest.fixture
-def cloud() -> Iterator[Cloud]:
-    server = Cloud()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def test_digitalocean_destroys_the_one_with_the_tag_and_sees_it_gone(cloud: Cloud) -> None:
-    cloud.lingers_s = 0.3
-    there = DigitalOcean("good-token", "gonogo", cloud.url)
-    (found,) = there.find()
-    assert found == Rented("7", "gonogo-h200", ("203.0.113.7",))
-    there.destroy(found)
-    assert not there.is_gone(found)
-    wait_until_gone(there, found, within_s=3)
-    assert list(cloud.droplets) == [8]
-    there.destroy(found)  # again: nothing happens
-    assert there.find() == []
-
-
-def test_digitalocean_a_machine_that_stays_is_an_alarm(cloud: Cloud) -> None:
-    cloud.lingers_s = 60
-    there = DigitalOcean("good-token", "gonogo", cloud.url)
-    (found,) = there.find()
-    with pytest.raises(UserError, match=r"ALARM: gonogo-h200 WAS TO BE DESTROYED AND IS STILL THERE"):
-        wait_until_gone(there, found, within_s=0.3)
-
-
-def test_digitalocean_refusals_are_told_without_the_token(cloud: Cloud) -> None:
-    with pytest.raises(UserError, match=r"401 .*Is DIGITALOCEAN_TOKEN right") as refused:
-        DigitalOcean("planted-secret", "gonogo", cloud.url).find()
-    assert "planted-secret" not in str(refused.value)
-    cloud.server_close()
-    with pytest.raises(UserError, match="DigitalOcean: GET /v2/droplets"):
-        DigitalOcean("good-token", "gonogo", "http://127.0.0.1:9").find()
+__all__ = ["cloud"]
 
 
 def test_never_one_of_several_nor_one_at_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,9 +47,6 @@ def test_never_one_of_several_nor_one_at_another_address(monkeypatch: pytest.Mon
             giving.machine_at(several[:1], host, "tag")
     with pytest.raises(UserError, match=r"2 machines carry the tag 'tag' \(a, b\)"):
         giving.machine_at(several, "box.example", "tag")
-
-
-# --- the whole -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -396,9 +289,3 @@ def test_what_a_release_needs_is_asked_for() -> None:
     ):
         with pytest.raises(ValueError, match=told):
             Release.model_validate(keys)
-
-
-def test_no_token_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DIGITALOCEAN_TOKEN", raising=False)
-    with pytest.raises(UserError, match="DIGITALOCEAN_TOKEN is not set"):
-        providers.provider(Release(how="destroy", provider="digitalocean", tag="gonogo"))

@@ -69,6 +69,19 @@ def came_back(site: Site, name: str) -> tuple[Path, dict[str, float]]:
     return archive, measured["metrics"]
 
 
+def test_one_short_file(copy: Site) -> None:
+    said = follow(copy, "What you have: one short file")
+    assert re.search(r"─ (GO|CAUTION) · check · experiment", said)
+    short = (copy.folder / "gonogo_experiment.py").read_text().splitlines()
+    assert len([line for line in short if line.strip()]) <= 15
+    _, metrics = came_back(copy, "shapes")
+    assert metrics["accuracy"] > 0.7 and metrics["skill"] > 0.3 and metrics["nats"] < 1
+    learning = Verdict.read(copy.folder / "results/shapes/learning/verdict.json")
+    assert {check.id for check in learning.checks} >= {"input_used", "gradients", "leakage", "pairing", "skill"}
+    answers = copy.folder / "results/shapes/validate/validate/predictions/answers.jsonl"
+    assert len(answers.read_text().splitlines()) == 60
+
+
 def test_a_class(copy: Site) -> None:
     follow(copy, "A class")
     _, metrics = came_back(copy, "denoise")
