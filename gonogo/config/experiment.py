@@ -74,6 +74,9 @@ class Smoke(StrictModel):
         description="merged over the experiment's `settings`: a smaller model, where the full one does not run here",
     )
     training: dict[str, Any] = Field(default_factory=dict, description="merged over the experiment's `training`")
+    arguments: str = Field(
+        "", description="of a command that is watched: words that it gets as well, for a smaller model or less data"
+    )
 
     steps: Count = Field(120, description="optimizer steps of the smoke run")
     max_extension: float = Field(

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from gonogo.base.errors import UserError
 from gonogo.base.models import StrictModel
-from gonogo.config.command import Value, filled
+from gonogo.config.command import Value, filled, placeholders
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.contract import Experiment, Progress
 from gonogo.experiment.program import run_program
@@ -23,6 +23,7 @@ from gonogo.quality.registry import kind_of
 LINES: dict[Stage, tuple[str, ...]] = {  # of `command`, by the stage that runs them
     "generate": ("generate",), "train": ("train", "resume"), "predict": ("predict",),
 }  # fmt: skip
+READ_BY_PROGRAMS = {".py", ".pyx", ".sh", ".c", ".cpp", ".cu", ".h", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg"}
 DOCUMENTS = ("readme", "changelog", "contributing", "license", "licence", "citation")  # files that no program reads
 
 
@@ -51,6 +52,14 @@ class CommandExperiment(Experiment):
         if config.requirements and not (root / config.requirements.expanduser()).is_file():
             where = f"config/experiments/{name}.yaml: requirements"
             raise UserError(f"{where}: {config.requirements} is not there, looked for in {root}")
+
+    @property
+    def is_watched(self) -> bool:
+        """Its script is watched as it is, by the passes of `gonogo check`: it was written for no workflow.
+
+        One that generates its data and can be told how many steps to take is rehearsed, and judged by its metrics.csv.
+        """
+        return not (self.command.generate and "max_steps" in placeholders(self.command.train))
 
     # --- data ---
 
@@ -116,10 +125,15 @@ class CommandExperiment(Experiment):
         return [file for file in repository_files(self.root) if data is None or not file.is_relative_to(data)]
 
     def source_files_of(self, stage: Stage) -> list[Path]:
-        """All of `code` but documents (a README), and but what only other commands name and no other file imports."""
+        """All of `code` but documents (a README), and but what only other commands name and no other file imports.
+
+        Where `code` is all that git tracks: of it what a program may read.
+        """
         if stage == "generate" and not self.command.generate:
             return []
         files = [file for file in self.source_files() if not file.name.lower().startswith(DOCUMENTS)]
+        if not self.config.code:
+            files = [file for file in files if file.suffix in READ_BY_PROGRAMS]
         if stage == "predict":
             return files
         own: list[Stage] = ["generate"] if stage == "generate" else ["generate", "train"]

@@ -44,6 +44,7 @@ class Experiment(ABC):
         generate_code: names of the files beside the class that making the data depends on.
         predict_code: names of those that only predictions and pictures depend on: training is not repeated for them.
         resumes: whether training can go on from a checkpoint.
+        predicts: whether there are predictions to judge; without, the results gate sees what the run logged.
         trains_with_assets: whether training reads what `prepare` made; it is sent to the machine then.
         predicts_items: whether predictions have the data's own layout, and are inspected as data is.
         assets: folder that `prepare` filled; None where nothing is known of it, as in a trace.
@@ -58,6 +59,7 @@ class Experiment(ABC):
     generate_code: ClassVar[tuple[str, ...]] = ()
     predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "show.py")
     resumes: bool = True
+    predicts: bool = True
     trains_with_assets: ClassVar[bool] = False
     predicts_items: ClassVar[bool] = True
 

@@ -38,7 +38,8 @@ def measurements(gate: Gate, paths: Sequence[Path]) -> Any:
     Raises:
         UserError: it cannot be read.
     """
-    return importlib.import_module(gate.module).Measurements.read(*paths)
+    of_script = gate.of_scripts and "script" in json.loads(paths[0].read_text())
+    return importlib.import_module(gate.of_scripts if of_script else gate.module).Measurements.read(*paths)
 
 
 def judge(
@@ -61,7 +62,9 @@ def judge(
     """
     options: dict[str, Any] = {"sampled": gate.scope == SAMPLE} if gate.scope else {}
     options |= {"each": each} if each else {}
-    judgement = importlib.import_module(gate.module).judge(measured, getattr(thresholds, gate.name), **options)
+    of_script = type(measured).__module__ == gate.of_scripts
+    module = importlib.import_module(gate.of_scripts if of_script else gate.module)
+    judgement = module.judge(measured, getattr(thresholds, gate.name), **options)
     checks, cause = judgement
     verdict = decide(
         [*([DUMMY_DATA] if dummy_data else []), *checks],

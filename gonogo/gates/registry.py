@@ -16,6 +16,7 @@ class Gate:
         measured_by: the rule whose measurements it judges.
         module: has `Measurements` (what that rule wrote) and `judge(measurements, thresholds)`.
         by_mode: what it judges depends on the mode.
+        of_scripts: the module in place of `module` where a script was watched, and not an experiment's class.
         scope: the part that it judges, where a gate judges several.
     """
 
@@ -23,6 +24,7 @@ class Gate:
     measured_by: str
     module: str
     by_mode: bool = False
+    of_scripts: str = ""
     scope: str = ""
 
     @property
@@ -35,7 +37,7 @@ GATES = (
     Gate("generator", "prepare", "gonogo.gates.generator"),
     Gate("quality", "measure_quality", "gonogo.quality.judge", scope=SAMPLE),
     Gate("quality", "measure_quality", "gonogo.quality.judge", scope="dataset"),
-    Gate("learning", "smoke_train", "gonogo.learning.judge"),
+    Gate("learning", "smoke_train", "gonogo.learning.judge", of_scripts="gonogo.script.learning_gate"),
     Gate("memory", "trace_memory", "gonogo.memory.judge", by_mode=True),
     Gate("launch", "measure_launch", "gonogo.gates.launch", by_mode=True),
     Gate("canary", "canary", "gonogo.gates.canary", by_mode=True),

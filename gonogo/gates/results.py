@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from gonogo.base.models import ClosedModel
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.measurements import Measured
 from gonogo.quality.judge import judge as judge_data
@@ -15,6 +16,16 @@ from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status, threshold_check
+
+
+class TrainingLog(ClosedModel):
+    """What a finished run says of itself."""
+
+    steps: int
+    finite: bool
+    loss_at_start: float | None = Field(None, description="median of the first tenth of its training losses")
+    loss_at_end: float | None = Field(None, description="of the last tenth")
+    checkpoint: str = Field("", description="the file that was downloaded; empty: it left none")
 
 
 class Measurements(Measured):
@@ -25,8 +36,11 @@ class Measurements(Measured):
     is_result: bool = Field(True, description="false: the mode only runs the machinery; its figures count for nothing")
     alerts: list[str] = Field(default_factory=list, description="success indicators that the paid run missed")
     pictures: Path | None = Field(
-        description="measurements of the predictions, inspected as data is; null: answers that are no such items"
+        None,
+        description="measurements of the predictions, inspected as data is; null: answers that are no such items, or "
+        "no predictions",
     )
+    logged: TrainingLog | None = Field(None, description="of a command that predicts nothing: what its run logged")
 
 
 @dataclass
@@ -35,7 +49,7 @@ class ResultsJudgement:
 
     Attributes:
         predictions: the judgement of the predictions as data, which their contact sheet is drawn from; None where
-            they are no items of the data's kind.
+            they are no items of the data's kind, or there are none.
     """
 
     checks: list[Check]
@@ -47,6 +61,8 @@ class ResultsJudgement:
 
 
 def judge(measured: Measurements, gate: ResultsGate) -> ResultsJudgement:
+    if measured.logged is not None:
+        return _of_log(measured, measured.logged, gate)
     data = None if measured.pictures is None else MeasuredSet.read(measured.pictures)
     predictions = None if data is None else judge_data(data, gate.pictures)
     if not measured.is_result:
@@ -58,10 +74,48 @@ def judge(measured: Measurements, gate: ResultsGate) -> ResultsJudgement:
     return ResultsJudgement(checks, "RESULT" if any(not check.status.passes for check in checks) else "", predictions)
 
 
-def _no_result() -> Check:
+def _of_log(measured: Measurements, log: TrainingLog, gate: ResultsGate) -> ResultsJudgement:
+    """Where no command predicts: the run ended with a lower loss than it began with, and left a checkpoint."""
+    checks = [_left_a_checkpoint(log)]
+    if not measured.is_result:
+        checks.append(_no_result("The run ended, and came back"))
+        return ResultsJudgement(checks, "RESULT" if not checks[0].status.passes else "", None)
+    checks += [_loss_fell(log), *_expected(measured, gate)]
+    return ResultsJudgement(checks, "RESULT" if any(not check.status.passes for check in checks) else "", None)
+
+
+def _left_a_checkpoint(log: TrainingLog) -> Check:
+    return threshold_check(
+        "checkpoint",
+        "Checkpoint that came back",
+        log.checkpoint or "none",
+        "one",
+        bool(log.checkpoint),
+        why="the run left no file that looks like a checkpoint (.ckpt, .pt, .pth, .safetensors, .bin)",
+        hint="Let the script save its model into {out}, or beside itself.",
+    )
+
+
+def _loss_fell(log: TrainingLog) -> Check:
+    first, last = log.loss_at_start, log.loss_at_end
+    known = None if first is None or last is None else log.finite and last < first
+    return threshold_check(
+        "loss_fell",
+        "Training loss at the end of the run against its start",
+        None if last is None else round(last, 4),
+        "lower" if first is None else f"< {first:.4g}",
+        known,
+        why=f"the loss was {first:.4g} in the first tenth of {log.steps} steps, and {last:.4g} in the last"
+        if first is not None and last is not None
+        else "the run logged no losses",
+        hint="Look at the loss in steps.csv or metrics.csv of the archive.",
+    )
+
+
+def _no_result(title: str = "Predictions can be made from the downloaded checkpoint") -> Check:
     return Check(
         id="no_result",
-        title="Predictions can be made from the downloaded checkpoint",
+        title=title,
         value=True,
         status=Status.CAUTION,
         why="this mode only tests the machinery: its figures are not a result, and were not held against thresholds",

@@ -44,7 +44,7 @@ def _option(call: ast.Call) -> Option | None:
         return None
     names = [word.value for word in call.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
     given = {keyword.arg: _literal(keyword.value) for keyword in call.keywords if keyword.arg}
-    if not names or given.get("action") in FLAGS or given.get("is_flag") or given.get("action") == _UNKNOWN:
+    if not names or given.get("action") in FLAGS or given.get("is_flag") or given.get("action") == _NOT_LITERAL:
         return None
     long = next((name for name in names if name.startswith("--")), names[0])
     name = long.lstrip("-").replace("-", "_")
@@ -52,21 +52,21 @@ def _option(call: ast.Call) -> Option | None:
     return Option(
         flag=long if long.startswith("-") else "",
         name=name,
-        default=None if default is _UNKNOWN else default,
+        default=None if default is _NOT_LITERAL else default,
         many=given.get("nargs") in ("+", "*"),
         required=(not long.startswith("-") and given.get("nargs") not in ("?", "*")) or given.get("required") is True,
     )
 
 
-class _Unknown:
+class _NotLiteral:
     """A value that only running the script would show."""
 
 
-_UNKNOWN = _Unknown()
+_NOT_LITERAL = _NotLiteral()
 
 
 def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError):
-        return _UNKNOWN
+        return _NOT_LITERAL

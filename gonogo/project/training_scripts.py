@@ -28,7 +28,6 @@ OPTION_NAMES = {
     "out": ("out", "output", "output_dir", "out_dir", "outdir", "save_dir", "checkpoint_dir", "checkpoints", "ckpt_dir",
             "work_dir", "workdir", "run_dir", "exp_dir", "log_dir", "logdir", "results_dir", "save_path"),
     "epochs": ("epochs", "num_epochs", "n_epochs", "max_epochs", "num_train_epochs", "nepochs", "epoch"),
-    "max_steps": ("max_steps", "max_iters", "max_iterations", "num_steps", "iterations", "n_iters", "steps"),
     "micro_batch_size": ("batch_size", "per_device_train_batch_size", "train_batch_size", "batchsize", "batch", "bs",
                          "micro_batch_size"),
     "accumulate_grad_batches": ("gradient_accumulation_steps", "accumulate_grad_batches", "grad_accum", "accumulate"),

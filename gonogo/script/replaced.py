@@ -27,7 +27,7 @@ class Replaced:
         modules = [
             module for key, module in list(sys.modules.items()) if key == package or key.startswith(f"{package}.")
         ]
-        before = next(getattr(module, name) for module in modules if hasattr(module, name))
+        before = next((getattr(module, name) for module in modules if hasattr(module, name)), value)
         for module in modules:
             if vars(module).get(name) is before:
                 self.set(module, name, value)

@@ -5,6 +5,7 @@ All rules `judge_GATE` run this; they name their gate in their params.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def judge(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         case "memory":
             _write_plan(run, measured, judgement, outputs)
         case "results":
-            _draw_predictions(measured, judgement, outputs)
+            _draw_results(run, measured, judgement, outputs)
         case "launch":
             from gonogo.stages.preflight import write_preflight
 
@@ -83,7 +84,11 @@ def _write_plan(run: Run, measured: Any, judgement: Any, outputs: Any) -> None:
     write_text(outputs.document, memory_plan(plan, run.experiment, run.mode, run.gates.memory))
 
 
-def _draw_predictions(measured: Any, judgement: Any, outputs: Any) -> None:
+def _draw_results(run: Run, measured: Any, judgement: Any, outputs: Any) -> None:
+    """The predictions; where they are no items, the metrics; where there are none, the loss of the run."""
+    if measured.logged is not None:
+        _draw_losses(run, Path(outputs.contact_sheet))
+        return
     if judgement.predictions is None:
         from gonogo.report.answers_page import answers_page
 
@@ -93,3 +98,18 @@ def _draw_predictions(measured: Any, judgement: Any, outputs: Any) -> None:
     from gonogo.quality.outputs import draw_sheet
 
     draw_sheet(MeasuredSet.read(measured.pictures), judgement.predictions, Path(outputs.contact_sheet))
+
+
+def _draw_losses(run: Run, out: Path) -> None:
+    from gonogo.report.curves import LossCurve, loss_curve
+    from gonogo.training.spec import TrainingResult
+
+    result = TrainingResult.model_validate(json.loads(run.paths.paid_run.read_text())["result"])
+    steps = result.train_steps or list(range(1, len(result.train_loss) + 1))
+    loss_curve(
+        LossCurve(
+            title=f"{run.experiment}: {result.steps} steps", steps=steps, train_loss=list(result.train_loss),
+            val_steps=result.val_steps, val_loss=list(result.val_loss), unit="loss",
+        ),
+        out,
+    )  # fmt: skip

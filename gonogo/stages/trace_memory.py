@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gonogo.base.units import gigabytes
+from gonogo.experiment.command import CommandExperiment
 from gonogo.memory.judge import Measurements
 from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import memory_digest
+from gonogo.stages.smoke_train import smoke_spec
 
 
 def trace_memory(run: Run, inputs: Any, outputs: Any) -> None:
@@ -20,8 +22,15 @@ def trace_memory(run: Run, inputs: Any, outputs: Any) -> None:
         accelerator=accelerator,
         environment=run.target.environment,
     )
+    experiment = run.load_experiment()
     with run.work():
-        explored = explore_in_child(search)
+        if isinstance(experiment, CommandExperiment) and not run.experiment_config.memory:
+            from gonogo.script.rehearsal import explore_script
+
+            spec = smoke_spec(run).model_copy(update={"training": training})
+            explored = explore_script(experiment, spec, accelerator, run.target.environment, run.progress)
+        else:
+            explored = explore_in_child(search)
     measured = Measurements(
         accelerator=accelerator,
         explored=explored,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
 from gonogo.base.digests import digest, file_digest
 from gonogo.base.files import folder_replacing
+from gonogo.base.models import read_model
 from gonogo.base.torch_startup import without_gc
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.starting_checkpoint import final_checkpoint
-from gonogo.gates.results import Measurements
+from gonogo.gates.results import Measurements, TrainingLog
 from gonogo.quality.measure import measure_part
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import data_digest
+from gonogo.training.logged_metrics import logged_metrics
+from gonogo.training.spec import TrainingResult
+from gonogo.training.written_files import checkpoint_of
 
 
 def validate(run: Run, inputs: Any, outputs: Any) -> None:
@@ -23,9 +28,12 @@ def validate(run: Run, inputs: Any, outputs: Any) -> None:
     Raises:
         UserError: the archive holds no checkpoint, or it is not the one that was downloaded.
     """
-    checkpoint = final_checkpoint(Path(inputs.archive))
     predictions, measured = Path(outputs.predictions), Path(outputs.measured)
     experiment = run.load_experiment()
+    if not experiment.predicts:
+        _measure_log(run, Path(inputs.archive), outputs)
+        return
+    checkpoint = final_checkpoint(Path(inputs.archive))
     with run.work(), folder_replacing(predictions) as out:
         if isinstance(experiment, LightningExperiment):
             with without_gc():
@@ -47,6 +55,31 @@ def validate(run: Run, inputs: Any, outputs: Any) -> None:
         pictures=measured if experiment.predicts_items else None,
         evidence=[str(predictions), str(checkpoint)],
     ).write(outputs.measurements)
+
+
+def _measure_log(run: Run, archive: Path, outputs: Any) -> None:
+    """What the run says of itself, where no command predicts."""
+    out = Path(json.loads(archive.read_text())["folder"]) / "out"
+    result = read_model(TrainingResult, out / "training.json")
+    checkpoint = checkpoint_of(out)
+    for folder in (outputs.predictions, outputs.measured):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    tenth = max(1, len(result.train_loss) // 10)
+    parts = [result.train_loss[:tenth], result.train_loss[-tenth:]]
+    first, last = (statistics.median(part) if part and result.finite else None for part in parts)
+    metrics = {"train_loss": last, "val_loss": result.val_loss[-1] if result.val_loss else None}
+    logged = logged_metrics(out)
+    Measurements(
+        inputs_digest=digest(file_digest(checkpoint) if checkpoint else "", data_digest(run.data_folders)),
+        metrics={**logged, **{name: value for name, value in metrics.items() if value is not None}},
+        is_result=run.experiment_config.modes[run.mode].result,
+        logged=TrainingLog(
+            steps=result.steps, finite=result.finite, loss_at_start=first, loss_at_end=last,
+            checkpoint=checkpoint.relative_to(out).as_posix() if checkpoint else "",
+        ),
+        evidence=[str(checkpoint)] if checkpoint else [],
+    ).write(outputs.measurements)  # fmt: skip
+    run.say(f"{result.steps} steps" + (f", loss {first:.3g} → {last:.3g}" if first and last else ""))
 
 
 def _alerts(training: Path) -> list[str]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from gonogo.base.errors import UserError
-from gonogo.config.command import Value, filled
+from gonogo.config.command import Value, filled, placeholders
 from gonogo.experiment.command import CommandExperiment
 from gonogo.experiment.program import Program
 from gonogo.training.log import environment
 from gonogo.training.metrics_csv import LossLog
 from gonogo.training.program_monitor import ProgramMonitor
 from gonogo.training.spec import RunSpec, TrainingResult
+from gonogo.training.written_files import collecting
 
 POLL_S = 0.1
+COUNTER = Path(__file__).with_name("counted")  # the folder of sitecustomize.py
+COUNTED = "steps.csv"
 CHECKPOINTS = ("best.ckpt", "last.ckpt")
 
 
@@ -30,13 +35,19 @@ def train_command(
     """
     out = out.resolve()
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-    losses = LossLog(out / "metrics.csv")
+    losses = LossLog(out / "metrics.csv", out / COUNTED if experiment.is_watched else None)
     losses.set_aside()
     watched = ProgramMonitor(losses, say, spec.max_steps or experiment.steps_at_most(spec.training))
-    words = _words(experiment, spec, out, checkpoint)
+    words = words_of(experiment, spec, out, checkpoint)
     deadline = math.inf if spec.max_minutes is None else time.monotonic() + 60 * spec.max_minutes
     started, stopped = time.time(), ""
-    with Program("command.train", words, experiment.root, say, environment(losses.path)) as program:
+    variables = environment(losses.path)
+    with contextlib.ExitStack() as stack:
+        if experiment.is_watched:
+            variables |= _counting(experiment, spec, out)
+        if "out" not in placeholders(experiment.command.train):
+            stack.enter_context(collecting(experiment.root, out, spec.data))
+        program = stack.enter_context(Program("command.train", words, experiment.root, say, variables))
         while program.running(POLL_S) and not stopped:
             watched.look()
             stopped = losses.bad or (
@@ -46,11 +57,27 @@ def train_command(
         watched.look(ended=True)
         if not (stopped or losses.bad):
             program.check()
-    _check_outputs(out, losses, complete=not (stopped or losses.bad))
+    if experiment.is_watched:
+        if not losses.last_step:
+            raise UserError("command.train ended with exit code 0, and no optimizer of torch took a step in it")
+    else:
+        _check_outputs(out, losses, complete=not (stopped or losses.bad))
     return watched.result(spec, time.time() - started, losses.bad or stopped)
 
 
-def _words(experiment: CommandExperiment, spec: RunSpec, out: Path, checkpoint: Path | None) -> list[str]:
+def _counting(experiment: CommandExperiment, spec: RunSpec, out: Path) -> dict[str, str]:
+    """Variables that let every Python of the program count its steps, and end after so many where it cannot be told."""
+    found = {
+        "GONOGO_STEPS": str(out / COUNTED),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(COUNTER), os.environ.get("PYTHONPATH")])),
+    }
+    if spec.max_steps and "max_steps" not in placeholders(experiment.command.train):
+        found["GONOGO_MAX_STEPS"] = str(spec.max_steps)
+    return found
+
+
+def words_of(experiment: CommandExperiment, spec: RunSpec, out: Path, checkpoint: Path | None = None) -> list[str]:
+    """`command.train` with its placeholders filled in, and with `command.resume` where there is a checkpoint."""
     training, data = spec.training, [folder.resolve() for folder in spec.data]
     values: dict[str, Value] = {
         "out": out, "epochs": training.epochs, "max_steps": spec.max_steps or 0, "seed": spec.seed,

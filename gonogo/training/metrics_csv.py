@@ -20,11 +20,13 @@ class LossLog:
     Without a column `seconds` (any clock, read when the row is written) step times are those at which rows appeared.
 
     Attributes:
+        fallback: read in place of `path` where that does not come, or lacks the columns.
         bad: the first loss that is NaN or infinite, in words; empty: there is none.
         step_s: seconds of each step after the first that was seen.
     """
 
     path: Path
+    fallback: Path | None = None
     steps: list[int] = field(default_factory=list)
     train_loss: list[float] = field(default_factory=list)
     val_steps: list[int] = field(default_factory=list)
@@ -37,10 +39,11 @@ class LossLog:
     _timed: tuple[int, float] | None = None  # step, seconds
 
     def set_aside(self) -> None:
-        """Rename the file that an earlier attempt left, so that this one's rows are its own."""
-        if self.path.exists():
-            earlier = len(list(self.path.parent.glob(f"{self.path.stem}_*.csv")))
-            self.path.rename(self.path.with_name(f"{self.path.stem}_{earlier + 1}.csv"))
+        """Rename the files that an earlier attempt left, so that this one's rows are its own."""
+        for path in filter(None, (self.path, self.fallback)):
+            if path.exists():
+                earlier = len(list(path.parent.glob(f"{path.stem}_*.csv")))
+                path.rename(path.with_name(f"{path.stem}_{earlier + 1}.csv"))
 
     def look(self, *, ended: bool = False) -> bool:
         """Read the rows that were added since; whether there are any.
@@ -51,6 +54,10 @@ class LossLog:
         Raises:
             UserError: a column is missing, or a cell does not hold a number.
         """
+        if self.fallback is not None and not self._columns and not self._has_columns():
+            if not self.fallback.exists():
+                return False
+            self.path, self.fallback = self.fallback, None
         if not self.path.exists():
             return False
         with self.path.open("rb") as stream:
@@ -58,11 +65,17 @@ class LossLog:
             fresh = stream.read()
         whole = fresh if ended else fresh[: fresh.rfind(b"\n") + 1]
         self._offset += len(whole)
-        before = len(self.steps) + len(self.val_steps)
+        before = len(self.steps) + len(self.val_steps), self.last_step
         for row in csv.reader(whole.decode(errors="replace").splitlines()):
             self._take(row)
         self._time_of(self.last_step, time.monotonic()) if "seconds" not in self._columns else None
-        return len(self.steps) + len(self.val_steps) > before
+        return (len(self.steps) + len(self.val_steps), self.last_step) > before
+
+    def _has_columns(self) -> bool:
+        if not self.path.exists():
+            return False
+        with self.path.open(errors="replace") as stream:
+            return set(NEEDED) <= {cell.strip() for cell in stream.readline().split(",")}
 
     def _take(self, row: list[str]) -> None:
         if not any(cell.strip() for cell in row):

@@ -38,10 +38,11 @@ class ProgramMonitor:
         if seen := self._gpu.look():
             self._gpu_peak_bytes = max(self._gpu_peak_bytes, seen["used_bytes"])
         new, losses = self.losses.look(ended=ended), self.losses
-        if new and losses.train_loss and (ended or time.monotonic() - self._said_at > SAY_EVERY_S):
+        if new and losses.last_step and (ended or time.monotonic() - self._said_at > SAY_EVERY_S):
             self._said_at = time.monotonic()
             pace = f"  {losses.step_s[-1]:.3f} s/step" if losses.step_s else ""
-            self.say(f"step {losses.last_step}/{self.total}  loss {losses.train_loss[-1]:.4f}{pace}")
+            loss = f"  loss {losses.train_loss[-1]:.4f}" if losses.train_loss else ""
+            self.say(f"step {losses.last_step}/{self.total}{loss}{pace}")
 
     def result(self, spec: RunSpec, wall_s: float, stopped: str) -> TrainingResult:
         """What the run showed of itself; its parameters are not counted.

@@ -14,7 +14,7 @@ from PIL import Image
 from gonogo.base.errors import UserError
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.experiment.starting_checkpoint import final_checkpoint
-from gonogo.gates.results import Measurements, judge
+from gonogo.gates.results import Measurements, TrainingLog, judge
 from gonogo.quality.measure import measure_part
 from gonogo.quality.registry import kind_of
 from gonogo.report.answers_page import answers_page
@@ -137,3 +137,26 @@ def test_other_files_beside_predictions_are_a_warning_and_halt_nothing(tmp_path:
     checks, _ = judge(measured, ResultsGate())
     (files,) = [check for check in checks if check.id.endswith("files_judged")]
     assert files.status is Status.CAUTION and "5 of 10 files judged" in files.why
+
+
+# --- a command without predictions ---
+
+
+@pytest.mark.parametrize(
+    ("log", "status", "wrong"),
+    [
+        ({}, Status.GO, []),
+        ({"loss_at_end": 2.5}, Status.NO_GO, ["loss_fell"]),
+        ({"finite": False}, Status.NO_GO, ["loss_fell"]),
+        ({"loss_at_start": None, "loss_at_end": None}, Status.UNKNOWN, ["loss_fell"]),
+        ({"checkpoint": ""}, Status.NO_GO, ["checkpoint"]),
+    ],
+)
+def test_without_predictions_the_log_is_judged(log: dict[str, object], status: Status, wrong: list[str]) -> None:
+    known = {"steps": 100, "finite": True, "loss_at_start": 2.0, "loss_at_end": 1.0, "checkpoint": "model.pt"}
+    measured = Measurements(metrics={"val_acc": 0.9}, logged=TrainingLog.model_validate({**known, **log}))
+    judged = judge(measured, ResultsGate.model_validate({"metrics": {"val_acc": 0.8}}))
+    assert [check.id for check in judged.checks if not check.status.passes] == wrong and judged.predictions is None
+    assert max((check.status for check in judged.checks), key=lambda one: one.severity) is status
+    missed, _ = judge(measured, ResultsGate.model_validate({"metrics": {"val_acc": 0.95, "f1": 0.5}}))
+    assert {check.id for check in missed if not check.status.passes} >= {"expected_val_acc", "expected_f1"}

@@ -99,8 +99,6 @@ def test_options_of_click_and_what_a_script_requires(tmp_path: Path) -> None:
     assert [option.name for option in options_of(source)] == ["data_dir", "steps", "arch"]
     (tmp_path / "main.py").write_text(source)
     (script,) = find_scripts(tmp_path)
-    assert script.command == "python main.py --arch TODO --data-dir {data} --max-steps {max_steps}".replace(
-        "--max-steps", "--steps"
-    )
+    assert script.command == "python main.py --arch TODO --data-dir {data}"
     assert [option.name for option in script.others] == ["arch"]
     assert options_of("def broken(:") == []

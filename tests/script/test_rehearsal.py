@@ -1,0 +1,111 @@
+"""A script that was written for no workflow: its smoke run and its memory trace are the passes of `gonogo check`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gonogo.forecast.speed import Speed
+from gonogo.gates import judging, registry
+from gonogo.memory.judge import Measurements
+from gonogo.runtime.context import Run
+from gonogo.stages.freshness import InputDigests
+from gonogo.stages.smoke_train import smoke_train
+from gonogo.stages.trace_memory import trace_memory
+from gonogo.training.spec import TrainingResult
+from gonogo.verdict import Status
+from tests.stages.conftest import Files, stage_run
+
+__all__ = ["stage_run"]
+
+SCRIPT = """
+import argparse
+from pathlib import Path
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+parser = argparse.ArgumentParser()
+parser.add_argument("folder")
+parser.add_argument("--out")
+parser.add_argument("--wrong", action="store_true")
+arguments = parser.parse_args()
+torch.manual_seed(0)
+device = "cuda" if torch.cuda.is_available() else "cpu"
+words = sorted(Path(arguments.folder).rglob("*.txt"))
+x = torch.randn(4 * len(words), 8)
+y = (x[:, :1] > 0).float()
+model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1)).to(device)
+optimizer = torch.optim.Adam(model.parameters() if not arguments.wrong else model[0].parameters(), lr=0.05)
+loader = DataLoader(TensorDataset(x, y), 8, shuffle=True)
+for epoch in range(50):
+    for inputs, targets in loader:
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(inputs.to(device)), targets.to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    torch.save(model.state_dict(), Path(arguments.out) / "model.pt")
+"""
+
+
+@pytest.fixture
+def watched(stage_run: Callable[..., Run], tmp_path: Path) -> Callable[..., Run]:
+    """Gives the `Run` of a stage, for a command with these words after it."""
+    for number in range(16):
+        file = tmp_path / "corpora" / f"{number}.txt"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"the words of item {number}")
+    (tmp_path / "train.py").write_text(SCRIPT)
+
+    def run(stage: str, words: str = "") -> Run:
+        path = Path("config/experiments/mine.yaml")
+        config = {key: value for key, value in yaml.safe_load(path.read_text()).items() if key in ("modes", "expected")}
+        command = {"train": f"python train.py {{data}} --out {{out}}{words}"}
+        path.write_text(yaml.safe_dump({**config, "command": command, "kind": "text", "data": "corpora"}))
+        return stage_run(stage)
+
+    return run
+
+
+def rehearsed(run: Run) -> tuple[Files, list[str]]:
+    folder = run.paths.experiment / "learning"
+    outputs = Files(
+        run=str(run.paths.smoke_train), measurements=folder / "measurements.json", speed=run.paths.speed,
+        curve=str(run.paths.loss_curve),
+    )  # fmt: skip
+    before = sorted(path.name for path in run.settings.root.iterdir())
+    smoke_train(run, Files(), outputs)
+    after = sorted(path.name for path in run.settings.root.iterdir())
+    assert after == sorted({*before, run.config.results_dir.name}), "something was written beside the script"
+    gate = registry.gate("learning")
+    measured = judging.measurements(gate, [outputs.measurements])
+    assert measured.inputs_digest == InputDigests(run).of(gate)
+    verdict, _ = judging.judge(gate, measured, run.gates, experiment="mine")
+    return outputs, [check.id for check in verdict.checks if check.status is Status.NO_GO]
+
+
+def test_the_smoke_run_watches_the_script(watched: Callable[..., Run]) -> None:
+    outputs, wrong = rehearsed(watched("smoke_train"))
+    assert wrong == []
+    result = TrainingResult.model_validate_json((Path(outputs.run) / "training.json").read_text())
+    assert result.steps >= 50 and result.train_loss[-1] < result.train_loss[0]
+    speed = Speed.model_validate_json(Path(outputs.speed).read_text())
+    assert speed.train_samples == 64 and speed.samples_per_step == 8 and speed.step_s > 0
+    assert Path(outputs.curve).stat().st_size > 1000
+
+
+def test_a_fault_in_its_wiring_is_named(watched: Callable[..., Run]) -> None:
+    _, wrong = rehearsed(watched("smoke_train", " --wrong"))
+    assert wrong
+
+
+def test_its_memory_is_traced_without_an_entry_point(watched: Callable[..., Run], tmp_path: Path) -> None:
+    run, out = watched("trace_memory"), tmp_path / "results/measurements.json"
+    trace_memory(run, Files(), Files(measurements=out))
+    measured = Measurements.read(out)
+    assert measured.estimate.parameters == 8 * 16 + 16 + 16 + 1 and measured.estimate.needed_bytes
+    assert measured.inputs_digest == InputDigests(run).of(registry.gate("memory"))
+    assert json.loads(out.read_text())["explored"]["candidates"][0]["fits"] is True
