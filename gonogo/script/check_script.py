@@ -12,12 +12,13 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.load import load_accelerator
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.card.judge import judge as judge_card
-from gonogo.script.check import LIMIT_S, STEPS, CheckRequest, CheckRun, Report, Say, run_check
+from gonogo.script.card.vary import check_of, largest_batch
+from gonogo.script.check import LIMIT_S, STEPS, CheckRequest, CheckRun, Report, Say, pass_request, run_check
 from gonogo.script.endings import explain
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judge import judge as judge_processor
 from gonogo.script.verdict import LossSteps, ScriptVerdict, script_verdict
-from gonogo.verdict import Status
+from gonogo.verdict import Check, Status
 
 SHOWN = 5  # names of files
 
@@ -30,6 +31,7 @@ def check_script(
     steps: int = STEPS,
     minutes: float = LIMIT_S / 60,
     rehearse_with: str | Sequence[str] = (),
+    vary: str = "",
     say: Say = lambda kind, line: None,
     report: Report = lambda steps, seconds: None,
 ) -> ScriptVerdict:
@@ -42,6 +44,8 @@ def check_script(
         steps: optimizer steps that the pass on the processor waits for.
         minutes: limit of each pass.
         rehearse_with: arguments that only the pass on the processor gets as well, for smaller shapes.
+        vary: argument of the script with `{}` in the place of its batch size: `--batch-size {}`; the largest that fits
+            the card is then searched for, with more passes on the card.
         say: called with a pass and a line that the script printed in it, from two threads.
         report: called every two seconds with the steps that each pass has reached, and the time.
 
@@ -58,19 +62,32 @@ def check_script(
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="gonogo-check-") as work:
         run = run_check(request, Path(work), say, report)
-        return judged(run, shlex.join(words), accelerator)
+        varied = [_largest(vary, request, run, Path(work) / "vary")] if vary else []
+        return judged(run, shlex.join(words), accelerator, varied)
 
 
-def judged(run: CheckRun, command: str, accelerator: Accelerator) -> ScriptVerdict:
-    """The verdict about what both passes left."""
+def _largest(vary: str, request: CheckRequest, run: CheckRun, work: Path) -> Check:
+    asked = pass_request(request, run.command, "card", work)
+    runs = work / "runs"
+    runs.mkdir()
+    return check_of(largest_batch(vary, asked, request.card, runs, lambda line: None), request.card)
+
+
+def judged(run: CheckRun, command: str, accelerator: Accelerator, more: Sequence[Check] = ()) -> ScriptVerdict:
+    """The verdict about what both passes left.
+
+    Args:
+        more: further checks of the memory.
+    """
     seen = run.passed["processor"].facts(ProcessorFacts)
     traced = run.passed["card"].facts(CardFacts)
     processor = judge_processor(seen)
     memory = judge_card(traced, run.passed["card"].folder, accelerator)
     ended = None if seen.steps or processor.cause else explain(seen)
-    full = any(check.status is Status.NO_GO for check in memory.checks)
+    checks = [*memory.checks, *more]
+    full = any(check.status is Status.NO_GO for check in checks)
     return script_verdict(
-        {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": memory.checks},
+        {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": checks},
         [*filter(None, [processor.cause]), *(["MEMORY"] if full else [])],
         command,
         accelerator.title,
