@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import torch
 from gonogo.memory.allocator import replay
 from gonogo.memory.devices import card_of
 from gonogo.memory.fake_gpu import fake_gpu
+from gonogo.memory.torch_private import has_kernel
 from gonogo.memory.trace_result import Traced
 from gonogo.script.card import answers, shortcuts
 from gonogo.script.card.course import Course
@@ -24,10 +26,12 @@ from gonogo.script.card.repeats import ForwardRepeats
 from gonogo.script.card.run_length import run_length
 from gonogo.script.card.saving import Files
 from gonogo.script.card.stages import stages_of
+from gonogo.script.card.trainers import Trainers
 from gonogo.script.card.work import WorkCounter
 from gonogo.script.request import PassRequest
 
 BEYOND_S = 20.0  # after the steps that were asked for, until validation and a checkpoint were reached
+FAST_PATH = "aten::_transformer_encoder_layer_fwd"
 SHARE = 0.75  # of the pass's own limit, likewise
 
 
@@ -41,6 +45,7 @@ class CardPass:
         self.course = Course(self.recorder)
         self.work = WorkCounter(self.course)
         self.repeats = ForwardRepeats(self.course, self.work, request.steps)
+        self.trainers = Trainers()
         self.parsed: dict[str, Any] = {}
         self.course.changed = self._is_it_enough
         self.started = time.monotonic()
@@ -48,31 +53,38 @@ class CardPass:
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        card = card_of(self.request.architecture)
+        card, files = card_of(self.request.architecture), Files(self.course)
+        self.course.before_forward = files.follow_transformers
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message=".*FakeTensor.*")
             stack.enter_context(fake_gpu(card, self.recorder.assume))
             torch.jit._state.disable()
+            if not has_kernel(FAST_PATH, "Meta"):
+                torch.backends.mha.set_fastpath_enabled(False)  # torch 2.8 knows no shapes of it
             for owner, name, value in [
                 *answers.replacements(self.request.card_name, self.request.card_bytes, card, self.recorder),
                 *shortcuts.replacements(self.recorder.note, self.recorder.scalar),
-                *Files(self.course).replacements(),
+                *files.replacements(),
                 *self.repeats.replacements(),
                 (argparse.ArgumentParser, "parse_known_args", self._parsed(argparse.ArgumentParser.parse_known_args)),
             ]:
                 stack.callback(setattr, owner, name, getattr(owner, name))
                 setattr(owner, name, value)
             stack.enter_context(self.course.followed())
-            stack.enter_context(HybridMode())
+            mode = stack.enter_context(HybridMode())
             stack.enter_context(self.recorder.following())
+            stack.callback(setattr, threading.Thread, "run", threading.Thread.run)
+            threading.Thread.run = self._also_there(threading.Thread.run, mode)  # type: ignore[method-assign]
             yield
 
     def facts(self) -> CardFacts:
         course, recorder = self.course, self.recorder
         events = recorder.events()
         work = self.work.work()
-        length, said_by = run_length(self.parsed, self.repeats.batches, work.backward_passes if work else 1)
+        length, said_by = (self.trainers.steps, "its trainer") if self.trainers.steps else (None, "")
+        if length is None:
+            length, said_by = run_length(self.parsed, self.repeats.batches, work.backward_passes if work else 1)
         return CardFacts(
             steps=course.done, guesses=list(recorder.guesses), notes=list(recorder.notes),
             architecture=self.request.architecture, untraceable=self.untraceable,
@@ -103,16 +115,31 @@ class CardPass:
 
         return parse
 
+    def _also_there(self, plain: Callable[..., None], mode: HybridMode) -> Callable[..., None]:
+        """Threads of the script see the card as well: torch's modes are those of one thread."""
+
+        def run(thread: threading.Thread) -> None:
+            with mode, self.recorder:
+                plain(thread)
+
+        return run
+
     def _give_up(self, reason: str) -> None:
         self.untraceable = reason
         self.enough()
 
     def _is_it_enough(self) -> None:
         now = time.monotonic()
+        if self.course.most == 1:
+            self.trainers.look()
         if not self.repeats.hurrying:
             return
+        if self.request.only_steps:
+            self.enough()
+        self.recorder.hurried = True
+        self.trainers.hurry()
         self.asked_at = self.asked_at or now
-        if {"validation", "checkpoint"} <= set(self.course.reached):
+        if {"validation", "checkpoint"} <= self.course.settled:
             self.enough()
         if now - self.asked_at > BEYOND_S or now - self.started > SHARE * self.request.limit_s:
             self.enough()
