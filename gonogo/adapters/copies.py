@@ -13,7 +13,7 @@ from gonogo.base.errors import UserError
 
 
 def fresh(model: Any) -> nn.Module:
-    """A new model of a function that makes it, or a copy of a model with the weights that it has.
+    """A new model of a function that makes it, or a copy of a model with the weights that it has; on the processor.
 
     While a step is traced, parameters of the copy have shapes and no values.
 
@@ -24,9 +24,9 @@ def fresh(model: Any) -> nn.Module:
         made = model()
         if not isinstance(made, nn.Module):
             raise UserError(f"model: the function returns a {type(made).__name__}, not a torch.nn.Module")
-        return made
+        return made if _tracing() else made.cpu()
     try:
-        return copy.deepcopy(model, _without_values(model) if _tracing() else {})
+        return copy.deepcopy(model, _without_values(model)) if _tracing() else copy.deepcopy(model).cpu()
     except Exception as error:  # whatever a model holds may refuse
         raise UserError(
             f"model: this {type(model).__name__} cannot be copied ({error}); give a function that makes it: "

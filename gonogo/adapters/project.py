@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 
 from gonogo.adapters.batch_parts import described, inputs_of, outputs_of, resized, targets_of, zeroed
@@ -121,4 +122,4 @@ class ProjectAdapter(Adapter):
         found = list(islice(iter(without_workers(train)), 1 + MORE_BATCHES))
         if not found:
             raise UserError("loaders: the training loader gives no batch")
-        return found
+        return [move_data_to_device(batch, torch.device("cpu")) for batch in found]  # some loaders fill the GPU's

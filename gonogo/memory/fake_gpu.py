@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch.nn import Module
 
-from gonogo.memory import torch_private
+from gonogo.memory import no_driver, torch_private
 from gonogo.memory.devices import Card
 from gonogo.memory.kernels import cuda_kernels
 from gonogo.memory.torch_private import FakeTensor, FakeTensorMode
@@ -60,7 +60,7 @@ def fake_gpu(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
     with ExitStack() as stack:
         if not torch.backends.cuda.is_built():
             register_guard()
-        if not torch.cuda.is_available():
+        if no_driver.answer_for_one_gpu() or not torch.cuda.is_available():
             stack.enter_context(replaced_hooks())
         # one thread: the engine's device threads exist only if the guard was there before the first backward
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
@@ -82,9 +82,15 @@ def forget_tracing() -> None:
 
 
 def register_guard() -> None:
-    """A device guard for CUDA, written in Python, once for this process."""
+    """A device guard for CUDA, written in Python, once for this process.
+
+    Raises:
+        UserError: this torch has none that Python can write.
+    """
     if _kept:
         return
+    if torch_private.DeviceGuard is None:
+        raise torch_private.missing("torch._C._acc.DeviceGuard, which a build without CUDA needs")
 
     class Guard(torch_private.DeviceGuard):
         def type_(self) -> Any:
@@ -156,6 +162,7 @@ def _replacements(card: Card) -> list[tuple[Any, str, Any]]:
         (cuda, "get_device_name", always("a GPU that does not exist")),
         (cuda, "get_device_capability", always(card.capability)),
         (*torch_private.AMP_NOT_AVAILABLE, always(False)),  # autocast("cuda") switches itself off
+        (*torch_private.INIT_CONTEXT, always(None)),
         (*torch_private.CONV_BACKEND, always(torch_private.CUDNN_BACKEND)),
         (*torch_private.CONV_MEMORY_FORMAT, _cudnn_memory_format),
     ]

@@ -17,6 +17,8 @@ from gonogo.base.errors import UserError
 
 TESTED = ("2.8", "2.9", "2.10", "2.11", "2.12", "2.13", "2.14")  # minor versions; `dependencies` in pyproject.toml
 
+LIBRARIES = Path(torch.__file__).parent / "lib"
+VERSION = torch.__version__
 REGISTRAR = "_ZN3c104impl24DeviceGuardImplRegistrarC1ENS_10DeviceTypeEPKNS0_24DeviceGuardImplInterfaceE"
 HOOKS = "_ZN2at6detail12getCUDAHooksEv"
 
@@ -33,6 +35,7 @@ def missing(name: object) -> UserError:
 
 try:
     from torch._decomp import meta_table
+    from torch._subclasses import fake_tensor
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException,
         DynamicOutputShapeException,
@@ -57,19 +60,20 @@ try:
     tensor_use_count = torch.Tensor._use_count  # type: ignore[attr-defined]
     CUDNN_BACKEND = C._ConvBackend.Cudnn
     CUDA_TYPE = C._autograd.DeviceType.CUDA
-    DeviceGuard = C._acc.DeviceGuard
+    DeviceGuard: Any = getattr(getattr(C, "_acc", None), "DeviceGuard", None)  # 2.9; builds with CUDA do without it
     # (owner, name) of what `fake_gpu` replaces
     LAZY_INIT = (torch.cuda, "_lazy_init")
     EXCHANGE_DEVICE = (torch.cuda, "_exchange_device")
     MAYBE_EXCHANGE_DEVICE = (torch.cuda, "_maybe_exchange_device")
     AMP_NOT_AVAILABLE = (torch.cuda.amp.common, "amp_definitely_not_available")
+    INIT_CONTEXT = (fake_tensor, "init_gpu_context")
     CONV_BACKEND = (C, "_select_conv_backend")
     CONV_MEMORY_FORMAT = (C, "_conv_determine_backend_memory_format")
     MODULE_APPLY = (torch.nn.Module, "_apply")
     TRUNC_NORMAL = ((torch.nn.init, "trunc_normal_"), (torch.nn.init, "_no_grad_trunc_normal_"))
     for _owner, _name in (
         LAZY_INIT, EXCHANGE_DEVICE, MAYBE_EXCHANGE_DEVICE, AMP_NOT_AVAILABLE, CONV_BACKEND, CONV_MEMORY_FORMAT,
-        MODULE_APPLY, *TRUNC_NORMAL,
+        INIT_CONTEXT, MODULE_APPLY, *TRUNC_NORMAL,
     ):  # fmt: skip
         getattr(_owner, _name)
 except (ImportError, AttributeError) as error:
@@ -82,7 +86,7 @@ def symbol(library: str, name: str) -> Any:
     Raises:
         UserError: this build of torch has no such library or function.
     """
-    folder = Path(torch.__file__).parent / "lib"
+    folder = LIBRARIES
     file = next(iter(sorted(folder.glob(f"*{library}.*"))), None)
     if file is None:
         raise missing(f"library {library} in {folder}")

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gonogo.script.imports import when_imported
 from gonogo.script.replaced import Replaced
 from gonogo.script.request import ScriptCommand
 
 FIRST_BUCKET_BYTES = 1 << 20  # DistributedDataParallel's own, of torch 2.0 to 2.13
 PORT = "29511"
+LIGHTNINGS = ("lightning.fabric", "lightning_fabric")
 
 
 def launcher_environment(command: ScriptCommand, world_size: int) -> dict[str, str]:
@@ -46,6 +48,7 @@ class Ranks:
     def replace(self, held: Replaced, command: ScriptCommand) -> None:
         self._starts(held)
         self._own_copies(held, command)
+        self._devices(held)
         import torch.distributed as dist
 
         if dist.is_available():
@@ -107,6 +110,18 @@ class Ranks:
             init(self_, args, *more, **named)
 
         held.set(subprocess.Popen, "__init__", __init__)
+
+    def _devices(self, held: Replaced) -> None:
+        """Lightning is not told that it has fewer cards than it asks for: it works on the first."""
+
+        def sanitize(gpus: list[int], *_: Any, **__: Any) -> list[int]:
+            self.asked(len(gpus))
+            return gpus
+
+        def change(module: Any) -> None:
+            held.set(module, "_sanitize_gpu_ids", sanitize)
+
+        when_imported(held, dict.fromkeys((f"{name}.utilities.device_parser" for name in LIGHTNINGS), change))
 
     def _groups(self, held: Replaced, dist: Any) -> None:
         from torch.distributed import distributed_c10d as c10d
@@ -170,6 +185,7 @@ class Ranks:
             ddp.device = next((one.device for one in parameters), torch.device("cpu"))
             ddp.device_type, ddp.is_multi_device_module = ddp.device.type, False
             ddp.require_backward_grad_sync, ddp.static_graph = True, named.get("static_graph", False)
+            ddp.logger, ddp.parameters_to_ignore, ddp.mixed_precision = None, set(), None
             ddp.find_unused_parameters = named.get("find_unused_parameters", False)
             ddp.gradient_as_bucket_view = named.get("gradient_as_bucket_view", False)
             ddp.process_group = named.get("process_group") or torch.distributed.group.WORLD
@@ -200,6 +216,7 @@ class Ranks:
         for name in ("register_comm_hook", "_register_comm_hook", "_set_static_graph"):
             if hasattr(kind, name):
                 held.set(kind, name, lambda *_, **__: None)
+        held.set(kind, "_get_ddp_logging_data", lambda *_: {})
         same = staticmethod(lambda module, *_, **__: module)
         held.set(nn.SyncBatchNorm, "convert_sync_batchnorm", same)  # its statistics are a few bytes
 

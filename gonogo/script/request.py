@@ -35,6 +35,7 @@ class PassRequest(StrictModel):
     folder: Path = Field(description="working directory of the script")
     scratch: Path = Field(description="folder for whatever the script writes")
     steps: int = Field(description="optimizer steps after which the pass may end")
+    only_steps: bool = Field(False, description="the pass ends after these steps, whatever was not reached")
     limit_s: float = Field(description="the pass ends itself after this many seconds")
     architecture: Architecture = "ampere"
     card_name: str = Field("a card that is not there", description="as the script is told it")

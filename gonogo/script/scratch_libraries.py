@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from gonogo.script.imports import when_imported
 from gonogo.script.overlay import Overlay
 from gonogo.script.replaced import Replaced
 
@@ -56,12 +54,7 @@ DOORS = {
 
 def follow_libraries(held: Replaced, overlay: Overlay) -> None:
     """Translate the paths of those that are loaded, and of the others once they are."""
-    finder = _Finder(held, overlay)
-    sys.meta_path.insert(0, finder)
-    held.later(lambda: sys.meta_path.remove(finder))
-    for name in DOORS:
-        if name in sys.modules:
-            translate(held, overlay, sys.modules[name])
+    when_imported(held, dict.fromkeys(DOORS, lambda module: translate(held, overlay, module)))
 
 
 def translate(held: Replaced, overlay: Overlay, module: ModuleType) -> None:
@@ -128,35 +121,3 @@ def _arguments(overlay: Overlay, door: Door, at: int, args: Any, named: dict[str
 
 def _is_file_name(text: Any) -> bool:
     return isinstance(text, str) and bool(text) and not text.startswith((":", "file:")) and "://" not in text
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Lets the others find a module, and translates its doors once it has run."""
-
-    def __init__(self, held: Replaced, overlay: Overlay) -> None:
-        self.held, self.overlay = held, overlay
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
-        if name not in DOORS:
-            return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
-            if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                spec.loader = _Loader(spec.loader, self)
-                return spec
-        return None
-
-
-class _Loader(importlib.abc.Loader):
-    def __init__(self, inner: Any, finder: _Finder) -> None:
-        self.inner, self.finder = inner, finder
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self.inner.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self.inner.exec_module(module)
-        translate(self.finder.held, self.finder.overlay, module)

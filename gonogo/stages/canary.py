@@ -29,16 +29,17 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         if heartbeat.gpu:
             temperatures.append(heartbeat.gpu.temperature_c)
 
+    inputs_digest = InputDigests(run).launch
     with run.work():
         steps = ["--max-steps", str(run.gates.canary.steps)]
-        run_dir, ended = run_to_end(run, "canary", steps, on_line=lines.append, on_beat=beat)
+        run_dir, ended = run_to_end(run, "canary", inputs_digest, steps, on_line=lines.append, on_beat=beat)
         started_file(run.paths, "canary").unlink(missing_ok=True)
         result = training_result(run, run_dir)
     run.usd = ended.elapsed_s / 3600 * run.target.usd_per_hour
     write_text(outputs.log, "\n".join(lines) + "\n")
     losses = result.train_loss if result else []
     Measurements(
-        inputs_digest=InputDigests(run).launch,
+        inputs_digest=inputs_digest,
         measured_after=params.measured_after,
         exit_cause=ended.cause,
         log_tail=lines[-5:],

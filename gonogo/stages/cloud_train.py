@@ -18,7 +18,7 @@ from gonogo.remote.answers import quoted
 from gonogo.report.exit_causes import cause_words, why
 from gonogo.runtime.context import Run
 from gonogo.stages.download import fetch
-from gonogo.stages.freshness import confirm_up_to
+from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.held import forget_or_keep, started_file
 from gonogo.stages.remote_run import parsed_result, run_to_end, training_result
 from gonogo.stages.run_terms import oom_ladder
@@ -29,7 +29,8 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
 
     The next call resumes it from its last good checkpoint while the machine is there.
     """
-    confirm_up_to(run, "canary")
+    digests = InputDigests(run)
+    confirm_up_to(digests, "canary")
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
     explored = MemoryMeasurements.read(inputs.memory).explored
     started = started_file(run.paths, run.mode)
@@ -37,6 +38,7 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
         run_dir, ended = run_to_end(
             run,
             run.mode,
+            digests.launch,
             planned_hours=forecast.hours.mid if forecast.hours else None,
             oom_ladder=oom_ladder(explored, run.settings.accelerator, run.gates.memory),
         )

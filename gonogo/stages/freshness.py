@@ -44,11 +44,11 @@ class InputDigests:
     """Of what is there now. Every file of the data is read once, however many are asked for."""
 
     def __init__(self, run: Run) -> None:
-        self._run, self._experiment = run, run.load_experiment()
+        self.run, self._experiment = run, run.load_experiment()
 
     def of(self, gate: Gate) -> str:
         """The digest that the gate's verdict must carry."""
-        run, experiment = self._run, self._experiment
+        run, experiment = self.run, self._experiment
         match gate.path:
             case "generator":
                 return digest(folder_digest(run.paths.assets), experiment.fingerprint("generate"))
@@ -70,14 +70,14 @@ class InputDigests:
         return digest(
             self._data,
             self._experiment.fingerprint("train"),
-            self._run.training.model_dump(mode="json"),
-            self._run.target.model_dump(mode="json", exclude={"release"}),  # how it is released may change in a run
+            self.run.training.model_dump(mode="json"),
+            self.run.target.model_dump(mode="json", exclude={"release"}),  # how it is released may change in a run
             *begins_with(self._experiment),
         )
 
     @cached_property
     def _data(self) -> str:
-        return data_digest(self._run.data_folders)
+        return data_digest(self.run.data_folders)
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ class ExpectedVerdict:
     measurements: Sequence[Path]
 
 
-def confirm_up_to(run: Run, last: str) -> list[Verdict]:
+def confirm_up_to(digests: InputDigests, last: str) -> list[Verdict]:
     """The verdicts of every gate up to `last`, each about the data, code and config that are there now.
 
     Raises:
         UserError: one is stale, altered or does not pass.
     """
-    digests = InputDigests(run)
+    run = digests.run
     expected = [
         ExpectedVerdict(
             gate,

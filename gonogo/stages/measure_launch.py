@@ -18,13 +18,14 @@ from gonogo.stages.freshness import InputDigests, confirm_up_to, data_digest
 
 
 def measure_launch(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
+    digests = InputDigests(run)
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
     expected, epochs = run.experiment_config.expected, run.training.epochs
     sample = standing.latest(registry.gate("quality/sample"), run.paths.experiment, run.mode)
     Measurements(
-        inputs_digest=InputDigests(run).launch,
+        inputs_digest=digests.launch,
         measured_after=params.measured_after,
-        items=items(run),
+        items=items(digests),
         expected_statement=expected.statement,
         issues=run.experiment_config.issues,
         contradictions=contradictions(expected.timeline, forecast.steps // epochs, epochs, forecast),
@@ -40,10 +41,15 @@ def measure_launch(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     ).write(outputs.measurements)
 
 
-def items(run: Run) -> list[Item]:
+def items(digests: InputDigests) -> list[Item]:
     """The critical items of the launch checklist."""
+    run = digests.run
     environment, connection = run.target.environment, run.target.connection
-    found = [verdicts_hold(run), unbuffered(environment), forbidden_environment(run.settings.accelerator, environment)]
+    found = [
+        verdicts_hold(digests),
+        unbuffered(environment),
+        forbidden_environment(run.settings.accelerator, environment),
+    ]
     found += [Item(name=name, ok=ok, detail=detail) for name, ok, detail in run.load_experiment().assets_needed()]
     if isinstance(connection, Ssh):
         found += [
@@ -53,10 +59,10 @@ def items(run: Run) -> list[Item]:
     return found
 
 
-def verdicts_hold(run: Run) -> Item:
+def verdicts_hold(digests: InputDigests) -> Item:
     name = "Verdicts are about today's data, code and config"
     try:
-        confirmed = confirm_up_to(run, "memory")
+        confirmed = confirm_up_to(digests, "memory")
     except UserError as error:
         return Item(name=name, ok=False, detail=str(error))
     overridden = [verdict.title for verdict in confirmed if verdict.override]

@@ -23,7 +23,6 @@ from gonogo.remote.follow import follow, once
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer import fetching_checkpoints, verify
 from gonogo.runtime.context import Run
-from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import StartedRun, note_run, started_file
 from gonogo.stages.log_watcher import LogWatcher
 from gonogo.stages.machine import machine, ssh_settings, workspace
@@ -36,6 +35,7 @@ NEARLY_FULL = 15 / 16  # of the GPU's memory
 def run_to_end(
     run: Run,
     kind: str,
+    inputs_digest: str,
     options: Sequence[str] = (),
     *,
     on_line: Callable[[str], None] = lambda line: None,
@@ -47,12 +47,13 @@ def run_to_end(
 
     Args:
         kind: `canary`, or the mode.
+        inputs_digest: of what it trains, on what, and how.
         options: of `gonogo.stages.train`.
     """
     log_path = started_file(run.paths, kind).with_name("log.txt")
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with machine(run) as there:
-        run_dir = start_or_attach(run, there, kind, options, oom_ladder)
+        run_dir = start_or_attach(run, there, kind, inputs_digest, options, oom_ladder)
     watcher = LogWatcher(run.target.usd_per_hour, planned_hours, run.say)
     latest_line, latest_beat = "", Heartbeat()
 
@@ -88,11 +89,16 @@ def run_to_end(
 
 
 def start_or_attach(
-    run: Run, there: Machine, kind: str, options: Sequence[str], oom_ladder: Sequence[dict[str, Any]]
+    run: Run,
+    there: Machine,
+    kind: str,
+    inputs_digest: str,
+    options: Sequence[str],
+    oom_ladder: Sequence[dict[str, Any]],
 ) -> str:
     """One run for one key, which says what is trained, on what, and how. Returns its folder."""
     target, accelerator = run.target, run.settings.accelerator
-    key = digest(kind, options, InputDigests(run).launch)[:16]
+    key = digest(kind, options, inputs_digest)[:16]
     file = started_file(run.paths, kind)
     known = StartedRun.read(file)
     run_id = known.run_id if known and known.key == key else run_name(kind, key)

@@ -18,7 +18,7 @@ from gonogo.remote.transfer import persistently
 from gonogo.remote.transfer import upload as send
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
-from gonogo.stages.freshness import confirm_up_to
+from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.machine import ssh_settings, workspace
 from gonogo.stages.release import note_held
 from gonogo.training.spec import RunSpec
@@ -49,7 +49,7 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     Raises:
         UserError: a verdict is not about what is there now, or does not pass: nothing is sent.
     """
-    confirm_up_to(run, "launch")
+    confirm_up_to(InputDigests(run), "launch")
     spec, spec_file = run_spec(run), Path(outputs.run)
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
     parts = dict(run.data)

@@ -52,8 +52,8 @@ def there(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def run(there: Site, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The paid run of an experiment whose plan and data are not what is tested."""
-    monkeypatch.setattr(cloud_train, "confirm_up_to", lambda run, last: [])
-    monkeypatch.setattr(remote_run, "InputDigests", lambda run: SimpleNamespace(launch="digest"))
+    monkeypatch.setattr(cloud_train, "confirm_up_to", lambda digests, last: [])
+    monkeypatch.setattr(cloud_train, "InputDigests", lambda run: SimpleNamespace(launch="digest"))
     monkeypatch.setattr(cloud_train, "oom_ladder", lambda *plan: [])
     monkeypatch.setattr(remote_run, "verify", lambda *uploaded: None)
     monkeypatch.setattr(cloud_train.MemoryMeasurements, "read", lambda path: SimpleNamespace(explored=None))

@@ -217,11 +217,21 @@ def test_the_script_s_error_is_its_own_from_its_first_line_on(run_script: Run) -
     assert bad is not None and bad.name == "SyntaxError" and bad.where.endswith("train.py:1")
 
 
-def test_accelerate_trains_as_one_of_several_on_the_card(tmp_path: Path) -> None:
+def one_pass(tmp_path: Path, text: str, words: list[str], kind: PassName) -> tuple[PassFacts, list[str]]:
+    """Facts and lines of a real pass; nothing was written into the script's folder."""
     folder, work = tmp_path / "repository", tmp_path / "work"
     folder.mkdir()
     work.mkdir()
-    (folder / "train.py").write_text("""
+    (folder / "train.py").write_text(text)
+    lines: list[str] = []
+    asked = CheckRequest(words, folder, load_accelerator(Path("config"), "h100"), steps=2, passes=(kind,))
+    run = run_check(asked, work, lambda kind, line: lines.append(line))
+    assert run.changed == []
+    return run.passed[kind].facts(PassFacts), lines
+
+
+def test_accelerate_trains_as_one_of_several_on_the_card(tmp_path: Path) -> None:
+    text = """
 import torch
 from accelerate import Accelerator
 accelerator = Accelerator()
@@ -234,12 +244,30 @@ for (rows,) in loader:
     accelerator.backward(model(rows).square().mean())
     optimizer.step()
     optimizer.zero_grad()
-""")
+"""
     words = ["accelerate", "launch", "--num_processes", "4", "--mixed_precision", "bf16", "train.py"]
-    card = load_accelerator(Path("config"), "h100")
-    lines: list[str] = []
-    asked = CheckRequest(words, folder, card, steps=2, passes=("card",))
-    run = run_check(asked, work, lambda kind, line: lines.append(line))
-    facts = run.passed["card"].facts(PassFacts)
+    facts, lines = one_pass(tmp_path, text, words, "card")
     assert facts.error is None and facts.steps >= 2 and facts.processes == 4, (facts, lines)
-    assert "ranks 4 bf16" in lines and run.changed == []
+    assert "ranks 4 bf16" in lines
+
+
+@pytest.mark.parametrize("kind", ["card", "processor"])
+def test_lightning_trains_on_the_first_of_eight_cards(tmp_path: Path, kind: PassName) -> None:
+    text = """
+import lightning, torch
+from torch.utils.data import DataLoader, TensorDataset
+class Module(lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(8, 2)
+    def training_step(self, batch, index):
+        return self.layer(batch[0]).square().mean()
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+loader = DataLoader(TensorDataset(torch.randn(512, 8)), 4, num_workers=3, persistent_workers=True)
+trainer = lightning.Trainer(accelerator="gpu", devices=8, strategy="ddp", max_epochs=2, enable_progress_bar=False)
+trainer.fit(Module(), loader)
+"""
+    facts, lines = one_pass(tmp_path, text, ["python", "train.py"], kind)
+    assert facts.error is None and facts.steps >= 2 and facts.processes == 8, (facts, lines)
+    assert any("starts itself again" in note for note in facts.notes)

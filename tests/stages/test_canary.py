@@ -53,7 +53,9 @@ def measure(stage_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.M
     )
 
     def measured(cause: str, result: TrainingResult | None) -> tuple[Measurements, Run]:
-        def run_to_end(run: Run, kind: str, options: list[str], on_line: Any, on_beat: Any) -> tuple[str, Exit]:
+        def run_to_end(
+            run: Run, kind: str, inputs_digest: str, options: list[str], on_line: Any, on_beat: Any
+        ) -> tuple[str, Exit]:
             assert (kind, options) == ("canary", ["--max-steps", "12"])
             for line in ("loading", "CUDA out of memory"):
                 on_line(line)

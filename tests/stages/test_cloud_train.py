@@ -45,11 +45,11 @@ def train(stage_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.Mon
     StartedRun("r", "k", "local").write(started_file(run.paths, "mine"))
 
     def staged(ended: Exit) -> Run:
-        def run_to_end(run: Run, kind: str, **terms: Any) -> tuple[str, Exit]:
+        def run_to_end(run: Run, kind: str, inputs_digest: str, **terms: Any) -> tuple[str, Exit]:
             assert kind == "mine" and terms["planned_hours"] == 2
             return "mine/runs/r", ended
 
-        monkeypatch.setattr(stage_module, "confirm_up_to", lambda run, last: [])
+        monkeypatch.setattr(stage_module, "confirm_up_to", lambda digests, last: [])
         monkeypatch.setattr(stage_module, "run_to_end", run_to_end)
         monkeypatch.setattr(stage_module, "training_result", lambda run, run_dir: RESULT)
         monkeypatch.setattr(stage_module, "fetch", lambda run, run_dir, name: kept)

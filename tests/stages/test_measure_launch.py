@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 
 from gonogo.config.load import load_accelerator, validate
 from gonogo.config.target import Target
-from gonogo.stages.measure_launch import forbidden_environment, unbuffered
+from gonogo.runtime.context import Run
+from gonogo.stages import freshness
+from gonogo.stages.freshness import InputDigests, data_digest
+from gonogo.stages.measure_launch import forbidden_environment, unbuffered, verdicts_hold
 
 
 def test_a_log_that_would_arrive_in_blocks_is_named() -> None:
@@ -29,3 +34,19 @@ def test_every_target_and_accelerator_that_ships_is_valid(root: Path) -> None:
         load_accelerator(root / "config", target.accelerator)
     for name in yaml.safe_load((root / "config/accelerators.yaml").read_text()):
         assert load_accelerator(root / "config", name).source
+
+
+def test_verdicts_are_confirmed_without_reading_the_data_once_more(
+    stage_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = stage_run("measure_launch")
+    for shard in [*run.shards, *run.sample_shards]:
+        shard.mkdir(parents=True)
+        (shard / "item_0.txt").write_text("words")
+    read: list[list[Path]] = []
+    monkeypatch.setattr(freshness, "data_digest", lambda folders: read.append(folders) or data_digest(folders))
+    digests = InputDigests(run)
+    assert digests.launch
+    with pytest.raises(FileNotFoundError, match="verdict"):  # the digests come first
+        verdicts_hold(digests)
+    assert read.count(run.shards) == 1

@@ -9,6 +9,7 @@ from gonogo.config.load import load
 from gonogo.experiment.load import load_experiment
 from gonogo.runtime.context import Run
 from gonogo.stages import upload as stage_module
+from gonogo.stages.freshness import InputDigests
 from gonogo.stages.upload import run_spec, sent_code, upload
 from tests.conftest import ROOT
 from tests.stages.conftest import Files
@@ -33,7 +34,7 @@ def test_the_runs_own_config_names_what_lies_on_the_machine(stage_run: Callable[
 def test_nothing_is_sent_when_a_verdict_does_not_hold(
     stage_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(run: Run, last: str) -> None:
+    def refuse(digests: InputDigests, last: str) -> None:
         raise UserError(f"the {last} verdict is stale")
 
     monkeypatch.setattr(stage_module, "confirm_up_to", refuse)

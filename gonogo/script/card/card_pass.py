@@ -24,6 +24,7 @@ from gonogo.script.card.repeats import ForwardRepeats
 from gonogo.script.card.run_length import run_length
 from gonogo.script.card.saving import Files
 from gonogo.script.card.stages import stages_of
+from gonogo.script.card.trainers import Trainers
 from gonogo.script.card.work import WorkCounter
 from gonogo.script.request import PassRequest
 
@@ -41,6 +42,7 @@ class CardPass:
         self.course = Course(self.recorder)
         self.work = WorkCounter(self.course)
         self.repeats = ForwardRepeats(self.course, self.work, request.steps)
+        self.trainers = Trainers()
         self.parsed: dict[str, Any] = {}
         self.course.changed = self._is_it_enough
         self.started = time.monotonic()
@@ -48,7 +50,8 @@ class CardPass:
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        card = card_of(self.request.architecture)
+        card, files = card_of(self.request.architecture), Files(self.course)
+        self.course.before_forward = files.follow_transformers
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message=".*FakeTensor.*")
@@ -57,7 +60,7 @@ class CardPass:
             for owner, name, value in [
                 *answers.replacements(self.request.card_name, self.request.card_bytes, card, self.recorder),
                 *shortcuts.replacements(self.recorder.note, self.recorder.scalar),
-                *Files(self.course).replacements(),
+                *files.replacements(),
                 *self.repeats.replacements(),
                 (argparse.ArgumentParser, "parse_known_args", self._parsed(argparse.ArgumentParser.parse_known_args)),
             ]:
@@ -72,7 +75,9 @@ class CardPass:
         course, recorder = self.course, self.recorder
         events = recorder.events()
         work = self.work.work()
-        length, said_by = run_length(self.parsed, self.repeats.batches, work.backward_passes if work else 1)
+        length, said_by = (self.trainers.steps, "its trainer") if self.trainers.steps else (None, "")
+        if length is None:
+            length, said_by = run_length(self.parsed, self.repeats.batches, work.backward_passes if work else 1)
         return CardFacts(
             steps=course.done, guesses=list(recorder.guesses), notes=list(recorder.notes),
             architecture=self.request.architecture, untraceable=self.untraceable,
@@ -109,10 +114,16 @@ class CardPass:
 
     def _is_it_enough(self) -> None:
         now = time.monotonic()
+        if self.course.most == 1:
+            self.trainers.look()
         if not self.repeats.hurrying:
             return
+        if self.request.only_steps:
+            self.enough()
+        self.recorder.hurried = True
+        self.trainers.hurry()
         self.asked_at = self.asked_at or now
-        if {"validation", "checkpoint"} <= set(self.course.reached):
+        if {"validation", "checkpoint"} <= self.course.settled:
             self.enough()
         if now - self.asked_at > BEYOND_S or now - self.started > SHARE * self.request.limit_s:
             self.enough()

@@ -20,6 +20,7 @@ from gonogo.memory.estimate import MemoryEstimate, estimate
 from gonogo.memory.trace_result import Traced
 from gonogo.verdict import Status
 
+TRAINING = Training()  # what a trace of a whole script holds already
 CHOSEN_BY_CARD = ("attention", "lstm", "gru", "rnn")  # operators that run as other kernels on other architectures
 
 
@@ -55,7 +56,7 @@ def catalogue(folder: Path = Path("config")) -> dict[str, Accelerator]:
 
 def on(traced: Traced, card: Accelerator) -> MemoryEstimate:
     """What the traced script needs on a card, and whether the allocator serves it there."""
-    return estimate(traced, Training(), card)
+    return estimate(traced, TRAINING, card)
 
 
 def weigh(needed: MemoryEstimate, capacity: int | None, gate: MemoryGate) -> Status:

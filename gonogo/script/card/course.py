@@ -35,6 +35,7 @@ class Course:
         dtype: of most of the weights.
         most: steps of the optimizer that made most.
         reached: stage → rows of events at which the script was in it, beside those that carry its name.
+        settled: stages that were reached after a whole step, when gradients and optimizer state are there.
         changed: called whenever a step has ended or a stage was left.
     """
 
@@ -46,8 +47,10 @@ class Course:
         self.backwards = self.done = self.parameters = 0
         self.dtype = ""
         self.reached: dict[StageName, list[int]] = {}
+        self.settled: set[StageName] = set()
         self.backwards_in_step = 0
         self.changed: Callable[[], None] = lambda: None
+        self.before_forward: Callable[[], None] = lambda: None
         self.models: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self.batch: list[list[int]] = []
         self.autocast = ""
@@ -56,13 +59,17 @@ class Course:
         self._graphs = 0  # backward passes since a step ended, where there is no optimizer
         self._labelled = 0
         self._grad_off = False
-        recorder.before = self._operation
+        recorder.before, recorder.apart = self._operation, APART
 
     @property
     def steps(self) -> int:
         used = [self.counts.get(id(made), 0) for made in self.optimizers]
         used = [count for count in used if count] if self.most > 2 else used
         return min(used) if used else self._graphs_as_steps
+
+    def each_made(self, count: int) -> bool:
+        """Whether every optimizer, used or not, has made so many steps."""
+        return all(self.counts.get(id(made), 0) >= count for made in self.optimizers)
 
     @property
     def most(self) -> int:
@@ -103,8 +110,7 @@ class Course:
 
     def _backward(self, plain: Callable[..., Any], counted: bool) -> Callable[..., Any]:
         def backward(*args: Any, **kwargs: Any) -> Any:
-            tensors = args[0] if args else kwargs.get("tensors", kwargs.get("outputs"))
-            if not any(isinstance(leaf, FakeTensor) for leaf in tree_leaves(tensors)):
+            if not any(isinstance(leaf, FakeTensor) for leaf in tree_leaves((args, kwargs))):
                 return plain(*args, **kwargs)
             self._train()
             outside, self.recorder.phase = self.recorder.phase, "backward"
@@ -125,6 +131,7 @@ class Course:
         if not _on_card(module, args):
             return False
         forget_tracing()
+        self.before_forward()
         self.models.add(module)
         graph = torch.is_grad_enabled()
         owned = self._is_trained(module)
@@ -144,8 +151,10 @@ class Course:
             self.changed()
 
     def _operation(self) -> None:
-        """Before each operation on the card: gradients are on again, so validation is over."""
+        """Before each operation on the card: with gradients on again, validation is over."""
         recorder = self.recorder
+        if not self.autocast and recorder.phase == "forward" and torch.is_autocast_enabled("cuda"):
+            self.autocast = str(torch.get_autocast_dtype("cuda")).removeprefix("torch.")
         if recorder.phase == VALIDATION and self._grad_off and torch.is_grad_enabled() and not recorder.depth:
             recorder.phase = "batch"
 
@@ -179,14 +188,20 @@ class Course:
 
     def enter_stage(self, name: StageName) -> None:
         """The script is in it from now on."""
+        self._after_training(name)
         if self.recorder.phase != name:
             self.recorder.phase = name
             self.reached.setdefault(name, []).append(self.recorder.rows)
 
     def at(self, name: StageName) -> None:
         """The script is in it for this moment."""
+        self._after_training(name)
         self.reached.setdefault(name, []).append(self.recorder.rows)
         self.changed()
+
+    def _after_training(self, name: StageName) -> None:
+        if self.done:
+            self.settled.add(name)
 
     # --- what it is made of ---
 
@@ -206,8 +221,6 @@ class Course:
                 self.recorder.label(leaf, "batch")
         if not self.batch:
             self.batch = [list(leaf.shape) for leaf in tree_leaves(args) if isinstance(leaf, Tensor)]
-        if not self.autocast and torch.is_autocast_enabled("cuda"):
-            self.autocast = str(torch.get_autocast_dtype("cuda")).removeprefix("torch.")
 
     def _label(self) -> None:
         """Say what the blocks of the first steps are for."""

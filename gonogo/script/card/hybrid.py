@@ -75,12 +75,18 @@ class CardRecorder(AllocationRecorder):
     Args:
         folder: whose files are the script's own.
         give_up: called with the reason where an operation cannot be traced; it does not return.
+
+    Attributes:
+        apart: phases that are recorded whatever else is not.
+        hurried: training goes on without being traced, and what it allocates is not recorded.
     """
 
     def __init__(self, folder: Path, give_up: Callable[[str], None]) -> None:
         super().__init__("cuda")
         self.folder, self.give_up = folder, give_up
         self.live_bytes = 0
+        self.apart: tuple[str, ...] = ()
+        self.hurried = False
         self.notes: dict[str, None] = {}
         self.seen: Callable[[Any, tuple[Any, ...], Any], None] = lambda func, args, out: None
         self.before: Callable[[], None] = lambda: None
@@ -135,6 +141,11 @@ class CardRecorder(AllocationRecorder):
     def note(self, what: str) -> None:
         """What a reader should know, and what makes nothing doubtful."""
         self.notes[what] = None
+
+    def _see(self, tensor: Tensor, module: str) -> int | None:
+        if self.hurried and self.phase not in self.apart and tensor.untyped_storage()._cdata not in self._blocks:
+            return None
+        return super()._see(tensor, module)
 
     def _row(self, block: int, size: int, module: str) -> None:
         self.live_bytes += size

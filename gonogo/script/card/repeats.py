@@ -23,6 +23,7 @@ from gonogo.script.card.work import COUNTED_STEP, WorkCounter
 PASSES = 3  # micro-batches of a step that are traced; the gate's own trace has two
 FORWARDS = 3  # without a graph, likewise
 BATCHES = 1  # of each loader, once the steps that were asked for are done
+UNUSED = 6  # times the steps that were asked for, after which an optimizer that made none is not waited for
 PLAIN = (type(None), bool, int, float, str)
 
 
@@ -37,7 +38,7 @@ class Template:
         self.times = 1
 
     def again(self) -> Any:
-        """New tensors of the same sizes; those that had a graph are leaves that want a gradient."""
+        """New tensors of the same sizes; those that had a graph have an empty one."""
         leaves = [leaf.tensor() if isinstance(leaf, _Like) else leaf for leaf in self.leaves]
         return tree_unflatten(leaves, self.shape)
 
@@ -48,8 +49,25 @@ class _Like:
         self.graph, self.device = tensor.requires_grad, tensor.fake_device
 
     def tensor(self) -> Tensor:
-        made = torch.empty_strided(self.size, self.stride, dtype=self.dtype, device="cuda")
-        return made.requires_grad_() if self.graph and torch.is_grad_enabled() else made
+        if self.graph and torch.is_grad_enabled():
+            made: Tensor = _Output.apply(torch.empty((), device="cuda", requires_grad=True), self)
+            return made
+        return self.made()
+
+    def made(self) -> Tensor:
+        return torch.empty_strided(self.size, self.stride, dtype=self.dtype, device="cuda")
+
+
+class _Output(torch.autograd.Function):
+    """An output with a graph behind it, in which there is nothing."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, like: _Like) -> Tensor:
+        return like.made()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return None, None
 
 
 def _like(tensor: FakeTensor) -> Any:
@@ -73,7 +91,10 @@ class ForwardRepeats:
     @property
     def hurrying(self) -> bool:
         """The steps that were asked for are done."""
-        return self.course.most >= self.wanted_steps or self.course.done >= self.wanted_steps
+        course, wanted = self.course, self.wanted_steps
+        if not course.optimizers:
+            return course.done >= wanted
+        return course.most >= wanted and (course.each_made(min(wanted, 2)) or course.most >= UNUSED * wanted)
 
     def replacements(self) -> list[Replacement]:
         """(owner, attribute, replacement)."""
@@ -115,6 +136,8 @@ class ForwardRepeats:
     def _is_known(self, template: Template) -> bool:
         if not torch.is_grad_enabled():
             return template.times >= FORWARDS
+        if not self.course.optimizers:  # gradients that are moved by hand have to be there
+            return False
         return self.hurrying or self.course.backwards_in_step >= PASSES
 
     def _key(self, module: nn.Module, args: Any, kwargs: Any) -> Any:

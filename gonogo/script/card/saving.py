@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,10 +61,51 @@ class Files:
     def __init__(self, course: Course) -> None:
         self.course = course
         self.saved: dict[str, Any] = {}
+        self._followed = False
 
     def replacements(self) -> list[Replacement]:
         """(owner, attribute, replacement)."""
-        return [(torch, "save", self._save(torch.save)), (torch, "load", self._load(torch.load))]
+        found: list[Replacement] = [(torch, "save", self._save(torch.save)), (torch, "load", self._load(torch.load))]
+        if importlib.util.find_spec("safetensors") is not None:
+            safetensors: Any = importlib.import_module("safetensors.torch")
+            found += [
+                (safetensors, "save_file", self._save(safetensors.save_file)),
+                (safetensors, "load_file", self._load_safely(safetensors.load_file)),
+            ]
+        return found
+
+    def follow_transformers(self) -> None:
+        """Replace how its models are saved, once it is loaded; called often."""
+        library = sys.modules.get("transformers.modeling_utils")
+        if library is None or self._followed:
+            return
+        self._followed = True
+        models = library.PreTrainedModel
+        plain = models.save_pretrained
+
+        def save_pretrained(model: Any, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
+            if not any(isinstance(parameter, FakeTensor) for parameter in model.parameters()):
+                return plain(model, save_directory, *args, **kwargs)
+            Path(save_directory).mkdir(parents=True, exist_ok=True)
+            model.config.save_pretrained(save_directory)
+            self.keep(Path(save_directory) / "model.safetensors", model.state_dict())
+            self.course.at(CHECKPOINT)
+            return None
+
+        models.save_pretrained = save_pretrained
+
+    def _load_safely(self, plain: Callable[..., Any]) -> Callable[..., Any]:
+        """safetensors' own: a device in the place of torch.load's map."""
+
+        def load_file(filename: Any, device: Any = "cpu", *args: Any, **kwargs: Any) -> Any:
+            self.course.enter_stage(RESUME)
+            where = torch.device(f"cuda:{device}" if isinstance(device, int) else device)
+            if _name(filename) in self.saved:
+                return self.kept(filename, where)
+            found = plain(filename, "cpu", *args, **kwargs)
+            return found if where.type != "cuda" else {name: tensor.to(where) for name, tensor in found.items()}
+
+        return load_file
 
     def _save(self, plain: Callable[..., Any]) -> Callable[..., Any]:
         def save(obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:

@@ -27,6 +27,8 @@ def rows_of(events: Events, name: StageName, moments: Mapping[StageName, list[in
     if name == "steady step":
         return ~apart & (events.step >= 1)
     found = (events.phase == phases.index(name)) if name in phases else np.zeros(len(events), bool)
+    later = found & (events.step >= 1)
+    found = later if later.any() else found  # before the first step there are no gradients and no optimizer state
     before = [row - 1 for row in moments.get(name, []) if 0 < row <= len(events)]
     found[before] = True
     return found

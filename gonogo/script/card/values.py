@@ -19,7 +19,7 @@ from gonogo.memory import constant_values
 from gonogo.memory.torch_private import DisableTorchDispatch, FakeTensor
 
 MOST_ELEMENTS = 1 << 24  # of a tensor that leaves the card as real memory; larger ones stay without data
-COUNTS = ("aten.sum", "aten.count_nonzero", "aten.mul", "aten.add", "aten.div", "aten._to_copy", "aten.mean")
+COUNTS = ("aten.sum", "aten.count_nonzero", "aten.mul", "aten.add", "aten.div", "aten._to_copy", "aten.full")
 FINITE = ("aten.isnan", "aten.isinf", "aten.isfinite")
 ORDERED = ("aten.lt", "aten.le", "aten.gt", "aten.ge")  # of single numbers: a loss and the best so far
 SMALLER = 1e-3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dis
+import functools
 import inspect
 import time
 from collections.abc import Callable
@@ -60,6 +61,7 @@ class LoaderWatch:
         plain_init, plain_next, plain_loader = base.__init__, base.__next__, DataLoader.__init__
         signature = inspect.signature(plain_loader)
 
+        @functools.wraps(plain_loader)  # frameworks read its parameters
         def made(loader: Any, *arguments: Any, **keywords: Any) -> None:
             given = signature.bind(loader, *arguments, **keywords).arguments
             watch.asked_workers[id(loader)] = given.get("num_workers", 0)
