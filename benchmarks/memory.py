@@ -1,11 +1,13 @@
 """Predicted against measured: the peak memory of published training runs, and whether they ran out of it.
 
-    python benchmarks/memory.py [--truths CSV] [--json FILE] [--only ID,ID] [--without-peers]
+    python benchmarks/memory.py [--truths CSV] [--json FILE] [--only ID,ID] [--every N] [--without-peers] [--scripts]
 
 A truth is what the driver counted as used on top of the CUDA context, so a prediction is the allocator's replay of the
 traced step on that card. A run that ended out of memory is no measurement of a peak, and counts for the verdict only.
 Each model is traced in a process of its own, of which seconds and RAM are measured. Beside it: torch's MemTracker, the
 rule of four times the parameters (preflight-ml), and `accelerate estimate-memory`.
+
+With --scripts the loops are a plain script (memory_scripts.py), and the pass of `gonogo check` over it is scored.
 """
 
 from __future__ import annotations
@@ -55,11 +57,34 @@ def run_child(row: dict[str, str], folder: Path, *flags: str) -> tuple[str, floa
     return last if child.returncode else "", seconds, usage.ru_maxrss * 1024 / 1e9
 
 
-def predict(row: dict[str, str], with_peers: bool) -> dict[str, Any]:
+def run_script(row: dict[str, str], folder: Path) -> tuple[str, float, float]:
+    """The pass over the plain script of a row, as `run_child` says it; its RAM is not measured."""
+    from gonogo.script.card.facts import CardFacts
+    from gonogo.script.passes import run_pass
+    from gonogo.script.request import PassRequest, ScriptCommand
+
+    (folder / "row.json").write_text(json.dumps(row))
+    (folder / "scratch").mkdir()
+    path, arguments = str(ROOT / "benchmarks/memory_scripts.py"), [str(folder / "row.json")]
+    request = PassRequest(
+        kind="card", command=ScriptCommand(words=[path, *arguments], path=path, arguments=arguments), folder=ROOT,
+        scratch=folder / "scratch", steps=2, limit_s=LIMIT_S, only_steps=True,
+    )  # fmt: skip
+    started = time.monotonic()
+    passed = run_pass(request, folder, lambda line: None)
+    facts, seconds = passed.facts(CardFacts), time.monotonic() - started
+    if facts.error is not None:
+        return f"{facts.error.name}: {facts.error.message}", seconds, 0.0
+    last = " ".join(passed.last_lines[-1:]) if facts.ending == "killed" else ""
+    short = f"{facts.ending} after {facts.steps} steps {facts.untraceable} {last}".strip()
+    return "" if facts.steps >= 2 else short, seconds, 0.0
+
+
+def predict(row: dict[str, str], with_peers: bool, scripts: bool = False) -> dict[str, Any]:
     """What the tools say of a row, and what it cost."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        error, seconds, rss = run_child(row, folder)
+        error, seconds, rss = (run_script if scripts else run_child)(row, folder)
         traced = None if error else Traced.load(folder)
         found: dict[str, Any] = {
             "id": row["id"], "model": row["model"], "optimizer": row["optimizer"], "batch_size": row["batch_size"],
@@ -150,14 +175,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--only", default="", metavar="ID,ID", help="only these rows")
     parser.add_argument("--without-peers", action="store_true", help="only this project's estimate")
+    parser.add_argument("--scripts", action="store_true", help="the pass over a plain script, in place of the trace")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth row")
     arguments = parser.parse_args()
     only = set(filter(None, arguments.only.split(",")))
     with arguments.truths.open(newline="") as file:
-        truths = [row for row in csv.DictReader(file) if not only or row["id"] in only]
+        truths = [row for row in csv.DictReader(file) if not only or row["id"] in only][:: arguments.every]
     print("GB: measured, predicted, error, ran/predicted, " + ", ".join(PEERS.values()) + "; the trace's cost")
     rows = []
     for row in truths:
-        rows.append(predict(row, not arguments.without_peers))
+        rows.append(predict(row, not (arguments.without_peers or arguments.scripts), arguments.scripts))
         print(line(rows[-1]), flush=True)
     found = summary(rows)
     for key, value in found.items():

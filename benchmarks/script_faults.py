@@ -2,24 +2,34 @@
 
     python -m benchmarks.script_faults [--only TEXT] [--json FILE] [--limit SECONDS]
 
-One process at a time, on the processor; the scripts and faults are those of tests/script/processor.
+One process at a time, on the processor, forked when torch and the trainers' packages were imported, so that seconds are
+those of the pass. The scripts and faults are those of tests/script/processor.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import multiprocessing
+import os
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import save
-from gonogo.script.passes import run_pass
+from gonogo.script import child
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judge import judge
 from gonogo.script.request import PassRequest, ScriptCommand
 from gonogo.verdict import Check, Status
 from tests.script.processor.faults import FAULTS, HEALTHY, SCRIPTS, Fault
+
+IMPORTED = (
+    "torch", "torch._dynamo", "lightning", "pytorch_lightning", "transformers", "accelerate",
+    "gonogo.script.processor.processor_pass",
+)  # fmt: skip
 
 
 def checked(text: str, limit_s: float) -> tuple[list[Check], str, float]:
@@ -33,20 +43,34 @@ def checked(text: str, limit_s: float) -> tuple[list[Check], str, float]:
         request = PassRequest(
             kind="processor", command=command, folder=script.parent, scratch=out, steps=12, limit_s=limit_s
         )  # fmt: skip
+        (out / "request.json").write_text(request.model_dump_json())
         started = time.monotonic()
-        facts = run_pass(request, out, lambda line: None).facts(ProcessorFacts)
+        process = multiprocessing.get_context("fork").Process(target=_run, args=(out,))
+        process.start()
+        process.join()
         seconds = time.monotonic() - started
+        facts = ProcessorFacts.model_validate_json((out / "facts.json").read_text())
     parts = judge(facts)
     checks = [*parts.data, *parts.wiring, *parts.learning]
     return sorted(checks, key=lambda check: -check.status.severity), parts.cause, seconds
 
 
-def named(fault: Fault, checks: list[Check]) -> bool:
-    """Whether the first of the gravest checks, or for warnings any, says what was done to the script."""
+def _run(out: Path) -> None:
+    """The pass, in a fork that need not import its libraries again."""
+    sys.argv = ["child", str(out)]
+    with (out / "said.txt").open("w") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+        child.main()
+
+
+def named(fault: Fault, checks: list[Check]) -> Check | None:
+    """The first of the gravest checks, or for what may be meant any warning, if it says what was done to the script."""
     bad = [check for check in checks if check.status in {Status.NO_GO, Status.CAUTION}]
     if not fault.cautions:
         bad = [check for check in bad if check.status is Status.NO_GO][:1]
-    return any(check.id in fault.checks and fault.words in f"{check.why} {check.hint}" for check in bad)
+    fits = (check for check in bad if check.id in fault.checks and fault.words in f"{check.why} {check.hint}")
+    return next(fits, None)
 
 
 def shown(right: bool, seconds: float, text: str) -> None:
@@ -59,6 +83,8 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=40, help="seconds of a pass")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    for package in IMPORTED:
+        importlib.import_module(package)
     healthy, faults = [], []
     for name in HEALTHY:
         if arguments.only not in f"healthy {name}":
@@ -77,11 +103,12 @@ def main() -> None:
         checks, cause, seconds = checked(fault.text(), arguments.limit)
         right, first = named(fault, checks), checks[0] if checks else None
         row: dict[str, Any] = {
-            "kind": fault.kind, "script": fault.script, "named": right, "cause": cause, "seconds": round(seconds, 1),
-            "first": f"{first.id}: {first.why}" if first else "", "status": first.status.value if first else "",
+            "kind": fault.kind, "script": fault.script, "named": right is not None, "check": right.id if right else "",
+            "said": f"{first.status.value} {first.id}: {first.why}" if first else "", "cause": cause,
+            "seconds": round(seconds, 1),
         }  # fmt: skip
         faults.append(row)
-        shown(right, seconds, f"{fault.kind} in {fault.script}: {row['status']} {row['first']}")
+        shown(row["named"], seconds, f"{fault.kind} in {fault.script}: {row['said']}")
     kinds = {row["kind"] for row in faults}
     figures = {
         "healthy": healthy, "faults": faults, "kinds": len(kinds), "named": sum(row["named"] for row in faults),

@@ -151,6 +151,31 @@ def learning() -> str:
     return part("learning", ("run", "cause to be named", "named correctly", "CPU seconds per run"), rows)
 
 
+def script_faults() -> str:
+    found = read("script_faults")
+    makes = {"plain": "plain loops", "lightning": "Lightning", "hugging": "Hugging Face Trainer"}
+    kinds: dict[str, dict[str, list[Figures]]] = {}
+    for one in found["faults"]:
+        make = makes.get(one["script"].partition("_")[0], makes["plain"])
+        kinds.setdefault(one["kind"], {}).setdefault(make, []).append(one)
+    rows = []
+    for kind, of_it in kinds.items():
+        cells = [
+            f"{sum(one['named'] for one in of_it[make])} of {len(of_it[make])}" if make in of_it else ""
+            for make in makes.values()
+        ]
+        told = next((one for ones in of_it.values() for one in ones if one["named"]), None)
+        rows.append((kind, *cells, f"`{told['check']}`" if told else ""))
+    rows.append(("all", "", "", "", f"{found['named']} of {len(found['faults'])}"))
+    seconds = sorted(one["seconds"] for one in [*found["faults"], *found["healthy"]])
+    head = ("fault", *(f"named, {make}" for make in makes.values()), "check")
+    cost = f"Median {seconds[len(seconds) // 2]:.0f} s, longest {seconds[-1]:.0f} s, imports not counted."
+    return (
+        f"Healthy scripts stopped: {found['false_findings']} of {len(found['healthy'])}.\n\n"
+        f"{part('script_faults', head, rows)} {cost}"
+    )
+
+
 ESTIMATORS = {
     "mem_tracker": "torch's MemTracker", "four_times_parameters": "4 × parameters (preflight-ml)",
     "accelerate": "`accelerate estimate-memory`",
@@ -207,7 +232,7 @@ def plans() -> str:
 PAGES = {
     "docs/benchmarks.md": {
         "chain": chain(), "quality": quality(), "accuracy": accuracy(), "transfer": transfer(),
-        "learning": learning(), "memory": memory(),
+        "learning": learning(), "script_faults": script_faults(), "memory": memory(),
     },
     "docs/memory.md": {"trust": trust(), "plans": plans()},
 }  # fmt: skip

@@ -16,6 +16,7 @@ from gonogo.script.request import PassName
 EXAMPLES = """examples:
   gonogo check -- python train.py --batch-size 32
   gonogo check --card h200 -- torchrun --nproc_per_node 8 train.py
+  gonogo check --vary "--batch-size {}" -- python train.py
   gonogo check --rehearse-with "--batch-size 2 --image-size 64" -- accelerate launch train.py
 
 Nothing is written into the folder: checkpoints and logs of the script go to a temporary one.
@@ -35,6 +36,9 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--minutes", type=float, default=LIMIT_S / 60, metavar="M", help="time limit of each pass")
     parser.add_argument("--rehearse-with", default="", metavar="ARGS", help="more arguments, on the processor only")
+    parser.add_argument(
+        "--vary", default="", metavar="ARG", help="find the largest that the card holds: --vary '--batch-size {}'"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the verdict as a page, with the loss curve")
     site.add_junit(parser)
@@ -48,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
         with shown:
             verdict = check_script(
                 arguments.command, arguments.card, steps=arguments.steps, minutes=arguments.minutes,
-                rehearse_with=arguments.rehearse_with, say=shown.line, report=shown.reached,
+                rehearse_with=arguments.rehearse_with, vary=arguments.vary, say=shown.line, report=shown.reached,
             )  # fmt: skip
     except KeyboardInterrupt:
         print("stopped; no process of the script is left", file=sys.stderr)
@@ -56,6 +60,9 @@ def _run(arguments: argparse.Namespace) -> int:
     site.show(verdict)
     for part in verdict.parts:
         print(f"  {part.status.mark} {part.name:9s} {part.status.label:8s} {part.summary}")
+    for check in verdict.checks:
+        if check.id == "memory.largest_batch":
+            print(f"\n{check.title}: {'not known' if check.value is None else check.value} ({check.why})")
     if arguments.json:
         write_text(arguments.json, verdict.model_dump_json(indent=2) + "\n")
     if arguments.html:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -36,7 +35,6 @@ class CheckRequest:
         steps: optimizer steps that each pass waits for.
         limit_s: of each pass, from the script's start; one that has reached no step by then gets as much again.
         rehearse_with: arguments that the pass on the processor gets as well.
-        vary: arguments with `{}` in place of a number, for further passes on the card.
         passes: those that are run.
     """
 
@@ -46,7 +44,6 @@ class CheckRequest:
     steps: int = STEPS
     limit_s: float = LIMIT_S
     rehearse_with: list[str] = field(default_factory=list)
-    vary: str = ""
     passes: tuple[PassName, ...] = ("card", "processor")
 
 
@@ -112,17 +109,6 @@ def _join(threads: list[threading.Thread], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0))
-
-
-def run_variation(request: CheckRequest, command: ScriptCommand, number: int, work: Path) -> Passed:
-    """One more pass on the card, with `--vary`'s arguments and this number in them.
-
-    Args:
-        work: empty folder for it.
-    """
-    more = shlex.split(request.vary.replace("{}", str(number)))
-    varied = command.model_copy(update={"arguments": [*command.arguments, *more]})
-    return run_pass(pass_request(request, varied, "card", work), work / "card", lambda line: None)
 
 
 def pass_request(request: CheckRequest, command: ScriptCommand, kind: PassName, work: Path) -> PassRequest:

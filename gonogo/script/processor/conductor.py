@@ -21,7 +21,9 @@ CHEAP_SHARE = 0.2  # of the pass's time: for more steps than asked for, where th
 MOST_STEPS = 200
 MEMORISE_STEPS = 24
 MEMORISE_SHARE = 0.2  # of the pass's time, at most
-WATCH_SHARE = 0.5
+WATCH_SHARE = 0.5  # of the pass's time, after which it goes on with the steps that it has, if they are a few
+LATEST_SHARE = 0.8  # with those that it has
+FEWEST_STEPS = 6
 REACH_S = 6.0  # for validation and checkpoint, or half of what the steps took
 AFTER_NAN = 2  # steps that a run goes on after NaN
 NEXT_TOKEN = 0.99  # share of targets that are the next token
@@ -78,7 +80,8 @@ class Conductor:
         if bad is not None and session.steps >= bad.step + AFTER_NAN:
             self.end()
         elapsed = now - session.started
-        if elapsed > WATCH_SHARE * session.request.limit_s:
+        share = elapsed / session.request.limit_s
+        if share > LATEST_SHARE or (share > WATCH_SHARE and session.steps >= FEWEST_STEPS):
             return True
         if session.steps < wanted:
             return False

@@ -21,6 +21,7 @@ from gonogo.script.processor.judging import (
 from gonogo.script.processor.trend import (
     GATE,
     against_frequencies,
+    falls_steadily,
     main_losses,
     memorised_fall,
     points,
@@ -30,6 +31,8 @@ from gonogo.verdict import Status
 
 FALLS = 0.01  # of the loss of one batch, repeated without any noise
 WORSE_THAN_FREQUENCIES = 1.25
+EARLY = 20  # steps, below which a loss that rose may still come down
+BACK = 0.95
 ROSE = 1.4  # highest over first cross-entropy; of an untrained model a single batch is within 1.2
 EXPLODED = 100.0  # gradient norm, end over start
 FEWEST = 4
@@ -67,21 +70,26 @@ def stable(facts: ProcessorFacts) -> CheckAndCause | None:
     peak, value = max(loss for _, loss in points(series)), round(trend.spike, 2)
     recovered = trend.falls and trend.end < trend.first and trend.fall >= GATE.min_telling_fall
     went = f"the loss rose from {trend.first:.4g} to {peak:.4g}, and ends at {trend.end:.4g}"
+    fall, plain, why = memorised_fall(facts), against_frequencies(facts), ""
     if trend.spike > GATE.max_loss_explosion or (trend.spike > GATE.max_loss_spike and not recovered):
-        return bad("stability", title, value, went, LOWER, cause=DIVERGING)
-    fall, plain = memorised_fall(facts), against_frequencies(facts)
-    if plain is not None and _worse_than_frequencies(*plain):
+        why = went
+    elif plain is not None and _worse_than_frequencies(*plain):
         why = f"cross-entropy rose from {plain[0]:.3g} to {plain[1]:.3g} and ends at {plain[2]:.3g}: worse than always "
         why += f"answering with the frequencies of the classes ({plain[3]:.3g})"
-        return bad("stability", title, value, why, LOWER, cause=DIVERGING)
-    if trend.rises and not takes_turns(facts) and (fall is None or fall < FALLS):
-        return bad("stability", title, value, f"{went}: it rises", LOWER, cause=DIVERGING)
+    elif trend.rises and not takes_turns(facts) and (fall is None or fall < FALLS):
+        why = f"{went}: it rises"
+    if why:
+        early = trend.values < EARLY and trend.spike <= GATE.max_loss_explosion and (fall is None or fall >= FALLS)
+        status = Status.CAUTION if early else Status.NO_GO
+        return bad("stability", title, value, why, LOWER, cause=DIVERGING, status=status)
     return good("stability", title, value)
 
 
 def _worse_than_frequencies(first: float, peak: float, end: float, frequencies: float) -> bool:
     """It ends above what it was untrained and above that answer, or rose far and has not come below that answer."""
-    return end > max(first, WORSE_THAN_FREQUENCIES * frequencies) or (peak > ROSE * first and end > frequencies)
+    return end > max(first, WORSE_THAN_FREQUENCIES * frequencies) or (
+        peak > ROSE * first and end > max(frequencies, BACK * first)
+    )
 
 
 def falls(facts: ProcessorFacts) -> CheckAndCause | None:
@@ -100,7 +108,7 @@ def falls(facts: ProcessorFacts) -> CheckAndCause | None:
     if trend.end == trend.start == 0:
         return bad("loss_falls", title, value, "the loss is 0 from the first step on", "Look at its targets and masks.",
                    cause=LOSS)  # fmt: skip
-    if alone is not None and alone >= FALLS:
+    if alone is not None and (alone >= FALLS or falls_steadily(facts)):
         why = f"{went}, within its noise; on one batch alone it falls by {alone:.0%}"
         return bad("loss_falls", title, value, why, "More steps (--steps) tell.", unit="%", status=Status.CAUTION)
     status = Status.CAUTION if alone is None else Status.NO_GO
@@ -125,7 +133,7 @@ def one_batch(facts: ProcessorFacts) -> CheckAndCause | None:
         return None
     shown, threshold = (round(100 * fall, 1) if math.isfinite(fall) else None), f">= {FALLS:.0%}"
     first, last = facts.memorised.losses[0], facts.memorised.losses[-1]
-    if fall >= FALLS:
+    if fall >= FALLS or falls_steadily(facts):
         return good("one_batch", title, shown, unit="%", threshold=threshold)
     series = main_losses(facts)
     trend = trend_of(series) if series is not None else None
@@ -135,13 +143,14 @@ def one_batch(facts: ProcessorFacts) -> CheckAndCause | None:
     if learned:
         return bad("one_batch", title, shown, f"{why}, though it fell before", "The learning rate may be at its limit.",
                    unit="%", status=Status.CAUTION)  # fmt: skip
-    cause = DIVERGING if what == "rises" else LOSS
+    early = what == "rises" and trend is not None and trend.values < EARLY
+    cause, status = DIVERGING if what == "rises" else LOSS, Status.CAUTION if early else Status.NO_GO
     hint = (
         LOWER
         if what == "rises"
         else "Outputs, loss, gradients and optimizer are not connected, or the rate is far too small."
     )
-    return bad("one_batch", title, shown, why, hint, unit="%", cause=cause, threshold=threshold)
+    return bad("one_batch", title, shown, why, hint, unit="%", cause=cause, threshold=threshold, status=status)
 
 
 def _shown(loss: float | None) -> str:

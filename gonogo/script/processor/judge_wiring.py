@@ -23,7 +23,10 @@ def gradients(facts: ProcessorFacts) -> CheckAndCause | None:
     if not found.total or facts.modes.backward_without_graph:
         return None
     missing = found.unreached
-    if not missing or facts.steps < 2:
+    looked_at = max((len(one.norms) for one in facts.optimizers), default=facts.steps)
+    if looked_at < 2:
+        return None
+    if not missing:
         return good("gradients", title, 0, unit=f"of {found.total}")
     dead = [one for one in missing if one.called and one.zero]
     cut = [one for one in missing if one.called and not one.zero]

@@ -156,7 +156,7 @@ def _answers() -> list[tuple[Any, str, Any]]:
         (cuda, "mem_get_info", _always((MEMORY_BYTES, MEMORY_BYTES))), (cuda, "memory_stats", _always({})),
         (cuda, "get_arch_list", _always(["sm_80"])), (cuda, "memory_summary", _always("")),
         *((place, "get_rng_state", lambda *a, **k: torch.get_rng_state()) for place in (cuda, cuda.random)),
-        *((place, "get_rng_state_all", lambda: [torch.get_rng_state()]) for place in (cuda, cuda.random)),
+        *((place, "get_rng_state_all", lambda *a, **k: [torch.get_rng_state()]) for place in (cuda, cuda.random)),
         (cuda, "Stream", NoStream), (cuda, "Event", NoStream), (cuda, "stream", lambda *a, **k: nullcontext()),
         (cuda, "current_stream", lambda *a, **k: NoStream()), (cuda, "default_stream", lambda *a, **k: NoStream()),
         (cuda, "_exchange_device", _always(0)), (cuda, "_maybe_exchange_device", _always(0)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 from statistics import median
 
 from gonogo.config.gate_thresholds import LearningGate
@@ -11,6 +12,8 @@ from gonogo.learning.loss_trend import LossTrend, loss_trend
 from gonogo.script.processor.facts import LossSeries, ProcessorFacts
 
 SETTLES = 2  # first losses of the repeated batch that are left out: of batches fetched ahead
+STEADY = 0.8
+LEAST_FALL = 1e-5
 GATE = LearningGate()
 
 
@@ -60,6 +63,16 @@ def memorised_fall(facts: ProcessorFacts) -> float | None:
     if not (math.isfinite(start) and math.isfinite(end)):
         return -math.inf
     return (start - end) / max(abs(start), 1e-12)
+
+
+def falls_steadily(facts: ProcessorFacts) -> bool:
+    """Whether the loss of the repeated batch went down from nearly every step to the next, however little."""
+    per_step = _per_step(facts)
+    losses = [loss for loss in facts.memorised.losses[SETTLES * per_step :: per_step] if loss is not None]
+    downs = [later < earlier for earlier, later in pairwise(losses)]
+    return (
+        len(downs) >= 6 and sum(downs) >= STEADY * len(downs) and losses[0] - losses[-1] > LEAST_FALL * abs(losses[0])
+    )
 
 
 def _per_step(facts: ProcessorFacts) -> int:

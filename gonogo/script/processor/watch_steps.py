@@ -60,7 +60,7 @@ class StepWatch:
     def place(self, replaced: Replacements) -> None:
         session, watch = self.session, self
         replaced.callback(
-            register_optimizer_step_pre_hook(lambda o, a, k: self._hook("gradients", self.before, o)).remove
+            register_optimizer_step_pre_hook(lambda o, a, k: self._hook("weights", self.before, o)).remove
         )
         replaced.callback(register_optimizer_step_post_hook(lambda o, a, k: self._hook("steps", self.after, o)).remove)
         plain_init, plain_zero, plain_module_zero = Optimizer.__init__, Optimizer.zero_grad, nn.Module.zero_grad
@@ -91,7 +91,7 @@ class StepWatch:
         if id(optimizer) not in self.seen:
             facts = OptimizerFacts(name=type(optimizer).__name__, where=self.session.where())
             self.seen[id(optimizer)] = Seen(optimizer, facts)
-        self.modules.held.update(id(p) for group in optimizer.param_groups for p in group["params"])
+        self.modules.held.update(map(id, _parameters(optimizer)))
         return self.seen[id(optimizer)]
 
     def forward(self) -> None:
@@ -119,20 +119,22 @@ class StepWatch:
         one = self.of(optimizer)
         facts = one.facts
         facts.where = facts.where if facts.steps else self.session.where()
-        groups = optimizer.param_groups
-        facts.learning_rates.append(max((float(group["lr"]) for group in groups if "lr" in group), default=math.nan))
-        facts.weight_decay = max((float(group.get("weight_decay") or 0) for group in groups), default=0.0)
-        held = [p for group in groups for p in group["params"]]
-        with_gradient = [p for p in held if p.grad is not None]
-        norm = self._take_norms(with_gradient)
+        facts.learning_rates.append(_largest(optimizer, "lr"))
+        facts.weight_decay = _largest(optimizer, "weight_decay")
+        moving = [p for p in _parameters(optimizer) if p.requires_grad]
+        sample = moving[:: max(1, len(moving) // SAMPLE)][:SAMPLE]
+        one.before = [(p, _sampled(p)) for p in sample]
+
+    def _gradients(self, one: Seen) -> None:
+        """Those that this step used: a closure makes them within it."""
+        held, facts = _parameters(one.optimizer), one.facts
+        norm = self._take_norms([p for p in held if p.grad is not None])
         if facts.steps < LOOKED_AT and self.session.phase == "watch":
             self._find_unheld()
         facts.norms.append(norm if norm is None or math.isfinite(norm) else None)
         self._windows(one, norm)
         if norm is not None and not math.isfinite(norm):
             self.bad_gradient(self.named(held))
-        sample = with_gradient[:: max(1, len(with_gradient) // SAMPLE)][:SAMPLE] or held[:SAMPLE]
-        one.before = [(p, _sampled(p)) for p in sample]
 
     def _find_unheld(self) -> None:
         """Parameters with a gradient that are in no optimizer."""
@@ -173,12 +175,12 @@ class StepWatch:
         elif one.backwards and facts.steps:
             facts.windows += 1
             facts.stale_windows += not one.cleared
-        held = (p for group in one.optimizer.param_groups for p in group["params"])
-        one.probe = next((p for p in held if _flows(p.grad)), one.probe)
+        one.probe = next((p for p in _parameters(one.optimizer) if _flows(p.grad)), one.probe)
 
     def after(self, optimizer: Optimizer) -> None:
         one = self.of(optimizer)
         if self.session.phase != "reach":
+            self.session.guard("gradients", self._gradients, one)
             one.facts.changes.append(self.session.guard("weights", _change, one.before) or 0.0)
             one.before = []
         one.facts.steps += 1
@@ -262,6 +264,15 @@ class StepWatch:
         facts.gradient_norms = {name: math.sqrt(sum(n * n for n in norms)) for name, norms in owners.items()}
         facts.first_gradient_norms = {name: math.sqrt(sum(n * n for n in norms)) for name, norms in first.items()}
         return facts
+
+
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _largest(optimizer: Optimizer, key: str) -> float:
+    """Of its groups; 0 where none has it."""
+    return max((float(group.get(key) or 0) for group in optimizer.param_groups), default=0.0)
 
 
 def _flows(gradient: Tensor | None) -> bool:
