@@ -48,6 +48,7 @@ def check(
     steps: int = STEPS,
     overfit_steps: int = OVERFIT_STEPS,
     minutes: float = MINUTES,
+    gradient_clip_val: float | None = None,
     seed: int = 0,
     show: bool = True,
 ) -> Verdict:
@@ -59,6 +60,7 @@ def check(
         name: for people.
         card: of the catalogue, such as `h100`; None: memory is not judged.
         steps, overfit_steps: of training, and on one batch alone; fewer where `minutes` would not be enough.
+        gradient_clip_val: L2 norm that the project's loop clips gradients to; None: what a Trainer says, else no clip.
         show: print progress and the verdict.
 
     Raises:
@@ -68,6 +70,7 @@ def check(
     accelerator = None if card is None else load_accelerator(Path("config"), card)
     with _as_it_was():
         keys = {"gradient_clip_val": 0.0, **adapter.training_keys(), "micro_batch_size": adapter.micro_batch_size()}
+        keys |= {} if gradient_clip_val is None else {"gradient_clip_val": gradient_clip_val}
         training = Training(ema_decay=0, sample_every_epochs=NEVER, checkpoint_every_epochs=NEVER, **keys)
         config = ExperimentConfig.model_validate({"class": "in memory:adapter", "training": training})
         experiment = AdaptedExperiment(name, config, Path.cwd(), source=adapter)

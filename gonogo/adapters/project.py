@@ -103,7 +103,7 @@ class ProjectAdapter(Adapter):
         """Judge what was given by the learning and the memory gate, here and now; prints the verdict.
 
         Args:
-            options: `name`, `card`, `steps`, `overfit_steps`, `minutes`, `seed`, `show` of
+            options: `name`, `card`, `steps`, `overfit_steps`, `minutes`, `gradient_clip_val`, `seed`, `show` of
                 `gonogo.adapters.check.check`.
         """
         from gonogo.adapters.check import check

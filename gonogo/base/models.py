@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,11 @@ class StrictModel(ClosedModel):
     """Unknown keys are errors, so that a misspelt threshold is never silently the default; so are NaN and infinity."""
 
     model_config = ConfigDict(populate_by_name=True, validate_default=True, allow_inf_nan=False)
+
+
+def is_model(annotation: Any) -> bool:
+    """Whether a field's annotation is a model, whose fields are then keys of their own."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def read_model(model: type[M], path: Path | str) -> M:

@@ -60,6 +60,9 @@ def _run(arguments: argparse.Namespace) -> int:
     site.show(verdict)
     for part in verdict.parts:
         print(f"  {part.status.mark} {part.name:9s} {part.status.label:8s} {part.summary}")
+    for check in verdict.checks:
+        if check.id == "memory.largest_batch":
+            print(f"\n{check.title}: {'not known' if check.value is None else check.value} ({check.why})")
     if arguments.json:
         write_text(arguments.json, verdict.model_dump_json(indent=2) + "\n")
     if arguments.html:

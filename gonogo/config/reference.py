@@ -14,6 +14,7 @@ from pydantic import BaseModel, RootModel
 from pydantic_core import PydanticUndefined
 
 from gonogo.base.files import write_text
+from gonogo.base.models import is_model
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.command import Command
 from gonogo.config.experiment import (
@@ -64,15 +65,11 @@ def _sections(key: str, model: Any) -> list[tuple[str, str, Any]]:
     inner = [
         section
         for name, field in model.model_fields.items()
-        if _is_block(field.annotation)
+        if is_model(field.annotation)
         and field.annotation not in {gate.annotation for gate in Gates.model_fields.values()}
         for section in _sections(f"{key}.{name}", field.annotation)
     ]
     return [(f"`{key}`", f"{key}.", model), *inner]
-
-
-def _is_block(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _table(title: str, prefix: str, model: Any) -> str:
@@ -102,7 +99,7 @@ def _default(field: Any) -> str:
 
 def _one_line(annotation: Any) -> str:
     """The first sentence of a nested model's docstring, or the allowed values."""
-    if _is_block(annotation):
+    if is_model(annotation):
         return (annotation.__doc__ or "").strip().split("\n")[0]
     values = [value for value in get_args(annotation) if isinstance(value, str)]
     return "one of " + ", ".join(f"`{value}`" for value in values) if values else ""

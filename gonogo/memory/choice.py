@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gonogo.base.mappings import flat
 from gonogo.base.units import gigabytes
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory.plan_search import Candidate, Explored
@@ -53,11 +54,4 @@ def changes(asked: Candidate, plan: Candidate) -> list[tuple[str, object, object
     """Key, old and new value, of training keys and settings that differ."""
     old, new = asked.training.model_dump(), plan.training.model_dump()
     found: list[tuple[str, object, object]] = [(key, old[key], new[key]) for key in old if old[key] != new[key]]
-    return [*found, *((key, None, value) for key, value in _flat(plan.settings))]
-
-
-def _flat(settings: dict[str, object], prefix: str = "settings") -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
-    for key, value in settings.items():
-        found += _flat(value, f"{prefix}.{key}") if isinstance(value, dict) else [(f"{prefix}.{key}", value)]
-    return found
+    return [*found, *((key, None, value) for key, value in flat(plan.settings, "settings.").items())]

@@ -78,9 +78,10 @@ def find_scripts(root: Path) -> list[TrainingScript]:
     """Scripts that train, the likeliest first."""
     readme = _readme(root)
     found = []
-    for file in code_files(root)[:MOST_FILES]:
+    programs = [file for file in code_files(root) if file.suffix == ".py"]  # of what may be a million pictures
+    for file in programs[:MOST_FILES]:
         parts = file.relative_to(root).parts
-        if file.suffix != ".py" or NO_SCRIPTS & set(parts[:-1]) or file.stat().st_size > MOST_BYTES:
+        if NO_SCRIPTS & set(parts[:-1]) or file.stat().st_size > MOST_BYTES:
             continue
         source = file.read_text(errors="replace")
         score = _score(file.relative_to(root), source, readme)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from gonogo.base.files import replacing
 from gonogo.base.mappings import flat
+from gonogo.base.models import is_model
 from gonogo.quality.items import Fault, Finding, status_of
 
 RowSink = Callable[[dict[str, Any]], None]
@@ -62,10 +63,6 @@ def columns_of(model: type[BaseModel], prefix: str = "") -> list[str]:
     for name, field in model.model_fields.items():
         if field.exclude or (not prefix and name in NOT_COLUMNS):
             continue
-        nested = [part for part in (field.annotation, *get_args(field.annotation)) if _is_model(part)]
+        nested = [part for part in (field.annotation, *get_args(field.annotation)) if is_model(part)]
         columns += columns_of(nested[0], f"{prefix}{name}.") if nested else [prefix + name]
     return columns
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -10,10 +10,12 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -51,7 +53,7 @@ def measured_chunks(kind: Inspector, items: Sequence[ItemFiles], cache: Statisti
     pickled = _pickled(kind, cache) if many and count > 1 else None
     if pickled:
         cache.close()  # a connection to a database must not be open in two processes
-        with _processes(method, count, type(kind).__module__, pickled) as pool:
+        with _without_the_script(), _processes(method, count, type(kind).__module__, pickled) as pool:
             yield from _in_order(pool, _measure_in_worker, chunks, AHEAD * count)
     else:
         with ThreadPoolExecutor(count) as pool:
@@ -98,6 +100,18 @@ def _processes(method: str, count: int, module: str, pickled: bytes) -> ProcessP
     if method == "forkserver":
         context.set_forkserver_preload([module])  # imported once; the workers share its pages
     return ProcessPoolExecutor(count, context, _begin, (os.getpid(), pickled))
+
+
+@contextmanager
+def _without_the_script() -> Iterator[None]:
+    """Workers need nothing of the program that starts them; a script of Snakemake's cannot be imported twice."""
+    main = sys.modules["__main__"]
+    path = main.__dict__.pop("__file__", None) if main.__spec__ is None else None
+    try:
+        yield
+    finally:
+        if path is not None:
+            main.__dict__["__file__"] = path
 
 
 def is_single_threaded() -> bool:

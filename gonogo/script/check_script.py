@@ -87,14 +87,10 @@ def judged(run: CheckRun, command: str, accelerator: Accelerator, more: Sequence
     processor = judge_processor(seen)
     memory = judge_card(traced, run.passed["card"].folder, accelerator)
     ended = None if seen.steps or processor.cause else explain(seen)
-    full = any(check.status is Status.NO_GO for check in memory.checks)
+    checks = [*memory.checks, *more]
+    full = any(check.status is Status.NO_GO for check in checks)
     return script_verdict(
-        {
-            "data": processor.data,
-            "wiring": processor.wiring,
-            "learning": processor.learning,
-            "memory": [*memory.checks, *more],
-        },
+        {"data": processor.data, "wiring": processor.wiring, "learning": processor.learning, "memory": checks},
         [*filter(None, [processor.cause]), *(["MEMORY"] if full else [])],
         command,
         accelerator.title,

@@ -165,3 +165,10 @@ def test_a_module_that_asks_its_trainer_for_more_than_there_is() -> None:
 
     with pytest.raises(UserError, match=r"Asking asks its Trainer for `profiler`"):
         checked(gonogo.lightning(Asking(1e-2), projects.classified()))
+
+
+def test_gradients_are_clipped_as_the_project_clips_them() -> None:
+    plain = of(projects.table(), optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+    loose, tight = (checked(plain, gradient_clip_val=norm, steps=80) for norm in (10.0, 1e-4))
+    (learned, stuck) = (next(c.value for c in verdict.checks if c.id == "skill") for verdict in (loose, tight))
+    assert learned > 0.3 and stuck < 0.05

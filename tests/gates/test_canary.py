@@ -17,6 +17,8 @@ FINE = {
     [
         ({}, None),
         ({"exit_cause": "failed", "steps": 3, "log_tail": ["CUDA out of memory"]}, "ran"),
+        ({"steps": 9, "planned_steps": 10}, None),  # the whole run is shorter than a canary
+        ({"steps": 8, "planned_steps": 10}, "ran"),
         ({"finite": False, "last_loss": None}, "finite"),
         ({"peak_memory_bytes": 1_300}, "memory"),
         ({"step_s": 0.7}, "speed"),

@@ -78,6 +78,11 @@ def test_what_no_inspector_reads_is_named_all_the_same(tmp_path: Path) -> None:
 # --- scripts ---
 
 
+def test_a_script_is_found_among_many_files_of_data(repository: Path) -> None:
+    fill(repository / "data/flowers/test", 600)
+    assert look_around(repository).script is not None
+
+
 def test_a_library_and_a_test_are_no_scripts(tmp_path: Path) -> None:
     body = "import torch\n\n\ndef train(model, loss):\n    torch.optim.SGD(model)\n    loss.backward()\n"
     (tmp_path / "library.py").write_text(body)

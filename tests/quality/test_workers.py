@@ -68,6 +68,16 @@ def test_processes_measure_what_threads_do_to_the_last_digit(data: Path, tmp_pat
         assert known.hits == 80
 
 
+def test_workers_do_not_import_the_script_that_starts_them(data: Path, tmp_path: Path) -> None:
+    """Snakemake's scripts use a name that only Snakemake gives them."""
+    script = tmp_path / "measure.py"
+    script.write_text("assert __name__ == '__main__', 'imported again'\n" + SCAN)
+    words = [str(script), str(data), str(tmp_path / "out"), "forkserver", str(tmp_path / "cache.sqlite")]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-3000:]
+
+
 def test_the_company_of_a_picture_changes_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for size in (1, 7, 32):
         monkeypatch.setattr(workers, "CHUNK", size)

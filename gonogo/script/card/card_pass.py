@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import torch
 from gonogo.memory.allocator import replay
 from gonogo.memory.devices import card_of
 from gonogo.memory.fake_gpu import fake_gpu
+from gonogo.memory.torch_private import has_kernel
 from gonogo.memory.trace_result import Traced
 from gonogo.script.card import answers, shortcuts
 from gonogo.script.card.course import Course
@@ -29,6 +31,7 @@ from gonogo.script.card.work import WorkCounter
 from gonogo.script.request import PassRequest
 
 BEYOND_S = 20.0  # after the steps that were asked for, until validation and a checkpoint were reached
+FAST_PATH = "aten::_transformer_encoder_layer_fwd"
 SHARE = 0.75  # of the pass's own limit, likewise
 
 
@@ -57,6 +60,8 @@ class CardPass:
             warnings.filterwarnings("ignore", message=".*FakeTensor.*")
             stack.enter_context(fake_gpu(card, self.recorder.assume))
             torch.jit._state.disable()
+            if not has_kernel(FAST_PATH, "Meta"):
+                torch.backends.mha.set_fastpath_enabled(False)  # torch 2.8 knows no shapes of it
             for owner, name, value in [
                 *answers.replacements(self.request.card_name, self.request.card_bytes, card, self.recorder),
                 *shortcuts.replacements(self.recorder.note, self.recorder.scalar),
@@ -67,8 +72,10 @@ class CardPass:
                 stack.callback(setattr, owner, name, getattr(owner, name))
                 setattr(owner, name, value)
             stack.enter_context(self.course.followed())
-            stack.enter_context(HybridMode())
+            mode = stack.enter_context(HybridMode())
             stack.enter_context(self.recorder.following())
+            stack.callback(setattr, threading.Thread, "run", threading.Thread.run)
+            threading.Thread.run = self._also_there(threading.Thread.run, mode)  # type: ignore[method-assign]
             yield
 
     def facts(self) -> CardFacts:
@@ -107,6 +114,15 @@ class CardPass:
             return found
 
         return parse
+
+    def _also_there(self, plain: Callable[..., None], mode: HybridMode) -> Callable[..., None]:
+        """Threads of the script see the card as well: torch's modes are those of one thread."""
+
+        def run(thread: threading.Thread) -> None:
+            with mode, self.recorder:
+                plain(thread)
+
+        return run
 
     def _give_up(self, reason: str) -> None:
         self.untraceable = reason

@@ -219,6 +219,8 @@ class Course:
         for leaf in tree_leaves(args):
             if isinstance(leaf, FakeTensor):
                 self.recorder.label(leaf, "batch")
+        if not self.autocast and torch.is_autocast_enabled("cuda"):
+            self.autocast = str(torch.get_autocast_dtype("cuda")).removeprefix("torch.")
         if not self.batch:
             self.batch = [list(leaf.shape) for leaf in tree_leaves(args) if isinstance(leaf, Tensor)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class HybridMode(FakeGPUMode):
     """FakeTensorMode for operations with something on the card. Real operands become fake for its length."""
 
     def __init__(self) -> None:
-        super().__init__(allow_non_fake_inputs=True)
+        super().__init__(allow_non_fake_inputs=True, allow_fallback_kernels=False)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -85,6 +86,7 @@ class CardRecorder(AllocationRecorder):
         super().__init__("cuda")
         self.folder, self.give_up = folder, give_up
         self.live_bytes = 0
+        self._one_at_a_time = threading.RLock()
         self.apart: tuple[str, ...] = ()
         self.hurried = False
         self.notes: dict[str, None] = {}
@@ -102,6 +104,10 @@ class CardRecorder(AllocationRecorder):
         if not on_card(args, kwargs):
             with DisableTorchDispatch():
                 return func(*args, **kwargs)
+        with self._one_at_a_time:
+            return self._on_card(func, types, args, kwargs)
+
+    def _on_card(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func is _SCALAR:
             return self.scalar(args[0])
         if func is aten.equal.default:
@@ -166,9 +172,9 @@ def _about_numbers(func: Any, args: tuple[Any, ...]) -> bool:
     """Whether a truth value says that numbers are finite, and nothing else."""
     if str(func).startswith(values.FINITE):
         return True
-    if func is aten.ne.Tensor and args[0] is args[1]:
+    if func in (aten.ne.Tensor, aten.eq.Tensor) and args[0] is args[1]:
         return True
-    if func is aten.eq.Scalar and args[1] == float("inf"):
+    if func in (aten.ne.Scalar, aten.eq.Scalar) and args[1] == float("inf"):
         return True
     bools = [leaf for leaf in args if isinstance(leaf, FakeTensor) and leaf.dtype == torch.bool]
     return bool(bools) and all(getattr(leaf, "about_numbers", False) for leaf in bools)

@@ -34,6 +34,7 @@ def replacements(note: Note, scalar: Callable[[Tensor], Any]) -> list[Replacemen
         (tensor, "item", _item(tensor.item, scalar)),
         (tensor, "numpy", _numpy(tensor.numpy)),
         (tensor, "tolist", _tolist(tensor.tolist)),
+        (FakeTensor, "tolist", _tolist(tensor.tolist)),
         (tensor, "__format__", _format(tensor.__format__)),
         (tensor, "__repr__", _repr(tensor.__repr__)),
         (nn.DataParallel, "forward", lambda self, *inputs, **kwargs: self.module(*moved(inputs), **moved(kwargs))),

@@ -23,6 +23,7 @@ COUNTS = ("aten.sum", "aten.count_nonzero", "aten.mul", "aten.add", "aten.div", 
 FINITE = ("aten.isnan", "aten.isinf", "aten.isfinite")
 ORDERED = ("aten.lt", "aten.le", "aten.gt", "aten.ge")  # of single numbers: a loss and the best so far
 SMALLER = 1e-3
+LARGE = 1e12  # beyond it a value is more likely memory that nothing was written to
 Asked = Callable[[str], None]
 
 
@@ -127,7 +128,7 @@ def off_card(tensor: FakeTensor) -> Tensor:
         return tensor
     value = constant_values.known(tensor)
     with DisableTorchDispatch():
-        if value is not None and value.shape == tensor.shape:
+        if value is not None and value.shape == tensor.shape and bool((value.abs() < LARGE).all()):
             return value.clone()
         dtype, shape = tensor.dtype, tensor.shape
         if dtype.is_floating_point and tensor.numel() > 1:  # of which a histogram can be made

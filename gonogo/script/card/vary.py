@@ -177,5 +177,8 @@ def check_of(found: Varied, accelerator: Accelerator) -> Check:
         known = any(one.fits is not None for one in found.tried)
         status = Status.NO_GO if known else Status.UNKNOWN
         return Check(id="largest_batch", title=title, status=status, why=f"none fits: {tried}" if known else tried)
+    if found.largest >= LARGEST:
+        return Check(id="largest_batch", title=title, value=found.largest, status=Status.GO,
+                     why=f"{tried}; no larger one was tried")  # fmt: skip
     by = f"; {found.largest + 1} was traced and does not fit" if found.proven else f"; after {RUNS} runs"
     return Check(id="largest_batch", title=title, value=found.largest, status=Status.GO, why=f"{tried}{by}")

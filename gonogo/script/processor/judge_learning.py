@@ -30,6 +30,7 @@ from gonogo.script.processor.trend import (
 from gonogo.verdict import Status
 
 FALLS = 0.01  # of the loss of one batch, repeated without any noise
+CONVERGED = 0.02  # of the first loss: where a batch has so little left, it need not fall
 WORSE_THAN_FREQUENCIES = 1.25
 EARLY = 20  # steps, below which a loss that rose may still come down
 BACK = 0.95
@@ -138,6 +139,9 @@ def one_batch(facts: ProcessorFacts) -> CheckAndCause | None:
     series = main_losses(facts)
     trend = trend_of(series) if series is not None else None
     learned = trend is not None and trend.falls
+    began = next((value for value in series.values if value is not None), None) if series is not None else None
+    if learned and began and first is not None and abs(first) <= CONVERGED * abs(began):
+        return good("one_batch", title, shown, unit="%", threshold=f"{threshold}, or little left to fall")
     what = "rises" if fall < -FALLS else "stands still"
     why = f"one batch {len(facts.memorised.losses)} times, and its loss {what} ({_shown(first)} → {_shown(last)})"
     if learned:

@@ -121,17 +121,23 @@ def change(facts: ProcessorFacts) -> CheckAndCause | None:
         moved = [c for c in one.changes if c == c]  # noqa: PLR0124
         if one.steps < FEWEST or not moved or one.without_gradients / one.steps >= WITHOUT:
             continue
-        typical, rate = median(moved), one.learning_rates[-1] if one.learning_rates else 0.0
+        typical, rate = _typical(moved), one.learning_rates[-1] if one.learning_rates else 0.0
         if typical >= NO_CHANGE or _warming_up(one):
             continue
         why = f"a step of {one.name}{at(one.where)} changes the weights by {typical:.1g} of their size, "
         why += f"with a learning rate of {rate:g}: they stay as they are"
         return bad("weight_change", title, typical, why, "Raise the learning rate; look at the scheduler.",
                    cause=UNDERTRAINED, threshold=f">= {NO_CHANGE:g}")  # fmt: skip
-    working = [median(o.changes) for o in facts.optimizers if o.changes]
+    working = [_typical(o.changes) for o in facts.optimizers if o.changes]
     return (
         good("weight_change", title, float(f"{max(working):.2g}"), threshold=f">= {NO_CHANGE:g}") if working else None
     )
+
+
+def _typical(changes: list[float]) -> float:
+    """The larger median of the first and the last quarter: one may be warm-up, the other an end that is found."""
+    few = max(FEWEST, len(changes) // 4)
+    return max(median(changes[:few]), median(changes[-few:]))
 
 
 def _warming_up(one: OptimizerFacts) -> bool:

@@ -27,7 +27,7 @@ class Seen:
 def over(script: str, folder: Path, *arguments: str, steps: int = 2, **changes: Any) -> Seen:
     """The pass over one of the scripts, in a folder of its own."""
     out = folder / "pass"
-    out.mkdir()
+    out.mkdir(parents=True)
     path = str(SCRIPTS / script)
     command = ScriptCommand(words=[path, *arguments], path=path, arguments=list(arguments))
     asked = {"kind": "card", "folder": SCRIPTS, "scratch": folder, "steps": steps, "limit_s": LIMIT_S} | changes
