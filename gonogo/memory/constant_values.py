@@ -18,7 +18,7 @@ aten = torch.ops.aten
 INDEXED = {  # by masks, too
     aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default,
 }  # fmt: skip
-NOT_WRITTEN = {  # memory as it was found: no value
+NOT_WRITTEN = {  # memory as it was found: no value; integers are 0, as they are places that a scatter then fills
     aten.empty.memory_format, aten.empty_like.default, aten.empty_strided.default, aten.new_empty.default,
     aten.new_empty_strided.default,
 }  # fmt: skip
@@ -88,7 +88,7 @@ def places(tensor: Tensor) -> list[Tensor] | None:
 
 def _really(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Results of the operation on the processor, with the values that its operands are known to have."""
-    if torch.Tag.nondeterministic_seeded in func.tags or func in NOT_WRITTEN:
+    if torch.Tag.nondeterministic_seeded in func.tags:
         raise _Unknown
     real_args = [_real(argument) for argument in args]
     real_kwargs = {name: _real(argument) for name, argument in kwargs.items()}
@@ -96,6 +96,10 @@ def _really(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[An
         real_kwargs["device"] = torch.device("cpu")
     with DisableTorchDispatch():  # else the result is fake
         real = func(*real_args, **real_kwargs)
+        if func in NOT_WRITTEN:
+            if real.dtype.is_floating_point or real.dtype.is_complex:
+                raise _Unknown
+            real.zero_()
     return [real] if isinstance(real, Tensor) else list(real) if isinstance(real, (tuple, list)) else []
 
 

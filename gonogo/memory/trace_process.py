@@ -45,6 +45,9 @@ def trace_in_child(order: TraceRequest, limit_s: float = LIMIT_S, limit_bytes: i
     return _failed(order, f"the trace's process ended with exit code {done.returncode}: {last}", started)
 
 
+NO_FORK = "fork-based multiprocessing"  # torch's words where this process has run a backward pass on a GPU
+
+
 def trace_in_fork(step: Callable[[], Any], order: TraceRequest, limit_s: float = LIMIT_S) -> Traced:
     """Trace the step that a function of the caller's returns, in a fork of this process.
 
@@ -59,7 +62,8 @@ def trace_in_fork(step: Callable[[], Any], order: TraceRequest, limit_s: float =
             _trace_and_leave(step, order, Path(folder))
         _, status = os.waitpid(child, 0)
         if not status:
-            return Traced.load(Path(folder))
+            traced = Traced.load(Path(folder))
+            return traced_here(order, step) if NO_FORK in traced.error else traced
         said = Path(folder, "error").read_text() if Path(folder, "error").is_file() else ""
     if said:
         raise UserError(said)

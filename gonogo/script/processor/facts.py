@@ -13,6 +13,9 @@ class NumbersOrNot(BaseModel):
     model_config = ConfigDict(ser_json_inf_nan="constants")
 
 
+MORE_THAN_TENSORS = "holds more than tensors"  # of a checkpoint: torch.load refuses it by default
+
+
 class LossSeries(NumbersOrNot):
     """The losses that one line of the script called `backward` on."""
 
@@ -211,7 +214,7 @@ class Reached(NumbersOrNot):
     validation: int | None = None
     checkpoint: int | None = None
     checkpoint_where: str = ""
-    reload: str = Field("", description="what loading that file again gave: `loaded`, or the error")
+    reload: str = Field("", description="what loading that file again gave: `loaded`, MORE_THAN_TENSORS, or the error")
     training_after_validation: bool = False
     epoch_ended_early: bool = False
 

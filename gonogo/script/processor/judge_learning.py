@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gonogo.learning.loss_trend import LossTrend
-from gonogo.script.processor.facts import ProcessorFacts
+from gonogo.script.processor.facts import MORE_THAN_TENSORS, ProcessorFacts
 from gonogo.script.processor.judging import (
     DIVERGING,
     LOSS,
@@ -192,7 +192,7 @@ def checkpoint(facts: ProcessorFacts) -> CheckAndCause | None:
     if reached.checkpoint is None:
         return good("checkpoint_reached", title, f"not within {facts.steps} steps") if facts.steps else None
     value = f"after {reached.checkpoint} steps{f', {reached.reload}' if reached.reload else ''}"
-    if reached.reload.startswith("loaded,"):
+    if reached.reload == MORE_THAN_TENSORS:
         return bad("checkpoint_reached", title, value, f"the file{at(reached.checkpoint_where)} holds objects that "
                    "torch.load refuses by default", "Save plain tensors, numbers and strings; or load it with "
                    "weights_only=False.", status=Status.CAUTION)  # fmt: skip

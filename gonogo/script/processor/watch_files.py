@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from gonogo.script.processor.facts import Reached
+from gonogo.script.processor.facts import MORE_THAN_TENSORS, Reached
 from gonogo.script.processor.session import Replacements, Session
 
 
@@ -49,12 +50,10 @@ class FileWatch:
         try:
             torch.load(path, map_location="cpu", weights_only=True)
             self.reached.reload = "loaded"
-        except Exception as safely:
-            try:
-                torch.load(path, map_location="cpu", weights_only=False)
-                self.reached.reload = "loaded, with weights_only=False only"
-            except Exception:
-                self.reached.reload = str(safely).splitlines()[0][:200]
+        except pickle.UnpicklingError:
+            self.reached.reload = MORE_THAN_TENSORS
+        except Exception as problem:
+            self.reached.reload = str(problem).splitlines()[0][:200]
         finally:
             self.session.in_probe = was
 

@@ -117,7 +117,7 @@ def test_missing_depth_model_says_where_to_get_it(tmp_path: Path) -> None:
 def test_missing_package_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     settings = DataSettings(depth_model=depth_model(tmp_path / "depth.onnx"))
-    with pytest.raises(UserError, match=r"onnxruntime.*pip install '\.\[onnx\]'"):
+    with pytest.raises(UserError, match=r"onnxruntime.*pip install 'gonogo\[onnx\]'"):
         depth_of(item(grey()), settings)
 
 

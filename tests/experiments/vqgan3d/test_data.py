@@ -126,5 +126,5 @@ def test_a_missing_extra_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -
     experiment.check_packages()
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "monai" else found(name))
-    with pytest.raises(UserError, match=r"vqgan3d needs the package 'monai'.*pip install '\.\[ct\]'"):
+    with pytest.raises(UserError, match=r"vqgan3d needs the package 'monai'.*pip install 'gonogo\[ct\]'"):
         experiment.check_packages()
