@@ -74,7 +74,8 @@ class ProcessorPass:
         self.modules.loader = loader
 
     def _role_of_loader(self, loader: int) -> str:
-        return "train" if self.modules.train_loader in {None, loader} else "validation"
+        known = self.modules.train_loaders
+        return "train" if not known or loader in known else "validation"
 
     def _backward_done(self) -> None:
         """Of a script without an optimizer, each backward pass is a step."""

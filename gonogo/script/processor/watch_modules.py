@@ -57,7 +57,8 @@ class ModuleWatch:
     outputs: list[tuple[nn.Module, Any]] = field(default_factory=list)  # of modules, since the last backward pass
     alone: str = ""  # a batch norm that sees one value a channel in a batch of one
     loader: int | None = None  # the one that was read last
-    train_loader: int | None = None
+    train_loader: int | None = None  # of the last training call
+    train_loaders: set[int] = field(default_factory=set)  # a script may make a new one for each epoch
     held: set[int] = field(default_factory=set)  # parameters that an optimizer holds
     listeners: list[Callable[[Call], None]] = field(default_factory=list)  # before a call with a graph
     validated: Callable[[], None] = lambda: None
@@ -121,7 +122,7 @@ class ModuleWatch:
     def _without(self, call: Call) -> None:
         """A call without gradients: validation, sampling, or a training step by mistake."""
         self._without_grad += 1
-        other = call.loader is not None and self.train_loader is not None and call.loader != self.train_loader
+        other = self._is_another(call.loader)
         held = self.is_held(call.module)
         if (not call.mode or other) and (held or self._is_copy(call.module)):
             self.modes.validation_calls += 1
@@ -177,9 +178,14 @@ class ModuleWatch:
             self.modes.eval_since_validation = self.modes.training_calls_in_eval < self.modes.training_calls
         if call.loader is not None:
             self.train_loader = call.loader
+            self.train_loaders.add(call.loader)
+
+    def _is_another(self, loader: int | None) -> bool:
+        """Whether no training call has had a batch of it, though of another one."""
+        return loader is not None and bool(self.train_loaders) and loader not in self.train_loaders
 
     def graph_for_nothing(self, call: Call) -> None:
-        if self.is_held(call.module) and call.loader is not None and self.train_loader not in {None, call.loader}:
+        if self.is_held(call.module) and self._is_another(call.loader):
             self.modes.graphs_for_nothing += 1
             self.modes.graphs_where = call.where
             self.modes.validation_calls += 1

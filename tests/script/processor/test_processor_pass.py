@@ -31,6 +31,32 @@ def seen(script: Path, folder: Path, steps: int = 12, limit_s: float = 60) -> tu
     return done.facts(ProcessorFacts), lines
 
 
+def test_a_loader_made_for_each_epoch_is_a_training_loader(tmp_path: Path) -> None:
+    script = tmp_path / "work/train.py"
+    script.parent.mkdir()
+    script.write_text(
+        """
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+torch.manual_seed(0)
+x, w = torch.randn(256, 8), torch.randn(8, 1)
+data = TensorDataset(x, x @ w)
+model = torch.nn.Linear(8, 1).cuda()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+for epoch in range(10):
+    for rows, targets in DataLoader(data, batch_size=32, shuffle=True):
+        loss = (model(rows.cuda()) - targets.cuda()).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+    )
+    facts, _ = seen(script, tmp_path)
+    read = [one for one in facts.data.loaders if one.batches]
+    assert len(read) > 1 and {one.role for one in read} == {"train"}
+    assert "validation_overlap" not in {check.id for check in judge(facts).data}
+
+
 @pytest.mark.parametrize("name", ["plain", "language", "lightning_classes"])
 def test_a_healthy_script_is_not_stopped_and_its_results_are_its_own(name: str, tmp_path: Path) -> None:
     script = tmp_path / "work" / f"{name}.py"
