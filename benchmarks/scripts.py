@@ -81,11 +81,21 @@ def check(script: PublicScript, checkout: Path, card: str, more: list[str]) -> d
         seconds = time.time() - started
         after = contents(copy)
         changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-        verdict = json.loads(report.read_text()) if report.is_file() else {}
-        return {
-            "script": script.name, "seconds": round(seconds, 1), "exit_code": code, "files_changed": changed,
-            "verdict": verdict, "said": said[-4000:],
-        }  # fmt: skip
+        found = seen(json.loads(report.read_text())) if report.is_file() else {"said": said[-1000:]}
+        row = {"script": script.name, "seconds": round(seconds, 1), "exit_code": code, "files_changed": changed}
+        return row | found
+
+
+def seen(verdict: dict[str, Any]) -> dict[str, Any]:
+    """What a verdict says in few figures; the reason of each part that is not GO."""
+    parts = {part["name"]: part["status"] for part in verdict["parts"]}
+    why = {part["name"]: part["summary"][:200] for part in verdict["parts"] if part["status"] != "GO"}
+    peak = next((check["value"] for check in verdict["checks"] if check["id"] == "memory.peak_memory"), None)
+    live = {stage["name"]: stage["live_bytes"] for stage in verdict["stages"] if stage["reached"]}
+    return {
+        "parts": parts, "why": why, "needed_gb": peak, "peak_in": max(live, key=lambda name: live[name], default=""),
+        "steps": verdict["steps"],
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -114,8 +124,10 @@ def main() -> None:
 def line(row: dict[str, Any]) -> str:
     if "absent" in row:
         return f"{row['script']:44s} {row['absent']}"
-    changed = f"changed {len(row['files_changed'])}" if row["files_changed"] else ""
-    return f"{row['script']:44s} exit {row['exit_code']} {row['seconds']:6.1f} s {changed}"
+    changed = f"  changed: {', '.join(row['files_changed'])}" if row["files_changed"] else ""
+    parts = " ".join(f"{name} {status}" for name, status in row.get("parts", {}).items()) or "no verdict"
+    needed = f"{row['needed_gb']} GB" if row.get("needed_gb") else "–"
+    return f"{row['script']:44s} {row['seconds']:6.1f} s  {needed:>9s}  {parts}{changed}"
 
 
 if __name__ == "__main__":

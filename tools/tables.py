@@ -151,6 +151,21 @@ def learning() -> str:
     return part("learning", ("run", "cause to be named", "named correctly", "CPU seconds per run"), rows)
 
 
+def scripts() -> str:
+    rows = [
+        (
+            one["script"],
+            *([one["absent"], "", "", "", "", ""] if "absent" in one else [
+                *(one["parts"].get(name, "") for name in ("data", "wiring", "learning", "memory")),
+                f"{one['needed_gb']:g} GB in {one['peak_in']}" if one["needed_gb"] else "",
+                f"{one['seconds']:.0f}",
+            ]),
+        )
+        for one in read("scripts")["scripts"]
+    ]  # fmt: skip
+    return part("scripts", ("script", "data", "wiring", "learning", "memory", "needed, H200", "seconds"), rows)
+
+
 def script_faults() -> str:
     found = read("script_faults")
     makes = {"plain": "plain loops", "lightning": "Lightning", "hugging": "Hugging Face Trainer"}
@@ -232,7 +247,7 @@ def plans() -> str:
 PAGES = {
     "docs/benchmarks.md": {
         "chain": chain(), "quality": quality(), "accuracy": accuracy(), "transfer": transfer(),
-        "learning": learning(), "script_faults": script_faults(), "memory": memory(),
+        "learning": learning(), "scripts": scripts(), "script_faults": script_faults(), "memory": memory(),
     },
     "docs/memory.md": {"trust": trust(), "plans": plans()},
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from gonogo.learning.loss_trend import LossTrend
 from gonogo.script.processor.facts import MORE_THAN_TENSORS, ProcessorFacts
@@ -39,6 +40,8 @@ EXPLODED = 100.0  # gradient norm, end over start
 FEWEST = 4
 VANISHED = 1e-6  # gradient norm of the first module over the largest
 LOWER = "Lower the learning rate by 10 or more, or warm it up longer; clip gradients."
+
+JUMPY = 3  # times the change a step: of a loss that falls or rises steadily it is 1
 
 
 def finite(facts: ProcessorFacts) -> CheckAndCause | None:
@@ -112,9 +115,16 @@ def falls(facts: ProcessorFacts) -> CheckAndCause | None:
     if alone is not None and (alone >= FALLS or falls_steadily(facts)):
         why = f"{went}, within its noise; on one batch alone it falls by {alone:.0%}"
         return bad("loss_falls", title, value, why, "More steps (--steps) tell.", unit="%", status=Status.CAUTION)
-    status = Status.CAUTION if alone is None else Status.NO_GO
+    status = Status.CAUTION if alone is None or _cannot_repeat(facts) else Status.NO_GO
     return bad("loss_falls", title, value, f"{went}: it does not fall beyond its noise", _hint(trend), unit="%",
                cause=_cause(facts, alone), status=status)  # fmt: skip
+
+
+def _cannot_repeat(facts: ProcessorFacts) -> bool:
+    """Whether the loss of one batch jumps by more than it changes: the step draws numbers that cannot be repeated."""
+    losses = [loss for loss in facts.memorised.losses if loss is not None]
+    jumps = sorted(abs(after - before) for before, after in pairwise(losses))
+    return bool(jumps) and jumps[len(jumps) // 2] > JUMPY * abs(losses[-1] - losses[0]) / len(jumps)
 
 
 def _hint(trend: LossTrend) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gonogo.script.processor.facts import LossSeries, Memorised, ProcessorFacts
-from gonogo.script.processor.judge_learning import one_batch
+from gonogo.script.processor.judge_learning import falls, one_batch
 from gonogo.verdict import Status
 
 
@@ -18,4 +18,23 @@ def test_little_left_to_fall(stands_at: float, status: Status) -> None:
         memorised=Memorised(losses=[stands_at] * 24),
     )
     found = one_batch(facts)
+    assert found is not None and found.check.status is status
+
+
+@pytest.mark.parametrize(
+    ("one_batch_losses", "status"),
+    [
+        ([0.2, 0.05, 0.3, 0.1, 0.33, 0.12, 0.3], Status.CAUTION),
+        ([0.2 + 0.01 * n for n in range(8)], Status.NO_GO),
+    ],
+)
+def test_numbers_that_cannot_be_repeated_tell_less(one_batch_losses: list[float], status: Status) -> None:
+    """A diffusion model draws its noise: the loss of one batch jumps, and says nothing about the run."""
+    noisy = [0.14, 0.25, 0.03, 0.3, 0.29, 0.37, 0.2, 0.25, 0.13, 0.35, 0.21, 0.08, 0.13, 0.29, 0.13, 0.3]
+    facts = ProcessorFacts(
+        steps=16,
+        losses=[LossSeries(where="train.py:1", steps=list(range(16)), values=list(noisy))],
+        memorised=Memorised(losses=list(one_batch_losses)),
+    )
+    found = falls(facts)
     assert found is not None and found.check.status is status
