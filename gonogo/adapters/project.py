@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gonogo.verdict import Verdict
 
 Part = Callable[[Any], Any]
-MORE_BATCHES = 7  # whose targets say in what spread quantities are told
+MORE_BATCHES = 7  # whose targets give the spread that errors are divided by
 
 
 class ProjectAdapter(Adapter):

@@ -42,7 +42,7 @@ def task_of(outputs: Tensor, targets: Tensor, loss: float | None, more_targets: 
 
     Args:
         loss: the project's own of this batch, which decides where shapes leave it open.
-        more_targets: of other training batches: in what spread quantities are told.
+        more_targets: of other training batches: they give the spread that errors are divided by.
 
     Raises:
         UserError: they do not fit together.
@@ -119,7 +119,7 @@ def _is_distribution(targets: Tensor) -> bool:
 
 
 def _are_probabilities(outputs: Tensor, targets: Tensor, loss: float | None) -> bool:
-    """Whether a sigmoid was applied; logits that lie between 0 and 1 by chance are told by the loss."""
+    """Whether a sigmoid was applied; logits that lie between 0 and 1 by chance are recognised by the loss."""
     values = outputs.float()
     if not bool(((values >= 0) & (values <= 1)).all()):
         return False

@@ -54,7 +54,7 @@ class Measure(ABC):
         """What of the outputs is compared with and without input, on the CPU."""
 
     def spread(self, targets: Tensor) -> float:
-        """That in which changes of `shown` are told."""
+        """The unit in which changes of `shown` are reported."""
         return 1.0
 
     def as_vectors(self, targets: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class Quantities(Measure):
 
     Args:
         error: of outputs and targets (1, …), a scalar.
-        scale: one for each column of the targets, in which they are told.
+        scale: one for each column of the targets: the unit of its errors.
     """
 
     quantities = True

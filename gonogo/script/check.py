@@ -18,7 +18,7 @@ from gonogo.script.snapshot import changed, snapshot
 
 STEPS = 4
 LIMIT_S = 60.0
-CARD_BYTES = 80 << 30  # what the script is told where the card's memory is not known
+CARD_BYTES = 80 << 30  # reported to the script where the card's memory is not known
 REPORT_EVERY_S = 2.0
 Say = Callable[[PassName, str], None]
 Report = Callable[[dict[PassName, int], float], None]
@@ -31,7 +31,7 @@ class CheckRequest:
     Attributes:
         words: the command, as after `--`.
         folder: where it is run.
-        card: what the script is told that it has, and whose libraries' choices it gets.
+        card: reported to the script as present; its libraries' kernels are the ones that run.
         steps: optimizer steps that each pass waits for.
         limit_s: of each pass, from the script's start; one that has reached no step by then gets as much again.
         rehearse_with: arguments that the pass on the processor gets as well.
@@ -53,7 +53,7 @@ class CheckRun:
 
     Attributes:
         passed: pass → its files and last lines.
-        changed: paths in the script's repository that were written all the same, relative to it.
+        changed: paths in the script's repository that were written in spite of the overlay, relative to it.
         seconds: of all of it.
     """
 

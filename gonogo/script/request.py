@@ -38,5 +38,5 @@ class PassRequest(StrictModel):
     only_steps: bool = Field(False, description="the pass ends after these steps, whatever was not reached")
     limit_s: float = Field(description="the pass ends itself after this many seconds")
     architecture: Architecture = "ampere"
-    card_name: str = Field("a card that is not there", description="as the script is told it")
-    card_bytes: int = Field(80 << 30, description="memory of the card, as the script is told it")
+    card_name: str = Field("a card that is not there", description="as reported to the script")
+    card_bytes: int = Field(80 << 30, description="memory of the card, as reported to the script")

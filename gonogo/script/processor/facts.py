@@ -205,7 +205,6 @@ class KeptGraph(NumbersOrNot):
     alive: int = Field(0, description="graphs of earlier steps still held at the end")
     steps: int = 0
     holder: str = Field("", description="variable of the script that holds one")
-    grown_bytes: int | None = None
 
 
 class Reached(NumbersOrNot):

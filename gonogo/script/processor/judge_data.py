@@ -134,7 +134,7 @@ def same_batch(facts: ProcessorFacts) -> CheckAndCause | None:
                    "Right where all data is one batch; otherwise look at how batches are drawn.",
                    status=Status.CAUTION)  # fmt: skip
     why += f", of {train[0].length} that `{train[0].name}` has"
-    hint = "next(iter(loader)) within the loop starts anew each time; overfit_batches is for debugging."
+    hint = "next(iter(loader)) within the loop starts again each time; overfit_batches is for debugging."
     return bad("same_batch", title, value, why, hint, cause=DATA)
 
 
