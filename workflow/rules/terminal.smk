@@ -52,6 +52,7 @@ onerror:
     conclude(SETTINGS)
 
 
-if not workflow.modifier.is_main_snakefile():  # Snakemake calls what a main Snakefile registers, and no module's
+# Snakemake calls what a main Snakefile registers, and no module's.
+if not workflow.modifier.is_main_snakefile():
     for handler in ("onstart", "onsuccess", "onerror"):
         setattr(workflow, f"_{handler}", workflow.globals[handler].func)
