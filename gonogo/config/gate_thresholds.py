@@ -80,7 +80,8 @@ class LearningGate(StrictModel):
     min_output_sigma_ratio: Fraction = Field(0.5, description="spread of outputs / spread of targets")
     max_loss_spike: Positive = Field(
         10,
-        description="commands, scripts: highest loss above the first, as a multiple of it; above: DIVERGING unless it recovers",
+        description="commands, scripts: highest loss above the first, as a multiple of it; above: DIVERGING unless it "
+        "recovers",
     )
     max_loss_explosion: Positive = Field(
         1000,
