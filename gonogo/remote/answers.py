@@ -27,7 +27,7 @@ SHOWN_CHARACTERS = 80  # of what is quoted from the machine
 
 Cause = Literal[
     "finished", "failed", "oom", "killed", "aborted", "nan", "stopped_by_gate", "stalled", "over_time", "over_cost",
-    "lease_lost", "stopped", "agent_lost", "unknown",
+    "lease_lost", "stopped", "agent_lost", "disk_full", "unknown",
 ]  # fmt: skip
 CAUSES: tuple[str, ...] = get_args(Cause)
 

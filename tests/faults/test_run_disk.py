@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +141,14 @@ def test_a_supervisor_that_dies_again_and_again_on_a_full_disk_is_replaced_three
     timer = json.loads((work.folder / RUN / "timer.json").read_text())["pid"]
     resource.prlimit(timer, resource.RLIMIT_FSIZE, (0, 0))  # and what it starts: no heartbeat counts the restarts
     for number in range(1, 5):
-        wait_for(lambda number=number: marks(work, "started") == number)
+        wait_for(partial(_was_started, work, number))
         os.kill(supervisor(work), signal.SIGKILL)
     wait_for(lambda: marks(work, "released"))
     assert marks(work, "started") == 4
+
+
+def _was_started(work: Workspace, times: int) -> bool:
+    return marks(work, "started") == times
 
 
 def supervisor(work: Workspace) -> int:
@@ -151,9 +156,9 @@ def supervisor(work: Workspace) -> int:
     lock = work.folder / ".run.lock"
     for process in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):
-            if NAME in process.cmdline():
-                if any(fd.exists() and fd.samefile(lock) for fd in Path(f"/proc/{process.pid}/fd").iterdir()):
-                    return process.pid
+            fds = Path(f"/proc/{process.pid}/fd").iterdir()
+            if NAME in process.cmdline() and any(fd.exists() and fd.samefile(lock) for fd in fds):
+                return process.pid
     raise AssertionError("no process holds the lock")
 
 
