@@ -137,7 +137,7 @@ def manifest(root: Path, names: Iterable[str] = ("",)) -> dict[str, dict[str, An
 
 
 def listing(root: Path) -> dict[str, Any]:
-    """`sizes`: name → bytes of all below `root`; `skipped`: name → reason of what cannot travel, though it may matter."""
+    """`sizes`: name → bytes of all below `root`; `skipped`: name → reason of what may matter and cannot travel."""
     sizes, skipped = {}, {}
     real_root = os.path.realpath(root)
     for name, path in files_below(root):

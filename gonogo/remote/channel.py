@@ -11,6 +11,7 @@ import paramiko
 from paramiko.ssh_exception import SSHException
 
 from gonogo.base.text import clean
+from gonogo.remote.bounded_ssh import bound_buffers
 from gonogo.remote.errors import RemoteError, Unreachable
 
 SILENT_S = 300.0
@@ -59,6 +60,7 @@ class Channel:
         self._errors = LastWords()
         try:
             self._channel = transport.open_session(timeout=15)
+            bound_buffers(self._channel)
             self._channel.exec_command(command)
         except _BROKEN as error:
             raise self._dropped() from error

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,11 @@ from gonogo.agent.files import WHOLE_BYTES, chunk_bytes, chunk_count, chunk_hash
 from gonogo.agent.frames import cut, read_frames
 from gonogo.agent.incoming import UNREAD, Incoming
 from gonogo.agent.json_files import Problem
-from gonogo.base.errors import UserError, explained
-from gonogo.base.files import survey_size, walk, write_json
+from gonogo.base.errors import explained
+from gonogo.base.files import walk
 from gonogo.remote.answers import quoted, read
 from gonogo.remote.errors import RemoteError
-from gonogo.remote.file_lists import LISTED, FileList, HashedFile, alike, checked, hashed
+from gonogo.remote.file_lists import LISTED, FileList, HashedFile, checked, hashed
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.chunks import (
     BATCH_BYTES,
@@ -35,6 +33,7 @@ from gonogo.remote.transfer.chunks import (
     lacking,
 )
 from gonogo.remote.transfer.common import HASHING_S, Progress, Transfer, packing_pays, question, shown_missing
+from gonogo.remote.transfer.landing import alone, already, compare_count, complete, refuse_existing
 from gonogo.remote.transfer.room import check_room
 from gonogo.remote.transfer.streams import Stream
 from gonogo.remote.transfer.throughput import RateLimiter, StreamScaling, ThroughputMeter, round_trip_s
@@ -42,7 +41,6 @@ from gonogo.remote.transfer.worker_pool import TransferPool
 
 ASKED_AHEAD = 16
 HEARD_BYTES = 16 << 10
-LOCK, DONE = "lock", "done.json"
 Sizes = dict[str, int]
 
 
@@ -65,9 +63,9 @@ def download(
         RemoteError: what was received is not what was requested; names the file.
     """
     began = time.monotonic()
-    if partial and (already := _done(partial)):
-        return already
-    _refuse_existing(local_final)
+    if partial and (before := already(partial)):
+        return before
+    refuse_existing(local_final)
     with TransferPool(machine, "send", remote_folder) as pool:
         pool.open()
         sizes, missing = _listed(machine, pool)
@@ -76,7 +74,7 @@ def download(
             raise RemoteError(f"{machine.where}: {machine.path(remote_folder)} holds no files to download{left}")
         growing = partial or local_final.parent / f".{local_final.name}.partial"
         growing.mkdir(parents=True, exist_ok=True)
-        with _alone(growing), explained(growing):
+        with alone(growing), explained(growing):
             incoming = Incoming(growing / "files", growing / "parts")
             check_room(growing, sizes, sum(sizes.values()))
             chunks = _missing(machine, remote_folder, incoming, sizes)
@@ -85,8 +83,7 @@ def download(
                 del sizes[name]
                 (incoming.folder / name).unlink(missing_ok=True)
             _finish(machine, incoming, sizes)
-            _compare_count(local_final, incoming.folder, sizes)
-            _refuse_existing(local_final)
+            compare_count(local_final, incoming.folder, sizes)
             sent = [chunk for chunk in chunks if chunk.name in sizes]
             moved = Transfer(
                 files_sent=len({chunk.name for chunk in sent}),
@@ -98,25 +95,10 @@ def download(
                 missing={**missing, **{quoted(name): reason for name, reason in unread.items()}},
                 folder=str(local_final),
             )
-            write_json(growing / DONE, asdict(moved))
-            incoming.folder.rename(local_final)
+            complete(growing, incoming.folder, moved)
             if not partial:
                 shutil.rmtree(growing, ignore_errors=True)
     return moved
-
-
-def _done(partial: Path) -> Transfer | None:
-    """What an earlier call has downloaded to the end, if it was cut off before anybody noted that."""
-    try:
-        moved = Transfer(**json.loads((partial / DONE).read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-    return moved if Path(moved.folder).is_dir() and not (partial / "files").exists() else None
-
-
-def _refuse_existing(path: Path) -> None:
-    if path.exists() or path.is_symlink():
-        raise UserError(f"{path}: exists, and a download never overwrites. Move it away, or choose another name.")
 
 
 def _listed(machine: Machine, pool: TransferPool) -> tuple[Sizes, dict[str, str]]:
@@ -127,21 +109,6 @@ def _listed(machine: Machine, pool: TransferPool) -> tuple[Sizes, dict[str, str]
         return checked(listed)
     except Problem as problem:
         raise RemoteError(f"{machine.where}: {problem}") from None
-
-
-@contextlib.contextmanager
-def _alone(partial: Path) -> Iterator[None]:
-    """Two downloads to the same place would overwrite each other's chunks."""
-    with (partial / LOCK).open("a") as lock:  # open for writing: on NFS nothing else can be locked
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{partial}: another process is downloading this. Wait for it to end.") from None
-        except OSError as error:
-            raise UserError(
-                f"{partial}: cannot be locked ({error.strerror}). Set archive_dir to a folder on another disk."
-            ) from None
-        yield
 
 
 def _missing(machine: Machine, remote_folder: str, incoming: Incoming, sizes: Sizes) -> list[Chunk]:
@@ -306,12 +273,3 @@ def _finish(machine: Machine, incoming: Incoming, sizes: Sizes) -> None:
         incoming.finish(waiting)
     except Problem as problem:
         raise RemoteError(f"{machine.where}: {problem}") from None
-
-
-def _compare_count(final: Path, folder: Path, sizes: Sizes) -> None:
-    """Raise UserError where one file has replaced another: on a disk that takes two names for one."""
-    if survey_size(folder) == (len(sizes), sum(sizes.values())):
-        return
-    pair = " and ".join(quoted(name) for name in alike(sizes))
-    why = f"{pair} are one name on its disk" if pair else "files are not as they were written"
-    raise UserError(f"{final.parent}: {why}: nothing was kept. Set archive_dir to a folder on another disk.")
