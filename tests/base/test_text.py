@@ -13,8 +13,8 @@ from gonogo.base.text import clean, shown
 from gonogo.report.log_flags import flag_of
 
 HOSTILE = [
-    "\x1b]52;c;cm0gLXJm\x07", "\x1b]0;owned\x1b\\", "\x1b[2J\x1b[1;1H", "\x1bPq#0\x1b\\", "\x9b2J", "\r", "\x08\x08", "\x07",
-    "\u202eevil\u202c", "\u2066x\u2069", "\u200b", "\ufeff", "\x00", "\ud800", "\x85", "\u2028",
+    "\x1b]52;c;cm0gLXJm\x07", "\x1b]0;owned\x1b\\", "\x1b[2J\x1b[1;1H", "\x1bPq#0\x1b\\", "\x9b2J", "\r", "\x08\x08",
+    "\x07",    "\u202eevil\u202c", "\u2066x\u2069", "\u200b", "\ufeff", "\x00", "\ud800", "\x85", "\u2028",
 ]  # fmt: skip
 
 
