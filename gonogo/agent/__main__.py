@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
     "manifest": ("files", lambda files, args: files.manifest(args.folder, _names(args))),
     "remove": ("files", lambda files, args: files.remove(args.folder, _names(args))),
     "checkpoints": ("files", lambda files, args: files.checkpoints(args.folder)),
+    "saved": ("saved", lambda saved, args: saved.saved(args.folder, json.load(sys.stdin), args.run)),
     "reuse": ("incoming", lambda incoming, args: incoming.reuse(args.folder, json.load(sys.stdin))),
     "verify": ("incoming", lambda incoming, args: incoming.verify(args.folder)),
     "active": ("locks", lambda locks, args: locks.active(args.folder)),
@@ -69,6 +70,8 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
             command.add_argument("folder", type=Path)
         if name in ("manifest", "remove"):
             command.add_argument("--names", action="store_true", help="only these names, a JSON list on stdin")
+        if name == "saved":
+            command.add_argument("--run", type=Path, help="folder of the run; patterns, a JSON list on stdin")
         if name == "follow":
             command.add_argument("--offset", type=int, default=0)
         if name == "receive":

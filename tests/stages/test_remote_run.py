@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
 from gonogo.agent import lifecycle
 from gonogo.base.digests import digest
+from gonogo.config.experiment import ExperimentConfig
 from gonogo.remote.answers import GpuReading, Heartbeat
 from gonogo.remote.run_request import RunRequest
-from gonogo.stages.remote_run import gpu_words, progress_line, run_name
+from gonogo.runtime.context import Run
+from gonogo.stages.machine import workspace
+from gonogo.stages.remote_run import gpu_words, progress_line, run_name, saved_by
+from tests.stages.conftest import stage_run
+
+__all__ = ["stage_run"]
 
 
 def test_an_order_says_nothing_that_the_agent_does_not_know() -> None:
@@ -34,3 +41,15 @@ def test_the_gpu_is_shown_while_steps_are_made() -> None:
     line = progress_line(Heartbeat(elapsed_s=60.0, usd=1.5, gpu=gpu), 120.0, "step 5/10")
     assert line == "1 min  2 min left  $1.50  8.00 GB of 16.00 GB, 97 % busy, 64 °C  step 5/10"
     assert "NO STEP FOR 5 min" in progress_line(Heartbeat(quiet_s=300.0), None, "step 5/10")
+
+
+@pytest.mark.parametrize(("train", "folder"), [("t {data} {out}", "runs/one/out"), ("t {data}", "code")])
+def test_a_script_s_checkpoints_are_looked_for_where_it_writes(
+    stage_run: Callable[..., Run], train: str, folder: str
+) -> None:
+    run = stage_run("cloud_train")
+    assert saved_by(run, f"{workspace(run)}/runs/one") is None, "a class's are in its own folder"
+    config = {"command": {"train": train}, "kind": "text", "data": "corpora"}
+    run.settings.experiments[run.experiment] = ExperimentConfig.model_validate(config)
+    found = saved_by(run, f"{workspace(run)}/runs/one")
+    assert found is not None and found.folder == f"{workspace(run)}/{folder}" and "*.safetensors" in found.patterns
