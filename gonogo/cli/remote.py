@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gonogo.base.errors import UserError
+from gonogo.base.files import read_json
 from gonogo.base.units import dollars, duration
 from gonogo.cli import site
 from gonogo.config.load import Settings
@@ -63,7 +63,7 @@ def known_runs(results: Path, target: str) -> list[KnownRun]:
     for experiment, run in started_runs(results):
         found[run.run_id] = KnownRun(run.run_id, f"{experiment}/runs/{run.run_id}", run.target)
     for path in sorted(results.glob("*/*/cloud_train/run.json"), key=lambda path: path.stat().st_mtime):
-        ran = json.loads(path.read_text())
+        ran = read_json(path)
         found.setdefault(ran["run_id"], KnownRun(ran["run_id"], ran["run_dir"], ran.get("target", "")))
     return [run for run in found.values() if run.target == target]
 
