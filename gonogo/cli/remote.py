@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gonogo.agent.timings import FROZEN_S
 from gonogo.base.errors import UserError
 from gonogo.base.files import read_json
 from gonogo.base.units import dollars, duration
@@ -112,9 +113,11 @@ def _show(line: str) -> None:
 
 
 def _quiet(beat: Heartbeat) -> None:
-    """Say when a run makes no steps; its log says everything else."""
+    """Say when a run makes no steps, or nothing watches it there; its log says everything else."""
     if beat.quiet_s:
         print(f"no step for {duration(beat.quiet_s)}", file=sys.stderr)
+    if beat.age_s > FROZEN_S:
+        print(f"not watched on the machine for {duration(beat.age_s)}: trying to replace what did", file=sys.stderr)
 
 
 def _stop(arguments: argparse.Namespace) -> int:
