@@ -13,8 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gonogo.agent.json_files import UMASK, sync_folder
 from gonogo.base.errors import UserError, explained
+
+
+def _umask() -> int:
+    """This process's; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+UMASK = _umask()
 
 
 @contextlib.contextmanager
@@ -63,9 +72,17 @@ def write_json(path: Path | str, value: Any) -> None:
     """Write what must last through a power cut: which machine is held, which run was started, what was downloaded."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-    sync_folder(Path(path).parent)
+        _sync(temporary)
+    _sync(Path(path).parent)
+
+
+def _sync(path: Path) -> None:
+    with contextlib.suppress(OSError):  # some network disks sync no folders
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def read_json(path: Path | str) -> dict[str, Any]:
