@@ -15,6 +15,7 @@ SHORT_RUN = 0.9  # of the steps that are planned
 
 class Measurements(Measured):
     measured_after: str = Field("", description="time of the measurements that did not pass, which these replace")
+    already_started: str = Field("", description="the paid run, which is at work or has finished: no first steps")
     exit_cause: str = Field(description="how the canary's process ended, as the agent saw it")
     log_tail: list[str] = Field(default_factory=list)
     steps: int = 0
@@ -43,6 +44,8 @@ class Measurements(Measured):
 
 
 def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:
+    if measured.already_started:
+        return [_already_started(measured)], ""
     checks = [_ran(measured, gate)]
     if checks[0].status.passes:
         checks.append(_finite(measured))
@@ -50,6 +53,17 @@ def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:
         checks += [_cost(measured)] if measured.hours is not None else []
         checks += [_temperature(measured, gate)] if measured.temperature_c is not None else []
     return checks, "MACHINE" if any(not check.status.passes for check in checks) else ""
+
+
+def _already_started(m: Measurements) -> Check:
+    return Check(
+        id="already_started",
+        title="The paid run itself, on the machine",
+        value=m.already_started,
+        status=Status.CAUTION,
+        why="it was started before, with this data, code and config, and passed this gate then: no first steps were "
+        "made beside it, and it is attached to",
+    )
 
 
 def _fallback() -> Check:

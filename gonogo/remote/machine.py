@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import posixpath
-import secrets
-import shlex
 import sys
 import threading
 import time
@@ -18,17 +16,18 @@ import fabric
 import paramiko
 
 from gonogo.config.target import Ssh, Target
-from gonogo.remote.agent_archive import BOOTSTRAP, archive
+from gonogo.remote.agent_archive import BOOTSTRAP, compressed
 from gonogo.remote.agent_archive import NAME as AGENT
-from gonogo.remote.answers import Launched, read
-from gonogo.remote.channel import Channel, Silent, failure
+from gonogo.remote.answers import Installed, Launched, Text, quoted, read
+from gonogo.remote.channel import Channel, NoSession, Silent, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.login import explained
 from gonogo.remote.run_request import RunRequest
+from gonogo.remote.shell import command_line
 
 ANSWER_S = 120.0
 ANSWER_AT_MOST_BYTES = 256 << 20  # a manifest of a million files has 150 MB
-SMALL_FILE_AT_MOST_BYTES = 64 << 20
 READ_BYTES = 1 << 20
 
 
@@ -75,12 +74,17 @@ class PendingConnection:
 
 
 class Machine:
-    """A connected machine. Arguments are quoted: the remote shell never interprets one."""
+    """A connected machine. Arguments are quoted: the remote shell never interprets one.
+
+    Attributes:
+        left_bytes: what the transfer under way has still to move, or had when its link dropped.
+    """
 
     def __init__(self, opening: PendingConnection, ssh: Ssh, target: Target) -> None:
         self._opening = opening
         self.ssh, self.target = ssh, target
         self.root = target.root
+        self.left_bytes = float("inf")
         self.where = f"{ssh.user}@{ssh.host}"
         here = target.python == "this"
         self.agent_python = sys.executable if here else target.python
@@ -94,10 +98,16 @@ class Machine:
 
     def start(self, argv: Sequence[str], *, cwd: str | None = None) -> Channel:
         """Start a command; in the login's home, or in `cwd` below the root."""
-        command = "exec " + shlex.join(argv)
-        if cwd is not None:
-            command = f"cd {shlex.quote(self.path(cwd))} && {command}"
-        return Channel(self.transport, command, " ".join(argv[:3]), self.where)
+        command = command_line(argv, "" if cwd is None else self.path(cwd) or ".")
+        return self.open(command, " ".join(argv[:3]))
+
+    def open(self, command: str, name: str) -> Channel:
+        """Start a command line; on a connection of its own where the machine allows no second command on this one."""
+        try:
+            return Channel(self.transport, command, name, self.where)
+        except NoSession:
+            connection = open_connection(self.ssh)
+            return Channel(connection.transport, command, name, self.where, connection.close)
 
     @property
     def transport(self) -> paramiko.Transport:
@@ -107,7 +117,7 @@ class Machine:
 
     def waiting_agent_command(self, *args: str) -> str:
         """A command line for the remote shell: a command of the agent that waits for its archive, or for a 0."""
-        return "exec " + shlex.join([self.agent_python, "-c", BOOTSTRAP, self.root, AGENT, *args])
+        return command_line([self.agent_python, "-c", BOOTSTRAP, self.root, AGENT, *args])
 
     def start_agent(self, *args: str) -> Channel:
         """Start a command of the agent, in the root."""
@@ -115,72 +125,47 @@ class Machine:
         channel.name = f"agent {args[0]}"
         return channel
 
-    def run_agent(self, *args: str, stdin: str = "", timeout_s: float = ANSWER_S) -> Any:
+    def run_agent(self, *args: str, stdin: str = "", timeout_s: float = ANSWER_S, install: bool = False) -> Any:
         """Run a command of the agent, in the root; returns what it answers.
+
+        Args:
+            install: send the agent along, for a machine that may have another one, or none.
 
         Raises:
             RemoteError: it failed, with its last words, or took longer than `timeout_s`.
             Unreachable: the link dropped.
         """
-        with self.start_agent(*args) as channel:
-            output = _output(channel, timeout_s, stdin)
+        if install:
+            channel = self.open(self.waiting_agent_command(*args), f"agent {args[0]}")
+            sent = b"%d\n" % len(compressed()) + compressed() + stdin.encode()
+        else:
+            channel, sent = self.start_agent(*args), stdin.encode()
         try:
-            return json.loads(output.splitlines()[-1])  # a login script may have printed before it
+            with channel:
+                output = _output(channel, timeout_s, sent)
+            # the agent begins with a newline: a login script may have printed before it, and not ended its line
+            return json.loads(output.splitlines()[-1])
         except (IndexError, ValueError, RecursionError):
-            raise RemoteError(f"{self.where}: {channel.name} answered {output[:200]!r}, which is not JSON") from None
+            said = RemoteError(f"{self.where}: {channel.name} answered {quoted(output)!r}, which is not JSON")
+            raise explained(self, said) from None
+        except Unreachable:
+            raise
+        except RemoteError as error:
+            raise explained(self, error) from None
 
     # --- files ---
 
     def install_agent(self) -> bool:
         """Put the agent into the root unless the same one is there; returns whether that was needed."""
-        if self._read(AGENT) == archive():
-            return False
-        self._put(AGENT, archive())
-        return True
+        return bool(read(Installed, self.run_agent("installed", install=True), f"{self.where}: agent").new)
 
     def read_text(self, path: str) -> str | None:
         """A small file's text; None where there is no such file."""
-        content = self._read(path)
-        return None if content is None else content.decode(errors="replace")
+        return read(Text | None, self.run_agent("read", path), f"{self.where}: agent read")  # type: ignore[arg-type]
 
     def put_text(self, path: str, text: str) -> None:
         """Write a small file whole or not at all, its folders made."""
-        self._put(path, text.encode())
-
-    def _read(self, path: str) -> bytes | None:
-        with self._sftp(path) as sftp:
-            try:
-                with sftp.open(self.path(path)) as stream:
-                    return stream.read(SMALL_FILE_AT_MOST_BYTES)
-            except FileNotFoundError:
-                return None
-
-    def _put(self, path: str, content: bytes) -> None:
-        with self._sftp(path) as sftp, self._replacing(sftp, path) as temporary, sftp.open(temporary, "wb") as stream:
-            stream.write(content)
-
-    @contextlib.contextmanager
-    def _sftp(self, path: str) -> Iterator[paramiko.SFTPClient]:
-        connection = self._opening.connection()
-        try:
-            sftp = connection.sftp()
-            sftp.get_channel().settimeout(ANSWER_S)
-            yield sftp
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            if not connection.is_connected:
-                raise Unreachable(f"{self.where}: the link dropped at {path}") from error
-            raise RemoteError(f"{self.where}: {self.path(path)}: {error}") from error
-
-    @contextlib.contextmanager
-    def _replacing(self, sftp: paramiko.SFTPClient, path: str) -> Iterator[str]:
-        full = self.path(path)
-        folders = full.split("/")[:-1]
-        for depth in range(1, len(folders) + 1):
-            with contextlib.suppress(OSError):
-                sftp.mkdir("/".join(folders[:depth]) or "/")
-        temporary = f"{full}.{secrets.token_hex(4)}"
-        yield temporary
-        sftp.posix_rename(temporary, full)
+        self.run_agent("put", path, stdin=text)
 
     # --- runs ---
 
@@ -202,13 +187,13 @@ class Machine:
         return answer
 
 
-def _output(channel: Channel, timeout_s: float, stdin: str) -> str:
+def _output(channel: Channel, timeout_s: float, sent: bytes) -> str:
     """What the command writes to stdout, once it has ended well."""
     until = time.monotonic() + timeout_s
     output = bytearray()
     try:
-        if stdin:
-            channel.write(stdin.encode())
+        if sent:
+            channel.write(sent)
         channel.end_input()
         while data := channel.read(READ_BYTES, max(0.01, until - time.monotonic())):
             output += data

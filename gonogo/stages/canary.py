@@ -15,11 +15,30 @@ from gonogo.remote.answers import Heartbeat
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import started_file
-from gonogo.stages.remote_run import run_to_end, training_result
+from gonogo.stages.machine import machine
+from gonogo.stages.remote_run import canary_options, paid_run, run_key, run_to_end, training_result
 
 
 def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
-    """Whatever happens to the first steps is a measurement, too."""
+    """Whatever happens to the first steps is a measurement, too.
+
+    None are made where the paid run itself is at work on the machine already, or has finished there: it passed this
+    gate when it was started.
+    """
+    inputs_digest = InputDigests(run).launch
+    with machine(run) as there:
+        paid = paid_run(there, run.experiment, run_key(run.mode, inputs_digest))
+    if paid:
+        run.say(f"{paid} was started on the machine already, with this data, code and config: no first steps")
+        write_text(outputs.log, "")
+        started_file(run.paths, "canary").unlink(missing_ok=True)
+        Measurements(
+            inputs_digest=inputs_digest,
+            measured_after=params.measured_after,
+            exit_cause="finished",
+            already_started=paid,
+        ).write(outputs.measurements)
+        return
     memory = MemoryMeasurements.read(inputs.memory)
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
     lines: list[str] = []
@@ -29,10 +48,9 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         if heartbeat.gpu:
             temperatures.append(heartbeat.gpu.temperature_c)
 
-    inputs_digest = InputDigests(run).launch
     with run.work():
-        steps = ["--max-steps", str(run.gates.canary.steps)]
-        run_dir, ended = run_to_end(run, "canary", inputs_digest, steps, on_line=lines.append, on_beat=beat)
+        options = canary_options(run)
+        run_dir, ended = run_to_end(run, "canary", inputs_digest, options, on_line=lines.append, on_beat=beat)
         started_file(run.paths, "canary").unlink(missing_ok=True)
         result = training_result(run, run_dir)
     run.usd = ended.elapsed_s / 3600 * run.target.usd_per_hour
