@@ -17,6 +17,7 @@ from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import started_file
 from gonogo.stages.machine import machine
 from gonogo.stages.remote_run import canary_options, paid_run, run_key, run_to_end, training_result
+from gonogo.training.spec import PHASE
 
 
 def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
@@ -67,6 +68,8 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         last_loss=losses[-1] if losses else None,
         step_s=result.median_step_s if result else None,
         peak_memory_bytes=result.peak_memory_bytes if result else None,
+        phase_peaks_bytes=result.phase_peaks_bytes if result else {},
+        last_phase="" if result else _last_phase(lines),
         device=result.device if result else "",
         on_cpu_instead=any(attempt.cpu for attempt in ended.attempts),
         planned_peak_bytes=choose(memory.explored, run.gates.memory).needed_bytes,
@@ -81,3 +84,8 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     ).write(outputs.measurements)
     if result:
         run.say(f"{result.steps} steps at {result.median_step_s:.3f} s, peak {gigabytes(result.peak_memory_bytes)}")
+
+
+def _last_phase(lines: list[str]) -> str:
+    """What a canary that crashed had begun after its steps."""
+    return next((line.removeprefix(PHASE).strip() for line in reversed(lines) if line.startswith(PHASE)), "")

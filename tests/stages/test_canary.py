@@ -59,7 +59,7 @@ def measure(stage_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.M
             run: Run, kind: str, inputs_digest: str, options: list[str], on_line: Any, on_beat: Any
         ) -> tuple[str, Exit]:
             assert (kind, options) == ("canary", ["--max-steps", "12"])
-            for line in ("loading", "CUDA out of memory"):
+            for line in ("loading", "canary phase: validation", "CUDA out of memory"):
                 on_line(line)
             on_beat(Heartbeat(gpu=GpuReading(used_bytes=1, total_bytes=2, busy_percent=3, temperature_c=71)))
             return "mine/runs/r", ended(cause)
@@ -91,7 +91,8 @@ def test_one_that_crashed_is_measured_too(measure: Callable[..., Any], tmp_path:
     measured, _ = measure("failed", None)
     assert (measured.exit_cause, measured.steps, measured.finite) == ("failed", 0, False)
     assert measured.log_tail[-1] == "CUDA out of memory"
-    assert (tmp_path / "canary.txt").read_text() == "loading\nCUDA out of memory\n"
+    assert measured.last_phase == "validation"
+    assert (tmp_path / "canary.txt").read_text() == "loading\ncanary phase: validation\nCUDA out of memory\n"
 
 
 def test_none_runs_beside_or_after_the_paid_run_of_the_same_inputs(measure: Callable[..., Any]) -> None:
