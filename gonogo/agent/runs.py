@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .incoming import MANIFEST
-from .json_files import read_json
+from .json_files import read_facts
+from .run_folder import ended
 from .status import status
 
 REFUSED = ("nan", "stopped_by_gate")  # the run ended by its own decision, and would again
@@ -19,8 +20,8 @@ def runs(root: Path) -> list[dict[str, Any]]:
     """Every experiment's runs below `root`, the latest first: `run_dir`, `key`, `state` as in `status`, `cause`."""
     found = []
     for path in _latest_first(root.glob("*/runs/*/run.json"))[:LISTED_AT_MOST]:
-        run = read_json(path)
-        if run is not None:
+        run = read_facts(path)
+        if run and "key" in run:
             now = status(path.parent)
             cause = now["exit"]["cause"] if now["exit"] else ""
             folder = os.path.relpath(str(path.parent))
@@ -32,10 +33,10 @@ def earlier(runs_dir: Path, key: str) -> Path | None:
     """The folder of a run of this key that has finished, or else of the latest that can be resumed."""
     resumable = None
     for path in _latest_first(runs_dir.glob("*/run.json")):
-        run, ended = read_json(path), read_json(path.with_name("exit.json"))
-        if run is None or run["key"] != key or (ended and ended["cause"] in REFUSED):
+        run, over = read_facts(path), ended(path.parent)
+        if run is None or run.get("key") != key or (over and over["cause"] in REFUSED):
             continue
-        if ended and ended["cause"] == "finished":
+        if over and over["cause"] == "finished":
             return path.parent
         resumable = resumable or path.parent
     return resumable

@@ -70,10 +70,10 @@ def trust_only_known(client: paramiko.SSHClient, ssh: Ssh) -> None:
         for name in entry.hostnames:
             if entry.key.get_name() not in (keys.lookup(name) or {}):  # of two the first counts
                 keys.add(name, entry.key.get_name(), entry.key)
-    client.set_missing_host_key_policy(_Unknown(path, known, ssh.trust_on_first_use))
+    client.set_missing_host_key_policy(_UnknownHost(path, known, ssh.trust_on_first_use))
 
 
-class _Unknown(paramiko.MissingHostKeyPolicy):
+class _UnknownHost(paramiko.MissingHostKeyPolicy):
     """Refuses the host, with its fingerprint; fabric accepts any by default. On request a new one is recorded."""
 
     def __init__(self, path: Path, known: KnownHosts, trust_on_first_use: bool) -> None:

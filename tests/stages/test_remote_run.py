@@ -11,7 +11,7 @@ import pytest
 from gonogo.agent import lifecycle
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
-from gonogo.remote.answers import GpuReading, Heartbeat, Launched
+from gonogo.remote.answers import GpuReading, Heartbeat, Launched, read
 from gonogo.remote.run_request import RunRequest
 from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, started_file
@@ -54,15 +54,15 @@ class There:
         self.state, self.run_dir, self.key, self.answers = state, run_dir, key, answers
         self.launched: dict[str, Any] = {}
 
-    def run_agent(self, command: str, *words: str, **options: Any) -> Any:
-        return self.answers[command]
+    def ask(self, kind: Any, command: str, *words: str, **options: Any) -> Any:
+        return read(kind, self.answers[command], self.where)
 
     def launch(self, run_dir: str, **request: Any) -> Launched:
         self.launched = request
         return Launched(state=self.state, run_dir=self.run_dir or run_dir, key=self.key or request["key"])
 
 
-VERIFIED = {"files": 3, "wrong": []}
+VERIFIED = {"files": 3, "different": 0, "wrong": []}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from gonogo.runtime.context import Run
 from gonogo.stages import upload as stage_module
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.remote_run import run_key
-from gonogo.stages.upload import run_spec, sent_code, upload
+from gonogo.stages.upload import package_files, run_spec, sent_code, upload
 from tests.conftest import ROOT
 from tests.stages.conftest import Files, said
 from tests.stages.test_remote_run import There
@@ -26,6 +27,16 @@ def test_the_code_that_is_sent_can_be_imported_there() -> None:
     folders = {name.rpartition("/")[0] for name in code if name.startswith("experiments/")}
     assert {f"{folder}/__init__.py" for folder in folders} <= set(code)
     assert not any(name.startswith(("tests", "workflow")) for name in code)
+
+
+def test_of_the_package_only_its_own_files_are_sent(tmp_path: Path) -> None:
+    for name in ("pkg/a.py", "pkg/.venv/b.py", "elsewhere.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert package_files(tmp_path / "pkg") == [tmp_path / "pkg/a.py"]
+    (tmp_path / "pkg/leak.py").symlink_to(tmp_path / "elsewhere.py")
+    with pytest.raises(UserError, match="a link out of"):
+        package_files(tmp_path / "pkg")
 
 
 def test_the_runs_own_config_names_what_lies_on_the_machine(stage_run: Callable[..., Run]) -> None:
