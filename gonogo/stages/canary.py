@@ -24,12 +24,13 @@ from gonogo.training.spec import PHASE
 def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     """Whatever happens to the first steps is a measurement, too.
 
-    None are made where the paid run itself is at work on the machine already, or has finished there: it passed this
-    gate when it was started.
+    None are made beside the paid run itself, nor where it has finished on the machine and nothing is known of its
+    canary here: it passed this gate when it was started.
     """
     inputs_digest = InputDigests(run).launch
     with machine(run) as there:
-        paid = paid_run(there, run.experiment, run_key(run.mode, inputs_digest))
+        key, refused = run_key(run.mode, inputs_digest), bool(params.measured_after)
+        paid = paid_run(there, run.experiment, key, finished=not refused)
     if paid:
         run.say(f"{paid} was started on the machine already, with this data, code and config: no first steps")
         write_text(outputs.log, "")

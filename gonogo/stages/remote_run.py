@@ -182,15 +182,12 @@ def at_work(there: Machine, workspace: str, *, install: bool = False) -> RunAtWo
     return None if answer is None else read(RunAtWork, answer, f"{there.where}: agent active")
 
 
-def paid_run(there: Machine, experiment: str, key: str) -> str | None:
-    """Name of the paid run of this key that is at work on the machine, or has finished there."""
+def paid_run(there: Machine, experiment: str, key: str, *, finished: bool = True) -> str | None:
+    """Name of the paid run of this key that is at work on the machine, or (`finished`) has finished there."""
     for known in machine_runs(there):
         folder, _, name = known.run_dir.rpartition("/")
-        if (
-            folder == f"{experiment}/runs"
-            and known.key == key
-            and (known.state == "running" or known.cause == "finished")
-        ):
+        counts = known.state == "running" or (finished and known.cause == "finished")
+        if folder == f"{experiment}/runs" and known.key == key and counts:
             return name
     return None
 

@@ -65,7 +65,7 @@ def measure(stage_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.M
             return "mine/runs/r", ended(cause)
 
         monkeypatch.setattr(stage_module, "machine", lambda run: contextlib.nullcontext())
-        monkeypatch.setattr(stage_module, "paid_run", lambda there, experiment, key: already)
+        monkeypatch.setattr(stage_module, "paid_run", lambda there, experiment, key, finished: already)
         monkeypatch.setattr(stage_module, "run_to_end", run_to_end)
         monkeypatch.setattr(stage_module, "training_result", lambda run, run_dir: result)
         outputs = Files(measurements=tmp_path / "measurements.json", log=str(tmp_path / "canary.txt"))

@@ -102,3 +102,4 @@ def test_the_paid_run_of_the_same_inputs_is_found(run: Run) -> None:
     assert paid_run(There("", runs=known), "mine", "k") is None  # type: ignore[arg-type]
     done = [*known, {"run_dir": "mine/runs/d", "key": "k", "state": "exited", "cause": "finished"}]
     assert paid_run(There("", runs=done), "mine", "k") == "d"  # type: ignore[arg-type]
+    assert paid_run(There("", runs=done), "mine", "k", finished=False) is None  # type: ignore[arg-type]
