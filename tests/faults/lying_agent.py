@@ -68,7 +68,8 @@ def shape(command: str, name: str) -> Any:
         "launch": {"state": "already", "run_dir": name, "key": name, "timer": {"ends_in_s": 1.0}},
         "release": {"code": 1, "tries": 3, "said": name},
         "follow": {"exit": ended},
-        "read": name,
+        "read": {"text": name},
+        "installed": {"new": True},
         "setup": {
             "python": name, "interpreter": name, "torch_version": name, "torch_build": name, "device": name,
             "device_bytes": 1, "disk_free_bytes": 1, "memory_bytes": 1, "problems": [name], "changed": True,
@@ -123,7 +124,7 @@ TEXTS: dict[str, Callable[[], bytes]] = {
     "text": lambda: b'"x"',
     "a number": lambda: b"7",
     "no JSON": lambda: b"{ state",
-    "escapes": lambda: ESCAPES.encode(),
+    "escapes": ESCAPES.encode,
     "not UTF-8": lambda: b'{"state": "\xff\xfe"}',
     "zeros": lambda: b"\0" * 1000,
     "deep lists": lambda: b"[" * 200_000,
@@ -186,6 +187,12 @@ def _large(command: str) -> None:
     say(READY if command in STREAMS else b"")
     entry = {"bytes": 400_000 << 22, "sha256": ["0"] * 390_000, "mtime": 1e9}
     say(line({"sizes": {"a": 400_000 << 22}, "skipped": {}} if command == "send" else {"newest.ckpt": entry}))
+
+
+@lie("a file of many numbers")
+def _numbers(command: str) -> None:
+    numbers = ",".join(["1.5"] * 2_300_000)
+    say((READY if command in STREAMS else b"") + line({"text": f'{{"train_loss": [{numbers}]}}'}))
 
 
 @lie("output without end")

@@ -38,10 +38,11 @@ def told(lie: str, ssh: Ssh, tmp_path: Path) -> list[dict[str, Any]]:
     """What each operation of the client came to; the last line is the peak memory."""
     python, here = tmp_path / "python", tmp_path / "here"
     here.mkdir()
+    (tmp_path / "root").mkdir()
     words = shlex.join([sys.executable, "-S", str(Path(lying_agent.__file__)), lie])
     python.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
     python.chmod(0o755)
-    target = Target(root=f"root of {os.getpid()}", python=str(python))
+    target = Target(root=str(tmp_path / "root"), python=str(python))
     client = [sys.executable, "-m", "tests.faults.hostile_client", ssh.model_dump_json(), target.model_dump_json()]
     done = subprocess.run(
         [*client, str(here)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
@@ -60,7 +61,7 @@ def test_a_lie_ends_in_words_in_little_memory_and_writes_nothing_outside(lie: st
     assert unsafe == []
     assert {one["name"]: one["seconds"] for one in asked if one["seconds"] > SECONDS} == {}
     assert measured["peak_bytes"] <= MEMORY_BYTES, f"{measured['peak_bytes'] / 1e6:.0f} MB"
-    assert {path.name for path in tmp_path.iterdir()} == {"python", "here"}
+    assert {path.name for path in tmp_path.iterdir()} == {"python", "here", "root"}
     assert {path.name for path in (tmp_path / "here").iterdir()} <= {
         "data", "requirements.txt", "checkpoints", "archive",
     }  # fmt: skip
