@@ -29,7 +29,7 @@ from gonogo.stages.held import StartedRun, note_run, started_file
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
 from gonogo.stages.machine import machine, ssh_settings, workspace
-from gonogo.stages.run_terms import cpu_fallback, release_terms, secrets
+from gonogo.stages.run_terms import checkpoint_room, cpu_fallback, release_terms, secrets
 from gonogo.training.spec import TrainingResult
 
 NEARLY_FULL = 15 / 16  # of the GPU's memory
@@ -126,6 +126,7 @@ def start_or_attach(
         stall_s=60 * target.stall_minutes,
         progress=r"^step \d",
         checkpoints="out/checkpoints",
+        room=checkpoint_room(run),
         resume=["--resume", "{checkpoint}"] if resumes else [],
         override=["--changes", "{overrides}"],
         ladder=list(oom_ladder),
