@@ -204,10 +204,14 @@ def pairing(facts: ProcessorFacts) -> CheckAndCause | None:
     threshold = f"p <= {INDEPENDENT_P}, or a loss that falls on samples it has not seen"
     if data.independence_p <= INDEPENDENT_P:
         return good("pairing", title, round(data.independence_p, 4), threshold=threshold)
-    if first_pass_falls(facts):
+    if first_pass_falls(facts) and not data.masks:
         return good("pairing", title, round(data.independence_p, 4), threshold=threshold)
-    why = f"targets of like inputs are no more alike than any (p = {data.independence_p:.2f} over {data.pairs} "
-    why += "samples), and the loss does not fall on samples seen for the first time"
+    if data.masks:
+        why = "masks mark nothing in their own pictures that they would not in any other "
+        why += f"(p = {data.independence_p:.2f} over {data.pairs} pictures)"
+    else:
+        why = f"targets of like inputs are no more alike than any (p = {data.independence_p:.2f} over {data.pairs} "
+        why += "samples), and the loss does not fall on samples seen for the first time"
     hint = "Look at some pairs side by side; check how inputs and targets are joined, and any shuffling of one."
     return bad("pairing", title, round(data.independence_p, 4), why, hint, cause=DATA, threshold=threshold)
 
