@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .json_files import read_json
+from .json_files import read_facts
 
 LOCK, GUARD = ".run.lock", ".run.guard"
 
@@ -51,8 +51,8 @@ def active(workspace: Path) -> dict[str, Any] | None:
 
 def holder(workspace: Path) -> dict[str, Any]:
     """The run that wrote itself into the lock last."""
-    written = read_json(workspace / LOCK)
-    return {"run_dir": os.path.relpath(written["run_dir"]), "key": written["key"]}
+    written = read_facts(workspace / LOCK) or {}
+    return {"run_dir": os.path.relpath(written.get("run_dir", "unknown")), "key": written.get("key", "")}
 
 
 def runs_at_work(root: Path) -> list[str]:

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 from gonogo.base.errors import UserError
 from gonogo.base.models import StrictModel
-from gonogo.config.command import Value, filled, placeholders
+from gonogo.config.command import Value, filled
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.contract import Experiment, Progress
 from gonogo.experiment.program import run_program
-from gonogo.experiment.source_files import Methods, Stage, code_files, repository_files, without_unused
+from gonogo.experiment.source_files import Methods, Stage, named_files, repository_files, sendable, without_unused
 from gonogo.quality.registry import kind_of
 
 LINES: dict[Stage, tuple[str, ...]] = {  # of `command`, by the stage that runs them
@@ -46,20 +46,13 @@ class CommandExperiment(Experiment):
         self.command = config.command
         self.kind = config.kind
         self.resumes, self.predicts = bool(config.command.resume), bool(config.command.predict)
+        self.is_watched = config.command.is_watched
         for path in config.code:
             if not (root / path).exists():
                 raise UserError(f"config/experiments/{name}.yaml: code: {path} is not there, looked for in {root}")
         if config.requirements and not (root / config.requirements.expanduser()).is_file():
             where = f"config/experiments/{name}.yaml: requirements"
             raise UserError(f"{where}: {config.requirements} is not there, looked for in {root}")
-
-    @property
-    def is_watched(self) -> bool:
-        """Its script is watched as it is, by the passes of `gonogo check`: it was written for no workflow.
-
-        One that generates its data and can be told how many steps to take is rehearsed, and judged by its metrics.csv.
-        """
-        return not (self.command.generate and "max_steps" in placeholders(self.command.train))
 
     # --- data ---
 
@@ -120,9 +113,10 @@ class CommandExperiment(Experiment):
 
     def source_files(self) -> list[Path]:
         if self.config.code:
-            return [file for path in self.config.code for file in code_files(self.root / path)]
+            return named_files(self.config.code, self.root)
         data = self.data_folder()
-        return [file for file in repository_files(self.root) if data is None or not file.is_relative_to(data)]
+        files = [file for file in repository_files(self.root) if data is None or not file.is_relative_to(data)]
+        return sendable(files, self.root)
 
     def source_files_of(self, stage: Stage) -> list[Path]:
         """All of `code` but documents (a README), and but what only other commands name and no other file imports.
