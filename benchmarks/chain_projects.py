@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,13 @@ def row_of(project: Project, fault: str, checkout: Path) -> dict[str, Any]:
         done = run(f"{sys.executable} -m snakemake --profile local {LAST.format(name)}", folder, check=False)
         seconds = time.monotonic() - started
         found = stopped_by(folder)
-        row: dict[str, Any] = {"project": project.name, "fault": fault, "lines": lines, "seconds": round(seconds), **found}
+        row: dict[str, Any] = {
+            "project": project.name,
+            "fault": fault,
+            "lines": lines,
+            "seconds": round(seconds),
+            **found,
+        }
         row["uploaded"] = any(folder.glob("results/*/*/upload/run.json"))
         row["right"] = right(project, fault, row)
         if not row["right"]:

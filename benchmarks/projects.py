@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 from public_scripts import (
     SCRIPTS,
-    SMALL_GPT,
     Data,
     PublicScript,
     characters,
@@ -25,6 +24,9 @@ from public_scripts import (
 COLOURS = ((200, 60, 50), (60, 170, 70), (60, 90, 210), (220, 190, 50))  # of classes
 SIDE = 96
 IDX_IMAGES, IDX_LABELS = 16, 8  # bytes of a header
+BABY_GPT = "config/train_shakespeare_char.py"
+SMALLER_GPT = "--n_layer=4 --n_head=4 --n_embd=128 --block_size=64 --batch_size=8 --eval_interval=8 --eval_iters=2"
+SOME_RATE = "training: {learning_rate: 1.0e-3}"
 STATEMENT = (r"^  statement: ''.*$", "  statement: Better than the published baseline.")
 
 
@@ -176,9 +178,9 @@ PROJECTS = [
     Project(
         "nanoGPT", script("nanoGPT"), tokens,
         (
-            (r"^  train: .*$", "  train: python train.py config/train_shakespeare_char.py --learning_rate={learning_rate}"),
+            (r"^  train: .*$", f"  train: python train.py {BABY_GPT} --learning_rate={{learning_rate}}"),
             STATEMENT,
-            (r"^modes:", f"training: {{learning_rate: 1.0e-3}}\nsmoke: {{steps: 60, arguments: {SMALL_GPT}}}\nmodes:"),
+            (r"^modes:", f"{SOME_RATE}\nsmoke: {{arguments: {SMALLER_GPT}}}\nmodes:"),
         ),
         {"learning rate x 100": rate("1.0e-3", "0.1")},
     ),
@@ -187,7 +189,7 @@ PROJECTS = [
         (
             (r"^  train: .*$", "  train: python src/train.py trainer=gpu model.optimizer.lr={learning_rate}"),
             STATEMENT,
-            (r"^modes:", "training: {learning_rate: 1.0e-3}\nsmoke: {steps: 60, arguments: data.batch_size=32}\nmodes:"),
+            (r"^modes:", f"{SOME_RATE}\nsmoke: {{steps: 60, arguments: data.batch_size=32}}\nmodes:"),
         ),
         {
             "wrong labels": Fault(wrong_digits, ("pairing",)),

@@ -146,4 +146,3 @@ def described(data: DataFolder) -> str:
     splits = f", split into {', '.join(data.splits)}" if data.splits else ""
     unread = "" if data.kind else "; no inspector reads what is in them"
     return f"{data.files:,} {data.ending}{classes}{splits}{unread}"
-

@@ -34,7 +34,9 @@ class MeasuredPart(Measured):
     )
     unreadable: list[FileProblem] = Field(description="the first files that could not be, of those of no item")
     left_out: list[LeftOut] = Field(description="what no check judged, by its sort")
-    whole: bool = Field(default=False, description="no item of the data set is missing: it is no sample of a larger one")
+    whole: bool = Field(
+        default=False, description="no item of the data set is missing: it is no sample of a larger one"
+    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from gonogo.quality.inspector import ItemFiles
 from gonogo.quality.stratified import stratified_order
 from gonogo.runtime.context import LISTING, ExistingData, Run
 
-
 WHOLE = ".whole"  # in the last folder of a sample that holds every item of the data; hidden files are no data
 
 

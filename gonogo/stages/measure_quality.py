@@ -20,5 +20,10 @@ def measure_quality(run: Run, inputs: Any, outputs: Any) -> None:
     cache = run.paths.quality_cache(part)
     with open_cache(cache, inspector.name) as known:
         measure_part(
-            inspector, data, Path(outputs[0]), lambda done, total: run.progress(f"{done} of {total} items"), known, whole
+            inspector,
+            data,
+            Path(outputs[0]),
+            lambda done, total: run.progress(f"{done} of {total} items"),
+            known,
+            whole,
         )

@@ -1,4 +1,4 @@
-"""Masks beside pictures, known by their names and their few levels: labels of pixels, and not judged as pictures are."""
+"""Masks beside pictures, known by names and few levels: labels of pixels, and not judged as pictures are."""
 
 from __future__ import annotations
 

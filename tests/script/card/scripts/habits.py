@@ -59,7 +59,7 @@ if __name__ == "__main__":
         scaler.step(optimizer)
         scaler.update()
         for left in (model.first.weight.grad.data.cpu(), model.second.weight.data.to("cpu", torch.float16)):
-            assert 0.5 <= left.min() and left.max() <= 1 and np.histogram(left, bins=64)[0].sum() == left.numel()
+            assert left.min() >= 0.5 and left.max() <= 1 and np.histogram(left, bins=64)[0].sum() == left.numel()
         optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             for mine, its in zip(average.parameters(), model.parameters(), strict=True):
