@@ -146,7 +146,7 @@ def wrong_classes(folder: Path) -> None:
 
 
 def wrong_masks(folder: Path) -> None:
-    files = sorted((folder / "data/masks").iterdir())
+    files = sorted((folder / "data/masks").glob("*_mask.gif"))
     for path, content in zip(files, shuffled([path.read_bytes() for path in files]), strict=True):
         path.write_bytes(content)
 

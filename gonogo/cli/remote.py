@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -11,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gonogo.agent.timings import FROZEN_S
 from gonogo.base.errors import UserError
+from gonogo.base.files import read_json
 from gonogo.base.units import dollars, duration
 from gonogo.cli import site
 from gonogo.config.load import Settings
@@ -24,7 +25,7 @@ from gonogo.stages.release import release_machine
 
 @dataclass(frozen=True)
 class KnownRun:
-    """A run that this folder's workflow started."""
+    """A run that this folder's workflow started, or that the machine knows."""
 
     run_id: str
     run_dir: str
@@ -63,18 +64,46 @@ def known_runs(results: Path, target: str) -> list[KnownRun]:
     for experiment, run in started_runs(results):
         found[run.run_id] = KnownRun(run.run_id, f"{experiment}/runs/{run.run_id}", run.target)
     for path in sorted(results.glob("*/*/cloud_train/run.json"), key=lambda path: path.stat().st_mtime):
-        ran = json.loads(path.read_text())
+        ran = read_json(path)
         found.setdefault(ran["run_id"], KnownRun(ran["run_id"], ran["run_dir"], ran.get("target", "")))
     return [run for run in found.values() if run.target == target]
 
 
-def _choose(settings: Settings, name: str) -> KnownRun:
-    runs = known_runs(settings.config.results_dir, settings.config.target)
-    fitting = [run for run in runs if name in ("", run.run_id, run.run_dir.partition("/")[0])]
-    if not fitting:
-        known = ", ".join(run.run_id for run in runs) or "none"
-        raise UserError(f"no run{f' {name!r}' if name else ''} on target {settings.config.target}; known here: {known}")
-    return fitting[-1]
+def _choose(settings: Settings, name: str, *, unnamed: bool = True) -> KnownRun:
+    """The run of this name, experiment, or the latest: of those known here, else of those that the machine knows.
+
+    Args:
+        unnamed: also of the machine's one without a name is enough.
+    """
+    known = known_runs(settings.config.results_dir, settings.config.target)
+    if fitting := _fitting(known, name):
+        return fitting[-1]
+    there = _on_the_machine(settings)
+    if (name or unnamed) and (fitting := _fitting(there, name)):
+        return fitting[-1]
+    words = {"known here": known, "on the machine": there}
+    listed = "; ".join(f"{where}: {', '.join(run.run_id for run in runs) or 'none'}" for where, runs in words.items())
+    raise UserError(f"no run{f' {name!r}' if name else ''} on target {settings.config.target}; {listed}")
+
+
+def _fitting(runs: list[KnownRun], name: str) -> list[KnownRun]:
+    return [run for run in runs if name in ("", run.run_id, run.run_dir.partition("/")[0])]
+
+
+def _on_the_machine(settings: Settings) -> list[KnownRun]:
+    """The runs that the machine knows, whoever started them: the latest last, and those at work after all others."""
+    from gonogo.remote.machine import connect
+    from gonogo.stages.remote_run import machine_runs
+
+    target = settings.target
+    if isinstance(target.connection, Embedded) and not (settings.config.results_dir / "instance").exists():
+        return []
+    with connect(_ssh(settings), target) as machine:
+        machine.install_agent()
+        found = machine_runs(machine)[::-1]
+    at_work = [run for run in found if run.state == "running"]
+    ordered = [run for run in found if run.state != "running"] + at_work
+    return [KnownRun(run.run_dir.rpartition("/")[2], run.run_dir, settings.config.target) for run in ordered]
 
 
 def _ssh(settings: Settings) -> Ssh:
@@ -112,21 +141,23 @@ def _show(line: str) -> None:
 
 
 def _quiet(beat: Heartbeat) -> None:
-    """Say when a run makes no steps; its log says everything else."""
+    """Say when a run makes no steps, or nothing watches it there; its log says everything else."""
     if beat.quiet_s:
         print(f"no step for {duration(beat.quiet_s)}", file=sys.stderr)
+    if beat.age_s > FROZEN_S:
+        print(f"not watched on the machine for {duration(beat.age_s)}: trying to replace what did", file=sys.stderr)
 
 
 def _stop(arguments: argparse.Namespace) -> int:
     from gonogo.remote.machine import connect
 
     settings = _settings(arguments)
-    run = _choose(settings, arguments.name)
+    run = _choose(settings, arguments.name, unnamed=False)
     with connect(_ssh(settings), settings.target) as machine:
         state = read(RunState, machine.run_agent("stop", run.run_dir), f"{machine.where}: agent stop").state
     words = {"running": "was told to stop", "lost": "was already lost; it will not be resumed"}
     print(f"{run.run_id} {words.get(state, f'is not running ({state})')}")
-    return 0
+    return 0 if state in words else 1
 
 
 def _release(arguments: argparse.Namespace) -> int:

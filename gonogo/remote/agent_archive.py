@@ -31,7 +31,9 @@ while line[-1:] != b"\\n":
 while len(text) < int(line):
     text += read(int(line) - len(text))
 try:
-    os.makedirs(root or ".", exist_ok=True)
+    if root and not os.path.isdir(root):
+        os.makedirs(root)
+        os.chmod(root, 0o700)
     os.chdir(root or ".")
     text = zlib.decompress(text) if text else open(name, "rb").read()
     if not os.path.exists(name) or open(name, "rb").read() != text:
@@ -39,6 +41,7 @@ try:
         with open(temporary, "wb") as out:
             out.write(text)
         os.replace(temporary, name)
+        os.environ["GONOGO_AGENT_IS_NEW"] = "1"
 except OSError as error:
     sys.exit("%s: %s" % (error.filename, error.strerror))
 sys.path[0] = os.path.abspath(name)

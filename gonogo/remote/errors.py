@@ -11,3 +11,7 @@ class RemoteError(UserError):
 
 class Unreachable(RemoteError):
     """The machine does not answer, or the link to it dropped: trying again later can help."""
+
+
+class NoSuchHost(Unreachable):
+    """Its name leads nowhere: misspelt, or there is no network."""

@@ -8,11 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gonogo.agent import lifecycle
+from gonogo.agent.resumption import next_attempt
+from gonogo.agent.run_folder import NO_PAST
 from gonogo.base import processes
 from gonogo.remote.agent_archive import NAME
 from tests.remote.conftest import wait_for
@@ -89,6 +93,51 @@ def test_a_key_that_finished_is_done_and_one_that_failed_runs_again(work: Worksp
     assert work.launch(["sh", "-c", "echo third"], key="new")["state"] == "started"
 
 
+def test_a_run_that_its_client_lost_track_of_is_found_by_its_key(work: Workspace) -> None:
+    work.launch(["true"], run="ws/runs/first", workspace="ws")
+    work.ended("ws/runs/first")
+    again = work.launch(["sh", "-c", "echo ran > ran"], run="ws/runs/second", workspace="ws", once=True)
+    assert (again["state"], again["run_dir"]) == ("done", "ws/runs/first")
+    assert not (work.folder / "ws/runs/second").exists(), "nothing is left of what was not started"
+
+    work.launch(["sh", "-c", "exit 5"], run="ws/runs/third", workspace="ws", key="other")
+    work.ended("ws/runs/third")
+    script = ["sh", "-c", 'echo "$1" > "$1/ran"', "-", "{run_dir}"]
+    resumed = work.launch(script, run="ws/runs/fourth", workspace="ws", key="other", once=True)
+    assert (resumed["state"], resumed["run_dir"]) == ("started", "ws/runs/third")
+    assert work.ended("ws/runs/third")["cause"] == "finished"
+    assert (work.folder / "ws/runs/third/ran").read_text().strip() == str(work.folder / "ws/runs/third")
+
+    work.launch(["sh", "-c", "exit 3"], run="ws/runs/nan", workspace="ws", key="nan")
+    assert work.ended("ws/runs/nan")["cause"] == "nan"
+    fresh = work.launch(["true"], run="ws/runs/fresh", workspace="ws", key="nan", once=True)
+    assert (fresh["state"], fresh["run_dir"]) == ("started", "ws/runs/fresh"), "it would be refused again"
+    work.ended("ws/runs/fresh")
+
+    listed = {run["run_dir"]: (run["key"], run["state"], run["cause"]) for run in work.call("runs", ".")}
+    assert listed["ws/runs/nan"] == ("nan", "exited", "nan")
+    assert sorted(listed) == [f"ws/runs/{name}" for name in ("first", "fresh", "nan", "third")]
+
+
+def test_a_run_whose_data_was_replaced_is_not_resumed(work: Workspace) -> None:
+    upload = work.folder / "ws/.gonogo-manifest.json"
+    upload.parent.mkdir()
+    for replaced in (False, True):
+        upload.write_text("what it began with")
+        run = f"ws/runs/{replaced}"
+        work.launch(SLEEP, run=run, workspace="ws", key=f"{replaced}", resume=["--resume"])
+        if replaced:
+            upload.write_text("what another laptop sent")
+        end_all(work.folder)
+        wait_for(lambda run=run: work.call("status", run)["state"] == "lost")  # type: ignore[misc]
+        state = work.call("adopt", run)["state"]
+        assert state == ("exited" if replaced else "adopted")
+        end_all(work.folder)
+        work.wait_until_free()
+    assert work.ended("ws/runs/True")["cause"] == "agent_lost"
+    assert any("replaced by another upload" in line for line in work.log("ws/runs/True"))
+
+
 def test_a_command_that_is_not_there(work: Workspace) -> None:
     process = work.start("launch", "runs/one", stdin='{"key": "k", "argv": ["no-such-command"]}')
     errors = process.communicate(timeout=120)[1]
@@ -96,6 +145,24 @@ def test_a_command_that_is_not_there(work: Workspace) -> None:
     assert errors == "the run did not start: no-such-command: No such file or directory\n"
     assert work.call("status", "runs/one")["state"] == "none"
     assert work.call("active", "runs") is None
+
+
+def test_a_link_to_a_checkpoint_that_is_gone_and_damaged_ones_are_passed_over(tmp_path: Path) -> None:
+    """Of Lightning's `save_last="link"`; and an archive whose record claims to be encrypted."""
+    (tmp_path / "last.ckpt").symlink_to(tmp_path / "gone.ckpt")
+    for name in ("good.ckpt", "odd.ckpt"):
+        with zipfile.ZipFile(tmp_path / name, "w") as saved:
+            saved.writestr("a/data.pkl", "x")
+    text = bytearray((tmp_path / "odd.ckpt").read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        text[text.index(signature) + flags] |= 1
+    (tmp_path / "odd.ckpt").write_bytes(text)
+    os.utime(tmp_path / "good.ckpt", (1, 1))
+    request = {**lifecycle.DEFAULTS, "argv": ["train"], "resume": ["{checkpoint}"]}
+    notes: list[str] = []
+    argv, _ = next_attempt(request, tmp_path, NO_PAST, notes.append)
+    assert argv == ["train", str(tmp_path / "good.ckpt")]
+    assert notes[0] == "odd.ckpt is incomplete and is skipped"
 
 
 # --- ending ----------------------------------------------------------------------------------------------
