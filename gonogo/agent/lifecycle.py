@@ -15,6 +15,7 @@ from .locks import LOCK, guarded, holder, try_lock
 from .processes import STARTED, detached, kill_holders, lives, stirrings
 from .room import lacking
 from .run_folder import (
+    BEGAN,
     NO_PAST,
     REQUEST,
     RUN,
@@ -51,6 +52,7 @@ DEFAULTS: dict[str, Any] = {
     "progress": "",
     "checkpoints": "",
     "room": None,
+    "patterns": [],
     "resume": [],
     "override": [],
     "ladder": [],
@@ -121,6 +123,8 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
         reserve(run_dir)
         for name in ("lease", "log.txt"):
             (run_dir / name).touch()
+        if not (run_dir / BEGAN).exists():
+            (run_dir / BEGAN).touch()
         offset = (run_dir / "log.txt").stat().st_size
         write_json(run_dir / REQUEST, request, mode=0o600)
         facts = {**{name: request[name] for name in RUN_KEYS}, "uploaded": uploaded(Path(request["workspace"]))}
