@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .json_files import Problem
+from .turns import in_use
 
 Arguments = argparse.Namespace
 
@@ -33,7 +35,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
     "reuse": ("incoming", lambda incoming, args: incoming.reuse(args.folder, json.load(sys.stdin))),
     "verify": ("incoming", lambda incoming, args: incoming.verify(args.folder)),
     "active": ("locks", lambda locks, args: locks.active(args.folder)),
-    "busy": ("locks", lambda locks, args: locks.runs_at_work(args.folder)),
+    "busy": ("turns", lambda turns, args: turns.busy(args.folder)),
+    "turn": ("turns", lambda turns, args: turns.turn(args.folder)),
     "launch": (
         "lifecycle",
         lambda lifecycle, args: lifecycle.launch(args.folder, lifecycle.read_request(sys.stdin.buffer)),
@@ -44,7 +47,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
     "lease": ("status", lambda status, args: status.lease(args.folder)),
     "collected": ("release", lambda release, args: release.collected(args.folder)),
     "release": ("release", lambda release, args: release.release(args.folder, "requested")),
-    "setup": ("setup", lambda setup, args: setup.setup(args.requirements, args.torch_index, args.forbid)),
+    "setup": ("turns", lambda turns, args: turns.setup(args.requirements, args.torch_index, args.forbid)),
 }
 # these write bytes or lines themselves
 STREAMS: dict[str, tuple[str, Callable[[Any, Arguments], None]]] = {
@@ -52,6 +55,9 @@ STREAMS: dict[str, tuple[str, Callable[[Any, Arguments], None]]] = {
     "send": ("streams", lambda streams, args: streams.send_files(args.folder)),
     "follow": ("follow", lambda follow, args: follow.follow(args.folder, args.offset)),
 }
+
+# while one of these is under way, the machine does not shut itself down
+USES = ("manifest", "remove", "reuse", "verify", "checkpoints", "receive", "send", "launch", "adopt", "setup")
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:
@@ -82,7 +88,8 @@ def main(arguments: list[str]) -> int:
     args = _parser(arguments[0] if arguments else "").parse_args(arguments)
     module, work = {**COMMANDS, **STREAMS}[args.command]
     try:
-        answer = work(importlib.import_module("." + module, __package__), args)
+        with in_use(args.command) if args.command in USES else contextlib.nullcontext():
+            answer = work(importlib.import_module("." + module, __package__), args)
         if args.command in COMMANDS:
             print(json.dumps(answer), flush=True)
     except Problem as problem:

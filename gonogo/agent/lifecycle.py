@@ -18,6 +18,7 @@ from .status import status, status_unguarded
 from .supervisor import RESTARTS, Supervisor
 from .timer import Timer
 from .timings import RELAUNCH_WAIT_S
+from .turns import one_at_a_time, waits_for
 
 REQUEST_AT_MOST_BYTES = 1 << 20
 # what a request says, and what it means where it does not; `gonogo/remote/run_request.py` explains each key
@@ -25,6 +26,8 @@ DEFAULTS: dict[str, Any] = {
     "key": "",
     "argv": [],
     "workspace": "",
+    "alone": False,
+    "keep": True,
     "cwd": "",
     "environment": {},
     "max_s": 0.0,
@@ -61,7 +64,8 @@ def launch(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Start the command detached, unless the workspace is taken or the same key has finished well here.
 
     Returns:
-        `state` started | already | done, with `run_dir` and `key` of the run that it is about, and for a new one
+        `state` started | already | done | waiting (for another workspace's run, or a setup: ask again once it has
+        ended), with `run_dir` and `key` of the run that it is about, and for a new one
         `log_offset`, where its log begins, and `timer`, as it was read back.
     """
     run_dir = run_dir.absolute()
@@ -69,7 +73,7 @@ def launch(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
     run_dir.mkdir(parents=True, exist_ok=True)
     give_up = time.monotonic() + RELAUNCH_WAIT_S
     while True:
-        with guarded(workspace):
+        with one_at_a_time(Path.cwd()), guarded(workspace):
             lock = try_lock(workspace)
             if lock is not None:
                 try:
@@ -87,6 +91,9 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
     before, ended = read_json(run_dir / "run.json"), read_json(run_dir / "exit.json")
     if before and before["key"] == request["key"] and ended and ended["cause"] == "finished":
         return {"state": "done", **answer}
+    others = waits_for(Path.cwd(), Path(request["workspace"])) if request["alone"] else ""
+    if others:
+        return {"state": "waiting", "run_dir": others, "key": ""}
     for name in ("exit.json", "heartbeat.json", "stop", "collected.json", "release.json"):
         with contextlib.suppress(FileNotFoundError):
             (run_dir / name).unlink()

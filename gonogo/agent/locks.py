@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .json_files import read_json
+from .processes import lives
 
 LOCK, GUARD = ".run.lock", ".run.guard"
 
@@ -55,7 +56,18 @@ def holder(workspace: Path) -> dict[str, Any]:
     return {"run_dir": os.path.relpath(written["run_dir"]), "key": written["key"]}
 
 
-def runs_at_work(root: Path) -> list[str]:
-    """The runs that hold a lock below `root`."""
-    holders = [active(path.parent) for path in [*root.glob(LOCK), *root.glob(f"*/{LOCK}")]]
-    return [run["run_dir"] for run in holders if run]
+def runs_at_work(root: Path, other_than: Path | None = None) -> list[str]:
+    """The runs below `root` that hold a lock, or are about to be resumed by a timer that lives.
+
+    Args:
+        other_than: a workspace whose runs do not count.
+    """
+    spaces = {path.parent.resolve() for path in [*root.glob(LOCK), *root.glob(f"*/{LOCK}")]}
+    timers = [*root.glob("runs/*/timer.json"), *root.glob("*/runs/*/timer.json")]
+    but = other_than.resolve() if other_than else None
+    found = [run["run_dir"] for run in map(active, sorted(spaces - {but})) if run]
+    for path in sorted(timers):
+        ended = (path.with_name("exit.json")).exists() or not path.with_name("run.json").exists()
+        if not ended and path.parents[2].resolve() != but and lives(read_json(path)):
+            found.append(os.path.relpath(str(path.parent)))
+    return list(dict.fromkeys(found))

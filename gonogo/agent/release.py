@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import fcntl
+import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from .json_files import Problem, read_json, write_json
 from .locks import runs_at_work
 from .run_folder import REQUEST
 from .timings import RELEASE_PAUSE_S, RELEASE_WAIT_S
+from .turns import under_way
 
 TRIES = 3
 
@@ -27,6 +31,8 @@ def collected(run_dir: Path) -> dict[str, Any]:
 def release(run_dir: Path, why: str) -> dict[str, Any]:
     """Run the request's release command, once for a run whoever asks; a command that fails is tried again.
 
+    A disk on which nothing can be written keeps no machine from being released.
+
     Returns:
         What release.json says: `code` 0, or the failure's, with its last words.
     """
@@ -36,20 +42,41 @@ def release(run_dir: Path, why: str) -> dict[str, Any]:
     busy = runs_at_work(Path.cwd())
     if busy:
         raise Problem(f"not released: {', '.join(busy)} is still running here")
-    path = run_dir / "release.json"
-    facts: dict[str, Any] = {"at": time.time(), "why": why, "tries": 0, "code": None, "said": ""}
-    try:
-        with path.open("x") as claim:
-            json.dump(facts, claim)
-    except FileExistsError:
-        return read_json(path) or facts
-    while facts["code"] != 0 and facts["tries"] < TRIES:
+    doing = under_way(Path.cwd())
+    if doing:
+        raise Problem(f"not released: {doing} is under way here")
+    with _alone(run_dir):
+        path = run_dir / "release.json"
+        facts: dict[str, Any] = read_json(path) or {"at": time.time(), "why": why, "tries": 0, "code": None, "said": ""}
         if facts["tries"]:
-            time.sleep(RELEASE_PAUSE_S)
-        facts["tries"] += 1
-        facts["code"], facts["said"] = _run(request["release"]["argv"])
+            return facts
+        while facts["code"] != 0 and facts["tries"] < TRIES:
+            if facts["tries"]:
+                time.sleep(RELEASE_PAUSE_S)
+            facts["tries"] += 1
+            _note(path, facts)
+            facts["code"], facts["said"] = _run(request["release"]["argv"])
+            _note(path, facts)
+        return facts
+
+
+@contextlib.contextmanager
+def _alone(run_dir: Path) -> Iterator[None]:
+    """Until here nobody else releases; a second one waits, and reads what became of it."""
+    lock = -1
+    with contextlib.suppress(OSError):
+        lock = os.open(str(run_dir / ".release.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if lock >= 0:
+            os.close(lock)
+
+
+def _note(path: Path, facts: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):
         write_json(path, facts)
-    return facts
 
 
 def _run(argv: list[str]) -> tuple[int, str]:

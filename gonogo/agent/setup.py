@@ -70,13 +70,23 @@ def _python() -> str:
     return ".".join(str(part) for part in sys.version_info[:3])
 
 
+def installed(requirements: Path, torch_index: str) -> bool:
+    """Whether `env/` was made from these requirements."""
+    marker = Path("env/requirements.sha256")
+    return marker.exists() and marker.read_text() == _wanted(requirements, torch_index)
+
+
+def _wanted(requirements: Path, torch_index: str) -> str:
+    lines = requirements.read_text().splitlines()
+    return hashlib.sha256(json.dumps([lines, torch_index]).encode()).hexdigest()
+
+
 def _environment(requirements: Path, torch_index: str) -> tuple[Path, bool]:
     """The interpreter of `env/`, and whether something was installed into it."""
     folder = Path("env").absolute()
     interpreter, marker = folder / "bin" / "python", folder / "requirements.sha256"
     lines = requirements.read_text().splitlines()
-    wanted = hashlib.sha256(json.dumps([lines, torch_index]).encode()).hexdigest()
-    if marker.exists() and marker.read_text() == wanted:
+    if installed(requirements, torch_index):
         return interpreter, False
     if not interpreter.exists():
         _install([sys.executable, "-m", "venv", str(folder)])
@@ -85,7 +95,7 @@ def _environment(requirements: Path, torch_index: str) -> tuple[Path, bool]:
     if torch_index and builds:  # first, so that the rest finds them there and takes no others
         _install([*pip, "--index-url", torch_index, *builds])
     _install([*pip, "-r", str(requirements)])
-    marker.write_text(wanted)
+    marker.write_text(_wanted(requirements, torch_index))
     return interpreter, True
 
 

@@ -17,6 +17,7 @@ from .processes import STARTED, born, lives
 from .release import release
 from .run_folder import kill_remains, past_of, record_exit
 from .timings import BEAT_S, GRACE_S, START_S, TIMER_MARGIN_S
+from .turns import last_used, under_way
 
 
 class Timer:
@@ -67,20 +68,23 @@ class Timer:
                 self.adopt(self.run_dir)
 
     def _release_in_time(self) -> None:
-        terms = self.request["release"]
-        since, leased = time.monotonic(), 0.0
+        """The patience counts from the end, from the download, and from whatever was done here last."""
+        terms, root = self.request["release"], Path.cwd()
+        since, seen = time.monotonic(), None
         while terms and not (self.run_dir / "release.json").exists() and (self.run_dir / "exit.json").exists():
             fetched = (self.run_dir / "collected.json").exists()
             patience_s = terms["collected_s"] if fetched else terms["uncollected_s"]
-            with contextlib.suppress(FileNotFoundError):
-                mtime = (self.run_dir / "lease").stat().st_mtime
-                if mtime != leased and leased:
-                    since = time.monotonic()
-                leased = mtime
-            if patience_s is not None and time.monotonic() - since >= patience_s:
-                if runs_at_work(Path.cwd()):
-                    since = time.monotonic()
-                else:
+            signs = (fetched, self._leased(), last_used(root))
+            if signs != seen or runs_at_work(root) or under_way(root):
+                since, seen = time.monotonic(), signs
+            elif patience_s is not None and time.monotonic() - since >= patience_s:
+                with contextlib.suppress(Problem):  # something has begun this moment
                     release(self.run_dir, "results downloaded" if fetched else "results not downloaded in time")
                     return
             time.sleep(BEAT_S)
+
+    def _leased(self) -> float:
+        try:
+            return (self.run_dir / "lease").stat().st_mtime
+        except OSError:
+            return 0.0

@@ -11,3 +11,15 @@ class RemoteError(UserError):
 
 class Unreachable(RemoteError):
     """The machine does not answer, or the link to it dropped: trying again later can help."""
+
+
+class NotOurTurn(RemoteError):
+    """Something else is at work on the machine, which runs one thing at a time: ask again later.
+
+    Attributes:
+        waiting_for: what is at work, safe to show.
+    """
+
+    def __init__(self, where: str, waiting_for: str) -> None:
+        super().__init__(f"{where}: {waiting_for} is at work there")
+        self.waiting_for = waiting_for

@@ -20,10 +20,10 @@ import paramiko
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.agent_archive import BOOTSTRAP, archive
 from gonogo.remote.agent_archive import NAME as AGENT
-from gonogo.remote.answers import Launched, read
+from gonogo.remote.answers import Launched, quoted, read
 from gonogo.remote.channel import Channel, Silent, failure
 from gonogo.remote.connection import open_connection
-from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.errors import NotOurTurn, RemoteError, Unreachable
 from gonogo.remote.run_request import RunRequest
 
 ANSWER_S = 120.0
@@ -193,10 +193,15 @@ class Machine:
         Returns:
             `state` started | already (a run holds the workspace) | done (this key has finished), with that run's
             `run_dir` and `key`.
+
+        Raises:
+            NotOurTurn: another workspace's run, or a setup, is at work.
         """
         request = RunRequest(argv=[self.training_python, *arguments], **terms)
         said = self.run_agent("launch", run_dir, stdin=request.model_dump_json())
         answer = read(Launched, said, f"{self.where}: agent launch")
+        if answer.state == "waiting":
+            raise NotOurTurn(self.where, quoted(answer.run_dir))
         if answer.state == "started" and request.max_s and not answer.timer.ends_in_s:
             raise RemoteError(f"{self.where}: the run started, but its second timer has no deadline for it")
         return answer

@@ -51,7 +51,7 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
         there.run_agent("collected", run_dir)
         return got
 
-    note_held(run.settings)
+    note_held(run.settings, run.experiment)
     with run.work():
         got = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
     if report:

@@ -17,15 +17,17 @@ from pydantic import ValidationError
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.units import dollars, duration, gigabytes
+from gonogo.config.target import Ssh
 from gonogo.remote.answers import Exit, GpuReading, Heartbeat, Launched, quoted
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow, once
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer import fetching_checkpoints, verify
 from gonogo.runtime.context import Run
-from gonogo.stages.held import StartedRun, note_run, started_file
+from gonogo.stages.held import StartedRun, started_file
+from gonogo.stages.held_machines import note_run
 from gonogo.stages.log_watcher import LogWatcher
-from gonogo.stages.machine import machine, ssh_settings, workspace
+from gonogo.stages.machine import in_turn, machine, our_turn, ssh_settings, workspace
 from gonogo.stages.run_terms import cpu_fallback, release_terms, secrets
 from gonogo.training.spec import TrainingResult
 
@@ -52,8 +54,7 @@ def run_to_end(
     """
     log_path = started_file(run.paths, kind).with_name("log.txt")
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    with machine(run) as there:
-        run_dir = start_or_attach(run, there, kind, inputs_digest, options, oom_ladder)
+    run_dir = in_turn(run, lambda there: start_or_attach(run, there, kind, inputs_digest, options, oom_ladder))
     watcher = LogWatcher(run.target.usd_per_hour, planned_hours, run.say)
     latest_line, latest_beat = "", Heartbeat()
 
@@ -107,12 +108,15 @@ def start_or_attach(
     note_run(run.settings, run_dir)
     resumes = kind != "canary" and run.load_experiment().resumes
     if there.run_agent("active", workspace(run)) is None:
+        our_turn(there, run_dir)
         verify(there, workspace(run))  # what is trained on is what was sent
     answer = there.launch(
         run_dir,
         arguments=["-m", "gonogo.stages.train", f"run_{run.mode}.json", f"../runs/{run_id}/out", *options],
         key=key,
         workspace=workspace(run),
+        alone=isinstance(target.connection, Ssh) or not accelerator.is_this_machine,
+        keep=kind != "canary",
         cwd=f"{workspace(run)}/code",
         environment={**accelerator.environment, **target.environment, **secrets(target)},
         max_s=3600 * target.max_hours,

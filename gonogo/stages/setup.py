@@ -12,7 +12,7 @@ from gonogo.base.units import gigabytes
 from gonogo.project.requirements import pip_lines
 from gonogo.remote.setup import set_up
 from gonogo.runtime.context import Run
-from gonogo.stages.machine import machine
+from gonogo.stages.machine import in_turn
 
 TRAIN_LOCK = "requirements-train.lock"
 
@@ -27,8 +27,7 @@ def setup(run: Run, inputs: Any, outputs: Any) -> None:
     if own := run.experiment_config.requirements:
         requirements = Path(outputs.setup).with_name("requirements.txt")
         write_text(requirements, "\n".join(pip_lines(run.settings.root / own.expanduser())) + "\n")
-    with machine(run) as there:
-        found = set_up(there, run.target, run.settings.accelerator, requirements)
+    found = in_turn(run, lambda there: set_up(there, run.target, run.settings.accelerator, requirements))
     write_text(outputs.setup, found.model_dump_json(indent=1) + "\n")
     if found.problems:
         raise UserError("the machine is not ready: " + "; ".join(found.problems))

@@ -68,7 +68,7 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
             f"({duration(seconds.low)} to {duration(seconds.high)})"
         )
 
-    note_held(run.settings)
+    note_held(run.settings, run.experiment)
     with run.work():
         sent = persistently(
             lambda: ssh_settings(run),

@@ -18,7 +18,7 @@ from gonogo.runtime.ledger import Row
 from gonogo.stages import conclude as stage_module
 from gonogo.stages import release
 from gonogo.stages.conclude import conclude
-from gonogo.stages.held import held_file
+from gonogo.stages.held_machines import held_file
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from gonogo.config.load import load_or_exit
 from gonogo.experiment.load import load_experiments_or_exit
 from gonogo.quality.registry import CONFIGURED
 from gonogo.quality.registry import kind_of
-from gonogo.stages.held import held_file
+from gonogo.stages.held_machines import held_file
 from gonogo.runtime.session import begin
 
 ENVIRONMENT = f"{FILES}/workflow/envs/gonogo.yaml"  # of each job, with --sdm conda

@@ -3,7 +3,7 @@
 import logging
 
 from gonogo.base.locks import hold_or_exit
-from gonogo.stages.conclude import conclude
+from gonogo.stages.conclude import AtTheEnd
 
 
 class StagesSpeakForThemselves(logging.Filter):
@@ -40,16 +40,28 @@ if (
         handler.addFilter(StagesSpeakForThemselves())
 
 
+ASKED_FOR = workflow.dag_settings
+CONCLUDE = AtTheEnd(
+    SETTINGS,
+    partial=bool(ASKED_FOR.until or ASKED_FOR.omit_from)
+    or any(
+        target != "all" and not target.endswith("/report/report.html")
+        for target in ASKED_FOR.targets
+    ),
+)
+
+
 onstart:
     hold_or_exit(SETTINGS.config.results_dir)
+    CONCLUDE.watch()
 
 
 onsuccess:
-    conclude(SETTINGS)
+    CONCLUDE()
 
 
 onerror:
-    conclude(SETTINGS)
+    CONCLUDE()
 
 
 # Snakemake calls what a main Snakefile registers, and no module's.
