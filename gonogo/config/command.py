@@ -61,6 +61,14 @@ class Command(StrictModel):
             check_line(line, ALLOWED[key], REQUIRED[key])
         return line
 
+    @property
+    def is_watched(self) -> bool:
+        """Its script is watched as it is, by the passes of `gonogo check`: it was written for no workflow.
+
+        One that generates its data and can be told how many steps to take is rehearsed, and judged by its metrics.csv.
+        """
+        return not (self.generate and "max_steps" in placeholders(self.train))
+
 
 Value = str | int | float | Path
 

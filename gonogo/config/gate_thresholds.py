@@ -63,7 +63,9 @@ class LearningGate(StrictModel):
         0.45, description="mean target / mean input, if comparable; below: dark DATA"
     )
     max_leaked_share: Fraction = Field(
-        0.0, description="share of held-out samples that are also trained on, near copies included; above: LEAKAGE"
+        0.0,
+        description="share of held-out samples that are also trained on, near copies included (of scripts, up to 0.01 "
+        "is CAUTION); above: LEAKAGE",
     )
     max_unconnected_share: Fraction = Field(0.1, description="share of modules that no gradient reaches; above: WIRING")
     max_overfit_ratio: Positive = Field(
@@ -78,21 +80,31 @@ class LearningGate(StrictModel):
     min_output_sigma_ratio: Fraction = Field(0.5, description="spread of outputs / spread of targets")
     max_loss_spike: Positive = Field(
         10,
-        description="commands: highest loss above the first, as a multiple of it; above: DIVERGING unless it recovers",
+        description="commands, scripts: highest loss above the first, as a multiple of it; above: DIVERGING unless it "
+        "recovers",
     )
     max_loss_explosion: Positive = Field(
         1000,
-        description="commands: the same, recovered or not; above: DIVERGING, as the weights are no longer the same",
+        description="commands, scripts: the same, recovered or not; above: DIVERGING, as the weights are no longer the "
+        "same",
     )
     min_telling_fall: Fraction = Field(
         0.1,
-        description="commands: fall of the loss that is CAUTION, not LOSS, where it may be noise; and that must "
-        "remain after a spike",
+        description="commands, scripts: fall of the loss that is CAUTION, not LOSS, where it may be noise; and that "
+        "must remain after a spike",
     )
     min_validations: Count = Field(
         3,
         description="commands: validation losses needed to say DIVERGING; a rise, unlike an explosion, needs four",
     )
+    min_batch_fall: Fraction = Field(
+        0.01, description="scripts: fall of the loss of one batch that is trained on alone; below: LOSS"
+    )
+    max_blank_share: Fraction = Field(
+        0.5, description="scripts: share of the samples that have one value throughout; above: DATA"
+    )
+    max_class_share: Fraction = Field(0.95, description="scripts: share of the targets in one class; above: CAUTION")
+    max_wait_share: Fraction = Field(0.5, description="scripts: share of a step that waits for its batch; CAUTION")
 
 
 class MemoryGate(StrictModel):

@@ -21,6 +21,7 @@ from gonogo.config.explain import explain_error, unknown_name
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.result_paths import ResultPaths
 from gonogo.config.target import Ssh, Target
+from gonogo.config.unread import unread
 from gonogo.config.workflow import Config
 
 M = TypeVar("M", bound=BaseModel)
@@ -139,7 +140,10 @@ def load_experiment(folder: Path, name: str) -> ExperimentConfig:
         seen.append(parent)
         base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
         raw = deep_merged(base, {key: value for key, value in raw.items() if key != "extends"})
-    return validate(ExperimentConfig, raw, f"config/experiments/{name}.yaml")
+    config = validate(ExperimentConfig, raw, f"config/experiments/{name}.yaml")
+    if said := unread(raw, config):
+        raise UserError(f"config/experiments/{name}.yaml: {said}")
+    return config
 
 
 def _with_those_before(folder: Path, name: str, root: Path) -> dict[str, ExperimentConfig]:

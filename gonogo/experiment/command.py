@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from gonogo.base.errors import UserError
 from gonogo.base.models import StrictModel
-from gonogo.config.command import Value, filled, placeholders
+from gonogo.config.command import Value, filled
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.contract import Experiment, Progress
 from gonogo.experiment.program import run_program
@@ -46,20 +46,13 @@ class CommandExperiment(Experiment):
         self.command = config.command
         self.kind = config.kind
         self.resumes, self.predicts = bool(config.command.resume), bool(config.command.predict)
+        self.is_watched = config.command.is_watched
         for path in config.code:
             if not (root / path).exists():
                 raise UserError(f"config/experiments/{name}.yaml: code: {path} is not there, looked for in {root}")
         if config.requirements and not (root / config.requirements.expanduser()).is_file():
             where = f"config/experiments/{name}.yaml: requirements"
             raise UserError(f"{where}: {config.requirements} is not there, looked for in {root}")
-
-    @property
-    def is_watched(self) -> bool:
-        """Its script is watched as it is, by the passes of `gonogo check`: it was written for no workflow.
-
-        One that generates its data and can be told how many steps to take is rehearsed, and judged by its metrics.csv.
-        """
-        return not (self.command.generate and "max_steps" in placeholders(self.command.train))
 
     # --- data ---
 

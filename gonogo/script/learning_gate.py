@@ -18,8 +18,8 @@ class Measurements(Measured):
 
 
 def judge(measured: Measurements, gate: LearningGate) -> tuple[list[Check], str]:
-    """Data as the script feeds it, wiring, learning; the gate's thresholds are for experiments that show more."""
-    parts = judge_processor(measured.script)
+    """Data as the script feeds it, wiring, learning."""
+    parts = judge_processor(measured.script, gate)
     checks = [*parts.data, *parts.wiring, *parts.learning]
     if measured.script.steps == 0 and not any(check.status is Status.NO_GO for check in checks):
         checks.insert(0, _no_step(measured.script))

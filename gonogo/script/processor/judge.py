@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.script.processor import judge_calls, judge_data, judge_errors, judge_learning, judge_wiring
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judging import DIVERGING, CheckAndCause, Test
@@ -26,11 +27,12 @@ class Parts:
     cause: str = ""
 
 
-def judge(facts: ProcessorFacts) -> Parts:
+def judge(facts: ProcessorFacts, gate: LearningGate | None = None) -> Parts:
     """Each part's checks, in the order in which they explain each other: data before wiring before learning."""
-    data = _found(judge_data.TESTS, facts)
-    wiring = _found(WIRING_TESTS, facts)
-    learning = _found(judge_learning.TESTS, facts) if facts.steps else []
+    gate = gate or LearningGate()
+    data = _found(judge_data.TESTS, facts, gate)
+    wiring = _found(WIRING_TESTS, facts, gate)
+    learning = _found(judge_learning.TESTS, facts, gate) if facts.steps else []
     if any(finding.check.id == "targets" and finding.cause for finding in data):
         wiring = [one for one in wiring if one.check.id != "script"]  # the script's error is explained
     if any(one.cause == DIVERGING for one in learning):
@@ -41,8 +43,8 @@ def judge(facts: ProcessorFacts) -> Parts:
     )  # fmt: skip
 
 
-def _found(tests: tuple[Test, ...], facts: ProcessorFacts) -> list[CheckAndCause]:
-    return [finding for test in tests if (finding := test(facts)) is not None]
+def _found(tests: tuple[Test, ...], facts: ProcessorFacts, gate: LearningGate) -> list[CheckAndCause]:
+    return [finding for test in tests if (finding := test(facts, gate)) is not None]
 
 
 def _checks(findings: list[CheckAndCause]) -> list[Check]:

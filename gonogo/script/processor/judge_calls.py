@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judging import BLIND, LEAKAGE, CheckAndCause, Test, at, bad, good, listed, unknown
 from gonogo.verdict import Status
@@ -12,7 +13,7 @@ SAME_OUTPUT = 1e-6  # change / spread of the output
 SEES_AHEAD = 1e-3
 
 
-def modes(facts: ProcessorFacts) -> CheckAndCause | None:
+def modes(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """train() and eval() where they belong."""
     seen, title = facts.modes, "train() and eval() where they belong"
     if not seen.training_calls:
@@ -36,7 +37,7 @@ def modes(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("modes", title)
 
 
-def graphs(facts: ProcessorFacts) -> CheckAndCause | None:
+def graphs(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     seen, title = facts.modes, "Graphs only where they are needed"
     if seen.backward_without_graph:
         why = f"the loss{at(seen.backward_without_graph)} has no graph: backward has nothing to go through"
@@ -51,7 +52,7 @@ def graphs(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("no_grad", title) if seen.training_calls else None
 
 
-def kept(facts: ProcessorFacts) -> CheckAndCause | None:
+def kept(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     found, title = facts.kept, "Graphs of earlier steps are let go"
     if found.steps < FEWEST_GRAPHS:
         return None
@@ -63,7 +64,7 @@ def kept(facts: ProcessorFacts) -> CheckAndCause | None:
                unit=f"of {found.steps} still held")  # fmt: skip
 
 
-def loss_input(facts: ProcessorFacts) -> CheckAndCause | None:
+def loss_input(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """Softmax before cross-entropy and its like."""
     title = "Losses get what they expect"
     for call in facts.loss_calls:
@@ -85,7 +86,7 @@ def loss_input(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("loss_input", title) if facts.loss_calls else None
 
 
-def shapes(facts: ProcessorFacts) -> CheckAndCause | None:
+def shapes(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "Outputs and targets have the same shape"
     for call in facts.loss_calls:
         if call.broadcast:
@@ -94,7 +95,7 @@ def shapes(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("shapes", title) if facts.loss_calls else None
 
 
-def input_used(facts: ProcessorFacts) -> CheckAndCause | None:
+def input_used(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "Outputs depend on the inputs"
     asked = [probe for probe in facts.probes if probe.all_shuffled is not None and facts.not_finite is None]
     for probe in asked:
@@ -113,7 +114,7 @@ def input_used(facts: ProcessorFacts) -> CheckAndCause | None:
     return None
 
 
-def causal(facts: ProcessorFacts) -> CheckAndCause | None:
+def causal(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "Earlier tokens do not see later ones"
     asked = [probe for probe in facts.probes if probe.looks_ahead is not None]
     for probe in asked:
@@ -124,7 +125,7 @@ def causal(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("causal_mask", title) if asked else None
 
 
-def watched(facts: ProcessorFacts) -> CheckAndCause | None:
+def watched(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """What of the watching itself went wrong, and scripts that show no module."""
     if facts.broken:
         name, why = next(iter(facts.broken.items()))

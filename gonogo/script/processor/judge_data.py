@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.data_checks import INDEPENDENT_P
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judging import DATA, LEAKAGE, CheckAndCause, Test, at, bad, good, takes_turns
@@ -9,19 +10,16 @@ from gonogo.script.processor.trend import first_pass_falls
 from gonogo.verdict import Status
 
 FEWEST_BATCHES = 5  # to say that they are all the same
-MAX_BLANK = 0.5  # samples of one value throughout; above: NO-GO
 WARN_BLANK = 0.05
 LARGE = 50.0  # whole, non-negative numbers above it are pixels or counts that nobody scaled
-MAX_CLASS_SHARE = 0.95
 IGNORED_CALLS = 0.34
-MAX_SHARED = 0.01  # of validation samples
+LEAST_SHARED = 0.01  # of validation samples; fewer are CAUTION
 COPIED = 0.9
 FEWEST_PAIRS = 48
-WAITING = 0.5
 FEWEST_TARGETS = 32
 
 
-def targets(facts: ProcessorFacts) -> CheckAndCause | None:
+def targets(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title, seen = "Targets fit the loss", facts.explained
     if seen.check == "targets":
         return bad("targets", title, None, seen.why, seen.hint, cause=DATA)
@@ -35,13 +33,13 @@ def targets(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("targets", title, threshold="within the classes, of the right type") if facts.loss_calls else None
 
 
-def embeddings(facts: ProcessorFacts) -> CheckAndCause | None:
+def embeddings(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     if facts.explained.check != "inputs":
         return None
     return bad("tokens", "Indices fit their embedding", None, facts.explained.why, facts.explained.hint, cause=DATA)
 
 
-def ignored(facts: ProcessorFacts) -> CheckAndCause | None:
+def ignored(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title, calls = "Targets that are not ignored", [call for call in facts.loss_calls if call.classes]
     if not calls:
         return None
@@ -56,7 +54,7 @@ def ignored(facts: ProcessorFacts) -> CheckAndCause | None:
     return bad("ignored_targets", title, value, why, hint, cause=DATA)
 
 
-def finite(facts: ProcessorFacts) -> CheckAndCause | None:
+def finite(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title, found = "Inputs are numbers", facts.not_finite
     spoilt = [one for one in facts.data.inputs if one.nan_batches]
     if found is not None and found.what == "input":
@@ -83,7 +81,7 @@ def finite(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("inputs_finite", title) if facts.data.inputs else None
 
 
-def vary(facts: ProcessorFacts) -> CheckAndCause | None:
+def vary(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """Inputs that say nothing: one value throughout, or the same for every sample."""
     title = "Inputs differ from each other"
     floats = [one for one in facts.data.inputs if one.dtype.startswith(("float", "bfloat")) and len(one.shape) > 1]
@@ -92,20 +90,20 @@ def vary(facts: ProcessorFacts) -> CheckAndCause | None:
         return None
     main = floats[0]
     same = max(main.constant_batches, main.same_samples)
-    if same >= max(1, main.batches) * MAX_BLANK and (main.constant_batches or main.same_samples):
+    if same >= max(1, main.batches) * gate.max_blank_share and (main.constant_batches or main.same_samples):
         what = "every value is the same" if main.constant_batches else "all samples of a batch are the same"
         why = f"`{main.name}`: {what} in {same} of {main.batches} batches: there is nothing to learn from"
         hint = "Look at the data set's __getitem__ and at what happens between loader and model."
         return bad("inputs_vary", title, main.name, why, hint, cause=DATA)
     blank = main.constant_samples / max(1, main.samples)
     if blank >= WARN_BLANK:
-        status = Status.NO_GO if blank >= MAX_BLANK else Status.CAUTION
+        status = Status.NO_GO if blank >= gate.max_blank_share else Status.CAUTION
         why = f"{blank:.0%} of the samples of `{main.name}` have one value throughout, as a black picture has"
         return bad("inputs_vary", title, round(blank, 3), why, "Look at some of them.", cause=DATA, status=status)
     return good("inputs_vary", title)
 
 
-def scale(facts: ProcessorFacts) -> CheckAndCause | None:
+def scale(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "Inputs are scaled"
     for one in facts.data.inputs:
         if not one.dtype.startswith(("float", "bfloat")) or len(one.shape) < 2 or one.maximum is None:
@@ -117,7 +115,7 @@ def scale(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("input_scale", title) if facts.data.inputs else None
 
 
-def same_batch(facts: ProcessorFacts) -> CheckAndCause | None:
+def same_batch(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title, data = "Batches differ from each other", facts.data
     if data.batches < FEWEST_BATCHES:
         return None
@@ -138,7 +136,7 @@ def same_batch(facts: ProcessorFacts) -> CheckAndCause | None:
     return bad("same_batch", title, value, why, hint, cause=DATA)
 
 
-def classes(facts: ProcessorFacts) -> CheckAndCause | None:
+def classes(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "Targets differ from each other"
     for call in facts.loss_calls:
         total = sum(call.class_counts.values())
@@ -149,7 +147,7 @@ def classes(facts: ProcessorFacts) -> CheckAndCause | None:
                 why = f"all {total} targets of {call.function}{at(call.where)} are class {name}"
                 hint = "Shuffle the training loader, or look at how labels are read."
                 return bad("class_balance", title, f"{share:.0%} class {name}", why, hint, cause=DATA)
-            if share > MAX_CLASS_SHARE:
+            if share > gate.max_class_share:
                 why = f"{share:.0%} of the targets{at(call.where)} are class {name}: a constant answer is nearly right"
                 return bad("class_balance", title, f"{share:.0%} class {name}", why,
                            "Compare with that answer; weigh or sample the classes.", status=Status.CAUTION)  # fmt: skip
@@ -161,7 +159,7 @@ def classes(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("class_balance", title) if facts.loss_calls else None
 
 
-def copied(facts: ProcessorFacts) -> CheckAndCause | None:
+def copied(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     if not facts.data.copied_target and not facts.data.targets:
         return None
     title, share = "Targets are not in the inputs", facts.data.copied_share
@@ -171,7 +169,7 @@ def copied(facts: ProcessorFacts) -> CheckAndCause | None:
     return bad("target_in_input", title, round(share, 3), why, "Take it out of the inputs.", cause=LEAKAGE)
 
 
-def shifted(facts: ProcessorFacts) -> CheckAndCause | None:
+def shifted(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "Targets are the next tokens"
     calls = [call for call in facts.loss_calls if call.target_is_input is not None]
     for call in calls:
@@ -183,7 +181,7 @@ def shifted(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("target_shift", title) if calls else None
 
 
-def overlap(facts: ProcessorFacts) -> CheckAndCause | None:
+def overlap(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     data, title = facts.data, "Validation samples that are not trained on"
     if data.shared_samples is None or not data.shared_of:
         return None
@@ -192,19 +190,19 @@ def overlap(facts: ProcessorFacts) -> CheckAndCause | None:
     if not data.shared_samples:
         return good("validation_overlap", title, value)
     why = f"{data.shared_samples} of {data.shared_of} validation samples are training samples, {data.shared_how}"
-    status = Status.NO_GO if share > MAX_SHARED else Status.CAUTION
+    status = Status.NO_GO if share > max(LEAST_SHARED, gate.max_leaked_share) else Status.CAUTION
     hint = "Split before anything else, by item or subject, and build both loaders from the two parts."
     return bad("validation_overlap", title, value, why, hint, cause=LEAKAGE, status=status)
 
 
-def pairing(facts: ProcessorFacts) -> CheckAndCause | None:
+def pairing(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     data, title = facts.data, "Targets depend on their inputs"
     if data.independence_p is None or data.pairs < FEWEST_PAIRS or takes_turns(facts):
         return None
     threshold = f"p <= {INDEPENDENT_P}, or a loss that falls on samples it has not seen"
     if data.independence_p <= INDEPENDENT_P:
         return good("pairing", title, round(data.independence_p, 4), threshold=threshold)
-    if first_pass_falls(facts):
+    if first_pass_falls(facts, gate):
         return good("pairing", title, round(data.independence_p, 4), threshold=threshold)
     why = f"targets of like inputs are no more alike than any (p = {data.independence_p:.2f} over {data.pairs} "
     why += "samples), and the loss does not fall on samples seen for the first time"
@@ -212,7 +210,7 @@ def pairing(facts: ProcessorFacts) -> CheckAndCause | None:
     return bad("pairing", title, round(data.independence_p, 4), why, hint, cause=DATA, threshold=threshold)
 
 
-def last_batch(facts: ProcessorFacts) -> CheckAndCause | None:
+def last_batch(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title, alone = "No last batch of one before a batch norm", facts.data.batch_norm_alone
     train = [one for one in facts.data.loaders if one.role == "train" and one.items and one.batch_size]
     if not alone or not train:
@@ -226,7 +224,7 @@ def last_batch(facts: ProcessorFacts) -> CheckAndCause | None:
     return bad("last_batch", title, 1, why, "drop_last=True.", cause=DATA, unit="items in the last batch")
 
 
-def waiting(facts: ProcessorFacts) -> CheckAndCause | None:
+def waiting(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     timing, title = facts.timing, "Time that a step waits for its batch"
     if timing.data_s is None or not timing.step_s:
         return None
@@ -235,8 +233,8 @@ def waiting(facts: ProcessorFacts) -> CheckAndCause | None:
     compute = max(timing.step_s - timing.data_s, 1e-9)
     share = waited / (waited + compute)
     value = round(share, 3)
-    if share < WAITING:
-        return good("data_wait", title, value, threshold=f"< {WAITING} of the step, on this processor")
+    if share < gate.max_wait_share:
+        return good("data_wait", title, value, threshold=f"< {gate.max_wait_share:g} of the step, on this processor")
     why = f"a batch takes {timing.data_s:.2g} s to make, a whole step on this processor {timing.step_s:.2g} s: "
     why += f"with {workers} worker{'s' * (workers > 1)} a GPU will wait for data"
     return bad("data_wait", title, value, why, "Raise num_workers, or prepare the data beforehand.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.script.endings import explain
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judging import WIRING, CheckAndCause, bad, unknown
@@ -66,7 +67,7 @@ EXPLAINED: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
-def error(facts: ProcessorFacts) -> CheckAndCause | None:
+def error(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """The script's error before its steps were done; later ones may come from cutting its epochs short."""
     found = facts.error
     if found is None:
@@ -84,7 +85,7 @@ def error(facts: ProcessorFacts) -> CheckAndCause | None:
     return unknown("script", title, said.why, said.hint) if said else None
 
 
-def steps(facts: ProcessorFacts) -> CheckAndCause | None:
+def steps(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """Scripts that end, or are ended, before they train."""
     if facts.error is not None or (said := explain(facts)) is None:
         return None

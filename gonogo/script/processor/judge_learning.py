@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.loss_trend import LossTrend
 from gonogo.script.processor.facts import MORE_THAN_TENSORS, ProcessorFacts
 from gonogo.script.processor.judging import (
@@ -20,7 +21,6 @@ from gonogo.script.processor.judging import (
     unknown,
 )  # fmt: skip
 from gonogo.script.processor.trend import (
-    GATE,
     against_frequencies,
     falls_steadily,
     main_losses,
@@ -30,7 +30,6 @@ from gonogo.script.processor.trend import (
 )  # fmt: skip
 from gonogo.verdict import Status
 
-FALLS = 0.01  # of the loss of one batch, repeated without any noise
 CONVERGED = 0.02  # of the first loss: where a batch has so little left, it need not fall
 WORSE_THAN_FREQUENCIES = 1.25
 EARLY = 20  # steps, below which a loss that rose may still come down
@@ -44,7 +43,7 @@ LOWER = "Lower the learning rate by 10 or more, or warm it up longer; clip gradi
 JUMPY = 3  # times the change a step: of a loss that falls or rises steadily it is 1
 
 
-def finite(facts: ProcessorFacts) -> CheckAndCause | None:
+def finite(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title, found = "Losses and gradients are numbers", facts.not_finite
     if found is None:
         return good("finite", title) if facts.losses else None
@@ -65,25 +64,29 @@ def finite(facts: ProcessorFacts) -> CheckAndCause | None:
     )
 
 
-def stable(facts: ProcessorFacts) -> CheckAndCause | None:
+def stable(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """The loss does not explode, nor stay above what a constant answer gives."""
     series, title = main_losses(facts), "Losses do not explode"
-    trend = trend_of(series) if series is not None else None
+    trend = trend_of(series, gate) if series is not None else None
     if series is None or trend is None or trend.values < FEWEST or facts.not_finite is not None:
         return None
     peak, value = max(loss for _, loss in points(series)), round(trend.spike, 2)
-    recovered = trend.falls and trend.end < trend.first and trend.fall >= GATE.min_telling_fall
+    recovered = trend.falls and trend.end < trend.first and trend.fall >= gate.min_telling_fall
     went = f"the loss rose from {trend.first:.4g} to {peak:.4g}, and ends at {trend.end:.4g}"
     fall, plain, why = memorised_fall(facts), against_frequencies(facts), ""
-    if trend.spike > GATE.max_loss_explosion or (trend.spike > GATE.max_loss_spike and not recovered):
+    if trend.spike > gate.max_loss_explosion or (trend.spike > gate.max_loss_spike and not recovered):
         why = went
     elif plain is not None and _worse_than_frequencies(*plain):
         why = f"cross-entropy rose from {plain[0]:.3g} to {plain[1]:.3g} and ends at {plain[2]:.3g}: worse than always "
         why += f"answering with the frequencies of the classes ({plain[3]:.3g})"
-    elif trend.rises and not takes_turns(facts) and (fall is None or fall < FALLS):
+    elif trend.rises and not takes_turns(facts) and (fall is None or fall < gate.min_batch_fall):
         why = f"{went}: it rises"
     if why:
-        early = trend.values < EARLY and trend.spike <= GATE.max_loss_explosion and (fall is None or fall >= FALLS)
+        early = (
+            trend.values < EARLY
+            and trend.spike <= gate.max_loss_explosion
+            and (fall is None or fall >= gate.min_batch_fall)
+        )
         status = Status.CAUTION if early else Status.NO_GO
         return bad("stability", title, value, why, LOWER, cause=DIVERGING, status=status)
     return good("stability", title, value)
@@ -96,11 +99,11 @@ def _worse_than_frequencies(first: float, peak: float, end: float, frequencies: 
     )
 
 
-def falls(facts: ProcessorFacts) -> CheckAndCause | None:
+def falls(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     series, title = main_losses(facts), "Training loss falls, beyond its noise"
     if series is None or takes_turns(facts) or facts.not_finite is not None:
         return None
-    trend, alone = trend_of(series), memorised_fall(facts)
+    trend, alone = trend_of(series, gate), memorised_fall(facts)
     if trend is None or trend.values < FEWEST:
         return unknown(
             "loss_falls", title, "too few steps to tell whether the loss falls", "Give --steps or --minutes more."
@@ -112,12 +115,12 @@ def falls(facts: ProcessorFacts) -> CheckAndCause | None:
     if trend.end == trend.start == 0:
         return bad("loss_falls", title, value, "the loss is 0 from the first step on", "Look at its targets and masks.",
                    cause=LOSS)  # fmt: skip
-    if alone is not None and (alone >= FALLS or falls_steadily(facts)):
+    if alone is not None and (alone >= gate.min_batch_fall or falls_steadily(facts)):
         why = f"{went}, within its noise; on one batch alone it falls by {alone:.0%}"
         return bad("loss_falls", title, value, why, "More steps (--steps) tell.", unit="%", status=Status.CAUTION)
     status = Status.CAUTION if alone is None or _cannot_repeat(facts) else Status.NO_GO
     return bad("loss_falls", title, value, f"{went}: it does not fall beyond its noise", _hint(trend), unit="%",
-               cause=_cause(facts, alone), status=status)  # fmt: skip
+               cause=_cause(alone, gate), status=status)  # fmt: skip
 
 
 def _cannot_repeat(facts: ProcessorFacts) -> bool:
@@ -131,28 +134,28 @@ def _hint(trend: LossTrend) -> str:
     return "Another learning rate, or more steps (--steps); then look at the data and the loss."
 
 
-def _cause(facts: ProcessorFacts, alone: float | None) -> str:
-    if alone is not None and alone < -FALLS:
+def _cause(alone: float | None, gate: LearningGate) -> str:
+    if alone is not None and alone < -gate.min_batch_fall:
         return DIVERGING
-    return UNDERTRAINED if alone is not None and 0 < alone < FALLS else LOSS
+    return UNDERTRAINED if alone is not None and 0 < alone < gate.min_batch_fall else LOSS
 
 
-def one_batch(facts: ProcessorFacts) -> CheckAndCause | None:
+def one_batch(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """The script's own step on one batch, the same random numbers each time: nothing hides that its loss falls."""
     title, fall = "One batch again and again: its loss falls", memorised_fall(facts)
     if fall is None or facts.not_finite is not None:
         return None
-    shown, threshold = (round(100 * fall, 1) if math.isfinite(fall) else None), f">= {FALLS:.0%}"
+    shown, threshold = (round(100 * fall, 1) if math.isfinite(fall) else None), f">= {gate.min_batch_fall:.0%}"
     first, last = facts.memorised.losses[0], facts.memorised.losses[-1]
-    if fall >= FALLS or falls_steadily(facts):
+    if fall >= gate.min_batch_fall or falls_steadily(facts):
         return good("one_batch", title, shown, unit="%", threshold=threshold)
     series = main_losses(facts)
-    trend = trend_of(series) if series is not None else None
+    trend = trend_of(series, gate) if series is not None else None
     learned = trend is not None and trend.falls
     began = next((value for value in series.values if value is not None), None) if series is not None else None
     if learned and began and first is not None and abs(first) <= CONVERGED * abs(began):
         return good("one_batch", title, shown, unit="%", threshold=f"{threshold}, or little left to fall")
-    what = "rises" if fall < -FALLS else "stands still"
+    what = "rises" if fall < -gate.min_batch_fall else "stands still"
     why = f"one batch {len(facts.memorised.losses)} times, and its loss {what} ({_shown(first)} → {_shown(last)})"
     if learned:
         return bad("one_batch", title, shown, f"{why}, though it fell before", "The learning rate may be at its limit.",
@@ -171,7 +174,7 @@ def _shown(loss: float | None) -> str:
     return "NaN" if loss is None else f"{loss:.4g}"
 
 
-def norms(facts: ProcessorFacts) -> CheckAndCause | None:
+def norms(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """Gradient norms: exploding over the steps; vanishing towards the input."""
     title, known = "Gradient norms", {n: v for n, v in facts.parameters.gradient_norms.items() if math.isfinite(v)}
     if len(known) < 2 or facts.not_finite is not None:
@@ -190,14 +193,14 @@ def norms(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("gradient_norms", title, float(f"{largest:.2g}"))
 
 
-def validation(facts: ProcessorFacts) -> CheckAndCause | None:
+def validation(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "First validation"
     if facts.reached.validation is None:
         return good("validation_reached", title, f"not within {facts.steps} steps") if facts.steps else None
     return good("validation_reached", title, f"reached after {facts.reached.validation} steps")
 
 
-def checkpoint(facts: ProcessorFacts) -> CheckAndCause | None:
+def checkpoint(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title, reached = "First checkpoint, and loading it", facts.reached
     if reached.checkpoint is None:
         return good("checkpoint_reached", title, f"not within {facts.steps} steps") if facts.steps else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.script.processor.facts import OptimizerFacts, ProcessorFacts
 from gonogo.script.processor.judging import UNDERTRAINED, CheckAndCause, Test, at, bad, good, listed
 from gonogo.verdict import Status
@@ -17,7 +18,7 @@ LR_GONE = 0.01  # of its highest value
 LR_GONE_STEPS = 0.3
 
 
-def gradients(facts: ProcessorFacts) -> CheckAndCause | None:
+def gradients(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """Parameters that never got a gradient."""
     found, title = facts.parameters, "Parameters without a gradient"
     if not found.total or facts.modes.backward_without_graph:
@@ -47,7 +48,7 @@ def gradients(facts: ProcessorFacts) -> CheckAndCause | None:
     return bad("gradients", title, len(missing), why, hint, unit=f"of {found.total}", status=Status.CAUTION)
 
 
-def held(facts: ProcessorFacts) -> CheckAndCause | None:
+def held(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """Parameters that get gradients and are in no optimizer."""
     found, title = facts.parameters, "Parameters that no optimizer holds"
     if not found.total or not facts.optimizers:
@@ -67,7 +68,7 @@ def held(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("optimizer_holds", title, 0, unit=f"of {found.total}")
 
 
-def frozen(facts: ProcessorFacts) -> CheckAndCause | None:
+def frozen(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     found, title = facts.parameters.frozen_held, "Frozen parameters that an optimizer holds"
     if not facts.parameters.total or not facts.optimizers:
         return None
@@ -79,7 +80,7 @@ def frozen(facts: ProcessorFacts) -> CheckAndCause | None:
                unit=f"of {facts.parameters.total}", status=Status.CAUTION)  # fmt: skip
 
 
-def cleared(facts: ProcessorFacts) -> CheckAndCause | None:
+def cleared(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title, working = "Gradients are zeroed between steps", [o for o in facts.optimizers if o.windows >= FEWEST]
     for one in working:
         if one.stale_windows / one.windows > MOST_STALE:
@@ -92,7 +93,7 @@ def cleared(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("zero_grad", title) if working else None
 
 
-def order(facts: ProcessorFacts) -> CheckAndCause | None:
+def order(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """Steps that find no gradients."""
     title = "Steps find gradients"
     for one in facts.optimizers:
@@ -114,7 +115,7 @@ def order(facts: ProcessorFacts) -> CheckAndCause | None:
     return good("step_order", title) if facts.optimizers else None
 
 
-def change(facts: ProcessorFacts) -> CheckAndCause | None:
+def change(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """Weights that the steps do not move."""
     title = "Change of the weights a step"
     for one in facts.optimizers:
@@ -145,7 +146,7 @@ def _warming_up(one: OptimizerFacts) -> bool:
     return len(rates) > 1 and rates[-1] > 1.02 * rates[0] and rates[-1] == max(rates)
 
 
-def schedule(facts: ProcessorFacts) -> CheckAndCause | None:
+def schedule(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "Learning rate over the steps"
     for one in facts.optimizers:
         rates = [rate for rate in one.learning_rates if rate == rate]  # noqa: PLR0124

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.verdict import Check, Status
 
@@ -16,7 +17,7 @@ class CheckAndCause(NamedTuple):
     cause: str
 
 
-Test = Callable[[ProcessorFacts], CheckAndCause | None]
+Test = Callable[[ProcessorFacts, LearningGate], CheckAndCause | None]
 """None: the script gives no occasion to ask."""
 
 DATA, LEAKAGE, WIRING, BLIND = "DATA", "LEAKAGE", "WIRING", "INPUT IGNORED"

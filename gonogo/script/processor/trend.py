@@ -14,7 +14,6 @@ from gonogo.script.processor.facts import LossSeries, ProcessorFacts
 SETTLES = 2  # first losses of the repeated batch that are left out: of batches fetched ahead
 STEADY = 0.8
 LEAST_FALL = 1e-5
-GATE = LearningGate()
 
 
 def main_losses(facts: ProcessorFacts) -> LossSeries | None:
@@ -34,12 +33,12 @@ def points(series: LossSeries) -> list[tuple[int, float]]:
     return [(step, v) for step, v in zip(series.steps, series.values, strict=True) if v is not None]
 
 
-def trend_of(series: LossSeries) -> LossTrend | None:
+def trend_of(series: LossSeries, gate: LearningGate) -> LossTrend | None:
     found = points(series)
-    return loss_trend(found, GATE.max_loss_spike) if len(found) >= 2 else None
+    return loss_trend(found, gate.max_loss_spike) if len(found) >= 2 else None
 
 
-def first_pass_falls(facts: ProcessorFacts) -> bool:
+def first_pass_falls(facts: ProcessorFacts, gate: LearningGate) -> bool:
     """Whether the loss fell while every sample was seen for the first time."""
     series = main_losses(facts)
     if series is None:
@@ -49,7 +48,7 @@ def first_pass_falls(facts: ProcessorFacts) -> bool:
     seen = [(step, loss) for step, loss in points(series) if once is None or step < once]
     if len(seen) < 4:
         seen = points(series)
-    return len(seen) >= 2 and loss_trend(seen, GATE.max_loss_spike).falls
+    return len(seen) >= 2 and loss_trend(seen, gate.max_loss_spike).falls
 
 
 def memorised_fall(facts: ProcessorFacts) -> float | None:

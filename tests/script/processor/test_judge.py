@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from gonogo.script.processor.facts import LossSeries, Memorised, OptimizerFacts, ProcessorFacts, SeenError
+import pytest
+
+from gonogo.config.gate_thresholds import LearningGate
+from gonogo.script.learning_gate import Measurements
+from gonogo.script.learning_gate import judge as judge_gate
+from gonogo.script.processor.facts import (
+    DataFacts,
+    LossCall,
+    LossSeries,
+    Memorised,
+    OptimizerFacts,
+    ProcessorFacts,
+    SeenError,
+    TensorFacts,
+    Timing,
+)
 from gonogo.script.processor.judge import judge
 from gonogo.verdict import Check, Status
 
@@ -61,3 +76,33 @@ def test_numbers_that_are_none_survive_their_file() -> None:
     optimizer = facts().optimizers[0].model_copy(update={"changes": [float("nan"), float("inf")]})
     again = ProcessorFacts.model_validate_json(facts(optimizers=[optimizer]).model_dump_json())
     assert str(again.optimizers[0].changes) == "[nan, inf]"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "check", "status"),
+    [
+        ("min_batch_fall", 0.5, "one_batch", Status.CAUTION),
+        ("max_class_share", 0.4, "class_balance", Status.CAUTION),
+        ("max_wait_share", 0.1, "data_wait", Status.CAUTION),
+        ("max_leaked_share", 0.4, "validation_overlap", Status.CAUTION),
+        ("max_blank_share", 0.1, "inputs_vary", Status.NO_GO),
+        ("max_loss_explosion", 0.1, "stability", Status.NO_GO),
+    ],
+)
+def test_thresholds_of_the_configuration_reach_the_judge(key: str, value: float, check: str, status: Status) -> None:
+    """By the default each stands otherwise."""
+    inputs = TensorFacts(name="x", dtype="float32", shape=[8, 4], batches=9, samples=72, constant_samples=20)
+    spiked = [2.0, 2.0, 2.0, *[2.0 - 0.01 * step for step in range(36)], 2.8]
+    found = facts(
+        losses=[LossSeries(where="train.py:9", steps=list(range(40)), values=list(spiked))],
+        memorised=Memorised(losses=[2.0 - 0.02 * step + 0.15 * (step % 2) for step in range(24)]),
+        loss_calls=[LossCall(function="cross_entropy", classes=2, calls=9, class_counts={"0": 20, "1": 20})],
+        timing=Timing(step_s=1.0, data_s=0.3),
+        data=DataFacts(inputs=[inputs], shared_samples=3, shared_of=10, shared_how="bit for bit"),
+    )
+
+    def stands(gate: LearningGate) -> Status:
+        checks, _ = judge_gate(Measurements(script=found, inputs_digest=""), gate)
+        return next(one.status for one in checks if one.id == check)
+
+    assert stands(LearningGate.model_validate({key: value})) is status is not stands(LearningGate())

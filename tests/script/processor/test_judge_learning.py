@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gonogo.config.gate_thresholds import LearningGate
 from gonogo.script.processor.facts import LossSeries, Memorised, ProcessorFacts
 from gonogo.script.processor.judge_learning import falls, one_batch
 from gonogo.verdict import Status
@@ -17,7 +18,7 @@ def test_little_left_to_fall(stands_at: float, status: Status) -> None:
         losses=[LossSeries(where="train.py:1", steps=list(range(60)), values=list(falling))],
         memorised=Memorised(losses=[stands_at] * 24),
     )
-    found = one_batch(facts)
+    found = one_batch(facts, LearningGate())
     assert found is not None and found.check.status is status
 
 
@@ -36,5 +37,5 @@ def test_numbers_that_cannot_be_repeated_tell_less(one_batch_losses: list[float]
         losses=[LossSeries(where="train.py:1", steps=list(range(16)), values=list(noisy))],
         memorised=Memorised(losses=list(one_batch_losses)),
     )
-    found = falls(facts)
+    found = falls(facts, LearningGate())
     assert found is not None and found.check.status is status
