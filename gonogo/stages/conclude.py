@@ -7,6 +7,7 @@ import contextlib
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from gonogo.base.errors import UserError
@@ -47,16 +48,13 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
     return released
 
 
-def conclude_or_exit(settings: Settings, *, partial: bool = False) -> None:
-    """`conclude`, as the workflow calls it: exit code 1 where a machine bills on that should be gone."""
-    if not conclude(settings, partial=partial):
-        sys.exit(1)
-
-
 class AtTheEnd:
-    """`conclude_or_exit`, once for an invocation: also where Snakemake fails and calls none of its own hooks."""
+    """`conclude`, once for an invocation: also where Snakemake fails and calls none of its own hooks.
 
-    def __init__(self, settings: Settings, *, partial: bool) -> None:
+    Exit code 1 where a machine bills on that should be gone.
+    """
+
+    def __init__(self, settings: Settings, partial: Callable[[], bool]) -> None:
         self._settings, self._partial, self._done = settings, partial, False
 
     def watch(self) -> None:
@@ -65,12 +63,13 @@ class AtTheEnd:
 
     def __call__(self) -> None:
         self._done = True
-        conclude_or_exit(self._settings, partial=self._partial)
+        if not conclude(self._settings, partial=self._partial()):
+            sys.exit(1)
 
     def _unless_done(self) -> None:
         if not self._done:
             self._done = True
-            conclude(self._settings, partial=self._partial)
+            conclude(self._settings, partial=self._partial())
 
 
 def _release(settings: Settings, rows: list[ledger.Row], partial: bool) -> bool:

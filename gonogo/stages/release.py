@@ -28,7 +28,7 @@ from gonogo.stages.held_machines import (
     locked,
     update,
 )
-from gonogo.stages.ways_to_go import Refused, destroy, shut_down
+from gonogo.stages.ways_to_go import NotReleased, destroy, shut_down
 
 
 def note_held(settings: Settings, experiment: str = "") -> None:
@@ -164,7 +164,7 @@ def _release_one(
     except Alarm as alarm:
         become(alarm.state, str(alarm))
         raise type(alarm)(f"{alarm} Held {held.cost}.") from None
-    except Refused as refused:
+    except NotReleased as refused:
         become("held", str(refused))
         raise UserError(f"{refused} Held {held.cost}.") from None
     except Exception as error:

@@ -25,7 +25,7 @@ BILLS_ON = (
 )
 
 
-class Refused(UserError):
+class NotReleased(UserError):
     """It is not released, because something would be lost with it."""
 
 
@@ -39,7 +39,7 @@ def destroy(target: Target, held: HeldMachine, path: Path, say: Callable[[str], 
     """Through the provider; returns how it was seen to be gone.
 
     Raises:
-        Refused, Alarm: as `refuse_what_would_be_lost` does; Alarm also where it is not known to be gone.
+        NotReleased, Alarm: as `refuse_what_would_be_lost` does; Alarm also where it is not known to be gone.
         UserError: the provider refuses, or fails for too long.
     """
     ssh = ssh_of(target, held)
@@ -112,7 +112,7 @@ def refuse_what_would_be_lost(ssh: Ssh, target: Target, say: Callable[[str], Non
     """Ask the machine what is under way on it, in any folder; one that is down cannot be busy.
 
     Raises:
-        Refused: a run is at work, something is being sent, or results of any run were not downloaded (unless
+        NotReleased: a run is at work, something is being sent, or results of any run were not downloaded (unless
             `even_unfetched`).
         Alarm: it cannot be asked (unless `even_unfetched`).
     """
@@ -134,16 +134,16 @@ def refuse_what_would_be_lost(ssh: Ssh, target: Target, say: Callable[[str], Non
                 f"there: {error} Fix that, or release it whatever is there with: gonogo release --discard."
             ) from None
         if busy and busy.runs:
-            raise Refused(f"{ssh.host} is not released: {', '.join(busy.runs)} is still at work there.")
+            raise NotReleased(f"{ssh.host} is not released: {', '.join(busy.runs)} is still at work there.")
         if busy and busy.unfetched and not even_unfetched:
-            raise Refused(
+            raise NotReleased(
                 f"{ssh.host} is not released: the results of {', '.join(busy.unfetched)} there were never downloaded. "
                 "Download them from the folder that started them, or give them up with: gonogo release --discard."
             )
         if busy and not busy.under_way:
             return
         if busy and time.monotonic() > until:
-            raise Refused(f"{ssh.host} is not released: {busy.under_way} is under way there.")
+            raise NotReleased(f"{ssh.host} is not released: {busy.under_way} is under way there.")
         time.sleep(min(LOOK_EVERY_S, ASK_WITHIN_S / 4))
 
 
@@ -203,7 +203,7 @@ def shut_down(target: Target, held: HeldMachine, path: Path, say: Callable[[str]
     """Through the agent, so that it happens once whoever asks; then until nothing answers there.
 
     Raises:
-        Refused, Alarm: as `refuse_what_would_be_lost` does; Alarm also where it is not known to be off.
+        NotReleased, Alarm: as `refuse_what_would_be_lost` does; Alarm also where it is not known to be off.
     """
     ssh = ssh_of(target, held)
     if not held.runs:

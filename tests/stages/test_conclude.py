@@ -133,10 +133,10 @@ def test_snakemake_fails_where_a_machine_is_not_gone(
 
     monkeypatch.setattr(release, "release_machine", alarm)
     with pytest.raises(SystemExit) as ended:
-        AtTheEnd(held, partial=False)()
+        AtTheEnd(held, lambda: False)()
     assert ended.value.code == 1 and "ALARM: IT IS STILL THERE" in capsys.readouterr().err
     monkeypatch.setattr(release, "release_machine", lambda settings, say: None)
-    AtTheEnd(held, partial=False)()
+    AtTheEnd(held, lambda: False)()
 
 
 def test_where_snakemake_calls_no_hook_it_is_released_as_the_process_ends(held: Settings, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_where_snakemake_calls_no_hook_it_is_released_as_the_process_ends(held: 
         "from gonogo.stages import release; from gonogo.stages.conclude import AtTheEnd\n"
         "release.release_machine = lambda settings, say: print('released')\n"
         "settings = N(config=N(results_dir=Path(sys.argv[1]), target='local'), experiments={})\n"
-        "end = AtTheEnd(settings, partial=False); end.watch()\n"
+        "end = AtTheEnd(settings, lambda: False); end.watch()\n"
         "raise RuntimeError('a fault of its own')\n"
     )
     words = [sys.executable, "-c", program, str(held.config.results_dir.resolve())]

@@ -40,15 +40,16 @@ if (
         handler.addFilter(StagesSpeakForThemselves())
 
 
-ASKED_FOR = workflow.dag_settings
-CONCLUDE = AtTheEnd(
-    SETTINGS,
-    partial=bool(ASKED_FOR.until or ASKED_FOR.omit_from)
-    or any(
-        target != "all" and not target.endswith("/report/report.html")
-        for target in ASKED_FOR.targets
-    ),
-)
+def asked_for_a_part():
+    """Whether less than the whole workflow was asked for."""
+    asked = workflow.dag_settings
+    whole = ("all", "/report/report.html")
+    return bool(asked.until or asked.omit_from) or any(
+        not target.endswith(whole) for target in asked.targets
+    )
+
+
+CONCLUDE = AtTheEnd(SETTINGS, asked_for_a_part)
 
 
 onstart:
