@@ -31,6 +31,8 @@ EXPERIMENTS = load_experiments_or_exit(SETTINGS)
 MODE = SETTINGS.config.mode
 RESULTS = SETTINGS.config.results_dir.as_posix()
 AT_THE_END = f"{RESULTS}/.release"
+# without `release`: its commands may hold a token, and Snakemake records its params
+TARGET = SETTINGS.target.model_dump_json(exclude={"release"})
 
 
 wildcard_constraints:
