@@ -18,11 +18,16 @@ DEVICE_FAULT = re.compile(
     rb"HSA_STATUS_ERROR|Memory access fault by GPU|illegal memory access|device-side assert|unspecified launch failure"
     rb"|CUDA error: (no kernel image|unknown error|misaligned)|HIP error: (invalid device function|unknown)"
 )
+DISK_FULL = re.compile(
+    rb"No space left on device|Disk quota exceeded|File too large|Errno (28|122|27)\b|errno = (28|122|27)\b"
+    rb"|PytorchStreamWriter failed writing|inline_container.*unexpected pos"
+)
+SHARED_MEMORY = re.compile(rb"/dev/shm|shared memory|</torch_")  # has a size of its own
 LAST_WORDS_BYTES = 64 << 10
 # every cause that exit.json can give; the rest are the supervisor's own, of limits and of a supervisor that died
 CAUSES = (
     *BY_CODE.values(), "oom", "aborted", "failed", "stopped", "stalled", "over_time", "over_cost", "lease_lost",
-    "agent_lost",
+    "agent_lost", "disk_full",
 )  # fmt: skip
 
 
@@ -38,9 +43,16 @@ def exit_cause(code: int, last_words: bytes, killed_for_memory: bool) -> str:
         return BY_CODE[code]
     if OUT_OF_MEMORY.search(last_words) or (code == -signal.SIGKILL and killed_for_memory):
         return "oom"
+    if code == -signal.SIGXFSZ or (code > 0 and _disk_was_full(last_words)):
+        return "disk_full"
     if -code in ABORTS or DEVICE_FAULT.search(last_words):
         return "aborted"
     return "killed" if code < 0 else "failed"
+
+
+def _disk_was_full(last_words: bytes) -> bool:
+    lines = [line for line in last_words.splitlines() if DISK_FULL.search(line)]
+    return any(not SHARED_MEMORY.search(line) for line in lines)
 
 
 def oom_kills() -> int:

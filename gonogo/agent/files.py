@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,14 @@ def check_name(name: str) -> None:
         raise Problem(f"{name!r}: not a plain relative name; refused")
 
 
+NO_DATA = "a pipe, a socket or a device"  # nothing is lost with it
+
+
 def files_below(root: Path, names: Iterable[str] = ("",)) -> Iterator[tuple[str, Path | None]]:
     """Relative name → path of every file below these names of `root`; None for what cannot travel.
 
-    Links to files inside `root` count as the files; other links, devices and pipes cannot travel. Hidden names and
-    `__pycache__` are left out.
+    Links to files inside `root` count as the files; other links, devices, pipes and folders that cannot be read do not
+    travel. Hidden names and `__pycache__` are left out.
     """
     real_root = os.path.realpath(root)
     for name in names:
@@ -45,13 +49,29 @@ def _walk(path: str, name: str, real_root: str) -> Iterator[tuple[str, Path | No
     """By os.path: pathlib takes three times as long, which counts for thousands of files."""
     linked = os.path.islink(path)
     if os.path.isdir(path) and not (name and linked):
-        for entry in sorted(os.listdir(path)):
+        try:
+            entries = sorted(os.listdir(path))
+        except PermissionError:
+            yield name, None
+            return
+        for entry in entries:
             if not entry.startswith(".") and entry != "__pycache__":
                 yield from _walk(path + "/" + entry, f"{name}/{entry}" if name else entry, real_root)
     elif os.path.isfile(path) and (not linked or os.path.realpath(path).startswith(real_root + "/")):
         yield name, Path(path)
-    elif linked or os.path.exists(path):
+    elif not _gone(path):
         yield name, None
+
+
+def _gone(path: str) -> bool:
+    """Whether it went since it was listed; one in a folder that may not be entered is still there."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def chunk_bytes(size: int) -> int:
@@ -62,6 +82,11 @@ def chunk_bytes(size: int) -> int:
     while chunk < LARGEST_CHUNK_BYTES and chunk * MANY_CHUNKS < size:
         chunk *= 2
     return chunk
+
+
+def chunk_count(size: int) -> int:
+    """How many chunks a file of this size has; an empty one has one, which is empty."""
+    return max(1, -(-size // chunk_bytes(size)))
 
 
 def chunk_hashes(files: list[tuple[Path, int]]) -> list[list[str]]:
@@ -112,15 +137,40 @@ def manifest(root: Path, names: Iterable[str] = ("",)) -> dict[str, dict[str, An
 
 
 def listing(root: Path) -> dict[str, Any]:
-    """`files`: name → [bytes, mode] of all below `root`; `skipped`: what cannot travel."""
-    files, skipped = {}, []
+    """`sizes`: name → bytes of all below `root`; `skipped`: name → reason of what may matter and cannot travel."""
+    sizes, skipped = {}, {}
+    real_root = os.path.realpath(root)
     for name, path in files_below(root):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            skipped[ascii(name)] = "a name that is not UTF-8"
+            continue
         if path is None:
-            skipped.append(name)
+            reason = _why_not(root / name, real_root)
+            skipped.update({name: reason} if reason else {})
+        elif os.access(str(path), os.R_OK):
+            sizes[name] = path.stat().st_size
         else:
-            status = path.stat()
-            files[name] = [status.st_size, status.st_mode & 0o777]
-    return {"files": files, "skipped": skipped}
+            skipped[name] = "may not be read"
+    return {"sizes": sizes, "skipped": skipped}
+
+
+def _why_not(path: Path, real_root: str) -> str:
+    """Why this cannot travel; empty where nothing is lost: its files travel under other names, or there are none."""
+    try:
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode):
+            return "a folder that may not be entered" if stat.S_ISDIR(mode) else NO_DATA
+        path.stat()
+    except FileNotFoundError:
+        return ""  # a link that leads nowhere
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    target = os.path.realpath(path)
+    inside = (target + "/").startswith(real_root + "/")
+    hidden = any(part.startswith(".") for part in os.path.relpath(target, real_root).split("/"))
+    return "" if inside and not hidden else "a link to " + target
 
 
 def checkpoints(root: Path) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .run_log import log_part
+from .run_log import LONGEST_LINE_BYTES, log_part
 from .status import lease, status
-from .timings import BEAT_S, LOG_POLL_S, WATCHER_SILENT_S
+from .timings import BEAT_S, LOG_POLL_S, UNRECORDED_S, WATCHER_SILENT_S
+
+LOG_AT_ONCE_BYTES = 2 * LONGEST_LINE_BYTES  # then heartbeat and lease have their turn, however fast the log is
 
 
 def follow(run_dir: Path, offset: int) -> None:
@@ -20,19 +22,28 @@ def follow(run_dir: Path, offset: int) -> None:
 
     Each byte on stdin renews the lease. It ends by itself when stdin closes or is silent for a minute, because then
     nobody is there: a link can drop without a sign of it on this side.
+
+    Raises:
+        OSError: the run's folder could not be read for UNRECORDED_S.
     """
-    heard, next_beat = time.monotonic(), 0.0
+    heard, readable, next_beat = time.monotonic(), time.monotonic(), 0.0
     while True:
-        beat_due = time.monotonic() >= next_beat
-        now = status(run_dir) if beat_due or (run_dir / "exit.json").exists() else {"state": "running"}
-        offset = _emit_log(run_dir, offset)
-        if now["state"] != "running":
+        beat_due, begun = time.monotonic() >= next_beat, offset
+        try:
+            now = status(run_dir) if beat_due or (run_dir / "exit.json").exists() else {"state": "running"}
+            offset = _emit_log(run_dir, offset)
+            readable = time.monotonic()
+        except OSError:
+            if time.monotonic() - readable > UNRECORDED_S:
+                raise
+            now = {"state": "running"}
+        if now["state"] != "running" and offset == begun:
             _emit({"exit": now["exit"]} if now["exit"] else {"state": now["state"]})
             return
         if beat_due:
-            _emit({"heartbeat": now["heartbeat"]})
+            _emit({"heartbeat": now.get("heartbeat")})
             next_beat = time.monotonic() + BEAT_S
-        if select.select([0], [], [], LOG_POLL_S)[0]:
+        if select.select([0], [], [], LOG_POLL_S if offset == begun else 0.0)[0]:
             if not os.read(0, 4096):
                 return
             heard = time.monotonic()
@@ -42,14 +53,17 @@ def follow(run_dir: Path, offset: int) -> None:
 
 
 def _emit_log(run_dir: Path, offset: int) -> int:
-    """Emit the whole lines after `offset`; returns where they end."""
-    while True:
-        lines = log_part(run_dir, offset).split(b"\n")[:-1]
-        if not lines:
-            return offset
-        for line in lines:
-            offset += len(line) + 1
-            _emit({"log": line.decode(errors="replace"), "offset": offset})
+    """Emit the next whole lines after `offset`; returns where they end."""
+    part = log_part(run_dir, offset, LOG_AT_ONCE_BYTES)
+    lines = part.split(b"\n")[:-1]
+    for line in lines:
+        offset += len(line) + 1
+        sys.stdout.write(json.dumps({"log": line.decode(errors="replace"), "offset": offset}) + "\n")
+    if not lines and len(part) == LOG_AT_ONCE_BYTES:  # a line of someone else's
+        offset += len(part)
+        sys.stdout.write(json.dumps({"log": part.decode(errors="replace"), "offset": offset}) + "\n")
+    sys.stdout.flush()
+    return offset
 
 
 def _emit(message: dict[str, Any]) -> None:

@@ -38,16 +38,24 @@ def read_frames(stream: IO[bytes]) -> Iterator[tuple[list[list[Any]], memoryview
         try:
             header = json.loads(line)
             chunks, packed = header["chunks"], header["packed"]
-            size = sum(chunk[2] for chunk in chunks)
-            if not all(len(chunk) == 6 and chunk[2] >= 0 for chunk in chunks):
+            if type(packed) is not int or not all(map(_is_chunk, chunks)):
                 raise ValueError
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise Problem(f"the stream broke: {line[:60]!r} is not the head of a frame") from None
+        size = sum(chunk[2] for chunk in chunks)
         if size > LARGEST_FRAME_BYTES or not 0 <= packed <= LARGEST_FRAME_BYTES:
             raise Problem("a frame announces more data than one may hold; refused")
         data = memoryview(buffer)[: packed or size]
         _read_all(stream, data)
         yield chunks, _unpacked(data, size) if packed else data
+
+
+def _is_chunk(chunk: Any) -> bool:
+    """[name, offset, bytes, size, mode, hash], the numbers not below 0."""
+    if not isinstance(chunk, list) or len(chunk) != 6:
+        return False
+    name, *numbers, sha256 = chunk
+    return isinstance(name, str) and isinstance(sha256, str) and all(type(n) is int and n >= 0 for n in numbers)
 
 
 def _read_all(stream: Any, data: memoryview) -> None:
@@ -90,7 +98,7 @@ def read_chunk(path: Path, offset: int, count: int) -> bytes:
 
 def frame(chunks: list[list[Any]], blocks: list[bytes], may_pack: bool) -> list[bytes]:
     """The buffers to write for these chunks; packed when a sample of them says that it pays."""
-    packed = _packed(blocks) if may_pack else b""
+    packed = _packed(blocks) if may_pack and blocks else b""
     header = json.dumps({"chunks": chunks, "packed": len(packed)}).encode() + b"\n"
     return [header, packed] if packed else [header, *blocks]
 

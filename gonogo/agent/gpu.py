@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import subprocess
 import time
@@ -30,8 +31,10 @@ class Gpu:
     def look(self) -> dict[str, float] | None:
         """The latest answer: used_bytes, total_bytes, busy_percent, temperature_c; None where there is none."""
         if self.asking is not None and self.asking.poll() is not None:
-            with contextlib.suppress(ValueError, KeyError, IndexError):
-                self.latest = self._read(self.asking.communicate()[0].decode(errors="replace"))
+            with contextlib.suppress(Exception):  # whatever the tool answers, it must not end the run
+                reading = self._read(self.asking.communicate()[0].decode(errors="replace"))
+                if all(math.isfinite(value) for value in reading.values()):
+                    self.latest = reading
             self.asking = None
         if self.query and self.asking is None and time.monotonic() - self.asked_at >= self.every_s:
             self.asked_at = time.monotonic()

@@ -15,6 +15,8 @@ from .files import WHOLE_BYTES, check_name, chunk_bytes, chunk_hashes, files_bel
 from .frames import cut, frame, read_chunk, read_frames
 from .json_files import Problem, read_json, write_json
 
+NAMED = 100  # of the names that are wrong
+UNREAD = "!"  # before the reason why a chunk cannot be sent
 INCOMING, OWNER, MANIFEST = ".gonogo-incoming", "owner", ".gonogo-manifest.json"
 
 
@@ -193,7 +195,10 @@ def receive(folder: Path, owner: str, stream: IO[bytes], refused: int = 0) -> di
 
 
 def send(folder: Path, requests: IO[bytes], out: IO[bytes]) -> None:
-    """Answer each request, a line {"chunks": [[name, offset, bytes, size], …], "pack": bool}, with a frame."""
+    """Answer each request, a line {"chunks": [[name, offset, bytes, size], …], "pack": bool}, with a frame.
+
+    A chunk that cannot be read is answered with one of no bytes, and the reason in place of its hash.
+    """
     real_root = os.path.realpath(folder)
     for line in iter(requests.readline, b""):
         request = json.loads(line)
@@ -203,8 +208,12 @@ def send(folder: Path, requests: IO[bytes], out: IO[bytes]) -> None:
             path = folder / name
             if not os.path.realpath(path).startswith(real_root + "/"):
                 raise Problem(f"{name}: leads out of its folder; not sent")
-            block = read_chunk(path, offset, count)
-            chunks.append([name, offset, count, size, path.stat().st_mode & 0o777, hashlib.sha256(block).hexdigest()])
+            try:
+                block = read_chunk(path, offset, count)
+            except Problem as problem:
+                chunks.append([name, offset, 0, size, 0, UNREAD + str(problem)])
+                continue
+            chunks.append([name, offset, count, size, 0o644, hashlib.sha256(block).hexdigest()])
             blocks.append(block)
         for buffer in frame(chunks, blocks, request["pack"]):
             out.write(buffer)
@@ -222,10 +231,14 @@ def finish(folder: Path, done: dict[str, Any]) -> dict[str, Any]:
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """Read everything again and compare it with what was sent: `files` read, and the names that are `wrong`."""
+    """Read everything again and compare it with what was sent.
+
+    Returns:
+        `files`: how many were read; `different`: how many differ, and the names of the first of them, `wrong`.
+    """
     sent = read_json(folder / MANIFEST)
     if sent is None:
         raise Problem(f"{folder}: no upload to it was ever completed; upload first")
     here, wanted = manifest(folder, sent["names"]), sent["files"]
     wrong = [name for name in sorted(here.keys() | wanted.keys()) if here.get(name) != wanted.get(name)]
-    return {"files": len(here), "wrong": wrong}
+    return {"files": len(here), "different": len(wrong), "wrong": wrong[:NAMED]}

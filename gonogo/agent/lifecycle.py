@@ -10,14 +10,25 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from .json_files import Problem, read_json, write_json
+from .json_files import NO_ROOM, Problem, read_facts, reserve, write_json
 from .locks import LOCK, guarded, holder, try_lock
-from .processes import STARTED, detached, lives
-from .run_folder import NO_PAST, REQUEST, kill_remains, past_of, record_exit
+from .processes import STARTED, detached, kill_holders, lives, stirrings
+from .run_folder import (
+    NO_PAST,
+    REQUEST,
+    RUN,
+    RUN_KEYS,
+    ended,
+    kill_remains,
+    past_of,
+    record_exit,
+    remove_secrets,
+    silent_s,
+)
 from .status import status, status_unguarded
 from .supervisor import RESTARTS, Supervisor
 from .timer import Timer
-from .timings import RELAUNCH_WAIT_S
+from .timings import BEAT_S, FROZEN_S, RELAUNCH_WAIT_S
 from .turns import one_at_a_time, waits_for
 
 REQUEST_AT_MOST_BYTES = 1 << 20
@@ -81,54 +92,78 @@ def launch(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
                 finally:
                     os.close(lock)
             other = holder(workspace)
-        if read_json(Path(other["run_dir"]) / "exit.json") is None or time.monotonic() > give_up:
+        if ended(Path(other["run_dir"])) is None or time.monotonic() > give_up:
             return {"state": "already", **other}
         time.sleep(0.1)  # it has ended and is about to release the lock
 
 
 def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
     answer = {"run_dir": os.path.relpath(str(run_dir)), "key": request["key"]}
-    before, ended = read_json(run_dir / "run.json"), read_json(run_dir / "exit.json")
-    if before and before["key"] == request["key"] and ended and ended["cause"] == "finished":
+    before, over = read_facts(run_dir / RUN), ended(run_dir)
+    if before and before.get("key") == request["key"] and over and over["cause"] == "finished":
         return {"state": "done", **answer}
     others = waits_for(Path.cwd(), Path(request["workspace"])) if request["alone"] else ""
     if others:
         return {"state": "waiting", "run_dir": others, "key": ""}
-    for name in ("exit.json", "heartbeat.json", "stop", "collected.json", "release.json"):
+    remove_secrets(Path(request["workspace"]))
+    names = ["exit.json", "heartbeat.json", "stop", "collected.json", "release.json"]
+    names += [path.name for path in run_dir.glob(".*.tmp")]
+    for name in names:
         with contextlib.suppress(FileNotFoundError):
             (run_dir / name).unlink()
-    for name in ("lease", "log.txt"):
-        (run_dir / name).touch()
     _end_old_timer(run_dir)
-    offset = (run_dir / "log.txt").stat().st_size
-    write_json(run_dir / REQUEST, request, mode=0o600)
-    write_json(run_dir / "run.json", {name: request[name] for name in ("key", "argv", "workspace")})
     try:
+        reserve(run_dir)
+        for name in ("lease", "log.txt"):
+            (run_dir / name).touch()
+        offset = (run_dir / "log.txt").stat().st_size
+        write_json(run_dir / REQUEST, request, mode=0o600)
+        write_json(run_dir / RUN, {name: request[name] for name in RUN_KEYS})
         timer = _start_timer(request, run_dir, 0.0)
         _start_supervisor(request, run_dir, lock, NO_PAST)
-    except Problem:
-        for name in ("run.json", REQUEST):  # without them the timer ends
-            with contextlib.suppress(FileNotFoundError):
-                (run_dir / name).unlink()
+    except (Problem, OSError) as error:
+        _forget(run_dir)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise Problem(
+                f"the run did not start: {answer['run_dir']} on the machine has no room for its own files "
+                f"({error.strerror}). Remove what is not needed there (df -h; df -i; quota)"
+            ) from None
         raise
     return {"state": "started", **answer, "log_offset": offset, "timer": timer}
 
 
+def _forget(run_dir: Path) -> None:
+    """A launch that failed leaves no request, which may hold secrets, and no timer."""
+    for name in (RUN, REQUEST):
+        with contextlib.suppress(OSError):
+            (run_dir / name).unlink()
+    _end_old_timer(run_dir)
+
+
 def _end_old_timer(run_dir: Path) -> None:
     """The timer of an earlier run in this folder waits for the results of that one."""
-    timer = read_json(run_dir / "timer.json")
-    while lives(timer):
+    timer = read_facts(run_dir / "timer.json")
+    while timer and lives(timer):
         os.kill(timer["pid"], signal.SIGKILL)
         time.sleep(0.01)
 
 
 def _start_supervisor(request: dict[str, Any], run_dir: Path, lock: int, past: dict[str, Any]) -> None:
     """Start a supervisor that holds the lock; returns when the command runs."""
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, json.dumps({"run_dir": str(run_dir), "key": request["key"]}).encode(), 0)
-    word = detached(run_dir, lambda say: Supervisor(request, run_dir, lock, past, _start_timer).run(say), lock)
+    facts = json.dumps({"run_dir": str(run_dir), "key": request["key"]}).encode()
+    if os.pread(lock, len(facts) + 1, 0) != facts:  # a run that is resumed needs no room for it
+        os.pwrite(lock, facts, 0)
+        os.ftruncate(lock, len(facts))
+    word = detached(run_dir, lambda say: _supervisor(request, run_dir, lock, past).run(say), lock)
     if word != STARTED:
         raise Problem("the run did not start: " + (word or f"see agent.log in {os.path.relpath(str(run_dir))}"))
+
+
+def _supervisor(request: dict[str, Any], run_dir: Path, lock: int, past: dict[str, Any]) -> Supervisor:
+    return Supervisor(
+        request, run_dir, lock, past, _start_timer,
+        lambda request, run_dir, over: Timer(request, run_dir, 0.0, adopt).release_in_time(over),
+    )  # fmt: skip
 
 
 def _start_timer(request: dict[str, Any], run_dir: Path, elapsed_s: float) -> dict[str, Any]:
@@ -138,35 +173,44 @@ def _start_timer(request: dict[str, Any], run_dir: Path, elapsed_s: float) -> di
         Problem: it does not run; nothing else may run then.
     """
     word = detached(run_dir, lambda say: Timer(request, run_dir, elapsed_s, adopt).run(say))
-    timer = read_json(run_dir / "timer.json")
+    timer = read_facts(run_dir / "timer.json")
     if word != STARTED or timer is None or not lives(timer):
         raise Problem(f"the second timer did not start, so the run did not either: {word or 'see agent.log there'}")
     return {"pid": timer["pid"], "ends_in_s": timer["ends_in_s"]}
 
 
-def adopt(run_dir: Path) -> dict[str, Any]:
-    """Resume a run whose supervisor has died: killed, or lost when the machine went down.
+def adopt(run_dir: Path, replacement: int = 1) -> dict[str, Any]:
+    """Resume a run whose supervisor has died or is frozen: killed, stopped, or lost when the machine went down.
 
     What is left of it is killed. It resumes from its last complete checkpoint where the request says how; otherwise,
     when it was being ended, or when this was done often enough already, its end is recorded.
+
+    Args:
+        replacement: which one it is, as far as the caller knows; heartbeats count them, too, where there is room.
 
     Returns:
         `state` as in `status`, or `adopted`.
     """
     run_dir = run_dir.absolute()
-    request = read_json(run_dir / REQUEST)
+    request = read_facts(run_dir / REQUEST)
     now = status(run_dir)
-    if (now["state"] != "lost" and not _orphaned(now)) or request is None:
+    if now["state"] == "running" and _frozen(now["heartbeat"]):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(now["heartbeat"]["pid"], signal.SIGKILL)
+        _end_old_timer(run_dir)  # it should have seen that
+    elif (now["state"] != "lost" and not _orphaned(now)) or request is None:
+        return now
+    if request is None:
         return now
     with guarded(Path(request["workspace"])):
-        beat = read_json(run_dir / "heartbeat.json")
-        if (run_dir / "exit.json").exists() or lives(beat):
+        beat = read_facts(run_dir / "heartbeat.json")
+        if ended(run_dir) or lives(beat):
             return status_unguarded(run_dir, held=lives(beat))
         lock = _lock_of_the_dead(run_dir, Path(request["workspace"]), beat)
         if lock is None:
             return now
         try:
-            return _resume(request, run_dir, lock, beat)
+            return _resume(request, run_dir, lock, beat, replacement)
         finally:
             os.close(lock)
 
@@ -174,6 +218,15 @@ def adopt(run_dir: Path) -> dict[str, Any]:
 def _orphaned(now: dict[str, Any]) -> bool:
     """Some process of it holds the lock, but not its supervisor."""
     return now["state"] == "running" and now["heartbeat"] is not None and not lives(now["heartbeat"])
+
+
+def _frozen(beat: dict[str, Any] | None) -> bool:
+    """The supervisor is there, has written nothing for FROZEN_S, and does nothing for three of its beats."""
+    if not beat or not lives(beat) or silent_s(beat) <= FROZEN_S:
+        return False
+    before = stirrings(beat["pid"])
+    time.sleep(3 * BEAT_S)
+    return stirrings(beat["pid"]) == before
 
 
 def _lock_of_the_dead(run_dir: Path, workspace: Path, beat: dict[str, Any] | None) -> int | None:
@@ -185,18 +238,22 @@ def _lock_of_the_dead(run_dir: Path, workspace: Path, beat: dict[str, Any] | Non
         lock = try_lock(workspace)
         if lock is not None:
             return lock
-        if beat is None or Path((read_json(workspace / LOCK) or {}).get("run_dir", "")) != run_dir:
+        if beat is None or Path((read_facts(workspace / LOCK) or {}).get("run_dir", "")) != run_dir:
             return None
+        kill_holders(workspace / LOCK, beat.get("born", ""))
         time.sleep(0.05)
     return None
 
 
-def _resume(request: dict[str, Any], run_dir: Path, lock: int, beat: dict[str, Any] | None) -> dict[str, Any]:
+def _resume(
+    request: dict[str, Any], run_dir: Path, lock: int, beat: dict[str, Any] | None, replacement: int
+) -> dict[str, Any]:
     """Resume an orphaned run, or record why not. Call it guarded, with the lock."""
+    remove_secrets(Path(request["workspace"]), but=run_dir)
     past = past_of(beat)
     attempt = {"cause": "agent_lost", "code": None, "signal": None, "rung": past["rung"], "cpu": past["cpu"]}
     past["attempts"] = [*past["attempts"], attempt]
-    past["restarts"] += 1
+    past["restarts"] = max(past["restarts"] + 1, replacement)
     ending = "stopped" if (run_dir / "stop").exists() else (beat or {}).get("reason", "")
     if ending or not request["resume"] or past["restarts"] > RESTARTS:
         record_exit(request, run_dir, ending or "agent_lost", None, past)

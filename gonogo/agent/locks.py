@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .json_files import read_json
+from .json_files import read_facts
 from .processes import lives
+from .run_folder import RUN, ended
 
 LOCK, GUARD = ".run.lock", ".run.guard"
 
@@ -52,22 +53,23 @@ def active(workspace: Path) -> dict[str, Any] | None:
 
 def holder(workspace: Path) -> dict[str, Any]:
     """The run that wrote itself into the lock last."""
-    written = read_json(workspace / LOCK)
-    return {"run_dir": os.path.relpath(written["run_dir"]), "key": written["key"]}
+    written = read_facts(workspace / LOCK) or {}
+    return {"run_dir": os.path.relpath(written.get("run_dir", "unknown")), "key": written.get("key", "")}
 
 
-def runs_at_work(root: Path, other_than: Path | None = None) -> list[str]:
+def runs_at_work(root: Path, but_space: Path | None = None, but_run: Path | None = None) -> list[str]:
     """The runs below `root` that hold a lock, or are about to be resumed by a timer that lives.
 
     Args:
-        other_than: a workspace whose runs do not count.
+        but_space: a workspace whose runs do not count.
+        but_run: a run that has ended, though that could not be written down.
     """
-    spaces = {path.parent.resolve() for path in [*root.glob(LOCK), *root.glob(f"*/{LOCK}")]}
-    timers = [*root.glob("runs/*/timer.json"), *root.glob("*/runs/*/timer.json")]
-    but = other_than.resolve() if other_than else None
-    found = [run["run_dir"] for run in map(active, sorted(spaces - {but})) if run]
-    for path in sorted(timers):
-        ended = (path.with_name("exit.json")).exists() or not path.with_name("run.json").exists()
-        if not ended and path.parents[2].resolve() != but and lives(read_json(path)):
-            found.append(os.path.relpath(str(path.parent)))
+    space = but_space.resolve() if but_space else None
+    spaces = {path.parent.resolve() for path in [*root.glob(LOCK), *root.glob(f"*/{LOCK}")]} - {space}
+    found = [run["run_dir"] for run in map(active, sorted(spaces)) if run]
+    for path in sorted([*root.glob("runs/*/timer.json"), *root.glob("*/runs/*/timer.json")]):
+        run_dir = path.parent.resolve()
+        counts = space != path.parents[2].resolve() and run_dir != (but_run.resolve() if but_run else None)
+        if counts and ended(run_dir) is None and (run_dir / RUN).exists() and lives(read_facts(path)):
+            found.append(os.path.relpath(str(run_dir)))
     return list(dict.fromkeys(found))

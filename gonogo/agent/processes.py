@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,50 @@ def boot() -> str:
     return ""
 
 
+def clock_s() -> float:
+    """Seconds since the machine was started, those of its suspension included: nobody sets this clock."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def lives(facts: dict[str, Any] | None) -> bool:
     """Whether the process that wrote its `pid` and `born` is still there."""
-    return bool(facts) and bool(facts["born"]) and born(facts["pid"]) == facts["born"]  # type: ignore[index]
+    return bool(facts and facts.get("born")) and born(facts.get("pid", 0)) == facts["born"]  # type: ignore[index,union-attr]
+
+
+def stirrings(pid: int) -> str:
+    """Changes while the process waits for things and goes on; empty where the system does not say, or it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches"):
+                return line
+    return ""
+
+
+def kill_holders(lock: Path, supervisor_born: str) -> None:
+    """Kill what has inherited the lock from a run and has left its process group, such as a daemon.
+
+    Not whoever asks for the lock, nor who launched the run: these do not hold it, or are older than its supervisor.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        inode, oldest = lock.stat().st_ino, int(supervisor_born.rsplit(maxsplit=1)[-1])
+        for folder in Path("/proc").glob("[0-9]*"):
+            pid = int(folder.name)
+            if pid != os.getpid() and _holds(folder, inode):
+                birth = born(pid).split()
+                if birth and int(birth[-1]) >= oldest:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(pid, signal.SIGKILL)
+
+
+def _holds(folder: Path, inode: int) -> bool:
+    """Whether one of the process's descriptors has the lock; `folder`: its own of /proc."""
+    with contextlib.suppress(OSError):
+        for descriptor in (folder / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                facts = folder / "fdinfo" / descriptor.name
+                if descriptor.stat().st_ino == inode and b"\nlock:" in facts.read_bytes():
+                    return True
+    return False
 
 
 def die_with_parent() -> Callable[[], None] | None:

@@ -9,27 +9,55 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .json_files import write_json
-from .processes import boot, born
+from .json_files import read_facts, write_json
+from .processes import boot, born, clock_s
+from .timings import REBOOT_AT_MOST_S
 
+RUN, RUN_KEYS = "run.json", ("key", "argv", "workspace")
 REQUEST = ".order.json"  # hidden, so that it never travels: it may hold secrets while the run lasts
 # of a run's earlier attempts, as heartbeat.json keeps them
 NO_PAST: dict[str, Any] = {
     "elapsed_s": 0.0, "started_at": 0.0, "attempts": [], "restarts": 0, "rung": 0, "cpu": False,
+    "unwatched_s": 0.0, "lease_mtime": 0.0,
 }  # fmt: skip
+
+
+def ended(run_dir: Path) -> dict[str, Any] | None:
+    """What exit.json says; None where the run has not ended, or the file is empty, as after a power cut."""
+    facts = read_facts(run_dir / "exit.json")
+    return facts if facts and "cause" in facts else None
 
 
 def past_of(beat: dict[str, Any] | None) -> dict[str, Any]:
     """What the run's last heartbeat says of it; the time since then counts, for the machine was paid for."""
-    if beat is None:
-        return dict(NO_PAST)
-    past = {**NO_PAST, **{name: beat[name] for name in NO_PAST if name in beat}}
-    past["elapsed_s"] = beat["elapsed_s"] + max(0.0, time.time() - beat["at"])
+    past = dict(NO_PAST)
+    for name, value in (beat or {}).items():
+        if name in NO_PAST and isinstance(value, type(NO_PAST[name])):
+            past[name] = value
+    since_s = silent_s(beat)
+    past["elapsed_s"] += since_s
+    past["unwatched_s"] += since_s
     return past
 
 
+def silent_s(beat: dict[str, Any] | None) -> float:
+    """Since the heartbeat was written; 0 where that cannot be said.
+
+    By the clock that counts from the machine's start. After another start by the wall clock, which may have been set
+    meanwhile: the machine was up since, and before that it was off for REBOOT_AT_MOST_S at most.
+    """
+    now_s, then_s, at = clock_s(), (beat or {}).get("clock_s"), (beat or {}).get("at")
+    if beat and beat.get("boot") == boot() and isinstance(then_s, float) and then_s <= now_s:
+        return now_s - then_s
+    return min(max(0.0, time.time() - at), now_s + REBOOT_AT_MOST_S) if isinstance(at, float) else 0.0
+
+
 def record_exit(request: dict[str, Any], run_dir: Path, cause: str, code: int | None, past: dict[str, Any]) -> None:
-    """Write exit.json, and remove the request's environment from the disk: it may hold secrets."""
+    """Write exit.json, and remove the request's environment from the disk: it may hold secrets.
+
+    Raises:
+        OSError: exit.json cannot be written.
+    """
     elapsed_s = round(past["elapsed_s"], 3)
     facts = {
         "cause": cause,
@@ -41,12 +69,29 @@ def record_exit(request: dict[str, Any], run_dir: Path, cause: str, code: int | 
         "usd": round(elapsed_s / 3600 * request["usd_per_hour"], 6),
         "attempts": past["attempts"],
     }
-    write_json(run_dir / REQUEST, {**request, "environment": {}}, mode=0o600)
+    with contextlib.suppress(OSError):
+        write_json(run_dir / REQUEST, {**request, "environment": {}}, mode=0o600)
     write_json(run_dir / "exit.json", facts)
+
+
+def remove_secrets(workspace: Path, but: Path | None = None) -> None:
+    """The environment of runs below the workspace that will not be resumed: it may hold secrets.
+
+    Call it with the workspace's lock, so that none of them is alive.
+
+    Args:
+        but: a run that is about to be resumed.
+    """
+    for path in [found for depth in ("", "*/", "*/*/") for found in workspace.glob(depth + REQUEST)]:
+        with contextlib.suppress(OSError):
+            request = read_facts(path)
+            if path.parent != but and request and request.get("environment"):
+                write_json(path, {**request, "environment": {}}, mode=0o600)
 
 
 def kill_remains(beat: dict[str, Any]) -> None:
     """What is left of the command's process group; not a stranger's that was given the same number since."""
-    if beat["boot"] == boot() and born(beat["child_pid"]) in ("", beat["child_born"]):
+    pid, birth = beat.get("child_pid"), beat.get("child_born")
+    if isinstance(pid, int) and pid > 1 and beat.get("boot") == boot() and born(pid) in ("", birth):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(beat["child_pid"], signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
@@ -13,14 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .checkpoints import is_complete
-from .exit_cause import LAST_WORDS_BYTES, exit_cause, oom_kills
+from .exit_cause import exit_cause, oom_kills
 from .gpu import Gpu
-from .json_files import Problem, read_json, write_json
-from .processes import STARTED, boot, born, die_with_parent, lives
-from .run_folder import record_exit
-from .run_log import RunLog, log_part
-from .timings import BEAT_S, GRACE_S, QUIET_S
+from .json_files import Problem, read_facts, write_json
+from .lease import Lease
+from .locks import LOCK
+from .processes import STARTED, boot, born, clock_s, die_with_parent, kill_holders, lives
+from .resumption import next_attempt
+from .run_folder import REQUEST, RUN, RUN_KEYS, record_exit
+from .run_log import RunLog
+from .timings import BEAT_S, GRACE_S, QUIET_S, UNRECORDED_S
 
 RESTARTS = 3  # after a kill, a stall or a lost supervisor; rungs of the ladder do not count
 
@@ -34,6 +35,7 @@ class Supervisor:
     Args:
         past: of earlier attempts, as NO_PAST lists it.
         start_timer: replaces a timer that has died; `lifecycle._start_timer`, whose timers start supervisors.
+        release_in_time: does the timer's last duty where the end cannot be written down; given what tries that again.
     """
 
     def __init__(
@@ -43,19 +45,21 @@ class Supervisor:
         lock: int,
         past: dict[str, Any],
         start_timer: Callable[[dict[str, Any], Path, float], object],
+        release_in_time: Callable[[dict[str, Any], Path, Callable[[], bool]], None],
     ) -> None:
-        self.request, self.run_dir, self.lock, self.start_timer = request, run_dir, lock, start_timer
+        self.request, self.run_dir, self.lock = request, run_dir, lock
+        self.start_timer, self.release_in_time = start_timer, release_in_time
         self.log = RunLog(run_dir, request["progress"])
-        self.reason = ""
+        self.reason = self.said = ""
         self.leaving = False
         self.kill_at = 0.0
-        self.began = time.monotonic() - past["elapsed_s"]
+        self.began = clock_s() - past["elapsed_s"]
         self.started_at = past["started_at"] or time.time()
         self.attempts, self.restarts = list(past["attempts"]), past["restarts"]
         self.rung, self.cpu = past["rung"], past["cpu"]
-        self.lease_mtime, self.lease_seen = 0.0, time.monotonic()
+        self.lease = Lease(run_dir, past["unwatched_s"], past["lease_mtime"])
         self.gpu = Gpu()
-        self.me = {"pid": os.getpid(), "born": born(os.getpid()), "boot": boot()}
+        self.me: dict[str, Any] = {"pid": os.getpid(), "born": born(os.getpid()), "boot": boot()}
 
     def run(self, say: Callable[[str], None]) -> None:
         """From start to exit.json; says "started", or what prevented it."""
@@ -69,12 +73,12 @@ class Supervisor:
         first = True
         while True:
             try:
-                self._spawn()
+                self._spawn(patient=not first)
             except OSError as error:
                 if first:
                     say(f"{error.filename or self.request['argv'][0]}: {error.strerror}")
                     return
-                self.log.note(f"cannot be started again: {error}")
+                self._say_once(f"cannot be started again: {error}")
                 cause, code = "failed", None
                 break
             self._beat()
@@ -88,7 +92,31 @@ class Supervisor:
             self._remember(cause, code)
             if not self._again(cause):
                 break
-        record_exit(self.request, self.run_dir, cause, code, self._past())
+        if not self._record(cause, code):
+            os.close(self.lock)  # nothing of it runs any more, and the machine can be released
+            self.release_in_time(self.request, self.run_dir, lambda: self._recorded(cause, code))
+
+    def _record(self, cause: str, code: int | None) -> bool:
+        """Write down how it ended, which is tried for UNRECORDED_S; whether that could be done."""
+        give_up = time.monotonic() + UNRECORDED_S
+        while not self._recorded(cause, code):
+            if self.leaving or time.monotonic() > give_up:
+                return self.leaving
+            time.sleep(BEAT_S)
+        return True
+
+    def _recorded(self, cause: str, code: int | None) -> bool:
+        try:
+            record_exit(self.request, self.run_dir, cause, code, self._past())
+            return True
+        except OSError as error:
+            self._say_once(f"ended as '{cause}', which cannot be written down: {error.strerror or error}")
+            return False
+
+    def _say_once(self, text: str) -> None:
+        if text != self.said:
+            self.log.note(text)
+        self.said = text
 
     def _leave(self, *_: Any) -> None:
         self.leaving = True
@@ -101,12 +129,26 @@ class Supervisor:
             "restarts": self.restarts,
             "rung": self.rung,
             "cpu": self.cpu,
+            "unwatched_s": round(self.lease.unwatched_s(), 3),
+            "lease_mtime": self.lease.mtime,
         }
 
     # --- one attempt ---
 
-    def _spawn(self) -> None:
-        argv, extra = self._command()
+    def _spawn(self, patient: bool) -> None:
+        """Start the command; where `patient`, what cannot be read for a moment is waited for."""
+        give_up = time.monotonic() + (UNRECORDED_S if patient else 0.0)
+        while True:
+            try:
+                self._start_command()
+                return
+            except OSError:
+                if self.leaving or time.monotonic() >= give_up:
+                    raise
+                time.sleep(BEAT_S)
+
+    def _start_command(self) -> None:
+        argv, extra = next_attempt(self.request, self.run_dir, self._past(), self.log.note)
         self.output, writer = os.pipe()
         os.set_blocking(self.output, False)
         self.log.begin_attempt()
@@ -130,36 +172,6 @@ class Supervisor:
             os.close(writer)
         self.child_born = born(self.child.pid)
 
-    def _command(self) -> tuple[list[str], dict[str, str]]:
-        """Words and variables of the next attempt: the request's, changed by the ladder and by where it resumes."""
-        request, argv = self.request, list(self.request["argv"])
-        if "/" in argv[0]:
-            argv[0] = str(Path(argv[0]).absolute())  # from here, not from its cwd
-        changed = dict(request["ladder"][self.rung - 1]) if self.rung else {}
-        environment = dict(request["environment"])
-        if self.cpu:
-            changed.update(request["cpu"]["overrides"])
-            environment.update(request["cpu"]["environment"])
-        if changed:
-            argv += [word.replace("{overrides}", json.dumps(changed)) for word in request["override"]]
-        checkpoint = self._last_complete() if request["resume"] else None
-        if checkpoint is not None:
-            argv += [word.replace("{checkpoint}", str(checkpoint)) for word in request["resume"]]
-        if self.attempts or checkpoint is not None:
-            start = f"from {checkpoint.name}" if checkpoint else "from the beginning"
-            changes = f", with {json.dumps(changed)}" if changed else ""
-            self.log.note(f"attempt {len(self.attempts) + 1}, {start}{changes}")
-        return argv, environment
-
-    def _last_complete(self) -> Path | None:
-        """The newest complete checkpoint; one that was being written when the run died is not."""
-        folder = self.run_dir / self.request["checkpoints"]
-        for path in sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True):
-            if is_complete(path):
-                return path
-            self.log.note(f"{path.name} is incomplete and is skipped")
-        return None
-
     def _watch(self) -> int:
         """Until the child has ended; returns its code, negative for a signal."""
         next_beat = time.monotonic() + BEAT_S
@@ -175,6 +187,7 @@ class Supervisor:
                     self._enforce()
                     next_beat += BEAT_S
         self._signal_group(signal.SIGKILL)  # what the command left behind
+        kill_holders(Path(self.request["workspace"]) / LOCK, self.me["born"])
         self.log.drain(self.output)
         os.close(self.output)
         return int(self.child.returncode)
@@ -182,14 +195,13 @@ class Supervisor:
     # --- every second ---
 
     def _elapsed_s(self) -> float:
-        return round(time.monotonic() - self.began, 3)
+        return round(clock_s() - self.began, 3)
 
     def _usd(self) -> float:
         return round(self._elapsed_s() / 3600 * float(self.request["usd_per_hour"]), 6)
 
     def _beat(self) -> None:
-        if not lives(read_json(self.run_dir / "timer.json")):
-            self._replace_timer()
+        self._keep_files()
         silent_s = self.log.silent_s()
         beat = {
             "state": "stopping" if self.reason else "running",
@@ -197,6 +209,7 @@ class Supervisor:
             "child_pid": self.child.pid,
             "child_born": self.child_born,
             "at": time.time(),
+            "clock_s": clock_s(),
             "usd": self._usd(),
             "log_bytes": self.log.size_bytes,
             "last_output_at": self.log.last_output_at,
@@ -206,14 +219,24 @@ class Supervisor:
             **self._past(),
         }
         with contextlib.suppress(OSError):
-            write_json(self.run_dir / "heartbeat.json", beat)
+            write_json(self.run_dir / "heartbeat.json", beat, lasting=False)
+
+    def _keep_files(self) -> None:
+        """The timer, and what names the run, are there; what cannot be looked at for a moment is left alone."""
+        with contextlib.suppress(OSError):
+            if not lives(read_facts(self.run_dir / "timer.json")):
+                self._replace_timer()
+            if not (self.run_dir / RUN).exists():
+                write_json(self.run_dir / RUN, {name: self.request[name] for name in RUN_KEYS})
+            if not (self.run_dir / REQUEST).exists():
+                write_json(self.run_dir / REQUEST, self.request, mode=0o600)
 
     def _replace_timer(self) -> None:
         try:
             self.start_timer(self.request, self.run_dir, self._elapsed_s())
             self.log.note("the second timer had died and was restarted")
         except (Problem, OSError) as error:
-            self.log.note(f"the second timer has died and cannot be restarted: {error}")
+            self._say_once(f"the second timer has died and cannot be restarted: {error}")
 
     def _enforce(self) -> None:
         """TERM to the group at the first limit that is passed, KILL when the grace period is over."""
@@ -228,24 +251,17 @@ class Supervisor:
     def _limit_passed(self) -> str:
         """The cause that exit.json will give, or nothing."""
         request = self.request
-        if (self.run_dir / "stop").exists():
-            return "stopped"
+        with contextlib.suppress(OSError):
+            if (self.run_dir / "stop").exists():
+                return "stopped"
         if request["max_s"] and self._elapsed_s() >= request["max_s"]:
             return "over_time"
         if request["max_usd"] and self._usd() >= request["max_usd"]:
             return "over_cost"
-        if request["lease_s"] and self._unwatched_s() >= request["lease_s"]:
+        if request["lease_s"] and self.lease.unwatched_s() >= request["lease_s"]:
             return "lease_lost"
         patience_s = request["stall_s"] if self.log.progressed else request["first_s"]
         return "stalled" if patience_s and self.log.silent_s() >= patience_s else ""
-
-    def _unwatched_s(self) -> float:
-        """Since the lease's mtime last changed; by the monotonic clock, because clocks are set."""
-        with contextlib.suppress(FileNotFoundError):
-            mtime = (self.run_dir / "lease").stat().st_mtime
-            if mtime != self.lease_mtime:
-                self.lease_mtime, self.lease_seen = mtime, time.monotonic()
-        return time.monotonic() - self.lease_seen
 
     def _signal_group(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -256,8 +272,7 @@ class Supervisor:
     def _cause(self, code: int) -> str:
         if self.reason:
             return self.reason
-        begin = max(self.log.attempt_offset, self.log.size_bytes - LAST_WORDS_BYTES)
-        return exit_cause(code, log_part(self.run_dir, begin), oom_kills() > self.oom_kills)
+        return exit_cause(code, self.log.last_words, oom_kills() > self.oom_kills)
 
     def _remember(self, cause: str, code: int) -> None:
         self.attempts.append(

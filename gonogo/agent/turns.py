@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .json_files import read_json
+from .json_files import read_facts
 from .locks import runs_at_work
-from .run_folder import REQUEST
+from .run_folder import REQUEST, RUN, ended
 
 GUARD, SETUP_LOCK, USE_LOCK = ".machine.guard", ".setup.lock", ".use.lock"
 WORDS = {"receive": "an upload", "send": "a download", "setup": "a setup", "launch": "a launch"}
@@ -57,7 +57,7 @@ def waits_for(root: Path, workspace: Path) -> str:
 
 def turn(run_dir: Path) -> dict[str, str]:
     """`waiting_for`: what has to end before this run of a workspace can begin; empty also where it has finished."""
-    if (read_json(run_dir / "exit.json") or {}).get("cause") == "finished":
+    if (ended(run_dir) or {}).get("cause") == "finished":
         return {"waiting_for": ""}
     with one_at_a_time(Path.cwd()):
         return {"waiting_for": waits_for(Path.cwd(), run_dir.absolute().parents[1])}
@@ -123,9 +123,9 @@ def busy(root: Path) -> dict[str, Any]:
 def _unfetched(root: Path, at_work: list[str]) -> list[str]:
     found = []
     for path in sorted([*root.glob(f"runs/*/{REQUEST}"), *root.glob(f"*/runs/*/{REQUEST}")]):
-        folder, request = path.parent, read_json(path)
+        folder, request = path.parent, read_facts(path)
         name = os.path.relpath(str(folder))
         fetched = (folder / "collected.json").exists() or not (request or {}).get("keep", True)
-        if not fetched and name not in at_work and (folder / "run.json").exists():
+        if not fetched and name not in at_work and (folder / RUN).exists():
             found.append(name)
     return found

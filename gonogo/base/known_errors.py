@@ -99,8 +99,19 @@ KNOWN_ERRORS = (
 )  # fmt: skip
 
 
+ENDS_CHARACTERS = 4096
+
+
+def ends_of(text: str) -> str:
+    """The text; of a long one its two ends, on lines of their own: a pattern with `.*` takes the square of a line."""
+    if len(text) <= 2 * ENDS_CHARACTERS:
+        return text
+    return f"{text[:ENDS_CHARACTERS]}\n{text[-ENDS_CHARACTERS:]}"
+
+
 def known_error(text: str) -> KnownError | None:
     """The first that the text shows, its hint filled in."""
+    text = ends_of(text)
     for known in KNOWN_ERRORS:
         if match := known.pattern.search(text):
             return known._replace(hint=known.hint.format(**match.groupdict()))

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)")
+# controls but tab and newline, marks that reverse or hide text, and halves of surrogate pairs
+_UNSHOWABLE = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
+)
+_IN_ONE_LINE = re.compile(rf"[{_UNSHOWABLE}\s]+")
+_IN_LINES = re.compile(rf"[{_UNSHOWABLE}]+")
 
 
 def clean(text: object) -> str:
     """One line without terminal escapes: quoted logs and names must not be able to draw on the page."""
-    return _CONTROLS.sub(" ", _ESCAPES.sub("", str(text))).strip()
+    return _IN_ONE_LINE.sub(" ", _ESCAPES.sub("", str(text))).strip()
+
+
+def shown(text: object) -> str:
+    """`clean` for what is written to a terminal or a log: lines and indents stay."""
+    return _IN_LINES.sub(" ", _ESCAPES.sub("", str(text)))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 from gonogo.base.extras import missing_extra
+from gonogo.base.text import shown
 
 # command → module of this package, whose function `add_COMMAND` gives the parser its arguments, and one clear line
 COMMANDS = {
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(shown(f"error: {error}"), file=sys.stderr)
     except Exception as problem:  # an error of ours is no verdict: its exit code must not be that of a NO-GO
         if lacking := missing_extra(problem):
             print(f"error: {lacking}", file=sys.stderr)

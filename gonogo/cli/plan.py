@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gonogo.base.units import dollars, duration
 from gonogo.cli import site
 from gonogo.config.load import Settings
+from gonogo.experiment.command import CommandExperiment
+from gonogo.experiment.contract import Experiment
 from gonogo.experiment.load import load_experiment
 from gonogo.forecast.plan_consistency import contradictions
+from gonogo.training.spec import RunSpec
 from gonogo.verdict import Status
+
+if TYPE_CHECKING:
+    from gonogo.memory.plan_search import Explored
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
@@ -35,22 +42,38 @@ def planned(root: Path, name: str, mode: str | None, target: str | None) -> tupl
     """
     from gonogo.memory.judge import Measurements, judge
     from gonogo.memory.plan import plan_from
-    from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
     from gonogo.report.memory_plan import memory_plan
 
     settings = site.settings(root, experiments=name, mode=mode, target=target)
-    load_experiment(name, settings.experiments[name], root).check_packages()
-    config, gate, accelerator = settings.experiments[name], settings.gates[name].memory, settings.accelerator
-    task = PlanSearch(
-        experiment=name, experiment_config=config, training=settings.training(name), accelerator=accelerator,
-        environment=settings.target.environment,
-    )  # fmt: skip
-    measured = Measurements(accelerator=accelerator, explored=explore_in_child(task))
+    experiment = load_experiment(name, settings.experiments[name], root)
+    experiment.check_packages()
+    gate, accelerator = settings.gates[name].memory, settings.accelerator
+    measured = Measurements(accelerator=accelerator, explored=_explored(settings, name, experiment))
     judged = judge(measured, gate)
     plan = plan_from(measured.explored, accelerator, gate, judged.plan)
     verdict = [f"{check.status.light} {check.title}: {check.why or check.value}" for check in judged.checks]
     text = [memory_plan(plan, name, settings.config.mode, gate), "## Verdict", "", *verdict, "", "## Time and cost", ""]
     return "\n".join([*text, *times_of(settings, name, root)]), plan.status
+
+
+def _explored(settings: Settings, name: str, experiment: Experiment) -> Explored:
+    from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
+
+    config, training = settings.experiments[name], settings.training(name)
+    if isinstance(experiment, CommandExperiment) and not config.memory:
+        from gonogo.script.plans import explore_script
+
+        data = [folder] if (folder := experiment.data_folder()) else []
+        spec = RunSpec(
+            experiment=name, experiment_config=config, training=training, data=data, seed=settings.config.seed
+        )
+        return explore_script(experiment, spec, settings.accelerator, settings.target.environment, lambda line: None)
+    return explore_in_child(
+        PlanSearch(
+            experiment=name, experiment_config=config, training=training, accelerator=settings.accelerator,
+            environment=settings.target.environment,
+        )
+    )  # fmt: skip
 
 
 def times_of(settings: Settings, name: str, root: Path) -> list[str]:

@@ -18,6 +18,7 @@ from gonogo.config.load import Settings
 from gonogo.config.target import Embedded, Ssh
 from gonogo.remote.answers import Heartbeat, RunState, read
 from gonogo.stages.held import started_runs
+from gonogo.stages.local_log import safe_line
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _attach(arguments: argparse.Namespace) -> int:
     print(f"{run.run_id}; Ctrl-C detaches, the run continues", file=sys.stderr)
     signal.signal(signal.SIGINT, once)
     try:
-        ended = follow(lambda: _ssh(settings), settings.target, run.run_dir, print, _quiet)
+        ended = follow(lambda: _ssh(settings), settings.target, run.run_dir, _show, _quiet)
     except KeyboardInterrupt:
         print(f"\ndetached; {run.run_id} continues on the machine", file=sys.stderr)
         return 130
@@ -96,6 +97,10 @@ def _attach(arguments: argparse.Namespace) -> int:
     how = "finished" if finished else why(ended)
     print(f"{run.run_id}: {how} {duration(ended.elapsed_s)}, {dollars(ended.usd)}", file=sys.stderr)
     return 0 if finished else 1
+
+
+def _show(line: str) -> None:
+    print(safe_line(line))
 
 
 def _quiet(beat: Heartbeat) -> None:

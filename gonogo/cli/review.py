@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from gonogo.base.errors import UserError
-from gonogo.report.log_flags import flags
+from gonogo.base.text import shown
+from gonogo.report.log_flags import LogLines, flags
 from gonogo.report.success_criteria import criteria, files_to_monitor
 from gonogo.verdict import Status, worst
 
@@ -19,7 +20,7 @@ def add_review(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     text, status = review(arguments.folder)
-    print(text)
+    print(shown(text))
     return 1 if status is Status.NO_GO else 0
 
 
@@ -32,7 +33,7 @@ def review(run: Path) -> tuple[str, Status]:
     log = run / "log.txt"
     if not log.is_file():
         raise UserError(f"{run}: no log.txt there; name the folder of a run, such as archive/EXPERIMENT/RUN")
-    raised, asked = flags(log.read_text(errors="replace").splitlines()), criteria(run)
+    raised, asked = flags(LogLines(log)), criteria(run)
     lines = ["Flags", *(f"  {flag.status.light} {flag.meaning}\n      {flag.line}" for flag in raised)]
     lines += [] if raised else ["  none"]
     lines += ["", "Success criteria", *(f"  {criterion.box}" for criterion in asked), "", "Files"]

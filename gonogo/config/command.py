@@ -7,7 +7,7 @@ import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gonogo.base.models import Count, StrictModel
 
@@ -51,6 +51,11 @@ class Command(StrictModel):
         description="placeholders {checkpoint}, {data}, {out}, {seed}; writes metrics.json into {out}; empty: the "
         "results gate sees what the run logged, and no predictions",
     )
+    vary: str = Field(
+        "",
+        description="the script's own argument for its batch, {} in the place of its value: `--batch-size {}`; where "
+        "`train` has no {micro_batch_size}, the memory gate finds the largest that fits with it",
+    )
     samples_per_item: Count = Field(1, description="training samples per item, for the forecast")
 
     @field_validator("generate", "train", "resume", "predict")
@@ -68,6 +73,19 @@ class Command(StrictModel):
         One that generates its data and can be told how many steps to take is rehearsed, and judged by its metrics.csv.
         """
         return not (self.generate and "max_steps" in placeholders(self.train))
+
+    @field_validator("vary")
+    @classmethod
+    def _has_one_place(cls, words: str) -> str:
+        if words and sum(word.count("{}") for word in shlex.split(words)) != 1:
+            raise ValueError("write {} once, where the number goes, as in '--batch-size {}'")
+        return words
+
+    @model_validator(mode="after")
+    def _vary_is_needed(self) -> Command:
+        if self.vary and "micro_batch_size" in placeholders(self.train):
+            raise ValueError("vary: `train` has {micro_batch_size}, with which the batch is varied; remove `vary`")
+        return self
 
 
 Value = str | int | float | Path

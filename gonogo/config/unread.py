@@ -60,6 +60,8 @@ def _unread(raw: Mapping[str, Any], config: ExperimentConfig) -> Iterator[str]:
             yield f"smoke.{key}: only with `class`; remove the key{instead}"
     if "validation_share" in raw:
         yield "validation_share: only with `class`; a command's script holds items out itself, remove the key"
+    if config.memory and config.command.vary:
+        yield "command.vary: not read, the memory gate traces the step that `memory` names; remove one of them"
     yield from _training(raw, config.command)
 
 

@@ -17,7 +17,7 @@ from gonogo.experiment.command import NoSettings
 from gonogo.experiment.contract import Progress
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.local_imports import imported_files
-from gonogo.experiment.source_files import Methods, Stage, code_files
+from gonogo.experiment.source_files import Methods, Stage, named_files
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
@@ -119,8 +119,7 @@ class AdaptedExperiment(LightningExperiment):
 
     def source_files(self) -> list[Path]:
         """The function's file, what it imports of the project, and what `code:` names."""
-        named = [file for path in self.config.code for file in code_files(self.root / path)]
-        return sorted({*imported_files(self._file(), self.root), *named})
+        return sorted({*imported_files(self._file(), self.root), *named_files(self.config.code, self.root)})
 
     def source_files_of(self, stage: Stage) -> list[Path]:
         return [] if stage == "generate" else self.source_files()

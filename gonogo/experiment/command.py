@@ -17,7 +17,7 @@ from gonogo.config.command import Value, filled
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.contract import Experiment, Progress
 from gonogo.experiment.program import run_program
-from gonogo.experiment.source_files import Methods, Stage, code_files, repository_files, without_unused
+from gonogo.experiment.source_files import Methods, Stage, named_files, repository_files, sendable, without_unused
 from gonogo.quality.registry import kind_of
 
 LINES: dict[Stage, tuple[str, ...]] = {  # of `command`, by the stage that runs them
@@ -113,9 +113,10 @@ class CommandExperiment(Experiment):
 
     def source_files(self) -> list[Path]:
         if self.config.code:
-            return [file for path in self.config.code for file in code_files(self.root / path)]
+            return named_files(self.config.code, self.root)
         data = self.data_folder()
-        return [file for file in repository_files(self.root) if data is None or not file.is_relative_to(data)]
+        files = [file for file in repository_files(self.root) if data is None or not file.is_relative_to(data)]
+        return sendable(files, self.root)
 
     def source_files_of(self, stage: Stage) -> list[Path]:
         """All of `code` but documents (a README), and but what only other commands name and no other file imports.

@@ -18,7 +18,7 @@ from gonogo.base.extras import install_line
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import validate
 from gonogo.config.quality_thresholds import QualityGate
-from gonogo.experiment.source_files import Methods, Stage, source_digest, without_unused
+from gonogo.experiment.source_files import Methods, Stage, sendable, source_digest, without_unused
 from gonogo.quality.inspector import Inspector
 from gonogo.quality.registry import check_kind, kind_of
 
@@ -165,7 +165,8 @@ class Experiment(ABC):
 
     def source_files(self) -> list[Path]:
         """All source files: what goes to the machine."""
-        return sorted(file for file in self._file().parent.glob("*.py") if not file.name.startswith("."))
+        files = sorted(file for file in self._file().parent.glob("*.py") if not file.name.startswith("."))
+        return sendable(files, self.import_root())
 
     def source_files_of(self, stage: Stage) -> list[Path]:
         """Source files that a stage's result depends on.

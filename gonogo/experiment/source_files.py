@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from gonogo.base.digests import digest
+from gonogo.base.errors import UserError
 
 Stage = Literal["generate", "train", "predict"]
 Methods: TypeAlias = Mapping[Path, tuple[str, ...]]  # file → `Class.method`s that a stage's result does not depend on
@@ -29,6 +30,32 @@ def code_files(path: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".") and name != CACHE]
         found += [Path(folder, name) for name in names if not name.startswith(".") and not name.endswith(COMPILED)]
     return sorted(found)
+
+
+def named_files(code: Sequence[Path], root: Path) -> list[Path]:
+    """What `code` names below `root`, files and folders; raises UserError as `sendable` does."""
+    return [file for path in code for file in sendable(code_files(root / path), root / path)]
+
+
+def sendable(files: Sequence[Path], top: Path) -> list[Path]:
+    """The files that are sent to the machine with the code; links that lead nowhere are left out.
+
+    Raises:
+        UserError: a link leads out of `top`, or to something hidden: to a key, for instance.
+    """
+    real_top = Path(os.path.realpath(top))
+    kept = []
+    for file in files:
+        real = Path(os.path.realpath(file))
+        below = real.relative_to(real_top).parts if real.is_relative_to(real_top) else ("..",)
+        if real != real_top / os.path.relpath(file, top) and any(part.startswith(".") for part in below):
+            raise UserError(
+                f"{file}: a link out of {top}, or to something hidden (to {real}); it would be sent to the machine "
+                "with the code. Copy it in, move it away, or name in `code` the files and folders that are code."
+            )
+        if real.is_file():
+            kept.append(file)
+    return kept
 
 
 # of a repository, what gonogo makes and reads, and what no program reads

@@ -5,6 +5,9 @@ from __future__ import annotations
 import psutil
 
 from gonogo.config.accelerator import Accelerator
+from gonogo.config.gate_thresholds import MemoryGate
+
+LEAST_ROOM_BYTES = 1e9
 
 
 def capacity_bytes(accelerator: Accelerator) -> int | None:
@@ -12,3 +15,9 @@ def capacity_bytes(accelerator: Accelerator) -> int | None:
     if accelerator.visible_bytes is not None:
         return accelerator.visible_bytes
     return int(psutil.virtual_memory().total) if accelerator.is_this_machine else None
+
+
+def is_tight(needed_bytes: int, capacity_bytes: int, gate: MemoryGate) -> bool:
+    """Less room is left than the gate wants."""
+    margin = max(LEAST_ROOM_BYTES, gate.caution_margin * capacity_bytes, gate.estimate_error * needed_bytes)
+    return capacity_bytes - needed_bytes < margin

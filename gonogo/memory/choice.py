@@ -5,10 +5,9 @@ from __future__ import annotations
 from gonogo.base.mappings import flat
 from gonogo.base.units import gigabytes
 from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.memory.capacity import is_tight
 from gonogo.memory.plan_search import Candidate, Explored
 from gonogo.verdict import Status
-
-LEAST_ROOM_BYTES = 1e9
 
 
 def choose(explored: Explored, gate: MemoryGate) -> Candidate:
@@ -35,12 +34,6 @@ def weigh(plan: Candidate, capacity_bytes: int | None, gate: MemoryGate) -> Stat
     if not plan.fits:
         return Status.NO_GO
     return Status.CAUTION if plan.guessed or is_tight(plan.needed_bytes, capacity_bytes, gate) else Status.GO
-
-
-def is_tight(needed_bytes: int, capacity_bytes: int, gate: MemoryGate) -> bool:
-    """Less room is left than the gate wants."""
-    margin = max(LEAST_ROOM_BYTES, gate.caution_margin * capacity_bytes, gate.estimate_error * needed_bytes)
-    return capacity_bytes - needed_bytes < margin
 
 
 def describe(asked: Candidate, plan: Candidate) -> str:

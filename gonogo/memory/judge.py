@@ -11,7 +11,9 @@ from gonogo.base.units import gibibytes, gigabytes
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.measurements import Measured
-from gonogo.memory.choice import choose, describe, is_tight, weigh
+from gonogo.memory.capacity import is_tight
+from gonogo.memory.cards import cheapest_check, table
+from gonogo.memory.choice import choose, describe, weigh
 from gonogo.memory.estimate import MemoryEstimate
 from gonogo.memory.plan_search import Candidate, Explored, held_bytes
 from gonogo.verdict import Check, Status
@@ -60,12 +62,14 @@ def judge(measured: Measurements, gate: MemoryGate) -> PlanJudgement:
     checks = [*_precision(plan, measured.accelerator), _peak(plan, measured, gate)]
     if plan is not measured.explored.asked:
         checks.append(_replanned(plan, measured, gate))
+    checks += [*_largest(measured), *_cheapest(measured, gate)]
     return PlanJudgement(checks, "MEMORY" if any(check.status is Status.NO_GO for check in checks) else "", plan)
 
 
 def _peak(plan: Candidate, measured: Measurements, gate: MemoryGate) -> Check:
     card, capacity, needed = measured.accelerator.title, measured.capacity_bytes, plan.needed_bytes
-    title = f"Peak of a training step on {card}, micro-batch {plan.micro_batch_size}"
+    batch = f", micro-batch {plan.micro_batch_size}" if measured.explored.batch_argument else ""
+    title = f"Peak of a training step on {card}{batch}"
     status = weigh(plan, capacity, gate)
     if needed is None or capacity is None:
         error = plan.estimate.error if plan.estimate else ""
@@ -104,11 +108,38 @@ def _hint(explored: Explored, gate: MemoryGate) -> str:
             f"Weights, gradients and optimizer state alone take {gigabytes(held_bytes(asked))}: no batch is small "
             "enough. Choose a card with more memory, a smaller model, or fewer bits for its weights."
         )
+    if better is None and explored.largest_fitting and "{}" in explored.batch_argument:
+        argument = explored.batch_argument.format(explored.largest_fitting)
+        return f"Write `{argument}` into command.train: it is the largest that fits. Or choose a card with more memory."
     if better is None:
         return "No change that the experiment offers makes it fit: choose a card with more memory, or a smaller model."
     automatic = gate.on_no_go == "halt" and not better.settings
     replan = " `gates.memory.on_no_go: replan` does that automatically." if automatic else ""
     return f"{describe(asked, better)} (plan.md beside the verdict).{replan}"
+
+
+def _largest(measured: Measurements) -> list[Check]:
+    """The largest batch that fits, of a script whose batch can be set; what stands above it says how it is known."""
+    explored = measured.explored
+    if not explored.cards or explored.largest_fitting is None or explored.asked.needed_bytes is None:
+        return []
+    title = f"Largest {explored.batch_argument} on {measured.accelerator.title}"
+    largest = explored.largest_fitting
+    above = next((size for size in explored.sizes if size.micro_batch_size > largest), None)
+    if above is None:
+        why = "no larger one was tried"
+    elif above.needed_bytes is None:
+        error = above.estimate.error if above.estimate else ""
+        why = f"{above.micro_batch_size} could not be traced: {error}"
+    else:
+        why = f"{above.micro_batch_size} was traced, needs {gigabytes(above.needed_bytes)} and does not fit"
+    status = Status.GO if largest else Status.NO_GO
+    return [Check(id="largest_batch", title=title, value=largest, status=status, why=why)]
+
+
+def _cheapest(measured: Measurements, gate: MemoryGate) -> list[Check]:
+    found = measured.explored.cards
+    return [cheapest_check(table(found, gate))] if found else []
 
 
 def _replanned(plan: Candidate, measured: Measurements, gate: MemoryGate) -> Check:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
-from gonogo.memory.choice import LEAST_ROOM_BYTES, changes, choose, weigh
+from gonogo.memory.capacity import LEAST_ROOM_BYTES
+from gonogo.memory.choice import changes, choose, weigh
 from gonogo.memory.estimate import MemoryEstimate
 from gonogo.memory.options import divisors, with_micro_batch
 from gonogo.memory.overheads import Addition
@@ -72,6 +73,7 @@ class Plan(BaseModel):
 
     accelerator: str
     capacity_bytes: int | None
+    accumulates: bool = Field(True, description="a smaller micro-batch is made up for by accumulation")
     status: Status = Field(description="of the plan that would be trained")
     training: Training = Field(description="that would be trained")
     replanned: bool = Field(description="it differs from the plan that was asked for")
@@ -124,6 +126,7 @@ def plan_from(
     plan = Plan(
         accelerator=accelerator.title,
         capacity_bytes=explored.capacity_bytes,
+        accumulates=explored.accumulates,
         status=weigh(candidate, explored.capacity_bytes, gate),
         training=candidate.training,
         replanned=candidate is not asked,
@@ -139,7 +142,7 @@ def plan_from(
     plan.largest_safe = table.largest_safe()
     plan.batches = [table.row(size) for size in table.sizes()]
     plan.changes = list(_log(explored, candidate, gate))
-    plan.settings = table.settings(asked.training)
+    plan.settings = table.settings(asked.training) if explored.accumulates else []
     downwards = explored.candidates[explored.candidates.index(candidate) :]
     plan.ladder = [_step(item, explored.capacity_bytes, gate) for item in downwards]
     return plan

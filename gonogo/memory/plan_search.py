@@ -12,6 +12,7 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.capacity import capacity_bytes
+from gonogo.memory.cards import CardNeed
 from gonogo.memory.estimate import MemoryEstimate
 from gonogo.memory.options import cheapest_first, divisors, precision_options, with_micro_batch
 
@@ -23,6 +24,7 @@ COMFORTABLE = 0.5  # of the card: below it no threshold stops the plan, and no o
 LARGEST = 8  # effective batches: no larger micro-batch is considered
 HELD = ("weights", "frozen weights", "buffers", "gradients", "optimizer state", "moving average")
 TRACES = 8  # at most, in search of the largest micro-batch
+FEWER = "fewer samples a step: the command takes no {accumulate_grad_batches}"
 ACCUMULATION = "the same operations in more, smaller parts; the canary measures how much worse they fill the card"
 
 
@@ -76,6 +78,15 @@ class Explored(BaseModel):
     )
     line: Line | None = None
     largest_fitting: int | None = Field(None, description="largest micro-batch that the allocator serves on the card")
+    accumulates: bool = Field(True, description="a smaller micro-batch is made up for by accumulation")
+    batch_argument: str = Field(
+        "micro_batch_size",
+        description="what sets the batch: a key of `training`, or an argument of the script, {} in the place of its "
+        "value; empty: nothing that is known",
+    )
+    cards: list[CardNeed] = Field(
+        default_factory=list, description="of the plan asked for, on each card of the catalogue; of scripts"
+    )
 
     @property
     def asked(self) -> Candidate:
@@ -85,20 +96,15 @@ class Explored(BaseModel):
 class _Sizes:
     """One plan at any micro-batch, each traced once."""
 
-    def __init__(self, trace: Estimator, plan: Candidate) -> None:
-        self._trace, self.plan = trace, plan
+    def __init__(self, trace: Estimator, plan: Candidate, accumulates: bool) -> None:
+        self._trace, self.plan, self._accumulates = trace, plan, accumulates
         self.known: dict[int, Candidate] = {}
 
     def at(self, micro_batch_size: int) -> Candidate:
         if micro_batch_size not in self.known:
-            training = self.plan.training.model_copy(update={"micro_batch_size": micro_batch_size})
-            if self.plan.training.effective_batch_size % micro_batch_size == 0:
-                training = with_micro_batch(self.plan.training, micro_batch_size)
-            found = self._trace(training, self.plan.settings)
-            changed = {
-                "training": training, "needed_bytes": found.needed_bytes, "fits": found.fits, "estimate": found,
-                "slowdown_sources": _sources(self.plan, micro_batch_size),
-            }  # fmt: skip
+            changed = self._changed(micro_batch_size)
+            found = self._trace(changed["training"], self.plan.settings)
+            changed |= {"needed_bytes": found.needed_bytes, "fits": found.fits, "estimate": found}
             self.known[micro_batch_size] = self.plan.model_copy(update=changed)
         return self.known[micro_batch_size]
 
@@ -120,46 +126,78 @@ class _Sizes:
         if micro_batch_size in self.known:
             return self.known[micro_batch_size]
         needed = line.at(micro_batch_size)
-        changed = {
-            "training": with_micro_batch(self.plan.training, micro_batch_size), "needed_bytes": needed,
-            "fits": needed <= room, "estimate": None, "slowdown_sources": _sources(self.plan, micro_batch_size),
+        changed = self._changed(micro_batch_size)
+        return self.plan.model_copy(update=changed | {"needed_bytes": needed, "fits": needed <= room, "estimate": None})
+
+    def _changed(self, micro_batch_size: int) -> dict[str, Any]:
+        """The same effective batch in such parts, where it can be cut so and the program accumulates."""
+        plan, training = self.plan, self.plan.training
+        if self._accumulates and training.effective_batch_size % micro_batch_size == 0:
+            changed = with_micro_batch(training, micro_batch_size)
+        else:
+            changed = training.model_copy(update={"micro_batch_size": micro_batch_size})
+        smaller = micro_batch_size < training.micro_batch_size
+        source = [ACCUMULATION if self._accumulates else FEWER] if smaller else []
+        return {
+            "training": changed, "slowdown_sources": [*plan.slowdown_sources, *source],
+            "exact": plan.exact and (self._accumulates or not smaller),
         }  # fmt: skip
-        return self.plan.model_copy(update=changed)
 
-
-def _sources(plan: Candidate, micro_batch_size: int) -> list[str]:
-    smaller = micro_batch_size < plan.training.micro_batch_size
-    return [*plan.slowdown_sources, *([ACCUMULATION] if smaller else [])]
+    def parts(self) -> list[int]:
+        """Micro-batches of the plan, largest first: it as it is, and smaller ones."""
+        training = self.plan.training
+        whole = training.effective_batch_size if self._accumulates else training.micro_batch_size
+        return [size for size in divisors(whole) if size <= training.micro_batch_size]
 
 
 def explore(
-    estimate: Estimator, training: Training, accelerator: Accelerator, options: Sequence[PlanOption] = ()
+    estimate: Estimator,
+    training: Training,
+    accelerator: Accelerator,
+    options: Sequence[PlanOption] = (),
+    *,
+    accumulates: bool = True,
+    precisions: bool = True,
+    largest: int = LARGEST,
 ) -> Explored:
-    """Trace the plan, the sizes that show where the card is full, and cheaper plans where it is over half full."""
+    """Trace the plan, the sizes that show where the card is full, and cheaper plans where it is over half full.
+
+    Args:
+        accumulates, precisions: what trains takes the number of forward passes a step, and the precision.
+        largest: effective batches, above which no micro-batch is considered.
+    """
     capacity = capacity_bytes(accelerator)
-    sizes = _Sizes(estimate, Candidate(training=training, needed_bytes=None, fits=None))
+    sizes = _Sizes(estimate, Candidate(training=training, needed_bytes=None, fits=None), accumulates)
     asked = sizes.at(training.micro_batch_size)
     if asked.needed_bytes is None or capacity is None:
-        return Explored(capacity_bytes=capacity, candidates=[asked])
+        return Explored(capacity_bytes=capacity, candidates=[asked], accumulates=accumulates)
+    halves = precision_options(training, accelerator) if precisions else []
     if held_bytes(asked) > capacity:  # whatever the batch is
-        options = [option for option in options if option.lessens_weights]
-        lighter = _with_options(estimate, sizes.plan, accelerator, capacity, options) if options else []
-        return Explored(capacity_bytes=capacity, candidates=_falling([asked, *lighter]), largest_fitting=0)
+        lessening = [option for option in options if option.lessens_weights]
+        tried = cheapest_first([*lessening, *halves]) if lessening else []
+        lighter = _with_options(estimate, sizes.plan, capacity, tried, accumulates)
+        candidates = _falling([asked, *lighter])
+        return Explored(capacity_bytes=capacity, candidates=candidates, largest_fitting=0, accumulates=accumulates)
     sizes.at(training.micro_batch_size // 2 or 2)
     line = sizes.line()
-    largest = _largest_fitting(sizes, line, capacity, LARGEST * training.effective_batch_size) if line else None
+    limit = largest * training.effective_batch_size
+    most = _largest_fitting(sizes, line, capacity, limit) if line else None
     candidates = [asked]
     if line is not None:
         crowded = asked.needed_bytes > COMFORTABLE * capacity
-        candidates += _smaller(sizes, line, capacity, traced=crowded)
+        smaller = sizes.parts()[1:]
+        candidates += [sizes.at(size) if crowded else sizes.interpolated(size, line, capacity) for size in smaller]
         if crowded:
-            candidates += _with_options(estimate, sizes.plan, accelerator, capacity, options)
+            candidates += _with_options(
+                estimate, sizes.plan, capacity, cheapest_first([*options, *halves]), accumulates
+            )
     return Explored(
         capacity_bytes=capacity,
         candidates=_falling(candidates),
         sizes=[sizes.known[size] for size in sorted(sizes.known)],
         line=line,
-        largest_fitting=largest,
+        largest_fitting=most,
+        accumulates=accumulates,
     )
 
 
@@ -189,23 +227,16 @@ def _largest_fitting(sizes: _Sizes, line: Line, capacity: int, limit: int) -> in
     return low
 
 
-def _smaller(sizes: _Sizes, line: Line, capacity: int, traced: bool) -> list[Candidate]:
-    """The effective batch in smaller parts, largest first; all traced, or interpolated."""
-    training = sizes.plan.training
-    parts = [size for size in divisors(training.effective_batch_size) if size < training.micro_batch_size]
-    return [sizes.at(size) if traced else sizes.interpolated(size, line, capacity) for size in parts]
-
-
 def _with_options(
-    estimate: Estimator, asked: Candidate, accelerator: Accelerator, capacity: int, options: Sequence[PlanOption]
+    estimate: Estimator, asked: Candidate, capacity: int, options: Sequence[PlanOption], accumulates: bool
 ) -> list[Candidate]:
-    """Options one after another, cheapest first, each added to those before it, at every size that the line allows."""
+    """Options one after another, each added to those before it, at every size that the line allows."""
     found: list[Candidate] = []
     plan = asked
-    for option in cheapest_first([*options, *precision_options(asked.training, accelerator)]):
+    for option in options:
         plan = _changed(plan, option)
-        sizes = _Sizes(estimate, plan)
-        parts = [s for s in divisors(plan.training.effective_batch_size) if s <= plan.training.micro_batch_size]
+        sizes = _Sizes(estimate, plan, accumulates)
+        parts = sizes.parts()
         for size in {parts[-1], parts[0]}:
             sizes.at(size)
         line = sizes.line()

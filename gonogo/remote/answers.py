@@ -6,7 +6,8 @@ not named here is read.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar, get_args
+import functools
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from gonogo.base.bounded_json import SMALL, JsonBounds, parsed
 from gonogo.base.text import clean
 from gonogo.remote.errors import RemoteError
 
@@ -27,7 +29,7 @@ SHOWN_CHARACTERS = 80  # of what is quoted from the machine
 
 Cause = Literal[
     "finished", "failed", "oom", "killed", "aborted", "nan", "stopped_by_gate", "stalled", "over_time", "over_cost",
-    "lease_lost", "stopped", "agent_lost", "unknown",
+    "lease_lost", "stopped", "agent_lost", "disk_full", "unknown",
 ]  # fmt: skip
 CAUSES: tuple[str, ...] = get_args(Cause)
 
@@ -160,21 +162,8 @@ class Released(AgentAnswer):
     said: Shown = ""
 
 
-class Prepared(AgentAnswer):
-    """What the machine has of an upload; `gonogo.agent.incoming.prepare` explains each key."""
-
-    files: dict[Short, list[Short]]
-    parts: dict[Short, list[Short]]
-    extra: list[Short]
-    free_bytes: Count
-    refused: Count
-
-
-class Verified(AgentAnswer):
-    """How many files were read again, and the names of those that differ from what was sent."""
-
-    files: Count
-    wrong: list[Shown]
+class Done(AgentAnswer):
+    """A command that answers nothing that is read."""
 
 
 class MachineFacts(AgentAnswer):
@@ -207,27 +196,35 @@ class Busy(AgentAnswer):
     under_way: Shown = ""
 
 
+Unparsed: Any = Any  # whatever JSON says
 Kind = TypeVar("Kind")
 
 
-def read(kind: type[Kind], answer: Any, where: str) -> Kind:
-    """The answer as a `kind` of this module.
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def read(kind: type[Kind], answer: Any, where: str, bounds: JsonBounds = SMALL) -> Kind:
+    """The answer as a `kind` of this module, or of `gonogo.remote.file_lists`.
 
     Args:
         answer: JSON text as bytes, or what was parsed from it.
         where: who answered to what, for the error.
 
     Raises:
-        RemoteError: it is not one.
+        RemoteError: it is not one, or holds more than `bounds`.
     """
-    adapter: TypeAdapter[Kind] = TypeAdapter(kind)
     try:
-        return adapter.validate_json(answer) if isinstance(answer, bytes) else adapter.validate_python(answer)
+        value = parsed(answer, bounds) if isinstance(answer, bytes) else answer
+        return cast(Kind, _adapter(cast(Any, kind)).validate_python(value))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        at = quoted(".".join(str(part) for part in first["loc"]) or "all of it")
-        said = quoted(answer.decode(errors="replace") if isinstance(answer, bytes) else repr(answer))
-        raise RemoteError(
-            f"{where} answered {said!r}, which is not an answer of gonogo's agent ({at}: {quoted(first['msg'])}). "
-            "The training program or a login script there may have written it; check the machine before using it again."
-        ) from None
+        problem = f"{'.'.join(str(part) for part in first['loc']) or 'all of it'}: {first['msg']}"
+    except ValueError as error:
+        problem = str(error)
+    said = answer[: 8 * SHOWN_CHARACTERS].decode(errors="replace") if isinstance(answer, bytes) else type(answer)
+    raise RemoteError(
+        f"{where} answered {quoted(said)!r}, which is not an answer of gonogo's agent ({quoted(problem)}). "
+        "The training program or a login script there may have written it; check the machine before using it again."
+    )

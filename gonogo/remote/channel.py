@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from types import TracebackType
 
 import paramiko
 from paramiko.ssh_exception import SSHException
 
+from gonogo.base.text import clean
+from gonogo.remote.bounded_ssh import bound_buffers
 from gonogo.remote.errors import RemoteError, Unreachable
 
 SILENT_S = 300.0
 STDERR_KEPT_BYTES = 64 << 10
+SHOWN_LINES, SHOWN_CHARACTERS = 5, 1000
 _BROKEN = (SSHException, EOFError, OSError)
+
+
+class LastWords:
+    """The end of what a command writes to stderr, whatever it writes."""
+
+    def __init__(self) -> None:
+        self._kept: deque[bytes] = deque()
+        self._bytes = 0
+
+    def add(self, data: bytes) -> None:
+        self._kept.append(data[-STDERR_KEPT_BYTES:])
+        self._bytes += len(self._kept[-1])
+        while self._bytes - len(self._kept[0]) >= STDERR_KEPT_BYTES:
+            self._bytes -= len(self._kept.popleft())
+
+    @property
+    def text(self) -> str:
+        return b"".join(self._kept)[-STDERR_KEPT_BYTES:].decode(errors="replace")
 
 
 class Silent(Unreachable):
@@ -35,9 +57,10 @@ class Channel:
         self.name, self.where = name, where
         self.at_end = False
         self._transport = transport
-        self._errors = b""
+        self._errors = LastWords()
         try:
             self._channel = transport.open_session(timeout=15)
+            bound_buffers(self._channel)
             self._channel.exec_command(command)
         except _BROKEN as error:
             raise self._dropped() from error
@@ -98,7 +121,7 @@ class Channel:
         code = self._channel.recv_exit_status()
         self._collector.join(timeout=5)
         if code >= 0:
-            return code, self._errors.decode(errors="replace")
+            return code, self._errors.text
         if not self._alive():
             raise self._dropped()
         raise RemoteError(f"{self.where}: {self.name} was killed by a signal")
@@ -136,10 +159,11 @@ class Channel:
                 continue
             if not data:
                 return
-            self._errors = (self._errors + data)[-STDERR_KEPT_BYTES:]
+            self._errors.add(data)
 
 
 def failure(where: str, name: str, code: int, errors: str) -> RemoteError:
-    """The error that reports a command that failed."""
-    last = "\n".join(errors.strip().splitlines()[-5:]) or "it printed nothing"
+    """The error that reports a command that failed, with the last lines of what it said, safe to show."""
+    lines = [clean(line[-SHOWN_CHARACTERS:]) for line in errors.strip().splitlines()[-SHOWN_LINES:]]
+    last = "\n".join(lines) or "it printed nothing"
     return RemoteError(f"{where}: {name} failed (exit code {code}): {last}")

@@ -24,6 +24,7 @@ from paramiko.ssh_exception import (
 
 from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh
+from gonogo.remote.bounded_ssh import BoundedTransport
 from gonogo.remote.errors import RemoteError, Unreachable
 
 CONNECT_S = 15
@@ -57,6 +58,7 @@ def open_connection(ssh: Ssh) -> fabric.Connection:
             "banner_timeout": CONNECT_S,
             "auth_timeout": CONNECT_S,
             "channel_timeout": CONNECT_S,
+            "transport_factory": BoundedTransport,
         },
     )
     client: paramiko.SSHClient = connection.client

@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gonogo.base.bounded_json import JsonBounds
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import Exit, Heartbeat, Message, RunState, read
+from gonogo.remote.channel import Silent
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
 
 SILENT_S = 20.0
 LINE_AT_MOST_BYTES = 1 << 20
+LINE_BOUNDS = JsonBounds(LINE_AT_MOST_BYTES, LINE_AT_MOST_BYTES)  # of text: its commas count as values
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
 
 
@@ -90,16 +93,18 @@ def _messages(
 
 def _resumed(machine: Machine, run_dir: str) -> bool:
     """Whether there is something to follow again: the run itself, or how it ended."""
-    status = read(RunState, machine.run_agent("adopt", run_dir), f"{machine.where}: agent adopt")
-    return status.state in ("adopted", "running", "exited")
+    return machine.ask(RunState, "adopt", run_dir).state in ("adopted", "running", "exited")
 
 
 def _session(machine: Machine, run_dir: str, offset: int) -> Iterator[Message]:
     """The messages of one connection; each heartbeat is answered, which renews the lease."""
     with machine.start_agent("follow", run_dir, f"--offset={offset}") as channel:
-        rest = b""
+        rest, heard = b"", time.monotonic()
         while data := channel.read(1 << 16, timeout_s=SILENT_S):
             *lines, rest = (rest + data).split(b"\n")
+            heard = time.monotonic() if lines else heard
+            if time.monotonic() - heard > SILENT_S:
+                raise Silent(f"{machine.where}: {channel.name} sent no whole line for {SILENT_S:g} s")
             if len(rest) > LINE_AT_MOST_BYTES:
                 raise RemoteError(
                     f"{machine.where}: a line of the log is longer than {LINE_AT_MOST_BYTES >> 20} MiB; aborted"
@@ -107,7 +112,7 @@ def _session(machine: Machine, run_dir: str, offset: int) -> Iterator[Message]:
             for line in lines:
                 if not line.startswith(b"{"):
                     continue  # a login script printed it
-                message = read(Message, line, f"{machine.where}: agent follow")
+                message = read(Message, line, f"{machine.where}: agent follow", LINE_BOUNDS)
                 if "heartbeat" in message.model_fields_set:
                     with contextlib.suppress(RemoteError):  # reading the rest reports that it has ended
                         channel.write(b"\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import posixpath
 import secrets
 import shlex
@@ -17,17 +16,18 @@ from typing import Any
 import fabric
 import paramiko
 
+from gonogo.base.bounded_json import SMALL, JsonBounds
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.agent_archive import BOOTSTRAP, archive
 from gonogo.remote.agent_archive import NAME as AGENT
-from gonogo.remote.answers import Launched, quoted, read
+from gonogo.remote.answers import Kind, Launched, Unparsed, quoted, read
 from gonogo.remote.channel import Channel, Silent, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import NotOurTurn, RemoteError, Unreachable
 from gonogo.remote.run_request import RunRequest
 
 ANSWER_S = 120.0
-ANSWER_AT_MOST_BYTES = 256 << 20  # a manifest of a million files has 150 MB
+GREETING_AT_MOST_BYTES = 1 << 20  # of login scripts, before the answer
 SMALL_FILE_AT_MOST_BYTES = 64 << 20
 READ_BYTES = 1 << 20
 
@@ -86,6 +86,10 @@ class Machine:
         self.agent_python = sys.executable if here else target.python
         self.training_python = sys.executable if here else "./env/bin/python"
 
+    def hang_up(self) -> None:
+        """Close the connection, from any thread; what runs over it fails."""
+        self._opening.close()
+
     def path(self, path: str) -> str:
         """A path below the root, as the login sees it."""
         return posixpath.join(self.root, path)
@@ -115,19 +119,23 @@ class Machine:
         channel.name = f"agent {args[0]}"
         return channel
 
-    def run_agent(self, *args: str, stdin: str = "", timeout_s: float = ANSWER_S) -> Any:
-        """Run a command of the agent, in the root; returns what it answers.
+    def ask(
+        self, kind: type[Kind], *args: str, stdin: str = "", timeout_s: float = ANSWER_S, bounds: JsonBounds = SMALL
+    ) -> Kind:
+        """Run a command of the agent, in the root; returns what it answers, as a `kind` of `answers` or `file_lists`.
 
         Raises:
-            RemoteError: it failed, with its last words, or took longer than `timeout_s`.
+            RemoteError: it failed, with its last words, took longer than `timeout_s`, or answered something else.
             Unreachable: the link dropped.
         """
         with self.start_agent(*args) as channel:
-            output = _output(channel, timeout_s, stdin)
-        try:
-            return json.loads(output.splitlines()[-1])  # a login script may have printed before it
-        except (IndexError, ValueError, RecursionError):
-            raise RemoteError(f"{self.where}: {channel.name} answered {output[:200]!r}, which is not JSON") from None
+            output = _output(channel, timeout_s, stdin, bounds.size_bytes + GREETING_AT_MOST_BYTES)
+        line = output.rstrip(b"\n")[output.rstrip(b"\n").rfind(b"\n") + 1 :]
+        return read(kind, line, f"{self.where}: {channel.name}", bounds)
+
+    def run_agent(self, *args: str, stdin: str = "", timeout_s: float = ANSWER_S) -> Any:
+        """`ask` for an answer of any kind, not to be used before it is parsed."""
+        return self.ask(Unparsed, *args, stdin=stdin, timeout_s=timeout_s)
 
     # --- files ---
 
@@ -198,8 +206,7 @@ class Machine:
             NotOurTurn: another workspace's run, or a setup, is at work.
         """
         request = RunRequest(argv=[self.training_python, *arguments], **terms)
-        said = self.run_agent("launch", run_dir, stdin=request.model_dump_json())
-        answer = read(Launched, said, f"{self.where}: agent launch")
+        answer = self.ask(Launched, "launch", run_dir, stdin=request.model_dump_json())
         if answer.state == "waiting":
             raise NotOurTurn(self.where, quoted(answer.run_dir))
         if answer.state == "started" and request.max_s and not answer.timer.ends_in_s:
@@ -207,7 +214,7 @@ class Machine:
         return answer
 
 
-def _output(channel: Channel, timeout_s: float, stdin: str) -> str:
+def _output(channel: Channel, timeout_s: float, stdin: str, most_bytes: int) -> bytes:
     """What the command writes to stdout, once it has ended well."""
     until = time.monotonic() + timeout_s
     output = bytearray()
@@ -217,13 +224,11 @@ def _output(channel: Channel, timeout_s: float, stdin: str) -> str:
         channel.end_input()
         while data := channel.read(READ_BYTES, max(0.01, until - time.monotonic())):
             output += data
-            if len(output) > ANSWER_AT_MOST_BYTES:
-                raise RemoteError(
-                    f"{channel.where}: {channel.name} sent more than {ANSWER_AT_MOST_BYTES >> 20} MiB; aborted"
-                )
+            if len(output) > most_bytes:
+                raise RemoteError(f"{channel.where}: {channel.name} sent more than {most_bytes / 1e6:.1f} MB; aborted")
         code, errors = channel.finish(max(0.01, until - time.monotonic()))
     except Silent:
         raise RemoteError(f"{channel.where}: {channel.name} has not ended after {timeout_s:g} s") from None
     if code:
         raise failure(channel.where, channel.name, code, errors)
-    return output.decode(errors="replace")
+    return bytes(output)

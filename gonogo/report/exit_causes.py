@@ -18,6 +18,7 @@ CAUSES = {
     "lease_lost": "had no client connected for lease_minutes",
     "stopped": "was stopped",
     "agent_lost": "lost its supervisor",
+    "disk_full": "filled the machine's disk; its last complete checkpoint is kept",
     "unknown": "ended in a way that gonogo does not know",
 }
 

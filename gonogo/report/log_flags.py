@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from gonogo.base.known_errors import known_error
+from gonogo.base.known_errors import ends_of, known_error
 from gonogo.base.text import clean
 from gonogo.config.device_choice import SLOWER
 from gonogo.verdict import Status
@@ -38,6 +39,22 @@ EVENTS = {
 }  # fmt: skip
 
 
+LONGEST_LINE_BYTES = 64 << 10  # as the agent cuts them
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """The lines of a log of any size, read anew by each loop; none where there is no log."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[str]:
+        if self.path.is_file():
+            with self.path.open("rb") as log:
+                for line in iter(lambda: log.readline(LONGEST_LINE_BYTES), b""):
+                    yield line.decode(errors="replace").rstrip("\r\n")
+
+
 def flags(lines: Iterable[str]) -> list[Flag]:
     """The flags that a log raises, each once, gravest first."""
     raised: dict[str, Flag] = {}
@@ -50,6 +67,7 @@ def flags(lines: Iterable[str]) -> list[Flag]:
 
 def flag_of(line: str) -> Flag | None:
     """What one line says; None: nothing out of the ordinary."""
+    line = ends_of(line)
     for pattern, (status, meaning) in EVENTS.items():
         if pattern.search(line):
             return Flag(status, meaning, clean(line))

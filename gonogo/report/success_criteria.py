@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from pydantic import ValidationError
-
 from gonogo.base.text import clean
-from gonogo.report.log_flags import flags
+from gonogo.report.log_flags import LogLines, flags
 from gonogo.training.spec import TrainingResult
 from gonogo.verdict import Status
 
@@ -49,7 +47,7 @@ class RunFolderContents:
         broken: whether there is a result that training cannot have written.
     """
 
-    lines: list[str]
+    lines: LogLines
     result: TrainingResult | None
     broken: bool
     checkpoints: list[str]
@@ -60,14 +58,14 @@ class RunFolderContents:
 
 
 def _contents(run: Path) -> RunFolderContents:
-    log, written = run / "log.txt", run / "out" / "training.json"
+    written = run / "out" / "training.json"
     result, broken = None, False
     try:
-        result = TrainingResult.model_validate_json(written.read_bytes()) if written.is_file() else None
-    except ValidationError:  # it came from another machine
+        result = TrainingResult.read(written) if written.is_file() else None
+    except ValueError:  # it came from another machine
         broken = True
     return RunFolderContents(
-        lines=log.read_text(errors="replace").splitlines() if log.is_file() else [],
+        lines=LogLines(run / "log.txt"),
         result=result,
         broken=broken,
         checkpoints=sorted(path.name for path in (run / "out" / "checkpoints").glob("*.ckpt")),
@@ -94,18 +92,17 @@ def _starts(left: RunFolderContents) -> tuple[bool | None, str]:
     bad = next((line for line in left.lines if re.search(r"ModuleNotFoundError|ImportError", line)), "")
     if bad:
         return False, bad
-    return (True, f"{len(left.lines)} lines of log") if _progress(left) else (None, "")
+    return (True, f"{sum(1 for _ in left.lines)} lines of log") if _first_step(left) else (None, "")
 
 
 def _steps(left: RunFolderContents) -> tuple[bool | None, str]:
-    seen = _progress(left)
-    if seen:
-        return True, seen[0]
+    if seen := _first_step(left):
+        return True, seen
     return (False, "it ended without a step") if left.ended else (None, "")
 
 
-def _progress(left: RunFolderContents) -> list[str]:
-    return [line for line in left.lines if STEP.search(line)]
+def _first_step(left: RunFolderContents) -> str:
+    return next((line for line in left.lines if STEP.search(line)), "")
 
 
 def _falls(left: RunFolderContents) -> tuple[bool | None, str]:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from gonogo.base import processes
 from gonogo.base.commands import name_here
 from gonogo.base.errors import UserError, explain
+from gonogo.base.text import shown
 from gonogo.base.torch_startup import skip_final_gc
 from gonogo.config.load import load
 from gonogo.runtime import ledger
@@ -69,7 +70,7 @@ class stage:
         failed = error is not None and not (isinstance(error, SystemExit) and not error.code)
         interrupted = isinstance(error, KeyboardInterrupt)
         row = self.run.row("interrupted" if interrupted else "failed" if failed else "done")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, sqlite3.Error):
             if self._row is None:
                 ledger.add(self.run.ledger_path, row)
             else:
@@ -93,5 +94,6 @@ class stage:
 
 
 def _give_up(where: str, message: str) -> NoReturn:
-    print(f"error: {where}: {message}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        print(shown(f"error: {where}: {message}"), file=sys.stderr, flush=True)
     sys.exit(1)

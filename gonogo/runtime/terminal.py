@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from dataclasses import dataclass
 from typing import TextIO
 
+from gonogo.base.text import clean, shown
+
+CLEAR_LINE = "\r\x1b[2K"
+
 
 @dataclass
 class StageTerminal:
-    """One stage's lines in the terminal, each with its name, and its log file."""
+    """One stage's lines in the terminal, each with its name, and its log file; none can draw there.
+
+    A full disk, or a terminal that was closed, ends no stage.
+    """
 
     stage: str
     experiment: str
@@ -24,18 +32,28 @@ class StageTerminal:
     def say(self, text: str) -> None:
         """One line for the terminal and the log."""
         self.end_progress()
-        print(f"{self.experiment:10s} {self.stage:15s} {text}", file=sys.stderr, flush=True)
+        _write(sys.stderr, f"{self._name}{shown(text)}\n")
         self.note(text)
 
     def note(self, text: str) -> None:
         """One line for the log alone."""
-        print(time.strftime("%H:%M:%S"), text, file=self.log, flush=True)
+        _write(self.log, f"{time.strftime('%H:%M:%S')} {shown(text)}\n")
 
     def progress(self, text: str) -> None:
         """A line that the next one replaces; only where someone is looking at a terminal."""
         if sys.stderr.isatty():
-            print(f"\r\x1b[2K{self.experiment:10s} {self.stage:15s} {text}", end="", file=sys.stderr, flush=True)
+            _write(sys.stderr, f"{CLEAR_LINE}{self._name}{clean(text)}")
 
     def end_progress(self) -> None:
         if sys.stderr.isatty():
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+            _write(sys.stderr, CLEAR_LINE)
+
+    @property
+    def _name(self) -> str:
+        return f"{self.experiment:10s} {self.stage:15s} "
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with contextlib.suppress(OSError):
+        stream.write(text)
+        stream.flush()

@@ -15,11 +15,6 @@ from gonogo.config.experiment import Training
 from gonogo.experiment.command import CommandExperiment
 from gonogo.forecast.hardware_probe import bandwidth_gb_s, tflops_fp32
 from gonogo.forecast.speed import Speed
-from gonogo.memory.capacity import capacity_bytes
-from gonogo.memory.estimate import MemoryEstimate, estimate
-from gonogo.memory.plan_search import Candidate, Explored
-from gonogo.memory.trace_result import Traced
-from gonogo.script.card.facts import CardFacts
 from gonogo.script.check import CheckRequest, run_check
 from gonogo.script.passes import Passed
 from gonogo.script.processor.facts import LoaderFacts, ProcessorFacts
@@ -29,7 +24,6 @@ from gonogo.training.spec import RunSpec, TrainingResult
 
 CARD_LIMIT_S = 120.0
 STEPS_ON_CARD = 4  # optimizer state exists after the first, and the peak repeats
-LEAST_STEPS = 2
 
 
 def watch_training(
@@ -44,36 +38,24 @@ def watch_training(
         UserError: the command runs no Python script.
     """
     with tempfile.TemporaryDirectory(prefix="gonogo-smoke-") as work:
-        return _pass("processor", experiment, spec, arguments, card, progress, Path(work)).facts(ProcessorFacts)
+        return run_command("processor", experiment, spec, arguments, card, progress, Path(work)).facts(ProcessorFacts)
 
 
-def explore_script(
-    experiment: CommandExperiment, spec: RunSpec, accelerator: Accelerator, environment: Mapping[str, str],
-    progress: Callable[[str], None],
-) -> Explored:  # fmt: skip
-    """What `train` needs on the accelerator, from a run on a card that is not there; no other plan is tried."""
-    with tempfile.TemporaryDirectory(prefix="gonogo-card-") as work:
-        passed = _pass("card", experiment, spec, "", accelerator, progress, Path(work))
-        found = _estimate(passed, spec.training, accelerator, environment)
-    asked = Candidate(training=spec.training, needed_bytes=found.needed_bytes, fits=found.fits, estimate=found)
-    return Explored(capacity_bytes=capacity_bytes(accelerator), candidates=[asked])
-
-
-def _pass(
+def run_command(
     kind: PassName, experiment: CommandExperiment, spec: RunSpec, arguments: str, card: Accelerator,
     progress: Callable[[str], None], work: Path,
 ) -> Passed:  # fmt: skip
-    out, passes = work / "out", work / "passes"
-    out.mkdir()
+    """One pass over `command.train`.
+
+    Args:
+        work: an empty folder.
+
+    Raises:
+        UserError: the command runs no Python script.
+    """
+    passes = work / "passes"
     passes.mkdir()
-    request = CheckRequest(
-        words=[*words_of(experiment, spec, out), *shlex.split(arguments)],
-        folder=experiment.root,
-        card=card,
-        steps=STEPS_ON_CARD if kind == "card" else spec.max_steps or STEPS_ON_CARD,
-        limit_s=CARD_LIMIT_S if kind == "card" else 60 * (spec.max_minutes or 1),
-        passes=(kind,),
-    )
+    request = request_of(kind, experiment, spec, arguments, card, work)
     try:
         run = run_check(request, passes, lambda _, line: print(line), lambda steps, _: progress(_said(steps)))
     except UserError as error:
@@ -81,28 +63,25 @@ def _pass(
     return run.passed[kind]
 
 
+def request_of(
+    kind: PassName, experiment: CommandExperiment, spec: RunSpec, arguments: str, card: Accelerator, work: Path
+) -> CheckRequest:
+    """What a pass over the command is asked; its {out} is made below `work`."""
+    out = work / "out"
+    out.mkdir()
+    return CheckRequest(
+        words=[*words_of(experiment, spec, out), *shlex.split(arguments)],
+        folder=experiment.root,
+        card=card,
+        steps=STEPS_ON_CARD if kind == "card" else spec.max_steps or STEPS_ON_CARD,
+        limit_s=CARD_LIMIT_S if kind == "card" else 60 * (spec.max_minutes or 1),
+        passes=(kind,),
+    )
+
+
 def _said(steps: Mapping[PassName, int]) -> str:
     count = max(steps.values(), default=0)
     return f"step {count}" if count else "no step yet"
-
-
-def _estimate(
-    passed: Passed, training: Training, accelerator: Accelerator, environment: Mapping[str, str]
-) -> MemoryEstimate:
-    facts = passed.facts(CardFacts)
-    if not (passed.folder / "trace.json").is_file():
-        traced = Traced(training.micro_batch_size, training.accumulate_grad_batches, training.precision)
-        traced.error = f"the pass on the card ended without a trace ({facts.ending.replace('_', ' ')})"
-    else:
-        traced = Traced.load(passed.folder)
-    if facts.steps == 0:
-        why = facts.untraceable or (f"{facts.error.name}: {facts.error.message}" if facts.error else facts.ending)
-        traced.events, traced.error = None, traced.error or f"the script reached no optimizer step: {why}"
-    found = estimate(traced, training, accelerator, environment)
-    doubts = [*found.guessed, *facts.guesses]
-    if facts.steps < LEAST_STEPS:
-        doubts.append("that later steps need no more than the first")
-    return found.model_copy(update={"guessed": list(dict.fromkeys(doubts)), "parameters": facts.parameters})
 
 
 def losses_of(facts: ProcessorFacts) -> TrainingResult:

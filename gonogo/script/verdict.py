@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from gonogo.base.models import ClosedModel
-from gonogo.script.card.cards import CardRow
+from gonogo.memory.cards import CardRow
 from gonogo.script.card.cost import Cost
 from gonogo.script.card.facts import Stage
 from gonogo.verdict import Check, Savings, Status, Verdict, decide, worst

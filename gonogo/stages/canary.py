@@ -15,6 +15,7 @@ from gonogo.remote.answers import Heartbeat
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import started_file
+from gonogo.stages.local_log import LastLines
 from gonogo.stages.remote_run import run_to_end, training_result
 
 
@@ -22,27 +23,28 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     """Whatever happens to the first steps is a measurement, too."""
     memory = MemoryMeasurements.read(inputs.memory)
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
-    lines: list[str] = []
-    temperatures: list[float] = []
+    log = LastLines()
+    hottest_c: float | None = None
 
     def beat(heartbeat: Heartbeat) -> None:
+        nonlocal hottest_c
         if heartbeat.gpu:
-            temperatures.append(heartbeat.gpu.temperature_c)
+            hottest_c = max(heartbeat.gpu.temperature_c, hottest_c or heartbeat.gpu.temperature_c)
 
     inputs_digest = InputDigests(run).launch
     with run.work():
         steps = ["--max-steps", str(run.gates.canary.steps)]
-        run_dir, ended = run_to_end(run, "canary", inputs_digest, steps, on_line=lines.append, on_beat=beat)
+        run_dir, ended = run_to_end(run, "canary", inputs_digest, steps, on_line=log.add, on_beat=beat)
         started_file(run.paths, "canary").unlink(missing_ok=True)
         result = training_result(run, run_dir)
     run.usd = ended.elapsed_s / 3600 * run.target.usd_per_hour
-    write_text(outputs.log, "\n".join(lines) + "\n")
+    write_text(outputs.log, log.text)
     losses = result.train_loss if result else []
     Measurements(
         inputs_digest=inputs_digest,
         measured_after=params.measured_after,
         exit_cause=ended.cause,
-        log_tail=lines[-5:],
+        log_tail=log.lines[-5:],
         steps=result.steps if result else 0,
         finite=bool(result and result.finite),
         first_loss=losses[0] if losses else None,
@@ -58,7 +60,7 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         usd_per_hour=run.target.usd_per_hour,
         budget_usd=run.config.budget_usd,
         max_hours=run.target.max_hours,
-        temperature_c=max(temperatures, default=None),
+        temperature_c=hottest_c,
         evidence=[outputs.log],
     ).write(outputs.measurements)
     if result:

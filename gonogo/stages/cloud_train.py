@@ -20,8 +20,9 @@ from gonogo.runtime.context import Run
 from gonogo.stages.download import fetch
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.held import forget_or_keep, started_file
-from gonogo.stages.remote_run import parsed_result, run_to_end, training_result
+from gonogo.stages.remote_run import run_to_end, training_result
 from gonogo.stages.run_terms import oom_ladder
+from gonogo.training.spec import TrainingResult
 
 
 def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
@@ -47,10 +48,11 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
     run.usd = hours * run.target.usd_per_hour
     if result is None:
         kept = fetch(run, run_dir, f"{Path(run_dir).name}_{ended.cause}")
-        forget_or_keep(started, ended.cause)
+        if not kept.lost:
+            forget_or_keep(started, ended.cause)
         raise UserError(
             f"the run ended after {duration(ended.elapsed_s)} and {dollars(run.usd)}: {why(ended)} "
-            f"{_advice(kept, ended.cause)}"
+            f"{_advice(Path(kept.folder), ended.cause)}"
         )
     facts = {
         "run_id": Path(run_dir).name, "run_dir": run_dir, "target": run.config.target, "usd": run.usd, "hours": hours,
@@ -72,7 +74,10 @@ def _advice(kept: Path, cause: str) -> str:
     result = kept / "out/training.json"
     if cause != "stopped_by_gate" or not result.exists():
         return files
-    stopped = quoted(parsed_result(result.read_text(errors="replace"), str(result)).stopped)
+    try:
+        stopped = quoted(TrainingResult.read(result).stopped)
+    except ValueError:
+        return f"{files} Its out/training.json is not what training writes: check the machine before using it again."
     return (
         f"The gate: {stopped}. Fix that, and run the smoke training again; the same run would be stopped again. "
         f"{files} out/in_flight.jsonl there has each evaluation."

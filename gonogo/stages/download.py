@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json
-from gonogo.remote.answers import quoted
+from gonogo.remote.answers import Done, quoted
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer import Transfer, persistently
+from gonogo.remote.transfer import Transfer, persistently, shown_missing
 from gonogo.remote.transfer import download as receive
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
@@ -28,7 +30,7 @@ def download(run: Run, inputs: Any, outputs: Any) -> None:
     fetch(run, ran["run_dir"], ran["run_id"], outputs.archive)
 
 
-def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
+def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Transfer:
     """The run's folder in the archive, verified, under a name that no other download has; the machine may go then.
 
     Args:
@@ -48,16 +50,26 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Path:
     def bring(there: Machine) -> Transfer:
         show = _renewing_lease(there, run_dir, transfers.progress(run.progress))
         got = receive(there, run_dir, folder, show, partial)
-        there.run_agent("collected", run_dir)
+        if not got.lost:
+            there.ask(Done, "collected", run_dir)
         return got
 
     note_held(run.settings, run.experiment)
     with run.work():
         got = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
     if report:
-        write_json(report, {"folder": str(folder), "run_id": Path(run_dir).name, **transfers.facts(got)})
-    run.say(f"{transfers.summary(got, 'verified')} in {folder}")
-    return folder
+        facts = {"folder": got.folder, "run_id": Path(run_dir).name, **transfers.facts(got)}
+        write_json(report, {**facts, "missing": got.missing, "left_on_machine": got.lost})
+    shutil.rmtree(partial, ignore_errors=True)
+    run.say(f"{transfers.summary(got, 'verified')} in {got.folder}")
+    if got.missing:
+        run.say(f"CAUTION: not fetched: {shown_missing(got.missing)}")
+    if got.lost:
+        run.say(
+            "CAUTION: the machine is held because of these. Copy them, or put them into the run's folder there and "
+            f"fetch it again ({rerun_command(forcerun='download')}); or give them up: gonogo release --discard"
+        )
+    return got
 
 
 def _renewing_lease(there: Machine, run_dir: str, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
@@ -68,7 +80,7 @@ def _renewing_lease(there: Machine, run_dir: str, progress: Callable[[int, int],
         nonlocal last
         if time.monotonic() - last > LOOK_EVERY_S:
             last = time.monotonic()
-            there.run_agent("lease", run_dir)
+            there.ask(Done, "lease", run_dir)
         progress(done, total)
 
     return show

@@ -62,7 +62,8 @@ def unfetched(settings: Settings) -> list[str]:
     for report in sorted(results.glob("*/*/cloud_train/run.json")):
         archive = report.parents[1] / "download" / "archive.json"
         ran = json.loads(report.read_text())
-        fetched = archive.exists() and json.loads(archive.read_text()).get("run_id") == ran["run_id"]
+        came = json.loads(archive.read_text()) if archive.exists() else {}
+        fetched = came.get("run_id") == ran["run_id"] and not came.get("left_on_machine")
         if ran.get("target") == target and not fetched:
             ours.append(ran["run_id"])
     return ours

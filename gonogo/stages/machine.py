@@ -10,7 +10,7 @@ from typing import TypeVar
 from gonogo.base.errors import UserError
 from gonogo.config.target import Embedded, Ssh
 from gonogo.remote import embedded_server
-from gonogo.remote.answers import Turn, read
+from gonogo.remote.answers import Turn
 from gonogo.remote.errors import NotOurTurn, Unreachable
 from gonogo.remote.machine import Machine, connect
 from gonogo.runtime.context import Run
@@ -67,7 +67,7 @@ def in_turn(run: Run, work: Callable[[Machine], Result]) -> Result:
 
 def our_turn(there: Machine, run_dir: str) -> None:
     """Raises NotOurTurn where something else is at work: asked before what is dear, such as reading all data there."""
-    turn = read(Turn, there.run_agent("turn", run_dir), f"{there.where}: agent turn")
+    turn = there.ask(Turn, "turn", run_dir)
     if turn.waiting_for:
         raise NotOurTurn(there.where, turn.waiting_for)
 

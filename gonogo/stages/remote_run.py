@@ -5,6 +5,7 @@ One run at a time holds the lock of the experiment's workspace, whoever starts i
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import time
@@ -26,6 +27,7 @@ from gonogo.remote.transfer import fetching_checkpoints, verify
 from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, started_file
 from gonogo.stages.held_machines import note_run
+from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
 from gonogo.stages.machine import in_turn, machine, our_turn, ssh_settings, workspace
 from gonogo.stages.run_terms import cpu_fallback, release_terms, secrets
@@ -53,16 +55,16 @@ def run_to_end(
         options: of `gonogo.stages.train`.
     """
     log_path = started_file(run.paths, kind).with_name("log.txt")
-    log_path.parent.mkdir(parents=True, exist_ok=True)
     run_dir = in_turn(run, lambda there: start_or_attach(run, there, kind, inputs_digest, options, oom_ladder))
     watcher = LogWatcher(run.target.usd_per_hour, planned_hours, run.say)
     latest_line, latest_beat = "", Heartbeat()
 
-    with log_path.open("w", buffering=1) as log:
+    with contextlib.closing(LocalLog(log_path, run.say)) as log:
 
         def line(text: str) -> None:
             nonlocal latest_line
-            print(text, file=log)
+            text = safe_line(text)
+            log.line(text)
             latest_line = text.split(" ", 1)[-1]
             on_line(latest_line)
             watcher.line(text)
@@ -190,15 +192,16 @@ def training_result(run: Run, run_dir: str) -> TrainingResult | None:
     path = f"{run_dir}/out/training.json"
     with machine(run) as there:
         text = there.read_text(path)
-    return parsed_result(text, path) if text else None
+    return parsed_result(text.encode(errors="replace"), path) if text else None
 
 
-def parsed_result(text: str, path: str) -> TrainingResult:
+def parsed_result(text: bytes, path: str) -> TrainingResult:
     """Raises RemoteError where the machine's file is not what training writes."""
     try:
-        return TrainingResult.model_validate_json(text)
-    except ValidationError as error:
+        return TrainingResult.parsed(text)
+    except ValueError as error:
+        said = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise RemoteError(
-            f"{path} of the machine is not what training writes ({quoted(error.errors(include_url=False)[0]['msg'])}); "
-            "something else wrote it. Check the machine before using it again."
+            f"{path} of the machine is not what training writes ({quoted(said)}); something else wrote it. Check the "
+            "machine before using it again."
         ) from None

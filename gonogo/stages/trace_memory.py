@@ -25,7 +25,7 @@ def trace_memory(run: Run, inputs: Any, outputs: Any) -> None:
     experiment = run.load_experiment()
     with run.work():
         if isinstance(experiment, CommandExperiment) and not run.experiment_config.memory:
-            from gonogo.script.rehearsal import explore_script
+            from gonogo.script.plans import explore_script
 
             spec = smoke_spec(run).model_copy(update={"training": training})
             explored = explore_script(experiment, spec, accelerator, run.target.environment, run.progress)

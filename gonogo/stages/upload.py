@@ -13,6 +13,7 @@ from gonogo.base.files import write_json, write_text
 from gonogo.base.ranges import Range
 from gonogo.base.units import duration, gigabytes
 from gonogo.experiment.contract import Experiment
+from gonogo.experiment.source_files import code_files, sendable
 from gonogo.gates.standing import override_for
 from gonogo.remote.transfer import persistently
 from gonogo.remote.transfer import upload as send
@@ -80,10 +81,15 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     run.say(transfers.summary(sent, "sent"))
 
 
+def package_files(package: Path) -> list[Path]:
+    """The package's own Python files; a checkout may hold hidden folders, and links to elsewhere."""
+    return [file for file in sendable(code_files(package), package) if file.suffix == ".py"]
+
+
 def sent_code(experiment: Experiment) -> dict[str, Path]:
     """Relative remote name → local file, of this package and the experiment's."""
     package = Path(gonogo.__file__).parent
-    code = {f"gonogo/{path.relative_to(package).as_posix()}": path for path in sorted(package.rglob("*.py"))}
+    code = {f"gonogo/{path.relative_to(package).as_posix()}": path for path in package_files(package)}
     top = experiment.import_root()
     for path in experiment.source_files():
         code[path.relative_to(top).as_posix()] = path

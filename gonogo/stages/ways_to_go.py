@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh, Target
-from gonogo.remote.answers import Busy, Released, read
+from gonogo.remote.answers import Busy, Released
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.providers import FailsInPassing, Provider, patiently, provider
 from gonogo.remote.rented import Rented, machine_at
@@ -152,7 +152,7 @@ def _busy(ssh: Ssh, target: Target) -> Busy:
 
     with connect(ssh, target) as machine:
         machine.install_agent()
-        return read(Busy, machine.run_agent("busy", "."), f"{machine.where}: agent busy")
+        return machine.ask(Busy, "busy", ".")
 
 
 def _destroy_patiently(there: Provider, machine: Rented, say: Callable[[str], None]) -> None:
@@ -240,8 +240,7 @@ def _asked_to_shut_down(ssh: Ssh, target: Target, held: HeldMachine) -> Released
                 said: RemoteError | None = None
                 for run_dir in reversed(held.runs):
                     try:
-                        answer = machine.run_agent("release", run_dir, timeout_s=600)
-                        return read(Released, answer, f"{ssh.host}: agent release")
+                        return machine.ask(Released, "release", run_dir, timeout_s=600)
                     except Unreachable:
                         return Released(code=0)  # it went down before it could answer
                     except RemoteError as error:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
+from gonogo.base.bounded_json import JsonBounds
 from gonogo.base.models import ClosedModel
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
+
+BOUNDS = JsonBounds(size_bytes=56 << 20, values=3_000_000)  # of training.json: 1.5 million steps
 
 
 class RunSpec(ClosedModel):
@@ -50,6 +53,18 @@ class TrainingResult(ClosedModel):
     cause: str = Field("", description="the learning gate's word for why it stopped the run")
     alerts: list[str] = Field(default_factory=list, description="success indicators (`watch`) that were missed")
     bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was not finite")
+
+    @classmethod
+    def parsed(cls, text: bytes) -> TrainingResult:
+        """Raises ValueError where it is not what training writes; it may come from another machine."""
+        BOUNDS.check(text)
+        return cls.model_validate_json(text)
+
+    @classmethod
+    def read(cls, path: Path) -> TrainingResult:
+        """`parsed`, of a file of any size."""
+        with path.open("rb") as file:
+            return cls.parsed(file.read(BOUNDS.size_bytes + 1))
 
     @property
     def median_step_s(self) -> float:

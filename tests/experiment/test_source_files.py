@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.experiment.source_files import code_files, repository_files, source_digest, without_unused
+from gonogo.base.errors import UserError
+from gonogo.experiment.source_files import (
+    code_files,
+    named_files,
+    repository_files,
+    source_digest,
+    without_unused,
+)
 
 
 def make(folder: Path, files: dict[str, str]) -> None:
@@ -29,6 +36,22 @@ def test_hidden_folders_and_caches_are_no_code(tmp_path: Path) -> None:
     names = [file.relative_to(tmp_path).as_posix() for file in code_files(tmp_path / "repo")]
     assert names == ["repo/data/vocabulary.txt", "repo/notes/notes.ipynb", "repo/train.py"]
     assert code_files(tmp_path / "repo/train.py") == [tmp_path / "repo/train.py"]
+
+
+def test_links_that_lead_out_of_the_code_are_refused_and_hidden_folders_are_not_walked(tmp_path: Path) -> None:
+    make(tmp_path, {"repo/model/a.py": "", "repo/model/.git/config": "token", "home/id_ed25519": "key"})
+    model, key = tmp_path / "repo/model", tmp_path / "home/id_ed25519"
+    (model / "same.py").symlink_to("a.py")
+    (model / "nowhere.py").symlink_to("gone.py")
+    (model / "folder").symlink_to(tmp_path / "home")
+    assert [file.name for file in named_files([Path("model")], tmp_path / "repo")] == ["a.py", "same.py"]
+    for target in (key, Path(".git/config"), Path("../../home/id_ed25519")):
+        (model / "data.json").symlink_to(target)
+        with pytest.raises(UserError, match=r"model/data\.json: a link out of .*, or to something hidden .*Copy it in"):
+            named_files([Path("model")], tmp_path / "repo")
+        (model / "data.json").unlink()
+    (tmp_path / "repo/key.py").symlink_to(key)
+    assert named_files([Path("key.py")], tmp_path / "repo"), "what `code` names itself is meant"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_download_is_whole_and_verified(machine: Machine, results: dict[str, byt
     seen: list[tuple[int, int]] = []
     got = download(machine, "run", tmp_path / "archive" / "one", lambda done, total: seen.append((done, total)))
     assert contents(tmp_path / "archive" / "one") == results
-    assert (got.files_total, got.bytes_total, got.skipped) == (5, 1_000_000, ())
+    assert (got.files_total, got.bytes_total, got.missing) == (5, 1_000_000, {})
     assert seen[-1] == (1_000_000, 1_000_000)
     assert [path.name for path in (tmp_path / "archive").iterdir()] == ["one"]
 
@@ -61,7 +61,7 @@ def test_links_in_results(machine: Machine, results: dict[str, bytes], root_ther
     got = download(machine, "run", tmp_path / "one", quiet)
     assert (tmp_path / "one" / "last.ckpt").read_bytes() == results["epoch 4/model.ckpt"]
     assert not (tmp_path / "one" / "last.ckpt").is_symlink()
-    assert got.skipped == ("leak",)
+    assert got.missing == {"leak": "a link to /etc/passwd"} and got.lost
     assert not (tmp_path / "one" / "leak").exists()
 
 

@@ -98,7 +98,7 @@ def test_another_upload_to_the_same_folder_ends_the_first(machine: Machine, root
 def test_what_was_not_asked_for_is_refused(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame: bytes, message: str
 ) -> None:
-    _lie(machine, monkeypatch, b'{"files": {"wanted": [1, 420]}, "skipped": []}\n', frame)
+    _lie(machine, monkeypatch, b'{"sizes": {"wanted": 1}, "skipped": {}}\n', frame)
     with pytest.raises(RemoteError, match=message):
         download(machine, "run", tmp_path / "archive" / "one", quiet)
     assert not (tmp_path / "archive" / "one").exists() and not list(tmp_path.rglob("other"))
@@ -107,11 +107,15 @@ def test_what_was_not_asked_for_is_refused(
 @pytest.mark.parametrize(
     ("listed", "message"),
     [
-        ({"files": {"../../evil": [1, 420]}, "skipped": []}, "not a plain relative name"),
-        ({"files": {"/etc/evil": [1, 420]}, "skipped": []}, "not a plain relative name"),
-        ({"files": {"x": [-1, 420]}, "skipped": []}, "malformed list of files"),
-        ({"files": ["x"]}, "malformed list of files"),
-        ({"files": {"x": [10**15, 420]}, "skipped": []}, "Free some disk space"),
+        ({"sizes": {"../../evil": 1}, "skipped": {}}, "not a plain relative name"),
+        ({"sizes": {"/etc/evil": 1}, "skipped": {}}, "not a plain relative name"),
+        ({"sizes": {"a/.git/config": 1}, "skipped": {}}, "a hidden name; refused"),
+        ({"sizes": {".envrc": 1}, "skipped": {}}, "a hidden name; refused"),
+        ({"sizes": {"a": 1, "a/b": 1}, "skipped": {}}, "both a file and a folder"),
+        ({"sizes": {"x": -1}, "skipped": {}}, "not an answer of gonogo's agent"),
+        ({"sizes": ["x"]}, "not an answer of gonogo's agent"),
+        ({"sizes": {"x": 10**14}, "skipped": {}}, "Free some disk space"),
+        ({"sizes": {"x": 10**17}, "skipped": {}}, "not an answer of gonogo's agent"),
     ],
 )
 def test_a_hostile_list_is_refused(

@@ -18,6 +18,7 @@ from tests.remote.conftest import wait_for
 def _checkpoint(size: int = 2_000_000) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as saved:
+        saved.writestr("archive/data.pkl", b"")
         saved.writestr("archive/data/0", os.urandom(size))
     return out.getvalue()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gonogo.base.ranges import Range
+from gonogo.memory.cards import CardRow
 from gonogo.report.script_report import loss_curves, script_html, script_markdown
-from gonogo.script.card.cards import CardRow
 from gonogo.script.card.cost import Cost
 from gonogo.script.card.facts import Stage
 from gonogo.script.verdict import LossSteps, ScriptVerdict, script_verdict

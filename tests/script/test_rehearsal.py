@@ -13,6 +13,7 @@ from gonogo.forecast.speed import Speed
 from gonogo.gates import judging, registry
 from gonogo.memory.judge import Measurements
 from gonogo.runtime.context import Run
+from gonogo.script.plans import LARGEST
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.smoke_train import smoke_train
 from gonogo.stages.trace_memory import trace_memory
@@ -32,6 +33,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("folder")
 parser.add_argument("--out")
 parser.add_argument("--wrong", action="store_true")
+parser.add_argument("--batch-size", type=int, default=8)
 arguments = parser.parse_args()
 torch.manual_seed(0)
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -40,7 +42,7 @@ x = torch.randn(4 * len(words), 8)
 y = (x[:, :1] > 0).float()
 model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1)).to(device)
 optimizer = torch.optim.Adam(model.parameters() if not arguments.wrong else model[0].parameters(), lr=0.05)
-loader = DataLoader(TensorDataset(x, y), 8, shuffle=True)
+loader = DataLoader(TensorDataset(x, y), arguments.batch_size, shuffle=True)
 for epoch in range(50):
     for inputs, targets in loader:
         loss = torch.nn.functional.binary_cross_entropy_with_logits(model(inputs.to(device)), targets.to(device))
@@ -60,10 +62,10 @@ def watched(stage_run: Callable[..., Run], tmp_path: Path) -> Callable[..., Run]
         file.write_text(f"the words of item {number}")
     (tmp_path / "train.py").write_text(SCRIPT)
 
-    def run(stage: str, words: str = "") -> Run:
+    def run(stage: str, words: str = "", **more: str) -> Run:
         path = Path("config/experiments/mine.yaml")
         config = {key: value for key, value in yaml.safe_load(path.read_text()).items() if key in ("modes", "expected")}
-        command = {"train": f"python train.py {{data}} --out {{out}}{words}"}
+        command = {"train": f"python train.py {{data}} --out {{out}}{words}", **more}
         path.write_text(yaml.safe_dump({**config, "command": command, "kind": "text", "data": "corpora"}))
         return stage_run(stage)
 
@@ -103,9 +105,17 @@ def test_a_fault_in_its_wiring_is_named(watched: Callable[..., Run]) -> None:
 
 
 def test_its_memory_is_traced_without_an_entry_point(watched: Callable[..., Run], tmp_path: Path) -> None:
-    run, out = watched("trace_memory"), tmp_path / "results/measurements.json"
+    run, out = watched("trace_memory", vary="--batch-size {}"), tmp_path / "results/measurements.json"
     trace_memory(run, Files(), Files(measurements=out))
     measured = Measurements.read(out)
     assert measured.estimate.parameters == 8 * 16 + 16 + 16 + 1 and measured.estimate.needed_bytes
     assert measured.inputs_digest == InputDigests(run).of(registry.gate("memory"))
     assert json.loads(out.read_text())["explored"]["candidates"][0]["fits"] is True
+    found = measured.explored
+    assert [size.micro_batch_size for size in found.sizes] == [4, 8] and found.largest_fitting == LARGEST * 8
+    assert all(size.needed_bytes for size in found.sizes) and found.sizes[0].estimate != found.sizes[1].estimate
+    named = {
+        check.id: check
+        for check in judging.judge(registry.gate("memory"), measured, run.gates, experiment="").verdict.checks
+    }
+    assert named["largest_batch"].value == LARGEST * 8 and "an hour" in str(named["cheapest_card"].value)

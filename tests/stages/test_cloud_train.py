@@ -14,6 +14,7 @@ from gonogo.forecast.forecast import Forecast
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.plan_search import explore
 from gonogo.remote.answers import Exit, read
+from gonogo.remote.transfer import Transfer
 from gonogo.runtime.context import Run
 from gonogo.stages import cloud_train as stage_module
 from gonogo.stages.cloud_train import cloud_train
@@ -52,11 +53,12 @@ def train(stage_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(stage_module, "confirm_up_to", lambda digests, last: [])
         monkeypatch.setattr(stage_module, "run_to_end", run_to_end)
         monkeypatch.setattr(stage_module, "training_result", lambda run, run_dir: RESULT)
-        monkeypatch.setattr(stage_module, "fetch", lambda run, run_dir, name: kept)
+        brought = Transfer(1, 1, 1, 1, 1.0, "-", missing=staged.missing, folder=str(kept))  # type: ignore[attr-defined]
+        monkeypatch.setattr(stage_module, "fetch", lambda run, run_dir, name: brought)
         cloud_train(run, Files(memory=memory, forecast=forecast), Files(run=run.paths.paid_run))
         return run
 
-    staged.run = run  # type: ignore[attr-defined]
+    staged.run, staged.missing = run, {}  # type: ignore[attr-defined]
     return staged
 
 
@@ -73,6 +75,14 @@ def test_a_run_that_was_killed_is_fetched_and_can_resume(train: Any) -> None:
         train(exit_of("killed"))
     kept = StartedRun.read(started_file(train.run.paths, "mine"))
     assert kept is not None and kept.ended == "killed" and not train.run.paths.paid_run.exists()
+
+
+def test_a_run_of_which_something_is_missing_stays_unfetched(train: Any) -> None:
+    train.missing = {"best.ckpt": "a link to /scratch/best.ckpt"}
+    with pytest.raises(UserError, match="ended after"):
+        train(exit_of("nan"))
+    kept = StartedRun.read(started_file(train.run.paths, "mine"))
+    assert kept is not None and not kept.ended, "so its machine is held"
 
 
 def test_one_that_the_gate_stopped_says_what_the_gate_said_and_is_forgotten(train: Any) -> None:

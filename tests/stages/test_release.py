@@ -112,6 +112,9 @@ def test_destroyed_once_and_only_when_everything_is_fetched(settings: Settings, 
     with pytest.raises(UserError, match="not verified here"):
         release_machine(settings, said.append)
     assert [run.run_id for run in known_runs(settings.config.results_dir, "box")] == ["r1"]
+    archive.write_text(json.dumps({"run_id": "r1", "left_on_machine": True}))
+    with pytest.raises(UserError, match="not verified here"):
+        release_machine(settings, said.append)
     archive.write_text(json.dumps({"run_id": "r1"}))
     assert release_machine(settings, said.append)
     assert release_machine(settings, said.append), "a second time there is nothing to do"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from gonogo.experiment.load import load_experiment
 from gonogo.runtime.context import Run
 from gonogo.stages import upload as stage_module
 from gonogo.stages.freshness import InputDigests
-from gonogo.stages.upload import run_spec, sent_code, upload
+from gonogo.stages.upload import package_files, run_spec, sent_code, upload
 from tests.conftest import ROOT
 from tests.stages.conftest import Files
 
@@ -23,6 +24,16 @@ def test_the_code_that_is_sent_can_be_imported_there() -> None:
     folders = {name.rpartition("/")[0] for name in code if name.startswith("experiments/")}
     assert {f"{folder}/__init__.py" for folder in folders} <= set(code)
     assert not any(name.startswith(("tests", "workflow")) for name in code)
+
+
+def test_of_the_package_only_its_own_files_are_sent(tmp_path: Path) -> None:
+    for name in ("pkg/a.py", "pkg/.venv/b.py", "elsewhere.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert package_files(tmp_path / "pkg") == [tmp_path / "pkg/a.py"]
+    (tmp_path / "pkg/leak.py").symlink_to(tmp_path / "elsewhere.py")
+    with pytest.raises(UserError, match="a link out of"):
+        package_files(tmp_path / "pkg")
 
 
 def test_the_runs_own_config_names_what_lies_on_the_machine(stage_run: Callable[..., Run]) -> None:

@@ -1,11 +1,20 @@
 """Files to and from the machine: verified, resumable, over as many connections as pay."""
 
 from gonogo.remote.transfer.checkpoints import fetching_checkpoints
-from gonogo.remote.transfer.common import Transfer
+from gonogo.remote.transfer.common import Transfer, shown_missing
 from gonogo.remote.transfer.downloads import download
 from gonogo.remote.transfer.retry import persistently
 from gonogo.remote.transfer.throughput import ThroughputMeter
 from gonogo.remote.transfer.uploads import upload
 from gonogo.remote.transfer.verification import verify
 
-__all__ = ["ThroughputMeter", "Transfer", "download", "fetching_checkpoints", "persistently", "upload", "verify"]
+__all__ = [
+    "ThroughputMeter",
+    "Transfer",
+    "download",
+    "fetching_checkpoints",
+    "persistently",
+    "shown_missing",
+    "upload",
+    "verify",
+]

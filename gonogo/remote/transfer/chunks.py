@@ -11,7 +11,7 @@ from gonogo.agent.files import chunk_bytes
 BATCH_BYTES, SMALL_BATCH_BYTES, BATCH_FILES = 1 << 20, 1 << 18, 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Bytes of a file. `index`: their place among its chunks."""
 

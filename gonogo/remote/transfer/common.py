@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 
+from gonogo.agent.files import NO_DATA
 from gonogo.base.ranges import Range
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.throughput import RateLimiter, ThroughputMeter
@@ -16,6 +18,7 @@ HASHING_S = 3600.0
 SLICE_BYTES = 64 << 10
 PACKING_BYTES_PER_S = 40e6  # zlib on one core; a faster link would wait for it
 SETTLED_S = 1.0
+NAMED = 5
 PROBES_BYTES, PROBE_S = (1 << 17, 1 << 19, 1 << 21, 1 << 23), 0.3
 
 Progress = Callable[[int, int], None]
@@ -28,7 +31,12 @@ def no_word(size_bytes: int, files: int, seconds: Range) -> None:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What was transferred, of what total, and how. `skipped`: links, devices and pipes on the machine."""
+    """What was transferred, of what total, and how.
+
+    Attributes:
+        missing: name, safe to show, → why the file could not be transferred.
+        folder: of a download, where it is.
+    """
 
     files_sent: int
     bytes_sent: int
@@ -36,7 +44,19 @@ class Transfer:
     bytes_total: int
     seconds: float
     path: str
-    skipped: tuple[str, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
+    folder: str = ""
+
+    @property
+    def lost(self) -> bool:
+        """Whether data was left on the machine."""
+        return any(reason != NO_DATA for reason in self.missing.values())
+
+
+def shown_missing(missing: Mapping[str, str]) -> str:
+    """The first names and their reasons, in words."""
+    first = "; ".join(f"{name}: {reason}" for name, reason in islice(sorted(missing.items()), NAMED))
+    return first + (f"; and {len(missing) - NAMED} more" if len(missing) > NAMED else "")
 
 
 def question(asked: object) -> bytes:

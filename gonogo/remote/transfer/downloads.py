@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gonogo.agent.files import WHOLE_BYTES, check_name, chunk_bytes, chunk_hashes
+from gonogo.agent.files import WHOLE_BYTES, chunk_bytes, chunk_count, chunk_hashes
 from gonogo.agent.frames import cut, read_frames
-from gonogo.agent.incoming import Incoming
+from gonogo.agent.incoming import UNREAD, Incoming
 from gonogo.agent.json_files import Problem
-from gonogo.base.errors import UserError, explained
+from gonogo.base.errors import explained
 from gonogo.base.files import walk
+from gonogo.remote.answers import quoted, read
 from gonogo.remote.errors import RemoteError
+from gonogo.remote.file_lists import LISTED, FileList, HashedFile, checked, hashed
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.chunks import (
     BATCH_BYTES,
@@ -32,12 +32,15 @@ from gonogo.remote.transfer.chunks import (
     cut_file,
     lacking,
 )
-from gonogo.remote.transfer.common import HASHING_S, Progress, Transfer, packing_pays, question
+from gonogo.remote.transfer.common import HASHING_S, Progress, Transfer, packing_pays, question, shown_missing
+from gonogo.remote.transfer.landing import alone, already, compare_count, complete, refuse_existing
+from gonogo.remote.transfer.room import check_room
 from gonogo.remote.transfer.streams import Stream
 from gonogo.remote.transfer.throughput import RateLimiter, StreamScaling, ThroughputMeter, round_trip_s
 from gonogo.remote.transfer.worker_pool import TransferPool
 
 ASKED_AHEAD = 16
+HEARD_BYTES = 16 << 10
 Sizes = dict[str, int]
 
 
@@ -51,7 +54,8 @@ def download(
 
     Args:
         progress: called with (bytes, of bytes) some times a second.
-        partial: where it grows, on the same disk; None: a hidden folder beside `local_final`.
+        partial: where it grows, on the same disk, for the caller to remove once it has noted what came: until then
+            another call returns the same; None: a hidden folder beside `local_final`, removed here.
 
     Raises:
         UserError: `local_final` exists, the disk has no room, or another process downloads the same.
@@ -59,67 +63,52 @@ def download(
         RemoteError: what was received is not what was requested; names the file.
     """
     began = time.monotonic()
-    _refuse_existing(local_final)
+    if partial and (before := already(partial)):
+        return before
+    refuse_existing(local_final)
     with TransferPool(machine, "send", remote_folder) as pool:
         pool.open()
-        there = pool.ask(question(None))
-        sizes, skipped = _checked(machine, there)
+        sizes, missing = _listed(machine, pool)
         if not sizes:
-            raise RemoteError(f"{machine.where}: {machine.path(remote_folder)} holds no files to download")
-        partial = partial or local_final.parent / f".{local_final.name}.partial"
-        partial.mkdir(parents=True, exist_ok=True)
-        with _alone(partial), explained(partial):
-            incoming = Incoming(partial / "files", partial / "parts")
-            _check_room(partial, sum(sizes.values()))
+            left = f" ({shown_missing(missing)})" if missing else ""
+            raise RemoteError(f"{machine.where}: {machine.path(remote_folder)} holds no files to download{left}")
+        growing = partial or local_final.parent / f".{local_final.name}.partial"
+        growing.mkdir(parents=True, exist_ok=True)
+        with alone(growing), explained(growing):
+            incoming = Incoming(growing / "files", growing / "parts")
+            check_room(growing, sizes, sum(sizes.values()))
             chunks = _missing(machine, remote_folder, incoming, sizes)
-            path = fetch(machine, pool, incoming, chunks, {}, progress)
-            _finish(machine, incoming, sizes, there["files"])
-            _refuse_existing(local_final)
-            incoming.folder.rename(local_final)
-            shutil.rmtree(partial, ignore_errors=True)
-    return Transfer(
-        files_sent=len({chunk.name for chunk in chunks}),
-        bytes_sent=sum(chunk.bytes for chunk in chunks),
-        files_total=len(sizes),
-        bytes_total=sum(sizes.values()),
-        seconds=time.monotonic() - began,
-        path=path,
-        skipped=skipped,
-    )
+            path, unread = fetch(machine, pool, incoming, chunks, {}, progress)
+            for name in unread:
+                del sizes[name]
+                (incoming.folder / name).unlink(missing_ok=True)
+            _finish(machine, incoming, sizes)
+            compare_count(local_final, incoming.folder, sizes)
+            sent = [chunk for chunk in chunks if chunk.name in sizes]
+            moved = Transfer(
+                files_sent=len({chunk.name for chunk in sent}),
+                bytes_sent=sum(chunk.bytes for chunk in sent),
+                files_total=len(sizes),
+                bytes_total=sum(sizes.values()),
+                seconds=time.monotonic() - began,
+                path=path,
+                missing={**missing, **{quoted(name): reason for name, reason in unread.items()}},
+                folder=str(local_final),
+            )
+            complete(growing, incoming.folder, moved)
+            if not partial:
+                shutil.rmtree(growing, ignore_errors=True)
+    return moved
 
 
-def _refuse_existing(path: Path) -> None:
-    if path.exists() or path.is_symlink():
-        raise UserError(f"{path}: exists, and a download never overwrites. Move it away, or choose another name.")
-
-
-def _checked(machine: Machine, there: dict[str, Any]) -> tuple[Sizes, tuple[str, ...]]:
-    """Name → bytes of what the machine lists, every name checked; and what cannot be transferred."""
-    sizes: Sizes = {}
+def _listed(machine: Machine, pool: TransferPool) -> tuple[Sizes, dict[str, str]]:
+    """Name → bytes of what the machine lists, every name checked; and what cannot be transferred, with its reason."""
+    answer = pool.ask(question(None), LISTED.size_bytes)
+    listed = read(FileList, answer, f"{machine.where}: agent send", LISTED)
     try:
-        for name, (size, mode) in there["files"].items():
-            check_name(name)
-            if not isinstance(size, int) or not isinstance(mode, int) or size < 0:
-                raise TypeError
-            sizes[name] = size
-        return sizes, tuple(sorted(map(str, there["skipped"])))
+        return checked(listed)
     except Problem as problem:
         raise RemoteError(f"{machine.where}: {problem}") from None
-    except (TypeError, ValueError, KeyError, AttributeError):
-        raise RemoteError(f"{machine.where}: sent a malformed list of files") from None
-
-
-@contextlib.contextmanager
-def _alone(partial: Path) -> Iterator[None]:
-    """Two downloads to the same place would overwrite each other's chunks."""
-    lock = os.open(partial, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise UserError(f"{partial}: another process is downloading this. Wait for it to end.") from None
-    finally:
-        os.close(lock)
 
 
 def _missing(machine: Machine, remote_folder: str, incoming: Incoming, sizes: Sizes) -> list[Chunk]:
@@ -145,29 +134,27 @@ def _missing(machine: Machine, remote_folder: str, incoming: Incoming, sizes: Si
             strict=True,
         )
     )
-    there = {}
+    there: dict[str, HashedFile] = {}
     if here:
-        there = machine.run_agent(
-            "manifest", remote_folder, "--names", stdin=json.dumps(list(here)), timeout_s=HASHING_S
+        there = machine.ask(
+            dict[str, HashedFile],
+            "manifest",
+            remote_folder,
+            "--names",
+            stdin=json.dumps(list(here)),
+            timeout_s=HASHING_S,
+            bounds=hashed(len(here), sum(map(len, here.values()))),
         )
     chunks: list[Chunk] = []
     for name, size in sizes.items():
-        lacks = lacking(name, size, there[name]["sha256"], here[name]) if name in here else cut_file(name, size)
+        known = there.get(name)
+        comparable = name in here and known is not None and len(known.sha256) == chunk_count(size)
+        lacks = lacking(name, size, known.sha256, here[name]) if known and comparable else cut_file(name, size)
         if lacks and (incoming.folder / name).exists():
             (incoming.folder / name).unlink()
             lacks = cut_file(name, size)
         chunks += lacks
     return chunks
-
-
-def _check_room(partial: Path, total: int) -> None:
-    """Before anything is planned by the machine's list, which it may have made up."""
-    lacking_bytes = total - sum(path.stat().st_blocks * 512 for path in walk(partial))
-    free = shutil.disk_usage(partial).free
-    if lacking_bytes > free:
-        raise UserError(
-            f"{partial}: {lacking_bytes / 1e6:.0f} MB to download, {free / 1e6:.0f} MB free. Free some disk space."
-        )
 
 
 def fetch(
@@ -177,12 +164,16 @@ def fetch(
     chunks: list[Chunk],
     expected: Mapping[str, list[str]],
     progress: Progress,
-) -> str:
-    """Fetch these chunks with a pool whose agents send; returns the connections used, in words.
+) -> tuple[str, dict[str, str]]:
+    """Fetch these chunks with a pool whose agents send.
 
     Args:
         expected: hashes by name and chunk, for files whose hashes are known; other chunks bring their own.
+
+    Returns:
+        The connections used, in words; and name → reason of files that the machine could not read.
     """
+    unread: dict[str, str] = {}
     total = sum(chunk.bytes for chunk in chunks)
     rtt_s = round_trip_s(machine.transport)
     scaling, meter, finished = StreamScaling(rtt_s, total), ThroughputMeter(total), threading.Event()
@@ -192,12 +183,12 @@ def fetch(
     def carry(stream: Stream) -> None:
         with contextlib.closing(Incoming(incoming.folder, incoming.parts)) as own:
             window = 2 if limiter.on else max(2, ASKED_AHEAD // pool.size)
-            _work(stream, queue, window, own, expected, lambda: packing_pays(rtt_s, meter), meter, limiter)
+            _work(stream, queue, window, own, expected, unread, lambda: packing_pays(rtt_s, meter), meter, limiter)
         if meter.done == total:
             finished.set()
 
     try:
-        return pool.carry(carry, meter, scaling, lambda: progress(meter.done, total), finished)
+        return pool.carry(carry, meter, scaling, lambda: progress(meter.done, total), finished), unread
     except Problem as problem:
         raise RemoteError(f"{machine.where}: {problem}") from None
 
@@ -208,6 +199,7 @@ def _work(
     window: int,
     incoming: Incoming,
     expected: Mapping[str, list[str]],
+    unread: dict[str, str],
     may_pack: Any,
     meter: ThroughputMeter,
     limiter: RateLimiter,
@@ -228,8 +220,9 @@ def _work(
         except (StopIteration, Problem) as error:
             cause = stream.ended() if isinstance(error, StopIteration) or "ended in the middle" in str(error) else None
             raise cause or Problem(str(error) or "the stream ended early") from None
-        _keep(incoming, asked.popleft(), chunks, data, expected)
-        meter.add(len(data))
+        batch = asked.popleft()
+        _keep(incoming, batch, chunks, data, expected, unread)
+        meter.add(sum(chunk.bytes for chunk in batch))
     stream.end_input()
     if cause := stream.ended():
         raise cause
@@ -241,31 +234,41 @@ def _keep(
     chunks: list[list[Any]],
     data: memoryview,
     expected: Mapping[str, list[str]],
+    unread: dict[str, str],
 ) -> None:
-    """Nothing is kept but what was requested."""
-    if [tuple(chunk[:4]) for chunk in chunks] != [(p.name, p.offset, p.bytes, p.size) for p in batch]:
+    """Nothing is kept but what was requested. What cannot be read there is noted; nothing is executable here."""
+    if [chunk[0] for chunk in chunks] != [chunk.name for chunk in batch]:
         raise Problem(f"{batch[0].name}: received something that was not requested; refused")
     for asked, (chunk, part) in zip(batch, cut(chunks, data), strict=True):
-        if asked.name in expected and expected[asked.name][asked.index] != chunk[5]:
+        _, offset, count, size, _, sha256 = chunk
+        if not count and sha256.startswith(UNREAD):
+            unread.setdefault(asked.name, quoted(sha256[len(UNREAD) :]))
+            continue
+        if (offset, count, size) != (asked.offset, asked.bytes, asked.size):
+            raise Problem(f"{asked.name}: received something that was not requested; refused")
+        if asked.name in expected and expected[asked.name][asked.index] != sha256:
             raise Problem(f"{asked.name}: the file has changed on the machine")
-        incoming.put(chunk, part)
+        incoming.put([asked.name, offset, count, size, 0o644, sha256], part)
 
 
 class _Heard:
     """A stream's stdout that notes when something was received."""
 
     def __init__(self, stream: Any, meter: ThroughputMeter) -> None:
-        self._meter, self._stream = meter, stream
+        self._meter, self._stream, self._unheard_bytes = meter, stream, 0
         self.readline = stream.readline
 
     def readinto(self, data: memoryview) -> int:
         count: int = self._stream.readinto1(data)
-        self._meter.heard_at = time.monotonic()
+        self._unheard_bytes += count
+        if self._unheard_bytes >= HEARD_BYTES:  # a stream that drips is not heard
+            self._unheard_bytes = 0
+            self._meter.heard_at = time.monotonic()
         return count
 
 
-def _finish(machine: Machine, incoming: Incoming, sizes: Sizes, files: dict[str, list[int]]) -> None:
-    waiting = {name: files[name] for name in sizes if not (incoming.folder / name).exists()}
+def _finish(machine: Machine, incoming: Incoming, sizes: Sizes) -> None:
+    waiting = {name: [size, 0o644] for name, size in sizes.items() if not (incoming.folder / name).exists()}
     try:
         incoming.finish(waiting)
     except Problem as problem:

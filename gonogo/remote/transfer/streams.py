@@ -8,25 +8,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import io
-import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
+import threading
 from typing import IO, Any, Protocol
 
 import fabric
 
 from gonogo.agent.streams import BUFFER_BYTES, READY
+from gonogo.base.bounded_json import SMALL
+from gonogo.base.text import clean
 from gonogo.config.target import Ssh
 from gonogo.remote.agent_archive import compressed
-from gonogo.remote.answers import quoted
-from gonogo.remote.channel import Channel, failure
+from gonogo.remote.channel import Channel, LastWords, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import RemoteError, Unreachable
-from gonogo.remote.machine import ANSWER_AT_MOST_BYTES, Machine
+from gonogo.remote.machine import Machine
 
 CONNECT_S = 15
 # the link is dead when nothing comes for these two multiplied
@@ -46,6 +46,7 @@ CONNECTOR = (
     "s.send_fds(s.socket(fileno=1), [b'0'], [link.fileno()])"
 )
 LINK_FAILED = 255  # ssh's own exit code
+LONGEST_GREETING_BYTES = 1 << 20
 
 
 class Refused(Unreachable):
@@ -97,30 +98,36 @@ def begin(stream: Stream, *, put_agent: bool, question: bytes = b"") -> None:
     try:
         text = compressed() if put_agent else b""
         stream.write(b"%d\n" % len(text) + text + question)
-        for line in iter(stream.stdout.readline, b""):
+        greeted = 0
+        for line in iter(lambda: stream.stdout.readline(LONGEST_GREETING_BYTES), b""):
             if line.endswith(READY):
                 return
+            greeted += len(line)
+            if greeted > LONGEST_GREETING_BYTES:
+                raise RemoteError(
+                    f"before gonogo's agent began, the login printed more than {LONGEST_GREETING_BYTES >> 20} MiB; "
+                    "aborted. Check what its start-up files (.bashrc, .profile) print."
+                )
     except Unreachable as error:
         raise Refused(str(error)) from error
     cause = stream.ended() or RemoteError("the agent ended before it was ready")
     raise Refused(str(cause)) if isinstance(cause, Unreachable) else cause
 
 
-def answer(stream: Stream) -> Any:
+def answer(stream: Stream, most_bytes: int = SMALL.size_bytes) -> bytes:
     """The line that the agent answers a question with."""
-    line = stream.stdout.readline(ANSWER_AT_MOST_BYTES)
+    line = stream.stdout.readline(most_bytes + 1)
+    if len(line) > most_bytes:
+        raise RemoteError(f"the agent's answer is longer than {most_bytes / 1e6:.1f} MB; aborted")
     if not line.endswith(b"\n"):
         raise stream.ended() or RemoteError("the agent ended before it had answered")
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        raise RemoteError(f"the agent answered {quoted(line)!r}, which is not JSON") from None
+    return line
 
 
-def last_answer(stream: Stream) -> Any:
-    """End the stream's input and read what the agent says when all is done; its process may still be ending."""
+def last_answer(stream: Stream) -> None:
+    """End the stream's input and wait for what the agent says when all is done; its process may still be ending."""
     stream.end_input()
-    return answer(stream)
+    answer(stream)
 
 
 def ssh_arguments(ssh: Ssh, command: str) -> list[str]:
@@ -163,7 +170,7 @@ class SshStream:
 
     def __init__(self, ssh: Ssh, command: str, name: str, where: str) -> None:
         self._name, self._where = name, where
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the stream)
+        self._errors = LastWords()
         program = shutil.which("ssh")
         if program is None:
             raise Refused(f"{where}: OpenSSH's ssh is not installed here")
@@ -171,12 +178,14 @@ class SshStream:
             [program, *ssh_arguments(ssh, command)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=subprocess.PIPE,
             bufsize=0,
             env={**os.environ, "SHELL": "/bin/sh"},  # which starts the connector
             start_new_session=True,  # Ctrl-C is for us
         )
         assert self._process.stdin is not None and self._process.stdout is not None
+        self._collector = threading.Thread(target=self._collect, name=f"stderr of {name}", daemon=True)
+        self._collector.start()
         self._stdin = self._process.stdin.fileno()
         for pipe in (self._stdin, self._process.stdout.fileno()):
             with contextlib.suppress(OSError):
@@ -202,11 +211,17 @@ class SshStream:
         code = self._process.poll()
         if code == 0:
             return None
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace")
+        self._collector.join(timeout=5)
+        said = self._errors.text
         if code is None or code < 0 or code == LINK_FAILED:
-            return self._dropped(said.strip().splitlines()[-1:])
+            return self._dropped([clean(line) for line in said.strip().splitlines()[-1:]])
         return failure(self._where, self._name, code, said)
+
+    def _collect(self) -> None:
+        assert self._process.stderr is not None
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+            while data := os.read(self._process.stderr.fileno(), BUFFER_BYTES):
+                self._errors.add(data)
 
     def _dropped(self, said: list[str] | None = None) -> Unreachable:
         why = f" ({said[0].strip()})" if said else ""
@@ -220,7 +235,8 @@ class SshStream:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self.stdout, self._errors):
+        self._collector.join(timeout=5)
+        for pipe in (self._process.stdin, self.stdout, self._process.stderr):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
 

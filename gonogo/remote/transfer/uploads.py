@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gonogo.agent.files import WHOLE_BYTES, chunk_bytes, chunk_hashes, files_below
+from gonogo.agent.files import WHOLE_BYTES, chunk_bytes, chunk_count, chunk_hashes, files_below
 from gonogo.agent.frames import frame, read_chunk
 from gonogo.agent.json_files import Problem
 from gonogo.base.errors import UserError
-from gonogo.remote.answers import Prepared, read
+from gonogo.remote.answers import Done, read
 from gonogo.remote.errors import RemoteError
+from gonogo.remote.file_lists import Prepared, hashed
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.chunks import BATCH_FILES, Batch, Chunk, Queue, batches, cut_file, lacking
 from gonogo.remote.transfer.common import (
@@ -99,14 +100,15 @@ def upload(
         plan.unasked = [] if machine.target.max_mbit_per_s else _first_chunks(plan.sizes, whole)
         asked = {"names": list(local), "sizes": plan.sizes, "owner": owner, "unasked": int(bool(plan.unasked))}
         along = _framed(plan, plan.unasked, pack=True) if plan.unasked else []
-        answer = pool.ask(b"".join([question(asked), *along]))
-        there = read(Prepared, answer, f"{machine.where}: agent receive")
+        bounds = hashed(len(plan.files), 2 * sum(chunk_count(size) for size in plan.sizes.values()))
+        answer = pool.ask(b"".join([question(asked), *along]), bounds.size_bytes)
+        there = read(Prepared, answer, f"{machine.where}: agent receive", bounds)
         _compare(plan, there)
         check_room(machine, plan, there.free_bytes)
         if plan.extra:
-            machine.run_agent("remove", remote_root, "--names", stdin=json.dumps(plan.extra))
+            machine.ask(Done, "remove", remote_root, "--names", stdin=json.dumps(plan.extra), timeout_s=HASHING_S)
         if plan.reuse:
-            machine.run_agent("reuse", remote_root, stdin=json.dumps(plan.reuse), timeout_s=HASHING_S)
+            machine.ask(Done, "reuse", remote_root, stdin=json.dumps(plan.reuse), timeout_s=HASHING_S)
         path = _send(machine, pool, plan, lambda: _ending(owner, list(local), plan), progress, ahead)
     sent = {chunk.name for chunk in plan.moving}
     return Transfer(

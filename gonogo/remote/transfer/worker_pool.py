@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
 
+from gonogo.base.bounded_json import SMALL
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.common import HASHING_S
@@ -37,7 +37,8 @@ class TransferPool:
         self._streams: set[Stream] = set()
         self._error: BaseException | None = None
         self._question, self._asked, self._begun = b"", threading.Event(), False
-        self._reply: Any = None
+        self._reply: bytes | None = None
+        self._most_bytes = SMALL.size_bytes
         self._refused: Refused | None = None
         self.used: Counter[str] = Counter()
 
@@ -61,12 +62,12 @@ class TransferPool:
         if not self._threads:
             self._start(_kinds())
 
-    def ask(self, question: bytes) -> Any:
-        """Send the agent if needed, and return what it answers on the first stream.
+    def ask(self, question: bytes, most_bytes: int = SMALL.size_bytes) -> bytes:
+        """Send the agent if needed, and return what it answers on the first stream, a line of JSON.
 
         Where none was opened that is the machine's own connection, which saves a handshake.
         """
-        self._question = question
+        self._question, self._most_bytes = question, most_bytes
         if not self._threads:
             self._start(["shared"])
         self._asked.set()
@@ -156,7 +157,7 @@ class TransferPool:
                 begin(stream, put_agent=first, question=self._question if first else b"")
                 if first:
                     self._begun = True
-                    reply = answer(stream)
+                    reply = answer(stream, self._most_bytes)
                     with self._changed:
                         self._reply = reply
                         self._changed.notify()

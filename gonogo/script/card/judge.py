@@ -9,10 +9,10 @@ from pathlib import Path
 from gonogo.base.units import gibibytes, gigabytes
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.memory import cards as all_cards
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.estimate import MemoryEstimate
 from gonogo.memory.trace_result import Traced
-from gonogo.script.card import cards as all_cards
 from gonogo.script.card import cost
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.endings import explain
@@ -67,9 +67,10 @@ def judge(
     needed, capacity = all_cards.on(traced, accelerator), capacity_bytes(accelerator)
     checks = [_peak(facts, needed, capacity, title, gate)]
     checks += [*_stages(facts, needed), *_precision(facts, accelerator)]
-    rows = all_cards.table(traced, facts.architecture, all_cards.catalogue() if catalogue is None else catalogue, gate)
+    others = all_cards.catalogue() if catalogue is None else catalogue
+    rows = all_cards.table(all_cards.needs(traced, facts.architecture, others), gate)
     price = cost.cost(facts, accelerator)
-    return CardJudgement([*checks, *_cheapest(rows), *_cost(facts, accelerator, price)], rows, price)
+    return CardJudgement([*checks, all_cards.cheapest_check(rows), *_cost(facts, accelerator, price)], rows, price)
 
 
 def _nothing(facts: CardFacts, traced: Traced) -> str:
@@ -92,7 +93,7 @@ def _error(facts: CardFacts) -> str:
 
 
 def _peak(facts: CardFacts, estimate: MemoryEstimate, capacity: int | None, title: str, gate: MemoryGate) -> Check:
-    status, needed = all_cards.weigh(estimate, capacity, gate), estimate.needed_bytes
+    status, needed = all_cards.weigh(estimate.needed_bytes, estimate.fits, capacity, gate), estimate.needed_bytes
     if needed is None or capacity is None:
         return Check(id="peak_memory", title=title, status=Status.UNKNOWN, why="the card's memory is not known")
     doubts = _doubts(facts)
@@ -106,13 +107,13 @@ def _peak(facts: CardFacts, estimate: MemoryEstimate, capacity: int | None, titl
         why += f": it will run out of memory, at {estimate.refused}"
     elif estimate.retries and needed > capacity:
         why += ": it fits only because cached memory is released, and each release stalls the card"
-    elif all_cards.weigh(estimate, capacity, gate) is Status.CAUTION:
+    elif all_cards.weigh(estimate.needed_bytes, estimate.fits, capacity, gate) is Status.CAUTION:
         why += ": tight"
     return Check(
         id="peak_memory", title=title, value=round(needed / 1e9, 2), unit="GB",
         threshold=f"<= {capacity / 1e9:.2f} GB, error range {gate.error_range}", status=status,
         why="" if status is Status.GO else "; ".join([why, *doubts]),
-        hint="" if all_cards.weigh(estimate, capacity, gate) is Status.GO else HINT,
+        hint="" if all_cards.weigh(estimate.needed_bytes, estimate.fits, capacity, gate) is Status.GO else HINT,
     )  # fmt: skip
 
 
@@ -161,14 +162,6 @@ def _precision(facts: CardFacts, card: Accelerator) -> list[Check]:
             why=f"{card.title} has no {short} in hardware: it runs there, but slowly", hint="Use float16 or float32.",
         )
     ]  # fmt: skip
-
-
-def _cheapest(rows: list[all_cards.CardRow]) -> list[Check]:
-    title, best = "Cheapest card that it fits", all_cards.cheapest(rows)
-    if best is None:
-        why = "no card of the catalogue has enough memory, of those with a price"
-        return [Check(id="cheapest_card", title=title, status=Status.CAUTION, why=why)]
-    return [Check(id="cheapest_card", title=title, value=all_cards.described(best), status=Status.GO)]
 
 
 def _cost(facts: CardFacts, card: Accelerator, found: cost.Cost | None) -> list[Check]:

@@ -12,10 +12,10 @@ from gonogo.base.errors import UserError
 from gonogo.base.units import gigabytes
 from gonogo.config.accelerator import Accelerator
 from gonogo.memory.capacity import capacity_bytes
+from gonogo.memory.cards import TRAINING, on
 from gonogo.memory.estimate import MemoryEstimate, failed
 from gonogo.memory.plan_search import Line
 from gonogo.memory.trace_result import Traced
-from gonogo.script.card.cards import TRAINING, on
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.passes import run_pass
 from gonogo.script.request import PassRequest, ScriptCommand

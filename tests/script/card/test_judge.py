@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.memory.cards import catalogue, cheapest, needs, table
 from gonogo.memory.trace_result import Traced
-from gonogo.script.card.cards import catalogue, cheapest, table
 from gonogo.script.card.cost import cost, step_seconds
 from gonogo.script.card.facts import CardFacts, Stage, Work
 from gonogo.script.card.judge import judge
@@ -71,7 +71,7 @@ def test_a_pass_that_left_nothing_is_unknown(tmp_path: Path) -> None:
 
 def test_one_trace_serves_every_card_of_the_shipped_catalogue() -> None:
     traced = Traced(1, 1, "32-true", events=training_step(2))
-    rows = table(traced, "ampere", catalogue(), MemoryGate())
+    rows = table(needs(traced, "ampere", catalogue()), MemoryGate())
     assert len(rows) >= 10 and [row.capacity_bytes for row in rows] == sorted(row.capacity_bytes or 0 for row in rows)
     best = cheapest(rows)
     assert best is not None and best.status is Status.GO and best.usd_per_hour is not None

@@ -1,8 +1,8 @@
-"""One trace, all cards: what each card of the catalogue would say to the script, and what it costs."""
+"""One trace, all cards: what each card of the catalogue would say to the step, and what it costs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, Field
@@ -13,28 +13,33 @@ from gonogo.config.accelerator import Accelerator, Architecture
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import load_accelerator, read_yaml
-from gonogo.memory.capacity import capacity_bytes
-from gonogo.memory.choice import is_tight
+from gonogo.memory.capacity import capacity_bytes, is_tight
 from gonogo.memory.devices import card_of
 from gonogo.memory.estimate import MemoryEstimate, estimate
 from gonogo.memory.trace_result import Traced
-from gonogo.verdict import Status
+from gonogo.verdict import Check, Status
 
 TRAINING = Training()  # what a trace of a whole script holds already
 CHOSEN_BY_CARD = ("attention", "lstm", "gru", "rnn")  # operators that run as other kernels on other architectures
 
 
-class CardRow(BaseModel):
-    """One card."""
+class CardNeed(BaseModel):
+    """What one card would be asked for. No threshold is applied."""
 
     name: str
     title: str
     needed_bytes: int | None
     capacity_bytes: int | None
-    status: Status
+    fits: bool | None = None
     refused: str = Field("", description="the allocation that fails, with its operation and phase")
     usd_per_hour: tuple[float, float] | None = None
     other_kernels: bool = Field(False, description="traced for another architecture, whose kernels allocate otherwise")
+
+
+class CardRow(CardNeed):
+    """The same, weighed."""
+
+    status: Status
 
     @property
     def word(self) -> str:
@@ -59,32 +64,37 @@ def on(traced: Traced, card: Accelerator) -> MemoryEstimate:
     return estimate(traced, TRAINING, card)
 
 
-def weigh(needed: MemoryEstimate, capacity: int | None, gate: MemoryGate) -> Status:
+def weigh(needed_bytes: int | None, fits: bool | None, capacity: int | None, gate: MemoryGate) -> Status:
     """As the memory gate weighs a plan; guesses are the judge's."""
-    if needed.needed_bytes is None or capacity is None or needed.fits is None:
+    if needed_bytes is None or capacity is None or fits is None:
         return Status.UNKNOWN
-    if not needed.fits:
+    if not fits:
         return Status.NO_GO
-    return Status.CAUTION if is_tight(needed.needed_bytes, capacity, gate) else Status.GO
+    return Status.CAUTION if is_tight(needed_bytes, capacity, gate) else Status.GO
 
 
-def table(
-    traced: Traced, traced_for: Architecture, cards: Mapping[str, Accelerator], gate: MemoryGate
-) -> list[CardRow]:
-    """A row a card, the one with the least memory first."""
-    rows = []
+def needs(traced: Traced, traced_for: Architecture, cards: Mapping[str, Accelerator]) -> list[CardNeed]:
+    """What each card would be asked for, the one with the least memory first."""
+    found = []
     chosen = traced.events is not None and any(word in op for op in traced.events.ops for word in CHOSEN_BY_CARD)
     for name, card in cards.items():
-        needed, capacity = on(traced, card), capacity_bytes(card)
+        needed = on(traced, card)
         mine, its = card_of(traced_for), card_of(card.architecture)
         other = (mine.flash, mine.efficient, mine.miopen) != (its.flash, its.efficient, its.miopen)
-        row = CardRow(
-            name=name, title=card.title, needed_bytes=needed.needed_bytes, capacity_bytes=capacity,
-            status=weigh(needed, capacity, gate), refused=needed.refused, usd_per_hour=card.usd_per_hour,
-            other_kernels=chosen and other,
+        need = CardNeed(
+            name=name, title=card.title, needed_bytes=needed.needed_bytes, capacity_bytes=capacity_bytes(card),
+            fits=needed.fits, refused=needed.refused, usd_per_hour=card.usd_per_hour, other_kernels=chosen and other,
         )  # fmt: skip
-        rows.append(row)
-    return sorted(rows, key=lambda row: row.capacity_bytes or 0)
+        found.append(need)
+    return sorted(found, key=lambda need: need.capacity_bytes or 0)
+
+
+def table(found: Sequence[CardNeed], gate: MemoryGate) -> list[CardRow]:
+    """A row a card, in the same order."""
+    return [
+        CardRow(**need.model_dump(), status=weigh(need.needed_bytes, need.fits, need.capacity_bytes, gate))
+        for need in found
+    ]
 
 
 def cheapest(rows: list[CardRow]) -> CardRow | None:
@@ -105,3 +115,12 @@ def described(row: CardRow) -> str:
     where = f" at {row.refused}" if row.refused else ""
     share = f"{100 * row.needed_bytes / row.capacity_bytes:.0f} %"
     return f"{row.title}: {about}{gigabytes(row.needed_bytes)}, {share}, {row.word}{where}{price}"
+
+
+def cheapest_check(rows: list[CardRow]) -> Check:
+    """Named by the gate beside the verdict about the card that was asked about."""
+    title, best = "Cheapest card that it fits", cheapest(rows)
+    if best is None:
+        why = "no card of the catalogue has enough memory, of those with a price"
+        return Check(id="cheapest_card", title=title, status=Status.CAUTION, why=why)
+    return Check(id="cheapest_card", title=title, value=described(best), status=Status.GO)

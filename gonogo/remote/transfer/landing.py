@@ -1,0 +1,63 @@
+"""Where a download grows and becomes whole: one at a time, beside what is there, never over it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from gonogo.base.errors import UserError
+from gonogo.base.files import survey_size, write_json
+from gonogo.remote.answers import quoted
+from gonogo.remote.file_lists import alike
+from gonogo.remote.transfer.common import Transfer
+
+LOCK, DONE = "lock", "done.json"
+
+
+def refuse_existing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise UserError(f"{path}: exists, and a download never overwrites. Move it away, or choose another name.")
+
+
+@contextlib.contextmanager
+def alone(partial: Path) -> Iterator[None]:
+    """Two downloads to the same place would overwrite each other's chunks."""
+    with (partial / LOCK).open("a") as lock:  # open for writing: on NFS nothing else can be locked
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{partial}: another process is downloading this. Wait for it to end.") from None
+        except OSError as error:
+            raise UserError(
+                f"{partial}: cannot be locked ({error.strerror}). Set archive_dir to a folder on another disk."
+            ) from None
+        yield
+
+
+def complete(growing: Path, files: Path, moved: Transfer) -> None:
+    """Give the folder its name, as the last step; what it was is noted before, for `already`."""
+    refuse_existing(Path(moved.folder))
+    write_json(growing / DONE, asdict(moved))
+    files.rename(moved.folder)
+
+
+def already(partial: Path) -> Transfer | None:
+    """What an earlier call has downloaded to the end, if it was cut off before anybody noted that."""
+    try:
+        moved = Transfer(**json.loads((partial / DONE).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return moved if Path(moved.folder).is_dir() and not (partial / "files").exists() else None
+
+
+def compare_count(final: Path, folder: Path, sizes: Mapping[str, int]) -> None:
+    """Raise UserError where one file has replaced another: on a disk that takes two names for one."""
+    if survey_size(folder) == (len(sizes), sum(sizes.values())):
+        return
+    pair = " and ".join(quoted(name) for name in alike(sizes))
+    why = f"{pair} are one name on its disk" if pair else "files are not as they were written"
+    raise UserError(f"{final.parent}: {why}: nothing was kept. Set archive_dir to a folder on another disk.")

@@ -1,0 +1,228 @@
+"""A machine's disk that is full, or refuses for a moment: nothing runs twice, each end is known, nothing bills on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from gonogo.agent import json_files, run_folder
+from gonogo.remote.agent_archive import NAME
+from tests.faults.training import RESUMABLE, RUN, brisk, launch
+from tests.remote.conftest import wait_for
+from tests.remote.workspace import Workspace, end_all
+
+FILL = "cat /dev/zero > out/big 2> /dev/null; "  # to the last byte
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Workspace]:
+    yield brisk(tmp_path)
+    end_all(tmp_path)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Workspace]:
+    """One on a disk of 3 MB and 100 files."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m,nr_inodes=100", "tmpfs", str(folder)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        yield brisk(folder)
+    finally:
+        end_all(folder)
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def mark(work: Workspace, word: str) -> str:
+    """A shell command that leaves a mark on another disk, one for each time, without writing into a file."""
+    return f"mkdir -p {work.folder}.{word}/$$"
+
+
+def marks(work: Workspace, word: str) -> int:
+    return len(list(Path(f"{work.folder}.{word}").glob("*")))
+
+
+def released(work: Workspace) -> dict[str, Any]:
+    """Terms of a release as soon as the run has ended."""
+    return {"argv": ["sh", "-c", mark(work, "released")], "collected_s": 0.0, "uncollected_s": 0.0}
+
+
+def test_a_run_that_fills_the_disk_and_ends_well_is_started_once_and_released(small: Workspace) -> None:
+    script = f"{mark(small, 'started')}; mkdir -p out; {FILL} true"
+    small.launch(["sh", "-c", script], environment={"TOKEN": "a secret"}, release=released(small), **RESUMABLE)
+    assert small.ended()["cause"] == "finished"
+    wait_for(lambda: marks(small, "released"))
+    wait_for(lambda: json_files.read_json(small.folder / RUN / "release.json")["code"] == 0)
+    assert (marks(small, "started"), marks(small, "released")) == (1, 1)
+    assert "a secret" not in (small.folder / RUN / run_folder.REQUEST).read_text()
+    assert not list((small.folder / RUN).glob(".*.tmp"))
+
+
+def test_a_checkpoint_that_does_not_fit_ends_the_run_as_disk_full_and_keeps_the_last_good_one(small: Workspace) -> None:
+    big = "if step == 25:\n    open('out/big.ckpt', 'wb').write(bytes(9 << 20))\n"
+    launch(small, big, environment={"TOKEN": "x"}, release=released(small))
+    ended = small.ended()
+    assert [attempt["cause"] for attempt in ended["attempts"]] == ["disk_full"]
+    assert (small.folder / RUN / "out/step_20.ckpt").exists()
+    wait_for(lambda: marks(small, "released"))
+    (small.folder / RUN / "out/big.ckpt").unlink()
+    launch(small, "pass", release=released(small))
+    assert small.ended()["cause"] == "finished"
+    assert "resumed at 20 with {}" in small.log(), "from the good one, once there is room"
+
+
+def test_no_files_left_is_a_full_disk(small: Workspace) -> None:
+    small.launch(
+        ["sh", "-c", "mkdir -p out; for i in $(seq 200); do : > out/$i || exit 1; done"], release=released(small)
+    )
+    assert small.ended()["cause"] == "disk_full"
+    wait_for(lambda: marks(small, "released"))
+
+
+@pytest.mark.parametrize("what", ["bytes", "files"])
+def test_a_launch_without_room_says_so_and_leaves_nothing(small: Workspace, what: str) -> None:
+    if what == "bytes":
+        with (small.folder / "big").open("wb") as big, pytest.raises(OSError, match="space"):
+            while True:
+                big.write(bytes(1 << 16))
+                big.flush()
+    else:
+        with pytest.raises(OSError, match="space"):
+            for number in range(200):
+                (small.folder / f"small_{number}").touch()
+    request = {
+        "key": "k",
+        "workspace": ".",
+        "argv": ["touch", f"{small.folder}.starts"],
+        "environment": {"A": "secret"},
+    }
+    process = small.start("launch", RUN, stdin=json.dumps(request))
+    errors = process.communicate(timeout=60)[1]
+    assert "no room" in errors or "No space left" in errors
+    time.sleep(0.6)
+    assert not Path(f"{small.folder}.starts").exists()
+    assert small.call("status", RUN)["state"] == "none"
+    assert not (small.folder / RUN / run_folder.REQUEST).exists()
+
+
+def test_where_nothing_can_be_written_the_run_is_started_once_and_the_machine_is_released(work: Workspace) -> None:
+    work.impatient(UNRECORDED_S=1.0)
+    wait = f"{mark(work, 'started')}; while ! test -e {work.folder}/go; do sleep 0.05; done"
+    work.launch(["sh", "-c", wait], release=released(work), **RESUMABLE)
+    timer = json.loads((work.folder / RUN / "timer.json").read_text())
+    for pid in (work.beat()["pid"], timer["pid"]):  # each write of theirs fails from now on
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, 0))
+    (work.folder / "go").touch()
+    wait_for(lambda: marks(work, "released"))
+    time.sleep(1.0)
+    assert (marks(work, "started"), marks(work, "released")) == (1, 1)
+
+
+def test_a_supervisor_that_dies_again_and_again_on_a_full_disk_is_replaced_three_times(work: Workspace) -> None:
+    work.impatient(UNRECORDED_S=1.0)
+    work.launch(["sh", "-c", f"{mark(work, 'started')}; sleep 60"], release=released(work), **RESUMABLE)
+    timer = json.loads((work.folder / RUN / "timer.json").read_text())["pid"]
+    resource.prlimit(timer, resource.RLIMIT_FSIZE, (0, 0))  # and what it starts: no heartbeat counts the restarts
+    for number in range(1, 5):
+        wait_for(partial(_was_started, work, number))
+        os.kill(supervisor(work), signal.SIGKILL)
+    wait_for(lambda: marks(work, "released"))
+    assert marks(work, "started") == 4
+
+
+def _was_started(work: Workspace, times: int) -> bool:
+    return marks(work, "started") == times
+
+
+def supervisor(work: Workspace) -> int:
+    """By the lock that it holds, whatever the heartbeat says."""
+    lock = work.folder / ".run.lock"
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            fds = Path(f"/proc/{process.pid}/fd").iterdir()
+            if NAME in process.cmdline() and any(fd.exists() and fd.samefile(lock) for fd in fds):
+                return process.pid
+    raise AssertionError("no process holds the lock")
+
+
+def test_leftovers_of_a_cut_write_are_removed(work: Workspace) -> None:
+    (work.folder / RUN).mkdir(parents=True)
+    left = work.folder / RUN / ".exit.json.99.tmp"
+    left.write_text("{")
+    work.launch(["true"])
+    assert work.ended()["cause"] == "finished"
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"pid": "x", "at": null}'])
+def test_files_that_a_power_cut_emptied_or_damaged_are_no_end_of_a_run(work: Workspace, text: str) -> None:
+    launch(work, "time.sleep(0.02)")
+    wait_for(lambda: "step 12" in work.log())
+    end_all(work.folder)
+    for name in ("exit.json", "heartbeat.json", "timer.json", "release.json"):
+        (work.folder / RUN / name).write_text(text)
+    wait_for(lambda: work.call("status", RUN)["state"] == "lost")
+    assert work.call("adopt", RUN)["state"] == "adopted"
+    wait_for(lambda: run_folder.ended(work.folder / RUN))
+    assert work.ended()["cause"] == "finished"
+    assert "resumed at 10 with {}" in work.log()
+
+
+def test_a_folder_that_refuses_for_a_moment_ends_nothing(work: Workspace) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root is refused nothing")
+    launch(work, "time.sleep(0.1)")
+    wait_for(lambda: "step 12" in work.log())
+    (work.folder / RUN).chmod(0)
+    time.sleep(1.5)
+    (work.folder / RUN).chmod(0o755)
+    assert [attempt["cause"] for attempt in work.ended()["attempts"]] == ["finished"]
+
+
+def test_a_run_whose_name_is_removed_goes_on_and_can_be_stopped(work: Workspace) -> None:
+    work.launch(["sleep", "60"])
+    for name in ("run.json", run_folder.REQUEST):
+        (work.folder / RUN / name).unlink()
+    wait_for(lambda: work.call("status", RUN)["state"] == "running")
+    assert work.call("stop", RUN)["state"] == "running"
+    assert work.ended()["cause"] == "stopped"
+    assert [line for line in work.log() if "timer" in line] == []
+
+
+def test_a_daemon_that_inherits_the_lock_ends_with_its_run(work: Workspace) -> None:
+    script = (
+        "import os, subprocess\n"
+        "for fd in range(3, 100):\n"
+        "    os.path.exists(f'/proc/self/fd/{fd}') and os.set_inheritable(fd, True)\n"
+        "subprocess.Popen(['sleep', '60'], start_new_session=True, close_fds=False)\n"
+    )
+    work.launch([sys.executable, "-c", script])
+    assert work.ended()["cause"] == "finished"
+    wait_for(lambda: work.call("active", ".") is None, seconds=5)
+    assert work.launch(["true"], run="runs/two", key="two")["state"] == "started"
+
+
+def test_secrets_of_a_lost_run_are_removed_by_the_next_launch(work: Workspace) -> None:
+    work.launch(["sleep", "60"], environment={"TOKEN": "a secret"})
+    end_all(work.folder)
+    wait_for(lambda: work.call("status", RUN)["state"] == "lost")
+    assert "a secret" in (work.folder / RUN / run_folder.REQUEST).read_text(), "it might be resumed"
+    work.launch(["true"], run="runs/two", key="two")
+    assert "a secret" not in (work.folder / RUN / run_folder.REQUEST).read_text()
