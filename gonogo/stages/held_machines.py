@@ -51,7 +51,7 @@ class Unknown(Alarm):
     state: State = "unknown"
 
 
-class Seen(StrictModel):
+class Observation(StrictModel):
     """What was seen or done, and when."""
 
     at: float
@@ -69,11 +69,11 @@ class HeldMachine(StrictModel):
     runs: list[str] = Field(default_factory=list, description="folders of runs there, the latest last")
     experiments: list[str] = Field(default_factory=list, description="that have used it")
     asked_at: float | None = Field(None, description="when it was last asked to go, by whichever way")
-    evidence: list[Seen] = Field(default_factory=list)
+    evidence: list[Observation] = Field(default_factory=list)
 
     def note(self, what: str) -> None:
         """Add to the evidence."""
-        added = [*self.evidence, Seen(at=time.time(), what=what)]
+        added = [*self.evidence, Observation(at=time.time(), what=what)]
         self.evidence = added if len(added) <= EVIDENCE_AT_MOST else [added[0], *added[1 - EVIDENCE_AT_MOST :]]
 
     def become(self, state: State, what: str) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from gonogo.agent import release as release_module
 from tests.faults.training import brisk
 from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all
@@ -105,22 +104,3 @@ def test_it_does_not_switch_itself_off_during_an_upload_and_the_minutes_count_fr
     ended = time.monotonic()
     wait_for(calls.exists)
     assert time.monotonic() - ended > 1.0, "they count from what was done here last"
-
-
-def test_a_full_disk_there_keeps_no_machine_from_being_released(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    run_dir = tmp_path / "ws/runs/r"
-    run_dir.mkdir(parents=True)
-    argv = ["sh", "-c", "echo called >> calls"]
-    monkeypatch.setattr(
-        release_module, "read_json", lambda path: {"release": {"argv": argv}} if path.name[0] == "." else None
-    )
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(release_module, "write_json", full)
-    assert release_module.release(run_dir, "requested")["code"] == 0
-    assert (tmp_path / "calls").read_text() == "called\n"
