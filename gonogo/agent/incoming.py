@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from .files import WHOLE_BYTES, check_name, chunk_bytes, chunk_hashes, files_below, manifest
 from .frames import cut, frame, read_chunk, read_frames
-from .json_files import Problem, read_json, write_json
+from .json_files import UMASK, Problem, read_json, write_json
 
 NAMED = 100  # of the names that are wrong
 UNREAD = "!"  # before the reason why a chunk cannot be sent
@@ -110,7 +110,9 @@ class Incoming:
 
 
 def _mode(mode: int) -> int:
-    return 0o755 if mode & 0o100 else 0o644
+    """As the umask has it here; a file that is private where it comes from stays private."""
+    wide = 0o777 if mode & 0o100 else 0o666
+    return wide & ~UMASK if mode & 0o077 else wide & 0o700
 
 
 def _write_at(handle: int, data: memoryview, offset: int) -> None:

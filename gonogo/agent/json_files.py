@@ -65,7 +65,7 @@ def reserve(folder: Path) -> None:
     for number in range(RESERVES):
         path = folder / f".reserve.{number}"
         if not path.exists() or path.stat().st_size < RESERVE_BYTES:
-            _write(path, b"\n" * RESERVE_BYTES, 0o600, lasting=True)
+            _write(path, b"\n" * RESERVE_BYTES, 0o600, lasting=False)
 
 
 def sync_folder(folder: Path) -> None:

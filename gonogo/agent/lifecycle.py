@@ -118,7 +118,7 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
             (run_dir / name).touch()
         offset = (run_dir / "log.txt").stat().st_size
         write_json(run_dir / REQUEST, request, mode=0o600)
-        write_json(run_dir / RUN, {name: request[name] for name in RUN_KEYS})
+        write_json(run_dir / RUN, {name: request[name] for name in RUN_KEYS}, lasting=False)
         timer = _start_timer(request, run_dir, 0.0)
         _start_supervisor(request, run_dir, lock, NO_PAST)
     except (Problem, OSError) as error:

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gonogo.base.errors import explained
+from gonogo.base.errors import UserError, explained
+
+
+def _umask() -> int:
+    """This process's; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+UMASK = _umask()
 
 
 @contextlib.contextmanager
@@ -27,7 +37,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
-    temporary.chmod(0o644)
+    temporary.chmod(0o666 & ~UMASK)
     try:
         with explained(path.parent):
             yield temporary
@@ -42,7 +52,7 @@ def folder_replacing(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    temporary.chmod(0o755)
+    temporary.chmod(0o777 & ~UMASK)
     try:
         with explained(path.parent):
             yield temporary
@@ -55,11 +65,42 @@ def folder_replacing(path: Path | str) -> Iterator[Path]:
 
 def write_text(path: Path | str, text: str) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    """Write what must last through a power cut: which machine is held, which run was started, what was downloaded."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        _sync(temporary)
+    _sync(Path(path).parent)
+
+
+def _sync(path: Path) -> None:
+    with contextlib.suppress(OSError):  # some network disks sync no folders
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def read_json(path: Path | str) -> dict[str, Any]:
+    """What `write_json` wrote.
+
+    Raises:
+        UserError: the file is empty or damaged.
+    """
+    try:
+        value = json.loads(Path(path).read_bytes())
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{path}: is empty or damaged, as a power cut or a full disk leaves a file. Look at what it was about (a "
+            "machine that is held, a run that was started), then remove it; the same command attaches to a run again."
+        )
+    return value
 
 
 @dataclass(frozen=True)

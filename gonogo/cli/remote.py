@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -11,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gonogo.agent.timings import FROZEN_S
 from gonogo.base.errors import UserError
+from gonogo.base.files import read_json
 from gonogo.base.units import dollars, duration
 from gonogo.cli import site
 from gonogo.config.load import Settings
@@ -55,7 +56,7 @@ def known_runs(results: Path, target: str) -> list[KnownRun]:
     for experiment, run in started_runs(results):
         found[run.run_id] = KnownRun(run.run_id, f"{experiment}/runs/{run.run_id}", run.target)
     for path in sorted(results.glob("*/*/cloud_train/run.json"), key=lambda path: path.stat().st_mtime):
-        ran = json.loads(path.read_text())
+        ran = read_json(path)
         found.setdefault(ran["run_id"], KnownRun(ran["run_id"], ran["run_dir"], ran.get("target", "")))
     return [run for run in found.values() if run.target == target]
 
@@ -104,9 +105,11 @@ def _show(line: str) -> None:
 
 
 def _quiet(beat: Heartbeat) -> None:
-    """Say when a run makes no steps; its log says everything else."""
+    """Say when a run makes no steps, or nothing watches it there; its log says everything else."""
     if beat.quiet_s:
         print(f"no step for {duration(beat.quiet_s)}", file=sys.stderr)
+    if beat.age_s > FROZEN_S:
+        print(f"not watched on the machine for {duration(beat.age_s)}: trying to replace what did", file=sys.stderr)
 
 
 def _stop(arguments: argparse.Namespace) -> int:

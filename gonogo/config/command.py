@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import string
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,11 @@ class Command(StrictModel):
         description="the script's own argument for its batch, {} in the place of its value: `--batch-size {}`; where "
         "`train` has no {micro_batch_size}, the memory gate finds the largest that fits with it",
     )
+    metrics: str = Field(
+        "",
+        description="regular expression for the metrics that `train` prints, a named group each: "
+        "`it (?P<step>\\d+) .* cost (?P<train_loss>\\S+)`; empty: as scripts usually print them, `step 10 loss 1.23`",
+    )
     samples_per_item: Count = Field(1, description="training samples per item, for the forecast")
 
     @field_validator("generate", "train", "resume", "predict")
@@ -73,6 +79,17 @@ class Command(StrictModel):
         One that generates its data and can be told how many steps to take is rehearsed, and judged by its metrics.csv.
         """
         return not (self.generate and "max_steps" in placeholders(self.train))
+
+    @field_validator("metrics")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            names = re.compile(pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        if pattern and not names:
+            raise ValueError("no named group: write (?P<train_loss>\\S+) where the value stands")
+        return pattern
 
     @field_validator("vary")
     @classmethod

@@ -105,8 +105,10 @@ class CommandExperiment(Experiment):
 
     def settings_for(self, stage: Stage) -> Any:
         lines = [getattr(self.command, key) for key in LINES[stage]]
-        training = [self.config.memory, self.command.samples_per_item] if stage == "train" else []
-        return [lines, self.kind, *training]
+        if stage != "train":
+            return [lines, self.kind]
+        said = [words for words in (self.command.vary, self.command.metrics) if words]
+        return [lines, self.kind, self.config.memory, self.command.samples_per_item, *said]
 
     def import_root(self) -> Path:
         return self.root

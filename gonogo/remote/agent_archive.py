@@ -31,7 +31,9 @@ while line[-1:] != b"\\n":
 while len(text) < int(line):
     text += read(int(line) - len(text))
 try:
-    os.makedirs(root or ".", exist_ok=True)
+    if root and not os.path.isdir(root):
+        os.makedirs(root)
+        os.chmod(root, 0o700)
     os.chdir(root or ".")
     text = zlib.decompress(text) if text else open(name, "rb").read()
     if not os.path.exists(name) or open(name, "rb").read() != text:

@@ -102,12 +102,17 @@ def _reading_or_none(value: Any) -> Any:
 
 
 class Heartbeat(AgentAnswer):
-    """What a run is doing: its time and cost so far, and the seconds since its last step, where that is long ago."""
+    """What a run is doing: its time and cost so far, and the seconds since its last step, where that is long ago.
+
+    Attributes:
+        age_s: since it was written, by the machine's clock.
+    """
 
     at: Annotated[float, Field(ge=-AT_MOST, le=AT_MOST)] = 0.0
     elapsed_s: Amount | None = None
     usd: Amount = 0.0
     quiet_s: Amount = 0.0
+    age_s: Amount = 0.0
     gpu: Annotated[GpuReading | None, BeforeValidator(_reading_or_none)] = None
 
 

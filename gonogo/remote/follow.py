@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gonogo.agent.timings import FROZEN_S
 from gonogo.base.bounded_json import JsonBounds
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import Exit, Heartbeat, Message, RunState, read
@@ -33,7 +34,8 @@ def follow(
 ) -> Exit:
     """Pass on the run's log, line by line, and its heartbeat every second, until it ends; returns its exit.
 
-    A run whose supervisor has died, as after a reboot of the machine, is resumed where its request says how.
+    A run whose supervisor has died, as after a reboot of the machine, or is frozen like the timer that should have seen
+    that, is resumed where its request says how.
 
     A dropped link is opened again and the log continues where it was: no line twice, none lost. Watching renews the
     run's lease.
@@ -71,7 +73,7 @@ def _messages(
     ssh: Ssh | Callable[[], Ssh], target: Target, run_dir: str, offset: int, patience_s: float
 ) -> Iterator[Message]:
     """What `agent follow` sends, without end: the reader stops at the message that ends the run."""
-    heard, pause = time.monotonic(), FIRST_PAUSE_S
+    heard, pause, asked = time.monotonic(), FIRST_PAUSE_S, float("-inf")
     while True:
         try:
             with connect(ssh() if callable(ssh) else ssh, target) as machine:
@@ -80,6 +82,9 @@ def _messages(
                     heard, pause = time.monotonic(), FIRST_PAUSE_S
                     if message.state == "lost" and _resumed(machine, run_dir):
                         break
+                    if message.heartbeat and message.heartbeat.age_s > FROZEN_S < time.monotonic() - asked:
+                        asked = time.monotonic()
+                        _resumed(machine, run_dir)
                     yield message
         except Unreachable as error:
             if time.monotonic() - heard > patience_s:

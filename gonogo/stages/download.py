@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -50,6 +51,7 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
     def bring(there: Machine) -> Transfer:
         show = _renewing_lease(there, run_dir, transfers.progress(run.progress))
         got = receive(there, run_dir, folder, show, partial)
+        os.sync()  # a power cut here must not take what the machine may then forget
         if not got.lost:
             there.ask(Done, "collected", run_dir)
         return got

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gonogo.base.files import write_json
+from gonogo.base.files import read_json, write_json
 from gonogo.config.load import Settings
 from gonogo.config.result_paths import ResultPaths
 
@@ -32,7 +31,7 @@ class StartedRun:
     @classmethod
     def read(cls, path: Path) -> StartedRun | None:
         """None where there is no such file."""
-        return cls(**json.loads(path.read_text())) if path.exists() else None
+        return cls(**read_json(path)) if path.exists() else None
 
 
 def started_file(paths: ResultPaths, kind: str) -> Path:
@@ -61,8 +60,8 @@ def unfetched(settings: Settings) -> list[str]:
     ours = [run.run_id for _, run in started_runs(results) if run.target == target and not run.ended]
     for report in sorted(results.glob("*/*/cloud_train/run.json")):
         archive = report.parents[1] / "download" / "archive.json"
-        ran = json.loads(report.read_text())
-        came = json.loads(archive.read_text()) if archive.exists() else {}
+        ran = read_json(report)
+        came = read_json(archive) if archive.exists() else {}
         fetched = came.get("run_id") == ran["run_id"] and not came.get("left_on_machine")
         if ran.get("target") == target and not fetched:
             ours.append(ran["run_id"])

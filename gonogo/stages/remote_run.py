@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gonogo.agent.timings import FROZEN_S
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.units import dollars, duration, gigabytes
@@ -173,6 +174,8 @@ def progress_line(beat: Heartbeat, left_s: float | None, latest: str) -> str:
     elapsed = "" if beat.elapsed_s is None else duration(beat.elapsed_s)
     gpu = gpu_words(beat.gpu)
     quiet = f"  NO STEP FOR {duration(beat.quiet_s)}" if beat.quiet_s else ""
+    if beat.age_s > FROZEN_S:
+        quiet += f"  NOT WATCHED ON THE MACHINE FOR {duration(beat.age_s)}"
     left = "" if left_s is None else f"  {duration(left_s)} left"
     return f"{elapsed}{left}{cost}{gpu}{quiet}  {latest}"
 

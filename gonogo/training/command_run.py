@@ -15,6 +15,7 @@ from gonogo.experiment.command import CommandExperiment
 from gonogo.experiment.program import Program
 from gonogo.training.log import environment
 from gonogo.training.metrics_csv import LossLog
+from gonogo.training.printed import LOSSES, PRINTED, Printed, held_out
 from gonogo.training.program_monitor import ProgramMonitor
 from gonogo.training.spec import RunSpec, TrainingResult
 from gonogo.training.written_files import collecting
@@ -35,7 +36,9 @@ def train_command(
     """
     out = out.resolve()
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
-    losses = LossLog(out / "metrics.csv", out / COUNTED if experiment.is_watched else None)
+    printed = Printed(out / LOSSES, out / PRINTED, experiment.command.metrics)
+    counted = (out / COUNTED,) if experiment.is_watched else ()
+    losses = LossLog(out / "metrics.csv", (*counted, printed.losses))
     losses.set_aside()
     watched = ProgramMonitor(losses, say, spec.max_steps or experiment.steps_at_most(spec.training))
     words = words_of(experiment, spec, out, checkpoint)
@@ -47,22 +50,33 @@ def train_command(
             variables |= _counting(experiment, spec, out)
         if "out" not in placeholders(experiment.command.train):
             stack.enter_context(collecting(experiment.root, out, spec.data))
-        program = stack.enter_context(Program("command.train", words, experiment.root, say, variables))
+        stack.callback(printed.close)
+
+        def heard(line: str) -> None:
+            printed.line(line)
+            say(line)
+
+        program = stack.enter_context(Program("command.train", words, experiment.root, heard, variables))
         while program.running(POLL_S) and not stopped:
             watched.look()
             stopped = losses.bad or (
                 f"cut after {spec.max_minutes:g} min" if time.monotonic() > deadline and spec.max_minutes else ""
             )
         program.end() if stopped else None
+        printed.close()
         watched.look(ended=True)
         if not (stopped or losses.bad):
             program.check()
+    say(printed.too_slow) if printed.too_slow else None
     if experiment.is_watched:
         if not losses.last_step:
-            raise UserError("command.train ended with exit code 0, and no optimizer of torch took a step in it")
+            raise UserError(
+                "command.train ended with exit code 0, no optimizer of torch took a step in it, and it printed no "
+                "losses that were recognised; command.metrics gives a pattern for them"
+            )
     else:
         _check_outputs(out, losses, complete=not (stopped or losses.bad))
-    return watched.result(spec, time.time() - started, losses.bad or stopped)
+    return watched.result(spec, time.time() - started, losses.bad or stopped, held_out(printed.losses))
 
 
 def _counting(experiment: CommandExperiment, spec: RunSpec, out: Path) -> dict[str, str]:
@@ -94,10 +108,13 @@ def words_of(experiment: CommandExperiment, spec: RunSpec, out: Path, checkpoint
 
 def _check_outputs(out: Path, losses: LossLog, *, complete: bool) -> None:
     """Raise UserError where a run left nothing to judge, or nothing to predict with."""
-    if not losses.path.exists():
-        raise UserError(f"command.train left no metrics.csv in {{out}} ({out}); its columns: step, train_loss")
+    if losses.source is None:
+        raise UserError(
+            f"command.train left no metrics.csv in {{out}} ({out}); its columns: step, train_loss. It printed no "
+            "losses that were recognised either; command.metrics gives a pattern for them"
+        )
     if not losses.train_loss:
-        raise UserError(f"command.train wrote no train_loss into {losses.path}")
+        raise UserError(f"command.train wrote no train_loss into {losses.source}")
     found = sorted(path.name for path in (out / "checkpoints").glob("*.ckpt"))
     if complete and not set(found) & set(CHECKPOINTS):
         there = f"; there are {', '.join(found)}" if found else ""

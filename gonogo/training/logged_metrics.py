@@ -1,4 +1,4 @@
-"""The last value of each metric that a run logged: in CSV files, a Trainer's state, TensorBoard event files.
+"""The last value of each metric that a run logged: printed, in CSV files, a Trainer's state, TensorBoard event files.
 
 Names are as they were written, `/` and blanks as `_`: `eval/loss` is `eval_loss`.
 """
@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gonogo.base.files import walk
+from gonogo.training.printed import LOSSES, PRINTED
 
 LARGEST_BYTES = 200_000_000
+TOO_MUCH = (RecursionError, OverflowError)  # of JSON
 NO_METRIC = {"step", "epoch", "seconds", "time", "iteration", "iter", "wall_time", "total_flos"}
 
 
 def logged_metrics(folder: Path) -> dict[str, float]:
     """The last finite value of every metric below the folder; a file that cannot be read counts for nothing."""
     found: dict[str, float] = {}
-    for file in walk(folder):
+    for file in sorted(walk(folder), key=lambda file: file.name != PRINTED):  # what was written counts more
         if file.stat().st_size > LARGEST_BYTES:
             continue
         try:
@@ -30,13 +32,16 @@ def logged_metrics(folder: Path) -> dict[str, float]:
                 key = re.sub(r"\W+", "_", name.strip()).strip("_")
                 if key and key.lower() not in NO_METRIC and math.isfinite(value):
                     found[key] = value
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, struct.error, csv.Error):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, struct.error, csv.Error, *TOO_MUCH):
             continue
     return found
 
 
 def _values(file: Path) -> Iterator[tuple[str, float]]:
-    if file.suffix == ".csv":
+    if file.name == PRINTED:
+        for line in file.read_text(errors="replace").splitlines():
+            yield from ((name, float(value)) for name, value in json.loads(line).items())
+    elif file.suffix == ".csv" and file.name != LOSSES:
         yield from _of_csv(file)
     elif file.name == "trainer_state.json":
         for entry in json.loads(file.read_text())["log_history"]:

@@ -20,13 +20,15 @@ class LossLog:
     Without a column `seconds` (any clock, read when the row is written) step times are those at which rows appeared.
 
     Attributes:
-        fallback: read in place of `path` where that does not come, or lacks the columns.
+        others: read in place of `path` where that does not come, or lacks the columns; the first that is there.
+        source: the one that is read; None: none is there yet.
         bad: the first loss that is NaN or infinite, in words; empty: there is none.
         step_s: seconds of each step after the first that was seen.
     """
 
     path: Path
-    fallback: Path | None = None
+    others: tuple[Path, ...] = ()
+    source: Path | None = None
     steps: list[int] = field(default_factory=list)
     train_loss: list[float] = field(default_factory=list)
     val_steps: list[int] = field(default_factory=list)
@@ -40,7 +42,7 @@ class LossLog:
 
     def set_aside(self) -> None:
         """Rename the files that an earlier attempt left, so that this one's rows are its own."""
-        for path in filter(None, (self.path, self.fallback)):
+        for path in (self.path, *self.others):
             if path.exists():
                 earlier = len(list(path.parent.glob(f"{path.stem}_*.csv")))
                 path.rename(path.with_name(f"{path.stem}_{earlier + 1}.csv"))
@@ -54,13 +56,12 @@ class LossLog:
         Raises:
             UserError: a column is missing, or a cell does not hold a number.
         """
-        if self.fallback is not None and not self._columns and not self._has_columns():
-            if not self.fallback.exists():
-                return False
-            self.path, self.fallback = self.fallback, None
-        if not self.path.exists():
+        best = self._best()
+        if best is None:
             return False
-        with self.path.open("rb") as stream:
+        if best != self.source:
+            self._begin(best)
+        with best.open("rb") as stream:
             stream.seek(self._offset)
             fresh = stream.read()
         whole = fresh if ended else fresh[: fresh.rfind(b"\n") + 1]
@@ -71,11 +72,18 @@ class LossLog:
         self._time_of(self.last_step, time.monotonic()) if "seconds" not in self._columns else None
         return (len(self.steps) + len(self.val_steps), self.last_step) > before
 
-    def _has_columns(self) -> bool:
-        if not self.path.exists():
-            return False
-        with self.path.open(errors="replace") as stream:
-            return set(NEEDED) <= {cell.strip() for cell in stream.readline().split(",")}
+    def _best(self) -> Path | None:
+        """`path` with the columns; else the first of the others that is there; else `path` without them."""
+        there = [path for path in (self.path, *self.others) if path.exists()]
+        if self.path in there and len(there) > 1 and not _has_columns(self.path):
+            there.remove(self.path)
+        return there[0] if there else None
+
+    def _begin(self, source: Path) -> None:
+        """Read this file from its start, in place of another."""
+        self.source, self._offset, self._columns, self._timed, self.last_step, self.bad = source, 0, [], None, 0, ""
+        for values in (self.steps, self.train_loss, self.val_steps, self.val_loss, self.step_s):
+            values.clear()
 
     def _take(self, row: list[str]) -> None:
         if not any(cell.strip() for cell in row):
@@ -83,7 +91,7 @@ class LossLog:
         if not self._columns:
             self._columns = [cell.strip() for cell in row]
             if missing := [name for name in NEEDED if name not in self._columns]:
-                raise UserError(f"{self.path}: no column {missing[0]!r}; its first line is {','.join(row)!r}")
+                raise UserError(f"{self.source}: no column {missing[0]!r}; its first line is {','.join(row)!r}")
             return
         cells = dict(zip(self._columns, row, strict=False))
         step = int(self._number(cells, "step") or 0)
@@ -107,7 +115,7 @@ class LossLog:
         try:
             return float(text)
         except ValueError:
-            raise UserError(f"{self.path}: {name} {text!r} is not a number, at step {self.last_step}") from None
+            raise UserError(f"{self.source}: {name} {text!r} is not a number, at step {self.last_step}") from None
 
     def _look_at(self, name: str, loss: float, step: int) -> None:
         if not math.isfinite(loss) and not self.bad:
@@ -120,3 +128,8 @@ class LossLog:
             self.step_s += [max(0.0, seconds - self._timed[1]) / count] * count
         if step and (self._timed is None or step > self._timed[0]):
             self._timed = (step, seconds)
+
+
+def _has_columns(path: Path) -> bool:
+    with path.open(errors="replace") as stream:
+        return set(NEEDED) <= {cell.strip() for cell in stream.readline().split(",")}

@@ -44,8 +44,13 @@ class ProgramMonitor:
             loss = f"  loss {losses.train_loss[-1]:.4f}" if losses.train_loss else ""
             self.say(f"step {losses.last_step}/{self.total}{loss}{pace}")
 
-    def result(self, spec: RunSpec, wall_s: float, stopped: str) -> TrainingResult:
+    def result(
+        self, spec: RunSpec, wall_s: float, stopped: str, held_out: tuple[list[int], list[float]] = ([], [])
+    ) -> TrainingResult:
         """What the run showed of itself; its parameters are not counted.
+
+        Args:
+            held_out: steps and values of validation losses, where the file of losses has none.
 
         Raises:
             UserError: there is a GPU, and nothing reports how much of its memory was used.
@@ -57,8 +62,8 @@ class ProgramMonitor:
             parameters=0,
             train_loss=losses.train_loss,
             train_steps=losses.steps,
-            val_steps=losses.val_steps,
-            val_loss=losses.val_loss,
+            val_steps=losses.val_steps if losses.val_loss else held_out[0],
+            val_loss=losses.val_loss or held_out[1],
             step_s=losses.step_s or [wall_s / max(1, losses.last_step)],
             wall_s=wall_s,
             peak_memory_bytes=self._peak_bytes(device),

@@ -100,3 +100,37 @@ def test_follow_ends_when_nobody_listens(work: Workspace) -> None:
         follower.stdout.readline()
         stream.close()
         follower.wait(timeout=60)
+
+
+def test_a_log_that_is_faster_than_the_link_leaves_room_for_heartbeats(work: Workspace) -> None:
+    """They and the lease have their turn; before, they waited until the reader had caught up."""
+    work.launch(
+        [
+            "sh",
+            "-c",
+            "i=0; while test $i -lt 200; do head -c 60000 /dev/zero | tr '\\0' x; echo; i=$((i+1)); done; sleep 60",
+        ]
+    )
+    wait_for(lambda: (work.folder / "runs/one/log.txt").stat().st_size > 12_000_000)
+    os.utime(work.folder / "runs/one/lease", (0, 0))
+    watching = subprocess.Popen(
+        [sys.executable, NAME, "follow", "runs/one"],
+        cwd=work.folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert watching.stdout is not None
+    assert watching.stdin is not None
+    read_bytes, beats, began = 0, 0, time.monotonic()
+    watching.stdin.write(b"\n")
+    watching.stdin.flush()
+    while read_bytes < 6_000_000:
+        line = watching.stdout.readline()
+        read_bytes += len(line)
+        beats += line.startswith(b'{"heartbeat"')
+        time.sleep(0.02)
+    took_s = time.monotonic() - began
+    watching.kill()
+    watching.wait()
+    assert beats >= took_s / 2, "one a second, were the machine idle"
+    assert (work.folder / "runs/one/lease").stat().st_mtime > 0, "what the client said was heard"

@@ -8,11 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gonogo.agent import lifecycle
+from gonogo.agent.resumption import next_attempt
+from gonogo.agent.run_folder import NO_PAST
 from gonogo.base import processes
 from gonogo.remote.agent_archive import NAME
 from tests.remote.conftest import wait_for
@@ -96,6 +100,24 @@ def test_a_command_that_is_not_there(work: Workspace) -> None:
     assert errors == "the run did not start: no-such-command: No such file or directory\n"
     assert work.call("status", "runs/one")["state"] == "none"
     assert work.call("active", "runs") is None
+
+
+def test_a_link_to_a_checkpoint_that_is_gone_and_damaged_ones_are_passed_over(tmp_path: Path) -> None:
+    """Of Lightning's `save_last="link"`; and an archive whose record claims to be encrypted."""
+    (tmp_path / "last.ckpt").symlink_to(tmp_path / "gone.ckpt")
+    for name in ("good.ckpt", "odd.ckpt"):
+        with zipfile.ZipFile(tmp_path / name, "w") as saved:
+            saved.writestr("a/data.pkl", "x")
+    text = bytearray((tmp_path / "odd.ckpt").read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        text[text.index(signature) + flags] |= 1
+    (tmp_path / "odd.ckpt").write_bytes(text)
+    os.utime(tmp_path / "good.ckpt", (1, 1))
+    request = {**lifecycle.DEFAULTS, "argv": ["train"], "resume": ["{checkpoint}"]}
+    notes: list[str] = []
+    argv, _ = next_attempt(request, tmp_path, NO_PAST, notes.append)
+    assert argv == ["train", str(tmp_path / "good.ckpt")]
+    assert notes[0] == "odd.ckpt is incomplete and is skipped"
 
 
 # --- ending ----------------------------------------------------------------------------------------------

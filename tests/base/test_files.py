@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gonogo.base.digests import digest, folder_digest, manifest
-from gonogo.base.files import folder_replacing, replacing, walk, write_text
+from gonogo.base.errors import UserError
+from gonogo.base.files import folder_replacing, read_json, replacing, walk, write_json, write_text
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -56,3 +61,35 @@ def test_a_walk_finds_files_in_the_order_of_paths_and_no_hidden_ones(tmp_path: P
     assert found == ["a/1.txt", "a/2.txt", "a b/3.txt", "b.txt", "c.txt"]
     assert walk(tmp_path) == sorted(walk(tmp_path))
     assert walk(tmp_path / "absent") == []
+
+
+def test_json_is_on_the_disk_before_it_has_its_name_and_its_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, sync = [], os.fsync
+
+    def noted(handle: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+        synced.append((kind, (tmp_path / "held.json").exists()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_json(tmp_path / "held.json", {"host": "h"})
+    assert synced == [("file", False), ("folder", True)]
+    assert read_json(tmp_path / "held.json") == {"host": "h"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00\x00"])
+def test_a_file_that_a_power_cut_emptied_is_named_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.started.json").write_text(text)
+    with pytest.raises(UserError, match=r"run.started.json: is empty or damaged.*remove it"):
+        read_json(tmp_path / "run.started.json")
+
+
+def test_what_is_written_is_readable_for_whom_the_umask_says(tmp_path: Path) -> None:
+    script = (
+        "import sys; from gonogo.base.files import folder_replacing, write_text; write_text(sys.argv[1], 'x')\n"
+        "with folder_replacing(sys.argv[2]) as folder: pass"
+    )
+    subprocess.run([sys.executable, "-c", script, tmp_path / "a", tmp_path / "b"], umask=0o027, check=True)
+    assert [oct((tmp_path / name).stat().st_mode & 0o777) for name in "ab"] == ["0o640", "0o750"]

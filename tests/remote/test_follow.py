@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -19,7 +20,7 @@ from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from tests.remote.conftest import wait_for
-from tests.remote.workspace import end_all
+from tests.remote.workspace import end_all, timings_of, wrapped_python
 
 COUNT = "import sys, time\nfor i in range({n}):\n    print('step', i)\n    time.sleep({pause})\nsys.exit({code})"
 
@@ -157,3 +158,23 @@ def test_another_host_key_is_not_waited_for(ssh: Ssh, target: Target, machine: M
     with pytest.raises(RemoteError, match="its host key") as told:
         follow(stranger, target, "ws/runs/r 1", _ignore, _ignore)
     assert "Tried again" not in str(told.value)
+
+
+def test_a_run_whose_watchers_are_both_frozen_is_said_and_resumed(
+    ssh: Ssh, target: Target, machine: Machine, instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gonogo.remote.follow.FROZEN_S", 1.0)
+    wrapped = wrapped_python(instance / "impatient", **timings_of(FROZEN_S=1.0, BEAT_S=0.25))
+    brisk = target.model_copy(update={"python": wrapped})
+    with connect(ssh, brisk) as there:
+        request = {"key": "k", "argv": ["sh", "-c", "sleep 0.5; test -e again || { touch again; sleep 60; }"]}
+        request |= {"workspace": "ws", "resume": ["-e"]}
+        assert there.run_agent("launch", "ws/runs/r 1", stdin=json.dumps(request))["state"] == "started"
+        run_dir = instance / "home" / target.root / "ws/runs/r 1"
+        wait_for((run_dir / "again").exists)
+        for name in ("timer.json", "heartbeat.json"):
+            os.kill(json.loads((run_dir / name).read_text())["pid"], signal.SIGSTOP)
+        ages_s: list[float] = []
+        ended = follow(ssh, brisk, "ws/runs/r 1", _ignore, lambda beat: ages_s.append(beat.age_s))
+    assert max(ages_s) > 1.0
+    assert [attempt.cause for attempt in ended.attempts] == ["agent_lost", "finished"]

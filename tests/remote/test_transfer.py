@@ -52,6 +52,20 @@ def test_upload_sends_what_differs_and_removes_what_is_not_ours(machine: Machine
     assert (there / "code" / "two.py").exists()
 
 
+def test_what_is_private_here_is_private_there_and_a_new_root_is(
+    ssh: Ssh, target: Target, data: Path, root_there: Path
+) -> None:
+    (data / "key").write_text("small")
+    (data / "weights").write_bytes(os.urandom(3 << 20))
+    for name in ("key", "weights"):
+        (data / name).chmod(0o600)
+    with connect(ssh, target) as machine:
+        upload(machine, {"data": data}, "sent", quiet)
+    modes = {name: (root_there / "sent/data" / name).stat().st_mode & 0o077 for name in ("key", "weights")}
+    assert modes == {"key": 0, "weights": 0}
+    assert root_there.stat().st_mode & 0o077 == 0
+
+
 def test_a_hidden_name_is_not_sent_even_where_it_is_named(machine: Machine, root_there: Path, data: Path) -> None:
     hidden = {".git/config": data / "image_0003/.git/config", "code/.env": data / ".hidden", "code/.git": data}
     sent = upload(machine, {**hidden, "one": data / "image_0001/input é.png"}, "cvs", quiet)

@@ -33,4 +33,5 @@ def test_the_gpu_is_shown_while_steps_are_made() -> None:
     gpu = GpuReading(used_bytes=8e9, total_bytes=16e9, busy_percent=97.0, temperature_c=64.0)
     line = progress_line(Heartbeat(elapsed_s=60.0, usd=1.5, gpu=gpu), 120.0, "step 5/10")
     assert line == "1 min  2 min left  $1.50  8.00 GB of 16.00 GB, 97 % busy, 64 °C  step 5/10"
+    assert "NOT WATCHED ON THE MACHINE FOR 2 min" in progress_line(Heartbeat(age_s=120.0), None, "step 5/10")
     assert "NO STEP FOR 5 min" in progress_line(Heartbeat(quiet_s=300.0), None, "step 5/10")
