@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -31,6 +32,8 @@ def _adopt(lifecycle: Any, args: Arguments) -> Any:
 COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
     "manifest": ("files", lambda files, args: files.manifest(args.folder, _names(args))),
     "remove": ("files", lambda files, args: files.remove(args.folder, _names(args))),
+    "read": ("files", lambda files, args: files.read_text(args.folder)),
+    "put": ("files", lambda files, args: files.put_text(args.folder, sys.stdin.buffer.read())),
     "checkpoints": ("files", lambda files, args: files.checkpoints(args.folder)),
     "reuse": ("incoming", lambda incoming, args: incoming.reuse(args.folder, json.load(sys.stdin))),
     "verify": ("incoming", lambda incoming, args: incoming.verify(args.folder)),
@@ -42,12 +45,17 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
         lambda lifecycle, args: lifecycle.launch(args.folder, lifecycle.read_request(sys.stdin.buffer)),
     ),
     "adopt": ("lifecycle", _adopt),
+    "runs": ("runs", lambda runs, args: runs.runs(args.folder)),
     "status": ("status", lambda status, args: status.status(args.folder)),
     "stop": ("status", lambda status, args: status.stop(args.folder)),
     "lease": ("status", lambda status, args: status.lease(args.folder)),
     "collected": ("release", lambda release, args: release.collected(args.folder)),
     "release": ("release", lambda release, args: release.release(args.folder, "requested")),
-    "setup": ("turns", lambda turns, args: turns.setup(args.requirements, args.torch_index, args.forbid)),
+    "installed": ("json_files", lambda _, args: {"new": os.environ.get("GONOGO_AGENT_IS_NEW") == "1"}),
+    "setup": (
+        "setup",
+        lambda setup, args: setup.setup(args.requirements, args.torch_index, args.forbid, args.shutdown),
+    ),
 }
 # these write bytes or lines themselves
 STREAMS: dict[str, tuple[str, Callable[[Any, Arguments], None]]] = {
@@ -67,10 +75,13 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
     names = [*COMMANDS, *STREAMS]
     for name in [wanted] if wanted in names else names:
         command = commands.add_parser(name)
+        if name == "installed":
+            continue
         if name == "setup":
             command.add_argument("--requirements", type=Path)
             command.add_argument("--torch-index", default="")
             command.add_argument("--forbid", action="append", default=[])
+            command.add_argument("--shutdown", default="")
         else:
             command.add_argument("folder", type=Path)
         if name in ("manifest", "remove"):
@@ -88,6 +99,9 @@ def main(arguments: list[str]) -> int:
     args = _parser(arguments[0] if arguments else "").parse_args(arguments)
     module, work = {**COMMANDS, **STREAMS}[args.command]
     try:
+        if args.command in ("launch", "adopt"):
+            importlib.import_module(".machine_checks", __package__).outlive_the_login(sys.argv)
+        print(flush=True)  # ends the line of a login script that did not
         with in_use(args.command) if args.command in USES else contextlib.nullcontext():
             answer = work(importlib.import_module("." + module, __package__), args)
         if args.command in COMMANDS:

@@ -19,6 +19,7 @@ WHOLE_BYTES = 1 << 20
 
 SMALLEST_CHUNK_BYTES, LARGEST_CHUNK_BYTES, MANY_CHUNKS = 1 << 18, 1 << 22, 4096
 HASHED_AT_ONCE_BYTES = 16 << 20
+TEXT_AT_MOST_BYTES = 64 << 20
 
 
 def check_name(name: str) -> None:
@@ -187,6 +188,24 @@ def checkpoints(root: Path) -> dict[str, Any]:
             if (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino):
                 complete[name] = {**entry, "mtime": after.st_mtime}
     return complete
+
+
+def read_text(path: Path) -> dict[str, Any]:
+    """A small file's `text`; None where there is no such file."""
+    try:
+        with path.open("rb") as stream:
+            return {"text": stream.read(TEXT_AT_MOST_BYTES).decode("utf-8", "replace")}
+    except FileNotFoundError:
+        return {"text": None}
+
+
+def put_text(path: Path, text: bytes) -> dict[str, Any]:
+    """Write a small file whole or not at all, its folders made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(text)
+    temporary.replace(path)
+    return {"bytes": len(text)}
 
 
 def remove(root: Path, names: Iterable[str]) -> dict[str, Any]:

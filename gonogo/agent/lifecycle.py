@@ -25,6 +25,8 @@ from .run_folder import (
     remove_secrets,
     silent_s,
 )
+from .run_log import RunLog
+from .runs import earlier, uploaded
 from .status import status, status_unguarded
 from .supervisor import RESTARTS, Supervisor
 from .timer import Timer
@@ -39,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "workspace": "",
     "alone": False,
     "keep": True,
+    "once": False,
     "cwd": "",
     "environment": {},
     "max_s": 0.0,
@@ -74,6 +77,9 @@ def read_request(stream: IO[bytes]) -> dict[str, Any]:
 def launch(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Start the command detached, unless the workspace is taken or the same key has finished well here.
 
+    `once` in the request: a run of this key is looked for in every folder beside `run_dir`, too, and takes its place:
+    whoever lost track of a run does not pay for a second one.
+
     Returns:
         `state` started | already | done | waiting (for another workspace's run, or a setup: ask again once it has
         ended), with `run_dir` and `key` of the run that it is about, and for a new one
@@ -81,14 +87,14 @@ def launch(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
     """
     run_dir = run_dir.absolute()
     workspace = Path(request["workspace"]).absolute() if request["workspace"] else run_dir.parent
-    run_dir.mkdir(parents=True, exist_ok=True)
     give_up = time.monotonic() + RELAUNCH_WAIT_S
     while True:
         with one_at_a_time(Path.cwd()), guarded(workspace):
             lock = try_lock(workspace)
             if lock is not None:
                 try:
-                    return _start({**request, "workspace": str(workspace)}, run_dir, lock)
+                    known = earlier(run_dir.parent, request["key"]) if request["once"] else None
+                    return _start({**request, "workspace": str(workspace)}, known or run_dir, lock)
                 finally:
                     os.close(lock)
             other = holder(workspace)
@@ -105,6 +111,8 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
     others = waits_for(Path.cwd(), Path(request["workspace"])) if request["alone"] else ""
     if others:
         return {"state": "waiting", "run_dir": others, "key": ""}
+    run_dir.mkdir(parents=True, exist_ok=True)
+    request = {**request, "argv": [word.replace("{run_dir}", str(run_dir)) for word in request["argv"]]}
     remove_secrets(Path(request["workspace"]))
     names = ["exit.json", "heartbeat.json", "stop", "collected.json", "release.json"]
     names += [path.name for path in run_dir.glob(".*.tmp")]
@@ -118,7 +126,8 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
             (run_dir / name).touch()
         offset = (run_dir / "log.txt").stat().st_size
         write_json(run_dir / REQUEST, request, mode=0o600)
-        write_json(run_dir / RUN, {name: request[name] for name in RUN_KEYS}, lasting=False)
+        facts = {**{name: request[name] for name in RUN_KEYS}, "uploaded": uploaded(Path(request["workspace"]))}
+        write_json(run_dir / RUN, facts, lasting=False)
         timer = _start_timer(request, run_dir, 0.0)
         _start_supervisor(request, run_dir, lock, NO_PAST)
     except (Problem, OSError) as error:
@@ -183,7 +192,8 @@ def adopt(run_dir: Path, replacement: int = 1) -> dict[str, Any]:
     """Resume a run whose supervisor has died or is frozen: killed, stopped, or lost when the machine went down.
 
     What is left of it is killed. It resumes from its last complete checkpoint where the request says how; otherwise,
-    when it was being ended, or when this was done often enough already, its end is recorded.
+    when it was being ended, when this was done often enough already, or when something else was uploaded since it
+    began, its end is recorded.
 
     Args:
         replacement: which one it is, as far as the caller knows; heartbeats count them, too, where there is room.
@@ -255,12 +265,20 @@ def _resume(
     past["attempts"] = [*past["attempts"], attempt]
     past["restarts"] = max(past["restarts"] + 1, replacement)
     ending = "stopped" if (run_dir / "stop").exists() else (beat or {}).get("reason", "")
-    if ending or not request["resume"] or past["restarts"] > RESTARTS:
+    replaced = _began_with_something_else(run_dir, Path(request["workspace"]))
+    if replaced:
+        RunLog(run_dir, "").note("not resumed: its data, code or config was replaced by another upload")
+    if ending or replaced or not request["resume"] or past["restarts"] > RESTARTS:
         record_exit(request, run_dir, ending or "agent_lost", None, past)
         return status_unguarded(run_dir, held=False)
     _start_timer(request, run_dir, past["elapsed_s"])
     _start_supervisor(request, run_dir, lock, past)
     return {**status_unguarded(run_dir, held=True), "state": "adopted"}
+
+
+def _began_with_something_else(run_dir: Path, workspace: Path) -> bool:
+    run = read_facts(run_dir / RUN) or {}
+    return run.get("uploaded", "") not in ("", uploaded(workspace))
 
 
 def adopt_all(root: Path) -> dict[str, Any]:

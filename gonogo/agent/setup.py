@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import pkgutil
-import re
 import shutil
 import signal
 import subprocess
@@ -16,10 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import machine_checks
 from .device_probe import RUNGS
-from .json_files import Problem, read_json, write_json
+from .environment import environment
+from .json_files import read_json, write_json
 from .processes import boot
 from .timings import PROBE_S
+from .turns import Waits
 
 OLDEST_PYTHON = (3, 11)
 UNPROBED: dict[str, Any] = {"torch_version": "", "torch_build": "", "device": "", "device_bytes": 0}
@@ -30,13 +32,18 @@ os.execv(sys.executable, [sys.executable, agent, *sys.argv[1:]])
 """
 
 
-def setup(requirements: Path | None, torch_index: str, forbidden: list[str]) -> dict[str, Any]:
+def setup(
+    requirements: Path | None, torch_index: str, forbidden: list[str], shutdown_command: str = ""
+) -> dict[str, Any]:
     """Make an environment from `requirements` (None: use this interpreter as it is) and report the machine.
 
-    What is done already is not done again.
+    What is done already is not done again. Where something is to be installed while a run is at work, the answer is
+    `waiting_for` and its name.
 
     Args:
-        torch_index: package index of torch's build for this machine; empty: the default one.
+        torch_index: package index of torch's build for this machine; empty: the default one. Where the driver is too
+            old for it, that of a build for an older CUDA takes its place.
+        shutdown_command: by which the machine should switch itself off; empty: it need not.
     """
     problems = [
         f"{name} is set on the machine, and this accelerator must not have it: unset it there"
@@ -45,19 +52,37 @@ def setup(requirements: Path | None, torch_index: str, forbidden: list[str]) -> 
     ]
     if OLDER_AGENT.exists() and OLDER_AGENT.read_text(errors="replace") != FORWARD:
         OLDER_AGENT.write_text(FORWARD)
-    interpreter, changed, probed = Path(sys.executable), False, UNPROBED
+    interpreter, changed, probed, card = Path(sys.executable), False, UNPROBED, machine_checks.card()
+    index = machine_checks.index_for(card["driver"], torch_index)
     if sys.version_info < OLDEST_PYTHON:
-        oldest = ".".join(map(str, OLDEST_PYTHON))
-        problems.append(f"Python {_python()} on the machine: {oldest} or newer is needed; set the target's python")
+        problems.append(_old_python())
     else:
         if requirements is not None:
-            interpreter, changed = _environment(requirements, torch_index)
+            try:
+                interpreter, changed = environment(requirements, index)
+            except Waits as wait:
+                return {"waiting_for": str(wait)}
         probed, problem = probe(interpreter)
         problems += [problem] if problem else []
+    if card["gpu"] and machine_checks.too_old(card["driver"], probed["torch_build"]):
+        problems.append(
+            f"{card['gpu']} is there, and its driver {card['driver']} is too old for torch {probed['torch_version']} "
+            f"({probed['torch_build']}): install a newer driver, or a torch build for an older CUDA (torch_index of "
+            f"the accelerator: {machine_checks.OLDER_BUILDS[12]})"
+        )
+    if machine_checks.kills_at_logout() and not machine_checks.lingers():
+        problems.append(
+            "systemd ends whatever a login leaves behind (KillUserProcesses=yes), a run of hours among it: run "
+            "`loginctl enable-linger` on the machine, or set KillUserProcesses=no in /etc/systemd/logind.conf"
+        )
     return {
         "python": _python(),
         "interpreter": str(interpreter),
         **probed,
+        **card,
+        "torch_index": index if requirements is not None and index != torch_index else "",
+        "shared_memory_bytes": machine_checks.shared_memory_bytes(),
+        "cannot_switch_off": machine_checks.why_not_switched_off(shutdown_command) if shutdown_command else "",
         "disk_free_bytes": shutil.disk_usage(".").free,
         "memory_bytes": _memory_bytes(),
         "problems": problems,
@@ -66,44 +91,15 @@ def setup(requirements: Path | None, torch_index: str, forbidden: list[str]) -> 
     }
 
 
+def _old_python() -> str:
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    newer = next((f"python3.{minor}" for minor in range(19, 10, -1) if shutil.which(f"python3.{minor}")), "")
+    fix = f"set the target's python to {newer}" if newer else "install one, and set the target's python to it"
+    return f"Python {_python()} on the machine: {oldest} or newer is needed; {fix}"
+
+
 def _python() -> str:
     return ".".join(str(part) for part in sys.version_info[:3])
-
-
-def installed(requirements: Path, torch_index: str) -> bool:
-    """Whether `env/` was made from these requirements."""
-    marker = Path("env/requirements.sha256")
-    return marker.exists() and marker.read_text() == _wanted(requirements, torch_index)
-
-
-def _wanted(requirements: Path, torch_index: str) -> str:
-    lines = requirements.read_text().splitlines()
-    return hashlib.sha256(json.dumps([lines, torch_index]).encode()).hexdigest()
-
-
-def _environment(requirements: Path, torch_index: str) -> tuple[Path, bool]:
-    """The interpreter of `env/`, and whether something was installed into it."""
-    folder = Path("env").absolute()
-    interpreter, marker = folder / "bin" / "python", folder / "requirements.sha256"
-    lines = requirements.read_text().splitlines()
-    if installed(requirements, torch_index):
-        return interpreter, False
-    if not interpreter.exists():
-        _install([sys.executable, "-m", "venv", str(folder)])
-    pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check"]
-    builds = [line for line in lines if re.match(r"torch(vision)?\b(?!-)", line)]
-    if torch_index and builds:  # first, so that the rest finds them there and takes no others
-        _install([*pip, "--index-url", torch_index, *builds])
-    _install([*pip, "-r", str(requirements)])
-    marker.write_text(_wanted(requirements, torch_index))
-    return interpreter, True
-
-
-def _install(argv: list[str]) -> None:
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
-        what, tail = " ".join(argv[1:4]), done.stdout.decode(errors="replace").strip().splitlines()[-5:]
-        raise Problem("\n".join([f"{what} failed on the machine:", *tail]))
 
 
 def probe(interpreter: Path) -> tuple[dict[str, Any], str]:

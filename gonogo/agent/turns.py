@@ -17,8 +17,12 @@ from .json_files import read_facts
 from .locks import runs_at_work
 from .run_folder import REQUEST, RUN, ended
 
-GUARD, SETUP_LOCK, USE_LOCK = ".machine.guard", ".setup.lock", ".use.lock"
+GUARD, SETUP_LOCK, USE_LOCK = ".machine.guard", ".env.lock", ".use.lock"
 WORDS = {"receive": "an upload", "send": "a download", "setup": "a setup", "launch": "a launch"}
+
+
+class Waits(Exception):
+    """Something is at work that must not be disturbed: the message names it."""
 
 
 @contextlib.contextmanager
@@ -55,25 +59,20 @@ def waits_for(root: Path, workspace: Path) -> str:
         return "" if _try_lock(lock, fcntl.LOCK_EX) else "a setup"
 
 
+def before_installing(root: Path) -> None:
+    """Raises Waits while a run is at work. Called with SETUP_LOCK held, it keeps others from beginning."""
+    with one_at_a_time(root):
+        others = runs_at_work(root)
+    if others:
+        raise Waits(others[0])
+
+
 def turn(run_dir: Path) -> dict[str, str]:
     """`waiting_for`: what has to end before this run of a workspace can begin; empty also where it has finished."""
     if (ended(run_dir) or {}).get("cause") == "finished":
         return {"waiting_for": ""}
     with one_at_a_time(Path.cwd()):
         return {"waiting_for": waits_for(Path.cwd(), run_dir.absolute().parents[1])}
-
-
-def setup(requirements: Path | None, torch_index: str, forbidden: list[str]) -> dict[str, Any]:
-    """`setup.setup`, alone on the machine where something is to be installed; or `waiting_for`, and what is at work."""
-    from . import setup as making
-
-    with _open(Path(SETUP_LOCK)) as lock:
-        if requirements is not None and not making.installed(requirements, torch_index):
-            with one_at_a_time(Path.cwd()):
-                others = runs_at_work(Path.cwd())
-                if others or not _try_lock(lock, fcntl.LOCK_EX):
-                    return {"waiting_for": others[0] if others else "a setup"}
-        return making.setup(requirements, torch_index, forbidden)
 
 
 @contextlib.contextmanager

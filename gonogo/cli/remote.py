@@ -24,7 +24,7 @@ from gonogo.stages.local_log import safe_line
 
 @dataclass(frozen=True)
 class KnownRun:
-    """A run that this folder's workflow started."""
+    """A run that this folder's workflow started, or that the machine knows."""
 
     run_id: str
     run_dir: str
@@ -61,13 +61,41 @@ def known_runs(results: Path, target: str) -> list[KnownRun]:
     return [run for run in found.values() if run.target == target]
 
 
-def _choose(settings: Settings, name: str) -> KnownRun:
-    runs = known_runs(settings.config.results_dir, settings.config.target)
-    fitting = [run for run in runs if name in ("", run.run_id, run.run_dir.partition("/")[0])]
-    if not fitting:
-        known = ", ".join(run.run_id for run in runs) or "none"
-        raise UserError(f"no run{f' {name!r}' if name else ''} on target {settings.config.target}; known here: {known}")
-    return fitting[-1]
+def _choose(settings: Settings, name: str, *, unnamed: bool = True) -> KnownRun:
+    """The run of this name, experiment, or the latest: of those known here, else of those that the machine knows.
+
+    Args:
+        unnamed: also of the machine's one without a name is enough.
+    """
+    known = known_runs(settings.config.results_dir, settings.config.target)
+    if fitting := _fitting(known, name):
+        return fitting[-1]
+    there = _on_the_machine(settings)
+    if (name or unnamed) and (fitting := _fitting(there, name)):
+        return fitting[-1]
+    words = {"known here": known, "on the machine": there}
+    listed = "; ".join(f"{where}: {', '.join(run.run_id for run in runs) or 'none'}" for where, runs in words.items())
+    raise UserError(f"no run{f' {name!r}' if name else ''} on target {settings.config.target}; {listed}")
+
+
+def _fitting(runs: list[KnownRun], name: str) -> list[KnownRun]:
+    return [run for run in runs if name in ("", run.run_id, run.run_dir.partition("/")[0])]
+
+
+def _on_the_machine(settings: Settings) -> list[KnownRun]:
+    """The runs that the machine knows, whoever started them: the latest last, and those at work after all others."""
+    from gonogo.remote.machine import connect
+    from gonogo.stages.remote_run import machine_runs
+
+    target = settings.target
+    if isinstance(target.connection, Embedded) and not (settings.config.results_dir / "instance").exists():
+        return []
+    with connect(_ssh(settings), target) as machine:
+        machine.install_agent()
+        found = machine_runs(machine)[::-1]
+    at_work = [run for run in found if run.state == "running"]
+    ordered = [run for run in found if run.state != "running"] + at_work
+    return [KnownRun(run.run_dir.rpartition("/")[2], run.run_dir, settings.config.target) for run in ordered]
 
 
 def _ssh(settings: Settings) -> Ssh:
@@ -116,9 +144,9 @@ def _stop(arguments: argparse.Namespace) -> int:
     from gonogo.remote.machine import connect
 
     settings = _settings(arguments)
-    run = _choose(settings, arguments.name)
+    run = _choose(settings, arguments.name, unnamed=False)
     with connect(_ssh(settings), settings.target) as machine:
         state = read(RunState, machine.run_agent("stop", run.run_dir), f"{machine.where}: agent stop").state
     words = {"running": "was told to stop", "lost": "was already lost; it will not be resumed"}
     print(f"{run.run_id} {words.get(state, f'is not running ({state})')}")
-    return 0
+    return 0 if state in words else 1

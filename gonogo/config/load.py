@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from gonogo.config.unread import unread
 from gonogo.config.workflow import Config
 
 M = TypeVar("M", bound=BaseModel)
+NAME = re.compile(r"\w[^/\x00-\x1f]*")  # of an experiment: one of a folder, and no option of a program
+RESERVED = ("env", "agent.pyz", "requirements.txt")  # beside it below the target's root
 CPU = "cpu"  # in config/accelerators.yaml
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster, and every process reads config/
 
@@ -70,6 +73,11 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     gates = {name: _gates(name, config, experiment) for name, experiment in experiments.items()}
     for name, experiment in experiments.items():
         where = f"config/experiments/{name}.yaml"
+        if name in RESERVED or not NAME.fullmatch(name):
+            raise UserError(
+                f"{where}: {name!r} names its folder on the machine, too: rename the file, beginning with a letter or "
+                f"digit, without `/`; {', '.join(RESERVED)} are taken there"
+            )
         if config.mode not in experiment.modes:
             raise UserError(
                 f"mode: unknown {unknown_name(config.mode, experiment.modes)} Those are the modes of {where}."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from gonogo.base.models import Positive, StrictModel
 
@@ -16,11 +17,19 @@ class Embedded(StrictModel):
     kind: Literal["embedded"] = "embedded"
 
 
+JUMP = re.compile(r"(?P<user>[^@\s]+)@(?P<host>\[[^\]\s]+\]|[^:\s\[\]]+)(:(?P<port>\d{1,5}))?")
+
+
+def _without_brackets(host: Any) -> Any:
+    """`[::1]`, as addresses of IPv6 are written before a port, is `::1`."""
+    return host[1:-1] if isinstance(host, str) and host.startswith("[") and host.endswith("]") else host
+
+
 class Ssh(StrictModel):
     """A machine reached by SSH. Its host key must be known in advance."""
 
     kind: Literal["ssh"] = "ssh"
-    host: str = Field(description="host name or address")
+    host: Annotated[str, BeforeValidator(_without_brackets)] = Field(description="host name or address")
     user: str = Field(description="user name on the machine")
     port: int = Field(22, description="port of its SSH server")
     key_file: Path = Field(Path("~/.ssh/id_ed25519"), description="private key")
@@ -29,6 +38,29 @@ class Ssh(StrictModel):
         False,
         description="accept and record the key of a host that is not known yet; a changed key is still refused",
     )
+    jump: str = Field(
+        "",
+        description="`user@host` or `user@host:port` of a machine through which this one is reached, with the same "
+        "key; its own host key is verified, too; empty: reached directly",
+    )
+
+    @field_validator("jump")
+    @classmethod
+    def _is_a_login(cls, jump: str) -> str:
+        if jump and not JUMP.fullmatch(jump):
+            raise ValueError("write it as user@host or user@host:port, an IPv6 address in brackets")
+        return jump
+
+    @property
+    def through(self) -> Ssh | None:
+        """The machine that `jump` names."""
+        found = JUMP.fullmatch(self.jump)
+        if found is None:
+            return None
+        port = int(found["port"] or 22)
+        return self.model_copy(
+            update={"user": found["user"], "host": _without_brackets(found["host"]), "port": port, "jump": ""}
+        )
 
 
 class Release(StrictModel):
@@ -77,6 +109,15 @@ class Release(StrictModel):
         return self
 
 
+def _below_home(root: Any) -> Any:
+    """`~/gonogo` is `gonogo`: paths on the machine begin in its user's home."""
+    if isinstance(root, str) and root.startswith("~"):
+        if root != "~" and not root.startswith("~/"):
+            raise ValueError("only ~/ is known; write a path from the user's home, or an absolute one")
+        return root[1:].lstrip("/") or "."
+    return root
+
+
 def _how(value: Any) -> Any:
     """`shutdown` alone, or all the keys."""
     return {"how": value} if isinstance(value, str) else value
@@ -88,7 +129,9 @@ class Target(StrictModel):
     connection: Annotated[Embedded | Ssh, Field(discriminator="kind")] = Embedded()
     accelerator: str = Field("cpu", description="a name in config/accelerators.yaml")
     usd_per_hour: float = Field(0.0, ge=0, description="price of the machine")
-    root: str = Field("gonogo", description="folder on the machine, relative to the user's home")
+    root: Annotated[str, BeforeValidator(_below_home)] = Field(
+        "gonogo", description="folder on the machine, relative to the user's home"
+    )
     device: Literal["auto", "accelerator", "cpu"] = Field(
         "auto",
         description="`auto`: the accelerator, unless it is known to be bad; `accelerator`: use it even then; `cpu`: "

@@ -15,6 +15,7 @@ SHORT_RUN = 0.9  # of the steps that are planned
 
 class Measurements(Measured):
     measured_after: str = Field("", description="time of the measurements that did not pass, which these replace")
+    already_started: str = Field("", description="the paid run, which is at work or has finished: no first steps")
     exit_cause: str = Field(description="how the canary's process ended, as the agent saw it")
     log_tail: list[str] = Field(default_factory=list)
     steps: int = 0
@@ -23,6 +24,10 @@ class Measurements(Measured):
     last_loss: float | None = None
     step_s: float | None = Field(None, description="median, on the paid machine")
     peak_memory_bytes: int | None = None
+    phase_peaks_bytes: dict[str, int] = Field(
+        default_factory=dict, description="phase (steps, validation, …) → the highest use of memory up to its end"
+    )
+    last_phase: str = Field("", description="of a canary that crashed beyond its steps: where")
     device: str = ""
     planned_peak_bytes: int | None = None
     planned_step_s_high: float | None = None
@@ -43,6 +48,8 @@ class Measurements(Measured):
 
 
 def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:
+    if measured.already_started:
+        return [_already_started(measured)], ""
     checks = [_ran(measured, gate)]
     if checks[0].status.passes:
         checks.append(_finite(measured))
@@ -50,6 +57,17 @@ def judge(measured: Measurements, gate: CanaryGate) -> tuple[list[Check], str]:
         checks += [_cost(measured)] if measured.hours is not None else []
         checks += [_temperature(measured, gate)] if measured.temperature_c is not None else []
     return checks, "MACHINE" if any(not check.status.passes for check in checks) else ""
+
+
+def _already_started(m: Measurements) -> Check:
+    return Check(
+        id="already_started",
+        title="The paid run itself, on the machine",
+        value=m.already_started,
+        status=Status.CAUTION,
+        why="it was started before, with this data, code and config, and passed this gate then: no first steps were "
+        "made beside it, and it is attached to",
+    )
 
 
 def _fallback() -> Check:
@@ -75,7 +93,9 @@ def _ran(m: Measurements, gate: CanaryGate) -> Check:
         f"{steps} steps, no crash",
         m.exit_cause == "finished" and m.steps >= steps,
         unit="steps",
-        why=f"the canary ended as '{m.exit_cause}' after {m.steps} steps; its last line: {tail}",
+        why=f"the canary ended as '{m.exit_cause}' "
+        + (f"in phase {m.last_phase}" if m.last_phase else f"after {m.steps} steps")
+        + f"; its last line: {tail}",
         hint="Read the canary's log (evidence). Nothing but the canary's minute was paid for.",
     )
 
@@ -93,10 +113,13 @@ def _finite(m: Measurements) -> Check:
 
 
 def _memory(m: Measurements, gate: CanaryGate) -> Check:
-    title = "Peak memory, measured against planned"
+    title = "Peak memory in each phase, measured against planned"
     if m.peak_memory_bytes is None or m.planned_peak_bytes is None:
         return threshold_check("memory", title, None, "measured", None, why="peak memory was not measured")
-    ratio = m.peak_memory_bytes / m.planned_peak_bytes
+    allowed = gate.max_memory_over_plan * m.planned_peak_bytes
+    above = next((phase for phase, peak in m.phase_peaks_bytes.items() if peak > allowed), "")
+    peak = m.phase_peaks_bytes[above] if above else max(m.peak_memory_bytes, *m.phase_peaks_bytes.values(), 0)
+    ratio = peak / m.planned_peak_bytes
     return threshold_check(
         "memory",
         title,
@@ -104,8 +127,11 @@ def _memory(m: Measurements, gate: CanaryGate) -> Check:
         f"<= {gate.max_memory_over_plan:g}",
         ratio <= gate.max_memory_over_plan,
         unit="x",
-        why=f"the plan was wrong: {gigabytes(m.peak_memory_bytes)} measured, {gigabytes(m.planned_peak_bytes)} planned",
-        hint="Trace again with this machine's figures, or take the next smaller micro-batch.",
+        why=f"the plan was wrong: {gigabytes(peak)} measured{f' in phase {above}' if above else ''}, "
+        f"{gigabytes(m.planned_peak_bytes)} planned",
+        hint="Take smaller batches for validation, or keep less of it."
+        if above in ("validation", "prediction")
+        else "Trace again with this machine's figures, or take the next smaller micro-batch.",
     )
 
 

@@ -41,6 +41,7 @@ try:
         with open(temporary, "wb") as out:
             out.write(text)
         os.replace(temporary, name)
+        os.environ["GONOGO_AGENT_IS_NEW"] = "1"
 except OSError as error:
     sys.exit("%s: %s" % (error.filename, error.strerror))
 sys.path[0] = os.path.abspath(name)

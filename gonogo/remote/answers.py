@@ -159,6 +159,37 @@ class Launched(AgentAnswer):
     timer: TimerState = TimerState()
 
 
+class Installed(AgentAnswer):
+    """Whether the agent that was sent along replaced another one, or none."""
+
+    new: bool
+
+
+class Text(AgentAnswer):
+    """A small file's text; None where there is no such file."""
+
+    text: Annotated[str, Field(max_length=64 << 20)] | None
+
+
+class RunAtWork(AgentAnswer):
+    """The run that holds a workspace."""
+
+    run_dir: Short
+    key: Short
+
+
+class MachineRun(AgentAnswer):
+    """A run that the machine knows; `cause` of its end, safe to show."""
+
+    run_dir: Clean
+    key: Short
+    state: Literal["none", "running", "exited", "lost"]
+    cause: Shown = ""
+
+
+MachineRuns = Annotated[list[MachineRun], Field(max_length=1000)]
+
+
 class Released(AgentAnswer):
     """What became of the release command."""
 
@@ -180,6 +211,14 @@ class MachineFacts(AgentAnswer):
     torch_build: Shown
     device: Shown
     device_bytes: Count
+    gpu: Shown
+    driver: Shown
+    gpu_used_bytes: Count
+    gpu_total_bytes: Count
+    gpu_processes: Annotated[list[Shown], Field(max_length=100)]
+    torch_index: Shown
+    shared_memory_bytes: Count | None
+    cannot_switch_off: Clean
     disk_free_bytes: Count
     memory_bytes: Count
     problems: list[Clean]

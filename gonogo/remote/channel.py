@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 
 import paramiko
@@ -42,6 +43,10 @@ class Silent(Unreachable):
     """Nothing was received for as long as the caller waits."""
 
 
+class NoSession(Unreachable):
+    """The machine allows no further command on this connection (sshd's MaxSessions)."""
+
+
 class Channel:
     """A running command: `write` to its stdin, `read` its stdout, `finish` for its exit code and stderr.
 
@@ -51,18 +56,39 @@ class Channel:
         name: what errors call the command.
         where: the machine, as errors call it.
         at_end: stdout was read to its end.
+
+    Args:
+        close: ends the connection that was opened for this command alone.
+
+    Raises:
+        NoSession: the connection has as many commands as the machine allows.
+        RemoteError: the machine runs no commands.
     """
 
-    def __init__(self, transport: paramiko.Transport, command: str, name: str, where: str) -> None:
+    def __init__(
+        self,
+        transport: paramiko.Transport,
+        command: str,
+        name: str,
+        where: str,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
         self.name, self.where = name, where
         self.at_end = False
-        self._transport = transport
+        self._transport, self._close = transport, close
         self._errors = LastWords()
         try:
             self._channel = transport.open_session(timeout=15)
             bound_buffers(self._channel)
+        except paramiko.ChannelException as error:
+            raise NoSession(f"{where}: no further command on this connection ({error.text})") from error
+        except _BROKEN as error:
+            raise self._dropped() from error
+        try:
             self._channel.exec_command(command)
         except _BROKEN as error:
+            if self._alive():
+                raise RemoteError(f"{where}: the machine refuses to run {name}") from error
             raise self._dropped() from error
         self._collector = threading.Thread(target=self._collect, name=f"stderr of {name}", daemon=True)
         self._collector.start()
@@ -74,6 +100,7 @@ class Channel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._channel.close()
+        self._close()
 
     def write(self, data: bytes) -> int:
         """All of it.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from paramiko.ssh_exception import (
 from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh
 from gonogo.remote.bounded_ssh import BoundedTransport
-from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.errors import NoSuchHost, RemoteError, Unreachable
+from gonogo.remote.known_hosts import trust_only_known
 
 CONNECT_S = 15
 KEEPALIVE_S = 5
@@ -39,13 +40,17 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 def open_connection(ssh: Ssh) -> fabric.Connection:
     """A connection that is open and verified. The user's own SSH configuration and agent are not used.
 
+    One through another machine (`jump`) ends with it, and ends the connection to that one.
+
     Raises:
         Unreachable: name not resolved, nothing listening, no answer.
         RemoteError: the host's key is unknown or has changed, or our key is refused.
         UserError: the key file or known_hosts cannot be used.
     """
-    connection = fabric.Connection(
+    through = ssh.through and open_connection(ssh.through)
+    connection = Connection(
         host=ssh.host,
+        gateway=through,
         user=ssh.user,
         port=ssh.port,
         config=fabric.Config(ssh_config=SSHConfig(), lazy=True),
@@ -62,19 +67,47 @@ def open_connection(ssh: Ssh) -> fabric.Connection:
         },
     )
     client: paramiko.SSHClient = connection.client
-    _trust_only(client, ssh)
     try:
+        trust_only_known(client, ssh)
         with _explained(ssh):
             connection.open()
     except BaseException:
         client.close()
+        if through:
+            through.close()
         raise
     transport: Any = client.get_transport()
     transport.set_keepalive(KEEPALIVE_S)
-    transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    if not through:
+        transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
     return connection
+
+
+class Connection(fabric.Connection):
+    """One that closes the connection that it goes through, too."""
+
+    def close(self) -> None:
+        super().close()
+        if isinstance(self.gateway, fabric.Connection):
+            self.gateway.close()
+
+
+def answers(ssh: Ssh) -> bool:
+    """Whether an SSH server greets there, seen from here or from the machine that leads there."""
+    try:
+        if ssh.through:
+            through = open_connection(ssh.through)
+            with contextlib.closing(through):
+                link: Any = through.transport.open_channel("direct-tcpip", (ssh.host, ssh.port), ("", 0), timeout=5)
+                link.settimeout(5)
+                return bool(link.recv(4) == b"SSH-")
+        with socket.create_connection((ssh.host, ssh.port), timeout=5) as direct:
+            direct.settimeout(5)
+            return direct.recv(4) == b"SSH-"
+    except (OSError, SSHException, EOFError):
+        return False
 
 
 def _private_key(path: Path) -> paramiko.PKey:
@@ -84,64 +117,19 @@ def _private_key(path: Path) -> paramiko.PKey:
             raise UserError(f"{path}: others may read this private key (mode {mode:03o}). Run: chmod 600 {path}")
         return paramiko.PKey.from_path(path)
     except FileNotFoundError:
+        agent = " The keys of your SSH agent are not used." if os.environ.get("SSH_AUTH_SOCK") else ""
         raise UserError(
             f"{path}: no such private key. Set connection.key_file in the target, or create a key: "
-            f"ssh-keygen -t ed25519 -f {path}"
+            f"ssh-keygen -t ed25519 -N '' -f {path}.{agent}"
         ) from None
     except (PasswordRequiredException, TypeError):  # TypeError: raised by cryptography
-        raise UserError(f"{path}: this key has a passphrase, and gonogo cannot ask for it. Use another.") from None
+        raise UserError(
+            f"{path}: this key has a passphrase, which nobody is there to type at night, and keys of an SSH agent are "
+            "not used. Make one for this machine alone: ssh-keygen -t ed25519 -N '' -f ~/.ssh/gonogo, give its .pub to "
+            "the machine, and set connection.key_file in the target."
+        ) from None
     except (OSError, SSHException, ValueError, UnknownKeyType) as error:
         raise UserError(f"{path}: not a readable private key ({error}). Set connection.key_file.") from None
-
-
-class _Refuse(paramiko.MissingHostKeyPolicy):
-    """fabric accepts any host key by default."""
-
-    def __init__(self, known_hosts: Path) -> None:
-        self._known_hosts = known_hosts
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        raise RemoteError(
-            f"{hostname}: its host key ({key.get_name()} {key.fingerprint}) is not in {self._known_hosts}. "
-            "Compare the fingerprint with the one that your provider shows, then add the key: "
-            f"{_keyscan(hostname)} >> {self._known_hosts}"
-        )
-
-
-class _RecordFirst(paramiko.MissingHostKeyPolicy):
-    """Trust on first use, where the target asks for it: from then on the host is known."""
-
-    def __init__(self, known_hosts: Path) -> None:
-        self._known_hosts = known_hosts
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        try:
-            self._known_hosts.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._known_hosts.open("a") as out:
-                out.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
-        except OSError as error:
-            raise UserError(f"{self._known_hosts}: the host's key cannot be recorded ({error.strerror})") from None
-        print(
-            f"{hostname}: new host key {key.get_name()} {key.fingerprint} accepted and recorded in {self._known_hosts}",
-            file=sys.stderr,
-        )
-
-
-def _trust_only(client: paramiko.SSHClient, ssh: Ssh) -> None:
-    known_hosts = ssh.known_hosts.expanduser()
-    try:
-        client.load_system_host_keys(str(known_hosts))
-    except FileNotFoundError:
-        pass  # then every host is unknown
-    except OSError as error:
-        raise UserError(f"{known_hosts}: cannot be read ({error.strerror}). Set connection.known_hosts.") from None
-    client.set_missing_host_key_policy(_RecordFirst(known_hosts) if ssh.trust_on_first_use else _Refuse(known_hosts))
-
-
-def _keyscan(hostname: str) -> str:
-    """The command that prints a host's keys; `hostname` as known_hosts writes it, `[host]:port` off port 22."""
-    host, _, port = hostname.removeprefix("[").partition("]:")
-    return f"ssh-keyscan -p {port} {host}" if port else f"ssh-keyscan {host}"
 
 
 @contextlib.contextmanager
@@ -162,13 +150,36 @@ def _explained(ssh: Ssh) -> Iterator[None]:
             f"{ssh.key_file}.pub in its ~/.ssh/authorized_keys?"
         ) from None
     except socket.gaierror:
-        raise Unreachable(f"{ssh.host}: no machine of this name. Check connection.host, and the network.") from None
+        raise NoSuchHost(
+            f"{ssh.host}: no machine of this name. {alias(ssh.host) or 'Check connection.host, and the network.'}"
+        ) from None
+    except paramiko.ChannelException as error:
+        raise Unreachable(
+            f"{ssh.jump}, the jump host, does not lead to {where} ({error.text or 'refused'}). Is the machine on, are "
+            f"connection.host and connection.port right as seen from {ssh.jump}, and does it allow forwarding?"
+        ) from None
     except TimeoutError:
         raise Unreachable(f"{where}: no answer in {CONNECT_S} s. Is the machine on, and is the port open?") from None
     except (SSHException, EOFError, OSError) as error:
         raise Unreachable(
             f"{where}: no SSH server answers ({_words(error)}). Is the machine on, and is connection.port right?"
         ) from None
+
+
+def alias(host: str, config: Path | None = None) -> str:
+    """What to write in place of a `Host` of ~/.ssh/config; empty where it is none."""
+    try:
+        known = SSHConfig.from_path(str(config or Path("~/.ssh/config").expanduser()))
+        if host not in known.get_hostnames():
+            return ""
+        found = known.lookup(host)
+    except (OSError, paramiko.ConfigParseError, ValueError, ImportError):
+        return ""
+    keys = {"host": found["hostname"], "port": found.get("port"), "user": found.get("user")}
+    keys |= {"key_file": next(iter(found.get("identityfile", [])), None), "jump": found.get("proxyjump")}
+    written = ", ".join(f"{key}: {value}" for key, value in keys.items() if value)
+    command = " It uses ProxyCommand, which has no key here." if "proxycommand" in found else ""
+    return f"It is an alias of your ~/.ssh/config, which takes no part: write into connection {written}.{command}"
 
 
 def _words(error: Exception) -> str:

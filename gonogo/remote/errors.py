@@ -13,6 +13,10 @@ class Unreachable(RemoteError):
     """The machine does not answer, or the link to it dropped: trying again later can help."""
 
 
+class NoSuchHost(Unreachable):
+    """Its name leads nowhere: misspelt, or there is no network."""
+
+
 class NotOurTurn(RemoteError):
     """Something else is at work on the machine, which runs one thing at a time: ask again later.
 

@@ -10,16 +10,18 @@ from typing import Any
 
 from gonogo.agent.timings import FROZEN_S
 from gonogo.base.bounded_json import JsonBounds
+from gonogo.base.units import duration
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import Exit, Heartbeat, Message, RunState, read
 from gonogo.remote.channel import Silent
-from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.errors import NoSuchHost, RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
 
 SILENT_S = 20.0
 LINE_AT_MOST_BYTES = 1 << 20
 LINE_BOUNDS = JsonBounds(LINE_AT_MOST_BYTES, LINE_AT_MOST_BYTES)  # of text: its commas count as values
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
+LEAST_PATIENCE_S = 300.0
 
 
 def follow(
@@ -30,7 +32,7 @@ def follow(
     on_heartbeat: Callable[[Heartbeat], None],
     *,
     offset: int = 0,
-    patience_s: float = 300.0,
+    patience_s: float | None = None,
 ) -> Exit:
     """Pass on the run's log, line by line, and its heartbeat every second, until it ends; returns its exit.
 
@@ -44,13 +46,14 @@ def follow(
         ssh: how to reach the machine; a function is called for each connection.
         run_dir: the run's folder, from the target's root.
         offset: byte of the log to begin with.
-        patience_s: how long to try again while the machine cannot be reached.
+        patience_s: how long to try again while the machine cannot be reached; None: as long as the run's lease lasts.
 
     Raises:
         RemoteError: the run is lost or does not exist, the machine could not be reached for `patience_s`, or what
             answers is not the agent.
         UserError: the machine refuses our key, or its host key has changed.
     """
+    patience_s = max(LEAST_PATIENCE_S, 60 * target.lease_minutes) if patience_s is None else patience_s
     for message in _messages(ssh, target, run_dir, offset, patience_s):
         if message.log is not None:
             on_log(message.log)
@@ -73,11 +76,12 @@ def _messages(
     ssh: Ssh | Callable[[], Ssh], target: Target, run_dir: str, offset: int, patience_s: float
 ) -> Iterator[Message]:
     """What `agent follow` sends, without end: the reader stops at the message that ends the run."""
-    heard, pause, asked = time.monotonic(), FIRST_PAUSE_S, float("-inf")
+    heard, pause, reached, asked = time.monotonic(), FIRST_PAUSE_S, False, float("-inf")
     while True:
         try:
             with connect(ssh() if callable(ssh) else ssh, target) as machine:
                 for message in _session(machine, run_dir, offset):
+                    reached = True
                     offset = offset if message.offset is None else message.offset
                     heard, pause = time.monotonic(), FIRST_PAUSE_S
                     if message.state == "lost" and _resumed(machine, run_dir):
@@ -87,9 +91,11 @@ def _messages(
                         _resumed(machine, run_dir)
                     yield message
         except Unreachable as error:
+            if isinstance(error, NoSuchHost) and not reached:
+                raise
             if time.monotonic() - heard > patience_s:
                 raise RemoteError(
-                    f"{error} Tried again for {patience_s:.0f} s. The run continues on the machine until its lease "
+                    f"{error} Tried again for {duration(patience_s)}. The run continues on the machine until its lease "
                     f"ends ({target.lease_minutes:g} min); run the same command again to attach to it."
                 ) from error
         time.sleep(pause)

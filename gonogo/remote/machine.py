@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
-import secrets
-import shlex
 import sys
 import threading
 import time
@@ -18,17 +16,19 @@ import paramiko
 
 from gonogo.base.bounded_json import SMALL, JsonBounds
 from gonogo.config.target import Ssh, Target
-from gonogo.remote.agent_archive import BOOTSTRAP, archive
+from gonogo.remote.agent_archive import BOOTSTRAP, compressed
 from gonogo.remote.agent_archive import NAME as AGENT
-from gonogo.remote.answers import Kind, Launched, Unparsed, quoted, read
-from gonogo.remote.channel import Channel, Silent, failure
+from gonogo.remote.answers import Done, Installed, Kind, Launched, Text, Unparsed, quoted, read
+from gonogo.remote.channel import Channel, NoSession, Silent, failure
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import NotOurTurn, RemoteError, Unreachable
+from gonogo.remote.login import explained
 from gonogo.remote.run_request import RunRequest
+from gonogo.remote.shell import command_line
 
 ANSWER_S = 120.0
 GREETING_AT_MOST_BYTES = 1 << 20  # of login scripts, before the answer
-SMALL_FILE_AT_MOST_BYTES = 64 << 20
+TEXT_BOUNDS = JsonBounds(96 << 20, 96 << 20)  # of a small file: its commas count as values
 READ_BYTES = 1 << 20
 
 
@@ -75,12 +75,17 @@ class PendingConnection:
 
 
 class Machine:
-    """A connected machine. Arguments are quoted: the remote shell never interprets one."""
+    """A connected machine. Arguments are quoted: the remote shell never interprets one.
+
+    Attributes:
+        left_bytes: what the transfer under way has still to move, or had when its link dropped.
+    """
 
     def __init__(self, opening: PendingConnection, ssh: Ssh, target: Target) -> None:
         self._opening = opening
         self.ssh, self.target = ssh, target
         self.root = target.root
+        self.left_bytes = float("inf")
         self.where = f"{ssh.user}@{ssh.host}"
         here = target.python == "this"
         self.agent_python = sys.executable if here else target.python
@@ -98,10 +103,16 @@ class Machine:
 
     def start(self, argv: Sequence[str], *, cwd: str | None = None) -> Channel:
         """Start a command; in the login's home, or in `cwd` below the root."""
-        command = "exec " + shlex.join(argv)
-        if cwd is not None:
-            command = f"cd {shlex.quote(self.path(cwd))} && {command}"
-        return Channel(self.transport, command, " ".join(argv[:3]), self.where)
+        command = command_line(argv, "" if cwd is None else self.path(cwd) or ".")
+        return self.open(command, " ".join(argv[:3]))
+
+    def open(self, command: str, name: str) -> Channel:
+        """Start a command line; on a connection of its own where the machine allows no second command on this one."""
+        try:
+            return Channel(self.transport, command, name, self.where)
+        except NoSession:
+            connection = open_connection(self.ssh)
+            return Channel(connection.transport, command, name, self.where, connection.close)
 
     @property
     def transport(self) -> paramiko.Transport:
@@ -111,7 +122,7 @@ class Machine:
 
     def waiting_agent_command(self, *args: str) -> str:
         """A command line for the remote shell: a command of the agent that waits for its archive, or for a 0."""
-        return "exec " + shlex.join([self.agent_python, "-c", BOOTSTRAP, self.root, AGENT, *args])
+        return command_line([self.agent_python, "-c", BOOTSTRAP, self.root, AGENT, *args])
 
     def start_agent(self, *args: str) -> Channel:
         """Start a command of the agent, in the root."""
@@ -120,18 +131,37 @@ class Machine:
         return channel
 
     def ask(
-        self, kind: type[Kind], *args: str, stdin: str = "", timeout_s: float = ANSWER_S, bounds: JsonBounds = SMALL
+        self,
+        kind: type[Kind],
+        *args: str,
+        stdin: str = "",
+        timeout_s: float = ANSWER_S,
+        bounds: JsonBounds = SMALL,
+        install: bool = False,
     ) -> Kind:
         """Run a command of the agent, in the root; returns what it answers, as a `kind` of `answers` or `file_lists`.
+
+        Args:
+            install: send the agent along, for a machine that may have another one, or none.
 
         Raises:
             RemoteError: it failed, with its last words, took longer than `timeout_s`, or answered something else.
             Unreachable: the link dropped.
         """
-        with self.start_agent(*args) as channel:
-            output = _output(channel, timeout_s, stdin, bounds.size_bytes + GREETING_AT_MOST_BYTES)
-        line = output.rstrip(b"\n")[output.rstrip(b"\n").rfind(b"\n") + 1 :]
-        return read(kind, line, f"{self.where}: {channel.name}", bounds)
+        if install:
+            channel = self.open(self.waiting_agent_command(*args), f"agent {args[0]}")
+            sent = b"%d\n" % len(compressed()) + compressed() + stdin.encode()
+        else:
+            channel, sent = self.start_agent(*args), stdin.encode()
+        try:
+            with channel:
+                output = _output(channel, timeout_s, sent, bounds.size_bytes + GREETING_AT_MOST_BYTES)
+            line = output.rstrip(b"\n")[output.rstrip(b"\n").rfind(b"\n") + 1 :]
+            return read(kind, line, f"{self.where}: {channel.name}", bounds)
+        except Unreachable:
+            raise
+        except RemoteError as error:
+            raise explained(self, error) from None
 
     def run_agent(self, *args: str, stdin: str = "", timeout_s: float = ANSWER_S) -> Any:
         """`ask` for an answer of any kind, not to be used before it is parsed."""
@@ -141,54 +171,15 @@ class Machine:
 
     def install_agent(self) -> bool:
         """Put the agent into the root unless the same one is there; returns whether that was needed."""
-        if self._read(AGENT) == archive():
-            return False
-        self._put(AGENT, archive())
-        return True
+        return self.ask(Installed, "installed", install=True).new
 
     def read_text(self, path: str) -> str | None:
         """A small file's text; None where there is no such file."""
-        content = self._read(path)
-        return None if content is None else content.decode(errors="replace")
+        return self.ask(Text, "read", path, bounds=TEXT_BOUNDS).text
 
     def put_text(self, path: str, text: str) -> None:
         """Write a small file whole or not at all, its folders made."""
-        self._put(path, text.encode())
-
-    def _read(self, path: str) -> bytes | None:
-        with self._sftp(path) as sftp:
-            try:
-                with sftp.open(self.path(path)) as stream:
-                    return stream.read(SMALL_FILE_AT_MOST_BYTES)
-            except FileNotFoundError:
-                return None
-
-    def _put(self, path: str, content: bytes) -> None:
-        with self._sftp(path) as sftp, self._replacing(sftp, path) as temporary, sftp.open(temporary, "wb") as stream:
-            stream.write(content)
-
-    @contextlib.contextmanager
-    def _sftp(self, path: str) -> Iterator[paramiko.SFTPClient]:
-        connection = self._opening.connection()
-        try:
-            sftp = connection.sftp()
-            sftp.get_channel().settimeout(ANSWER_S)
-            yield sftp
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            if not connection.is_connected:
-                raise Unreachable(f"{self.where}: the link dropped at {path}") from error
-            raise RemoteError(f"{self.where}: {self.path(path)}: {error}") from error
-
-    @contextlib.contextmanager
-    def _replacing(self, sftp: paramiko.SFTPClient, path: str) -> Iterator[str]:
-        full = self.path(path)
-        folders = full.split("/")[:-1]
-        for depth in range(1, len(folders) + 1):
-            with contextlib.suppress(OSError):
-                sftp.mkdir("/".join(folders[:depth]) or "/")
-        temporary = f"{full}.{secrets.token_hex(4)}"
-        yield temporary
-        sftp.posix_rename(temporary, full)
+        self.ask(Done, "put", path, stdin=text)
 
     # --- runs ---
 
@@ -214,13 +205,13 @@ class Machine:
         return answer
 
 
-def _output(channel: Channel, timeout_s: float, stdin: str, most_bytes: int) -> bytes:
+def _output(channel: Channel, timeout_s: float, sent: bytes, most_bytes: int) -> bytes:
     """What the command writes to stdout, once it has ended well."""
     until = time.monotonic() + timeout_s
     output = bytearray()
     try:
-        if stdin:
-            channel.write(stdin.encode())
+        if sent:
+            channel.write(sent)
         channel.end_input()
         while data := channel.read(READ_BYTES, max(0.01, until - time.monotonic())):
             output += data

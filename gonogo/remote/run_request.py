@@ -36,10 +36,16 @@ class RunRequest(StrictModel):
     """One run. A limit of 0 is none; what the ladder and the fallback need is used from the last good checkpoint."""
 
     key: str = Field(min_length=1, description="what is run, on what and how: the same key is the same run")
-    argv: list[str] = Field(min_length=1, description="the command; a path in its first word begins at the root")
+    argv: list[str] = Field(
+        min_length=1,
+        description="the command; a path in its first word begins at the root, {run_dir} is the run's folder",
+    )
     workspace: str = Field("", description="folder whose lock the run holds, from the root; empty: the run's parent")
     alone: bool = Field(False, description="begins only when no other workspace's run, and no setup, is at work there")
     keep: bool = Field(True, description="what it leaves exists nowhere else until it is downloaded")
+    once: bool = Field(
+        False, description="a run of this key in any folder beside this one is attached to, or resumed, in its place"
+    )
     cwd: str = Field("", description="where the command runs, from the root; empty: the run's folder")
     environment: dict[str, str] = Field(default_factory=dict, repr=False, description="variables, secrets among them")
     max_s: float = Field(0.0, ge=0, description="the run is ended then, attempts and lost time together")

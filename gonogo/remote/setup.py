@@ -18,6 +18,8 @@ from gonogo.remote.machine import Machine
 REQUIREMENTS = "requirements.txt"
 INSTALL_S = 3600.0
 CLOCK_SKEW_S = 30.0
+TOO_OLD = "is too old for torch"  # in a problem that the agent reports
+PREFETCHED = 2  # batches that wait for each worker, torch's default
 LEAST_OF_EXPECTED = 0.97  # visible memory differs by a few hundred MB from driver to driver
 
 
@@ -30,6 +32,14 @@ class SetupReport(BaseModel):
     torch_build: str = Field(description="what torch was built for: cuda, hip or cpu")
     device: str = Field(description="name of the GPU, or CPU; empty: not known")
     device_bytes: int = Field(description="the GPU's memory, as the framework sees it; 0: none")
+    gpu: str = Field("", description="name of the first NVIDIA card, as its driver gives it; empty: none, or no driver")
+    driver: str = Field("", description="version of its driver")
+    gpu_used_bytes: int = Field(0, description="of its memory, before the run")
+    gpu_total_bytes: int = Field(0, description="of its memory, as the driver sees it")
+    gpu_processes: list[str] = Field(default_factory=list, description="that compute on it: pid, name, memory")
+    torch_index: str = Field("", description="package index that was taken because of an old driver; empty: none")
+    shared_memory_bytes: int | None = Field(None, description="free below /dev/shm; null: there is none")
+    cannot_switch_off: str = Field("", description="why the machine cannot switch itself off; empty: nothing is known")
     disk_free_bytes: int = Field(description="below the target's root")
     memory_bytes: int = Field(description="RAM, or the container's limit where that is less")
     clock_skew_s: float = Field(description="the machine's clock minus ours")
@@ -38,7 +48,21 @@ class SetupReport(BaseModel):
     changed: bool = Field(description="something was sent or installed")
 
 
-def set_up(machine: Machine, target: Target, accelerator: Accelerator, requirements: Path) -> SetupReport:
+class RunNeeds(BaseModel):
+    """What the planned run takes of the machine."""
+
+    gpu_bytes: int | None = Field(None, description="of the card, by the memory plan; null: not known")
+    num_workers: int = Field(0, description="processes that load batches")
+    batch_bytes: int = Field(0, description="of one batch")
+
+
+def set_up(
+    machine: Machine,
+    target: Target,
+    accelerator: Accelerator,
+    requirements: Path,
+    needs: RunNeeds = RunNeeds(),  # noqa: B008  (never changed)
+) -> SetupReport:
     """Install the agent and, unless the target's python is `this`, an environment from `requirements`.
 
     What is done already is not done again: a second call changes nothing.
@@ -51,6 +75,8 @@ def set_up(machine: Machine, target: Target, accelerator: Accelerator, requireme
     changed = machine.install_agent()
     options = [f"--forbid={name}" for name in accelerator.forbidden_environment]
     options += [f"--torch-index={accelerator.torch_index}"]
+    if switches_itself_off(target):
+        options += [f"--shutdown={target.release.shutdown_command}"]
     if target.python != "this":
         changed |= _put_requirements(machine, requirements)
         options += ["--requirements", REQUIREMENTS]
@@ -65,8 +91,10 @@ def set_up(machine: Machine, target: Target, accelerator: Accelerator, requireme
         for name in accelerator.forbidden_environment
         if name in target.environment
     ]
-    if report.device:
+    if report.device and not any(TOO_OLD in problem for problem in report.problems):
         report.problems += other_device(report, accelerator)
+    report.problems += too_little(report, needs)
+    report.cautions += oddities(report, target)
     free_gb = report.disk_free_bytes / 1e9
     if isinstance(target.connection, Ssh) and free_gb < target.min_free_gb:
         report.problems.append(
@@ -81,9 +109,64 @@ def set_up(machine: Machine, target: Target, accelerator: Accelerator, requireme
     return report
 
 
+def switches_itself_off(target: Target) -> bool:
+    """Whether the machine is to do so: for `shutdown`, and where no client comes."""
+    release = target.release
+    alone = release.collected_minutes is not None or release.unattended_hours is not None
+    return isinstance(target.connection, Ssh) and release.how != "none" and (release.how == "shutdown" or alone)
+
+
+def too_little(report: SetupReport, needs: RunNeeds) -> list[str]:
+    """Problems where the card is in use already, or its loader's workers have no room for batches."""
+    problems = []
+    free = report.gpu_total_bytes - report.gpu_used_bytes
+    if needs.gpu_bytes and report.gpu_total_bytes and free < needs.gpu_bytes <= report.gpu_total_bytes:
+        listed = "; ".join(report.gpu_processes)
+        fix = f"end what is on it ({listed})" if listed else "no process is listed, so reboot the machine"
+        problems.append(
+            f"{gigabytes(report.gpu_used_bytes)} of {report.gpu} are in use already: {gigabytes(free)} are free, the "
+            f"plan needs {gigabytes(needs.gpu_bytes)}: {fix}"
+        )
+    waiting = needs.num_workers * PREFETCHED * needs.batch_bytes
+    shared = report.shared_memory_bytes
+    if shared is not None and waiting > shared:
+        problems.append(
+            f"/dev/shm has {gigabytes(shared)} free, and {needs.num_workers} workers put up to {gigabytes(waiting)} of "
+            "batches there, which ends in a bus error: set num_workers: 0, or give the container more (docker run "
+            "--shm-size=8g, or --ipc=host)"
+        )
+    return problems
+
+
+def oddities(report: SetupReport, target: Target) -> list[str]:
+    """What a person should know of the machine, though a run will work."""
+    found = []
+    if report.torch_index:
+        found.append(
+            f"driver {report.driver} of {report.gpu} is too old for the usual build of torch: torch comes from "
+            f"{report.torch_index}"
+        )
+    if report.cannot_switch_off:
+        release = target.release
+        keys = ["release: shutdown"] if release.how == "shutdown" else []
+        keys += ["collected_minutes"] if release.collected_minutes is not None else []
+        keys += ["unattended_hours"] if release.unattended_hours is not None else []
+        found.append(
+            f"the machine cannot switch itself off ({report.cannot_switch_off}): {', '.join(keys)} will not work. Give "
+            "the provider's own command as release.shutdown_command (RunPod: runpodctl stop pod $RUNPOD_POD_ID), or "
+            "stay until the end"
+        )
+    return found
+
+
 def other_device(report: SetupReport, accelerator: Accelerator) -> list[str]:
     """A problem where the device is not the one that the plan was made for."""
     wanted = accelerator.device_name
+    if wanted and wanted.lower() in report.gpu.lower() and wanted.lower() not in report.device.lower():
+        return [
+            f"{report.gpu} is there (driver {report.driver}), and torch {report.torch_version}, built for "
+            f"{report.torch_build}, does not see it: set torch_index of the accelerator to a build for the card"
+        ]
     if wanted and wanted.lower() not in report.device.lower():
         return [
             f"the device is {report.device} and not {accelerator.title} (torch {report.torch_version}, built for "

@@ -16,11 +16,32 @@ from gonogo.runtime.context import Run
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import started_file
 from gonogo.stages.local_log import LastLines
-from gonogo.stages.remote_run import run_to_end, training_result
+from gonogo.stages.machine import machine
+from gonogo.stages.remote_run import canary_options, paid_run, run_key, run_to_end, training_result
+from gonogo.training.spec import PHASE
 
 
 def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
-    """Whatever happens to the first steps is a measurement, too."""
+    """Whatever happens to the first steps is a measurement, too.
+
+    None are made beside the paid run itself, nor where it has finished on the machine and nothing is known of its
+    canary here: it passed this gate when it was started.
+    """
+    inputs_digest = InputDigests(run).launch
+    with machine(run) as there:
+        key, refused = run_key(run.mode, inputs_digest), bool(params.measured_after)
+        paid = paid_run(there, run.experiment, key, finished=not refused)
+    if paid:
+        run.say(f"{paid} was started on the machine already, with this data, code and config: no first steps")
+        write_text(outputs.log, "")
+        started_file(run.paths, "canary").unlink(missing_ok=True)
+        Measurements(
+            inputs_digest=inputs_digest,
+            measured_after=params.measured_after,
+            exit_cause="finished",
+            already_started=paid,
+        ).write(outputs.measurements)
+        return
     memory = MemoryMeasurements.read(inputs.memory)
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
     log = LastLines()
@@ -31,10 +52,9 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         if heartbeat.gpu:
             hottest_c = max(heartbeat.gpu.temperature_c, hottest_c or heartbeat.gpu.temperature_c)
 
-    inputs_digest = InputDigests(run).launch
     with run.work():
-        steps = ["--max-steps", str(run.gates.canary.steps)]
-        run_dir, ended = run_to_end(run, "canary", inputs_digest, steps, on_line=log.add, on_beat=beat)
+        options = canary_options(run)
+        run_dir, ended = run_to_end(run, "canary", inputs_digest, options, on_line=log.add, on_beat=beat)
         started_file(run.paths, "canary").unlink(missing_ok=True)
         result = training_result(run, run_dir)
     run.usd = ended.elapsed_s / 3600 * run.target.usd_per_hour
@@ -51,6 +71,8 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         last_loss=losses[-1] if losses else None,
         step_s=result.median_step_s if result else None,
         peak_memory_bytes=result.peak_memory_bytes if result else None,
+        phase_peaks_bytes=result.phase_peaks_bytes if result else {},
+        last_phase="" if result else _last_phase(log.lines),
         device=result.device if result else "",
         on_cpu_instead=any(attempt.cpu for attempt in ended.attempts),
         planned_peak_bytes=choose(memory.explored, run.gates.memory).needed_bytes,
@@ -65,3 +87,8 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     ).write(outputs.measurements)
     if result:
         run.say(f"{result.steps} steps at {result.median_step_s:.3f} s, peak {gigabytes(result.peak_memory_bytes)}")
+
+
+def _last_phase(lines: list[str]) -> str:
+    """What a canary that crashed had begun after its steps."""
+    return next((line.removeprefix(PHASE).strip() for line in reversed(lines) if line.startswith(PHASE)), "")

@@ -65,9 +65,18 @@ def in_turn(run: Run, work: Callable[[Machine], Result]) -> Result:
         pause_s = min(2 * pause_s, TURN_EVERY_S)
 
 
-def our_turn(there: Machine, run_dir: str) -> None:
-    """Raises NotOurTurn where something else is at work: asked before what is dear, such as reading all data there."""
-    turn = there.ask(Turn, "turn", run_dir)
+def is_alone(run: Run) -> bool:
+    """Whether one thing at a time is at work on the machine: not on the processor of this one, which is shared."""
+    return isinstance(run.target.connection, Ssh) or not run.settings.accelerator.is_this_machine
+
+
+def our_turn(there: Machine, run_dir: str, *, install: bool = False) -> None:
+    """Raises NotOurTurn where something else is at work: asked before what is dear, such as reading all data there.
+
+    Args:
+        install: send the agent along.
+    """
+    turn = there.ask(Turn, "turn", run_dir, install=install)
     if turn.waiting_for:
         raise NotOurTurn(there.where, turn.waiting_for)
 

@@ -19,8 +19,18 @@ from gonogo.agent.timings import FROZEN_S
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.units import dollars, duration, gigabytes
-from gonogo.config.target import Ssh
-from gonogo.remote.answers import Exit, GpuReading, Heartbeat, Launched, quoted
+from gonogo.remote.answers import (
+    Exit,
+    GpuReading,
+    Heartbeat,
+    Launched,
+    MachineRun,
+    MachineRuns,
+    RunAtWork,
+    Unparsed,
+    quoted,
+    read,
+)
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow, once
 from gonogo.remote.machine import Machine
@@ -30,7 +40,7 @@ from gonogo.stages.held import StartedRun, started_file
 from gonogo.stages.held_machines import note_run
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
-from gonogo.stages.machine import in_turn, machine, our_turn, ssh_settings, workspace
+from gonogo.stages.machine import in_turn, is_alone, machine, our_turn, ssh_settings, workspace
 from gonogo.stages.run_terms import cpu_fallback, release_terms, secrets
 from gonogo.training.spec import TrainingResult
 
@@ -100,26 +110,28 @@ def start_or_attach(
     options: Sequence[str],
     oom_ladder: Sequence[dict[str, Any]],
 ) -> str:
-    """One run for one key, which says what is trained, on what, and how. Returns its folder."""
+    """One run for one key, which says what is trained, on what, and how. Returns its folder.
+
+    What is remembered here is written from the machine's answer: a run that was refused is not remembered.
+    """
     target, accelerator = run.target, run.settings.accelerator
-    key = digest(kind, options, inputs_digest)[:16]
+    key, paid = run_key(kind, inputs_digest, options), kind != "canary"
     file = started_file(run.paths, kind)
     known = StartedRun.read(file)
     run_id = known.run_id if known and known.key == key else run_name(kind, key)
-    StartedRun(run_id, key, run.config.target).write(file)
     run_dir = f"{workspace(run)}/runs/{run_id}"
-    note_run(run.settings, run_dir)
-    resumes = kind != "canary" and run.load_experiment().resumes
-    if there.run_agent("active", workspace(run)) is None:
-        our_turn(there, run_dir)
+    if at_work(there, workspace(run)) is None:
+        if is_alone(run):
+            our_turn(there, run_dir)
         verify(there, workspace(run))  # what is trained on is what was sent
     answer = there.launch(
         run_dir,
-        arguments=["-m", "gonogo.stages.train", f"run_{run.mode}.json", f"../runs/{run_id}/out", *options],
+        arguments=["-m", "gonogo.stages.train", f"run_{run.mode}.json", "{run_dir}/out", *options],
         key=key,
         workspace=workspace(run),
-        alone=isinstance(target.connection, Ssh) or not accelerator.is_this_machine,
-        keep=kind != "canary",
+        alone=is_alone(run),
+        keep=paid,
+        once=paid,
         cwd=f"{workspace(run)}/code",
         environment={**accelerator.environment, **target.environment, **secrets(target)},
         max_s=3600 * target.max_hours,
@@ -130,7 +142,7 @@ def start_or_attach(
         stall_s=60 * target.stall_minutes,
         progress=r"^step \d",
         checkpoints="out/checkpoints",
-        resume=["--resume", "{checkpoint}"] if resumes else [],
+        resume=["--resume", "{checkpoint}"] if paid and run.load_experiment().resumes else [],
         override=["--changes", "{overrides}"],
         ladder=list(oom_ladder),
         cpu=cpu_fallback(run.experiment_config, run.training, accelerator, target),
@@ -139,13 +151,55 @@ def start_or_attach(
     if answer.state == "already" and answer.key != key:
         raise UserError(
             f"another run is training on the machine ({quoted(answer.run_dir)}), with other data, code or config. "
-            "Wait for it, or stop it, before this one starts."
+            f"Wait for it, or stop it: gonogo stop {quoted(answer.run_dir).rpartition('/')[2]}"
         )
-    if answer.state == "started":
-        return run_dir
-    found = attached_to(answer, f"{workspace(run)}/runs", kind, key)
-    run.say(f"attached to {Path(found).name}, which is {answer.state}")
+    found = run_dir if answer.run_dir == run_dir else attached_to(answer, f"{workspace(run)}/runs", kind, key)
+    StartedRun(found.rpartition("/")[2], key, run.config.target).write(file)
+    note_run(run.settings, found)
+    if answer.state != "started":
+        run.say(f"attached to {Path(found).name}, which is {answer.state}")
+    elif found != run_dir:
+        run.say(f"resuming {Path(found).name}, which began with the same data, code and config")
     return found
+
+
+def run_key(kind: str, inputs_digest: str, options: Sequence[str] = ()) -> str:
+    """The same key is the same run: the same kind (canary, or the mode) with the same data, code, config and target."""
+    return digest(kind, list(options), inputs_digest)[:16]
+
+
+def canary_options(run: Run) -> list[str]:
+    """Of `gonogo.stages.train`."""
+    return ["--max-steps", str(run.gates.canary.steps)]
+
+
+def canary_key(run: Run, inputs_digest: str) -> str:
+    return run_key("canary", inputs_digest, canary_options(run))
+
+
+def at_work(there: Machine, workspace: str, *, install: bool = False) -> RunAtWork | None:
+    """The run that holds the workspace.
+
+    Args:
+        install: send the agent along, as on a machine that is new.
+    """
+    answer = there.ask(Unparsed, "active", workspace, install=install)
+    return None if answer is None else read(RunAtWork, answer, f"{there.where}: agent active")
+
+
+def paid_run(there: Machine, experiment: str, key: str, *, finished: bool = True) -> str | None:
+    """Name of the paid run of this key that is at work on the machine, or (`finished`) has finished there."""
+    for known in machine_runs(there):
+        folder, _, name = known.run_dir.rpartition("/")
+        counts = known.state == "running" or (finished and known.cause == "finished")
+        if folder == f"{experiment}/runs" and known.key == key and counts:
+            return name
+    return None
+
+
+def machine_runs(there: Machine) -> list[MachineRun]:
+    """Every run that the machine knows, the latest first."""
+    return there.ask(MachineRuns, "runs", ".")
 
 
 def attached_to(answer: Launched, runs_dir: str, kind: str, key: str) -> str:

@@ -9,10 +9,12 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
 from gonogo.base.shipped import own_or_shipped
 from gonogo.base.units import gigabytes
+from gonogo.memory.plan import Plan
 from gonogo.project.requirements import pip_lines
-from gonogo.remote.setup import set_up
+from gonogo.remote.machine import Machine
+from gonogo.remote.setup import RunNeeds, SetupReport, set_up
 from gonogo.runtime.context import Run
-from gonogo.stages.machine import in_turn
+from gonogo.stages.machine import in_turn, is_alone, our_turn, workspace
 
 TRAIN_LOCK = "requirements-train.lock"
 
@@ -27,10 +29,29 @@ def setup(run: Run, inputs: Any, outputs: Any) -> None:
     if own := run.experiment_config.requirements:
         requirements = Path(outputs.setup).with_name("requirements.txt")
         write_text(requirements, "\n".join(pip_lines(run.settings.root / own.expanduser())) + "\n")
-    found = in_turn(run, lambda there: set_up(there, run.target, run.settings.accelerator, requirements))
+
+    def ready(there: Machine) -> SetupReport:
+        if is_alone(run):
+            our_turn(there, f"{workspace(run)}/runs/setup", install=True)
+        return set_up(there, run.target, run.settings.accelerator, requirements, needs)
+
+    needs = _needs(run)
+    found = in_turn(run, ready)
     write_text(outputs.setup, found.model_dump_json(indent=1) + "\n")
     if found.problems:
         raise UserError("the machine is not ready: " + "; ".join(found.problems))
     for caution in found.cautions:
         run.say(f"CAUTION: {caution}")
     run.say(f"{found.device}, torch {found.torch_version}, {gigabytes(found.disk_free_bytes)} free")
+
+
+def _needs(run: Run) -> RunNeeds:
+    """By the memory plan, where there is one."""
+    if not run.paths.memory_plan.exists():
+        return RunNeeds(num_workers=run.training.num_workers)
+    plan = Plan.model_validate_json(run.paths.memory_plan.read_text())
+    return RunNeeds(
+        gpu_bytes=plan.needed_bytes,
+        num_workers=run.training.num_workers,
+        batch_bytes=plan.components_bytes.get("batch", 0),
+    )

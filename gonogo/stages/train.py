@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m gonogo.stages.train", description=main.__doc__)
     parser.add_argument("run", type=Path, metavar="RUN.json")
     parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("--max-steps", type=int, help="stop after so many optimizer steps: a canary")
+    parser.add_argument("--max-steps", type=int, help="stop after so many optimizer steps, then one of each: a canary")
     parser.add_argument("--resume", type=Path, metavar="CHECKPOINT", help="resume from there")
     parser.add_argument(
         "--changes",
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     spec = RunSpec.model_validate_json(arguments.run.read_text())
     spec = _changed(spec, arguments.changes)
     if arguments.max_steps is not None:
-        spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None})
+        spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None, "one_of_each": True})
     print(f"training {spec.experiment}: loading", flush=True)
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
     experiment.starts_from = spec.starts_from

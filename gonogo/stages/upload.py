@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import gonogo
+from gonogo.base.errors import UserError
 from gonogo.base.files import write_json, write_text
 from gonogo.base.ranges import Range
 from gonogo.base.units import duration, gigabytes
 from gonogo.experiment.contract import Experiment
 from gonogo.experiment.source_files import code_files, sendable
 from gonogo.gates.standing import override_for
-from gonogo.remote.transfer import persistently
+from gonogo.remote.answers import quoted
+from gonogo.remote.machine import Machine
+from gonogo.remote.transfer import Transfer, persistently
 from gonogo.remote.transfer import upload as send
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.machine import ssh_settings, workspace
 from gonogo.stages.release import note_held
+from gonogo.stages.remote_run import at_work, canary_key, run_key
 from gonogo.training.spec import RunSpec
 
+UNNEEDED = Transfer(0, 0, 0, 0, 0.0, "nothing to send")
 START = "start/begin.ckpt"  # on the machine: what training begins with
 
 
@@ -47,10 +52,14 @@ def run_spec(run: Run) -> RunSpec:
 def upload(run: Run, inputs: Any, outputs: Any) -> None:
     """Send code, data and the run's own config; only what differs from what is there.
 
+    Nothing is sent while this very run, or its canary, is at work there: it trains on what was sent before.
+
     Raises:
-        UserError: a verdict is not about what is there now, or does not pass: nothing is sent.
+        UserError: a verdict is not about what is there now, or does not pass, or another run is at work there: nothing
+            is sent.
     """
-    confirm_up_to(InputDigests(run), "launch")
+    digests = InputDigests(run)
+    confirm_up_to(digests, "launch")
     spec, spec_file = run_spec(run), Path(outputs.run)
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
     parts = dict(run.data)
@@ -69,16 +78,37 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
             f"({duration(seconds.low)} to {duration(seconds.high)})"
         )
 
+    def bring(there: Machine) -> Transfer:
+        if (ours := _at_work(run, there, digests)) is not None:
+            run.say(f"{ours} is at work there with this data, code and config: nothing is sent")
+            return UNNEEDED
+        return send(there, parts, workspace(run), transfers.progress(run.progress), ahead, linked)
+
     note_held(run.settings, run.experiment)
     with run.work():
-        sent = persistently(
-            lambda: ssh_settings(run),
-            run.target,
-            lambda there: send(there, parts, workspace(run), transfers.progress(run.progress), ahead, linked),
-            run.say,
-        )
+        sent = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
     write_json(outputs.upload, transfers.facts(sent))
-    run.say(transfers.summary(sent, "sent"))
+    if sent is not UNNEEDED:
+        run.say(transfers.summary(sent, "sent"))
+
+
+def _at_work(run: Run, there: Machine, digests: InputDigests) -> str | None:
+    """The run of this upload that is at work there.
+
+    Raises:
+        UserError: another one is: what it trains on must not be replaced under it.
+    """
+    found = at_work(there, workspace(run), install=True)
+    if found is None:
+        return None
+    run_id = quoted(found.run_dir).rpartition("/")[2]
+    if found.key in (run_key(run.mode, digests.launch), canary_key(run, digests.launch)):
+        return run_id
+    raise UserError(
+        f"{run_id} is at work in {workspace(run)} on the machine, with other data, code or config, which an upload "
+        f"would replace under it: nothing was sent. Wait for its end (gonogo attach {run_id}), or end it: gonogo stop "
+        f"{run_id}"
+    )
 
 
 def package_files(package: Path) -> list[Path]:

@@ -58,6 +58,7 @@ def train_lightning(
         import torch
 
         from gonogo.training.callbacks import Recorder, StretchedSchedules
+        from gonogo.training.one_of_each import OneOfEach
         from gonogo.training.success_indicators import Indicators
 
     quieten()
@@ -72,6 +73,8 @@ def train_lightning(
     part = "" if checkpoint is None else f"resumed_{1 + len(list(out.glob('resumed_*')))}"
     indicators = Indicators(spec.experiment_config.watch, say)
     watching = [recorder, indicators, *([watch] if watch else []), *([StretchedSchedules()] if extends else [])]
+    each = OneOfEach(experiment, out, say) if spec.one_of_each else None
+    watching += [each] if each else []
     trainer = make_trainer(experiment, spec, out, watching, not module.automatic_optimization, part)
     started = time.time()
     ending = _fit(trainer, module, data, checkpoint, judged=spec.gate is not None)
@@ -87,6 +90,7 @@ def train_lightning(
         step_s=recorder.step_s,
         wall_s=time.time() - started,
         peak_memory_bytes=peak_memory_bytes(),
+        phase_peaks_bytes=each.peaks_bytes if each else {},
         device=device_name(),
         alerts=indicators.alerts,
         **vars(ending),

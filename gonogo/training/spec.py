@@ -12,6 +12,7 @@ from gonogo.base.models import ClosedModel
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
 
+PHASE = "canary phase: "  # begins the line that says what a canary does next; the last one names where it crashed
 BOUNDS = JsonBounds(size_bytes=56 << 20, values=3_000_000)  # of training.json: 1.5 million steps
 
 
@@ -27,6 +28,9 @@ class RunSpec(ClosedModel):
     starts_from: Path | None = Field(None, description="checkpoint of an earlier experiment that training begins with")
     max_steps: int | None = None
     max_minutes: float | None = None
+    one_of_each: bool = Field(
+        False, description="a canary: after its steps one validation, one checkpoint that is read back, one prediction"
+    )
     gate: LearningGate | None = Field(
         None, description="thresholds by which a hopeless run is stopped; null: it is never stopped"
     )
@@ -47,6 +51,9 @@ class TrainingResult(ClosedModel):
     step_s: list[float]
     wall_s: float
     peak_memory_bytes: int
+    phase_peaks_bytes: dict[str, int] = Field(
+        default_factory=dict, description="of a canary: phase → the highest use of memory up to its end"
+    )
     device: str
     finite: bool
     stopped: str = ""

@@ -49,6 +49,10 @@ def make_trainer(
     callbacks += [Clipping(training)] if by_hand else []
     if spec.max_minutes is not None:
         callbacks.append(Timer(duration=dt.timedelta(minutes=spec.max_minutes)))
+    validations: dict[str, int | float | None] = {"val_check_interval": 1 / training.validations_per_epoch}
+    if spec.one_of_each and spec.max_steps:  # the last step brings one, as it counts batches; by hand it may be earlier
+        batches = max(1, spec.max_steps // 4) if by_hand else spec.max_steps * training.accumulate_grad_batches
+        validations = {"val_check_interval": batches, "check_val_every_n_epoch": None}
     return pl.Trainer(
         max_epochs=training.epochs if spec.max_steps is None else -1,
         max_steps=-1 if spec.max_steps is None else spec.max_steps,
@@ -60,10 +64,10 @@ def make_trainer(
         callbacks=callbacks,
         logger=CSVLogger(out, name="", version=part),  # one that is there would be emptied
         log_every_n_steps=10,
-        val_check_interval=1 / training.validations_per_epoch,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **validations,  # type: ignore[arg-type]
     )
 
 

@@ -93,6 +93,51 @@ def test_a_key_that_finished_is_done_and_one_that_failed_runs_again(work: Worksp
     assert work.launch(["sh", "-c", "echo third"], key="new")["state"] == "started"
 
 
+def test_a_run_that_its_client_lost_track_of_is_found_by_its_key(work: Workspace) -> None:
+    work.launch(["true"], run="ws/runs/first", workspace="ws")
+    work.ended("ws/runs/first")
+    again = work.launch(["sh", "-c", "echo ran > ran"], run="ws/runs/second", workspace="ws", once=True)
+    assert (again["state"], again["run_dir"]) == ("done", "ws/runs/first")
+    assert not (work.folder / "ws/runs/second").exists(), "nothing is left of what was not started"
+
+    work.launch(["sh", "-c", "exit 5"], run="ws/runs/third", workspace="ws", key="other")
+    work.ended("ws/runs/third")
+    script = ["sh", "-c", 'echo "$1" > "$1/ran"', "-", "{run_dir}"]
+    resumed = work.launch(script, run="ws/runs/fourth", workspace="ws", key="other", once=True)
+    assert (resumed["state"], resumed["run_dir"]) == ("started", "ws/runs/third")
+    assert work.ended("ws/runs/third")["cause"] == "finished"
+    assert (work.folder / "ws/runs/third/ran").read_text().strip() == str(work.folder / "ws/runs/third")
+
+    work.launch(["sh", "-c", "exit 3"], run="ws/runs/nan", workspace="ws", key="nan")
+    assert work.ended("ws/runs/nan")["cause"] == "nan"
+    fresh = work.launch(["true"], run="ws/runs/fresh", workspace="ws", key="nan", once=True)
+    assert (fresh["state"], fresh["run_dir"]) == ("started", "ws/runs/fresh"), "it would be refused again"
+    work.ended("ws/runs/fresh")
+
+    listed = {run["run_dir"]: (run["key"], run["state"], run["cause"]) for run in work.call("runs", ".")}
+    assert listed["ws/runs/nan"] == ("nan", "exited", "nan")
+    assert sorted(listed) == [f"ws/runs/{name}" for name in ("first", "fresh", "nan", "third")]
+
+
+def test_a_run_whose_data_was_replaced_is_not_resumed(work: Workspace) -> None:
+    upload = work.folder / "ws/.gonogo-manifest.json"
+    upload.parent.mkdir()
+    for replaced in (False, True):
+        upload.write_text("what it began with")
+        run = f"ws/runs/{replaced}"
+        work.launch(SLEEP, run=run, workspace="ws", key=f"{replaced}", resume=["--resume"])
+        if replaced:
+            upload.write_text("what another laptop sent")
+        end_all(work.folder)
+        wait_for(lambda run=run: work.call("status", run)["state"] == "lost")  # type: ignore[misc]
+        state = work.call("adopt", run)["state"]
+        assert state == ("exited" if replaced else "adopted")
+        end_all(work.folder)
+        work.wait_until_free()
+    assert work.ended("ws/runs/True")["cause"] == "agent_lost"
+    assert any("replaced by another upload" in line for line in work.log("ws/runs/True"))
+
+
 def test_a_command_that_is_not_there(work: Workspace) -> None:
     process = work.start("launch", "runs/one", stdin='{"key": "k", "argv": ["no-such-command"]}')
     errors = process.communicate(timeout=120)[1]

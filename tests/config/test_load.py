@@ -103,6 +103,12 @@ def test_bad_values_are_named_with_their_fix(raw: dict, words: list[str], site: 
     assert all(word in said for word in words), said
 
 
+@pytest.mark.parametrize("name", ["--help", "-x", "env", "agent.pyz", ".hidden"])
+def test_an_experiment_that_would_be_an_option_or_another_folder_is_renamed(name: str, site: Path) -> None:
+    (site / "config/experiments/cvs.yaml").rename(site / f"config/experiments/{name}.yaml")
+    assert "rename the file, beginning with a letter or digit" in message({"experiments": name}, site)
+
+
 def test_bad_files_are_named(site: Path) -> None:
     experiment = site / "config/experiments/cvs.yaml"
     original = experiment.read_text()

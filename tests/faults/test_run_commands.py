@@ -96,8 +96,22 @@ def test_stop_and_what_attach_says_then(folder: Folder) -> None:
     assert "it was stopped (signal 15)" in said
 
 
+def test_a_folder_that_knows_nothing_of_the_run_attaches_to_it_and_stops_it(folder: Folder) -> None:
+    (folder.path / "results/cvs/validate/cloud_train/validate.started.json").unlink()
+    watching = folder.command("attach")
+    assert watching.stdout is not None
+    while "step" not in watching.stdout.readline():
+        assert watching.poll() is None
+    unnamed = folder.command("stop")
+    assert "known here: none; on the machine: r1" in unnamed.communicate(timeout=60)[1] and unnamed.returncode == 1
+    assert folder.command("stop", "cvs").communicate(timeout=60)[0] == "r1 was told to stop\n"
+    assert "it was stopped" in watching.communicate(timeout=60)[1]
+    again = folder.command("stop", "r1")
+    assert again.communicate(timeout=60)[0] == "r1 is not running (exited)\n" and again.returncode == 1
+
+
 def test_names_that_are_not_there(folder: Folder) -> None:
     stopping = folder.command("stop", "r2")
-    assert "no run 'r2' on target local; known here: r1" in stopping.communicate(timeout=60)[1]
+    assert "no run 'r2' on target local; known here: r1; on the machine: r1" in stopping.communicate(timeout=60)[1]
     assert stopping.returncode == 1
     assert "no machine of target local is held" in folder.command("release").communicate(timeout=60)[0]

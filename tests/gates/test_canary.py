@@ -40,6 +40,16 @@ def test_a_crash_quotes_its_last_line() -> None:
     assert "CUDA out of memory" in checks[0].why
 
 
+def test_each_phase_is_held_against_the_plan_and_named() -> None:
+    phases = {"steps": 1_000, "validation": 1_400, "checkpoint": 1_400}
+    checks, cause = judge(Measurements(**FINE, phase_peaks_bytes=phases), CanaryGate())
+    (memory,) = [check for check in checks if check.id == "memory"]
+    assert (memory.status, cause) == (Status.NO_GO, "MACHINE")
+    assert "in phase validation" in memory.why and "smaller batches for validation" in memory.hint
+    checks, _ = judge(Measurements(exit_cause="oom", last_phase="validation"), CanaryGate())
+    assert "ended as 'oom' in phase validation" in checks[0].why
+
+
 def test_unmeasured_memory_is_unknown() -> None:
     checks, _ = judge(Measurements(**{**FINE, "peak_memory_bytes": None}), CanaryGate())
     assert {check.id: check.status for check in checks}["memory"] is Status.UNKNOWN

@@ -15,6 +15,7 @@ import pytest
 
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import embedded_server
+from gonogo.remote import follow as following
 from gonogo.remote.answers import Heartbeat
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
@@ -146,9 +147,25 @@ def test_patience_ends(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
     began = time.monotonic()
-    with pytest.raises(RemoteError, match=r"nothing listens there.*Tried again for 1 s"):
+    with pytest.raises(RemoteError, match=r"nothing listens there.*Tried again for 1.0 s"):
         follow(ssh, target, "ws/runs/r 1", _ignore, _ignore, patience_s=1)
     assert time.monotonic() - began > 1
+
+
+@pytest.mark.parametrize(("lease_minutes", "patience_s"), [(720, 43_200), (1, 300)])
+def test_the_watch_is_as_patient_as_the_lease(
+    lease_minutes: float, patience_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def messages(ssh: Any, target: Any, run_dir: str, offset: int, patience_s: float) -> list[Any]:
+        asked.append(patience_s)
+        return []
+
+    monkeypatch.setattr(following, "_messages", messages)
+    with pytest.raises(AssertionError):
+        follow(Ssh(host="h", user="u"), Target(lease_minutes=lease_minutes), "r", _ignore, _ignore)
+    assert asked == [patience_s]
 
 
 def test_another_host_key_is_not_waited_for(ssh: Ssh, target: Target, machine: Machine, tmp_path: Path) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,57 +15,16 @@ from gonogo.remote.follow import follow
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
 from gonogo.remote.transfer import download, upload
-from tests.remote.conftest import wait_for
+from tests.remote.sshd import NEEDED, sshd
 
-SSHD = Path("/usr/sbin/sshd")
-pytestmark = pytest.mark.skipif(not SSHD.exists(), reason="OpenSSH's server is not installed")
-
-CONFIG = """
-Port {port}
-ListenAddress 127.0.0.1
-HostKey {folder}/host_key
-PidFile {folder}/sshd.pid
-AuthorizedKeysFile {folder}/client_key.pub
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-Subsystem sftp internal-sftp
-"""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+pytestmark = NEEDED
 
 
 @pytest.fixture
 def openssh(tmp_path: Path) -> Iterator[Ssh]:
     """A running sshd of the test's own, with its key in known_hosts."""
-    for name in ("host_key", "client_key"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
-    port = free_port()
-    (tmp_path / "sshd_config").write_text(CONFIG.format(port=port, folder=tmp_path))
-    kind, key = (tmp_path / "host_key.pub").read_text().split()[:2]
-    (tmp_path / "known_hosts").write_text(f"[127.0.0.1]:{port} {kind} {key}\n")
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    server = subprocess.Popen([str(SSHD), "-D", "-f", str(tmp_path / "sshd_config"), "-E", str(tmp_path / "sshd.log")])
-    wait_for(lambda: answers(port))
-    yield Ssh(
-        host="127.0.0.1",
-        port=port,
-        user=getpass.getuser(),
-        key_file=tmp_path / "client_key",
-        known_hosts=tmp_path / "known_hosts",
-    )
-    server.terminate()
-    server.wait()
+    with sshd(tmp_path) as ssh:
+        yield ssh
 
 
 def test_upload_run_follow_download(openssh: Ssh, tmp_path: Path) -> None:

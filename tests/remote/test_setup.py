@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from gonogo.agent import setup
+from gonogo.agent import environment as setup_environment
+from gonogo.agent import machine_checks, setup
+from gonogo.agent.environment import environment
+from gonogo.agent.json_files import Problem
 from gonogo.config.accelerator import Accelerator
-from gonogo.config.target import Ssh, Target
+from gonogo.config.target import Release, Ssh, Target
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import connect
-from gonogo.remote.setup import SetupReport, other_device, set_up
-from tests.remote.workspace import run
+from gonogo.remote.setup import (
+    RunNeeds,
+    SetupReport,
+    oddities,
+    other_device,
+    set_up,
+    switches_itself_off,
+    too_little,
+)
+from tests.remote.workspace import Workspace, run
+
+REAL = sys.executable
 
 
 def _accelerator(*forbidden: str) -> Accelerator:
@@ -57,7 +73,9 @@ def test_an_answer_that_is_not_the_agents_is_one_error(
     ssh: Ssh, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     with connect(ssh, target) as machine:
-        monkeypatch.setattr(machine, "run_agent", lambda *words, **options: answer)
+        monkeypatch.setattr(
+            machine, "run_agent", lambda name, *_, **__: {"new": True} if name == "installed" else answer
+        )
         with pytest.raises(RemoteError, match=r"agent setup answered .* which is not an answer of gonogo's agent"):
             set_up(machine, target, _accelerator(), tmp_path / "none.txt")
 
@@ -125,7 +143,7 @@ def test_an_older_agent_on_the_machine_passes_its_commands_on(
     (root_there / "agent.py").write_text("print('older')")
     with connect(ssh, target) as machine:
         set_up(machine, target, _accelerator(), tmp_path / "none.txt")
-        assert run(machine, [sys.executable, "agent.py", "adopt", "."], cwd=".").stdout == "{}\n"
+        assert run(machine, [sys.executable, "agent.py", "adopt", "."], cwd=".").stdout.strip() == "{}"
 
 
 def _wheel(folder: Path, version: str) -> Path:
@@ -164,3 +182,222 @@ def test_an_environment_is_made_once_for_each_requirements(ssh: Ssh, target: Tar
         requirements.write_text("/no/such/package.whl\n")
         with pytest.raises(RemoteError, match=r"pip install failed on the machine:(.|\n)*no/such/package"):
             set_up(machine, target, _accelerator(), requirements)
+
+
+# --- what a rented machine may lack ----------------------------------------------------------------------
+
+DEBIAN = """The virtual environment was not created successfully because ensurepip is not
+available.  On Debian/Ubuntu systems, you need to install the python3-venv
+package using the following command.
+
+    apt install python3.10-venv
+
+You may need to use sudo with that command.  After installing the python3-venv
+package, recreate your virtual environment.
+"""
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Puts a shell script of this name on PATH, where this process is the machine; its root is the working folder."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "bin").mkdir()
+    monkeypatch.chdir(tmp_path / "root")
+    monkeypatch.setattr(setup, "probe", lambda interpreter: (setup.UNPROBED, ""))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    def add(name: str, script: str) -> None:
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+
+    return add
+
+
+# makes an environment whose interpreter does nothing, slowly enough for two to meet
+VENV = """
+mkdir -p "$3/bin"; echo made >> "$3/../venvs"; sleep 0.2
+printf '#!/bin/sh\\nexit 0\\n' > "$3/bin/python"; chmod +x "$3/bin/python"
+"""
+
+
+def _python_that(makes: str) -> str:
+    """A script that is this interpreter, but for `-m venv`."""
+    return f'case "$*" in "-m virtualenv"*) exit 1;; "-m venv"*) {makes} exit $code;; esac\nexec {REAL} "$@"'
+
+
+def test_a_missing_ensurepip_is_named_and_repaired_afterwards(
+    tools: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "none.txt").write_text("")
+    tools("uv", "exit 1")
+    tools("python3", _python_that(f"code=1; {VENV}\ncat <<END\n{DEBIAN}END\n"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python3"))
+    version = ".".join(map(str, sys.version_info[:2]))
+    with pytest.raises(Problem, match=f"run the same command again: sudo apt install python{version}-venv"):
+        environment(tmp_path / "none.txt", "")
+    assert not Path("env").exists(), "nothing is left half made"
+    tools("python3", _python_that(f"code=0; {VENV}"))
+    assert environment(tmp_path / "none.txt", "") == (Path("env/bin/python").absolute(), True)
+    assert environment(tmp_path / "none.txt", "")[1] is False
+
+
+def test_what_is_half_made_is_made_again(
+    tools: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "none.txt").write_text("")
+    Path("env/bin").mkdir(parents=True)
+    Path("env/bin/python").symlink_to(REAL)  # as far as `venv` had come: no pip
+    tools("python3", _python_that(f"code=0; {VENV}"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python3"))
+    assert environment(tmp_path / "none.txt", "")[1] is True
+
+
+def test_two_setups_at_once_make_one_environment(
+    tools: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "none.txt").write_text("")
+    tools("python3", _python_that(f"code=0; {VENV}"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python3"))
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _: environment(tmp_path / "none.txt", "")[1], range(2)))
+    assert sorted(made) == [False, True]
+    assert Path("venvs").read_text() == "made\n"
+
+
+H200 = Accelerator(title="NVIDIA H200", visible_bytes=150_000_000_000, source="-", device_name="H200")
+SMI = """case "$1" in
+  --query-gpu*) echo "NVIDIA H200, {driver}, {used}, 143771";;
+  --query-compute-apps*) {processes};;
+esac"""
+
+
+def _smi(driver: str = "580.65.06", used: int = 0, processes: str = "true") -> str:
+    return SMI.format(driver=driver, used=used, processes=processes)
+
+
+def _facts(**changes: Any) -> SetupReport:
+    found = {
+        "python": "3.12", "interpreter": "python", "torch_version": "2.13.0", "torch_build": "cuda 13.0", "device": "",
+        "device_bytes": 0, "disk_free_bytes": 1, "memory_bytes": 1, "clock_skew_s": 0, "problems": [], "changed": False,
+    }  # fmt: skip
+    return SetupReport(**{**found, **machine_checks.card(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("driver", "index", "taken"),
+    [
+        ("550.54.15", "", "https://download.pytorch.org/whl/cu126"),
+        ("550.54.15", "https://download.pytorch.org/whl/cu130", "https://download.pytorch.org/whl/cu126"),
+        ("550.54.15", "https://download.pytorch.org/whl/cu128", "https://download.pytorch.org/whl/cu128"),
+        ("580.65.06", "", ""),
+        ("", "", ""),
+        ("[N/A]", "", ""),
+        ("470.1", "", ""),  # no build of today runs there
+        ("550.54.15", "https://download.pytorch.org/whl/rocm7.1", "https://download.pytorch.org/whl/rocm7.1"),
+    ],
+)
+def test_the_build_of_torch_that_the_driver_runs(driver: str, index: str, taken: str) -> None:
+    assert machine_checks.index_for(driver, index) == taken
+
+
+def test_an_old_driver_is_named_and_another_build_is_taken(
+    tools: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools("nvidia-smi", _smi("550.54.15"))
+    asked: list[list[str]] = []
+
+    def run_nothing(argv: list[str], lock: int) -> tuple[int, str]:
+        asked.append(argv)
+        Path("env").mkdir(exist_ok=True)
+        return 0, ""
+
+    monkeypatch.setattr(setup_environment, "_run", run_nothing)
+    monkeypatch.setattr(setup, "probe", lambda interpreter: ({**setup.UNPROBED, "torch_build": "cuda 12.6"}, ""))
+    (tmp_path / "lock.txt").write_text("torch==2.13.0\n")
+    found = setup.setup(tmp_path / "lock.txt", "", [])
+    assert asked[1][-3:] == ["--index-url", "https://download.pytorch.org/whl/cu126", "torch==2.13.0"]
+    assert not found["problems"] and found["torch_index"] == "https://download.pytorch.org/whl/cu126"
+
+    monkeypatch.setattr(setup, "probe", lambda interpreter: ({**setup.UNPROBED, "torch_build": "cuda 13.0"}, ""))
+    (problem,) = setup.setup(None, "", [])["problems"]
+    assert "NVIDIA H200 is there, and its driver 550.54.15 is too old for torch" in problem
+
+
+def test_a_card_that_torch_does_not_see_is_not_called_another_machine() -> None:
+    report = _facts(torch_build="cpu", device="CPU", gpu="NVIDIA H200", driver="580.1")
+    (problem,) = other_device(report, H200)
+    assert "does not see it: set torch_index" in problem and "rent" not in problem
+
+
+def test_a_card_in_use_is_told_with_what_is_on_it(tools: Callable[[str, str], None]) -> None:
+    needs = RunNeeds(gpu_bytes=60_000_000_000)
+    tools("nvidia-smi", _smi(used=100_000, processes="echo '4711, python, 99000 MiB'"))
+    (problem,) = too_little(_facts(), needs)
+    assert "104.9 GB of NVIDIA H200 are in use already" in problem and "4711, python, 99000 MiB" in problem
+    tools("nvidia-smi", _smi(used=100_000))
+    assert "no process is listed, so reboot the machine" in too_little(_facts(), needs)[0]
+    assert not too_little(_facts(), RunNeeds(gpu_bytes=30_000_000_000))
+    tools("nvidia-smi", "echo No devices were found; exit 6")
+    assert not too_little(_facts(), needs)
+
+
+def test_little_shared_memory_is_told_against_what_the_workers_need() -> None:
+    report = _facts(shared_memory_bytes=64 << 20)
+    (problem,) = too_little(report, RunNeeds(num_workers=4, batch_bytes=40 << 20))
+    assert "67 MB free, and 4 workers put up to 336 MB" in problem and "--shm-size" in problem
+    assert not too_little(report, RunNeeds(num_workers=0, batch_bytes=40 << 20))
+    assert not too_little(_facts(shared_memory_bytes=None), RunNeeds(num_workers=4, batch_bytes=40 << 20))
+
+
+DEFAULT_SHUTDOWN = Release().shutdown_command
+
+
+def test_a_machine_that_cannot_switch_itself_off_is_told(
+    tools: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    why = machine_checks.why_not_switched_off
+    assert why(DEFAULT_SHUTDOWN) == "it has no shutdown"
+    tools("shutdown", "exit 0")
+    monkeypatch.setattr(machine_checks, "_name_of", lambda pid: "docker-init")
+    assert "it is a container, whose first process is docker-init" in why(DEFAULT_SHUTDOWN)
+    assert why("runpodctl stop pod 1") == "it has no runpodctl"
+    tools("runpodctl", "exit 0")
+    assert why("runpodctl stop pod 1") == ""
+    monkeypatch.setattr(machine_checks, "_name_of", lambda pid: "systemd")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "nor use sudo without a password" in why(DEFAULT_SHUTDOWN)
+    tools("sudo", 'shift; exec "$@"')
+    tools("echo", "printf yes")
+    assert why(DEFAULT_SHUTDOWN) == ""
+
+    rented = Target(connection=Ssh(host="h", user="u"), release="shutdown")
+    (caution,) = oddities(_facts(cannot_switch_off="it has no shutdown"), rented)
+    assert "release: shutdown, collected_minutes will not work. Give the provider's own command" in caution
+    assert switches_itself_off(rented) and not switches_itself_off(Target(connection=rented.connection))
+
+
+LOGINCTL = (
+    'case "$1" in show-session) echo KillUserProcesses=yes; echo KillExcludeUsers=nobody;; *) echo Linger={};; esac'
+)
+
+
+def test_a_machine_that_ends_runs_at_logout_is_told(tools: Callable[[str, str], None]) -> None:
+    tools("loginctl", LOGINCTL.format("no"))
+    (problem,) = setup.setup(None, "", [])["problems"]
+    assert "KillUserProcesses=yes" in problem and "loginctl enable-linger" in problem
+    tools("loginctl", LOGINCTL.format("yes"))
+    assert not setup.setup(None, "", [])["problems"]
+    tools("loginctl", "exit 1")
+    assert not setup.setup(None, "", [])["problems"]
+
+
+def test_where_it_lingers_a_run_is_started_outside_of_the_login(
+    tools: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    work = Workspace(tmp_path / "root")
+    tools("loginctl", LOGINCTL.format("yes"))
+    tools("systemd-run", f'echo "$@" > {tmp_path}/scoped; shift 3; exec "$@"')
+    assert work.launch(["true"])["state"] == "started"
+    assert work.ended()["cause"] == "finished"
+    assert (tmp_path / "scoped").read_text().startswith("--user --scope --quiet")

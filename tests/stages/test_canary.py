@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from gonogo.base.ranges import Range
 from gonogo.forecast.forecast import Forecast
 from gonogo.gates import registry
-from gonogo.gates.canary import Measurements
+from gonogo.gates.canary import Measurements, judge
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.plan_search import explore
 from gonogo.remote.answers import Exit, GpuReading, Heartbeat, read
@@ -21,6 +22,7 @@ from gonogo.stages.canary import canary
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import StartedRun, started_file
 from gonogo.training.spec import TrainingResult
+from gonogo.verdict import Status
 from tests.memory.cards import card, estimator
 from tests.stages.conftest import Files, said
 
@@ -52,16 +54,18 @@ def measure(stage_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.M
         ).model_dump_json()
     )
 
-    def measured(cause: str, result: TrainingResult | None) -> tuple[Measurements, Run]:
+    def measured(cause: str, result: TrainingResult | None, already: str = "") -> tuple[Measurements, Run]:
         def run_to_end(
             run: Run, kind: str, inputs_digest: str, options: list[str], on_line: Any, on_beat: Any
         ) -> tuple[str, Exit]:
             assert (kind, options) == ("canary", ["--max-steps", "12"])
-            for line in ("loading", "CUDA out of memory"):
+            for line in ("loading", "canary phase: validation", "CUDA out of memory"):
                 on_line(line)
             on_beat(Heartbeat(gpu=GpuReading(used_bytes=1, total_bytes=2, busy_percent=3, temperature_c=71)))
             return "mine/runs/r", ended(cause)
 
+        monkeypatch.setattr(stage_module, "machine", lambda run: contextlib.nullcontext())
+        monkeypatch.setattr(stage_module, "paid_run", lambda there, experiment, key, finished: already)
         monkeypatch.setattr(stage_module, "run_to_end", run_to_end)
         monkeypatch.setattr(stage_module, "training_result", lambda run, run_dir: result)
         outputs = Files(measurements=tmp_path / "measurements.json", log=str(tmp_path / "canary.txt"))
@@ -87,4 +91,13 @@ def test_one_that_crashed_is_measured_too(measure: Callable[..., Any], tmp_path:
     measured, _ = measure("failed", None)
     assert (measured.exit_cause, measured.steps, measured.finite) == ("failed", 0, False)
     assert measured.log_tail[-1] == "CUDA out of memory"
-    assert (tmp_path / "canary.txt").read_text() == "loading\nCUDA out of memory\n"
+    assert measured.last_phase == "validation"
+    assert (tmp_path / "canary.txt").read_text() == "loading\ncanary phase: validation\nCUDA out of memory\n"
+
+
+def test_none_runs_beside_or_after_the_paid_run_of_the_same_inputs(measure: Callable[..., Any]) -> None:
+    measured, run = measure("failed", None, already="20260101-000000_mine_abcdef")
+    assert measured.inputs_digest == InputDigests(run).launch
+    checks, cause = judge(measured, run.gates.canary)
+    assert [check.status for check in checks] == [Status.CAUTION] and not cause
+    assert "no first steps" in said(run)

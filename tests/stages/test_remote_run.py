@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from gonogo.agent import lifecycle
 from gonogo.base.digests import digest
-from gonogo.remote.answers import GpuReading, Heartbeat
+from gonogo.base.errors import UserError
+from gonogo.remote.answers import GpuReading, Heartbeat, Launched, read
 from gonogo.remote.run_request import RunRequest
-from gonogo.stages.remote_run import gpu_words, progress_line, run_name
+from gonogo.runtime.context import Run
+from gonogo.stages.held import StartedRun, started_file
+from gonogo.stages.remote_run import gpu_words, paid_run, progress_line, run_key, run_name, start_or_attach
+from tests.stages.conftest import said
 
 
 def test_an_order_says_nothing_that_the_agent_does_not_know() -> None:
@@ -35,3 +41,66 @@ def test_the_gpu_is_shown_while_steps_are_made() -> None:
     assert line == "1 min  2 min left  $1.50  8.00 GB of 16.00 GB, 97 % busy, 64 °C  step 5/10"
     assert "NOT WATCHED ON THE MACHINE FOR 2 min" in progress_line(Heartbeat(age_s=120.0), None, "step 5/10")
     assert "NO STEP FOR 5 min" in progress_line(Heartbeat(quiet_s=300.0), None, "step 5/10")
+
+
+# --- one run for one key ---------------------------------------------------------------------------------
+
+
+class There:
+    """A machine that answers as it is told."""
+
+    where = "me@box"
+
+    def __init__(self, state: str, run_dir: str = "", key: str = "", **answers: Any) -> None:
+        self.state, self.run_dir, self.key, self.answers = state, run_dir, key, answers
+        self.launched: dict[str, Any] = {}
+
+    def ask(self, kind: Any, command: str, *words: str, **options: Any) -> Any:
+        return read(kind, self.answers[command], self.where)
+
+    def launch(self, run_dir: str, **request: Any) -> Launched:
+        self.launched = request
+        return Launched(state=self.state, run_dir=self.run_dir or run_dir, key=self.key or request["key"])
+
+
+VERIFIED = {"files": 3, "different": 0, "wrong": []}
+
+
+@pytest.fixture
+def run(stage_run: Callable[..., Run]) -> Run:
+    return stage_run("cloud_train")
+
+
+def attach(run: Run, there: There, kind: str = "mine") -> str:
+    return start_or_attach(run, there, kind, "digest", [], [])  # type: ignore[arg-type]
+
+
+def test_what_is_remembered_comes_from_the_machine_s_answer(run: Run) -> None:
+    key = run_key("mine", "digest")
+    found = f"mine/runs/20260101-000000_mine_{key[:6]}"
+    there = There("done", found, active=None, verify=VERIFIED)
+    assert attach(run, there) == found
+    known = StartedRun.read(started_file(run.paths, "mine"))
+    assert known is not None and (known.run_id, known.key) == (found.rpartition("/")[2], key)
+    assert there.launched["once"], "a paid run is looked for in every folder"
+    assert "which is done" in said(run)
+
+
+def test_a_run_that_was_refused_is_not_remembered(run: Run) -> None:
+    other = There("already", "mine/runs/20260101-000000_mine_abcdef", "abcdef", active=None, verify=VERIFIED)
+    with pytest.raises(UserError, match="gonogo stop 20260101-000000_mine_abcdef"):
+        attach(run, other, "canary")
+    assert StartedRun.read(started_file(run.paths, "canary")) is None
+    assert not other.launched["once"], "a canary is measured again when it is asked for again"
+
+
+def test_the_paid_run_of_the_same_inputs_is_found(run: Run) -> None:
+    known = [
+        {"run_dir": "mine/runs/lost", "key": "k", "state": "lost", "cause": ""},
+        {"run_dir": "other/runs/b", "key": "k", "state": "running", "cause": ""},
+        {"run_dir": "mine/runs/c", "key": "k2", "state": "running", "cause": ""},
+    ]
+    assert paid_run(There("", runs=known), "mine", "k") is None  # type: ignore[arg-type]
+    done = [*known, {"run_dir": "mine/runs/d", "key": "k", "state": "exited", "cause": "finished"}]
+    assert paid_run(There("", runs=done), "mine", "k") == "d"  # type: ignore[arg-type]
+    assert paid_run(There("", runs=done), "mine", "k", finished=False) is None  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from gonogo.experiment.load import load_experiment
 from gonogo.runtime.context import Run
 from gonogo.stages import upload as stage_module
 from gonogo.stages.freshness import InputDigests
+from gonogo.stages.remote_run import run_key
 from gonogo.stages.upload import package_files, run_spec, sent_code, upload
 from tests.conftest import ROOT
-from tests.stages.conftest import Files
+from tests.stages.conftest import Files, said
+from tests.stages.test_remote_run import There
 
 
 def test_the_code_that_is_sent_can_be_imported_there() -> None:
@@ -54,3 +57,25 @@ def test_nothing_is_sent_when_a_verdict_does_not_hold(
     with pytest.raises(UserError, match="the launch verdict is stale"):
         upload(run, Files(), outputs)
     assert not run.paths.in_mode.exists() and not (run.config.results_dir / "instance").exists()
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_nothing_is_sent_under_a_run_that_is_at_work(
+    ours: bool, stage_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = stage_run("upload")
+    for shard in run.shards:
+        shard.mkdir(parents=True)
+    key = run_key("mine", InputDigests(run).launch) if ours else "of another laptop"
+    there = There("", active={"run_dir": "mine/runs/20260101-000000_mine_abcdef", "key": key})
+    monkeypatch.setattr(stage_module, "confirm_up_to", lambda digests, last: [])
+    monkeypatch.setattr(stage_module, "persistently", lambda ssh, target, work, say: work(there))
+    monkeypatch.setattr(stage_module, "send", lambda *words: pytest.fail("something was sent"))
+    outputs = Files(upload=run.paths.in_mode / "upload.json", run=run.paths.in_mode / "run.json")
+    if ours:
+        upload(run, Files(), outputs)
+        assert json.loads(outputs.upload.read_text())["files_sent"] == 0
+        assert "20260101-000000_mine_abcdef is at work there with this data, code and config" in said(run)
+    else:
+        with pytest.raises(UserError, match=r"with other data, code or config.*gonogo stop 20260101-000000_mine_abc"):
+            upload(run, Files(), outputs)

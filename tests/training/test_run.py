@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from pickle import UnpicklingError
 
+import pytest
 import torch
 
 from gonogo.config.experiment import Training
 from gonogo.stages.train import main
 from gonogo.training.run import train
-from gonogo.training.spec import RunSpec, TrainingResult
+from gonogo.training.spec import PHASE, RunSpec, TrainingResult
 from tests.conftest import ROOT
-from tests.toy import config, toy
+from tests.toy import ToyModule, config, toy
 
 TRAINING = Training(
     epochs=40, micro_batch_size=32, learning_rate=0.01, checkpoint_every_epochs=20, sample_every_epochs=10
@@ -52,6 +54,41 @@ def test_limits_are_kept(tmp_path: Path) -> None:
     slow = spec(max_minutes=0.01, training=TRAINING.model_copy(update={"epochs": 10_000}))
     assert 0 < train(toy(), slow, tmp_path / "time", said.append).steps < 10_000
     assert said and "s/step" in said[0] and "epoch 1/10000" in said[0]
+
+
+def test_a_canary_does_one_of_each_while_the_optimizer_is_there(tmp_path: Path) -> None:
+    said: list[str] = []
+    plan = TRAINING.model_copy(update={"accumulate_grad_batches": 2, "validations_per_epoch": 1})
+    result = train(toy(), spec(max_steps=5, one_of_each=True, training=plan), tmp_path, said.append)
+    assert (result.steps, result.val_steps) == (5, [5])
+    assert [line for line in said if line.startswith(PHASE)] == [
+        f"{PHASE}validation", f"{PHASE}checkpoint", f"{PHASE}prediction",
+    ]  # fmt: skip
+    peaks = list(result.phase_peaks_bytes.items())
+    assert [name for name, _ in peaks] == ["steps", "validation", "checkpoint", "prediction"]
+    assert [peak for _, peak in peaks] == sorted(peak for _, peak in peaks) and peaks[0][1] > 0
+    assert (tmp_path / "samples/canary/predictions.png").exists()
+
+
+class Odd:
+    """No value of a safe checkpoint."""
+
+
+@pytest.mark.parametrize("fault", ["validation", "checkpoint", "prediction"])
+def test_what_would_fail_only_after_the_steps_fails_in_the_canary(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    if fault == "checkpoint":
+        monkeypatch.setattr(ToyModule, "on_save_checkpoint", lambda self, saved: saved.update(odd=Odd()), raising=False)
+    else:
+        monkeypatch.setattr(ToyModule, f"{fault.replace('prediction', 'predict')}_step", fails)
+    said: list[str] = []
+    with pytest.raises((RuntimeError, UnpicklingError)):
+        train(toy(), spec(max_steps=3, one_of_each=True), tmp_path, said.append)
+    assert said[-1] == f"{PHASE}{fault}"
 
 
 def test_a_run_goes_on_from_its_checkpoint_with_another_micro_batch(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 # training keys, thresholds, the target. Scripts read their own config; of these params only `gate`, `indices` and
 # `measured_after`.
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -36,7 +37,7 @@ TARGET = SETTINGS.target.model_dump_json(exclude={"release"})
 
 
 wildcard_constraints:
-    experiment="|".join(EXPERIMENTS),
+    experiment="|".join(map(re.escape, EXPERIMENTS)),
     mode=MODE,
     scope="sample|dataset",
     round=r"(_\d+)?",

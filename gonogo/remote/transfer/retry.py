@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from gonogo.config.target import Ssh, Target
-from gonogo.remote.errors import Unreachable
+from gonogo.remote.errors import NoSuchHost, Unreachable
 from gonogo.remote.machine import Machine, connect
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
@@ -24,19 +24,26 @@ def persistently(
     """Do work that continues where it was cut off, on a new connection whenever the link drops.
 
     Raises:
-        Unreachable: not one connection worked for `patience_s`.
+        Unreachable: for `patience_s` no connection left fewer bytes to transfer.
+        NoSuchHost: the first found no machine.
     """
-    heard, pause = time.monotonic(), FIRST_PAUSE_S
+    heard, pause, first, least = time.monotonic(), FIRST_PAUSE_S, True, float("inf")
     while True:
-        began = time.monotonic()
+        progressed = False
         try:
             with connect(ssh(), target, wait=False) as machine:
-                return work(machine)
+                try:
+                    return work(machine)
+                finally:
+                    progressed, least = machine.left_bytes < least, min(machine.left_bytes, least)
         except Unreachable as error:
-            if time.monotonic() - began > LONGEST_PAUSE_S:
-                heard, pause = time.monotonic(), FIRST_PAUSE_S  # it had worked for a while
+            if isinstance(error, NoSuchHost) and first:
+                raise
+            if progressed:
+                heard, pause = time.monotonic(), FIRST_PAUSE_S
             if time.monotonic() - heard > patience_s:
                 raise
+            first = False
             say(f"{error} Trying again in {pause:.0f} s.")
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)

@@ -81,7 +81,7 @@ def open_stream(machine: Machine, kind: str, *args: str) -> Stream:
     if kind == "ssh":
         return SshStream(machine.ssh, command, name, machine.where)
     if kind == "shared":
-        return ChannelStream(Channel(machine.transport, command, name, machine.where))
+        return ChannelStream(machine.open(command, name))
     return ChannelStream.connected(machine.ssh, command, name, machine.where)
 
 
@@ -132,7 +132,12 @@ def last_answer(stream: Stream) -> None:
 
 def ssh_arguments(ssh: Ssh, command: str) -> list[str]:
     """OpenSSH's client: without the user's configuration, with one key and one known_hosts, never asking."""
-    connector = shlex.join([sys.executable, "-ISc", CONNECTOR, ssh.host, str(ssh.port), str(CONNECT_S)])
+    if ssh.through:
+        there = f"[{ssh.host}]:{ssh.port}"
+        *before, _, jump, _ = ssh_arguments(ssh.through, "")
+        connector = shlex.join(["ssh", *before, "-W", there, "--", jump])
+    else:
+        connector = shlex.join([sys.executable, "-ISc", CONNECTOR, ssh.host, str(ssh.port), str(CONNECT_S)])
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
@@ -149,7 +154,7 @@ def ssh_arguments(ssh: Ssh, command: str) -> list[str]:
         "Ciphers": CIPHERS,
         "KexAlgorithms": KEY_EXCHANGES,
         "ProxyCommand": connector.replace("%", "%%"),
-        "ProxyUseFdpass": "yes",
+        "ProxyUseFdpass": "no" if ssh.through else "yes",
         "ConnectTimeout": str(CONNECT_S),
         "ServerAliveInterval": str(ALIVE_S),
         "ServerAliveCountMax": str(ALIVE_TRIES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -152,5 +153,6 @@ def round_trip_s(transport: paramiko.Transport) -> float:
         except (OSError, AttributeError):
             pass
     began = time.monotonic()
-    transport.open_session(timeout=15).close()
+    with contextlib.suppress(paramiko.ChannelException):  # a refusal is an answer, too
+        transport.open_session(timeout=15).close()
     return time.monotonic() - began

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from gonogo.base.bounded_json import SMALL
 from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.login import explained
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer.common import HASHING_S
 from gonogo.remote.transfer.streams import Refused, Stream, answer, begin, open_stream
@@ -20,6 +21,7 @@ TICK_S = 0.1
 # nothing passes on any stream for this long: the link is dead, or the machine hangs
 SILENT_S = 120.0
 BEGIN_S = 60.0
+IN_FLIGHT_BYTES = 8 << 20  # what pipes and windows take, also for a machine that reads nothing
 
 
 class TransferPool:
@@ -113,6 +115,14 @@ class TransferPool:
         self._job = job
         self._ready.set()
         meter.add(0)
+        try:
+            return self._carry(meter, scaling, progress, finished)
+        finally:
+            self._machine.left_bytes = meter.total - max(0, meter.done - IN_FLIGHT_BYTES)
+
+    def _carry(
+        self, meter: ThroughputMeter, scaling: StreamScaling, progress: Callable[[], None], finished: threading.Event
+    ) -> str:
         while any(thread.is_alive() for thread in self._threads) and not finished.is_set():
             with self._changed:
                 self._changed.wait(TICK_S)
@@ -154,7 +164,7 @@ class TransferPool:
                     self._asked.wait()
                     if self.over.is_set():
                         return
-                begin(stream, put_agent=first, question=self._question if first else b"")
+                self._begin(stream, first)
                 if first:
                     self._begun = True
                     reply = answer(stream, self._most_bytes)
@@ -175,6 +185,14 @@ class TransferPool:
                     with self._changed:
                         self._streams.discard(stream)
                     stream.close()
+
+    def _begin(self, stream: Stream, first: bool) -> None:
+        try:
+            begin(stream, put_agent=first, question=self._question if first else b"")
+        except Unreachable:
+            raise
+        except RemoteError as error:
+            raise explained(self._machine, error) from None
 
 
 def _kinds() -> list[str]:

@@ -1,0 +1,54 @@
+"""What a canary does beside its steps, once each, while the optimizer's state is still on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Callback
+
+from gonogo.training.device import peak_memory_bytes
+from gonogo.training.spec import PHASE
+
+if TYPE_CHECKING:
+    from gonogo.experiment.lightning import LightningExperiment
+
+STEPS, VALIDATION, CHECKPOINT, PREDICTION = "steps", "validation", "checkpoint", "prediction"
+
+
+class OneOfEach(Callback):
+    """One validation, as the Trainer runs it, one checkpoint saved and read back, one prediction and its picture.
+
+    Attributes:
+        peaks_bytes: phase → the highest use of memory up to its end.
+    """
+
+    def __init__(self, experiment: LightningExperiment, out: Path, say: Callable[[str], None]) -> None:
+        self._experiment, self._out, self._say = experiment, out, say
+        self.peaks_bytes: dict[str, int] = {}
+
+    def on_validation_start(self, trainer: Any, module: Any) -> None:
+        self.peaks_bytes.setdefault(STEPS, peak_memory_bytes())
+        self._say(PHASE + VALIDATION)
+
+    def on_validation_end(self, trainer: Any, module: Any) -> None:
+        self.peaks_bytes[VALIDATION] = peak_memory_bytes()
+
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        self.peaks_bytes.setdefault(STEPS, peak_memory_bytes())
+        path = self._out / "checkpoints" / "last.ckpt"
+        self._say(PHASE + CHECKPOINT)
+        trainer.save_checkpoint(path)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        module.load_state_dict(saved["state_dict"])
+        del saved
+        self.peaks_bytes[CHECKPOINT] = peak_memory_bytes()
+        self._say(PHASE + PREDICTION)
+        batch = trainer.strategy.batch_to_device(next(iter(trainer.datamodule.val_dataloader())))
+        module.eval()
+        with torch.no_grad():
+            self._experiment.show(batch, module.predict_step(batch, 0), self._out / "samples/canary/predictions.png")
+        module.train()
+        self.peaks_bytes[PREDICTION] = peak_memory_bytes()
