@@ -83,23 +83,28 @@ def test_what_would_be_lost_with_the_machine_is_told_of_every_workspace(work: Wo
 
 
 def test_it_does_not_switch_itself_off_during_an_upload_and_the_minutes_count_from_the_download(
-    work: Workspace,
+    work: Workspace, tmp_path: Path
 ) -> None:
-    calls = work.folder / "calls"
-    terms = {"argv": ["sh", "-c", f"echo called >> {calls}"], "collected_s": 1.5, "uncollected_s": None}
-    launch(work, "cvs/runs/one", "true", release=terms)
-    work.ended("cvs/runs/one")
-    time.sleep(2)
-    fetched = time.monotonic()
-    work.call("collected", "cvs/runs/one")
+    watched = brisk(tmp_path / "watched")
+    each = {"upload": work, "download": watched}
+    calls = {name: there.folder / "calls" for name, there in each.items()}
+    for name, there in each.items():
+        terms = {"argv": ["sh", "-c", f"echo called >> {calls[name]}"], "collected_s": 3, "uncollected_s": None}
+        launch(there, "cvs/runs/one", "true", release=terms)
+        there.ended("cvs/runs/one")
     upload = work.start_open("receive", "eeg", "--owner=them")
     wait_for(lambda: work.call("busy", ".")["under_way"] == "an upload")
+    time.sleep(3)
+    fetched = time.monotonic()
+    for there in each.values():
+        there.call("collected", "cvs/runs/one")
     assert "an upload is under way" in work.start("release", "cvs/runs/one").communicate(timeout=60)[1]
-    while time.monotonic() - fetched < 2.5:
-        assert not calls.exists(), "an upload is under way"
-        time.sleep(0.05)
+    wait_for(calls["download"].exists)
+    assert time.monotonic() - fetched > 2, "they count from the download"
+    assert not calls["upload"].exists(), "an upload is under way"
     upload.kill()
     upload.wait()
     ended = time.monotonic()
-    wait_for(calls.exists)
-    assert time.monotonic() - ended > 1.0, "they count from what was done here last"
+    wait_for(calls["upload"].exists)
+    assert time.monotonic() - ended > 1, "they count from what was done here last"
+    end_all(watched.folder)
