@@ -13,7 +13,9 @@ from typing import IO, Any
 from .json_files import NO_ROOM, Problem, read_facts, reserve, write_json
 from .locks import LOCK, guarded, holder, try_lock
 from .processes import STARTED, detached, kill_holders, lives, stirrings
+from .room import lacking
 from .run_folder import (
+    BEGAN,
     NO_PAST,
     REQUEST,
     RUN,
@@ -52,6 +54,8 @@ DEFAULTS: dict[str, Any] = {
     "stall_s": 0.0,
     "progress": "",
     "checkpoints": "",
+    "room": None,
+    "patterns": [],
     "resume": [],
     "override": [],
     "ladder": [],
@@ -81,9 +85,8 @@ def launch(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
     whoever lost track of a run does not pay for a second one.
 
     Returns:
-        `state` started | already | done | waiting (for another workspace's run, or a setup: ask again once it has
-        ended), with `run_dir` and `key` of the run that it is about, and for a new one
-        `log_offset`, where its log begins, and `timer`, as it was read back.
+        `state` started | already | done | waiting (ask again later), with `run_dir` and `key` of the run that it is
+        about, and for a new one `log_offset`, where its log begins, and `timer`, as it was read back.
     """
     run_dir = run_dir.absolute()
     workspace = Path(request["workspace"]).absolute() if request["workspace"] else run_dir.parent
@@ -121,9 +124,13 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
             (run_dir / name).unlink()
     _end_old_timer(run_dir)
     try:
+        if request["room"]:
+            _refuse_too_little_room(run_dir / request["checkpoints"], **request["room"])
         reserve(run_dir)
         for name in ("lease", "log.txt"):
             (run_dir / name).touch()
+        if not (run_dir / BEGAN).exists():
+            (run_dir / BEGAN).touch()
         offset = (run_dir / "log.txt").stat().st_size
         write_json(run_dir / REQUEST, request, mode=0o600)
         facts = {**{name: request[name] for name in RUN_KEYS}, "uploaded": uploaded(Path(request["workspace"]))}
@@ -139,6 +146,12 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
             ) from None
         raise
     return {"state": "started", **answer, "log_offset": offset, "timer": timer}
+
+
+def _refuse_too_little_room(folder: Path, files: int, each_bytes: int) -> None:
+    lacks = lacking(folder, files, each_bytes)
+    if lacks:
+        raise Problem(f"the run did not start: {lacks}")
 
 
 def _forget(run_dir: Path) -> None:

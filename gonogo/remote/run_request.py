@@ -32,6 +32,13 @@ class ReleaseTerms(StrictModel):
     )
 
 
+class CheckpointRoom(StrictModel):
+    """What a run keeps at most, for which its disk must have room before it starts."""
+
+    files: int = Field(ge=0)
+    each_bytes: int = Field(ge=0)
+
+
 class RunRequest(StrictModel):
     """One run. A limit of 0 is none; what the ladder and the fallback need is used from the last good checkpoint."""
 
@@ -55,7 +62,11 @@ class RunRequest(StrictModel):
     first_s: float = Field(0.0, ge=0, description="grace for the first progress")
     stall_s: float = Field(0.0, ge=0, description="after this time without progress the run counts as hung")
     progress: str = Field("", description="regular expression of a log line that is progress; empty: any line")
-    checkpoints: str = Field("", description="folder of *.ckpt, from the run's folder")
+    checkpoints: str = Field("", description="folder of checkpoints, from the run's folder")
+    patterns: list[str] = Field(
+        default_factory=list, description="of their names, in any folder below; none: *.ckpt in the folder itself"
+    )
+    room: CheckpointRoom | None = Field(None, description="what it will keep in `checkpoints`; null: not known")
     resume: list[str] = Field(
         default_factory=list, description="words that resume, with {checkpoint}; none: it cannot, and is not retried"
     )
