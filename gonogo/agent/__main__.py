@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
     "read": ("files", lambda files, args: files.read_text(args.folder)),
     "put": ("files", lambda files, args: files.put_text(args.folder, sys.stdin.buffer.read())),
     "checkpoints": ("files", lambda files, args: files.checkpoints(args.folder)),
+    "saved": ("saved", lambda saved, args: saved.saved(args.folder, json.load(sys.stdin), args.run)),
     "reuse": ("incoming", lambda incoming, args: incoming.reuse(args.folder, json.load(sys.stdin))),
     "verify": ("incoming", lambda incoming, args: incoming.verify(args.folder)),
     "active": ("locks", lambda locks, args: locks.active(args.folder)),
@@ -80,6 +81,8 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
             command.add_argument("folder", type=Path)
         if name in ("manifest", "remove"):
             command.add_argument("--names", action="store_true", help="only these names, a JSON list on stdin")
+        if name == "saved":
+            command.add_argument("--run", type=Path, help="folder of the run; patterns, a JSON list on stdin")
         if name == "follow":
             command.add_argument("--offset", type=int, default=0)
         if name == "receive":

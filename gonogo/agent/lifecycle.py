@@ -14,6 +14,7 @@ from .json_files import NO_ROOM, Problem, read_facts, reserve, write_json
 from .locks import LOCK, guarded, holder, try_lock
 from .processes import STARTED, detached, kill_holders, lives, stirrings
 from .run_folder import (
+    BEGAN,
     NO_PAST,
     REQUEST,
     RUN,
@@ -49,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "stall_s": 0.0,
     "progress": "",
     "checkpoints": "",
+    "patterns": [],
     "resume": [],
     "override": [],
     "ladder": [],
@@ -117,6 +119,8 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
         reserve(run_dir)
         for name in ("lease", "log.txt"):
             (run_dir / name).touch()
+        if not (run_dir / BEGAN).exists():
+            (run_dir / BEGAN).touch()
         offset = (run_dir / "log.txt").stat().st_size
         write_json(run_dir / REQUEST, request, mode=0o600)
         facts = {**{name: request[name] for name in RUN_KEYS}, "uploaded": uploaded(Path(request["workspace"]))}

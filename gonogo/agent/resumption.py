@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import is_complete
+from .saved import newest
 
 
 def next_attempt(
@@ -30,7 +31,7 @@ def next_attempt(
         environment.update(request["cpu"]["environment"])
     if changed:
         argv += [word.replace("{overrides}", json.dumps(changed)) for word in request["override"]]
-    checkpoint = _last_complete(run_dir / request["checkpoints"], note) if request["resume"] else None
+    checkpoint = _to_resume(request, run_dir, note) if request["resume"] else None
     if checkpoint is not None:
         argv += [word.replace("{checkpoint}", str(checkpoint)) for word in request["resume"]]
     if attempts or checkpoint is not None:
@@ -38,6 +39,13 @@ def next_attempt(
         changes = f", with {json.dumps(changed)}" if changed else ""
         note(f"attempt {attempts + 1}, {start}{changes}")
     return argv, environment
+
+
+def _to_resume(request: dict[str, Any], run_dir: Path, note: Callable[[str], None]) -> Path | None:
+    folder = run_dir / request["checkpoints"]
+    if request.get("patterns"):
+        return newest(folder.resolve(), request["patterns"], run_dir, note)
+    return _last_complete(folder, note)
 
 
 def _last_complete(folder: Path, note: Callable[[str], None]) -> Path | None:

@@ -14,6 +14,7 @@ from .processes import boot, born, clock_s
 from .timings import REBOOT_AT_MOST_S
 
 RUN, RUN_KEYS = "run.json", ("key", "argv", "workspace")
+BEGAN = ".began"  # made with the run, and never again: what is older came with its code
 REQUEST = ".order.json"  # hidden, so that it never travels: it may hold secrets while the run lasts
 # of a run's earlier attempts, as heartbeat.json keeps them
 NO_PAST: dict[str, Any] = {

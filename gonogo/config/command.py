@@ -28,6 +28,7 @@ REQUIRED = {
     "predict": ("checkpoint", "data", "out"),
 }
 
+CHECKPOINTS = ("*.ckpt", "*.pt", "*.pth", "*.pth.tar", "*.safetensors", "checkpoint-*/")
 OPTIONAL = ("generate", "resume", "predict")
 
 
@@ -62,6 +63,12 @@ class Command(StrictModel):
         description="regular expression for the metrics that `train` prints, a named group each: "
         "`it (?P<step>\\d+) .* cost (?P<train_loss>\\S+)`; empty: as scripts usually print them, `step 10 loss 1.23`",
     )
+    checkpoints: list[str] = Field(
+        default_factory=list,
+        description="names of the checkpoints that `train` writes, fetched while it runs; with a `/` at its end, of "
+        "folders that are one each. Empty, of a script that is watched: *.ckpt, *.pt, *.pth, *.pth.tar, *.safetensors, "
+        "checkpoint-*/",
+    )
     samples_per_item: Count = Field(1, description="training samples per item, for the forecast")
 
     @field_validator("generate", "train", "resume", "predict")
@@ -73,12 +80,25 @@ class Command(StrictModel):
         return line
 
     @property
+    def saves(self) -> tuple[str, ...]:
+        """Patterns of its checkpoints; none: best.ckpt and last.ckpt, as a command that was written for it leaves."""
+        return tuple(self.checkpoints) or (CHECKPOINTS if self.is_watched else ())
+
+    @property
     def is_watched(self) -> bool:
         """Its script is watched as it is, by the passes of `gonogo check`: it was written for no workflow.
 
         One that generates its data and can be told how many steps to take is rehearsed, and judged by its metrics.csv.
         """
         return not (self.generate and "max_steps" in placeholders(self.train))
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _below_the_folder(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            if any(part in ("", ".", "..") for part in pattern.removesuffix("/").split("/")):
+                raise ValueError(f"{pattern!r}: write a name with * or ?, relative to where the script writes")
+        return patterns
 
     @field_validator("metrics")
     @classmethod

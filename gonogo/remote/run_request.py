@@ -53,7 +53,10 @@ class RunRequest(StrictModel):
     first_s: float = Field(0.0, ge=0, description="grace for the first progress")
     stall_s: float = Field(0.0, ge=0, description="after this time without progress the run counts as hung")
     progress: str = Field("", description="regular expression of a log line that is progress; empty: any line")
-    checkpoints: str = Field("", description="folder of *.ckpt, from the run's folder")
+    checkpoints: str = Field("", description="folder of checkpoints, from the run's folder")
+    patterns: list[str] = Field(
+        default_factory=list, description="of their names, in any folder below; none: *.ckpt in the folder itself"
+    )
     resume: list[str] = Field(
         default_factory=list, description="words that resume, with {checkpoint}; none: it cannot, and is not retried"
     )

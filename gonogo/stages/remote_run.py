@@ -6,6 +6,7 @@ One run at a time holds the lock of the experiment's workspace, whoever starts i
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import time
@@ -19,6 +20,7 @@ from gonogo.agent.timings import FROZEN_S
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.units import dollars, duration, gigabytes
+from gonogo.config.command import placeholders
 from gonogo.remote.answers import (
     Exit,
     GpuReading,
@@ -34,7 +36,7 @@ from gonogo.remote.answers import (
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow, once
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer import fetching_checkpoints, verify
+from gonogo.remote.transfer import Saved, fetching_checkpoints, verify
 from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, note_run, started_file
 from gonogo.stages.local_log import LocalLog, safe_line
@@ -88,10 +90,10 @@ def run_to_end(
             run.progress(progress_line(latest_beat, watcher.left_s, latest_line))
 
         signal.signal(signal.SIGINT, once)
-        saved = log_path.parent / "checkpoints"
-        every_s = 60 * run.target.fetch_checkpoints_minutes
+        into = log_path.parent / "checkpoints"
+        every_s, saved = 60 * run.target.fetch_checkpoints_minutes, saved_by(run, run_dir)
         try:
-            with fetching_checkpoints(lambda: ssh_settings(run), run.target, run_dir, saved, every_s, run.say):
+            with fetching_checkpoints(lambda: ssh_settings(run), run.target, run_dir, into, every_s, run.say, saved):
                 ended = follow(lambda: ssh_settings(run), run.target, run_dir, line, heartbeat)
         except KeyboardInterrupt:
             run.end_progress()
@@ -100,6 +102,15 @@ def run_to_end(
             raise
     run.end_progress()
     return run_dir, ended
+
+
+def saved_by(run: Run, run_dir: str) -> Saved | None:
+    """Where the run's checkpoints are, of a command; None: in its own folder, as Lightning's are."""
+    command = run.experiment_config.command
+    if command is None or not command.saves:
+        return None
+    in_out = "out" in placeholders(command.train)
+    return Saved(f"{run_dir}/out" if in_out else f"{workspace(run)}/code", command.saves)
 
 
 def start_or_attach(
@@ -120,6 +131,7 @@ def start_or_attach(
     known = StartedRun.read(file)
     run_id = known.run_id if known and known.key == key else run_name(kind, key)
     run_dir = f"{workspace(run)}/runs/{run_id}"
+    saved = saved_by(run, run_dir)
     if at_work(there, workspace(run)) is None:
         verify(there, workspace(run))  # what is trained on is what was sent
     answer = there.launch(
@@ -137,7 +149,8 @@ def start_or_attach(
         first_s=60 * target.first_step_minutes,
         stall_s=60 * target.stall_minutes,
         progress=r"^step \d",
-        checkpoints="out/checkpoints",
+        checkpoints="out/checkpoints" if saved is None else os.path.relpath(saved.folder, run_dir),
+        patterns=[] if saved is None else list(saved.patterns),
         resume=["--resume", "{checkpoint}"] if paid and run.load_experiment().resumes else [],
         override=["--changes", "{overrides}"],
         ladder=list(oom_ladder),

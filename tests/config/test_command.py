@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gonogo.base.errors import UserError
-from gonogo.config.command import filled
+from gonogo.config.command import Command, filled
 from gonogo.config.load import load_experiment
 from tests.experiment.scripts import command
 
@@ -58,3 +58,14 @@ def test_a_class_or_commands_and_never_both(tmp_path: Path) -> None:
     )
     assert "watch: only with `class`" in said(tmp_path, watch={"psnr_db": {"by_epoch": 3, "at_least": 20}})
     assert "code: ../elsewhere must lie in the repository" in said(tmp_path, code=["../elsewhere"])
+
+
+def test_names_of_checkpoints_are_the_usual_ones_of_a_script_that_is_watched() -> None:
+    def saves(**more: object) -> tuple[str, ...]:
+        return Command.model_validate({"train": "t {data} {max_steps}", **more}).saves
+
+    assert saves(generate="g {out} {indices}") == () and {"*.pt", "checkpoint-*/"} <= set(saves())
+    assert saves(checkpoints=["save/*.bin"]) == ("save/*.bin",)
+    for pattern in ("../*.pt", "/tmp/*.pt", "a//b", "", "./*.pt"):
+        with pytest.raises(ValueError, match=r"relative to where the script writes"):
+            saves(checkpoints=[pattern])

@@ -11,11 +11,21 @@ import pytest
 from gonogo.agent import lifecycle
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
+from gonogo.config.experiment import ExperimentConfig
 from gonogo.remote.answers import GpuReading, Heartbeat, Launched, read
 from gonogo.remote.run_request import RunRequest
 from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, started_file
-from gonogo.stages.remote_run import gpu_words, paid_run, progress_line, run_key, run_name, start_or_attach
+from gonogo.stages.machine import workspace
+from gonogo.stages.remote_run import (
+    gpu_words,
+    paid_run,
+    progress_line,
+    run_key,
+    run_name,
+    saved_by,
+    start_or_attach,
+)
 from tests.stages.conftest import said
 
 
@@ -41,6 +51,18 @@ def test_the_gpu_is_shown_while_steps_are_made() -> None:
     assert line == "1 min  2 min left  $1.50  8.00 GB of 16.00 GB, 97 % busy, 64 °C  step 5/10"
     assert "NOT WATCHED ON THE MACHINE FOR 2 min" in progress_line(Heartbeat(age_s=120.0), None, "step 5/10")
     assert "NO STEP FOR 5 min" in progress_line(Heartbeat(quiet_s=300.0), None, "step 5/10")
+
+
+@pytest.mark.parametrize(("train", "folder"), [("t {data} {out}", "runs/one/out"), ("t {data}", "code")])
+def test_a_script_s_checkpoints_are_looked_for_where_it_writes(
+    stage_run: Callable[..., Run], train: str, folder: str
+) -> None:
+    run = stage_run("cloud_train")
+    assert saved_by(run, f"{workspace(run)}/runs/one") is None, "a class's are in its own folder"
+    config = {"command": {"train": train}, "kind": "text", "data": "corpora"}
+    run.settings.experiments[run.experiment] = ExperimentConfig.model_validate(config)
+    found = saved_by(run, f"{workspace(run)}/runs/one")
+    assert found is not None and found.folder == f"{workspace(run)}/{folder}" and "*.safetensors" in found.patterns
 
 
 # --- one run for one key ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Files to and from the machine: verified, resumable, over as many connections as pay."""
 
-from gonogo.remote.transfer.checkpoints import fetching_checkpoints
+from gonogo.remote.transfer.checkpoints import Saved, fetching_checkpoints
 from gonogo.remote.transfer.common import Transfer, shown_missing
 from gonogo.remote.transfer.downloads import download
 from gonogo.remote.transfer.retry import persistently
@@ -9,6 +9,7 @@ from gonogo.remote.transfer.uploads import upload
 from gonogo.remote.transfer.verification import verify
 
 __all__ = [
+    "Saved",
     "ThroughputMeter",
     "Transfer",
     "download",

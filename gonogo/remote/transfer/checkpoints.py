@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from gonogo.agent.checkpoints import is_complete
 from gonogo.agent.files import WHOLE_BYTES, file_entry
 from gonogo.agent.incoming import INCOMING, Incoming
 from gonogo.agent.json_files import Problem
+from gonogo.agent.saved import BEST_AT_MOST, unit_of
 from gonogo.base.bounded_json import JsonBounds
 from gonogo.base.errors import UserError, explain, explained
+from gonogo.base.files import walk
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.file_lists import SavedFile, impossible
@@ -27,20 +31,41 @@ from gonogo.remote.transfer.worker_pool import TransferPool
 
 FOLDER = "out/checkpoints"
 BEST, SUFFIX = "best", ".ckpt"
-BEST_AT_MOST = 16
 LISTED = JsonBounds(size_bytes=32 << 20, values=400_000)  # a checkpoint of 10 GB has 2400 hashes
 DIRECTORY_AT_MOST_BYTES = 8 << 20  # of a checkpoint's archive: 80 000 tensors
 SPARE_BYTES = 1 << 30  # left free here: a stranger's checkpoints must not fill the disk
 ENDING_S = 2.0
+FILES_AT_MOST = 20_000  # of all checkpoints that are fetched
+NAMED = 4  # files, in one line
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Where a script of any make leaves its checkpoints.
+
+    Attributes:
+        folder: from the root, below which they are looked for.
+        patterns: of their names; with a `/` at its end, of folders that are a checkpoint each.
+    """
+
+    folder: str
+    patterns: tuple[str, ...]
 
 
 def fetch_checkpoints(
-    machine: Machine, run_dir: str, into: Path, progress: Progress = lambda done, total: None
+    machine: Machine,
+    run_dir: str,
+    into: Path,
+    progress: Progress = lambda done, total: None,
+    saved: Saved | None = None,
 ) -> list[Path]:
     """Download the newest and the best checkpoint of a run, complete and verified, and delete older ones here.
 
     One that is being written is left for the next call; what is here already is not sent again. Older ones go only
     once a newer one is here that can be read from its first to its last record, whatever the machine says of it.
+
+    Args:
+        saved: of a script of any make; None: *.ckpt in the run's own folder.
 
     Returns:
         The files that were downloaded.
@@ -49,18 +74,23 @@ def fetch_checkpoints(
         RemoteError: the transfer failed; what was here before stays.
         UserError: the disk here is full.
     """
-    folder = f"{run_dir}/{FOLDER}"
-    listed = machine.ask(dict[str, SavedFile], "checkpoints", folder, timeout_s=HASHING_S, bounds=LISTED)
-    wanted = _newest_and_best(machine, listed)
+    if saved is None:
+        folder = f"{run_dir}/{FOLDER}"
+        listed = machine.ask(dict[str, SavedFile], "checkpoints", folder, timeout_s=HASHING_S, bounds=LISTED)
+        wanted = _newest_and_best(machine, listed)
+    else:
+        folder, asked = saved.folder, json.dumps(saved.patterns)
+        wanted = machine.ask(
+            dict[str, SavedFile], "saved", folder, "--run", run_dir, stdin=asked, timeout_s=HASHING_S, bounds=LISTED
+        )
+        _refuse_others(machine, wanted, saved)
     with explained(into):
         into.mkdir(parents=True, exist_ok=True)
         came = {name: entry for name, entry in wanted.items() if not _is_here(into / name, entry)}
         if came:
             _bring(machine, folder, into, came, progress)
         if came and all(_is_whole(into / name) for name in wanted):
-            for path in into.glob(f"*{SUFFIX}"):
-                if path.name not in wanted:
-                    path.unlink()
+            _remove_others(into, wanted)
     return [into / name for name in came]
 
 
@@ -96,6 +126,27 @@ def _newest_and_best(machine: Machine, listed: dict[str, SavedFile]) -> dict[str
     return {name: saved[name] for name in {*newest[:1], *best[:BEST_AT_MOST]}}
 
 
+def _refuse_others(machine: Machine, listed: dict[str, SavedFile], saved: Saved) -> None:
+    """Raise RemoteError for a name that no pattern of ours matches, or that leads elsewhere; nothing is trusted."""
+    for name, entry in listed.items():
+        hidden = any(part.startswith(".") or not part for part in name.split("/"))
+        if hidden or impossible(name) or not unit_of(name, saved.patterns) or not entry.plausible:
+            raise RemoteError(f"{machine.where}: sent a malformed list of checkpoints ({ascii(name)[:80]})")
+    units = {unit_of(name, saved.patterns) for name in listed}
+    if len(units) > 1 + BEST_AT_MOST or len(listed) > FILES_AT_MOST:
+        raise RemoteError(f"{machine.where}: sent a list of {len(units)} checkpoints, more than were asked for")
+
+
+def _remove_others(into: Path, wanted: Collection[str]) -> None:
+    """Delete the checkpoints here that are not wanted any more, and the folders that this empties."""
+    for path in sorted(walk(into), reverse=True):
+        if path.relative_to(into).as_posix() not in wanted:
+            path.unlink()
+            for folder in path.relative_to(into).parents:
+                with contextlib.suppress(OSError):
+                    (into / folder).rmdir() if folder.parts else None
+
+
 def _is_here(path: Path, entry: SavedFile) -> bool:
     if path.is_symlink() or not path.is_file() or path.stat().st_size != entry.bytes:
         return False
@@ -103,9 +154,14 @@ def _is_here(path: Path, entry: SavedFile) -> bool:
 
 
 def _is_whole(path: Path) -> bool:
-    """`is_complete`, but for a file whose directory or records are larger than it can be: a stranger wrote it."""
+    """`is_complete`, but for a file whose directory or records are larger than it can be: a stranger wrote it.
+
+    A file of a form without such records is what was sent, by its hashes, and no more can be said of it.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
+        if path.suffix != SUFFIX and file.read(4) != b"PK\x03\x04":
+            return True
         file.seek(max(0, size - 98))
         end = file.read()
     directory_bytes = int.from_bytes(end[-10:-6], "little")
@@ -123,7 +179,13 @@ def _is_whole(path: Path) -> bool:
 
 @contextlib.contextmanager
 def fetching_checkpoints(
-    ssh: Callable[[], Ssh], target: Target, run_dir: str, into: Path, every_s: float, say: Callable[[str], None]
+    ssh: Callable[[], Ssh],
+    target: Target,
+    run_dir: str,
+    into: Path,
+    every_s: float,
+    say: Callable[[str], None],
+    saved: Saved | None = None,
 ) -> Iterator[None]:
     """`fetch_checkpoints` every `every_s` seconds, on connections of its own, while the block runs.
 
@@ -141,9 +203,11 @@ def fetching_checkpoints(
         with connect(ssh(), target) as machine:
             open_now[:] = [machine]
             go_on(0, 0)
-            came = fetch_checkpoints(machine, run_dir, into, go_on)
+            came = fetch_checkpoints(machine, run_dir, into, go_on, saved)
         if came:
-            say(f"downloaded {', '.join(sorted(path.name for path in came))} to {into}")
+            names = sorted(path.relative_to(into).as_posix() for path in came)
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            say(f"downloaded {', '.join(names[:NAMED])}{more} to {into}")
 
     def work() -> None:
         while not over.wait(every_s):
