@@ -13,6 +13,7 @@ from typing import IO, Any
 from .json_files import NO_ROOM, Problem, read_facts, reserve, write_json
 from .locks import LOCK, guarded, holder, try_lock
 from .processes import STARTED, detached, kill_holders, lives, stirrings
+from .room import lacking
 from .run_folder import (
     BEGAN,
     NO_PAST,
@@ -50,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "stall_s": 0.0,
     "progress": "",
     "checkpoints": "",
+    "room": None,
     "patterns": [],
     "resume": [],
     "override": [],
@@ -116,6 +118,8 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
             (run_dir / name).unlink()
     _end_old_timer(run_dir)
     try:
+        if request["room"]:
+            _refuse_too_little_room(run_dir / request["checkpoints"], **request["room"])
         reserve(run_dir)
         for name in ("lease", "log.txt"):
             (run_dir / name).touch()
@@ -136,6 +140,12 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
             ) from None
         raise
     return {"state": "started", **answer, "log_offset": offset, "timer": timer}
+
+
+def _refuse_too_little_room(folder: Path, files: int, each_bytes: int) -> None:
+    lacks = lacking(folder, files, each_bytes)
+    if lacks:
+        raise Problem(f"the run did not start: {lacks}")
 
 
 def _forget(run_dir: Path) -> None:

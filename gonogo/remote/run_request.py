@@ -32,6 +32,13 @@ class ReleaseTerms(StrictModel):
     )
 
 
+class CheckpointRoom(StrictModel):
+    """What a run keeps at most, for which its disk must have room before it starts."""
+
+    files: int = Field(ge=0)
+    each_bytes: int = Field(ge=0)
+
+
 class RunRequest(StrictModel):
     """One run. A limit of 0 is none; what the ladder and the fallback need is used from the last good checkpoint."""
 
@@ -57,6 +64,7 @@ class RunRequest(StrictModel):
     patterns: list[str] = Field(
         default_factory=list, description="of their names, in any folder below; none: *.ckpt in the folder itself"
     )
+    room: CheckpointRoom | None = Field(None, description="what it will keep in `checkpoints`; null: not known")
     resume: list[str] = Field(
         default_factory=list, description="words that resume, with {checkpoint}; none: it cannot, and is not retried"
     )

@@ -42,7 +42,7 @@ from gonogo.stages.held import StartedRun, note_run, started_file
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
 from gonogo.stages.machine import machine, ssh_settings, workspace
-from gonogo.stages.run_terms import cpu_fallback, release_terms, secrets
+from gonogo.stages.run_terms import checkpoint_room, cpu_fallback, release_terms, secrets
 from gonogo.training.spec import TrainingResult
 
 NEARLY_FULL = 15 / 16  # of the GPU's memory
@@ -151,6 +151,7 @@ def start_or_attach(
         progress=r"^step \d",
         checkpoints="out/checkpoints" if saved is None else os.path.relpath(saved.folder, run_dir),
         patterns=[] if saved is None else list(saved.patterns),
+        room=checkpoint_room(run),
         resume=["--resume", "{checkpoint}"] if paid and run.load_experiment().resumes else [],
         override=["--changes", "{overrides}"],
         ladder=list(oom_ladder),

@@ -56,3 +56,19 @@ onerror:
 if not workflow.modifier.is_main_snakefile():
     for handler in ("onstart", "onsuccess", "onerror"):
         setattr(workflow, f"_{handler}", workflow.globals[handler].func)
+
+
+def with_default_target(check):
+    """What Snakemake calls once all Snakefiles were read: an `include:` sets no default target, so that a Snakefile of
+    the user's that has no other rule would have nothing to do.
+    """
+
+    def checked():
+        workflow.default_target = workflow.default_target or "all"
+        check()
+
+    return checked
+
+
+if workflow.modifier.is_main_snakefile():
+    workflow.check = with_default_target(workflow.check)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gonogo.memory.constant_values import known
 from gonogo.memory.fake_gpu import FakeGPUMode
 from gonogo.memory.recorder import AllocationRecorder
 from gonogo.memory.torch_private import (
@@ -133,6 +134,11 @@ class CardRecorder(AllocationRecorder):
                 out.about_numbers = _about_numbers(func, args)  # type: ignore[attr-defined]
             if out.fake_device.type == "cpu" and _from_card(args):
                 return values.off_card(out)
+        elif func is aten._to_copy.default and isinstance(args[0], FakeTensor):
+            left = values.off_card(args[0], out)
+            if left is not out and known(args[0]) is None and left.is_floating_point() and left.numel() > 1:
+                self.note(f"{values.place(self.folder)}: {values.STAND_INS}")
+            return left
         return out
 
     def scalar(self, tensor: Tensor) -> Any:

@@ -23,6 +23,7 @@ COUNTS = ("aten.sum", "aten.count_nonzero", "aten.mul", "aten.add", "aten.div", 
 FINITE = ("aten.isnan", "aten.isinf", "aten.isfinite")
 ORDERED = ("aten.lt", "aten.le", "aten.gt", "aten.ge")  # of single numbers: a loss and the best so far
 SMALLER = 1e-3
+STAND_INS = "values that leave the card are stand-ins between 0.5 and 1"
 LARGE = 1e12  # beyond it a value is more likely memory that nothing was written to
 Asked = Callable[[str], None]
 
@@ -119,18 +120,21 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
     return 1
 
 
-def off_card(tensor: FakeTensor) -> Tensor:
-    """A real tensor of this shape and dtype: the values where they are known, else 0.5 to 1, or zeros for integers.
+def off_card(tensor: FakeTensor, out: Tensor | None = None) -> Tensor:
+    """A real tensor of this shape: the values where they are known, else 0.5 to 1, or zeros for integers.
 
-    One of more than `MOST_ELEMENTS` comes back as it is.
+    Args:
+        out: what the operation that copies it to the processor made: of that dtype, and memory that nothing was
+            written to, or fake. It comes back itself where it has more than `MOST_ELEMENTS`.
     """
+    out = tensor if out is None else out
     if tensor.numel() > MOST_ELEMENTS:
-        return tensor
+        return out
     value = constant_values.known(tensor)
     with DisableTorchDispatch():
         if value is not None and value.shape == tensor.shape and bool((value.abs() < LARGE).all()):
-            return value.clone()
-        dtype, shape = tensor.dtype, tensor.shape
+            return value.to(out.dtype, copy=True)
+        dtype, shape = out.dtype, tensor.shape
         if dtype.is_floating_point and tensor.numel() > 1:  # of which a histogram can be made
             return torch.linspace(0.5, 1, tensor.numel(), device="cpu").reshape(tuple(shape)).to(dtype)
         one = dtype != torch.bool and (dtype.is_floating_point or dtype.is_complex or tensor.numel() == 1)
