@@ -17,6 +17,8 @@ from gonogo.base.errors import UserError
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import connection
+from gonogo.remote import login as login_module
+from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.setup import set_up
@@ -109,6 +111,14 @@ def test_a_login_of_no_use_is_one_sentence(login: str, tmp_path: Path) -> None:
             machine.install_agent()
         with pytest.raises(UserError, match=told):
             upload(machine, {"data": data}, "work", quiet)
+
+
+def test_a_login_that_drips_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_module, "PROBE_S", 1.0)
+    drips = "ForceCommand for n in 1 2 3; do echo drip; done; exec 2>&-; while sleep 0.4; do echo drip; done"
+    with sshd(tmp_path / "server", drips) as ssh, connect(ssh, _target(tmp_path)) as machine:
+        refused = login_module.explained(machine, RemoteError("it answered nonsense"))
+    assert "it said 'drip" in str(refused)
 
 
 def test_a_python_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
