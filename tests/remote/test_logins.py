@@ -159,6 +159,8 @@ def test_a_jump_host_leads_there_on_every_connection(tmp_path: Path) -> None:
             with pytest.raises(UserError, match=r"the jump host, does not lead to .*:1 \("):
                 connection.open_connection(shut)
             assert not connection.answers(shut)
+        with pytest.raises(UserError, match="nothing listens there"):
+            connection.answers(there)  # whether it answers cannot be told
 
 
 @pytest.mark.parametrize("jump", ["gate", "me@", "me@gate:port", "me@gate:22:22", "me@[::1"])
