@@ -7,6 +7,7 @@ whole number may become a shape: it is a guess, unless it is a count or says whe
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,14 +79,26 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 def place(folder: Path) -> str:
     """Where the script is: file:line of its own innermost frame; empty if none of them runs."""
+    file, line = _line(folder)
+    return f"{file.removeprefix(f'{folder}/')}:{line}" if file else ""
+
+
+def _line(folder: Path) -> tuple[str, int]:
     frame: Any = sys._getframe(1)
     inside = f"{folder}/"
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(("/", "<")) or (file.startswith(inside) and "/site-packages/" not in file):
-            return f"{file.removeprefix(inside)}:{frame.f_lineno}"
+            return file, frame.f_lineno
         frame = frame.f_back
-    return ""
+    return "", 0
+
+
+def _asserted(folder: Path) -> bool | None:
+    """What a truth value must be for the assertion that the script is at to hold; None: it is at none."""
+    file, line = _line(folder)
+    words = linecache.getline(file, line).split() if file else []
+    return words[1:2] != ["not"] if words[:1] == ["assert"] else None
 
 
 def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) -> Any:
@@ -102,11 +115,14 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
     operator = getattr(tensor, "made_by", "an operation").removesuffix(".default")
     where = place(folder)
     source = f"{where}, {operator}" if where else operator
+    about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
+    if tensor.dtype == torch.bool and not about_numbers and (holds := _asserted(folder)) is not None:
+        note(f"{source}: asserted, where its value is not known; it was assumed to hold")
+        return holds
     if tensor.dtype == torch.bool and operator.startswith(ORDERED):
         note(f"{source}: compared, where its value is not known; False was assumed")
         return False
     if tensor.dtype == torch.bool:
-        about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
         guess = "all" in operator or operator.startswith("aten.isfinite")
         if not about_numbers:
             assume(f"{source}: its value is not known, {guess} was assumed")
