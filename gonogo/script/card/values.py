@@ -115,18 +115,8 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
     operator = getattr(tensor, "made_by", "an operation").removesuffix(".default")
     where = place(folder)
     source = f"{where}, {operator}" if where else operator
-    about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
-    if tensor.dtype == torch.bool and not about_numbers and (holds := _asserted(folder)) is not None:
-        note(f"{source}: asserted, where its value is not known; it was assumed to hold")
-        return holds
-    if tensor.dtype == torch.bool and operator.startswith(ORDERED):
-        note(f"{source}: compared, where its value is not known; False was assumed")
-        return False
     if tensor.dtype == torch.bool:
-        guess = "all" in operator or operator.startswith("aten.isfinite")
-        if not about_numbers:
-            assume(f"{source}: its value is not known, {guess} was assumed")
-        return guess
+        return _truth(tensor, operator, source, _asserted(folder), assume, note)
     if tensor.dtype.is_floating_point:
         return GuessedFloat(1 / (1 + SMALLER * max(step, 0)), source, note)
     if tensor.dtype.is_complex:
@@ -134,6 +124,20 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
     if not operator.startswith(COUNTS):
         assume(f"{source}: its value is not known, 1 was assumed")
     return 1
+
+
+def _truth(tensor: Tensor, operator: str, source: str, asserted: bool | None, assume: Asked, note: Asked) -> bool:
+    about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
+    if not about_numbers and asserted is not None:
+        note(f"{source}: asserted, where its value is not known; it was assumed to hold")
+        return asserted
+    if operator.startswith(ORDERED):
+        note(f"{source}: compared, where its value is not known; False was assumed")
+        return False
+    guess = "all" in operator or operator.startswith("aten.isfinite")
+    if not about_numbers:
+        assume(f"{source}: its value is not known, {guess} was assumed")
+    return guess
 
 
 def off_card(tensor: FakeTensor, out: Tensor | None = None) -> Tensor:
