@@ -18,10 +18,10 @@ from gonogo.base.bounded_json import SMALL, JsonBounds
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.agent_archive import BOOTSTRAP, compressed
 from gonogo.remote.agent_archive import NAME as AGENT
-from gonogo.remote.answers import Done, Installed, Kind, Launched, Text, Unparsed, read
+from gonogo.remote.answers import Done, Installed, Kind, Launched, Text, Unparsed, quoted, read
 from gonogo.remote.channel import Channel, NoSession, Silent, failure
 from gonogo.remote.connection import open_connection
-from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.errors import NotOurTurn, RemoteError, Unreachable
 from gonogo.remote.login import explained
 from gonogo.remote.run_request import RunRequest
 from gonogo.remote.shell import command_line
@@ -192,9 +192,14 @@ class Machine:
         Returns:
             `state` started | already (a run holds the workspace) | done (this key has finished), with that run's
             `run_dir` and `key`.
+
+        Raises:
+            NotOurTurn: another workspace's run, or a setup, is at work.
         """
         request = RunRequest(argv=[self.training_python, *arguments], **terms)
         answer = self.ask(Launched, "launch", run_dir, stdin=request.model_dump_json())
+        if answer.state == "waiting":
+            raise NotOurTurn(self.where, quoted(answer.run_dir))
         if answer.state == "started" and request.max_s and not answer.timer.ends_in_s:
             raise RemoteError(f"{self.where}: the run started, but its second timer has no deadline for it")
         return answer
