@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer.checkpoints import fetch_checkpoints, fetching_checkpoints
+from gonogo.remote.transfer.checkpoints import FOLDER, fetch_checkpoints, fetching_checkpoints
 from tests.remote.conftest import wait_for
 
 
@@ -62,3 +63,18 @@ def test_fetched_while_something_runs(ssh: Ssh, target: Target, folder: Path, tm
         (folder / "epoch_0030.ckpt").write_bytes(_checkpoint())
         wait_for((tmp_path / "c" / "epoch_0030.ckpt").exists)
     assert "epoch_0030.ckpt" in said[-1]
+
+
+def test_leaving_waits_for_no_checkpoint_that_is_under_way(
+    ssh: Ssh, target: Target, machine: Machine, root_there: Path, tmp_path: Path
+) -> None:
+    """As Ctrl-C does, and the end of a run: 40 MB at 1 Mbit/s take five minutes."""
+    folder = root_there / "run" / FOLDER
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "last.ckpt", "w") as saved:
+        saved.writestr("last/data.pkl", os.urandom(40_000_000))
+    slow = target.model_copy(update={"max_mbit_per_s": 1.0})
+    with fetching_checkpoints(lambda: ssh, slow, "run", tmp_path / "c", 0.05, lambda text: None):
+        wait_for(lambda: any((tmp_path / "c").rglob("*.part")))
+        began = time.monotonic()
+    assert time.monotonic() - began < 20, "two seconds, on a machine that has nothing else to do"
