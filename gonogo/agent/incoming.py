@@ -135,6 +135,8 @@ def prepare(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     """
     incoming, sizes = Incoming(folder), wanted["sizes"]
     incoming.parts.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        (folder / MANIFEST).unlink()  # until `finish`, what is here is neither the old upload nor the new one
     write_json(incoming.parts / OWNER, wanted["owner"])
     extra, files, parts = [], {}, {}
     for name, path in files_below(folder, wanted["names"]):

@@ -33,6 +33,7 @@ from .status import status, status_unguarded
 from .supervisor import RESTARTS, Supervisor
 from .timer import Timer
 from .timings import BEAT_S, FROZEN_S, RELAUNCH_WAIT_S
+from .turns import one_at_a_time, waits_for
 
 REQUEST_AT_MOST_BYTES = 1 << 20
 # what a request says, and what it means where it does not; `gonogo/remote/run_request.py` explains each key
@@ -40,6 +41,8 @@ DEFAULTS: dict[str, Any] = {
     "key": "",
     "argv": [],
     "workspace": "",
+    "alone": False,
+    "keep": True,
     "once": False,
     "cwd": "",
     "environment": {},
@@ -82,14 +85,14 @@ def launch(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
     whoever lost track of a run does not pay for a second one.
 
     Returns:
-        `state` started | already | done, with `run_dir` and `key` of the run that it is about, and for a new one
-        `log_offset`, where its log begins, and `timer`, as it was read back.
+        `state` started | already | done | waiting (ask again later), with `run_dir` and `key` of the run that it is
+        about, and for a new one `log_offset`, where its log begins, and `timer`, as it was read back.
     """
     run_dir = run_dir.absolute()
     workspace = Path(request["workspace"]).absolute() if request["workspace"] else run_dir.parent
     give_up = time.monotonic() + RELAUNCH_WAIT_S
     while True:
-        with guarded(workspace):
+        with one_at_a_time(Path.cwd()), guarded(workspace):
             lock = try_lock(workspace)
             if lock is not None:
                 try:
@@ -108,6 +111,9 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
     before, over = read_facts(run_dir / RUN), ended(run_dir)
     if before and before.get("key") == request["key"] and over and over["cause"] == "finished":
         return {"state": "done", **answer}
+    others = waits_for(Path.cwd(), Path(request["workspace"])) if request["alone"] else ""
+    if others:
+        return {"state": "waiting", "run_dir": others, "key": ""}
     run_dir.mkdir(parents=True, exist_ok=True)
     request = {**request, "argv": [word.replace("{run_dir}", str(run_dir)) for word in request["argv"]]}
     remove_secrets(Path(request["workspace"]))

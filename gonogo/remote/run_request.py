@@ -48,6 +48,8 @@ class RunRequest(StrictModel):
         description="the command; a path in its first word begins at the root, {run_dir} is the run's folder",
     )
     workspace: str = Field("", description="folder whose lock the run holds, from the root; empty: the run's parent")
+    alone: bool = Field(False, description="begins only when no other workspace's run, and no setup, is at work there")
+    keep: bool = Field(True, description="what it leaves exists nowhere else until it is downloaded")
     once: bool = Field(
         False, description="a run of this key in any folder beside this one is attached to, or resumed, in its place"
     )

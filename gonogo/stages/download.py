@@ -56,7 +56,7 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
             there.ask(Done, "collected", run_dir)
         return got
 
-    note_held(run.settings)
+    note_held(run.settings, run.experiment)
     with run.work():
         got = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
     if report:

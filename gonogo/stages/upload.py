@@ -84,7 +84,7 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
             return UNNEEDED
         return send(there, parts, workspace(run), transfers.progress(run.progress), ahead, linked)
 
-    note_held(run.settings)
+    note_held(run.settings, run.experiment)
     with run.work():
         sent = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
     write_json(outputs.upload, transfers.facts(sent))

@@ -94,10 +94,9 @@ def test_cut_while_training_loses_no_line_and_starts_nothing_twice(
     assert [text for text in lines if text.startswith("step")] == [f"step {n}" for n in range(1, 41)]
 
 
-def test_client_killed_the_next_one_attaches(there: Site, tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    until_told = f"while not os.path.exists({str(go)!r}): time.sleep(0.1)"
-    launch(there, until_told)
+def test_client_killed_the_next_one_attaches(there: Site) -> None:
+    waits = "while step == 20 and not os.path.exists('go'): time.sleep(0.05)"
+    launch(there, waits)
     script = (
         "import sys; from gonogo.config.target import Ssh, Target; from gonogo.remote.follow import follow\n"
         "ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])\n"
@@ -109,9 +108,9 @@ def test_client_killed_the_next_one_attaches(there: Site, tmp_path: Path) -> Non
     assert "begins at 0" in client.stdout.readline()
     client.kill()
     client.wait()
-    again = launch(there, until_told)
-    go.touch()
+    again = launch(there, waits)
     assert (again.state, again.key) == ("already", "k")
+    (there.root / RUN_DIR / "go").touch()
     lines: list[str] = []
     assert watch(there, lines.append).cause == "finished"
     assert sum(" begins at " in line for line in lines) == 1

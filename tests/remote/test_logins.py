@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -20,6 +21,8 @@ from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.setup import set_up
 from gonogo.remote.transfer import download, persistently, upload
+from gonogo.remote.transfer.common import question
+from gonogo.remote.transfer.streams import answer, begin, open_stream
 from tests.remote.conftest import quiet
 from tests.remote.sshd import NEEDED, sshd
 from tests.remote.workspace import end_all
@@ -127,8 +130,15 @@ def test_a_jump_host_leads_there_on_every_connection(tmp_path: Path) -> None:
             there = behind.model_copy(
                 update={"jump": f"{gate.user}@127.0.0.1:{gate.port}", "known_hosts": tmp_path / "known_hosts"}
             )
-            _all_of_it(there, _target(tmp_path).model_copy(update={"python": "this"}), tmp_path)
+            target = _target(tmp_path).model_copy(update={"python": "this"})
+            _all_of_it(there, target, tmp_path)
             assert connection.answers(there)
+            with connect(there, target) as machine:
+                for kind in ("ssh", "paramiko", "shared"):
+                    stream = open_stream(machine, kind, "send", "work/data")
+                    begin(stream, put_agent=True, question=question({}))
+                    assert json.loads(answer(stream))["sizes"] == {"numbers.txt": 6}
+                    stream.close()
             (tmp_path / "known_hosts").write_text(keys[0])
             with pytest.raises(UserError, match=rf"\[127.0.0.1\]:{gate.port}: its host key .* is not in"):
                 connection.open_connection(there)
