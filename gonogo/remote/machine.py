@@ -28,7 +28,7 @@ from gonogo.remote.shell import command_line
 
 ANSWER_S = 120.0
 GREETING_AT_MOST_BYTES = 1 << 20  # of login scripts, before the answer
-TEXT_BOUNDS = JsonBounds(96 << 20, 96 << 20)  # of a small file: its commas count as values
+TEXT_BOUNDS = JsonBounds(44 << 20, 2_500_000)  # of a file: the commas of its text count as values
 READ_BYTES = 1 << 20
 
 
@@ -160,8 +160,7 @@ class Machine:
         try:
             with channel:
                 output = _output(channel, timeout_s, sent, bounds.size_bytes + GREETING_AT_MOST_BYTES)
-            line = output.rstrip(b"\n")[output.rstrip(b"\n").rfind(b"\n") + 1 :]
-            return read(kind, line, f"{self.where}: {channel.name}", bounds)
+            return read(kind, _last_line(output), f"{self.where}: {channel.name}", bounds)
         except Unreachable:
             raise
         except RemoteError as error:
@@ -209,7 +208,7 @@ class Machine:
         return answer
 
 
-def _output(channel: Channel, timeout_s: float, sent: bytes, most_bytes: int) -> bytes:
+def _output(channel: Channel, timeout_s: float, sent: bytes, most_bytes: int) -> bytearray:
     """What the command writes to stdout, once it has ended well."""
     until = time.monotonic() + timeout_s
     output = bytearray()
@@ -226,4 +225,14 @@ def _output(channel: Channel, timeout_s: float, sent: bytes, most_bytes: int) ->
         raise RemoteError(f"{channel.where}: {channel.name} has not ended after {timeout_s:g} s") from None
     if code:
         raise failure(channel.where, channel.name, code, errors)
-    return bytes(output)
+    return output
+
+
+def _last_line(output: bytearray) -> bytes:
+    """The answer; a login script may have printed before it. Leaves the output empty, which may be large."""
+    while output.endswith(b"\n"):
+        output.pop()
+    del output[: output.rfind(b"\n") + 1]
+    line = bytes(output)
+    output.clear()
+    return line

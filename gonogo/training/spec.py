@@ -13,7 +13,7 @@ from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
 
 PHASE = "canary phase: "  # begins the line that says what a canary does next; the last one names where it crashed
-BOUNDS = JsonBounds(size_bytes=56 << 20, values=3_000_000)  # of training.json: 1.5 million steps
+BOUNDS = JsonBounds(size_bytes=40 << 20, values=2_400_000)  # of training.json: 1.2 million steps
 
 
 class RunSpec(ClosedModel):
