@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from .json_files import NO_ROOM, Problem, read_facts, reserve, write_json
 from .locks import LOCK, guarded, holder, try_lock
-from .processes import STARTED, detached, kill_holders, lives, stirrings
+from .processes import STARTED, detached, kill_holders, lives
 from .room import lacking
 from .run_folder import (
     BEGAN,
@@ -21,18 +21,19 @@ from .run_folder import (
     RUN,
     RUN_KEYS,
     ended,
+    is_frozen,
     kill_remains,
     past_of,
     record_exit,
+    remove_environment,
     remove_secrets,
-    silent_s,
 )
 from .run_log import RunLog
 from .runs import earlier, uploaded
 from .status import status, status_unguarded
 from .supervisor import RESTARTS, Supervisor
 from .timer import Timer
-from .timings import BEAT_S, FROZEN_S, RELAUNCH_WAIT_S
+from .timings import RELAUNCH_WAIT_S
 from .turns import one_at_a_time, waits_for
 
 REQUEST_AT_MOST_BYTES = 1 << 20
@@ -217,14 +218,15 @@ def adopt(run_dir: Path, replacement: int = 1) -> dict[str, Any]:
     run_dir = run_dir.absolute()
     request = read_facts(run_dir / REQUEST)
     now = status(run_dir)
-    if now["state"] == "running" and _frozen(now["heartbeat"]):
+    frozen = now["state"] == "running" and is_frozen(now["heartbeat"])
+    if now["state"] == "exited":
+        remove_environment(run_dir)  # where a full disk has kept it
+    if request is None or not (frozen or now["state"] == "lost" or _orphaned(now)):
+        return now
+    if frozen:
         with contextlib.suppress(ProcessLookupError):
             os.kill(now["heartbeat"]["pid"], signal.SIGKILL)
         _end_old_timer(run_dir)  # it should have seen that
-    elif (now["state"] != "lost" and not _orphaned(now)) or request is None:
-        return now
-    if request is None:
-        return now
     with guarded(Path(request["workspace"])):
         beat = read_facts(run_dir / "heartbeat.json")
         if ended(run_dir) or lives(beat):
@@ -241,15 +243,6 @@ def adopt(run_dir: Path, replacement: int = 1) -> dict[str, Any]:
 def _orphaned(now: dict[str, Any]) -> bool:
     """Some process of it holds the lock, but not its supervisor."""
     return now["state"] == "running" and now["heartbeat"] is not None and not lives(now["heartbeat"])
-
-
-def _frozen(beat: dict[str, Any] | None) -> bool:
-    """The supervisor is there, has written nothing for FROZEN_S, and does nothing for three of its beats."""
-    if not beat or not lives(beat) or silent_s(beat) <= FROZEN_S:
-        return False
-    before = stirrings(beat["pid"])
-    time.sleep(3 * BEAT_S)
-    return stirrings(beat["pid"]) == before
 
 
 def _lock_of_the_dead(run_dir: Path, workspace: Path, beat: dict[str, Any] | None) -> int | None:

@@ -255,3 +255,12 @@ def test_secrets_of_a_lost_run_are_removed_by_the_next_launch(work: Workspace) -
     assert "a secret" in (work.folder / RUN / run_folder.REQUEST).read_text(), "it might be resumed"
     work.launch(["true"], run="runs/two", key="two")
     assert "a secret" not in (work.folder / RUN / run_folder.REQUEST).read_text()
+
+
+def test_secrets_that_a_full_disk_has_kept_are_removed_at_the_next_look(work: Workspace) -> None:
+    work.launch(["true"])
+    work.ended()
+    path = work.folder / RUN / run_folder.REQUEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "environment": {"TOKEN": "a secret"}}))
+    assert work.call("adopt", ".") == {RUN: "exited"}
+    assert "a secret" not in path.read_text()

@@ -19,6 +19,7 @@ from gonogo.memory.torch_private import (
     DynamicOutputShapeException,
     FakeTensor,
     UnsupportedOperatorException,
+    has_kernel,
     tree_map_only,
 )
 from gonogo.memory.trace import explained
@@ -26,6 +27,7 @@ from gonogo.script.card import shaped_by_data, values
 
 aten = torch.ops.aten
 _DEVICE = torch.ops.prim.device.default
+MADE_OF_OTHERS = "CompositeImplicitAutograd"
 _PINNED = {aten._pin_memory.default, aten.is_pinned.default}
 _SCALAR = aten._local_scalar_dense.default
 # what goes wrong in the trace and not in the script; a shape that does not match is a RuntimeError, and the script's
@@ -126,6 +128,9 @@ class CardRecorder(AllocationRecorder):
             else:
                 self._note(out, self._module())
         except OURS as problem:
+            if isinstance(problem, DataDependentOutputException) and has_kernel(func.name(), MADE_OF_OTHERS):
+                with self:  # in inference mode it comes whole; its parts are answered as anywhere else
+                    return func.decompose(*args, **kwargs)
             self.give_up(explained(problem, self))
             raise
         self.seen(func, args, out)

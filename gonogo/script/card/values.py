@@ -7,6 +7,7 @@ whole number may become a shape: it is a guess, unless it is a count or says whe
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,14 +79,26 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 def place(folder: Path) -> str:
     """Where the script is: file:line of its own innermost frame; empty if none of them runs."""
+    file, line = _line(folder)
+    return f"{file.removeprefix(f'{folder}/')}:{line}" if file else ""
+
+
+def _line(folder: Path) -> tuple[str, int]:
     frame: Any = sys._getframe(1)
     inside = f"{folder}/"
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(("/", "<")) or (file.startswith(inside) and "/site-packages/" not in file):
-            return f"{file.removeprefix(inside)}:{frame.f_lineno}"
+            return file, frame.f_lineno
         frame = frame.f_back
-    return ""
+    return "", 0
+
+
+def _asserted(folder: Path) -> bool | None:
+    """What a truth value must be for the assertion that the script is at to hold; None: it is at none."""
+    file, line = _line(folder)
+    words = linecache.getline(file, line).split() if file else []
+    return words[1:2] != ["not"] if words[:1] == ["assert"] else None
 
 
 def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) -> Any:
@@ -102,15 +115,8 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
     operator = getattr(tensor, "made_by", "an operation").removesuffix(".default")
     where = place(folder)
     source = f"{where}, {operator}" if where else operator
-    if tensor.dtype == torch.bool and operator.startswith(ORDERED):
-        note(f"{source}: compared, where its value is not known; False was assumed")
-        return False
     if tensor.dtype == torch.bool:
-        about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
-        guess = "all" in operator or operator.startswith("aten.isfinite")
-        if not about_numbers:
-            assume(f"{source}: its value is not known, {guess} was assumed")
-        return guess
+        return _truth(tensor, operator, source, _asserted(folder), assume, note)
     if tensor.dtype.is_floating_point:
         return GuessedFloat(1 / (1 + SMALLER * max(step, 0)), source, note)
     if tensor.dtype.is_complex:
@@ -118,6 +124,20 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
     if not operator.startswith(COUNTS):
         assume(f"{source}: its value is not known, 1 was assumed")
     return 1
+
+
+def _truth(tensor: Tensor, operator: str, source: str, asserted: bool | None, assume: Asked, note: Asked) -> bool:
+    about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
+    if not about_numbers and asserted is not None:
+        note(f"{source}: asserted, where its value is not known; it was assumed to hold")
+        return asserted
+    if operator.startswith(ORDERED):
+        note(f"{source}: compared, where its value is not known; False was assumed")
+        return False
+    guess = "all" in operator or operator.startswith("aten.isfinite")
+    if not about_numbers:
+        assume(f"{source}: its value is not known, {guess} was assumed")
+    return guess
 
 
 def off_card(tensor: FakeTensor, out: Tensor | None = None) -> Tensor:

@@ -175,8 +175,10 @@ class InputWatch:
         self.session.guard("pairing", self._independence, data)
 
     def _independence(self, data: DataFacts) -> None:
+        """Of the first epoch: later views of one picture, cut or turned otherwise, have its target again."""
+        once = next((one.items for one in data.loaders if one.role == "train" and one.items), None)
         if self._masked and len({tuple(given.shape[1:]) for given, _ in self._masked}) == 1:
-            pictures, masks = (torch.cat(part) for part in zip(*self._masked, strict=True))
+            pictures, masks = (torch.cat(part)[:once] for part in zip(*self._masked, strict=True))
             finite = torch.isfinite(pictures.flatten(1)).all(1)
             _, first = np.unique([content_hash(one).hex() for one in pictures], return_index=True)
             kept = [index for index in first.tolist() if finite[index]]
@@ -186,7 +188,7 @@ class InputWatch:
         shapes = {(tuple(given.shape[1:]), tuple(wanted.shape[1:])) for given, wanted in self._pairs}
         if len(shapes) != 1:
             return
-        inputs, targets = (torch.cat(part) for part in zip(*self._pairs, strict=True))
+        inputs, targets = (torch.cat(part)[:once] for part in zip(*self._pairs, strict=True))
         finite = torch.isfinite(inputs.reshape(len(inputs), -1)).all(1) & torch.isfinite(targets).all(1)
         inputs, targets = inputs[finite], targets[finite]
         labels = [content_hash(one) for one in inputs]

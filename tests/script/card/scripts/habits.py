@@ -71,6 +71,10 @@ if __name__ == "__main__":
         print(f"{step} {loss:.3f} {loss.item():.2f} {norm:.1f}", right, guesses.tolist()[:1], kept.shape, logits[0, 0])
         if torch.isnan(loss) or not torch.isfinite(loss).all():
             raise SystemExit("not a number")
+    with torch.inference_mode():
+        asked = nn.functional.one_hot(labels, 8)
+        assert labels.min() >= 0 and labels.max() < 8
+        assert not (labels < 0).any() and asked.shape == (4, 8)
     chosen = logits[logits > 0]
     assert chosen.dim() == 1
     places = torch.nonzero(labels == 3)
