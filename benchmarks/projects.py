@@ -27,6 +27,7 @@ IDX_IMAGES, IDX_LABELS = 16, 8  # bytes of a header
 BABY_GPT = "config/train_shakespeare_char.py"
 SMALLER_GPT = "--n_layer=4 --n_head=4 --n_embd=128 --block_size=64 --batch_size=8 --eval_interval=8 --eval_iters=2"
 SOME_RATE = "training: {learning_rate: 1.0e-3}"
+UNSTABLE = ("stability", "one_batch", "finite", "loss_falls")
 STATEMENT = (r"^  statement: ''.*$", "  statement: Better than the published baseline.")
 
 
@@ -172,7 +173,7 @@ def replaced(pattern: str, old: str, new: str) -> Callable[[Path], None]:
 def rate(old: str, new: str, folder: str = ".") -> Fault:
     """The learning rate, where the user wrote it."""
     put = replaced(f"{folder}/config/experiments/*.yaml".removeprefix("./"), old, new)
-    return Fault(put, "DIVERGING", ("stability", "one_batch", "finite", "loss_falls"))
+    return Fault(put, "DIVERGING", UNSTABLE)
 
 
 LIGHT = ("light", "set_brightness")
@@ -246,7 +247,7 @@ PROJECTS = [
         ),
         {
             "learning rate x 1,000": Fault(
-                replaced("train_pictures.py", "8e-5", "8e-2"), "DIVERGING", ("stability", "one_batch", "finite", "loss_falls")
+                replaced("train_pictures.py", "8e-5", "8e-2"), "DIVERGING", UNSTABLE
             ),
             "black pictures": Fault(black("pictures"), "DATA", LIGHT),
         },
