@@ -7,7 +7,6 @@ import fcntl
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +81,8 @@ class Timer:
         except OSError:
             pass
         except Exception as error:
+            import traceback
+
             if repr(error) != self.went_wrong:
                 traceback.print_exc()
             self.went_wrong = repr(error)
