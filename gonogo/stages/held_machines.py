@@ -36,6 +36,7 @@ NEXT: dict[State, tuple[State, ...]] = {
     "gone": (),
 }
 EVIDENCE_AT_MOST = 50  # the first and the latest
+LEAST_TOLD_USD = 0.01
 RELEASED = "released.jsonl"
 
 
@@ -191,6 +192,18 @@ def _note_released(path: Path, held: HeldMachine) -> None:
     facts = {"target": path.stem, "released_at": time.time(), "usd": round(held.usd, 2)}
     with path.with_name(RELEASED).open("a") as lines:
         lines.write(json.dumps({**facts, **held.model_dump(mode="json")}) + "\n")
+
+
+def spent_before_run(settings: Settings) -> str:
+    """What the target's machine has cost before a run that begins now, in words; empty where that is nothing."""
+    ssh = settings.target.connection
+    for held in held_machines(held_file(settings)):
+        if isinstance(ssh, Ssh) and held.host == ssh.host and held.usd >= LEAST_TOLD_USD:
+            return (
+                f"the machine has been held for {held.cost}, before this run: budget_usd "
+                f"({dollars(settings.config.budget_usd)}) and max_hours count the run alone"
+            )
+    return ""
 
 
 def note_run(settings: Settings, run_dir: str) -> None:

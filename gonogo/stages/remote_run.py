@@ -39,7 +39,7 @@ from gonogo.remote.machine import Machine
 from gonogo.remote.transfer import Saved, fetching_checkpoints, verify
 from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, started_file
-from gonogo.stages.held_machines import note_run
+from gonogo.stages.held_machines import note_run, spent_before_run
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
 from gonogo.stages.machine import in_turn, is_alone, machine, our_turn, ssh_settings, workspace
@@ -174,6 +174,8 @@ def start_or_attach(
         run.say(f"attached to {Path(found).name}, which is {answer.state}")
     elif found != run_dir:
         run.say(f"resuming {Path(found).name}, which began with the same data, code and config")
+    if answer.state == "started" and paid and (spent := spent_before_run(run.settings)):
+        run.say(f"CAUTION: {spent}")
     return found
 
 

@@ -21,6 +21,7 @@ from gonogo.stages.held_machines import (
     held_file,
     held_machines,
     note_run,
+    spent_before_run,
     update,
 )  # fmt: skip
 from gonogo.stages.release import note_held
@@ -88,6 +89,17 @@ def test_evidence_is_bounded_and_its_beginning_stays(settings: Settings) -> None
     (read,) = held_machines(held_file(settings))
     assert len(read.evidence) == EVIDENCE_AT_MOST and read.evidence[0].what.startswith("in use by")
     assert read.evidence[-1].what == f"look {EVIDENCE_AT_MOST + 9}"
+
+
+def test_what_the_machine_cost_before_a_run_is_told(settings: Settings) -> None:
+    assert spent_before_run(settings) == ""
+    note_held(settings)
+    assert spent_before_run(settings) == "", "nothing yet"
+    with changing(held_file(settings)) as machines:
+        machines[0].since -= 7200
+    said = spent_before_run(settings)
+    assert said.startswith("the machine has been held for 2 h")
+    assert "about $6.00, before this run: budget_usd ($20.00) and max_hours count the run alone" in said
 
 
 def test_what_is_noted_while_it_is_released_stays(settings: Settings) -> None:
