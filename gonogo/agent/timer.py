@@ -18,7 +18,8 @@ from .processes import STARTED, born, clock_s, lives, stirrings
 from .release import release
 from .run_folder import REQUEST, RUN, ended, kill_remains, past_of, record_exit
 from .timings import BEAT_S, FROZEN_S, GRACE_S, START_S, TIMER_MARGIN_S, UNRECORDED_S
-from .turns import last_used, under_way
+from .turns import under_way
+from .use_lock import last_used
 
 
 class Timer:
