@@ -95,7 +95,11 @@ class Connection(fabric.Connection):
 
 
 def answers(ssh: Ssh) -> bool:
-    """Whether an SSH server greets there, seen from here or from the machine that leads there."""
+    """Whether an SSH server greets there, seen from here or from the machine that leads there.
+
+    Raises:
+        Unreachable: the machine that leads there does not answer.
+    """
     try:
         if ssh.through:
             through = open_connection(ssh.through)

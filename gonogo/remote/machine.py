@@ -112,7 +112,11 @@ class Machine:
             return Channel(self.transport, command, name, self.where)
         except NoSession:
             connection = open_connection(self.ssh)
-            return Channel(connection.transport, command, name, self.where, connection.close)
+            try:
+                return Channel(connection.transport, command, name, self.where, connection.close)
+            except BaseException:
+                connection.close()
+                raise
 
     @property
     def transport(self) -> paramiko.Transport:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -259,10 +258,11 @@ def _asked_to_shut_down(ssh: Ssh, target: Target, held: HeldMachine) -> Released
 
 
 def answers(ssh: Ssh) -> bool:
-    """Whether an SSH server answers there."""
-    try:
-        with socket.create_connection((ssh.host, ssh.port), timeout=5) as link:
-            link.settimeout(5)
-            return link.recv(4) == b"SSH-"
-    except OSError:
-        return False
+    """Whether an SSH server answers there.
+
+    Raises:
+        Unreachable: it cannot be told, because the jump host does not answer.
+    """
+    from gonogo.remote import connection
+
+    return connection.answers(ssh)

@@ -17,6 +17,8 @@ from gonogo.base.errors import UserError
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import connection
+from gonogo.remote import login as login_module
+from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.setup import set_up
@@ -111,6 +113,14 @@ def test_a_login_of_no_use_is_one_sentence(login: str, tmp_path: Path) -> None:
             upload(machine, {"data": data}, "work", quiet)
 
 
+def test_a_login_that_drips_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_module, "PROBE_S", 1.0)
+    drips = "ForceCommand for n in 1 2 3; do echo drip; done; exec 2>&-; while sleep 0.4; do echo drip; done"
+    with sshd(tmp_path / "server", drips) as ssh, connect(ssh, _target(tmp_path)) as machine:
+        refused = login_module.explained(machine, RemoteError("it answered nonsense"))
+    assert "it said 'drip" in str(refused)
+
+
 def test_a_python_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     target = _target(tmp_path).model_copy(update={"python": "python3.99"})
     told = pytest.raises(UserError, match=r"python3.99 is not there: install it .*apt install python3")
@@ -149,6 +159,8 @@ def test_a_jump_host_leads_there_on_every_connection(tmp_path: Path) -> None:
             with pytest.raises(UserError, match=r"the jump host, does not lead to .*:1 \("):
                 connection.open_connection(shut)
             assert not connection.answers(shut)
+        with pytest.raises(UserError, match="nothing listens there"):
+            connection.answers(there)  # whether it answers cannot be told
 
 
 @pytest.mark.parametrize("jump", ["gate", "me@", "me@gate:port", "me@gate:22:22", "me@[::1"])
