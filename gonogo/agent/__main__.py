@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .json_files import Problem
-from .turns import in_use
+from .use_lock import in_use
 
 Arguments = argparse.Namespace
 

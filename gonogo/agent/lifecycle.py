@@ -13,7 +13,6 @@ from typing import IO, Any
 from .json_files import NO_ROOM, Problem, read_facts, reserve, write_json
 from .locks import LOCK, guarded, holder, try_lock
 from .processes import STARTED, detached, kill_holders, lives
-from .room import lacking
 from .run_folder import (
     BEGAN,
     NO_PAST,
@@ -150,6 +149,8 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
 
 
 def _refuse_too_little_room(folder: Path, files: int, each_bytes: int) -> None:
+    from .room import lacking  # the launch alone needs it
+
     lacks = lacking(folder, files, each_bytes)
     if lacks:
         raise Problem(f"the run did not start: {lacks}")

@@ -7,7 +7,6 @@ import fcntl
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from .processes import STARTED, born, clock_s, lives, stirrings
 from .release import release
 from .run_folder import REQUEST, RUN, ended, kill_remains, past_of, record_exit
 from .timings import BEAT_S, FROZEN_S, GRACE_S, START_S, TIMER_MARGIN_S, UNRECORDED_S
-from .turns import last_used, under_way
+from .turns import under_way
+from .use_lock import last_used
 
 
 class Timer:
@@ -82,6 +82,8 @@ class Timer:
         except OSError:
             pass
         except Exception as error:
+            import traceback
+
             if repr(error) != self.went_wrong:
                 traceback.print_exc()
             self.went_wrong = repr(error)

@@ -16,8 +16,9 @@ from typing import Any
 from .json_files import read_facts
 from .locks import runs_at_work
 from .run_folder import REQUEST, RUN, ended
+from .use_lock import USE_LOCK, opened, tried
 
-GUARD, SETUP_LOCK, USE_LOCK = ".machine.guard", ".env.lock", ".use.lock"
+GUARD, SETUP_LOCK = ".machine.guard", ".env.lock"
 WORDS = {"receive": "an upload", "send": "a download", "setup": "a setup", "launch": "a launch"}
 
 
@@ -28,26 +29,9 @@ class Waits(Exception):
 @contextlib.contextmanager
 def one_at_a_time(root: Path) -> Iterator[None]:
     """Held for moments by whoever begins something, so that of two only one does."""
-    with _open(root / GUARD) as guard:
+    with opened(root / GUARD) as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         yield
-
-
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[int]:
-    descriptor = os.open(str(path), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int, how: int) -> bool:
-    try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def waits_for(root: Path, workspace: Path) -> str:
@@ -55,8 +39,8 @@ def waits_for(root: Path, workspace: Path) -> str:
     others = runs_at_work(root, workspace)
     if others:
         return others[0]
-    with _open(root / SETUP_LOCK) as lock:
-        return "" if _try_lock(lock, fcntl.LOCK_EX) else "a setup"
+    with opened(root / SETUP_LOCK) as lock:
+        return "" if tried(lock, fcntl.LOCK_EX) else "a setup"
 
 
 def before_installing(root: Path) -> None:
@@ -75,39 +59,12 @@ def turn(run_dir: Path) -> dict[str, str]:
         return {"waiting_for": waits_for(Path.cwd(), run_dir.absolute().parents[1])}
 
 
-@contextlib.contextmanager
-def in_use(command: str) -> Iterator[None]:
-    """While something is sent, received or started here. A disk that is full stops none of it."""
-    try:
-        lock = os.open(USE_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError:
-        yield
-        return
-    try:
-        _try_lock(lock, fcntl.LOCK_SH)
-        with contextlib.suppress(OSError):
-            os.pwrite(lock, command.encode().ljust(16), 0)  # changes its time, too
-        yield
-        with contextlib.suppress(OSError):
-            os.utime(USE_LOCK)
-    finally:
-        os.close(lock)
-
-
-def last_used(root: Path) -> float:
-    """When something was sent, received or started here last."""
-    try:
-        return (root / USE_LOCK).stat().st_mtime
-    except OSError:
-        return 0.0
-
-
 def under_way(root: Path) -> str:
     """What is being sent, received or started here, in a word; empty: nothing."""
     if not (root / USE_LOCK).exists():
         return ""
-    with _open(root / USE_LOCK) as lock:
-        if _try_lock(lock, fcntl.LOCK_EX):
+    with opened(root / USE_LOCK) as lock:
+        if tried(lock, fcntl.LOCK_EX):
             return ""
         command = os.pread(lock, 16, 0).decode(errors="replace").strip()
     return WORDS.get(command, command or "something")
