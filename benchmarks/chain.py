@@ -20,7 +20,7 @@ from pathlib import Path
 from figures import save
 
 ROOT = Path(__file__).parent.parent
-SHARED = ["Snakefile", "workflow", "gonogo", "experiments", "resources", "profiles", "local", "requirements-train.lock"]
+SHARED = ["Snakefile", "workflow", "gonogo", "resources", "profiles", "local", "requirements-train.lock"]
 
 
 def timed(site: Path, *arguments: str, expect: int) -> float:
@@ -69,7 +69,8 @@ def main() -> None:
         site = Path(folder)
         for name in SHARED:
             (site / name).symlink_to(ROOT / name)
-        shutil.copytree(ROOT / "config", site / "config")
+        for name in ("config", "experiments"):  # what is sent to a machine may not lie behind a link
+            shutil.copytree(ROOT / name, site / name, ignore=shutil.ignore_patterns("__pycache__"))
         found = {key: round(value, 2) for key, value in measure(site).items()}
     for key, title in TITLES.items():
         print(f"{title:56s} {found[key]:8.2f} {'' if key == 'chain_ratio' else 's'}")

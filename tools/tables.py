@@ -191,6 +191,35 @@ def script_faults() -> str:
     )
 
 
+def chain_projects() -> str:
+    found = read("chain_projects")["rows"]
+    healthy, faulty = ([one for one in found if bool(one["fault"]) is bad] for bad in (False, True))
+    rows = [
+        (
+            one["project"], one["fault"] or "none",
+            *(
+                [one["absent"], "", "", "", ""]
+                if "absent" in one
+                else [str(one["lines"]), *_stop(one), f"{one['seconds']}"]
+            ),
+        )
+        for one in found
+    ]  # fmt: skip
+    head = ("project", "fault", "lines that a user writes", "stopped by", "cause", "first check", "seconds")
+    counts = (
+        f"Healthy projects stopped: {sum(not one.get('right') for one in healthy)} of {len(healthy)}. Faults stopped "
+        f"before the upload, the right check first: {sum(bool(one.get('right')) for one in faulty)} of {len(faulty)}."
+    )
+    return f"{counts}\n\n{part('chain_projects', head, rows)}"
+
+
+def _stop(row: Figures) -> tuple[str, str, str]:
+    """Gate, cause and check that stopped a chain."""
+    if not row["gate"]:
+        return ("none" if row["right"] else "**none**"), "", ""
+    return row["gate"], row["cause"], f"`{row['check']}`"
+
+
 ESTIMATORS = {
     "mem_tracker": "torch's MemTracker", "four_times_parameters": "4 × parameters (preflight-ml)",
     "accelerate": "`accelerate estimate-memory`",
@@ -247,7 +276,8 @@ def plans() -> str:
 PAGES = {
     "docs/benchmarks.md": {
         "chain": chain(), "quality": quality(), "accuracy": accuracy(), "transfer": transfer(),
-        "learning": learning(), "scripts": scripts(), "script_faults": script_faults(), "memory": memory(),
+        "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
+        "script_faults": script_faults(), "memory": memory(),
     },
     "docs/memory.md": {"trust": trust(), "plans": plans()},
 }  # fmt: skip

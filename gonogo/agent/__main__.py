@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .json_files import Problem
+from .use_lock import in_use
 
 Arguments = argparse.Namespace
 
@@ -37,7 +39,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
     "reuse": ("incoming", lambda incoming, args: incoming.reuse(args.folder, json.load(sys.stdin))),
     "verify": ("incoming", lambda incoming, args: incoming.verify(args.folder)),
     "active": ("locks", lambda locks, args: locks.active(args.folder)),
-    "busy": ("locks", lambda locks, args: locks.runs_at_work(args.folder)),
+    "busy": ("turns", lambda turns, args: turns.busy(args.folder)),
+    "turn": ("turns", lambda turns, args: turns.turn(args.folder)),
     "launch": (
         "lifecycle",
         lambda lifecycle, args: lifecycle.launch(args.folder, lifecycle.read_request(sys.stdin.buffer)),
@@ -61,6 +64,9 @@ STREAMS: dict[str, tuple[str, Callable[[Any, Arguments], None]]] = {
     "send": ("streams", lambda streams, args: streams.send_files(args.folder)),
     "follow": ("follow", lambda follow, args: follow.follow(args.folder, args.offset)),
 }
+
+# while one of these is under way, the machine does not shut itself down
+USES = ("manifest", "remove", "reuse", "verify", "checkpoints", "receive", "send", "launch", "adopt", "setup")
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:
@@ -99,7 +105,8 @@ def main(arguments: list[str]) -> int:
         if args.command in ("launch", "adopt"):
             importlib.import_module(".machine_checks", __package__).outlive_the_login(sys.argv)
         print(flush=True)  # ends the line of a login script that did not
-        answer = work(importlib.import_module("." + module, __package__), args)
+        with in_use(args.command) if args.command in USES else contextlib.nullcontext():
+            answer = work(importlib.import_module("." + module, __package__), args)
         if args.command in COMMANDS:
             print(json.dumps(answer), flush=True)
     except Problem as problem:

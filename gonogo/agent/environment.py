@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from .json_files import Problem
+from .turns import SETUP_LOCK, before_installing
 
-FOLDER, LOCK, MADE, INSTALLED = "env", ".env.lock", "made", "requirements.sha256"
+FOLDER, MADE, INSTALLED = "env", "made", "requirements.sha256"
 
 
 def environment(requirements: Path, torch_index: str) -> tuple[Path, bool]:
@@ -24,16 +25,20 @@ def environment(requirements: Path, torch_index: str) -> tuple[Path, bool]:
 
     Args:
         torch_index: package index of torch's build for this machine; empty: the default one.
+
+    Raises:
+        Waits: something is to be installed, and a run is at work.
     """
     folder = Path(FOLDER).absolute()
     interpreter, installed = folder / "bin" / "python", folder / INSTALLED
     lines = requirements.read_text().splitlines()
     wanted = hashlib.sha256(json.dumps([lines, torch_index]).encode()).hexdigest()
-    lock = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(SETUP_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if installed.exists() and installed.read_text() == wanted:
             return interpreter, False
+        before_installing(Path.cwd())
         if not ((folder / MADE).exists() or installed.exists()):
             _make(folder, lock)
         pip = [str(interpreter), "-m", "pip", "install", "--disable-pip-version-check"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 from .checkpoints import has_end
 from .json_files import Problem
 
+MANIFEST = ".gonogo-manifest.json"  # what was uploaded into a folder
 # files travel in chunks: of a 1 GB file 256 KiB each, of a 100 GB one 4 MiB
 WHOLE_BYTES = 1 << 20
 
@@ -109,6 +109,8 @@ def chunk_hashes(files: list[tuple[Path, int]]) -> list[list[str]]:
 
 
 def _hash_range(part: tuple[Path, int, int]) -> list[str]:
+    import hashlib
+
     path, offset, chunk = part
     hashes: list[str] = []
     with path.open("rb", buffering=0) as stream:

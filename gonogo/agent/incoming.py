@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from .files import WHOLE_BYTES, check_name, chunk_bytes, chunk_hashes, files_below, manifest
+from .files import MANIFEST, WHOLE_BYTES, check_name, chunk_bytes, chunk_hashes, files_below, manifest
 from .frames import cut, frame, read_chunk, read_frames
 from .json_files import UMASK, Problem, read_json, write_json
 
 NAMED = 100  # of the names that are wrong
 UNREAD = "!"  # before the reason why a chunk cannot be sent
-INCOMING, OWNER, MANIFEST = ".gonogo-incoming", "owner", ".gonogo-manifest.json"
+INCOMING, OWNER = ".gonogo-incoming", "owner"
 
 
 class Incoming:
@@ -135,6 +135,8 @@ def prepare(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     """
     incoming, sizes = Incoming(folder), wanted["sizes"]
     incoming.parts.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        (folder / MANIFEST).unlink()  # until `finish`, what is here is neither the old upload nor the new one
     write_json(incoming.parts / OWNER, wanted["owner"])
     extra, files, parts = [], {}, {}
     for name, path in files_below(folder, wanted["names"]):

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from .json_files import NO_ROOM, Problem, read_facts, reserve, write_json
 from .locks import LOCK, guarded, holder, try_lock
-from .processes import STARTED, detached, kill_holders, lives, stirrings
+from .processes import STARTED, detached, kill_holders, lives
 from .run_folder import (
     BEGAN,
     NO_PAST,
@@ -20,18 +20,20 @@ from .run_folder import (
     RUN,
     RUN_KEYS,
     ended,
+    is_frozen,
     kill_remains,
     past_of,
     record_exit,
+    remove_environment,
     remove_secrets,
-    silent_s,
 )
 from .run_log import RunLog
 from .runs import earlier, uploaded
 from .status import status, status_unguarded
 from .supervisor import RESTARTS, Supervisor
 from .timer import Timer
-from .timings import BEAT_S, FROZEN_S, RELAUNCH_WAIT_S
+from .timings import RELAUNCH_WAIT_S
+from .turns import one_at_a_time, waits_for
 
 REQUEST_AT_MOST_BYTES = 1 << 20
 # what a request says, and what it means where it does not; `gonogo/remote/run_request.py` explains each key
@@ -39,6 +41,8 @@ DEFAULTS: dict[str, Any] = {
     "key": "",
     "argv": [],
     "workspace": "",
+    "alone": False,
+    "keep": True,
     "once": False,
     "cwd": "",
     "environment": {},
@@ -50,6 +54,7 @@ DEFAULTS: dict[str, Any] = {
     "stall_s": 0.0,
     "progress": "",
     "checkpoints": "",
+    "room": None,
     "patterns": [],
     "resume": [],
     "override": [],
@@ -80,14 +85,14 @@ def launch(run_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
     whoever lost track of a run does not pay for a second one.
 
     Returns:
-        `state` started | already | done, with `run_dir` and `key` of the run that it is about, and for a new one
-        `log_offset`, where its log begins, and `timer`, as it was read back.
+        `state` started | already | done | waiting (ask again later), with `run_dir` and `key` of the run that it is
+        about, and for a new one `log_offset`, where its log begins, and `timer`, as it was read back.
     """
     run_dir = run_dir.absolute()
     workspace = Path(request["workspace"]).absolute() if request["workspace"] else run_dir.parent
     give_up = time.monotonic() + RELAUNCH_WAIT_S
     while True:
-        with guarded(workspace):
+        with one_at_a_time(Path.cwd()), guarded(workspace):
             lock = try_lock(workspace)
             if lock is not None:
                 try:
@@ -106,6 +111,9 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
     before, over = read_facts(run_dir / RUN), ended(run_dir)
     if before and before.get("key") == request["key"] and over and over["cause"] == "finished":
         return {"state": "done", **answer}
+    others = waits_for(Path.cwd(), Path(request["workspace"])) if request["alone"] else ""
+    if others:
+        return {"state": "waiting", "run_dir": others, "key": ""}
     run_dir.mkdir(parents=True, exist_ok=True)
     request = {**request, "argv": [word.replace("{run_dir}", str(run_dir)) for word in request["argv"]]}
     remove_secrets(Path(request["workspace"]))
@@ -116,6 +124,8 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
             (run_dir / name).unlink()
     _end_old_timer(run_dir)
     try:
+        if request["room"]:
+            _refuse_too_little_room(run_dir / request["checkpoints"], **request["room"])
         reserve(run_dir)
         for name in ("lease", "log.txt"):
             (run_dir / name).touch()
@@ -136,6 +146,14 @@ def _start(request: dict[str, Any], run_dir: Path, lock: int) -> dict[str, Any]:
             ) from None
         raise
     return {"state": "started", **answer, "log_offset": offset, "timer": timer}
+
+
+def _refuse_too_little_room(folder: Path, files: int, each_bytes: int) -> None:
+    from .room import lacking  # the launch alone needs it
+
+    lacks = lacking(folder, files, each_bytes)
+    if lacks:
+        raise Problem(f"the run did not start: {lacks}")
 
 
 def _forget(run_dir: Path) -> None:
@@ -201,14 +219,15 @@ def adopt(run_dir: Path, replacement: int = 1) -> dict[str, Any]:
     run_dir = run_dir.absolute()
     request = read_facts(run_dir / REQUEST)
     now = status(run_dir)
-    if now["state"] == "running" and _frozen(now["heartbeat"]):
+    frozen = now["state"] == "running" and is_frozen(now["heartbeat"])
+    if now["state"] == "exited":
+        remove_environment(run_dir)  # where a full disk has kept it
+    if request is None or not (frozen or now["state"] == "lost" or _orphaned(now)):
+        return now
+    if frozen:
         with contextlib.suppress(ProcessLookupError):
             os.kill(now["heartbeat"]["pid"], signal.SIGKILL)
         _end_old_timer(run_dir)  # it should have seen that
-    elif (now["state"] != "lost" and not _orphaned(now)) or request is None:
-        return now
-    if request is None:
-        return now
     with guarded(Path(request["workspace"])):
         beat = read_facts(run_dir / "heartbeat.json")
         if ended(run_dir) or lives(beat):
@@ -225,15 +244,6 @@ def adopt(run_dir: Path, replacement: int = 1) -> dict[str, Any]:
 def _orphaned(now: dict[str, Any]) -> bool:
     """Some process of it holds the lock, but not its supervisor."""
     return now["state"] == "running" and now["heartbeat"] is not None and not lives(now["heartbeat"])
-
-
-def _frozen(beat: dict[str, Any] | None) -> bool:
-    """The supervisor is there, has written nothing for FROZEN_S, and does nothing for three of its beats."""
-    if not beat or not lives(beat) or silent_s(beat) <= FROZEN_S:
-        return False
-    before = stirrings(beat["pid"])
-    time.sleep(3 * BEAT_S)
-    return stirrings(beat["pid"]) == before
 
 
 def _lock_of_the_dead(run_dir: Path, workspace: Path, beat: dict[str, Any] | None) -> int | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .json_files import read_facts
+from .processes import lives
+from .run_folder import RUN, ended
 
 LOCK, GUARD = ".run.lock", ".run.guard"
 
@@ -55,7 +57,19 @@ def holder(workspace: Path) -> dict[str, Any]:
     return {"run_dir": os.path.relpath(written.get("run_dir", "unknown")), "key": written.get("key", "")}
 
 
-def runs_at_work(root: Path) -> list[str]:
-    """The runs that hold a lock below `root`."""
-    holders = [active(path.parent) for path in [*root.glob(LOCK), *root.glob(f"*/{LOCK}")]]
-    return [run["run_dir"] for run in holders if run]
+def runs_at_work(root: Path, but_space: Path | None = None, but_run: Path | None = None) -> list[str]:
+    """The runs below `root` that hold a lock, or are about to be resumed by a timer that lives.
+
+    Args:
+        but_space: a workspace whose runs do not count.
+        but_run: a run that has ended, though that could not be written down.
+    """
+    space = but_space.resolve() if but_space else None
+    spaces = {path.parent.resolve() for path in [*root.glob(LOCK), *root.glob(f"*/{LOCK}")]} - {space}
+    found = [run["run_dir"] for run in map(active, sorted(spaces)) if run]
+    for path in sorted([*root.glob("runs/*/timer.json"), *root.glob("*/runs/*/timer.json")]):
+        run_dir = path.parent.resolve()
+        counts = space != path.parents[2].resolve() and run_dir != (but_run.resolve() if but_run else None)
+        if counts and ended(run_dir) is None and (run_dir / RUN).exists() and lives(read_facts(path)):
+            found.append(os.path.relpath(str(run_dir)))
+    return list(dict.fromkeys(found))

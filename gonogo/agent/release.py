@@ -15,6 +15,7 @@ from .json_files import Problem, read_facts, write_json
 from .locks import runs_at_work
 from .run_folder import REQUEST, ended
 from .timings import RELEASE_PAUSE_S, RELEASE_WAIT_S
+from .turns import under_way
 
 TRIES = 3
 
@@ -41,9 +42,12 @@ def release(run_dir: Path, why: str, request: dict[str, Any] | None = None) -> d
     request = request or read_facts(run_dir / REQUEST)
     if request is None or not request.get("release"):
         raise Problem(f"{run_dir}: its request names no release command")
-    busy = runs_at_work(Path.cwd())
+    busy = runs_at_work(Path.cwd(), but_run=run_dir)
     if busy:
         raise Problem(f"not released: {', '.join(busy)} is still running here")
+    doing = under_way(Path.cwd())
+    if doing:
+        raise Problem(f"not released: {doing} is under way here")
     path = run_dir / "release.json"
     facts: dict[str, Any] = {"at": time.time(), "why": why, "tries": 0, "code": None, "said": ""}
     with _alone(run_dir) as alone:

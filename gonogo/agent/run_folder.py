@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .json_files import read_facts, write_json
-from .processes import boot, born, clock_s
-from .timings import REBOOT_AT_MOST_S
+from .processes import boot, born, clock_s, lives, stirrings
+from .timings import BEAT_S, FROZEN_S, REBOOT_AT_MOST_S
 
 RUN, RUN_KEYS = "run.json", ("key", "argv", "workspace")
 BEGAN = ".began"  # made with the run, and never again: what is older came with its code
@@ -53,6 +53,15 @@ def silent_s(beat: dict[str, Any] | None) -> float:
     return min(max(0.0, time.time() - at), now_s + REBOOT_AT_MOST_S) if isinstance(at, float) else 0.0
 
 
+def is_frozen(beat: dict[str, Any] | None) -> bool:
+    """The supervisor is there, has written nothing for FROZEN_S, and does nothing for three of its beats."""
+    if not beat or not lives(beat) or silent_s(beat) <= FROZEN_S:
+        return False
+    before = stirrings(beat["pid"])
+    time.sleep(3 * BEAT_S)
+    return stirrings(beat["pid"]) == before
+
+
 def record_exit(request: dict[str, Any], run_dir: Path, cause: str, code: int | None, past: dict[str, Any]) -> None:
     """Write exit.json, and remove the request's environment from the disk: it may hold secrets.
 
@@ -70,24 +79,27 @@ def record_exit(request: dict[str, Any], run_dir: Path, cause: str, code: int | 
         "usd": round(elapsed_s / 3600 * request["usd_per_hour"], 6),
         "attempts": past["attempts"],
     }
-    with contextlib.suppress(OSError):
-        write_json(run_dir / REQUEST, {**request, "environment": {}}, mode=0o600)
+    remove_environment(run_dir)
     write_json(run_dir / "exit.json", facts)
 
 
 def remove_secrets(workspace: Path, but: Path | None = None) -> None:
-    """The environment of runs below the workspace that will not be resumed: it may hold secrets.
-
-    Call it with the workspace's lock, so that none of them is alive.
+    """`remove_environment` of the runs below the workspace. Call it with its lock: then none of them is alive.
 
     Args:
         but: a run that is about to be resumed.
     """
     for path in [found for depth in ("", "*/", "*/*/") for found in workspace.glob(depth + REQUEST)]:
-        with contextlib.suppress(OSError):
-            request = read_facts(path)
-            if path.parent != but and request and request.get("environment"):
-                write_json(path, {**request, "environment": {}}, mode=0o600)
+        if path.parent != but:
+            remove_environment(path.parent)
+
+
+def remove_environment(run_dir: Path) -> None:
+    """That of a run that will not be resumed: it may hold secrets."""
+    with contextlib.suppress(OSError):
+        request = read_facts(run_dir / REQUEST)
+        if request and request.get("environment"):
+            write_json(run_dir / REQUEST, {**request, "environment": {}}, mode=0o600)
 
 
 def kill_remains(beat: dict[str, Any]) -> None:

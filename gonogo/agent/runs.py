@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
-from .incoming import MANIFEST
+from .files import MANIFEST
 from .json_files import read_facts
 from .run_folder import ended
 from .status import status
@@ -44,6 +43,8 @@ def earlier(runs_dir: Path, key: str) -> Path | None:
 
 def uploaded(workspace: Path) -> str:
     """Digest of what was last uploaded there; empty where nothing was."""
+    import hashlib
+
     manifest = workspace / MANIFEST
     return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.exists() else ""
 

@@ -21,6 +21,7 @@ from .environment import environment
 from .json_files import read_json, write_json
 from .processes import boot
 from .timings import PROBE_S
+from .turns import Waits
 
 OLDEST_PYTHON = (3, 11)
 UNPROBED: dict[str, Any] = {"torch_version": "", "torch_build": "", "device": "", "device_bytes": 0}
@@ -36,7 +37,8 @@ def setup(
 ) -> dict[str, Any]:
     """Make an environment from `requirements` (None: use this interpreter as it is) and report the machine.
 
-    What is done already is not done again.
+    What is done already is not done again. Where something is to be installed while a run is at work, the answer is
+    `waiting_for` and its name.
 
     Args:
         torch_index: package index of torch's build for this machine; empty: the default one. Where the driver is too
@@ -56,7 +58,10 @@ def setup(
         problems.append(_old_python())
     else:
         if requirements is not None:
-            interpreter, changed = environment(requirements, index)
+            try:
+                interpreter, changed = environment(requirements, index)
+            except Waits as wait:
+                return {"waiting_for": str(wait)}
         probed, problem = probe(interpreter)
         problems += [problem] if problem else []
     if card["gpu"] and machine_checks.too_old(card["driver"], probed["torch_build"]):

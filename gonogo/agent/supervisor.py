@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .ending import Ending
 from .exit_cause import exit_cause, oom_kills
 from .gpu import Gpu
 from .json_files import Problem, read_facts, write_json
@@ -92,26 +93,17 @@ class Supervisor:
             self._remember(cause, code)
             if not self._again(cause):
                 break
-        if not self._record(cause, code):
+        ending = Ending(self.run_dir, lambda: self._record(cause, code), self.log.note)
+        if not ending.recorded_within(UNRECORDED_S, self._is_leaving):
             os.close(self.lock)  # nothing of it runs any more, and the machine can be released
-            self.release_in_time(self.request, self.run_dir, lambda: self._recorded(cause, code))
+            self.release_in_time(self.request, self.run_dir, ending.still)
+            ending.recorded_within(float("inf"), self._is_leaving)  # the timer would start it again
 
-    def _record(self, cause: str, code: int | None) -> bool:
-        """Write down how it ended, which is tried for UNRECORDED_S; whether that could be done."""
-        give_up = time.monotonic() + UNRECORDED_S
-        while not self._recorded(cause, code):
-            if self.leaving or time.monotonic() > give_up:
-                return self.leaving
-            time.sleep(BEAT_S)
-        return True
+    def _record(self, cause: str, code: int | None) -> None:
+        record_exit(self.request, self.run_dir, cause, code, self._past())
 
-    def _recorded(self, cause: str, code: int | None) -> bool:
-        try:
-            record_exit(self.request, self.run_dir, cause, code, self._past())
-            return True
-        except OSError as error:
-            self._say_once(f"ended as '{cause}', which cannot be written down: {error.strerror or error}")
-            return False
+    def _is_leaving(self) -> bool:
+        return self.leaving
 
     def _say_once(self, text: str) -> None:
         if text != self.said:

@@ -7,7 +7,6 @@ import fcntl
 import os
 import signal
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from .processes import STARTED, born, clock_s, lives, stirrings
 from .release import release
 from .run_folder import REQUEST, RUN, ended, kill_remains, past_of, record_exit
 from .timings import BEAT_S, FROZEN_S, GRACE_S, START_S, TIMER_MARGIN_S, UNRECORDED_S
+from .turns import under_way
+from .use_lock import last_used
 
 
 class Timer:
@@ -81,6 +82,8 @@ class Timer:
         except OSError:
             pass
         except Exception as error:
+            import traceback
+
             if repr(error) != self.went_wrong:
                 traceback.print_exc()
             self.went_wrong = repr(error)
@@ -136,30 +139,33 @@ class Timer:
     def release_in_time(self, over: Callable[[], bool]) -> None:
         """Run the release command when its time has come; returns when that was done, or there is none to run.
 
+        The patience counts from the end, from the download, and from whatever was done on the machine last.
+
         Args:
             over: whether the run is still one that has ended.
         """
-        terms = self.request["release"]
-        since, leased = time.monotonic(), 0.0
+        terms, root = self.request["release"], Path.cwd()
+        since, seen = time.monotonic(), None
         while terms:
             with contextlib.suppress(OSError, Problem):
                 if (self.run_dir / "release.json").exists() or not over():
                     return
                 fetched = (self.run_dir / "collected.json").exists()
                 patience_s = terms["collected_s"] if fetched else terms["uncollected_s"]
-                with contextlib.suppress(FileNotFoundError):
-                    mtime = (self.run_dir / "lease").stat().st_mtime
-                    if mtime != leased and leased:
-                        since = time.monotonic()
-                    leased = mtime
-                if patience_s is not None and time.monotonic() - since >= patience_s:
-                    if runs_at_work(Path.cwd()):
-                        since = time.monotonic()
-                    else:
-                        why = "results downloaded" if fetched else "results not downloaded in time"
-                        release(self.run_dir, why, self.request)
-                        return
+                signs = (fetched, self._leased(), last_used(root))
+                if signs != seen or runs_at_work(root, but_run=self.run_dir) or under_way(root):
+                    since, seen = time.monotonic(), signs
+                elif patience_s is not None and time.monotonic() - since >= patience_s:
+                    why = "results downloaded" if fetched else "results not downloaded in time"
+                    release(self.run_dir, why, self.request)
+                    return
             time.sleep(BEAT_S)
+
+    def _leased(self) -> float:
+        try:
+            return (self.run_dir / "lease").stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
 
 def _first_limit(request: dict[str, Any], elapsed_s: float) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""`gonogo attach`, `stop` and `release`: what people do with a paid run beside the workflow."""
+"""`gonogo attach` and `stop`: what people do with a paid run beside the workflow."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from gonogo.base.units import dollars, duration
 from gonogo.cli import site
 from gonogo.config.load import Settings
 from gonogo.config.target import Embedded, Ssh
-from gonogo.remote.answers import Heartbeat, RunState, read
-from gonogo.stages.held import held_file, started_runs
+from gonogo.remote.answers import Heartbeat, RunState
+from gonogo.stages.held import started_runs
 from gonogo.stages.local_log import safe_line
-from gonogo.stages.release import release_machine
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,6 @@ def add_attach(parser: argparse.ArgumentParser) -> None:
 
 def add_stop(parser: argparse.ArgumentParser) -> None:
     _add(parser, _stop)
-
-
-def add_release(parser: argparse.ArgumentParser) -> None:
-    _add(parser, _release)
-    parser.add_argument(
-        "--discard", action="store_true", help="release even if results were not downloaded (they will be lost)"
-    )
 
 
 def _add(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
@@ -154,15 +146,7 @@ def _stop(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     run = _choose(settings, arguments.name, unnamed=False)
     with connect(_ssh(settings), settings.target) as machine:
-        state = read(RunState, machine.run_agent("stop", run.run_dir), f"{machine.where}: agent stop").state
+        state = machine.ask(RunState, "stop", run.run_dir).state
     words = {"running": "was told to stop", "lost": "was already lost; it will not be resumed"}
     print(f"{run.run_id} {words.get(state, f'is not running ({state})')}")
     return 0 if state in words else 1
-
-
-def _release(arguments: argparse.Namespace) -> int:
-    settings = _settings(arguments)
-    if not held_file(settings).exists():
-        print(f"no machine of target {settings.config.target} is held, as far as is known here")
-        return 0
-    return 0 if release_machine(settings, print, even_unfetched=arguments.discard) else 1

@@ -236,7 +236,7 @@ class ExperimentConfig(StrictModel):
         if not self.experiment_class and not self.command:
             raise ValueError("give `class` (package.module:Class) or `command` (its `train`, at least)")
         if self.command and not self.kind:
-            raise ValueError("`command` needs `kind`: views, images, volumes, series, points or text")
+            raise ValueError("`command` needs `kind`: views, images, volumes, series, points, text or files")
         if extra := [key for key in ("memory", "requirements") if not self.command and getattr(self, key)]:
             raise ValueError(f"{', '.join(extra)}: only with `command`; a class defines it in code")
         if self.command and self.watch:

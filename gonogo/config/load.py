@@ -100,17 +100,23 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     for override in config.overrides:
         if override.gate not in Gates.model_fields:
             raise UserError(f"overrides: gate: unknown {unknown_name(override.gate, Gates.model_fields)}")
-    where = f"config/targets/{config.target}.yaml"
-    target_file = own_or_shipped(folder / "targets" / f"{config.target}.yaml", where)
-    target = validate(Target, _read(target_file.parent, config.target, "target"), where)
-    if target.python == "this" and isinstance(target.connection, Ssh):
-        raise UserError(f"{where}: python: 'this' is for the embedded instance; name one there")
+    target = load_target(folder, config.target)
     accelerator = load_accelerator(folder, target.accelerator)
     device = choose(accelerator, target)
     if device.cpu:
         accelerator = load_accelerator(folder, CPU)
         target = target.model_copy(update={"environment": {**target.environment, **HIDDEN}})
     return Settings(root, config, experiments, gates, target, accelerator, device)
+
+
+def load_target(folder: Path, name: str) -> Target:
+    """One target's file below the folder `config`."""
+    where = f"config/targets/{name}.yaml"
+    target_file = own_or_shipped(folder / "targets" / f"{name}.yaml", where)
+    target = validate(Target, _read(target_file.parent, name, "target"), where)
+    if target.python == "this" and isinstance(target.connection, Ssh):
+        raise UserError(f"{where}: python: 'this' is for the embedded instance; name one there")
+    return target
 
 
 def _gates(name: str, config: Config, experiment: ExperimentConfig) -> Gates:

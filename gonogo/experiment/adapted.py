@@ -103,7 +103,7 @@ class AdaptedExperiment(LightningExperiment):
         if not config.data:
             yield f"data: {named} brings its own loaders; name the folder that they read: `data: FOLDER`"
         if not config.kind:
-            yield "kind: say what the data is: views, images, volumes, series, points or text"
+            yield "kind: say what the data is: views, images, volumes, series, points, text or files"
         if config.data and config.data.is_absolute() and "data" not in asked:
             yield f"data: {config.data} lies elsewhere on a rented machine: give {named} an argument `data` to read"
         given = config.training.model_fields_set

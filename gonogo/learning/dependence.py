@@ -10,6 +10,7 @@ FEWEST = 24  # distinct inputs, below which the answer would be chance
 MOST = 256
 PERMUTATIONS = 999
 NEIGHBOURS = 3
+ALIKE = 1e-6
 
 
 def independence_p(views: Sequence[np.ndarray], targets: np.ndarray, labels: list[bytes]) -> float | None:
@@ -75,3 +76,38 @@ def _distances(values: np.ndarray) -> np.ndarray:
 
 def _centred(distances: np.ndarray) -> np.ndarray:
     return distances - distances.mean(0) - distances.mean(1)[:, None] + distances.mean()
+
+
+def masks_independence_p(pictures: np.ndarray, masks: np.ndarray) -> float | None:
+    """p-value of "masks mark nothing in their own pictures that they would not in others"; None where there are few, or
+    all masks are the same.
+
+    The statistic: by how much the pixels' values, and their differences from their neighbours, vary between a mask's
+    regions, as a share of their variance in the picture, for a mask and its own picture against random re-pairings.
+
+    Args:
+        pictures: (N, C, S, S).
+        masks: (N, K, S, S), shares of each region's area, summing to 1 over K.
+    """
+    count = min(len(pictures), MOST)
+    if count < FEWEST:
+        return None
+    x, regions = pictures[:count].astype(np.float64), masks[:count].reshape(count, masks.shape[1], -1)
+    edges = np.sqrt(sum(np.square(np.gradient(x, axis=axis)) for axis in (2, 3)))
+    values = np.concatenate([x, edges], 1).reshape(count, 2 * x.shape[1], -1)
+    values -= values.mean(axis=2, keepdims=True)
+    total = np.square(values).sum(axis=2)
+    telling = total > 1e-9 * max(float(total.max()), 1e-300)
+    areas = regions.sum(axis=2)
+    fits = np.zeros((count, count))  # of a picture's pixels to a mask
+    for region in range(regions.shape[1]):
+        sums = np.einsum("icp,jp->ijc", values, regions[:, region], optimize=True)
+        between = np.square(sums) / np.maximum(areas[None, :, region, None], 1e-9)
+        share = np.divide(between, total[:, None], where=telling[:, None], out=np.zeros_like(between))
+        fits += share.mean(axis=2)
+    if float(np.ptp(fits, axis=1).max()) <= ALIKE * float(fits.max()):  # flat pictures, or one mask for all
+        return None
+    rng = np.random.default_rng(0)
+    own, rows = float(np.trace(fits)), np.arange(count)
+    reached = 1 + sum(float(fits[rows, rng.permutation(count)].sum()) >= own for _ in range(PERMUTATIONS))
+    return reached / (PERMUTATIONS + 1)

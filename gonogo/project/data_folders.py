@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 KIND_OF = {
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".exr"), "images"),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".exr"), "images"),
     **dict.fromkeys((".nii", ".nii.gz", ".mgz"), "volumes"),
     **dict.fromkeys((".h5", ".hdf5"), "series"),
     **dict.fromkeys((".ply", ".xyz", ".obj", ".stl", ".glb"), "points"),
@@ -18,7 +18,7 @@ KIND_OF = {
 }
 # files that data often comes as and no inspector reads
 UNREAD = (".bin", ".parquet", ".arrow", ".tar", ".lmdb", ".mdb", ".tfrecord", ".csv", ".wav", ".flac", ".mp3", ".mp4",
-          ".pkl", ".mat", ".edf", ".dcm", ".zip")  # fmt: skip
+          ".pkl", ".mat", ".edf", ".dcm", ".zip", "-ubyte")  # fmt: skip
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "holdout", "eval")
 # folders that hold no data set, whatever lies in them
 NOT_DATA = {"results", "archive", "docs", "doc", "assets", "tests", "test", "node_modules", "build", "dist",
@@ -111,6 +111,8 @@ def _ending(name: str) -> str:
     lower = name.lower()
     if lower.startswith(NO_TEXT):
         return ""
+    if lower.endswith("-ubyte"):  # MNIST's IDX files
+        return "-ubyte"
     ending = ".nii.gz" if lower.endswith(".nii.gz") else os.path.splitext(lower)[1]  # noqa: PTH122
     return ending if ending in KIND_OF or ending in UNREAD else ""
 

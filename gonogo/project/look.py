@@ -39,8 +39,8 @@ class Project:
 
     @property
     def data_set(self) -> DataFolder | None:
-        """The likeliest that an inspector reads."""
-        return next((one for one in self.data if one.kind), None)
+        """The likeliest that an inspector reads, else of files that none does."""
+        return next((one for one in self.data if one.kind), next(iter(self.data), None))
 
 
 def look_around(root: Path) -> Project:

@@ -18,6 +18,7 @@ WITHOUT = {
     "data": "the script finds `data` itself, where it lies",
     "out": "what the script writes beside itself is collected",
 }
+ANY_FILES = "files"  # kind of data whose contents no inspector reads
 WIDTH = 32  # column of comments
 
 SNAKEFILE = """# The workflow of the installed package gonogo. Run it with: snakemake --profile local
@@ -75,11 +76,11 @@ def _experiment(project: Project) -> Iterator[str]:
     yield _line("command:", "your own scripts, run from the repository's root")
     yield from _command(project, script)
     if data:
-        yield _line(f"kind: {data.kind}", f"how the data is read and judged; {described(data)}")
+        yield _line(f"kind: {data.kind or ANY_FILES}", f"how the data is read and judged; {described(data)}")
         yield _line(f"data: {data.path.as_posix()}", "read where it lies, sent from there, never copied or written to")
     else:
-        yield _line("kind: images", "TODO: images, volumes, series, points, text or views")
-        yield _line("data: TODO", f"TODO: the folder of your data. {_why_no_data(project)}")
+        yield _line("kind: images", "TODO: images, volumes, series, points, text, views or files")
+        yield _line("data: TODO", "TODO: the folder of your data; none was found here")
     for other in project.data:
         if other is not data:
             yield f"# data: {other.path.as_posix():24} # {described(other)}"
@@ -143,9 +144,5 @@ def described(data: DataFolder) -> str:
     """`10,000 .jpg in 10 folders, split into train, val`."""
     classes = f" in {data.classes} folders" if data.classes > 1 else ""
     splits = f", split into {', '.join(data.splits)}" if data.splits else ""
-    unread = "" if data.kind else "; no inspector reads these"
+    unread = "" if data.kind else "; no inspector reads what is in them"
     return f"{data.files:,} {data.ending}{classes}{splits}{unread}"
-
-
-def _why_no_data(project: Project) -> str:
-    return "No folder here holds files that an inspector reads" if not project.data else "What is here, none reads:"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import threading
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 NUMPY_SUFFIXES = (".npy", ".npz")
+_ONE_HEADER = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -47,7 +49,17 @@ def mapped(path: Path) -> np.ndarray:
     with path.open("rb") as stream:
         if stream.read(6) != b"\x93NUMPY":
             raise ValueError("not a numpy array")
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return loaded(path, mapped=True)
+
+
+def loaded(source: Path | IO[bytes], *, mapped: bool = False) -> np.ndarray:
+    """np.load, in one thread at a time: it parses headers as Python, which fails in threads of Python 3.11 (gh-106905).
+
+    Raises:
+        ValueError, EOFError, OSError: it is no array of plain values, or cut short.
+    """
+    with _ONE_HEADER:
+        array: np.ndarray = np.load(source, mmap_mode="r" if mapped else None, allow_pickle=False)
     return array
 
 

@@ -20,9 +20,10 @@ def judge(
     """Hold what was measured against the thresholds. Pure: no data file is opened.
 
     Args:
-        sampled: the items are a sample of a larger set, and the verdict is about that set.
+        sampled: the items are a sample of a larger set, and the verdict is about that set; unless they are all of it.
         each: called with every item's finding, in the order of the scan.
     """
+    sampled = sampled and not data.whole
     rule = AcceptanceRule(gate.max_bad_items, gate.false_alarm_rate, gate.miss_rate, sampled, gate.max_sample_items)
     judgement = kind_of(data.kind).judge(data, gate, rule, each)
     covered = coverage(data.files, data.left_out, gate)

@@ -31,6 +31,7 @@ def measure_part(
     out: Path,
     progress: Progress | None = None,
     cache: StatisticsCache | None = None,
+    whole: bool = False,
 ) -> MeasuredPart:
     """Measure one data folder into `out`, with as much memory for a million items as for a thousand.
 
@@ -40,6 +41,7 @@ def measure_part(
         kind: its name, or the inspector as a gate configured it.
         progress: called with (items done, items in all).
         cache: statistics of earlier scans; files with the same bytes are not decoded again.
+        whole: no item of the data set is missing from it and the parts before it.
 
     Raises:
         UserError: the folder is missing, or holds nothing of this kind.
@@ -78,6 +80,7 @@ def measure_part(
             closer=[(content, kind.look_closer(items[at])) for content, at in least],
             unreadable=unreadable[:100],
             left_out=left_out(kind.metadata, str(folder), others, unlisted),
+            whole=whole,
             inputs_digest=total.hex(),
         )
         write_text(temporary / PART, part.model_dump_json(indent=1) + "\n")

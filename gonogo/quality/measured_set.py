@@ -34,6 +34,9 @@ class MeasuredPart(Measured):
     )
     unreadable: list[FileProblem] = Field(description="the first files that could not be, of those of no item")
     left_out: list[LeftOut] = Field(description="what no check judged, by its sort")
+    whole: bool = Field(
+        default=False, description="no item of the data set is missing: it is no sample of a larger one"
+    )
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ class MeasuredSet:
     def strays(self) -> list[FileProblem]:
         """Unreadable files that belong to no item."""
         return [problem for part in self.parts for problem in part.unreadable]
+
+    @property
+    def whole(self) -> bool:
+        """Whether a sample holds all items that there are."""
+        return any(part.whole for part in self.parts)
 
     @property
     def files(self) -> int:

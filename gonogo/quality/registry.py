@@ -17,6 +17,7 @@ KINDS = {
     "series": "gonogo.quality.series.inspector:SeriesFiles",
     "points": "gonogo.quality.points.inspector:PointClouds",
     "text": "gonogo.quality.text.inspector:Texts",
+    "files": "gonogo.quality.any_files:AnyFiles",
 }
 # kinds whose gate also says how items are read: a change there measures them again
 CONFIGURED = ("series", "text")

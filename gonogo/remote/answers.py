@@ -138,6 +138,12 @@ class RunState(AgentAnswer):
     state: Literal["none", "running", "exited", "lost", "adopted"]
 
 
+class Turn(AgentAnswer):
+    """What has to end on the machine before something begins; empty: nothing."""
+
+    waiting_for: Shown = ""
+
+
 class TimerState(AgentAnswer):
     """The run's second watcher."""
 
@@ -147,7 +153,7 @@ class TimerState(AgentAnswer):
 class Launched(AgentAnswer):
     """What became of a launch; `run_dir` and `key` are those of the run that holds the workspace."""
 
-    state: Literal["started", "already", "done"]
+    state: Literal["started", "already", "done", "waiting"]
     run_dir: Short
     key: Short
     timer: TimerState = TimerState()
@@ -220,7 +226,19 @@ class MachineFacts(AgentAnswer):
     time: Annotated[float, Field(ge=0, le=AT_MOST)]
 
 
-RunsAtWork = Annotated[list[Shown], Field(max_length=10_000)]
+class Busy(AgentAnswer):
+    """What would be lost with the machine: of any workspace on it.
+
+    Attributes:
+        runs: at work.
+        unfetched: ended, and never downloaded.
+        under_way: what else is being done there, such as an upload; empty: nothing.
+    """
+
+    runs: Annotated[list[Shown], Field(max_length=10_000)]
+    unfetched: Annotated[list[Shown], Field(max_length=10_000)]
+    under_way: Shown = ""
+
 
 Unparsed: Any = Any  # whatever JSON says
 Kind = TypeVar("Kind")
@@ -249,7 +267,7 @@ def read(kind: type[Kind], answer: Any, where: str, bounds: JsonBounds = SMALL) 
         problem = f"{'.'.join(str(part) for part in first['loc']) or 'all of it'}: {first['msg']}"
     except ValueError as error:
         problem = str(error)
-    said = answer[: 8 * SHOWN_CHARACTERS].decode(errors="replace") if isinstance(answer, bytes) else type(answer)
+    said = answer[: 8 * SHOWN_CHARACTERS].decode(errors="replace") if isinstance(answer, bytes) else repr(answer)
     raise RemoteError(
         f"{where} answered {quoted(said)!r}, which is not an answer of gonogo's agent ({quoted(problem)}). "
         "The training program or a login script there may have written it; check the machine before using it again."

@@ -95,7 +95,11 @@ class Connection(fabric.Connection):
 
 
 def answers(ssh: Ssh) -> bool:
-    """Whether an SSH server greets there, seen from here or from the machine that leads there."""
+    """Whether an SSH server greets there, seen from here or from the machine that leads there.
+
+    Raises:
+        Unreachable: the machine that leads there does not answer.
+    """
     try:
         if ssh.through:
             through = open_connection(ssh.through)
@@ -149,10 +153,10 @@ def _explained(ssh: Ssh) -> Iterator[None]:
             f"{where}: the machine refuses the key {ssh.key_file}. Is {ssh.user!r} the right user, and is "
             f"{ssh.key_file}.pub in its ~/.ssh/authorized_keys?"
         ) from None
-    except socket.gaierror:
-        raise NoSuchHost(
-            f"{ssh.host}: no machine of this name. {alias(ssh.host) or 'Check connection.host, and the network.'}"
-        ) from None
+    except socket.gaierror as error:
+        kind = Unreachable if error.errno == socket.EAI_AGAIN else NoSuchHost  # no name server answers: no network
+        hint = alias(ssh.host) or "Check connection.host, and the network."
+        raise kind(f"{ssh.host}: no machine of this name. {hint}") from None
     except paramiko.ChannelException as error:
         raise Unreachable(
             f"{ssh.jump}, the jump host, does not lead to {where} ({error.text or 'refused'}). Is the machine on, are "

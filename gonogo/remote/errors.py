@@ -15,3 +15,15 @@ class Unreachable(RemoteError):
 
 class NoSuchHost(Unreachable):
     """Its name leads nowhere: misspelt, or there is no network."""
+
+
+class NotOurTurn(RemoteError):
+    """Something else is at work on the machine, which runs one thing at a time: ask again later.
+
+    Attributes:
+        waiting_for: what is at work, safe to show.
+    """
+
+    def __init__(self, where: str, waiting_for: str) -> None:
+        super().__init__(f"{where}: {waiting_for} is at work there")
+        self.waiting_for = waiting_for

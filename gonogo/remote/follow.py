@@ -83,13 +83,14 @@ def _messages(
                 for message in _session(machine, run_dir, offset):
                     reached = True
                     offset = offset if message.offset is None else message.offset
-                    heard, pause = time.monotonic(), FIRST_PAUSE_S
                     if message.state == "lost" and _resumed(machine, run_dir):
-                        break
+                        raise Unreachable(f"{machine.where}: the run was lost, and is resumed.")
+                    heard, pause = time.monotonic(), FIRST_PAUSE_S
                     if message.heartbeat and message.heartbeat.age_s > FROZEN_S < time.monotonic() - asked:
                         asked = time.monotonic()
                         _resumed(machine, run_dir)
                     yield message
+                raise Unreachable(f"{machine.where}: agent follow ended, and has not said how the run did.")
         except Unreachable as error:
             if isinstance(error, NoSuchHost) and not reached:
                 raise

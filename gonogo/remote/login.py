@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from gonogo.remote.errors import RemoteError
 
 SAID = "gonogo may run commands"
 PROBE = ("sh", "-c", "echo gonogo may run commands")
-PROBE_S = 20.0
+PROBE_S = 10.0  # for all of it, however slowly it drips
 READ_BYTES, READ_AT_MOST_BYTES = 1 << 12, 1 << 16
 NO_TERMINAL = "doesn't support PTY"  # RunPod's proxy
 PROXIES = ("ssh.runpod.io",)
@@ -59,13 +60,17 @@ def explained(login: Login, error: RemoteError) -> RemoteError:
 
 def _probed(login: Login) -> str:
     """What the login says where it should say SAID."""
-    said = b""
+    said, until = b"", time.monotonic() + PROBE_S
     try:
         with login.start(PROBE) as channel:
             channel.end_input()
-            while len(said) < READ_AT_MOST_BYTES and (data := channel.read(READ_BYTES, PROBE_S)):
+            while len(said) < READ_AT_MOST_BYTES and (data := channel.read(READ_BYTES, _left_s(until))):
                 said += data
-            _, errors = channel.finish(PROBE_S)
+            _, errors = channel.finish(_left_s(until))
     except RemoteError as error:
         return said.decode(errors="replace") or str(error)
     return f"{said.decode(errors='replace')} {errors}".strip() or "nothing"
+
+
+def _left_s(until: float) -> float:
+    return max(0.01, until - time.monotonic())

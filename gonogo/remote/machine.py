@@ -18,17 +18,17 @@ from gonogo.base.bounded_json import SMALL, JsonBounds
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.agent_archive import BOOTSTRAP, compressed
 from gonogo.remote.agent_archive import NAME as AGENT
-from gonogo.remote.answers import Done, Installed, Kind, Launched, Text, Unparsed, read
+from gonogo.remote.answers import Done, Installed, Kind, Launched, Text, Unparsed, quoted, read
 from gonogo.remote.channel import Channel, NoSession, Silent, failure
 from gonogo.remote.connection import open_connection
-from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.errors import NotOurTurn, RemoteError, Unreachable
 from gonogo.remote.login import explained
 from gonogo.remote.run_request import RunRequest
 from gonogo.remote.shell import command_line
 
 ANSWER_S = 120.0
 GREETING_AT_MOST_BYTES = 1 << 20  # of login scripts, before the answer
-TEXT_BOUNDS = JsonBounds(96 << 20, 96 << 20)  # of a small file: its commas count as values
+TEXT_BOUNDS = JsonBounds(44 << 20, 2_500_000)  # of a file: the commas of its text count as values
 READ_BYTES = 1 << 20
 
 
@@ -112,7 +112,11 @@ class Machine:
             return Channel(self.transport, command, name, self.where)
         except NoSession:
             connection = open_connection(self.ssh)
-            return Channel(connection.transport, command, name, self.where, connection.close)
+            try:
+                return Channel(connection.transport, command, name, self.where, connection.close)
+            except BaseException:
+                connection.close()
+                raise
 
     @property
     def transport(self) -> paramiko.Transport:
@@ -156,8 +160,7 @@ class Machine:
         try:
             with channel:
                 output = _output(channel, timeout_s, sent, bounds.size_bytes + GREETING_AT_MOST_BYTES)
-            line = output.rstrip(b"\n")[output.rstrip(b"\n").rfind(b"\n") + 1 :]
-            return read(kind, line, f"{self.where}: {channel.name}", bounds)
+            return read(kind, _last_line(output), f"{self.where}: {channel.name}", bounds)
         except Unreachable:
             raise
         except RemoteError as error:
@@ -192,15 +195,20 @@ class Machine:
         Returns:
             `state` started | already (a run holds the workspace) | done (this key has finished), with that run's
             `run_dir` and `key`.
+
+        Raises:
+            NotOurTurn: another workspace's run, or a setup, is at work.
         """
         request = RunRequest(argv=[self.training_python, *arguments], **terms)
         answer = self.ask(Launched, "launch", run_dir, stdin=request.model_dump_json())
+        if answer.state == "waiting":
+            raise NotOurTurn(self.where, quoted(answer.run_dir))
         if answer.state == "started" and request.max_s and not answer.timer.ends_in_s:
             raise RemoteError(f"{self.where}: the run started, but its second timer has no deadline for it")
         return answer
 
 
-def _output(channel: Channel, timeout_s: float, sent: bytes, most_bytes: int) -> bytes:
+def _output(channel: Channel, timeout_s: float, sent: bytes, most_bytes: int) -> bytearray:
     """What the command writes to stdout, once it has ended well."""
     until = time.monotonic() + timeout_s
     output = bytearray()
@@ -217,4 +225,14 @@ def _output(channel: Channel, timeout_s: float, sent: bytes, most_bytes: int) ->
         raise RemoteError(f"{channel.where}: {channel.name} has not ended after {timeout_s:g} s") from None
     if code:
         raise failure(channel.where, channel.name, code, errors)
-    return bytes(output)
+    return output
+
+
+def _last_line(output: bytearray) -> bytes:
+    """The answer; a login script may have printed before it. Leaves the output empty, which may be large."""
+    while output.endswith(b"\n"):
+        output.pop()
+    del output[: output.rfind(b"\n") + 1]
+    line = bytes(output)
+    output.clear()
+    return line

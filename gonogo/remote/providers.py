@@ -7,55 +7,36 @@ until it is terminated. That is why each provider is asked whether the machine s
 from __future__ import annotations
 
 import http
-import ipaddress
+import http.client
 import json
 import os
-import socket
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from gonogo.base.errors import UserError
+from gonogo.base.text import clean
 from gonogo.config.target import Release
+from gonogo.remote.rented import Rented
 
 ANSWER_S = 30.0
 COMMAND_S = 300.0
+PATIENCE_S = 600.0  # for a provider that fails in passing
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
+PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524)  # HTTP codes of a server that may work later
 DIGITALOCEAN = "https://api.digitalocean.com"
 TOKEN = "DIGITALOCEAN_TOKEN"
 
 
-@dataclass(frozen=True)
-class Rented:
-    """A machine, as its provider lists it; `addresses` is None where the provider lists none."""
-
-    id: str
-    name: str
-    addresses: tuple[str, ...] | None
+Answer = TypeVar("Answer")
 
 
-def addresses_of(host: str) -> set[str]:
-    """The host, and the addresses that its name resolves to."""
-    try:
-        return {plain(host)} if is_address(host) else {host, *(str(a[4][0]) for a in socket.getaddrinfo(host, None))}
-    except OSError:
-        return {host}
-
-
-def plain(address: str) -> str:
-    """One spelling for one address."""
-    return str(ipaddress.ip_address(address)) if is_address(address) else address
-
-
-def is_address(text: str) -> bool:
-    """Whether it is an IP address, and not a name."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+class FailsInPassing(UserError):
+    """The provider could not be asked, or did not answer as it should: later it may."""
 
 
 class Provider(Protocol):
@@ -69,6 +50,27 @@ class Provider(Protocol):
 
     def is_gone(self, machine: Rented) -> bool:
         """Whether it is no longer billed."""
+
+
+def patiently(ask: Callable[[], Answer], say: Callable[[str], None]) -> Answer:
+    """What the provider answers; asked again for PATIENCE_S, ever more slowly, while it fails in passing.
+
+    Raises:
+        FailsInPassing: the last time, too.
+        UserError: it refused, which another try would not change.
+    """
+    until, pause = time.monotonic() + PATIENCE_S, FIRST_PAUSE_S
+    while True:
+        try:
+            return ask()
+        except FailsInPassing as error:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                raise
+            if pause == FIRST_PAUSE_S:
+                say(f"{error} Trying again for up to {PATIENCE_S / 60:.0f} min.")
+            time.sleep(min(pause, left_s))
+            pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
 def provider(release: Release) -> Provider:
@@ -98,12 +100,12 @@ class DigitalOcean:
         _, answer = self._ask("GET", f"/v2/droplets?{query}")
         try:
             return [
-                Rented(str(int(droplet["id"])), str(droplet["name"]), _droplet_addresses(droplet))
+                Rented(str(int(droplet["id"])), clean(droplet["name"]), _droplet_addresses(droplet))
                 for droplet in answer["droplets"]
             ]
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"DigitalOcean: GET /v2/droplets: the answer is not a list of droplets ({error!r})"
+            raise FailsInPassing(
+                f"DigitalOcean: GET /v2/droplets: the answer is not a list of droplets ({error!r})."
             ) from None
 
     def destroy(self, machine: Rented) -> None:
@@ -124,18 +126,28 @@ class DigitalOcean:
         except urllib.error.HTTPError as error:
             if error.code == http.HTTPStatus.NOT_FOUND:
                 return error.code, {}
-            said = error.read(1 << 16).decode(errors="replace")
+            said = _last_words(error)
             hint = f" Is {TOKEN} right, and does it allow writing?" if error.code in (401, 403) else ""
-            raise UserError(
-                f"DigitalOcean: {method} {path.partition('?')[0]}: {error.code} {said[:200]}{hint}"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise UserError(f"DigitalOcean: {method} {path.partition('?')[0]}: {error}") from None
+            kind = FailsInPassing if error.code in PASSING else UserError
+            raise kind(f"DigitalOcean: {method} {path.partition('?')[0]}: {error.code} {said[:200]}.{hint}") from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            said = str(error) or type(error).__name__
+            raise FailsInPassing(f"DigitalOcean: {method} {path.partition('?')[0]}: {said}.") from None
+
+
+def _last_words(error: urllib.error.HTTPError) -> str:
+    try:
+        return clean(error.read(1 << 16).decode(errors="replace"))
+    except (OSError, http.client.HTTPException):
+        return ""
 
 
 def _droplet_addresses(droplet: dict[str, Any]) -> tuple[str, ...]:
     networks = droplet["networks"]
     return tuple(str(v["ip_address"]) for v in [*networks["v4"], *networks.get("v6", [])])
+
+
+THROTTLED = ("RequestLimitExceeded", "Throttling", "RequestTimeout", "InsufficientRequestCapacity")
 
 
 class Ec2:
@@ -156,27 +168,39 @@ class Ec2:
     def find(self) -> list[Rented]:
         wanted = [{"Name": f"tag:{self._key}", "Values": [self._value]}]
         return [
-            Rented(instance["InstanceId"], instance["InstanceId"], _addresses(instance))
-            for instance in self._instances(Filters=wanted)
-            if instance["State"]["Name"] not in self.ENDED
+            Rented(identity, identity, addresses)
+            for identity, state, addresses in self._instances(Filters=wanted)
+            if state not in self.ENDED
         ]
 
     def destroy(self, machine: Rented) -> None:
         try:
             self._client.terminate_instances(InstanceIds=[machine.id])
         except self._errors as error:
-            raise UserError(f"EC2: terminate {machine.id}: {error}") from None
+            raise self._told(f"terminate {machine.id}", error) from None
 
     def is_gone(self, machine: Rented) -> bool:
         wanted = [{"Name": "instance-id", "Values": [machine.id]}]
-        return all(instance["State"]["Name"] in self.ENDED for instance in self._instances(Filters=wanted))
+        return all(state in self.ENDED for _, state, _ in self._instances(Filters=wanted))
 
-    def _instances(self, **asked: Any) -> list[dict[str, Any]]:
+    def _instances(self, **asked: Any) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Id, state and addresses of each."""
         try:
             pages = self._client.get_paginator("describe_instances").paginate(**asked)
-            return [instance for page in pages for group in page["Reservations"] for instance in group["Instances"]]
+            found = [instance for page in pages for group in page["Reservations"] for instance in group["Instances"]]
+            return [(str(one["InstanceId"]), str(one["State"]["Name"]), _addresses(one)) for one in found]
         except self._errors as error:
-            raise UserError(f"EC2: describe instances: {error}") from None
+            raise self._told("describe instances", error) from None
+        except (KeyError, TypeError) as error:
+            raise FailsInPassing(f"EC2: describe instances: the answer lists no instances ({error!r}).") from None
+
+    def _told(self, what: str, error: Exception) -> UserError:
+        """A refusal is final; a link that fails, a throttled or broken service is not."""
+        metadata = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
+        code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code", "")
+        refused = metadata.get("HTTPStatusCode") in range(400, 500) and code not in THROTTLED
+        no_login = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "NoRegionError")
+        return (UserError if refused or no_login else FailsInPassing)(f"EC2: {what}: {error}")
 
 
 def _addresses(instance: dict[str, Any]) -> tuple[str, ...]:
@@ -201,7 +225,7 @@ class CommandProvider:
     def destroy(self, machine: Rented) -> None:
         code, said = self._run(self._command)
         if code:
-            raise UserError(f"release.command failed (exit code {code}): {said or 'it printed nothing'}")
+            raise FailsInPassing(f"release.command failed (exit code {code}): {said or 'it printed nothing'}.")
 
     def is_gone(self, machine: Rented) -> bool:
         return self._run(self._gone_command)[0] == 0
@@ -214,4 +238,4 @@ class CommandProvider:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return 124, f"still running after {COMMAND_S:g} s"
-        return done.returncode, done.stdout.decode(errors="replace").strip()[-300:]
+        return done.returncode, clean(done.stdout.decode(errors="replace").strip()[-300:])

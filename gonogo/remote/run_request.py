@@ -32,6 +32,13 @@ class ReleaseTerms(StrictModel):
     )
 
 
+class CheckpointRoom(StrictModel):
+    """What a run keeps at most, for which its disk must have room before it starts."""
+
+    files: int = Field(ge=0)
+    each_bytes: int = Field(ge=0)
+
+
 class RunRequest(StrictModel):
     """One run. A limit of 0 is none; what the ladder and the fallback need is used from the last good checkpoint."""
 
@@ -41,6 +48,8 @@ class RunRequest(StrictModel):
         description="the command; a path in its first word begins at the root, {run_dir} is the run's folder",
     )
     workspace: str = Field("", description="folder whose lock the run holds, from the root; empty: the run's parent")
+    alone: bool = Field(False, description="begins only when no other workspace's run, and no setup, is at work there")
+    keep: bool = Field(True, description="what it leaves exists nowhere else until it is downloaded")
     once: bool = Field(
         False, description="a run of this key in any folder beside this one is attached to, or resumed, in its place"
     )
@@ -57,6 +66,7 @@ class RunRequest(StrictModel):
     patterns: list[str] = Field(
         default_factory=list, description="of their names, in any folder below; none: *.ckpt in the folder itself"
     )
+    room: CheckpointRoom | None = Field(None, description="what it will keep in `checkpoints`; null: not known")
     resume: list[str] = Field(
         default_factory=list, description="words that resume, with {checkpoint}; none: it cannot, and is not retried"
     )

@@ -11,7 +11,8 @@ from gonogo.base.errors import UserError
 from gonogo.base.units import gigabytes
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh, Target
-from gonogo.remote.answers import MachineFacts, read
+from gonogo.remote.answers import MachineFacts, Turn, read
+from gonogo.remote.errors import NotOurTurn
 from gonogo.remote.machine import Machine
 
 REQUIREMENTS = "requirements.txt"
@@ -69,6 +70,7 @@ def set_up(
     Raises:
         UserError: `requirements` cannot be read.
         RemoteError: the installation failed, with its last words.
+        NotOurTurn: something is to be installed, and a run or another setup is at work.
     """
     changed = machine.install_agent()
     options = [f"--forbid={name}" for name in accelerator.forbidden_environment]
@@ -79,6 +81,8 @@ def set_up(
         changed |= _put_requirements(machine, requirements)
         options += ["--requirements", REQUIREMENTS]
     answer = machine.run_agent("setup", *options, timeout_s=INSTALL_S)
+    if isinstance(answer, dict) and "waiting_for" in answer:
+        raise NotOurTurn(machine.where, read(Turn, answer, f"{machine.where}: agent setup").waiting_for)
     facts = read(MachineFacts, answer, f"{machine.where}: agent setup")
     report = SetupReport(clock_skew_s=round(facts.time - time.time(), 3), **facts.model_dump(exclude={"time"}))
     report.changed |= changed

@@ -23,6 +23,7 @@ def begin(root: Path | str, rule_names: str = "*") -> None:
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that fight for cores are 8 times slower than one each
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # which are looked for among all packages, by each job
+    os.environ.setdefault("PYTHONUTF8", "1")  # whatever the locale is: logs and reports are UTF-8
     os.environ.setdefault(OWNER, f"{os.getpid()}@{socket.gethostname()}")
     os.environ.setdefault(SESSION, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
     os.environ[ROOT] = str(root)

@@ -90,7 +90,8 @@ class stage:
             if hint := hint_for(f"{type(error).__name__}: {error}"):
                 self.run.note(f"hint: {hint}")
                 print(f"hint: {hint}", file=sys.stderr, flush=True)
-        self.run.log.close()
+        with contextlib.suppress(OSError):
+            self.run.log.close()
 
 
 def _give_up(where: str, message: str) -> NoReturn:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import shutil
-import sqlite3
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json
@@ -15,48 +17,107 @@ from gonogo.config.load import Settings
 from gonogo.experiment.starting_checkpoint import waiting
 from gonogo.runtime import ledger
 from gonogo.runtime.session import owner_pid, session_name
-from gonogo.stages.held import held_file
+from gonogo.stages.held_machines import held_file, held_machines
 
 WIDEST = 100  # columns
+ON_THE_MACHINE = ("upload", "setup", "canary", "cloud_train", "download")
 
 
-def conclude(settings: Settings) -> None:
-    """Nothing that goes wrong with the ledger, the disk or the terminal keeps the machine from being released."""
+def conclude(settings: Settings, *, partial: bool = False) -> bool:
+    """Nothing that goes wrong with the ledger, the disk or the terminal keeps the machine from being released.
+
+    Args:
+        partial: less than the whole workflow was asked for: the machine that it has made ready is kept.
+
+    Returns:
+        Whether everything is as it should be: no machine bills on that should be gone.
+    """
     rows: list[ledger.Row] = []
     problem = ""
     try:
         rows = ledger.rows(settings.config.results_dir / "ledger.sqlite", session=session_name())
-    except (OSError, sqlite3.Error) as error:
+    except Exception as error:
         problem = f"error: the ledger cannot be read: {error}"
-    _release(settings, rows)
+    released = _release(settings, rows, partial)
     if problem:
         _tell(problem)
     try:
         _report(settings, rows)
-    except OSError as error:
+    except Exception as error:
         _tell(f"error: timing.json was not written: {error}")
+    return released
 
 
-def _release(settings: Settings, rows: list[ledger.Row]) -> None:
-    """After an interruption the machine is kept, because whoever interrupts means to continue."""
-    if not held_file(settings).exists():
-        return
-    if any(row.outcome == "interrupted" for row in rows):
-        _tell("interrupted: the machine is held, and bills on; release it with: gonogo release")
-        return
-    if any(row.stage == "release" for row in rows):
-        return  # it has said how that ended
+class AtTheEnd:
+    """`conclude`, once for an invocation: also where Snakemake fails and calls none of its own hooks.
+
+    Exit code 1 where a machine bills on that should be gone.
+    """
+
+    def __init__(self, settings: Settings, partial: Callable[[], bool]) -> None:
+        self._settings, self._partial, self._done = settings, partial, False
+
+    def watch(self) -> None:
+        """From now on an end without a hook is an end, too."""
+        atexit.register(self._unless_done)
+
+    def __call__(self) -> None:
+        self._done = True
+        if not conclude(self._settings, partial=self._partial()):
+            sys.exit(1)
+
+    def _unless_done(self) -> None:
+        if not self._done:
+            self._done = True
+            conclude(self._settings, partial=self._partial())
+
+
+def _release(settings: Settings, rows: list[ledger.Row], partial: bool) -> bool:
+    """Whether no machine bills on that should be gone."""
     try:
+        if not held_file(settings).exists() or _kept(held_file(settings), rows, partial):
+            return True
         from gonogo.stages.release import release_machine
 
         release_machine(settings, _tell)
+        return True
     except UserError as error:
         _tell(f"error: release: {error}")
+    except KeyboardInterrupt:
+        _tell("interrupted while the machine was being released: it may bill on. Run gonogo release")
     except Exception as error:
         _tell(
             f"ALARM: THE MACHINE OF TARGET {settings.config.target} MAY NOT BE RELEASED: {type(error).__name__}: "
             f"{error}. It may bill on. Run gonogo release, or destroy it in your provider's console."
         )
+    return False
+
+
+def _kept(path: Path, rows: list[ledger.Row], partial: bool) -> bool:
+    """Whether it is kept, with the reason told: whoever interrupts, or asks for a part, means to continue."""
+    if any(row.outcome == "interrupted" for row in rows):
+        _tell(f"interrupted: the machine is held, and bills on{_cost(path)}; release it with: gonogo release")
+        return True
+    if partial and not _reported(rows):
+        _tell(
+            f"the machine of target {path.stem} is held, and bills on{_cost(path)}, because less than the whole "
+            "workflow was asked for; release it with: gonogo release"
+        )
+        return True
+    return any(row.stage == "release" for row in rows)  # it has said how that ended, and failed where it did
+
+
+def _cost(path: Path) -> str:
+    """What is held so far costs, where that is known."""
+    with contextlib.suppress(OSError):
+        return " (" + ", ".join(f"{held.name}: {held.cost}" for held in held_machines(path)) + ")"
+    return ""
+
+
+def _reported(rows: list[ledger.Row]) -> bool:
+    """Whether each experiment that used the machine in this invocation came to its last stage."""
+    used = {row.experiment for row in rows if row.stage in ON_THE_MACHINE}
+    return used <= {row.experiment for row in rows if row.stage == "report" and row.outcome == "done"}
 
 
 def _report(settings: Settings, rows: list[ledger.Row]) -> None:

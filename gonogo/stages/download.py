@@ -56,9 +56,9 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
             there.ask(Done, "collected", run_dir)
         return got
 
-    note_held(run.settings)
+    note_held(run.settings, run.experiment)
     with run.work():
-        got = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
+        got = persistently(lambda: ssh_settings(run), run.target, bring, run.say, 60 * run.target.lease_minutes)
     if report:
         facts = {"folder": got.folder, "run_id": Path(run_dir).name, **transfers.facts(got)}
         write_json(report, {**facts, "missing": got.missing, "left_on_machine": got.lost})

@@ -15,6 +15,8 @@ from gonogo.quality.inspector import ItemFiles
 from gonogo.quality.stratified import stratified_order
 from gonogo.runtime.context import LISTING, ExistingData, Run
 
+WHOLE = ".whole"  # in the last folder of a sample that holds every item of the data; hidden files are no data
+
 
 def link_sample(run: Run, out: Path, indices: Sequence[int]) -> str:
     """Links in `out` to items that are drawn from all folders in proportion; what was drawn, in words.
@@ -28,17 +30,14 @@ def link_sample(run: Run, out: Path, indices: Sequence[int]) -> str:
     folder = _folder(run)
     items = _items(run, folder)
     first, end = indices
-    if first >= len(items):
-        raise UserError(
-            f"data: the sample holds all {len(items)} items of {run.experiment_config.data} by now and decides "
-            f"nothing; add data, or accept CAUTION with gates: {{quality: {{max_sample_items: {len(items)}}}}}"
-        )
     with run.work(), folder_replacing(out) as temporary:
         for index in stratified_order(items, run.config.seed)[first:end]:
             for name in items[index].files:
                 link = temporary / name
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to((folder / name).absolute())
+        if end >= len(items):
+            (temporary / WHOLE).touch()
     drawn = min(end, len(items)) - first
     return f"{drawn} of {len(items):,} items of {run.experiment_config.data}, drawn from all its folders"
 

@@ -1,4 +1,4 @@
-"""The machine that is held, and the runs on it that are not fetched yet: files below `results_dir`."""
+"""The runs of ours that are not fetched yet: files below `results_dir`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,6 @@ from gonogo.config.load import Settings
 from gonogo.config.result_paths import ResultPaths
 
 REFUSED = ("nan", "stopped_by_gate")  # the run ended by its own decision, and would again
-
-
-def held_file(settings: Settings) -> Path:
-    """Exists while the target's machine is held."""
-    return settings.config.results_dir / "held" / f"{settings.config.target}.json"
-
-
-def note_run(settings: Settings, run_dir: str) -> None:
-    """Remember a run of the machine that is held: its request says how the machine is shut down."""
-    path = held_file(settings)
-    if path.exists():
-        held = read_json(path)
-        held.pop("asked_to_shut_down", None)
-        write_json(path, {**held, "runs": [*(run for run in held["runs"] if run != run_dir), run_dir]})
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -49,19 +50,14 @@ class LocalLog:
             self._stop(str(error.strerror))
 
     def close(self) -> None:
-        if self._file is not None:
-            try:
-                self._file.close()
-            except OSError as error:
-                self._say(self._words(str(error.strerror)))
-        self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
 
     def _stop(self, why: str) -> None:
         self.close()
-        self._say(self._words(why))
-
-    def _words(self, why: str) -> str:
-        return f"{self._path}: the rest of the log is not written here ({why}); the machine has all of it"
+        self._say(f"{self._path}: the rest of the log is not written here ({why}); the machine has all of it")
 
 
 class LastLines:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
+from gonogo.base.errors import UserError
 from gonogo.config.target import Embedded, Ssh
 from gonogo.remote import embedded_server
+from gonogo.remote.answers import Turn
+from gonogo.remote.errors import NotOurTurn, Unreachable
 from gonogo.remote.machine import Machine, connect
 from gonogo.runtime.context import Run
 from gonogo.runtime.session import owner_pid
 from gonogo.stages.release import note_held
+
+FIRST_PAUSE_S, TURN_EVERY_S = 1.0, 15.0
+Result = TypeVar("Result")
 
 
 def ssh_settings(run: Run) -> Ssh:
@@ -23,9 +31,54 @@ def ssh_settings(run: Run) -> Ssh:
 
 @contextmanager
 def machine(run: Run) -> Iterator[Machine]:
-    note_held(run.settings)
+    note_held(run.settings, run.experiment)
     with connect(ssh_settings(run), run.target) as connected:
         yield connected
+
+
+def in_turn(run: Run, work: Callable[[Machine], Result]) -> Result:
+    """Do work for which the machine must be free, once it is: what waits here begins when what is at work ends.
+
+    Raises:
+        UserError: a run of this experiment itself is at work.
+        Unreachable: the machine, at first; or for as long as a run there may go unwatched.
+    """
+    told, pause_s, heard = "", FIRST_PAUSE_S, time.monotonic()
+    while True:
+        try:
+            with machine(run) as there:
+                return work(there)
+        except NotOurTurn as wait:
+            heard = time.monotonic()
+            if wait.waiting_for.startswith(f"{workspace(run)}/"):
+                raise UserError(
+                    f"{wait.waiting_for}, a run of this experiment, is at work on the machine, and what it runs in "
+                    "would be replaced. Wait for it (gonogo attach), or stop it (gonogo stop)."
+                ) from None
+            if wait.waiting_for != told:
+                told = wait.waiting_for
+                run.say(f"waiting for {told}: the machine runs one thing at a time")
+        except Unreachable:
+            if not told or time.monotonic() - heard > 60 * run.target.lease_minutes:
+                raise
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, TURN_EVERY_S)
+
+
+def is_alone(run: Run) -> bool:
+    """Whether one thing at a time is at work on the machine: not on the processor of this one, which is shared."""
+    return isinstance(run.target.connection, Ssh) or not run.settings.accelerator.is_this_machine
+
+
+def our_turn(there: Machine, run_dir: str, *, install: bool = False) -> None:
+    """Raises NotOurTurn where something else is at work: asked before what is dear, such as reading all data there.
+
+    Args:
+        install: send the agent along.
+    """
+    turn = there.ask(Turn, "turn", run_dir, install=install)
+    if turn.waiting_for:
+        raise NotOurTurn(there.where, turn.waiting_for)
 
 
 def workspace(run: Run) -> str:

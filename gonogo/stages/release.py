@@ -6,54 +6,86 @@ The SSH library is imported where it is needed: `gonogo` reads this module for e
 from __future__ import annotations
 
 import contextlib
-import json
-import socket
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from gonogo.base.errors import UserError
-from gonogo.base.files import write_json
-from gonogo.base.units import dollars, duration
 from gonogo.config.load import Settings
 from gonogo.config.target import Ssh, Target
-from gonogo.remote.answers import Released, RunsAtWork, read
-from gonogo.remote.errors import RemoteError, Unreachable
-from gonogo.remote.providers import Provider, Rented, addresses_of, is_address, plain, provider
+from gonogo.remote.providers import provider
+from gonogo.remote.rented import Rented, addresses_of, machine_at
 from gonogo.runtime.context import Run
-from gonogo.stages.held import held_file, unfetched
-
-GONE_WITHIN_S = 300.0
-LOOK_EVERY_S = 3.0
-BILLS_ON = (
-    "A machine that is switched off is still billed at most providers (DigitalOcean and Lambda among them): destroy it "
-    "in your provider's console, unless you know that yours does otherwise."
+from gonogo.stages.held import unfetched
+from gonogo.stages.held_machines import (
+    Alarm,
+    HeldMachine,
+    State,
+    changing,
+    held_file,
+    held_machines,
+    locked,
+    update,
 )
+from gonogo.stages.ways_to_go import NotReleased, destroy, not_listed, shut_down
 
 
-def note_held(settings: Settings) -> None:
-    """Remember that the target's machine is in use, until it is known to be gone; and which its provider says it is."""
-    path, ssh = held_file(settings), settings.target.connection
+def note_held(settings: Settings, experiment: str = "") -> str:
+    """Remember that the target's machine is in use, until it is known to be gone; and which its provider says it is.
+
+    A target that names another machine by now holds both.
+
+    Returns:
+        What would keep it from being released, as far as that is known now; empty: nothing.
+    """
+    ssh, target = settings.target.connection, settings.target
     if not isinstance(ssh, Ssh):
-        return
-    if not path.exists():
-        write_json(path, {"host": ssh.host, "since": time.time(), "runs": []})
-    held = json.loads(path.read_text())
-    if settings.target.release.how == "destroy" and "machine" not in held and held["host"] == ssh.host:
-        seen = _listed(settings.target, ssh.host)
-        if seen:
-            write_json(path, {**json.loads(path.read_text()), "machine": asdict(seen)})
+        return ""
+    path = held_file(settings)
+    listed = target.release.how == "destroy"
+    for known in held_machines(path, ssh.host):
+        noted = known.host == ssh.host and known.state == "held" and (known.machine or not listed)
+        if noted and (not experiment or experiment in known.experiments):
+            return ""
+    seen, doubt = _listed(target, ssh.host) if listed else (None, "")
+    with changing(path, ssh.host) as machines:
+        held = _same(machines, ssh.host, seen)
+        if held is None:
+            held = HeldMachine(host=ssh.host, since=time.time(), usd_per_hour=target.usd_per_hour)
+            held.note(f"in use by {settings.config.results_dir}")
+            machines.append(held)
+        if held.host != ssh.host:
+            held.note(f"reached at {ssh.host} now, and no longer at {held.host}")
+            held.host = ssh.host
+        if held.state in ("alarm", "unknown"):
+            held.become("held", "in use again")
+        held.usd_per_hour = held.usd_per_hour or target.usd_per_hour
+        if seen and held.machine is None:
+            held.machine = seen
+            held.note(f"listed by its provider as {seen.name} {seen.id}, {', '.join(seen.addresses or ()) or 'there'}")
+        if doubt and all(doubt not in one.what for one in held.evidence):
+            held.note(f"not listed by its provider: {doubt}")
+        if experiment and experiment not in held.experiments:
+            held.experiments.append(experiment)
+    return doubt
 
 
-def _listed(target: Target, host: str) -> Rented | None:
-    """The machine as its provider lists it now; None where that cannot be told, reported at its release."""
+def _same(machines: list[HeldMachine], host: str, seen: Rented | None) -> HeldMachine | None:
+    """The entry of the machine at `host`: by address, or by the id that its provider gave it."""
+    for held in machines:
+        if held.host == host or (seen and seen.id and held.machine and held.machine.id == seen.id):
+            return held
+    return next((held for held in machines if addresses_of(held.host) & addresses_of(host)), None)
+
+
+def _listed(target: Target, host: str) -> tuple[Rented | None, str]:
+    """The machine as its provider lists it now; None, and why, where that cannot be told."""
     try:
         found = machine_at(provider(target.release).find(), host, target.release.tag)
-    except UserError:
-        return None
-    return found[0] if found else None
+    except UserError as error:
+        return None, str(error)
+    return (found[0], "") if found else (None, f"{not_listed(target)}, though {host} is in use")
 
 
 def release(run: Run, inputs: Any, outputs: Any) -> None:
@@ -63,179 +95,104 @@ def release(run: Run, inputs: Any, outputs: Any) -> None:
 
 
 def release_machine(settings: Settings, say: Callable[[str], None], *, even_unfetched: bool = False) -> bool:
-    """Release the target's machine as its `release` says, and look whether it is gone.
+    """Release the target's machines as its `release` says, and look whether they are gone; one caller at a time.
 
     Returns:
         Whether nothing bills on that we know of.
 
     Raises:
-        UserError: results are not fetched (unless `even_unfetched`), or it could not be released: it bills on.
+        Alarm: one should be gone, and is not known to be: it may bill on.
+        UserError: results are not fetched (unless `even_unfetched`), or something is under way there: it bills on.
     """
-    path, target = held_file(settings), settings.target
+    path = held_file(settings)
     if not path.exists():
         return True
-    held = json.loads(path.read_text())
-    cost = _cost(target, held)
-    left = unfetched(settings)
-    if left and not even_unfetched:
-        raise UserError(
-            f"{held['host']} is not released: the results of {', '.join(left)} are not verified here. Run the same "
-            f"command again to fetch them, or give them up with: gonogo release --discard. Held {cost}."
-        )
-    assert isinstance(target.connection, Ssh), "only a machine of one's own is held"
-    if target.connection.host != held["host"]:
-        raise UserError(
-            f"{held['host']} is held, but connection.host of the target is {target.connection.host} now: neither is "
-            f"released. Write {held['host']} there to release it, or remove {path} if it is gone. Held {cost}."
-        )
+    assert isinstance(settings.target.connection, Ssh), "only a machine reached by SSH is held"
+    here = settings.target.connection.host
+    with _one_at_a_time(path, lambda: say(f"another release of target {path.stem} is under way; waiting for it")):
+        machines = held_machines(path, here)
+        left = unfetched(settings)
+        if machines and left and not even_unfetched:
+            raise UserError(
+                f"{_names(machines)} is not released: the results of {', '.join(left)} are not verified here. Run the "
+                f"same command again to fetch them, or give them up with: gonogo release --discard. {_held(machines)}"
+            )
+        problems: list[UserError] = []
+        gone = True
+        for held in machines:
+            try:
+                gone &= _release_one(settings, held, path, say, even_unfetched)
+            except UserError as problem:
+                problems.append(problem)
+        if problems:
+            kind = next((type(problem) for problem in problems if isinstance(problem, Alarm)), UserError)
+            raise kind(" ".join(map(str, problems)))
+        return gone
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """A disk on which no lock can be made keeps no machine from being released."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(locked(path.with_name(f".{path.stem}.release"), waiting))
+        yield
+
+
+def _names(machines: list[HeldMachine]) -> str:
+    return ", ".join(held.name for held in machines)
+
+
+def _held(machines: list[HeldMachine]) -> str:
+    return "Held " + ", ".join(held.cost for held in machines) + "."
+
+
+def _release_one(
+    settings: Settings, held: HeldMachine, path: Path, say: Callable[[str], None], even_unfetched: bool
+) -> bool:
+    """From `held` to whatever the evidence says; the state is in the file before anything is asked."""
+    target = settings.target
     if target.release.how == "none":
-        say(f"{held['host']} is yours still, and bills on (release: none). Held {cost}.")
+        say(f"{held.name} is yours still, and bills on (release: none). Held {held.cost}.")
         return False
-    gone = _destroy(target, held, path, say) if target.release.how == "destroy" else _shut_down(target, held, path, say)
-    if gone:
-        path.unlink()
-        say(f"{held['host']} is released after {cost}")
-    return gone
 
+    def become(state: State, what: str) -> None:
+        update(path, held, lambda entry: entry.become(state, what))
 
-def _cost(target: Target, held: dict[str, Any]) -> str:
-    seconds = time.time() - held["since"]
-    return f"{duration(seconds)}, about {dollars(seconds / 3600 * target.usd_per_hour)}"
-
-
-def _destroy(target: Target, held: dict[str, Any], path: Path, say: Callable[[str], None]) -> bool:
-    there, host = provider(target.release), held["host"]
-    ssh = target.connection
-    assert isinstance(ssh, Ssh), "only a machine of one's own is held"
-    _refuse_busy(ssh, target)
-    found = machine_at(there.find(), host, target.release.tag)
-    seen = Rented(**held["machine"]) if "machine" in held else None
-    if seen and seen.id not in [machine.id for machine in found] and not there.is_gone(seen):
-        if found:
-            raise UserError(
-                f"ALARM: {seen.name} ({seen.id}) was held, and {found[0].name} ({found[0].id}) is at {host} now: "
-                f"neither was destroyed, and both bill on. Destroy {seen.name} in your provider's console."
-            )
-        found = [seen]  # without its tag
-    if not found and _answers(ssh):
-        raise UserError(
-            f"ALARM: {_not_listed(target)}, but {host} answers. It bills on. Fix it in the target's release, or "
-            "destroy the machine in your provider's console."
-        )
-    if not found and not seen:
-        raise UserError(
-            f"ALARM: WHETHER {host} IS GONE IS UNKNOWN: {_not_listed(target)}, now or ever, and it does not answer. It "
-            f"may bill on. Look in your provider's console, and destroy it there; then remove {path}."
-        )
-    for machine in found:
-        say(f"destroying {machine.name}")
-        there.destroy(machine)
-        wait_until_gone(there, machine)
+    become("releasing", f"release: {target.release.how}")
+    try:
+        work = destroy if target.release.how == "destroy" else shut_down
+        evidence = work(target, held, path, say, even_unfetched)
+    except Alarm as alarm:
+        become(alarm.state, str(alarm))
+        raise type(alarm)(f"{alarm} Held {held.cost}.") from None
+    except NotReleased as refused:
+        become("held", str(refused))
+        raise UserError(f"{refused} Held {held.cost}.") from None
+    except Exception as error:
+        become("alarm", f"{type(error).__name__}: {error}")
+        said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}."
+        raise Alarm(
+            f"ALARM: {held.name} MAY NOT BE RELEASED: {said} It may bill on. Run gonogo release once that is fixed, "
+            f"or destroy it in your provider's console. Held {held.cost}."
+        ) from None
+    become("gone", evidence)
+    say(f"{held.name} is released after {held.cost}")
     return True
 
 
-def _not_listed(target: Target) -> str:
-    if target.release.provider == "command":
-        return "release.gone_command says that the machine is gone"
-    return f"the provider lists no machine with the tag {target.release.tag!r}"
-
-
-def _refuse_busy(ssh: Ssh, target: Target) -> None:
-    """Raise UserError while a run is at work there, ours or another's; a machine that is down is not busy."""
-    from gonogo.remote.machine import connect
-
-    try:
-        with connect(ssh, target) as machine:
-            machine.install_agent()
-            busy: list[str] = read(RunsAtWork, machine.run_agent("busy", "."), f"{machine.where}: agent busy")
-    except Unreachable:
-        return
-    if busy:
-        raise UserError(f"{ssh.host} is not released: {', '.join(busy)} is still at work there")
-
-
-def machine_at(found: list[Rented], host: str, tag: str) -> list[Rented]:
-    """The machine at the target's address; where the host is a name that leads nowhere, the only one with the tag.
+def forget(settings: Settings, host: str) -> HeldMachine:
+    """A person has seen in the provider's console that the machine at `host` is gone: it is no longer held.
 
     Raises:
-        UserError: one of several would have to be chosen, or the address is another's: nothing is destroyed.
+        UserError: no such machine is held.
     """
-    wanted = addresses_of(host)
-    told = [machine for machine in found if machine.addresses is not None]
-    at_host = [machine for machine in told if wanted & {plain(address) for address in machine.addresses or ()}]
-    if told and not at_host and any(is_address(address) for address in wanted):
-        theirs = "; ".join(f"{machine.name}: {', '.join(machine.addresses or ()) or 'none'}" for machine in told)
-        raise UserError(
-            f"ALARM: no machine with the tag {tag!r} has the address of {host} ({theirs}): nothing was destroyed, and "
-            f"{host} bills on. Give the tag to that machine, or write the machine's own address into connection.host."
-        )
-    found = at_host or found
-    if len(found) > 1:
-        names = ", ".join(machine.name for machine in found)
-        raise UserError(
-            f"{len(found)} machines carry the tag {tag!r} ({names}), and none of them is known to be {host}: nothing "
-            "was destroyed. Give the target's machine a tag of its own, or its address in connection.host."
-        )
-    return found
-
-
-def wait_until_gone(there: Provider, machine: Rented, within_s: float = GONE_WITHIN_S) -> None:
-    """Until the provider says that the machine is gone.
-
-    Raises:
-        UserError: it does not say so: the machine may bill on.
-    """
-    until = time.monotonic() + within_s
-    while not there.is_gone(machine):
-        if time.monotonic() > until:
-            raise UserError(
-                f"ALARM: {machine.name} WAS TO BE DESTROYED AND IS STILL THERE after {within_s:.0f} s. It bills on. "
-                "Destroy it in your provider's console now."
-            )
-        time.sleep(min(LOOK_EVERY_S, within_s / 4))
-
-
-def _shut_down(target: Target, held: dict[str, Any], path: Path, say: Callable[[str], None]) -> bool:
-    """Through the agent, so that it happens once whoever asks; then until nothing answers there."""
-    from gonogo.remote.machine import connect
-
-    ssh = target.connection
-    assert isinstance(ssh, Ssh), "only a machine of one's own is held"
-    if not held["runs"]:
-        raise UserError(f"{held['host']}: no run was started there, so no order says how to shut it down: do it there")
-    found = Released(code=0)
-    try:
-        # what cannot answer any more went down before it could
-        with connect(ssh, target) as machine, contextlib.suppress(Unreachable):
-            said = machine.run_agent("release", held["runs"][-1], timeout_s=600)
-            found = read(Released, said, f"{ssh.host}: agent release")
-    except Unreachable as error:
-        if not held.get("asked_to_shut_down"):
-            raise UserError(
-                f"ALARM: WHETHER {held['host']} IS OFF IS UNKNOWN: {error} It may bill on. Run gonogo release once it "
-                f"answers, or look in your provider's console, and then remove {path}."
-            ) from None
-    if found.code not in (0, None):
-        raise UserError(
-            f"ALARM: {held['host']} COULD NOT BE SHUT DOWN ({found.tries} tries, exit code {found.code}: "
-            f"{found.said or 'no message'}). It bills on. Destroy it in your provider's console now."
-        )
-    write_json(path, {**held, "asked_to_shut_down": True})
-    until = time.monotonic() + GONE_WITHIN_S
-    while _answers(ssh):
-        if time.monotonic() > until:
-            raise RemoteError(
-                f"ALARM: {held['host']} WAS SHUT DOWN AND STILL ANSWERS after {GONE_WITHIN_S:.0f} s. It bills on."
-            )
-        time.sleep(LOOK_EVERY_S)
-    say(f"{held['host']} is switched off. {BILLS_ON}")
-    return True
-
-
-def _answers(ssh: Ssh) -> bool:
-    try:
-        with socket.create_connection((ssh.host, ssh.port), timeout=5) as link:
-            link.settimeout(5)
-            return link.recv(4) == b"SSH-"
-    except OSError:
-        return False
+    path = held_file(settings)
+    machines = held_machines(path, host)
+    held = next((one for one in machines if one.host == host), None)
+    if held is None:
+        known = ", ".join(one.host for one in machines) or "none"
+        raise UserError(f"no machine {host} of target {path.stem} is held here; held: {known}")
+    update(path, held, lambda entry: entry.become("releasing", "a person was asked"))
+    update(path, held, lambda entry: entry.become("gone", "a person says that it is gone"))
+    return held

@@ -38,11 +38,12 @@ from gonogo.remote.follow import follow, once
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer import Saved, fetching_checkpoints, verify
 from gonogo.runtime.context import Run
-from gonogo.stages.held import StartedRun, note_run, started_file
+from gonogo.stages.held import StartedRun, started_file
+from gonogo.stages.held_machines import note_run, spent_before_run
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
-from gonogo.stages.machine import machine, ssh_settings, workspace
-from gonogo.stages.run_terms import cpu_fallback, release_terms, secrets
+from gonogo.stages.machine import in_turn, is_alone, machine, our_turn, ssh_settings, workspace
+from gonogo.stages.run_terms import checkpoint_room, cpu_fallback, release_terms, secrets
 from gonogo.training.spec import TrainingResult
 
 NEARLY_FULL = 15 / 16  # of the GPU's memory
@@ -67,8 +68,7 @@ def run_to_end(
         options: of `gonogo.stages.train`.
     """
     log_path = started_file(run.paths, kind).with_name("log.txt")
-    with machine(run) as there:
-        run_dir = start_or_attach(run, there, kind, inputs_digest, options, oom_ladder)
+    run_dir = in_turn(run, lambda there: start_or_attach(run, there, kind, inputs_digest, options, oom_ladder))
     watcher = LogWatcher(run.target.usd_per_hour, planned_hours, run.say)
     latest_line, latest_beat = "", Heartbeat()
 
@@ -133,12 +133,16 @@ def start_or_attach(
     run_dir = f"{workspace(run)}/runs/{run_id}"
     saved = saved_by(run, run_dir)
     if at_work(there, workspace(run)) is None:
+        if is_alone(run):
+            our_turn(there, run_dir)
         verify(there, workspace(run))  # what is trained on is what was sent
     answer = there.launch(
         run_dir,
         arguments=["-m", "gonogo.stages.train", f"run_{run.mode}.json", "{run_dir}/out", *options],
         key=key,
         workspace=workspace(run),
+        alone=is_alone(run),
+        keep=paid,
         once=paid,
         cwd=f"{workspace(run)}/code",
         environment={**accelerator.environment, **target.environment, **secrets(target)},
@@ -151,6 +155,7 @@ def start_or_attach(
         progress=r"^step \d",
         checkpoints="out/checkpoints" if saved is None else os.path.relpath(saved.folder, run_dir),
         patterns=[] if saved is None else list(saved.patterns),
+        room=checkpoint_room(run),
         resume=["--resume", "{checkpoint}"] if paid and run.load_experiment().resumes else [],
         override=["--changes", "{overrides}"],
         ladder=list(oom_ladder),
@@ -169,6 +174,8 @@ def start_or_attach(
         run.say(f"attached to {Path(found).name}, which is {answer.state}")
     elif found != run_dir:
         run.say(f"resuming {Path(found).name}, which began with the same data, code and config")
+    if answer.state == "started" and paid and (spent := spent_before_run(run.settings)):
+        run.say(f"CAUTION: {spent}")
     return found
 
 
@@ -266,7 +273,9 @@ def parsed_result(text: bytes, path: str) -> TrainingResult:
     try:
         return TrainingResult.parsed(text)
     except ValueError as error:
-        said = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        said = str(error)
+        if isinstance(error, ValidationError):
+            said = error.errors(include_url=False, include_input=False)[0]["msg"]
         raise RemoteError(
             f"{path} of the machine is not what training writes ({quoted(said)}); something else wrote it. Check the "
             "machine before using it again."

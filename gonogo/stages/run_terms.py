@@ -6,13 +6,16 @@ import os
 from typing import Any
 
 from gonogo.base.errors import UserError
+from gonogo.base.files import file_sizes
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import ExperimentConfig, Training, training_on_cpu
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.target import Ssh, Target
 from gonogo.memory.plan import plan_from
 from gonogo.memory.plan_search import Explored
-from gonogo.remote.run_request import CpuFallback, ReleaseTerms
+from gonogo.remote.run_request import CheckpointRoom, CpuFallback, ReleaseTerms
+from gonogo.runtime.context import Run
+from gonogo.training.written_files import CHECKPOINT_ENDINGS
 
 
 def cpu_fallback(
@@ -28,6 +31,25 @@ def cpu_fallback(
     retuned = training_on_cpu(config, training).model_dump(mode="json")
     changed = {key: value for key, value in retuned.items() if value != before[key]}
     return CpuFallback(overrides={"training": changed}).model_dump()
+
+
+def checkpoint_room(run: Run) -> dict[str, Any] | None:
+    """How many checkpoints the paid run keeps, and what one takes: what it takes here, at the smoke run's end.
+
+    One more than is kept, because the next is written before an older one goes. None where the smoke run left none.
+    """
+    sizes = [status.st_size for name, status in file_sizes(run.paths.smoke_train) if name.endswith(CHECKPOINT_ENDINGS)]
+    if not sizes:
+        return None
+    files = checkpoints_kept(run.experiment_config, run.training) + 1
+    return CheckpointRoom(files=files, each_bytes=max(sizes)).model_dump()
+
+
+def checkpoints_kept(config: ExperimentConfig, training: Training) -> int:
+    """The best and the last, those of `keep_best`, and the periodic ones; of a command the first two."""
+    if config.command is not None:
+        return 2
+    return 2 + training.keep_best + training.epochs // training.checkpoint_every_epochs
 
 
 def oom_ladder(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -> list[dict[str, Any]]:

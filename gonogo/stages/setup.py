@@ -11,9 +11,10 @@ from gonogo.base.shipped import own_or_shipped
 from gonogo.base.units import gigabytes
 from gonogo.memory.plan import Plan
 from gonogo.project.requirements import pip_lines
-from gonogo.remote.setup import RunNeeds, set_up
+from gonogo.remote.machine import Machine
+from gonogo.remote.setup import RunNeeds, SetupReport, set_up
 from gonogo.runtime.context import Run
-from gonogo.stages.machine import machine
+from gonogo.stages.machine import in_turn, is_alone, our_turn, workspace
 
 TRAIN_LOCK = "requirements-train.lock"
 
@@ -28,8 +29,14 @@ def setup(run: Run, inputs: Any, outputs: Any) -> None:
     if own := run.experiment_config.requirements:
         requirements = Path(outputs.setup).with_name("requirements.txt")
         write_text(requirements, "\n".join(pip_lines(run.settings.root / own.expanduser())) + "\n")
-    with machine(run) as there:
-        found = set_up(there, run.target, run.settings.accelerator, requirements, _needs(run))
+
+    def ready(there: Machine) -> SetupReport:
+        if is_alone(run):
+            our_turn(there, f"{workspace(run)}/runs/setup", install=True)
+        return set_up(there, run.target, run.settings.accelerator, requirements, needs)
+
+    needs = _needs(run)
+    found = in_turn(run, ready)
     write_text(outputs.setup, found.model_dump_json(indent=1) + "\n")
     if found.problems:
         raise UserError("the machine is not ready: " + "; ".join(found.problems))

@@ -70,6 +70,8 @@ def train_command(
     say(printed.too_slow) if printed.too_slow else None
     if experiment.is_watched:
         if not losses.last_step:
+            if stopped:
+                raise UserError(f"command.train was {stopped}, before its first step: give it more, or smaller data")
             raise UserError(
                 "command.train ended with exit code 0, no optimizer of torch took a step in it, and it printed no "
                 "losses that were recognised; command.metrics gives a pattern for them"

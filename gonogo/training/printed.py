@@ -53,7 +53,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]{0,12}[A-Za-z]")
 
 
 @dataclass
-class Line:
+class PrintedLine:
     """What one line says. `metrics` holds all of it, losses included."""
 
     step: int | None = None
@@ -62,14 +62,14 @@ class Line:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-def read_line(text: str, pattern: re.Pattern[str] | None = None) -> Line:
+def read_line(text: str, pattern: re.Pattern[str] | None = None) -> PrintedLine:
     """The metrics of one line, by name.
 
     Args:
         pattern: the user's own, whose named groups are metrics; `step`, `train_loss` and `val_loss` are known.
     """
     text = ESCAPES.sub("", text)[:LONGEST]
-    found = Line()
+    found = PrintedLine()
     if SUMMARY.search(text):
         return found
     held_out = pattern is None and HELD_OUT_LINE.match(text) is not None

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from gonogo.base.bounded_json import JsonBounds
+from gonogo.base.bounded_json import JsonBounds, parsed
 from gonogo.base.models import ClosedModel
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
 
 PHASE = "canary phase: "  # begins the line that says what a canary does next; the last one names where it crashed
-BOUNDS = JsonBounds(size_bytes=56 << 20, values=3_000_000)  # of training.json: 1.5 million steps
+BOUNDS = JsonBounds(size_bytes=40 << 20, values=2_400_000)  # of training.json: 1.2 million steps
 
 
 class RunSpec(ClosedModel):
@@ -64,8 +64,7 @@ class TrainingResult(ClosedModel):
     @classmethod
     def parsed(cls, text: bytes) -> TrainingResult:
         """Raises ValueError where it is not what training writes; it may come from another machine."""
-        BOUNDS.check(text)
-        return cls.model_validate_json(text)
+        return cls.model_validate(parsed(text, BOUNDS, "utf-8"))  # an error of model_validate_json copies all of it
 
     @classmethod
     def read(cls, path: Path) -> TrainingResult:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from gonogo.agent import lifecycle
+from gonogo.agent.incoming import prepare
 from gonogo.agent.resumption import next_attempt
 from gonogo.agent.run_folder import NO_PAST
 from gonogo.base import processes
@@ -122,20 +123,21 @@ def test_a_run_that_its_client_lost_track_of_is_found_by_its_key(work: Workspace
 def test_a_run_whose_data_was_replaced_is_not_resumed(work: Workspace) -> None:
     upload = work.folder / "ws/.gonogo-manifest.json"
     upload.parent.mkdir()
-    for replaced in (False, True):
+    for replaced in ("never", "in part", "whole"):
         upload.write_text("what it began with")
         run = f"ws/runs/{replaced}"
-        work.launch(SLEEP, run=run, workspace="ws", key=f"{replaced}", resume=["--resume"])
-        if replaced:
+        work.launch(SLEEP, run=run, workspace="ws", key=replaced, resume=["--resume"])
+        if replaced == "in part":
+            prepare(work.folder / "ws", {"names": ["data"], "sizes": {}, "owner": "another laptop", "unasked": 0})
+        elif replaced == "whole":
             upload.write_text("what another laptop sent")
         end_all(work.folder)
         wait_for(lambda run=run: work.call("status", run)["state"] == "lost")  # type: ignore[misc]
-        state = work.call("adopt", run)["state"]
-        assert state == ("exited" if replaced else "adopted")
+        assert work.call("adopt", run)["state"] == ("adopted" if replaced == "never" else "exited")
         end_all(work.folder)
         work.wait_until_free()
-    assert work.ended("ws/runs/True")["cause"] == "agent_lost"
-    assert any("replaced by another upload" in line for line in work.log("ws/runs/True"))
+    assert work.ended("ws/runs/whole")["cause"] == "agent_lost"
+    assert any("replaced by another upload" in line for line in work.log("ws/runs/whole"))
 
 
 def test_a_command_that_is_not_there(work: Workspace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from gonogo.agent import json_files, run_folder
 from gonogo.remote.agent_archive import NAME
 from tests.faults.training import RESUMABLE, RUN, brisk, launch
 from tests.remote.conftest import wait_for
-from tests.remote.workspace import Workspace, end_all
+from tests.remote.workspace import Workspace, end_all, wrapped_python
 
 FILL = "cat /dev/zero > out/big 2> /dev/null; "  # to the last byte
 
@@ -35,11 +36,11 @@ def work(tmp_path: Path) -> Iterator[Workspace]:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Workspace]:
-    """One on a disk of 3 MB and 100 files."""
+    """One on a disk of 3 MB and 200 files."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m,nr_inodes=100", "tmpfs", str(folder)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=3m,nr_inodes=200", "tmpfs", str(folder)], check=False, capture_output=True
     )
     if mounted.returncode:
         pytest.skip("no disk can be mounted here")
@@ -90,7 +91,7 @@ def test_a_checkpoint_that_does_not_fit_ends_the_run_as_disk_full_and_keeps_the_
 
 def test_no_files_left_is_a_full_disk(small: Workspace) -> None:
     small.launch(
-        ["sh", "-c", "mkdir -p out; for i in $(seq 200); do : > out/$i || exit 1; done"], release=released(small)
+        ["sh", "-c", "mkdir -p out; for i in $(seq 400); do : > out/$i || exit 1; done"], release=released(small)
     )
     assert small.ended()["cause"] == "disk_full"
     wait_for(lambda: marks(small, "released"))
@@ -103,9 +104,10 @@ def test_a_launch_without_room_says_so_and_leaves_nothing(small: Workspace, what
             while True:
                 big.write(bytes(1 << 16))
                 big.flush()
+        os.truncate(small.folder / "big", (small.folder / "big").stat().st_size - 4096)  # for one file of its own
     else:
         with pytest.raises(OSError, match="space"):
-            for number in range(200):
+            for number in range(400):
                 (small.folder / f"small_{number}").touch()
     request = {
         "key": "k",
@@ -120,6 +122,31 @@ def test_a_launch_without_room_says_so_and_leaves_nothing(small: Workspace, what
     assert not Path(f"{small.folder}.starts").exists()
     assert small.call("status", RUN)["state"] == "none"
     assert not (small.folder / RUN / run_folder.REQUEST).exists()
+
+
+@pytest.mark.parametrize(
+    ("room", "before", "words"),
+    [
+        (
+            {"files": 3, "each_bytes": 2 << 20},
+            "",
+            r"need 0.01 GB \(3 of 0.00 GB\), and runs/one has 0.00 GB free: free some",
+        ),
+        ({"files": 150, "each_bytes": 1}, "", "has room for .* more files"),
+        ({"files": 1, "each_bytes": 2 << 20}, "ulimit -f 1024", r"takes files of 0.00 GB at most \(ulimit -f\)"),
+        ({"files": 1, "each_bytes": 1 << 20}, "", ""),
+    ],
+)
+def test_checkpoints_that_will_not_fit_are_said_before_the_run(
+    small: Workspace, tmp_path: Path, room: dict[str, int], before: str, words: str
+) -> None:
+    small.python = wrapped_python(tmp_path / "python", before)
+    request = {"key": "k", "workspace": ".", "argv": ["true"], "checkpoints": "out/checkpoints", "room": room}
+    process = small.start("launch", RUN, stdin=json.dumps(request))
+    errors = process.communicate(timeout=60)[1]
+    assert re.search(words, errors)
+    assert bool(process.returncode) == bool(words)
+    assert (small.call("status", RUN)["state"] == "none") == bool(words)
 
 
 def test_where_nothing_can_be_written_the_run_is_started_once_and_the_machine_is_released(work: Workspace) -> None:
@@ -228,3 +255,12 @@ def test_secrets_of_a_lost_run_are_removed_by_the_next_launch(work: Workspace) -
     assert "a secret" in (work.folder / RUN / run_folder.REQUEST).read_text(), "it might be resumed"
     work.launch(["true"], run="runs/two", key="two")
     assert "a secret" not in (work.folder / RUN / run_folder.REQUEST).read_text()
+
+
+def test_secrets_that_a_full_disk_has_kept_are_removed_at_the_next_look(work: Workspace) -> None:
+    work.launch(["true"])
+    work.ended()
+    path = work.folder / RUN / run_folder.REQUEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "environment": {"TOKEN": "a secret"}}))
+    assert work.call("adopt", ".") == {RUN: "exited"}
+    assert "a secret" not in path.read_text()

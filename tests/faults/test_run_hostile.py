@@ -19,6 +19,7 @@ from gonogo.config.load import load
 from gonogo.remote.machine import connect
 from gonogo.runtime.context import Run
 from gonogo.stages import cloud_train, remote_run
+from gonogo.stages import download as download_stage
 from gonogo.stages.download import fetch
 from tests.faults.servers import KINDS, Site, site
 from tests.remote.workspace import end_all
@@ -94,3 +95,49 @@ def test_an_archive_folder_elsewhere_is_refused_before_anything_is_fetched(there
         with pytest.raises(UserError, match="is no name of a folder in"):
             fetch(run, "cvs/runs/r", name)
     assert not run.config.archive_dir.exists()
+
+
+@pytest.fixture
+def ended(there: Site) -> Path:
+    """The folder of a run that has ended on the machine."""
+    folder = there.root / "cvs/runs/r1"
+    (folder / "out").mkdir(parents=True)
+    (folder / "out/model.ckpt").write_bytes(b"weights")
+    for name, facts in (("run.json", {"key": "k", "workspace": "cvs"}), ("exit.json", {**EXIT, "cause": "finished"})):
+        (folder / name).write_text(json.dumps(facts))
+    return folder
+
+
+def test_what_is_missing_is_said_and_noted_and_holds_the_machine(there: Site, run: Run, ended: Path) -> None:
+    (there.root / "scratch.bin").write_bytes(b"the best checkpoint")
+    (ended / "out/best.bin").symlink_to(there.root / "scratch.bin")
+    report = run.config.results_dir / "cvs/fast/download/archive.json"
+    got = fetch(run, "cvs/runs/r1", "r1", str(report))
+    noted = json.loads(report.read_text())
+    assert noted["left_on_machine"] and list(noted["missing"]) == ["out/best.bin"]
+    assert (Path(got.folder) / "out/model.ckpt").read_bytes() == b"weights"
+    assert not (ended / "collected.json").exists(), "so it does not shut itself down"
+    run.log.seek(0)
+    said = run.log.read()
+    assert "not fetched: out/best.bin: a link to" in said and "gonogo release --discard" in said
+    (ended / "out/best.bin").unlink()
+    (there.root / "scratch.bin").rename(ended / "out/best.bin")
+    fetch(run, "cvs/runs/r1", "r1", str(report))
+    assert not json.loads(report.read_text())["left_on_machine"] and (ended / "collected.json").exists()
+
+
+def test_killed_after_the_download_there_is_one_copy(
+    there: Site, run: Run, ended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = run.config.results_dir / "cvs/fast/download/archive.json"
+
+    def killed(*report: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as first, pytest.raises(KeyboardInterrupt):
+        first.setattr(download_stage, "write_json", killed)
+        fetch(run, "cvs/runs/r1", "r1", str(report))
+    (kept,) = [path for path in (run.config.archive_dir / "cvs").iterdir() if not path.name.startswith(".")]
+    got = fetch(run, "cvs/runs/r1", "r1", str(report))
+    assert got.folder == str(kept) == json.loads(report.read_text())["folder"]
+    assert list((run.config.archive_dir / "cvs").iterdir()) == [kept]

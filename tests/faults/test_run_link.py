@@ -95,7 +95,8 @@ def test_cut_while_training_loses_no_line_and_starts_nothing_twice(
 
 
 def test_client_killed_the_next_one_attaches(there: Site) -> None:
-    launch(there, "time.sleep(0.1)")
+    waits = "while step == 20 and not os.path.exists('go'): time.sleep(0.05)"
+    launch(there, waits)
     script = (
         "import sys; from gonogo.config.target import Ssh, Target; from gonogo.remote.follow import follow\n"
         "ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])\n"
@@ -107,8 +108,9 @@ def test_client_killed_the_next_one_attaches(there: Site) -> None:
     assert "begins at 0" in client.stdout.readline()
     client.kill()
     client.wait()
-    again = launch(there, "time.sleep(0.1)")
+    again = launch(there, waits)
     assert (again.state, again.key) == ("already", "k")
+    (there.root / RUN_DIR / "go").touch()
     lines: list[str] = []
     assert watch(there, lines.append).cause == "finished"
     assert sum(" begins at " in line for line in lines) == 1

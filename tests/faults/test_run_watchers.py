@@ -96,7 +96,7 @@ def test_limits_hold_for_a_frozen_agent(work: Workspace, cause: str) -> None:
 
 
 def test_frozen_agent_is_replaced_and_the_run_goes_on(work: Workspace) -> None:
-    work.impatient(FROZEN_S=1.0)
+    work.impatient(FROZEN_S=2.0)
     launch(work, "time.sleep(0.05)", lease_s=60)
     wait_for(lambda: "step 12" in work.log())
     os.kill(work.beat()["pid"], signal.SIGSTOP)
@@ -106,22 +106,21 @@ def test_frozen_agent_is_replaced_and_the_run_goes_on(work: Workspace) -> None:
 
 
 def test_an_agent_that_cannot_write_its_heartbeat_is_not_frozen(work: Workspace) -> None:
-    work.impatient(FROZEN_S=1.0)
+    work.impatient(FROZEN_S=2.0)
     work.launch(["sleep", "60"])
     resource.prlimit(work.beat()["pid"], resource.RLIMIT_FSIZE, (0, 0))
-    time.sleep(3.0)
-    assert work.call("status", RUN)["heartbeat"]["age_s"] > 2.0
+    wait_for(lambda: work.call("status", RUN)["heartbeat"]["age_s"] > 4.0)
     assert processes.alive(work.beat()["child_pid"])
 
 
 def test_both_frozen_the_client_s_next_look_replaces_them(work: Workspace) -> None:
-    work.impatient(FROZEN_S=1.0)
     launch(work, "time.sleep(0.05)")
     wait_for(lambda: "step 12" in work.log())
     timer = json.loads((work.folder / RUN / "timer.json").read_text())
     for pid in (timer["pid"], work.beat()["pid"]):
         os.kill(pid, signal.SIGSTOP)
     assert work.call("adopt", RUN)["state"] == "running", "for as long as it may be a hiccup"
+    work.impatient(FROZEN_S=1.0)
     wait_for(lambda: work.call("status", RUN)["heartbeat"]["age_s"] > 1.0)
     assert work.call("adopt", RUN)["state"] == "adopted"
     assert [attempt["cause"] for attempt in work.ended()["attempts"]] == ["agent_lost", "finished"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gonogo.learning.dependence import independence_p
+from gonogo.learning.data_checks import INDEPENDENT_P
+from gonogo.learning.dependence import independence_p, masks_independence_p
 from gonogo.learning.features import spectra, vectors
 from tests.learning.fixtures import numbers, pictures
 
@@ -59,3 +60,33 @@ def test_a_rhythm_is_seen_wherever_the_window_begins() -> None:
     shuffled = [independence_p([courses, rhythms.numpy()], rng.permutation(targets), labels) for _ in range(3)]
     assert both is not None and both < 0.01 < (alone or 0)
     assert all(p is not None and p > 0.01 for p in shuffled)
+
+
+@pytest.mark.parametrize("what", ["brightness", "texture", "centred"])
+def test_masks_that_fit_their_own_pictures_and_masks_that_were_shuffled(what: str) -> None:
+    rng, count, side = np.random.default_rng(0), 60, 64
+    rows, columns = np.mgrid[:side, :side]
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        centres = np.full((count, 2), 32) + rng.integers(-4, 5, (count, 2)) * (1 if what == "centred" else 4)
+        radii = rng.integers(8, 14, count)
+        inside = (rows - centres[:, :1, None]) ** 2 + (columns - centres[:, 1:, None]) ** 2 < radii[:, None, None] ** 2
+        waves = np.sin(columns / rng.uniform(3, 12, (count, 1, 1)) + rng.uniform(0, 6, (count, 1, 1)))
+        noise = rng.normal(0, 1, (count, side, side))
+        pictures = waves + noise * (np.where(inside, 1.0, 0.3) if what == "texture" else 0.3)
+        pictures += 0.0 if what == "texture" else 1.0 * inside
+        masks = np.stack([~inside, inside], 1).astype(float)
+        right = masks_independence_p(pictures[:, None], masks)
+        wrong = masks_independence_p(pictures[:, None], masks[rng.permutation(count)])
+        assert right is not None and wrong is not None and right <= 0.002
+        found.append(wrong)
+    assert sorted(found)[1] > INDEPENDENT_P
+
+
+def test_masks_of_few_or_of_flat_pictures_tell_nothing() -> None:
+    masks = np.random.default_rng(0).integers(0, 2, (60, 1, 8, 8)).astype(float)
+    both = np.concatenate([masks, 1 - masks], 1)
+    assert masks_independence_p(np.zeros((60, 3, 8, 8)), both) is None
+    assert masks_independence_p(masks[:10], both[:10]) is None
+    assert masks_independence_p(masks, np.repeat(both[:1], 60, 0)) is None

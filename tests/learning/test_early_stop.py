@@ -37,7 +37,7 @@ def run(folder: Path, spec: RunSpec) -> tuple[subprocess.CompletedProcess[str], 
     folder.mkdir(exist_ok=True)
     (folder / "run.json").write_text(spec.model_dump_json(by_alias=True))
     command = [sys.executable, "-m", "gonogo.stages.train", str(folder / "run.json"), str(folder / "out")]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=900, check=False)
     assert (folder / "out/training.json").exists(), done.stderr
     lines = (folder / "out/in_flight.jsonl").read_text().splitlines()
     result = TrainingResult.model_validate_json((folder / "out/training.json").read_text())
@@ -83,7 +83,7 @@ def test_the_agent_says_that_the_gate_stopped_it(machine: Machine, target: Targe
         "ws/runs/one", key="k", workspace="ws", cwd="ws", environment={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         arguments=["-m", "gonogo.stages.train", "run.json", "runs/one/out"],
     )  # fmt: skip
-    wait_for(lambda: machine.run_agent("status", "ws/runs/one")["state"] == "exited", seconds=60)
+    wait_for(lambda: machine.run_agent("status", "ws/runs/one")["state"] == "exited", seconds=300)
     ended = machine.run_agent("status", "ws/runs/one")["exit"]
     assert (ended["cause"], ended["code"]) == ("stopped_by_gate", STOPPED_BY_GATE)
 

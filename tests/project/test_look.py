@@ -7,6 +7,7 @@ import pytest
 
 from gonogo.project.data_folders import DataFolder, find_data
 from gonogo.project.look import look_around
+from gonogo.project.pages import pages
 from gonogo.project.script_options import options_of
 from gonogo.project.training_scripts import find_scripts
 from tests.project.conftest import TRAIN, fill
@@ -107,3 +108,28 @@ def test_options_of_click_and_what_a_script_requires(tmp_path: Path) -> None:
     assert script.command == "python main.py --arch TODO --data-dir {data}"
     assert [option.name for option in script.others] == ["arch"]
     assert options_of("def broken(:") == []
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "said"),
+    [
+        (("data/tokens/train.bin", "data/tokens/val.bin", "data/tokens/input.txt"), "data/tokens", "2 .bin"),
+        (("data/MNIST/raw/t10k-images-idx3-ubyte", "data/MNIST/raw/t10k-labels-idx1-ubyte"), "data/MNIST/raw", "2 -ub"),
+    ],
+)
+def test_data_that_no_inspector_reads_goes_through_the_chain_as_files(
+    names: tuple[str, ...], path: str, said: str, tmp_path: Path
+) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"tokens")
+    project = look_around(tmp_path)
+    page = pages(project)[f"config/experiments/{project.name}.yaml"]
+    assert f"\ndata: {path} " in page and "\nkind: files " in page
+    assert said in page and "; no inspector reads what is in them" in page
+
+
+def test_pictures_and_their_masks_are_one_set(tmp_path: Path) -> None:
+    fill(tmp_path / "data/imgs", 9, ".jpg")
+    fill(tmp_path / "data/masks", 9, ".gif")
+    assert look_around(tmp_path).data_set == DataFolder(Path("data"), 18, "images", ".jpg", (), 2)

@@ -76,12 +76,12 @@ def test_every_verdict_says_how_many_files_it_is_about(classes: Path, tmp_path: 
 
 
 def test_the_terminal_shows_it(classes: Path) -> None:
-    for name in ("a.gif", "b.gif", "c.jp2"):
+    for name in ("a.heic", "b.heic", "c.jp2"):
         (classes / "cats" / name).write_bytes(b"data")
     command = [sys.executable, "-m", "gonogo.cli.main", "inspect", str(classes), "--kind", "images"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
-    assert "24 of 27 files judged; 3 left out: 2 .gif" in " ".join(done.stdout.replace("│", " ").split())
+    assert "24 of 27 files judged; 3 left out: 2 .heic" in " ".join(done.stdout.replace("│", " ").split())
 
 
 # --- folders and links ---
@@ -163,7 +163,7 @@ def test_folders_may_lie_as_deep_as_the_system_lets_them(tmp_path: Path) -> None
 # --- files of other kinds ---
 
 
-@pytest.mark.parametrize("names", [["a.heic", "b.heic"], ["a.gif", "b.jp2"], ["scan", "scan2"], ["a.dcm", "b.zip"]])
+@pytest.mark.parametrize("names", [["a.heic", "b.heic"], ["a.jp2", "b.jxl"], ["scan", "scan2"], ["a.dcm", "b.zip"]])
 def test_files_that_could_be_data_leave_the_verdict_open(names: list[str], classes: Path) -> None:
     for name in names:
         (classes / "cats" / name).write_bytes(b"data")
@@ -176,10 +176,10 @@ def test_files_that_could_be_data_leave_the_verdict_open(names: list[str], class
 
 
 def test_a_negligible_number_of_them_is_a_warning(classes: Path) -> None:
-    (classes / "cats/one.gif").write_bytes(b"data")
+    (classes / "cats/one.heic").write_bytes(b"data")
     verdict = verdict_of(classes)
     assert verdict.status is covered(verdict).status is Status.CAUTION
-    assert "24 of 25 files judged; 1 left out: 1 .gif" in verdict.summary
+    assert "24 of 25 files judged; 1 left out: 1 .heic" in verdict.summary
 
 
 def test_notes_and_lists_change_nothing(classes: Path) -> None:
@@ -199,7 +199,7 @@ def test_notes_and_lists_change_nothing(classes: Path) -> None:
 def test_the_same_file_is_data_of_one_kind_and_about_another() -> None:
     metadata = {name: kind_of(name).metadata for name in KINDS}
     assert is_note("a.csv", metadata["images"]) and not is_note("a.csv", metadata["text"])
-    assert is_note("a.png", metadata["points"]) and not is_note("a.gif", metadata["images"])
+    assert is_note("a.png", metadata["points"]) and not is_note("a.heic", metadata["images"])
     assert all(is_note("readme.pdf", one) and not is_note("0001", one) for one in metadata.values())
 
 

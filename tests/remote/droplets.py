@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ class Cloud(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Droplets)
         self.droplets = {7: ("gonogo-h200", "203.0.113.7", ["gonogo"]), 8: ("somebody-elses", "203.0.113.8", ["web"])}
         self.lingers_s = 0.0
+        self.fails: list[int | str] = []  # what the next requests get: a status, or `cut`, `odd`, `drop`
         self.asked: list[str] = []
 
     @property
@@ -59,10 +61,27 @@ class Droplets(http.server.BaseHTTPRequestHandler):
 
     def _refused(self) -> bool:
         self.server.asked.append(f"{self.command} {self.path}")
+        if self.server.fails:
+            self._fail(self.server.fails.pop(0))
+            return True
         if self.headers["Authorization"] == "Bearer good-token":
             return False
         self._answer(401, {"id": "unauthorized", "message": "Unable to authenticate you"})
         return True
+
+    def _fail(self, how: int | str) -> None:
+        """As servers do that are overloaded, links that are cut and what stands between."""
+        if isinstance(how, int):
+            self._answer(how, {"id": "unavailable", "message": "Try again later."})
+        elif how == "odd":
+            self._answer(200, {"machines": "none of your business"})
+        elif how == "cut":
+            self.send_response(200)
+            self.send_header("Content-Length", "4000")
+            self.end_headers()
+            self.wfile.write(b'{"droplets": [')
+        else:
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, status: int, body: Any) -> None:
         self.send_response(status)

@@ -7,8 +7,9 @@ import pytest
 from gonogo.base.errors import UserError
 from gonogo.config.target import Release
 from gonogo.remote import providers
-from gonogo.remote.providers import DigitalOcean, Rented
-from gonogo.stages.release import wait_until_gone
+from gonogo.remote.providers import DigitalOcean
+from gonogo.remote.rented import Rented
+from gonogo.stages.ways_to_go import wait_until_gone
 from tests.remote.droplets import Cloud, cloud
 
 __all__ = ["cloud"]

@@ -9,7 +9,7 @@ import pytest
 
 from gonogo.base.errors import UserError
 from gonogo.remote.providers import Ec2
-from gonogo.stages.release import wait_until_gone
+from gonogo.stages.ways_to_go import wait_until_gone
 
 boto3 = pytest.importorskip("boto3")
 moto = pytest.importorskip("moto.server")

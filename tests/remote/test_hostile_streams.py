@@ -135,3 +135,21 @@ def test_an_answer_that_is_not_the_agents_ends_an_upload_in_words(
     with pytest.raises(RemoteError) as refused:
         upload(machine, {"data": data}, "cvs", quiet)
     assert str(refused.value).isprintable() and len(str(refused.value)) < 600
+
+
+def test_a_file_that_breaks_off_while_it_is_read_is_named(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks = [["bad", 0, 0, 1, 0, "!bad: cannot be read (Input/output error)\x1b[2J"], ["good", 0, 1, 1, 0o777, X]]
+    frame = json.dumps({"chunks": chunks, "packed": 0}).encode() + b"\nx"
+    _lie(machine, monkeypatch, b'{"sizes": {"bad": 1, "good": 1}, "skipped": {}}\n', frame)
+    got = download(machine, "run", tmp_path / "one", quiet)
+    assert got.missing == {"bad": "bad: cannot be read (Input/output error)"} and got.lost
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["good"]
+
+
+def test_a_login_that_prints_without_end_is_given_up(machine: Machine, tmp_path: Path) -> None:
+    text = "while True: print('x' * 65536, flush=True)"
+    machine.waiting_agent_command = lambda *args: shlex.join([sys.executable, "-c", text])  # type: ignore[method-assign]
+    with pytest.raises(RemoteError, match="printed more than 1 MiB"):
+        download(machine, "run", tmp_path / "one", quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -16,10 +17,14 @@ from gonogo.base.errors import UserError
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import connection
+from gonogo.remote import login as login_module
+from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.setup import set_up
 from gonogo.remote.transfer import download, persistently, upload
+from gonogo.remote.transfer.common import question
+from gonogo.remote.transfer.streams import answer, begin, open_stream
 from tests.remote.conftest import quiet
 from tests.remote.sshd import NEEDED, sshd
 from tests.remote.workspace import end_all
@@ -108,6 +113,14 @@ def test_a_login_of_no_use_is_one_sentence(login: str, tmp_path: Path) -> None:
             upload(machine, {"data": data}, "work", quiet)
 
 
+def test_a_login_that_drips_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_module, "PROBE_S", 1.0)
+    drips = "ForceCommand for n in 1 2 3; do echo drip; done; exec 2>&-; while sleep 0.4; do echo drip; done"
+    with sshd(tmp_path / "server", drips) as ssh, connect(ssh, _target(tmp_path)) as machine:
+        refused = login_module.explained(machine, RemoteError("it answered nonsense"))
+    assert "it said 'drip" in str(refused)
+
+
 def test_a_python_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     target = _target(tmp_path).model_copy(update={"python": "python3.99"})
     told = pytest.raises(UserError, match=r"python3.99 is not there: install it .*apt install python3")
@@ -127,8 +140,15 @@ def test_a_jump_host_leads_there_on_every_connection(tmp_path: Path) -> None:
             there = behind.model_copy(
                 update={"jump": f"{gate.user}@127.0.0.1:{gate.port}", "known_hosts": tmp_path / "known_hosts"}
             )
-            _all_of_it(there, _target(tmp_path).model_copy(update={"python": "this"}), tmp_path)
+            target = _target(tmp_path).model_copy(update={"python": "this"})
+            _all_of_it(there, target, tmp_path)
             assert connection.answers(there)
+            with connect(there, target) as machine:
+                for kind in ("ssh", "paramiko", "shared"):
+                    stream = open_stream(machine, kind, "send", "work/data")
+                    begin(stream, put_agent=True, question=question({}))
+                    assert json.loads(answer(stream))["sizes"] == {"numbers.txt": 6}
+                    stream.close()
             (tmp_path / "known_hosts").write_text(keys[0])
             with pytest.raises(UserError, match=rf"\[127.0.0.1\]:{gate.port}: its host key .* is not in"):
                 connection.open_connection(there)
@@ -139,6 +159,8 @@ def test_a_jump_host_leads_there_on_every_connection(tmp_path: Path) -> None:
             with pytest.raises(UserError, match=r"the jump host, does not lead to .*:1 \("):
                 connection.open_connection(shut)
             assert not connection.answers(shut)
+        with pytest.raises(UserError, match="nothing listens there"):
+            connection.answers(there)  # whether it answers cannot be told
 
 
 @pytest.mark.parametrize("jump", ["gate", "me@", "me@gate:port", "me@gate:22:22", "me@[::1"])

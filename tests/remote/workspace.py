@@ -49,6 +49,16 @@ class Workspace:
         process.stdin = None
         return process
 
+    def start_open(self, *args: str) -> subprocess.Popen[bytes]:
+        """A command whose stdin stays open."""
+        return subprocess.Popen(
+            [self.python, NAME, *args],
+            cwd=self.folder,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+
     def call(self, *args: str, stdin: str = "") -> Any:
         """What a command of the agent answers; fails the test when the command fails."""
         process = self.start(*args, stdin=stdin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,8 @@ from gonogo.runtime.context import Run
 from gonogo.runtime.ledger import Row
 from gonogo.stages import conclude as stage_module
 from gonogo.stages import release
-from gonogo.stages.conclude import conclude
-from gonogo.stages.held import held_file
+from gonogo.stages.conclude import AtTheEnd, conclude
+from gonogo.stages.held_machines import Alarm, held_file
 
 
 @pytest.fixture
@@ -111,6 +112,46 @@ def test_a_release_that_was_a_job_of_its_own_is_not_repeated(held: Settings, rel
     add(held, "release", "failed")
     conclude(held)
     assert released == []
+
+
+def test_after_a_part_of_the_workflow_the_machine_that_it_made_ready_is_kept(
+    held: Settings, released: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(held, "setup")
+    assert conclude(held, partial=True)
+    assert released == [] and "is held, and bills on (box:" in capsys.readouterr().err
+    add(held, "report")
+    assert conclude(held, partial=True), "it came to the end"
+    assert released == ["released"]
+
+
+def test_snakemake_fails_where_a_machine_is_not_gone(
+    held: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def alarm(settings: Settings, say: object) -> None:
+        raise Alarm("ALARM: IT IS STILL THERE")
+
+    monkeypatch.setattr(release, "release_machine", alarm)
+    with pytest.raises(SystemExit) as ended:
+        AtTheEnd(held, lambda: False)()
+    assert ended.value.code == 1 and "ALARM: IT IS STILL THERE" in capsys.readouterr().err
+    monkeypatch.setattr(release, "release_machine", lambda settings, say: None)
+    AtTheEnd(held, lambda: False)()
+
+
+def test_where_snakemake_calls_no_hook_it_is_released_as_the_process_ends(held: Settings, tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from types import SimpleNamespace as N\n"
+        "from gonogo.stages import release; from gonogo.stages.conclude import AtTheEnd\n"
+        "release.release_machine = lambda settings, say: print('released')\n"
+        "settings = N(config=N(results_dir=Path(sys.argv[1]), target='local'), experiments={})\n"
+        "end = AtTheEnd(settings, lambda: False); end.watch()\n"
+        "raise RuntimeError('a fault of its own')\n"
+    )
+    words = [sys.executable, "-c", program, str(held.config.results_dir.resolve())]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stdout == "released\n"
+    assert done.returncode == 1 and "a fault of its own" in done.stderr
 
 
 def test_without_a_machine_nothing_is_asked(held: Settings, released: list[str]) -> None:

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from gonogo.base.errors import UserError
+from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.judge import judge
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.runtime.context import Run
 from gonogo.stages.dataset import dataset
@@ -45,8 +47,18 @@ def test_the_sample_links_to_items_of_every_class(stage_run: Callable[..., Run],
     assert len({path.resolve() for path in links}) == 12 and all(path.is_symlink() for path in links)
     assert {path.parent.name for path in first.rglob("*.txt")} == {"sport", "arts"}
     assert "8 of 40 items of corpora/news, drawn from all its folders" in said(run)
-    with pytest.raises(UserError, match="holds all 40 items of corpora/news"):
-        sample(run, Files(), Files(data=second), Files(indices=[40, 44]))
+
+
+def test_a_sample_that_is_all_the_data_is_judged_as_such(stage_run: Callable[..., Run], data: Path) -> None:
+    for path in sorted(data.rglob("*.txt"))[3:]:
+        path.unlink()
+    run = stage_run("sample")
+    (first,) = run.paths.sample_shards(1)
+    sample(run, Files(), Files(data=first), Files(indices=[0, 8]))
+    measured = run.paths.measured("sample", first)
+    measure_quality(run, Files(data=first), Files(measured=measured))
+    judgement = judge(MeasuredSet.read(measured), QualityGate(), sampled=True)
+    assert judgement.more == 0 and "of all documents" not in judgement.checks[-2].why
 
 
 def test_the_set_is_measured_and_named_where_it_lies(stage_run: Callable[..., Run], data: Path) -> None:

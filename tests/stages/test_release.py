@@ -6,6 +6,7 @@ import dataclasses
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from gonogo.config.load import Settings, load
 from gonogo.config.target import Release, Ssh, Target
 from gonogo.remote import providers
 from gonogo.remote.machine import connect
-from gonogo.remote.providers import DigitalOcean, Rented
+from gonogo.remote.providers import DigitalOcean
+from gonogo.remote.rented import Rented, machine_at
+from gonogo.stages import held_machines as held_machines_module
 from gonogo.stages import release as giving
-from gonogo.stages.held import held_file, note_run
+from gonogo.stages import ways_to_go
+from gonogo.stages.held_machines import Alarm, Unknown, changing, held_file, held_machines, note_run
 from gonogo.stages.release import note_held, release_machine
+from tests.remote.conftest import wait_for
 from tests.remote.droplets import Cloud, cloud
 from tests.remote.workspace import end_all, timings_of, wrapped_python
 
@@ -30,8 +35,8 @@ __all__ = ["cloud"]
 
 def test_never_one_of_several_nor_one_at_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
     several = [Rented("1", "a", ("203.0.113.1",)), Rented("2", "b", ("203.0.113.2",))]
-    assert giving.machine_at(several, "203.0.113.2", "tag") == several[1:]
-    assert giving.machine_at([Rented("1", "a", ("2001:db8::1",))], "2001:DB8:0::1", "tag"), "one address, two spellings"
+    assert machine_at(several, "203.0.113.2", "tag") == several[1:]
+    assert machine_at([Rented("1", "a", ("2001:db8::1",))], "2001:DB8:0::1", "tag"), "one address, two spellings"
     leads_to: dict[str, str] = {"ours.example": "203.0.113.2", "other.example": "203.0.113.9"}
 
     def resolve(host: str, port: None) -> list[Any]:
@@ -40,13 +45,20 @@ def test_never_one_of_several_nor_one_at_another_address(monkeypatch: pytest.Mon
         return [(0, 0, 0, "", (leads_to[host], 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert giving.machine_at(several[:1], "box.example", "tag") == several[:1], "a name that leads nowhere from here"
-    assert giving.machine_at(several, "ours.example", "tag") == several[1:]
+    assert machine_at(several[:1], "box.example", "tag") == several[:1], "a name that leads nowhere from here"
+    assert machine_at(several, "ours.example", "tag") == several[1:]
     for host in ("203.0.113.9", "other.example"):
         with pytest.raises(UserError, match=f"has the address of {host}"):
-            giving.machine_at(several[:1], host, "tag")
+            machine_at(several[:1], host, "tag")
     with pytest.raises(UserError, match=r"2 machines carry the tag 'tag' \(a, b\)"):
-        giving.machine_at(several, "box.example", "tag")
+        machine_at(several, "box.example", "tag")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in [(ways_to_go, "GONE_WITHIN_S"), (ways_to_go, "ASK_WITHIN_S"), (providers, "PATIENCE_S")]:
+        monkeypatch.setattr(module, name, 0.3)
+    monkeypatch.setattr(providers, "FIRST_PAUSE_S", 0.05)
 
 
 @pytest.fixture
@@ -69,6 +81,12 @@ def by_command(settings: Settings, tmp_path: Path) -> Settings:
     return with_release(
         settings, how="destroy", provider="command", command=destroy, gone_command=f"test ! -e {tmp_path}/machine"
     )
+
+
+def state(settings: Settings) -> str:
+    """Of the one machine that is held."""
+    (held,) = held_machines(held_file(settings))
+    return held.state
 
 
 def started(settings: Settings, **more: Any) -> Path:
@@ -154,24 +172,37 @@ def free_port() -> int:
 
 
 def at(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, settings: Settings, tag: str = "gonogo") -> Settings:
-    monkeypatch.setattr(giving, "provider", lambda release: DigitalOcean("good-token", release.tag, cloud.url))
+    for module in (giving, ways_to_go):
+        monkeypatch.setattr(module, "provider", lambda release: DigitalOcean("good-token", release.tag, cloud.url))
     return with_release(settings, how="destroy", provider="digitalocean", tag=tag)
 
 
+@pytest.mark.parametrize("by", ["tag", "command"])
 def test_gone_is_not_said_of_a_machine_that_was_never_listed(
-    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    by_shell = with_release(offline, how="destroy", provider="command", command="exit 3", gone_command="true")
-    misspelt = at(cloud, monkeypatch, offline, tag="gonoog")
-    for settings in (misspelt, by_shell):
-        if settings is by_shell:
-            monkeypatch.undo()
-        said: list[str] = []
-        note_held(settings)
-        with pytest.raises(UserError, match=r"ALARM: WHETHER 127.0.0.1 IS GONE IS UNKNOWN: .* then remove .*box.json"):
-            release_machine(settings, said.append)
-        assert held_file(settings).exists() and said == []
+    settings = with_release(offline, how="destroy", provider="command", command="exit 3", gone_command="true")
+    if by == "tag":
+        settings = at(cloud, monkeypatch, offline, tag="gonoog")
+    said: list[str] = []
+    note_held(settings)
+    with pytest.raises(Unknown, match=r"ALARM: WHETHER 127.0.0.1 IS GONE IS UNKNOWN: .* then run: gonogo release"):
+        release_machine(settings, said.append)
+    assert state(settings) == "unknown" and not [line for line in said if "released" in line]
     assert sorted(cloud.droplets) == [7, 8]
+
+
+def test_what_would_keep_it_from_being_released_is_said_when_it_is_first_held(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubt = note_held(at(cloud, monkeypatch, offline, tag="gonoog"))
+    assert doubt == "the provider lists no machine with the tag 'gonoog', though 127.0.0.1 is in use"
+    cloud.fails = [503]
+    assert "503" in note_held(at(cloud, monkeypatch, offline))
+    (held,) = held_machines(held_file(offline))
+    assert [one.what.partition(":")[0] for one in held.evidence[1:]] == ["not listed by its provider"] * 2
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", ["gonogo"])
+    assert note_held(at(cloud, monkeypatch, offline)) == ""
 
 
 def test_what_was_listed_when_it_was_first_held_is_found_by_its_id(
@@ -183,12 +214,15 @@ def test_what_was_listed_when_it_was_first_held_is_found_by_its_id(
     cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", [])  # somebody took its tag
     said: list[str] = []
     assert release_machine(settings, said.append)
-    assert said[0] == "destroying gonogo-h200" and list(cloud.droplets) == [8]
+    assert "destroying gonogo-h200" in said and list(cloud.droplets) == [8]
+    cloud.droplets[9] = ("gonogo-h200", "127.0.0.1", ["gonogo"])
     note_held(settings)
-    path = held_file(settings)
-    seen = {"id": "7", "name": "gonogo-h200", "addresses": ["127.0.0.1"]}
-    path.write_text(json.dumps({**json.loads(path.read_text()), "machine": seen}))
+    del cloud.droplets[9]
     assert release_machine(settings, said.append), "it was destroyed by hand"
+    released = [json.loads(line) for line in held_file(settings).with_name("released.jsonl").read_text().splitlines()]
+    assert [(one["machine"]["id"], one["state"]) for one in released] == [("7", "gone"), ("9", "gone")]
+    assert released[0]["evidence"][-1]["what"] == "gone: the provider lists gonogo-h200 no longer"
+    assert "listed no longer, and nothing answers" in released[1]["evidence"][-1]["what"]
 
 
 def test_the_only_machine_with_the_tag_is_not_destroyed_at_another_address(
@@ -197,9 +231,9 @@ def test_the_only_machine_with_the_tag_is_not_destroyed_at_another_address(
     settings = at(cloud, monkeypatch, offline)
     note_held(settings)
     for _ in range(2):
-        with pytest.raises(UserError, match=r"ALARM: no machine .*'gonogo' has the address of 127.0.0.1 \(gonogo-h200"):
+        with pytest.raises(Alarm, match=r"no machine with the tag 'gonogo' has the address of 127.0.0.1 \(gonogo-h200"):
             release_machine(settings, print)
-    assert sorted(cloud.droplets) == [7, 8] and held_file(settings).exists()
+    assert sorted(cloud.droplets) == [7, 8] and state(settings) == "alarm"
 
 
 def test_of_the_machine_that_was_held_and_the_one_at_its_address_now_neither_is_destroyed(
@@ -214,26 +248,182 @@ def test_of_the_machine_that_was_held_and_the_one_at_its_address_now_neither_is_
     assert sorted(cloud.droplets) == [7, 8, 9]
 
 
-def test_a_target_that_names_another_machine_by_now_releases_neither(settings: Settings, tmp_path: Path) -> None:
+def moved(settings: Settings, host: str) -> Settings:
+    """The target with another host."""
+    assert isinstance(settings.target.connection, Ssh)
+    there = settings.target.connection.model_copy(update={"host": host})
+    return dataclasses.replace(settings, target=settings.target.model_copy(update={"connection": there}))
+
+
+def test_a_machine_that_was_exchanged_is_asked_about_too_and_both_are_destroyed(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = at(cloud, monkeypatch, offline)
+    cloud.droplets |= {7: ("old", "127.0.0.1", ["gonogo"]), 9: ("new", "127.0.0.2", ["gonogo"])}
+    note_held(first, "cvs")
+    second = moved(first, "127.0.0.2")
+    note_held(second, "eeg")
+    held = held_machines(held_file(second))
+    assert [(one.host, one.experiments, one.machine and one.machine.id) for one in held] == [
+        ("127.0.0.1", ["cvs"], "7"), ("127.0.0.2", ["eeg"], "9"),
+    ]  # fmt: skip
+    said: list[str] = []
+    assert release_machine(second, said.append)
+    assert list(cloud.droplets) == [8] and not held_file(second).exists()
+    assert [line.partition(" is released")[0] for line in said if "is released" in line] == [
+        "127.0.0.1 (old, 7)", "127.0.0.2 (new, 9)",
+    ]  # fmt: skip
+
+
+def test_a_machine_with_a_new_address_is_the_same_machine(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = at(cloud, monkeypatch, offline)
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", ["gonogo"])
+    note_held(first)
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.3", ["gonogo"])
+    note_held(moved(first, "127.0.0.3"))
+    (held,) = held_machines(held_file(first))
+    assert held.host == "127.0.0.3" and "no longer at 127.0.0.1" in held.evidence[-1].what
+
+
+def test_a_command_about_another_machine_is_not_run_for_the_one_before(settings: Settings, tmp_path: Path) -> None:
     settings = by_command(settings, tmp_path)
     note_held(settings)
-    assert isinstance(settings.target.connection, Ssh)
-    moved = settings.target.connection.model_copy(update={"host": "203.0.113.7"})
-    changed = dataclasses.replace(settings, target=settings.target.model_copy(update={"connection": moved}))
-    with pytest.raises(UserError, match=r"127.0.0.1 is held, but connection.host of the target is 203.0.113.7 now"):
+    changed = moved(settings, "203.0.113.7")
+    with pytest.raises(Alarm, match=r"127.0.0.1 is held, but connection.host of the target is 203.0.113.7 now"):
         release_machine(changed, print)
-    assert (tmp_path / "machine").exists()
+    assert (tmp_path / "machine").exists() and state(settings) == "alarm"
+    assert giving.forget(changed, "127.0.0.1").state == "gone" and not held_file(settings).exists()
+    with pytest.raises(UserError, match=r"no machine 127.0.0.1 of target box is held here; held: none"):
+        giving.forget(changed, "127.0.0.1")
 
 
 def test_off_is_not_said_of_a_machine_that_was_never_asked(offline: Settings) -> None:
     settings = with_release(offline, how="shutdown")
     note_held(settings)
     note_run(settings, "ws/runs/r")
-    with pytest.raises(UserError, match=r"ALARM: WHETHER 127.0.0.1 IS OFF IS UNKNOWN"):
+    with pytest.raises(Unknown, match=r"ALARM: WHETHER 127.0.0.1 IS OFF IS UNKNOWN"):
         release_machine(settings, print)
-    path = held_file(settings)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "asked_to_shut_down": True}))
+    with changing(held_file(settings)) as machines:
+        machines[0].asked_at = time.time()
     assert release_machine(settings, print), "it was asked before, and is down"
+
+
+@pytest.mark.parametrize("failures", [[503], ["cut", "drop"], ["odd", 429]])
+def test_a_provider_that_fails_in_passing_is_asked_again(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, failures: list[int | str]
+) -> None:
+    settings = at(cloud, monkeypatch, offline)
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", ["gonogo"])
+    note_held(settings)
+    monkeypatch.setattr(providers, "PATIENCE_S", 30.0)
+    cloud.fails = [*failures]
+    said: list[str] = []
+    assert release_machine(settings, said.append)
+    assert list(cloud.droplets) == [8] and any("Trying again" in line for line in said)
+
+
+def test_one_that_fails_for_good_is_an_alarm_and_no_traceback(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = at(cloud, monkeypatch, offline)
+    note_held(settings)
+    cloud.fails = [503] * 1000
+    with pytest.raises(Alarm, match=r"ALARM: 127.0.0.1 MAY NOT BE RELEASED: DigitalOcean: GET /v2/droplets: 503"):
+        release_machine(settings, print)
+
+    def odd(*_: object) -> None:
+        raise KeyError("droplets")
+
+    monkeypatch.setattr(ways_to_go, "provider", odd)
+    with pytest.raises(Alarm, match=r"ALARM: 127.0.0.1 MAY NOT BE RELEASED: KeyError: 'droplets'"):
+        release_machine(settings, print)
+    assert state(settings) == "alarm"
+
+
+def test_an_answer_that_does_not_come_ends_no_waiting(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = DigitalOcean("good-token", "gonogo", cloud.url)
+    (found,) = there.find()
+    there.destroy(found)
+    cloud.fails = [503, "drop", "cut"]
+    monkeypatch.setattr(ways_to_go, "LOOK_EVERY_S", 0.01)
+    ways_to_go.wait_until_gone(there, found, within_s=30)
+    cloud.fails = [503] * 1000
+    with pytest.raises(Unknown, match="WHETHER IT IS GONE IS UNKNOWN"):
+        ways_to_go.wait_until_gone(there, found, within_s=0.1)
+
+
+def test_a_gone_command_that_fails_open_is_not_believed_before_anything_was_destroyed(
+    offline: Settings, tmp_path: Path
+) -> None:
+    settings = by_command(offline, tmp_path)
+    note_held(settings)
+    fails_open = with_release(settings, how="destroy", provider="command", command="exit 1", gone_command="true")
+    with pytest.raises(Unknown, match=r"WHETHER 127.0.0.1 IS GONE IS UNKNOWN: .* though nothing here has destroyed it"):
+        release_machine(fails_open, print)
+    assert state(settings) == "unknown" and (tmp_path / "machine").exists()
+
+
+def test_a_machine_that_cannot_be_asked_goes_when_it_is_discarded(settings: Settings, tmp_path: Path) -> None:
+    settings = by_command(settings, tmp_path)
+    without = dataclasses.replace(settings, target=settings.target.model_copy(update={"python": "python3.99"}))
+    note_held(without)
+    with pytest.raises(Alarm, match=r"127.0.0.1 IS NOT RELEASED, and bills on: it cannot be asked .*--discard"):
+        release_machine(without, print)
+    assert (tmp_path / "machine").exists()
+    said: list[str] = []
+    assert release_machine(without, said.append, even_unfetched=True)
+    assert not (tmp_path / "machine").exists() and "cannot be asked" in said[0]
+
+
+def test_results_of_another_folder_or_laptop_keep_it_and_so_does_an_upload(
+    settings: Settings, tmp_path: Path, root_there: Path
+) -> None:
+    settings = by_command(settings, tmp_path)
+    note_held(settings)
+    assert isinstance(settings.target.connection, Ssh)
+    with connect(settings.target.connection, settings.target) as machine:
+        machine.install_agent()
+        for run, keep in (("theirs/runs/r", True), ("theirs/runs/canary", False)):
+            machine.launch(run, key="k", workspace="theirs", arguments=["-c", ""], keep=keep)
+            while machine.run_agent("status", run)["state"] == "running":
+                time.sleep(0.05)
+        with pytest.raises(UserError, match=r"the results of theirs/runs/r there were never downloaded"):
+            release_machine(settings, print)
+        machine.run_agent("collected", "theirs/runs/r")
+        with machine.start_agent("receive", "theirs", "--owner=them"):
+            wait_for(lambda: machine.run_agent("busy", ".")["under_way"])
+            with pytest.raises(UserError, match=r"an upload is under way there"):
+                release_machine(settings, print, even_unfetched=True)
+        wait_for(lambda: not machine.run_agent("busy", ".")["under_way"])
+    assert (tmp_path / "machine").exists() and state(settings) == "held"
+    assert release_machine(settings, print)
+    end_all(root_there)
+
+
+def test_two_releases_at_once_run_the_command_once(settings: Settings, tmp_path: Path) -> None:
+    settings = by_command(settings, tmp_path)
+    slow = settings.target.release.model_copy(update={"command": f"sleep 0.5; {settings.target.release.command}"})
+    settings = dataclasses.replace(settings, target=settings.target.model_copy(update={"release": slow}))
+    note_held(settings)
+    said: list[str] = []
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(lambda _: release_machine(settings, said.append), range(2)))
+    assert (tmp_path / "calls").read_text() == "called\n"
+    assert any("another release of target box is under way" in line for line in said)
+
+
+def test_a_full_disk_here_keeps_no_machine(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = by_command(settings, tmp_path)
+    note_held(settings)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(held_machines_module, "write_json", full)
+    assert release_machine(settings, print)
+    assert not (tmp_path / "machine").exists()
 
 
 @pytest.mark.parametrize(
@@ -249,8 +439,8 @@ def test_the_shipped_gone_command_fails_closed(root: Path, listing: str, gone: b
 
 def test_kept_where_nothing_was_asked_for_with_what_it_costs(settings: Settings) -> None:
     note_held(settings)
-    path = held_file(settings)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "since": time.time() - 7200}))
+    with changing(held_file(settings)) as machines:
+        machines[0].since -= 7200
     said: list[str] = []
     assert not release_machine(settings, said.append)
     assert "bills on (release: none)" in said[0] and "$6.00" in said[0]
@@ -261,8 +451,7 @@ def test_shut_down_through_the_agent_exactly_once(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     settings = with_release(settings, how="shutdown")
-    monkeypatch.setattr(giving, "GONE_WITHIN_S", 0.1)
-    monkeypatch.setattr(giving, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(ways_to_go, "LOOK_EVERY_S", 0.1)
     note_held(settings)
     assert isinstance(settings.target.connection, Ssh)
     argv = ["sh", "-c", f"echo called >> '{tmp_path}/calls'; echo not allowed; exit {code}"]
@@ -272,7 +461,9 @@ def test_shut_down_through_the_agent_exactly_once(
         machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", ""], release=order)
         while machine.run_agent("status", "ws/runs/r")["state"] == "running":
             time.sleep(0.05)
+        machine.run_agent("collected", "ws/runs/r")
     note_run(settings, "ws/runs/r")
+    note_run(settings, "ws/runs/never started")
     brisk = wrapped_python(tmp_path / "python", **timings_of(RELEASE_PAUSE_S=0.1))
     settings = dataclasses.replace(settings, target=settings.target.model_copy(update={"python": brisk}))
     told = "WAS SHUT DOWN AND STILL ANSWERS" if code == 0 else r"COULD NOT BE SHUT DOWN \(3 tries, exit code 7: not al"

@@ -82,6 +82,12 @@ def test_a_checkpoint_holds_both_optimizers(tmp_path: Path) -> None:
     assert len(last["optimizer_states"]) == 2 and last["global_step"] == 4
 
 
+def test_a_canary_does_one_of_each(tmp_path: Path) -> None:
+    result, *_ = train_lightning(toy(), spec(max_steps=4, one_of_each=True), tmp_path, lambda line: None)
+    assert result.steps == 4 and result.val_steps
+    assert list(result.phase_peaks_bytes) == ["steps", "validation", "checkpoint", "prediction"]
+
+
 def test_one_batch_alone_is_fitted_and_no_gradient_is_missed() -> None:
     found = overfit_one_batch(toy(), spec(), 80, lambda line: None)
     assert found.ratio is not None and found.ratio < 0.5

@@ -18,7 +18,7 @@ from gonogo.runtime import ledger
 from tests.conftest import ROOT
 
 SHARED = [
-    "Snakefile", "workflow", "gonogo", "experiments", "resources", "profiles", "local", "cloud",
+    "Snakefile", "workflow", "gonogo", "resources", "profiles", "local", "cloud",
     "requirements-train.lock",
 ]  # fmt: skip
 TINY = {
@@ -77,7 +77,8 @@ class Site:
 def make_site(folder: Path) -> Site:
     for name in SHARED:
         (folder / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "config", folder / "config")
+    for name in ("config", "experiments"):  # what is sent to a machine may not lie behind a link
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "config/experiments/tiny.yaml").write_text(yaml.safe_dump(TINY))
     return Site(folder)
 

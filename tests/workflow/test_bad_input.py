@@ -14,7 +14,7 @@ from tests.workflow.conftest import Site
 
 
 def refused(site: Site, *arguments: str) -> str:
-    done = site.run(*arguments, timeout_s=120)
+    done = site.run(*arguments, timeout_s=900)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done.stderr
@@ -56,7 +56,7 @@ def test_one_truncated_picture_does_not_stop_the_others(fresh: Site) -> None:
         Image.open(photographs / name).save(pictures / name)
     (pictures / "half.jpg").write_bytes((photographs / "chelsea.jpg").read_bytes()[:400])
     tiny(fresh, inputs="pictures")
-    done = fresh.run("results/tiny/sample/shard_0", "--config", "experiments=tiny", timeout_s=120)
+    done = fresh.run("results/tiny/sample/shard_0", "--config", "experiments=tiny", timeout_s=900)
     assert done.returncode == 0 and "half.jpg" in done.stderr
     assert len(list((fresh.folder / "results/tiny/sample/shard_0").glob("image_*"))) == 10
 

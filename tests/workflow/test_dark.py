@@ -12,7 +12,7 @@ from tests.workflow.conftest import Site
 
 
 def test_the_founding_failure_is_stopped_with_its_cause(fresh: Site) -> None:
-    done = fresh.run("--config", "experiments=cvs_dark", timeout_s=120)
+    done = fresh.run("--config", "experiments=cvs_dark", timeout_s=900)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr and "CalledProcessError" not in done.stderr
     assert "views are black" in done.stderr and "CAMERA" in done.stderr

@@ -154,7 +154,7 @@ def test_under_another_users_account_from_data_to_a_released_machine_with_no_sec
     assert done.returncode == 0, done.stderr
     assert not box.machine.exists(), "the machine was destroyed"
     assert "127.0.0.1 is released after" in done.stderr
-    assert not list((box.site.folder / "results/held").iterdir())
+    assert not list((box.site.folder / "results/held").glob("*.json"))
     holding = [
         path
         for top in (box.site.folder, box.root)
@@ -195,3 +195,24 @@ def test_interrupted_the_machine_stays_and_what_is_stopped_is_fetched_before_it_
     (kept,) = (box.site.folder / "archive/tiny").glob(f"*_{run.name}_stopped")
     assert (kept / "log.txt").read_text() == (run / "log.txt").read_text()
     assert not box.machine.exists(), "destroyed once what there was is here"
+
+
+def test_a_part_of_it_keeps_the_machine_and_an_alarm_fails_it(box: Box) -> None:
+    token = "hunter2-" + "y" * 20
+    file = box.site.folder / "config/targets/box.yaml"
+    target = yaml.safe_load(file.read_text())
+    target["release"]["command"] += f" # --token {token}"
+    file.write_text(yaml.safe_dump(target))
+    prepared = "results/tiny/validate/setup/setup.json"
+    part = box.site.run(prepared, "--config", "experiments=tiny", "target=box")
+    assert part.returncode == 0 and box.machine.exists(), part.stderr
+    assert "the machine of target box is held, and bills on (127.0.0.1: " in part.stderr
+    recorded = [path for path in box.site.folder.rglob("*") if path.is_file() and token in path.read_text("latin-1")]
+    assert recorded == [file], "it is in no record of Snakemake's"
+    target["release"]["gone_command"] = "true"  # it says that the machine, which answers, is gone
+    file.write_text(yaml.safe_dump(target))
+    done = box.run()
+    assert done.returncode == 1 and box.machine.exists(), done.stderr
+    assert "ALARM: release.gone_command says that the machine is gone, but 127.0.0.1 answers" in done.stderr
+    (held,) = json.loads((box.site.folder / "results/held/box.json").read_text())["machines"]
+    assert held["state"] == "alarm" and held["experiments"] == ["tiny"]

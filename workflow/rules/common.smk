@@ -20,7 +20,7 @@ from gonogo.config.load import load_or_exit
 from gonogo.experiment.load import load_experiments_or_exit
 from gonogo.quality.registry import CONFIGURED
 from gonogo.quality.registry import kind_of
-from gonogo.stages.held import held_file
+from gonogo.stages.held_machines import held_file
 from gonogo.runtime.session import begin
 
 ENVIRONMENT = f"{FILES}/workflow/envs/gonogo.yaml"  # of each job, with --sdm conda
@@ -32,6 +32,8 @@ EXPERIMENTS = load_experiments_or_exit(SETTINGS)
 MODE = SETTINGS.config.mode
 RESULTS = SETTINGS.config.results_dir.as_posix()
 AT_THE_END = f"{RESULTS}/.release"
+# without `release`: its commands may hold a token, and Snakemake records its params
+TARGET = SETTINGS.target.model_dump_json(exclude={"release"})
 
 
 wildcard_constraints:

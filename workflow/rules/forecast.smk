@@ -15,7 +15,7 @@ rule forecast:
         ENVIRONMENT
     params:
         training=training,
-        target=SETTINGS.target.model_dump_json(),
+        target=TARGET,
         accelerator=SETTINGS.accelerator.model_dump_json(),
     message:
         "{wildcards.experiment}: forecasting time and cost"

@@ -21,7 +21,7 @@ rule measure_launch:
             wildcards
         ).expected.model_dump_json(),
         budget_usd=SETTINGS.config.budget_usd,
-        target=SETTINGS.target.model_dump_json(),
+        target=TARGET,
         code=fingerprint("train"),
     message:
         "{wildcards.experiment}: checking the launch checklist"

@@ -13,7 +13,7 @@ rule setup:
     conda:
         ENVIRONMENT
     params:
-        target=SETTINGS.target.model_dump_json(),
+        target=TARGET,
         requirements=requirements,
     message:
         "{wildcards.experiment}: setting up the machine"

@@ -3,7 +3,7 @@
 import logging
 
 from gonogo.base.locks import hold_or_exit
-from gonogo.stages.conclude import conclude
+from gonogo.stages.conclude import AtTheEnd
 
 
 class StagesSpeakForThemselves(logging.Filter):
@@ -40,16 +40,29 @@ if (
         handler.addFilter(StagesSpeakForThemselves())
 
 
+def asked_for_a_part():
+    """Whether less than the whole workflow was asked for."""
+    asked = workflow.dag_settings
+    whole = ("all", "/report/report.html")
+    return bool(asked.until or asked.omit_from) or any(
+        not target.endswith(whole) for target in asked.targets
+    )
+
+
+CONCLUDE = AtTheEnd(SETTINGS, asked_for_a_part)
+
+
 onstart:
     hold_or_exit(SETTINGS.config.results_dir)
+    CONCLUDE.watch()
 
 
 onsuccess:
-    conclude(SETTINGS)
+    CONCLUDE()
 
 
 onerror:
-    conclude(SETTINGS)
+    CONCLUDE()
 
 
 # Snakemake calls what a main Snakefile registers, and no module's.

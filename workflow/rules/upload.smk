@@ -17,7 +17,7 @@ rule upload:
     conda:
         ENVIRONMENT
     params:
-        target=SETTINGS.target.model_dump_json(),
+        target=TARGET,
         training=training,
         code=fingerprint("train"),
     message:

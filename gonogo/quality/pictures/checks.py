@@ -16,6 +16,7 @@ from gonogo.config.quality_thresholds import ImagesGate
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import Fault, MeasuredItem
+from gonogo.quality.pictures.masks import Masks, is_mask
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
@@ -38,12 +39,18 @@ class ImageOverview(Overview):
         self._modes, self._grey = Counter[str](), 0
         self._p99, self._range = (np.zeros(256, np.int64) for _ in range(2))
         self.size, self.mode = (0, 0), ""
+        self.masks = Masks()
         self.size_share = self.mode_share = self.grey_share = self.median_area = 0.0
 
     def add(self, item: MeasuredItem) -> None:
-        super().add(item)
         picture: ImageItem = item  # type: ignore[assignment]
+        mask = is_mask(picture)
+        if not mask:  # of two pictures the masks may well be the same
+            super().add(item)
         if item.problems:
+            return
+        self.masks.add(picture, mask)
+        if mask:
             return
         self._sizes.append(picture.width << 32 | picture.height)
         self._modes[picture.mode] += 1
@@ -79,7 +86,9 @@ class ImageOverview(Overview):
 
 
 def image_faults(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
-    """The checks that fire for a picture that was read."""
+    """The checks that fire for a picture that was read; none for a mask, which only the set's are about."""
+    if is_mask(picture):
+        return []
     return [*_content_faults(picture, gate), *_odd(picture, overview, gate), *_format_faults(picture)]
 
 
@@ -186,7 +195,9 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
 def set_checks(overview: ImageOverview, gate: ImagesGate) -> list[Check]:
     """A whole set that is dark or washed out, which no picture shows: a night photograph is no fault."""
     p99, span = overview.p99, overview.range
+    masks = overview.masks.check()
     return [
+        *([masks] if masks else []),
         _median_check(
             "set_brightness", "Brightness of the set", p99, "luma, median of the 99th percentiles",
             gate.min_set_p99, gate.dim_set_p99, f"half of the pictures have hardly a pixel brighter than {p99} of 255",

@@ -6,11 +6,13 @@ decodes the rest, refuses every truncated file, and by its checksums a damaged P
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import simplejpeg
+from PIL import Image
 
 from gonogo.quality.pictures.headers import Header, npy_layout, read_header
 
@@ -52,6 +54,8 @@ def _pixels(data: bytes, header: Header) -> np.ndarray:
         return _jpeg(data, header)
     if header.format == "npy":
         return _npy(data)
+    if header.format == "gif":
+        return _gif(data)
     if header.format == "png" and data.rfind(PNG_END) < 0:
         raise ValueError("truncated: the PNG's end is missing")
     return _opencv(data, header)
@@ -81,6 +85,17 @@ def _opencv(data: bytes, header: Header) -> np.ndarray:
         can = "" if header.format != "exr" else "; OpenEXR also needs an OpenCV that reads it"
         raise ValueError("truncated or damaged" + can)
     return picture
+
+
+def _gif(data: bytes) -> np.ndarray:
+    """By Pillow: older OpenCVs read none."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            see_through = "transparency" in picture.info
+            pixels = np.asarray(picture.convert("RGBA" if see_through else "RGB"))
+    except Exception as error:  # whatever its decoder raises
+        raise ValueError(f"truncated or damaged ({str(error).lower()})") from None
+    return np.ascontiguousarray(pixels[..., [2, 1, 0, 3][: pixels.shape[2]]])
 
 
 def _npy(data: bytes) -> np.ndarray:

@@ -18,7 +18,7 @@ import simplejpeg
 PNG, NPY = b"\x89PNG\r\n\x1a\n", b"\x93NUMPY"
 SUFFIXES = {
     **{".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".bmp": "bmp", ".tif": "tiff", ".tiff": "tiff"},
-    **{".webp": "webp", ".npy": "npy", ".exr": "exr"},
+    **{".webp": "webp", ".gif": "gif", ".npy": "npy", ".exr": "exr"},
 }
 COMPONENTS = {"Gray": 1, "CMYK": 4, "YCCK": 4}  # of simplejpeg's colour spaces; the others have 3
 PALETTE, GREY_ALPHA, GREY, RGBA = 3, 4, 0, 6  # PNG colour types
@@ -26,6 +26,7 @@ PNG_SAMPLES = {GREY: 1, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 ORIENTATION, TIFF_WIDTH, TIFF_HEIGHT, TIFF_PHOTOMETRIC, TIFF_SAMPLES = 274, 256, 257, 262, 277
 TIFF_PALETTE, TIFF_SEPARATED = 3, 5
 TIFF_DATA = (273, 279), (324, 325)  # offsets and lengths of strips, of tiles
+GIF_IMAGE, GIF_END = 0x2C, 0x3B
 MPF_IMAGES, MPF_ENTRIES = 0xB001, 0xB002
 INTEGERS = {1: "B", 3: "H", 4: "I", 7: "B"}  # TIFF field types
 MOST_FRAMES = 10_000  # a chain of TIFF directories longer than this is taken to run in a circle
@@ -50,7 +51,7 @@ class Header:
 
 
 def read_header(data: bytes) -> Header:
-    """The header of a PNG, JPEG, BMP, TIFF, WebP, .npy or OpenEXR file (of the last, only that it is one).
+    """The header of a PNG, JPEG, BMP, TIFF, WebP, GIF, .npy or OpenEXR file (of the last, only that it is one).
 
     Raises:
         ValueError: none of these, or cut or damaged within the header.
@@ -64,7 +65,7 @@ def read_header(data: bytes) -> Header:
             if min(header.width, header.height, header.samples) < 1 and header.format != "exr":
                 raise ValueError("holds no pixels")
             return header
-    raise ValueError("not a PNG, JPEG, BMP, TIFF, WebP or .npy file" if data else "empty file")
+    raise ValueError("not a PNG, JPEG, BMP, TIFF, WebP, GIF or .npy file" if data else "empty file")
 
 
 def _png(data: bytes) -> Header:
@@ -149,6 +150,26 @@ def _webp(data: bytes) -> Header:
     return Header("webp", width, height, 4 if data[20] & 0x10 else 3, max(frames, 1), orientation)
 
 
+def _gif(data: bytes) -> Header:
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at, frames = 13 + _colours(flags), 0
+    while data[at] != GIF_END:
+        if data[at] == GIF_IMAGE:
+            frames += 1
+            at += 11 + _colours(data[at + 9])  # with its descriptor, colours, and size of a code
+        else:
+            at += 2  # an extension and its label
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+    return Header("gif", width, height, 1, frames, palette=True)
+
+
+def _colours(flags: int) -> int:
+    """Bytes of a GIF's table of colours, by the flags before it."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
 def _npy(data: bytes) -> Header:
     shape = npy_layout(data)[0]
     if len(shape) not in (2, 3):
@@ -223,6 +244,7 @@ READERS = {
     b"MM\0*": _tiff,
     b"RIFF": _webp,
     b"BM": _bmp,
+    b"GIF8": _gif,
     NPY: _npy,
     b"v/1\x01": _exr,
 }

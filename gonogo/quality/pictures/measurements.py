@@ -55,7 +55,7 @@ class ImageStatistics(ClosedModel):
     width: int = 0
     height: int = 0
     mode: str = Field(default="", description="`rgb8`, `grey8`, `rgba8`, `rgb16`, `cmyk8`, `rgbf32`, …")
-    format: str = Field(default="", description="by the content: png, jpeg, bmp, tiff, webp, npy, exr")
+    format: str = Field(default="", description="by the content: png, jpeg, bmp, tiff, webp, gif, npy, exr")
     wrong_suffix: bool = Field(default=False, description="the name says another format than the content")
     file_bytes: int = 0
     bytes_per_sample: float = Field(

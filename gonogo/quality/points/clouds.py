@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gonogo.quality.arrays import mapped
+from gonogo.quality.arrays import mapped, numpy_arrays
 
 SUFFIXES = (".ply", ".xyz", ".obj", ".stl", ".glb", ".npy", ".npz")
 POINTS_KEYS = ("points", "xyz", "pos", "positions", "coords", "vertices")
@@ -54,8 +54,8 @@ def read_cloud(path: Path) -> Cloud:
 def _from_arrays(path: Path) -> Cloud:
     if path.suffix.lower() == ".npy":
         return _from_columns(mapped(path))
-    with np.load(path, allow_pickle=False) as arrays:
-        return _from_named({name: arrays[name] for name in arrays.files})
+    with numpy_arrays(path) as arrays:
+        return _from_named(arrays)
 
 
 def _from_named(arrays: dict[str, np.ndarray]) -> Cloud:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gonogo.base.digests import file_digest
+from gonogo.quality.arrays import loaded
 from gonogo.quality.inspector import StatisticsCache
 from gonogo.quality.items import FileProblem
 from gonogo.quality.pictures.measurements import ImageStatistics
@@ -109,7 +110,7 @@ def _cacheable(statistics: ImageStatistics) -> dict[str, Any]:
 
 def _depth_map(data: bytes) -> np.ndarray:
     try:
-        depth = np.load(io.BytesIO(data), allow_pickle=False)
+        depth = loaded(io.BytesIO(data))
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(f"not a whole .npy file ({error})") from None
     if not isinstance(depth, np.ndarray) or depth.ndim != 2 or depth.dtype.kind not in "fiu" or not depth.size:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gonogo.memory.constant_values import known
 from gonogo.memory.fake_gpu import FakeGPUMode
 from gonogo.memory.recorder import AllocationRecorder
 from gonogo.memory.torch_private import (
@@ -18,6 +19,7 @@ from gonogo.memory.torch_private import (
     DynamicOutputShapeException,
     FakeTensor,
     UnsupportedOperatorException,
+    has_kernel,
     tree_map_only,
 )
 from gonogo.memory.trace import explained
@@ -25,6 +27,7 @@ from gonogo.script.card import shaped_by_data, values
 
 aten = torch.ops.aten
 _DEVICE = torch.ops.prim.device.default
+MADE_OF_OTHERS = "CompositeImplicitAutograd"
 _PINNED = {aten._pin_memory.default, aten.is_pinned.default}
 _SCALAR = aten._local_scalar_dense.default
 # what goes wrong in the trace and not in the script; a shape that does not match is a RuntimeError, and the script's
@@ -125,6 +128,9 @@ class CardRecorder(AllocationRecorder):
             else:
                 self._note(out, self._module())
         except OURS as problem:
+            if isinstance(problem, DataDependentOutputException) and has_kernel(func.name(), MADE_OF_OTHERS):
+                with self:  # in inference mode it comes whole; its parts are answered as anywhere else
+                    return func.decompose(*args, **kwargs)
             self.give_up(explained(problem, self))
             raise
         self.seen(func, args, out)
@@ -133,6 +139,11 @@ class CardRecorder(AllocationRecorder):
                 out.about_numbers = _about_numbers(func, args)  # type: ignore[attr-defined]
             if out.fake_device.type == "cpu" and _from_card(args):
                 return values.off_card(out)
+        elif func is aten._to_copy.default and isinstance(args[0], FakeTensor):
+            left = values.off_card(args[0], out)
+            if left is not out and known(args[0]) is None and left.is_floating_point() and left.numel() > 1:
+                self.note(f"{values.place(self.folder)}: {values.STAND_INS}")
+            return left
         return out
 
     def scalar(self, tensor: Tensor) -> Any:

@@ -7,6 +7,7 @@ whole number may become a shape: it is a guess, unless it is a count or says whe
 
 from __future__ import annotations
 
+import linecache
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ COUNTS = ("aten.sum", "aten.count_nonzero", "aten.mul", "aten.add", "aten.div", 
 FINITE = ("aten.isnan", "aten.isinf", "aten.isfinite")
 ORDERED = ("aten.lt", "aten.le", "aten.gt", "aten.ge")  # of single numbers: a loss and the best so far
 SMALLER = 1e-3
+STAND_INS = "values that leave the card are stand-ins between 0.5 and 1"
 LARGE = 1e12  # beyond it a value is more likely memory that nothing was written to
 Asked = Callable[[str], None]
 
@@ -77,14 +79,26 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
 
 def place(folder: Path) -> str:
     """Where the script is: file:line of its own innermost frame; empty if none of them runs."""
+    file, line = _line(folder)
+    return f"{file.removeprefix(f'{folder}/')}:{line}" if file else ""
+
+
+def _line(folder: Path) -> tuple[str, int]:
     frame: Any = sys._getframe(1)
     inside = f"{folder}/"
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(("/", "<")) or (file.startswith(inside) and "/site-packages/" not in file):
-            return f"{file.removeprefix(inside)}:{frame.f_lineno}"
+            return file, frame.f_lineno
         frame = frame.f_back
-    return ""
+    return "", 0
+
+
+def _asserted(folder: Path) -> bool | None:
+    """What a truth value must be for the assertion that the script is at to hold; None: it is at none."""
+    file, line = _line(folder)
+    words = linecache.getline(file, line).split() if file else []
+    return words[1:2] != ["not"] if words[:1] == ["assert"] else None
 
 
 def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) -> Any:
@@ -101,15 +115,8 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
     operator = getattr(tensor, "made_by", "an operation").removesuffix(".default")
     where = place(folder)
     source = f"{where}, {operator}" if where else operator
-    if tensor.dtype == torch.bool and operator.startswith(ORDERED):
-        note(f"{source}: compared, where its value is not known; False was assumed")
-        return False
     if tensor.dtype == torch.bool:
-        about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
-        guess = "all" in operator or operator.startswith("aten.isfinite")
-        if not about_numbers:
-            assume(f"{source}: its value is not known, {guess} was assumed")
-        return guess
+        return _truth(tensor, operator, source, _asserted(folder), assume, note)
     if tensor.dtype.is_floating_point:
         return GuessedFloat(1 / (1 + SMALLER * max(step, 0)), source, note)
     if tensor.dtype.is_complex:
@@ -119,18 +126,35 @@ def scalar(tensor: Tensor, step: int, folder: Path, assume: Asked, note: Asked) 
     return 1
 
 
-def off_card(tensor: FakeTensor) -> Tensor:
-    """A real tensor of this shape and dtype: the values where they are known, else 0.5 to 1, or zeros for integers.
+def _truth(tensor: Tensor, operator: str, source: str, asserted: bool | None, assume: Asked, note: Asked) -> bool:
+    about_numbers = getattr(tensor, "about_numbers", False) or operator.startswith(FINITE)
+    if not about_numbers and asserted is not None:
+        note(f"{source}: asserted, where its value is not known; it was assumed to hold")
+        return asserted
+    if operator.startswith(ORDERED):
+        note(f"{source}: compared, where its value is not known; False was assumed")
+        return False
+    guess = "all" in operator or operator.startswith("aten.isfinite")
+    if not about_numbers:
+        assume(f"{source}: its value is not known, {guess} was assumed")
+    return guess
 
-    One of more than `MOST_ELEMENTS` comes back as it is.
+
+def off_card(tensor: FakeTensor, out: Tensor | None = None) -> Tensor:
+    """A real tensor of this shape: the values where they are known, else 0.5 to 1, or zeros for integers.
+
+    Args:
+        out: what the operation that copies it to the processor made: of that dtype, and memory that nothing was
+            written to, or fake. It comes back itself where it has more than `MOST_ELEMENTS`.
     """
+    out = tensor if out is None else out
     if tensor.numel() > MOST_ELEMENTS:
-        return tensor
+        return out
     value = constant_values.known(tensor)
     with DisableTorchDispatch():
         if value is not None and value.shape == tensor.shape and bool((value.abs() < LARGE).all()):
-            return value.clone()
-        dtype, shape = tensor.dtype, tensor.shape
+            return value.to(out.dtype, copy=True)
+        dtype, shape = out.dtype, tensor.shape
         if dtype.is_floating_point and tensor.numel() > 1:  # of which a histogram can be made
             return torch.linspace(0.5, 1, tensor.numel(), device="cpu").reshape(tuple(shape)).to(dtype)
         one = dtype != torch.bool and (dtype.is_floating_point or dtype.is_complex or tensor.numel() == 1)

@@ -198,6 +198,9 @@ class DataFacts(NumbersOrNot):
     shared_how: str = ""
     independence_p: float | None = Field(None, description="of: targets do not depend on inputs")
     pairs: int = Field(0, description="distinct inputs behind it")
+    masks: bool = Field(
+        False, description="the targets are masks of pixels: what is alike in all of them is soon learned"
+    )
     batch_norm_alone: str = Field("", description="batch norm that sees one value a channel in a batch of one")
 
 

@@ -6,7 +6,7 @@ from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.data_checks import INDEPENDENT_P
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judging import DATA, LEAKAGE, CheckAndCause, Test, at, bad, good, takes_turns
-from gonogo.script.processor.trend import first_pass_falls
+from gonogo.script.processor.trend import against_frequencies, first_pass_falls
 from gonogo.verdict import Status
 
 FEWEST_BATCHES = 5  # to say that they are all the same
@@ -16,6 +16,8 @@ IGNORED_CALLS = 0.34
 LEAST_SHARED = 0.01  # of validation samples; fewer are CAUTION
 COPIED = 0.9
 FEWEST_PAIRS = 48
+MANY_PAIRS = 128  # from which a loss that falls must fall below what the frequencies of the classes give
+BEATEN = 0.95
 FEWEST_TARGETS = 32
 
 
@@ -202,12 +204,27 @@ def pairing(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     threshold = f"p <= {INDEPENDENT_P}, or a loss that falls on samples it has not seen"
     if data.independence_p <= INDEPENDENT_P:
         return good("pairing", title, round(data.independence_p, 4), threshold=threshold)
-    if first_pass_falls(facts, gate):
+    falls = first_pass_falls(facts, gate) and not data.masks
+    frequencies = _only_frequencies(facts) if falls and data.pairs >= MANY_PAIRS else None
+    if falls and frequencies is None:
         return good("pairing", title, round(data.independence_p, 4), threshold=threshold)
-    why = f"targets of like inputs are no more alike than any (p = {data.independence_p:.2f} over {data.pairs} "
-    why += "samples), and the loss does not fall on samples seen for the first time"
+    if data.masks:
+        why = "masks mark nothing in their own pictures that they would not in any other "
+        why += f"(p = {data.independence_p:.2f} over {data.pairs} pictures)"
+    else:
+        why = f"targets of like inputs are no more alike than any (p = {data.independence_p:.2f} over {data.pairs} "
+        why += "samples), and the loss "
+        why += frequencies or "does not fall on samples seen for the first time"
     hint = "Look at some pairs side by side; check how inputs and targets are joined, and any shuffling of one."
     return bad("pairing", title, round(data.independence_p, 4), why, hint, cause=DATA, threshold=threshold)
+
+
+def _only_frequencies(facts: ProcessorFacts) -> str | None:
+    """Where a loss fell no lower than an answer that needs no input, in words."""
+    plain = against_frequencies(facts)
+    if plain is None or plain[2] < BEATEN * plain[3]:
+        return None
+    return f"({plain[2]:.3g}) falls no lower than always answering with the frequencies of the classes ({plain[3]:.3g})"
 
 
 def last_batch(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:

@@ -26,6 +26,7 @@ from gonogo.script.processor.trend import (
     main_losses,
     memorised_fall,
     points,
+    rises_again,
     trend_of,
 )  # fmt: skip
 from gonogo.verdict import Status
@@ -81,6 +82,8 @@ def stable(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
         why += f"answering with the frequencies of the classes ({plain[3]:.3g})"
     elif trend.rises and not takes_turns(facts) and (fall is None or fall < gate.min_batch_fall):
         why = f"{went}: it rises"
+    elif not takes_turns(facts) and (again := rises_again(series)) is not None:
+        why = f"the loss fell from {trend.first:.4g} to {again[0]:.4g}, and rose again to {again[1]:.4g}"
     if why:
         early = (
             trend.values < EARLY

@@ -92,7 +92,9 @@ def _probe(facts: ProbeFacts, call: Call, next_token: bool) -> None:
     if not facts.deterministic:
         facts.why_not = "the same input gives another output each time"
         return
-    order = torch.arange(size).roll(max(1, size // 2))
+    each = any(one.ndim and len(one) == size for one in plain)
+    # of a mean over the batch, such as a loss, nothing changes where its samples are exchanged: then one stands for all
+    order = torch.arange(size).roll(max(1, size // 2)) if each else torch.zeros(size, dtype=torch.long)
     for name, tensor in tensors:
         reach = Reach(argument=name, shape=list(tensor.shape))
         if torch.equal(tensor[order], tensor):

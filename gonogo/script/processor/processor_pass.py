@@ -108,8 +108,8 @@ class ProcessorPass:
             facts.parameters = self.steps.parameter_facts()
 
     def _data(self, facts: ProcessorFacts) -> None:
-        self.inputs.fill(facts.data)
         self.loaders.fill(facts.data)
+        self.inputs.fill(facts.data)
         facts.data.batch_norm_alone = self.modules.alone
 
     def _timing(self, facts: ProcessorFacts) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import median
 
 from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.loss_trend import LossTrend, loss_trend
+from gonogo.learning.trend import scatter
 from gonogo.script.processor.facts import LossSeries, ProcessorFacts
 
 SETTLES = 2  # first losses of the repeated batch that are left out: of batches fetched ahead
 STEADY = 0.8
 LEAST_FALL = 1e-5
+FEWEST_TO_RETURN = 40  # values
+MUCH_LOST = 0.4  # of the fall, by which a loss has risen again
+CLEARLY = 4.0  # standard errors
 
 
 def main_losses(facts: ProcessorFacts) -> LossSeries | None:
@@ -36,6 +40,20 @@ def points(series: LossSeries) -> list[tuple[int, float]]:
 def trend_of(series: LossSeries, gate: LearningGate) -> LossTrend | None:
     found = points(series)
     return loss_trend(found, gate.max_loss_spike) if len(found) >= 2 else None
+
+
+def rises_again(series: LossSeries) -> tuple[float, float] | None:
+    """Lowest and last mean of a loss that lost again much of what it had gained, beyond its noise; else None."""
+    values = [loss for _, loss in points(series)]
+    width = max(8, len(values) // 8)
+    if len(values) < FEWEST_TO_RETURN:
+        return None
+    sums = [0.0, *accumulate(values)]
+    means = [(sums[at + width] - sums[at]) / width for at in range(len(values) - width + 1)]
+    lowest, end, first = min(means), means[-1], median(values[:3])
+    error = scatter(range(len(values)), values) * math.sqrt(2 / width)
+    lost = end - lowest
+    return (lowest, end) if lost > MUCH_LOST * (first - lowest) > 0 and lost > CLEARLY * error else None
 
 
 def first_pass_falls(facts: ProcessorFacts, gate: LearningGate) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gonogo.learning.dependence import FEWEST, independence_p
+from gonogo.learning.dependence import FEWEST, independence_p, masks_independence_p
 from gonogo.learning.features import content_hash, spectra, vectors
 from gonogo.script.processor.facts import DataFacts, LossCall, TensorFacts
 from gonogo.script.processor.session import Session
@@ -18,6 +18,9 @@ MOST_PAIRS = 512  # samples kept to ask whether targets depend on inputs
 SAMPLED = 1 << 16  # values of a batch for its digest and statistics
 MOST_DIGESTS = 4096
 WIDEST_TARGET = 64
+MASKED_NDIM = 4  # of pictures with a mask each
+MASK_SIDE = 64  # pixels, of both
+MOST_REGIONS = 8  # classes of a mask; higher ones count as one
 BATCHES = 64  # whose statistics are taken
 
 
@@ -34,6 +37,7 @@ class InputWatch:
     _samples: dict[str, set[bytes]] = field(default_factory=dict)
     _current: list[tuple[str, Tensor]] = field(default_factory=list)
     _pairs: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    _masked: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # the same, of masks of pixels
     _paired: int = 0
     _main: int | None = None  # the module whose inputs are the data: the first that is called in a step
 
@@ -145,6 +149,12 @@ class InputWatch:
         if name_given is None or len(name_given[1]) != len(target):
             return
         given = name_given[1]
+        regions = _regions(target) if given.ndim == MASKED_NDIM and given.shape[2:] == target.shape[-2:] else None
+        if regions is not None:
+            small = torch.nn.functional.adaptive_avg_pool2d
+            self._masked.append((small(given.float(), MASK_SIDE), small(regions, MASK_SIDE)))
+            self._paired += len(target)
+            return
         if not target.is_floating_point():
             if target.ndim > 1 or int(target.max()) >= WIDEST_TARGET or int(target.min()) < 0:
                 return
@@ -165,10 +175,20 @@ class InputWatch:
         self.session.guard("pairing", self._independence, data)
 
     def _independence(self, data: DataFacts) -> None:
+        """Of the first epoch: later views of one picture, cut or turned otherwise, have its target again."""
+        once = next((one.items for one in data.loaders if one.role == "train" and one.items), None)
+        if self._masked and len({tuple(given.shape[1:]) for given, _ in self._masked}) == 1:
+            pictures, masks = (torch.cat(part)[:once] for part in zip(*self._masked, strict=True))
+            finite = torch.isfinite(pictures.flatten(1)).all(1)
+            _, first = np.unique([content_hash(one).hex() for one in pictures], return_index=True)
+            kept = [index for index in first.tolist() if finite[index]]
+            data.pairs, data.masks = len(kept), True
+            data.independence_p = masks_independence_p(pictures[kept].numpy(), masks[kept].numpy())
+            return
         shapes = {(tuple(given.shape[1:]), tuple(wanted.shape[1:])) for given, wanted in self._pairs}
         if len(shapes) != 1:
             return
-        inputs, targets = (torch.cat(part) for part in zip(*self._pairs, strict=True))
+        inputs, targets = (torch.cat(part)[:once] for part in zip(*self._pairs, strict=True))
         finite = torch.isfinite(inputs.reshape(len(inputs), -1)).all(1) & torch.isfinite(targets).all(1)
         inputs, targets = inputs[finite], targets[finite]
         labels = [content_hash(one) for one in inputs]
@@ -180,6 +200,18 @@ class InputWatch:
             views = [vectors(inputs).numpy().astype(np.float64)]
             views += [] if waves is None else [waves.numpy().astype(np.float64)]
             data.independence_p = independence_p(views, targets.numpy().astype(np.float64), labels)
+
+
+def _regions(target: Tensor) -> Tensor | None:
+    """(N, K, H, W) truth of each class, of whole numbers (N, H, W), or of one channel between 0 and 1; else None."""
+    masks = target[:, 0] if target.ndim == MASKED_NDIM and target.shape[1] == 1 else target
+    if masks.ndim != MASKED_NDIM - 1:
+        return None
+    if masks.is_floating_point():
+        inside = bool(((masks >= 0) & (masks <= 1)).all())
+        return torch.stack([1 - masks, masks], 1).float() if inside else None
+    classes = masks.long().clamp(0, MOST_REGIONS - 1)
+    return torch.nn.functional.one_hot(classes, MOST_REGIONS).movedim(-1, 1).float()
 
 
 def _sampled(tensor: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ def test_a_script_s_habits_with_a_card_pass_as_on_a_real_one(tmp_path: Path) -> 
         "a mask: it was assumed to select all elements", "nonzero: all elements were assumed to be",
     ]  # fmt: skip
     assert any("torch.compile" in note for note in facts.notes)
+    assert any("habits.py" in note and "stand-ins between 0.5 and 1" in note for note in facts.notes)
 
 
 def test_validation_checkpoint_and_resume_are_reached_and_have_their_own_peaks(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_numbers_that_are_none_survive_their_file() -> None:
 def test_thresholds_of_the_configuration_reach_the_judge(key: str, value: float, check: str, status: Status) -> None:
     """By the default each stands otherwise."""
     inputs = TensorFacts(name="x", dtype="float32", shape=[8, 4], batches=9, samples=72, constant_samples=20)
-    spiked = [2.0, 2.0, 2.0, *[2.0 - 0.01 * step for step in range(36)], 2.8]
+    spiked = [2.0, 2.0, 2.0, 2.8, *[2.0 - 0.01 * step for step in range(36)]]
     found = facts(
         losses=[LossSeries(where="train.py:9", steps=list(range(40)), values=list(spiked))],
         memorised=Memorised(losses=[2.0 - 0.02 * step + 0.15 * (step % 2) for step in range(24)]),

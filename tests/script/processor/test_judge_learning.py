@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from gonogo.config.gate_thresholds import LearningGate
 from gonogo.script.processor.facts import LossSeries, Memorised, ProcessorFacts
-from gonogo.script.processor.judge_learning import falls, one_batch
+from gonogo.script.processor.judge_learning import falls, one_batch, stable
 from gonogo.verdict import Status
 
 
@@ -39,3 +40,17 @@ def test_numbers_that_cannot_be_repeated_tell_less(one_batch_losses: list[float]
     )
     found = falls(facts, LearningGate())
     assert found is not None and found.check.status is status
+
+
+@pytest.mark.parametrize(("end", "status"), [(2.8, Status.NO_GO), (2.3, Status.GO), (1.9, Status.GO)])
+def test_a_loss_that_fell_and_rises_again_while_the_rate_warms_up(end: float, status: Status) -> None:
+    for seed in range(8):
+        noise = np.random.default_rng(seed).normal(0, 0.12, 160)
+        course = np.interp(range(160), [0, 15, 60, 160], [3.2, 2.3, 2.2, end]) + noise
+        series = LossSeries(where="train.py:1", steps=list(range(160)), values=course.tolist())
+        facts = ProcessorFacts(
+            steps=160, losses=[series], memorised=Memorised(losses=[2.0 - 0.01 * n for n in range(24)])
+        )
+        found = stable(facts, LearningGate())
+        assert found is not None and found.check.status is status
+        assert status is Status.GO or "rose again" in found.check.why

@@ -58,6 +58,8 @@ if __name__ == "__main__":
         norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         scaler.step(optimizer)
         scaler.update()
+        for left in (model.first.weight.grad.data.cpu(), model.second.weight.data.to("cpu", torch.float16)):
+            assert left.min() >= 0.5 and left.max() <= 1 and np.histogram(left, bins=64)[0].sum() == left.numel()
         optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             for mine, its in zip(average.parameters(), model.parameters(), strict=True):
@@ -69,6 +71,10 @@ if __name__ == "__main__":
         print(f"{step} {loss:.3f} {loss.item():.2f} {norm:.1f}", right, guesses.tolist()[:1], kept.shape, logits[0, 0])
         if torch.isnan(loss) or not torch.isfinite(loss).all():
             raise SystemExit("not a number")
+    with torch.inference_mode():
+        asked = nn.functional.one_hot(labels, 8)
+        assert labels.min() >= 0 and labels.max() < 8
+        assert not (labels < 0).any() and asked.shape == (4, 8)
     chosen = logits[logits > 0]
     assert chosen.dim() == 1
     places = torch.nonzero(labels == 3)
@@ -85,6 +91,7 @@ if __name__ == "__main__":
     torch.set_default_device("cuda")
     assert nn.Linear(2, 2).weight.is_cuda and torch.zeros(2).is_cuda
     torch.set_default_device("cpu")
+    assert (torch.ones(3).cuda() * 2).cpu().tolist() == [2, 2, 2]
     floats = torch.cuda.FloatTensor(2, 3).fill_(1.0)
     assert floats.type() == "torch.cuda.FloatTensor" and torch.ones(2).type(torch.cuda.HalfTensor).dtype == torch.half
     back = model.cpu()

@@ -1,0 +1,76 @@
+"""A machine that lies to every command in every way: words, little memory, little time, and nothing outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gonogo.agent import __main__ as agent
+from gonogo.config.target import Ssh, Target
+from gonogo.remote import embedded_server
+from tests.conftest import ROOT
+from tests.faults import lying_agent
+from tests.faults.lying_agent import LIES
+
+MEMORY_BYTES, SECONDS = 300_000_000, 30.0  # of work; a busy machine may take five times that
+QUICK = (
+    "null", "closed lists", "many lists", "escapes", "every key is list", "name: parent", "name: escapes",
+    "fails with escapes", "frame: sizes are fractions", "frame: executable",
+)  # fmt: skip
+CASES = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in LIES]
+
+
+def test_every_command_of_the_agent_is_lied_to() -> None:
+    assert {*agent.COMMANDS, *agent.STREAMS} <= set(lying_agent.COMMANDS)
+
+
+@pytest.fixture(scope="module")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
+    folder = tmp_path_factory.mktemp("machine")
+    yield embedded_server.ensure(folder, os.getpid())
+    embedded_server.stop(folder)
+
+
+def told(lie: str, ssh: Ssh, tmp_path: Path) -> list[dict[str, Any]]:
+    """What each operation of the client came to; the last line is the peak memory."""
+    python, here = tmp_path / "python", tmp_path / "here"
+    here.mkdir()
+    (tmp_path / "root").mkdir()
+    words = shlex.join([sys.executable, "-S", str(Path(lying_agent.__file__)), lie])
+    python.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    python.chmod(0o755)
+    target = Target(root=str(tmp_path / "root"), python=str(python))
+    client = [sys.executable, "-m", "tests.faults.hostile_client", ssh.model_dump_json(), target.model_dump_json()]
+    done = subprocess.run(
+        [*client, str(here)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("lie", CASES)
+def test_a_lie_ends_in_words_in_little_memory_and_writes_nothing_outside(lie: str, ssh: Ssh, tmp_path: Path) -> None:
+    before = {path.name for path in Path("/tmp").glob("gonogo-evil*")}
+    *asked, measured = told(lie, ssh, tmp_path)
+    assert [one["fault"] for one in asked if one["fault"]] == []
+    unsafe = [one for one in asked if not one["said"].replace("\n", "").isprintable() or len(one["said"]) > 8000]
+    assert unsafe == []
+    assert [one for one in asked if one["cpu_s"] > SECONDS or one["seconds"] > 5 * SECONDS] == []
+    assert measured["peak_bytes"] <= MEMORY_BYTES, f"{measured['peak_bytes'] / 1e6:.0f} MB"
+    assert {path.name for path in tmp_path.iterdir()} == {"python", "here", "root"}
+    assert {path.name for path in (tmp_path / "here").iterdir()} <= {
+        "data", "requirements.txt", "checkpoints", "saved", "archive",
+    }  # fmt: skip
+    written = [path for path in (tmp_path / "here").rglob("*") if path.is_file() or path.is_symlink()]
+    assert [path for path in written if "evil" in path.name and path.suffix != ".ckpt"] == []
+    assert [path for path in written if path.is_symlink() or path.stat().st_mode & 0o111] == []
+    assert {path.name for path in Path("/tmp").glob("gonogo-evil*")} == before

@@ -1,0 +1,38 @@
+"""Numpy's files, read by several threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gonogo.quality.arrays import numpy_arrays
+
+
+def test_headers_are_parsed_in_one_thread_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "one.npy", np.eye(3))
+    np.savez(tmp_path / "two.npz", a=np.eye(3), b=np.ones(2))
+    load, inside, together = np.load, threading.Semaphore(1), []
+
+    def slow(*words: Any, **named: Any) -> Any:
+        if not inside.acquire(blocking=False):
+            together.append(words)
+            return load(*words, **named)
+        time.sleep(0.002)
+        inside.release()
+        return load(*words, **named)
+
+    monkeypatch.setattr(np, "load", slow)
+
+    def read(index: int) -> float:
+        with numpy_arrays(tmp_path / ("one.npy", "two.npz")[index % 2]) as arrays:
+            return sum(float(array.sum()) for array in arrays.values())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(read, range(40))) == [3.0, 5.0] * 20
+    assert not together
