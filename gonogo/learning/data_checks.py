@@ -9,7 +9,7 @@ from gonogo.verdict import Check, Status, threshold_check
 
 NOISE_AUTOCORRELATION, PICTURE_AUTOCORRELATION = 0.1, 0.5  # of targets, where inputs have at least the second
 INDEPENDENT_P = 0.01
-GIVEN_AWAY = 0.8  # of a target's values stand in its own input; of good runs under 1e-4
+GIVEN_AWAY = 0.8  # of a target's runs of values stand in its own input
 TELLS = 0.9999  # correlation of an input's column with the target; of good tables up to 0.989
 MORE_THAN_WITHIN = 1.5  # copies across the split over those within training
 FEWEST_INPUTS = 0.1  # share of distinct inputs

@@ -16,6 +16,7 @@ MOST_COLUMNS = 512  # of a table
 FEWEST_ROWS = 32
 RUN = 8  # values in a row that two windows share only where they overlap
 MOST_SIGNAL = 8 << 20  # values of one side that are kept
+DISTINCT = 16  # values of one target
 WHOLE = 0.5  # share of whole numbers in the targets, above which they recur by chance: masks, classes, counts
 
 
@@ -24,7 +25,7 @@ class GivenAway:
     """What one side of the split shows of it, batch by batch.
 
     Attributes:
-        shares: of each sample that was asked, the share of its target's values that stand in its own input to the bit.
+        shares: of each sample that was asked, the share of its target's runs of values that stand in its own input.
         target_hashes: of targets with many values of their own, which no two samples share by chance.
     """
 
@@ -44,7 +45,7 @@ class GivenAway:
         for mine, answer in zip(x, y, strict=True):
             if len(self.shares) >= ASKED_SAMPLES or not _own(answer) or mine.numel() > MOST_VALUES:
                 break
-            self.shares.append(float(torch.isin(answer.flatten().float(), mine.flatten().float()).float().mean()))
+            self._look_for(answer, mine)
         wide = y.reshape(len(y), -1).shape[1] if y.ndim else 1
         if x.ndim == 2 and x.shape[1] <= MOST_COLUMNS and wide <= RUN and x.is_floating_point():
             self._rows.append(x.float())
@@ -52,6 +53,15 @@ class GivenAway:
         if x.ndim == 3 and x.shape[-1] >= SHORTEST and x.is_floating_point() and self._kept < MOST_SIGNAL:
             self._signals += list(x[:, 0].float().contiguous().numpy())
             self._kept += len(x) * x.shape[-1]
+
+    def _look_for(self, answer: Tensor, mine: Tensor) -> None:
+        """By runs of values, because in pictures of 8 bits each single value is in every other."""
+        if min(answer.shape[-1:] or (0,)) < RUN or min(mine.shape[-1:] or (0,)) < RUN:
+            return
+        wanted, tells = _runs(answer.float().contiguous().numpy())
+        if tells.any():
+            there = _runs(mine.float().contiguous().numpy())[0]
+            self.shares.append(float(np.isin(wanted[tells], there).mean()))
 
     @property
     def share(self) -> float | None:
@@ -85,18 +95,20 @@ class GivenAway:
 
 def _own(values: Tensor) -> bool:
     """Whether these are so many numbers of their own that another's are the same only where they were copied."""
-    if not values.is_floating_point() or not values.numel():
+    if not values.is_floating_point() or values.numel() < DISTINCT:
         return False
     whole = float((values == values.round()).float().mean())
-    return whole < WHOLE and (values.numel() == 1 or bool((values != values.flatten()[0]).any()))
+    return whole < WHOLE and len(torch.unique(values)) >= DISTINCT
 
 
-def _runs(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A number for each run of RUN values, and whether it tells: constant ones and whole numbers recur by chance."""
-    windows = np.lib.stride_tricks.sliding_window_view(signal, RUN)
-    bits = np.lib.stride_tricks.sliding_window_view(signal.view(np.uint32).astype(np.uint64), RUN)
+def _runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A number for each run of RUN values along the last axis, and whether it tells: constant ones, and whole numbers,
+    recur by chance.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(values, RUN, axis=-1)
+    bits = np.lib.stride_tricks.sliding_window_view(values.view(np.uint32).astype(np.uint64), RUN, axis=-1)
     powers = np.array([pow(6364136223846793005, power, 1 << 64) for power in range(RUN)], np.uint64)
     with np.errstate(over="ignore"):
-        runs = (bits * powers).sum(1, dtype=np.uint64)
-    tells = (windows != windows[:, :1]).any(1) & (windows != windows.round()).any(1)
-    return runs, tells
+        runs = (bits * powers).sum(-1, dtype=np.uint64)
+    tells = (windows != windows[..., :1]).any(-1) & (windows != windows.round()).any(-1)
+    return runs.ravel(), tells.ravel()

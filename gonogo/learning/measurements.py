@@ -31,7 +31,8 @@ class DataSummary(ClosedModel):
     shared_groups: list[str] = Field(description="up to five group names on both sides")
     shared_group_count: int
     target_in_input: float | None = Field(
-        None, description="share of a target's values that stand in its own input, to the bit; null: not asked"
+        None,
+        description="share of a target's runs of 8 values that stand in its own input, to the bit; null: not asked",
     )
     telling_column: int | None = Field(None, description="of the input's, that tells a column of the target best")
     telling_correlation: float | None = Field(None, description="of the two, absolute")

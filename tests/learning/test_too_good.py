@@ -106,6 +106,18 @@ def test_what_may_be_alike_is_no_leakage() -> None:
         assert cause == "", {name: check.why for name, check in checks.items() if check.why}
 
 
+def test_eight_bits_few_levels_and_soft_labels_share_values_by_chance() -> None:
+    random = np.random.default_rng(0)
+    x, y = (np.round(255 * np.clip(part, 0, 1)) / 255 for part in pictures(random))
+    y = np.roll(y, 3, -2)[:, :, ::-1]  # another view of the same
+    labels = np.full((ALL, 20), 0.01, np.float32)
+    labels[np.arange(ALL), random.integers(0, 20, ALL)] = 0.81
+    ages = np.round(100 * random.random((ALL, 1))) / 100
+    for inputs, targets in ((x, y), (x, labels), (table(random)[0], ages)):
+        cause, checks = stopped(looked_at(inputs, targets))
+        assert cause == "", {name: check.why for name, check in checks.items() if check.why}
+
+
 def test_repeats_that_come_as_often_within_training_are_natural() -> None:
     random = np.random.default_rng(0)
     x = np.eye(6, dtype=np.float32)[random.integers(0, 6, (ALL, 3))].reshape(ALL, 18)
