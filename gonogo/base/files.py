@@ -181,7 +181,8 @@ def _entries_below(root: str) -> Iterator[tuple[str, str]]:
         except OSError as error:
             yield folder, f"folder that cannot be listed: {error.strerror}"
             continue
-        waiting += sorted(entries, key=lambda one: one.name, reverse=True)
+        entries.sort(key=lambda one: one.name, reverse=True)
+        waiting.extend(entries)
 
 
 def _not_a_file(entry: os.DirEntry[str]) -> str | None:
