@@ -116,7 +116,8 @@ def right(project: Project, fault: str, row: dict[str, Any]) -> bool:
         return False
     if not fault:
         return not row["gate"] and "launch" in row["gates"]
-    return row["check"] in project.faults[fault].checks
+    expected = project.faults[fault]
+    return row["cause"] == expected.cause and row["check"] in expected.checks
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ IDX_IMAGES, IDX_LABELS = 16, 8  # bytes of a header
 BABY_GPT = "config/train_shakespeare_char.py"
 SMALLER_GPT = "--n_layer=4 --n_head=4 --n_embd=128 --block_size=64 --batch_size=8 --eval_interval=8 --eval_iters=2"
 SOME_RATE = "training: {learning_rate: 1.0e-3}"
+UNSTABLE = ("stability", "one_batch", "finite", "loss_falls")
 STATEMENT = (r"^  statement: ''.*$", "  statement: Better than the published baseline.")
 
 
@@ -34,10 +35,12 @@ STATEMENT = (r"^  statement: ''.*$", "  statement: Better than the published bas
 class Fault:
     """Attributes:
     put: changes the copy.
+    cause: word that the verdict must name.
     checks: ids of checks, of which one must be the first that fails.
     """
 
     put: Callable[[Path], None]
+    cause: str
     checks: tuple[str, ...]
 
 
@@ -119,7 +122,7 @@ def pictures_and_script(folder: Path) -> None:
 
 def black(place: str) -> Callable[[Path], None]:
     def put(folder: Path) -> None:
-        for path in (folder / place).rglob("*.*"):
+        for path in (folder / place).rglob("[!.]*.*"):
             Image.new("RGB", (SIDE, SIDE)).save(path)
 
     return put
@@ -170,10 +173,10 @@ def replaced(pattern: str, old: str, new: str) -> Callable[[Path], None]:
 def rate(old: str, new: str, folder: str = ".") -> Fault:
     """The learning rate, where the user wrote it."""
     put = replaced(f"{folder}/config/experiments/*.yaml".removeprefix("./"), old, new)
-    return Fault(put, ("stability", "one_batch", "finite", "loss_falls"))
+    return Fault(put, "DIVERGING", UNSTABLE)
 
 
-LIGHT = ("light", "set_brightness", "bad_items", "leakage", "repetition")
+LIGHT = ("light", "set_brightness")
 PROJECTS = [
     Project(
         "nanoGPT", script("nanoGPT"), tokens,
@@ -192,9 +195,9 @@ PROJECTS = [
             (r"^modes:", f"{SOME_RATE}\nsmoke: {{steps: 60, arguments: data.batch_size=32}}\nmodes:"),
         ),
         {
-            "wrong labels": Fault(wrong_digits, ("pairing",)),
-            "learning rate x 100": rate("1.0e-3", "0.1"),
-            "black pictures": Fault(black_digits, ("inputs_vary",)),
+            "wrong labels": Fault(wrong_digits, "DATA", ("pairing",)),
+            "learning rate x 10,000": rate("1.0e-3", "10.0"),
+            "black pictures": Fault(black_digits, "DATA", ("inputs_vary",)),
         },
     ),
     Project(
@@ -216,9 +219,9 @@ PROJECTS = [
             (r"^modes:", "smoke: {steps: 40, arguments: --batch-size 2 --scale 0.25}\nmodes:"),
         ),
         {
-            "shuffled masks": Fault(wrong_masks, ("pairing",)),
+            "shuffled masks": Fault(wrong_masks, "DATA", ("pairing",)),
             "learning rate x 100,000": rate("learning_rate: 1e-05", "learning_rate: 1.0"),
-            "black pictures": Fault(black("data/imgs"), LIGHT),
+            "black pictures": Fault(black("data/imgs"), "DATA", LIGHT),
         },
     ),
     Project(
@@ -230,9 +233,9 @@ PROJECTS = [
             (r"^modes:", "smoke: {steps: 40, arguments: -a shufflenet_v2_x0_5 -b 8}\nmodes:"),
         ),
         {
-            "wrong labels": Fault(wrong_classes, ("pairing",)),
+            "wrong labels": Fault(wrong_classes, "DATA", ("pairing",)),
             "learning rate x 100": rate("learning_rate: 0.1 ", "learning_rate: 10 ", "imagenet"),
-            "black pictures": Fault(black("imagenet/pictures"), LIGHT),
+            "black pictures": Fault(black("imagenet/pictures"), "DATA", LIGHT),
         },
     ),
     Project(
@@ -244,9 +247,9 @@ PROJECTS = [
         ),
         {
             "learning rate x 1,000": Fault(
-                replaced("train_pictures.py", "8e-5", "8e-2"), ("stability", "one_batch", "finite", "loss_falls")
+                replaced("train_pictures.py", "8e-5", "8e-2"), "DIVERGING", UNSTABLE
             ),
-            "black pictures": Fault(black("pictures"), LIGHT),
+            "black pictures": Fault(black("pictures"), "DATA", LIGHT),
         },
     ),
 ]  # fmt: skip

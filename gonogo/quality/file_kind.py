@@ -175,7 +175,8 @@ class FileInspector(Inspector):
         ]
         overall, more = bad_items(all_bad, rule, self.item)
         checks.append(overall)
-        return Judgement(checks, _cause(checks[0], checks, all_bad), worst_items.findings, len(data), all_bad.bad, more)
+        own = checks[: 1 + len(counters)]
+        return Judgement(checks, _cause(own, checks, all_bad), worst_items.findings, len(data), all_bad.bad, more)
 
     def picture(self, item: MeasuredItem) -> Image.Image | None:
         try:
@@ -195,9 +196,16 @@ def split_of(name: str) -> str:
     return next((SPLITS[part] for part in name.lower().split("/")[:-1] if part in SPLITS), "")
 
 
-def _cause(readable: Check, checks: Sequence[Check], bad: FaultCount) -> str:
-    if readable.status is Status.NO_GO:
+def _cause(own: Sequence[Check], checks: Sequence[Check], bad: FaultCount) -> str:
+    """What is wrong with items themselves comes first: black pictures are alike on both sides of any split.
+
+    Args:
+        own: whether they can be read, and what each shows by itself.
+    """
+    if own[0].status is Status.NO_GO:
         return "UNREADABLE"
+    if any(check.status is Status.NO_GO for check in own):
+        return "DATA"
     if any(check.id in ("leakage", "record_leakage") and check.status is Status.NO_GO for check in checks):
         return "LEAKAGE"
     return "DATA" if bad.bad or any(check.status is Status.NO_GO for check in checks) else ""

@@ -300,3 +300,11 @@ def test_every_row_has_the_columns_that_are_drawn(good: Path) -> None:
     assert len({tuple(row) for row in rows}) == 1
     assert wanted <= rows[0].keys()
     assert {name for name, value in rows[-1].items() if value is None} & wanted == set()  # the last one is good
+
+
+def test_black_pictures_are_named_before_their_likeness_across_splits(tmp_path: Path) -> None:
+    black = np.zeros((SIDE, SIDE, 3), np.uint8)
+    folder = write(tmp_path / "data", {f"{split}/{n}.png": black for split in ("train", "val") for n in range(8)})
+    judgement, _ = judged(folder)
+    assert check(judgement, "leakage").status is Status.NO_GO and check(judgement, "light").status is Status.NO_GO
+    assert judgement.cause == "DATA"
