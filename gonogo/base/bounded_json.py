@@ -27,15 +27,18 @@ DEEPEST = 16
 TOO_DEEP = "JSON that is nested too deeply"
 
 
-def parsed(text: bytes, bounds: JsonBounds = SMALL) -> Any:
-    """The value of a JSON text in ASCII, as `json.dumps` writes it.
+def parsed(text: bytes, bounds: JsonBounds = SMALL, encoding: str = "ascii") -> Any:
+    """The value of a JSON text.
+
+    Args:
+        encoding: `json.dumps` writes ASCII, which takes a byte of memory a character.
 
     Raises:
         ValueError: it is none, is nested too deeply, or holds more than `bounds`.
     """
     bounds.check(text)
     try:
-        value = json.loads(text.decode("ascii"))
+        value = json.loads(text.decode(encoding))
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
     level = [value]

@@ -17,7 +17,7 @@ from gonogo.base.units import dollars, duration
 from gonogo.cli import site
 from gonogo.config.load import Settings
 from gonogo.config.target import Embedded, Ssh
-from gonogo.remote.answers import Heartbeat, RunState, read
+from gonogo.remote.answers import Heartbeat, RunState
 from gonogo.stages.held import started_runs
 from gonogo.stages.local_log import safe_line
 
@@ -146,7 +146,7 @@ def _stop(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     run = _choose(settings, arguments.name, unnamed=False)
     with connect(_ssh(settings), settings.target) as machine:
-        state = read(RunState, machine.run_agent("stop", run.run_dir), f"{machine.where}: agent stop").state
+        state = machine.ask(RunState, "stop", run.run_dir).state
     words = {"running": "was told to stop", "lost": "was already lost; it will not be resumed"}
     print(f"{run.run_id} {words.get(state, f'is not running ({state})')}")
     return 0 if state in words else 1

@@ -267,7 +267,7 @@ def read(kind: type[Kind], answer: Any, where: str, bounds: JsonBounds = SMALL) 
         problem = f"{'.'.join(str(part) for part in first['loc']) or 'all of it'}: {first['msg']}"
     except ValueError as error:
         problem = str(error)
-    said = answer[: 8 * SHOWN_CHARACTERS].decode(errors="replace") if isinstance(answer, bytes) else type(answer)
+    said = answer[: 8 * SHOWN_CHARACTERS].decode(errors="replace") if isinstance(answer, bytes) else repr(answer)
     raise RemoteError(
         f"{where} answered {quoted(said)!r}, which is not an answer of gonogo's agent ({quoted(problem)}). "
         "The training program or a login script there may have written it; check the machine before using it again."

@@ -100,7 +100,7 @@ class DigitalOcean:
         _, answer = self._ask("GET", f"/v2/droplets?{query}")
         try:
             return [
-                Rented(str(int(droplet["id"])), str(droplet["name"]), _droplet_addresses(droplet))
+                Rented(str(int(droplet["id"])), clean(droplet["name"]), _droplet_addresses(droplet))
                 for droplet in answer["droplets"]
             ]
         except (KeyError, TypeError, ValueError) as error:

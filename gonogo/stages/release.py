@@ -28,28 +28,27 @@ from gonogo.stages.held_machines import (
     locked,
     update,
 )
-from gonogo.stages.ways_to_go import NotReleased, destroy, shut_down
+from gonogo.stages.ways_to_go import NotReleased, destroy, not_listed, shut_down
 
 
-def note_held(settings: Settings, experiment: str = "") -> None:
+def note_held(settings: Settings, experiment: str = "") -> str:
     """Remember that the target's machine is in use, until it is known to be gone; and which its provider says it is.
 
     A target that names another machine by now holds both.
+
+    Returns:
+        What would keep it from being released, as far as that is known now; empty: nothing.
     """
     ssh, target = settings.target.connection, settings.target
     if not isinstance(ssh, Ssh):
-        return
+        return ""
     path = held_file(settings)
     listed = target.release.how == "destroy"
-    known = next((held for held in held_machines(path, ssh.host) if held.host == ssh.host), None)
-    if (
-        known
-        and known.state == "held"
-        and (not experiment or experiment in known.experiments)
-        and (known.machine or not listed)
-    ):
-        return
-    seen = _listed(target, ssh.host) if listed else None
+    for known in held_machines(path, ssh.host):
+        noted = known.host == ssh.host and known.state == "held" and (known.machine or not listed)
+        if noted and (not experiment or experiment in known.experiments):
+            return ""
+    seen, doubt = _listed(target, ssh.host) if listed else (None, "")
     with changing(path, ssh.host) as machines:
         held = _same(machines, ssh.host, seen)
         if held is None:
@@ -65,8 +64,11 @@ def note_held(settings: Settings, experiment: str = "") -> None:
         if seen and held.machine is None:
             held.machine = seen
             held.note(f"listed by its provider as {seen.name} {seen.id}, {', '.join(seen.addresses or ()) or 'there'}")
+        if doubt and all(doubt not in one.what for one in held.evidence):
+            held.note(f"not listed by its provider: {doubt}")
         if experiment and experiment not in held.experiments:
             held.experiments.append(experiment)
+    return doubt
 
 
 def _same(machines: list[HeldMachine], host: str, seen: Rented | None) -> HeldMachine | None:
@@ -77,13 +79,13 @@ def _same(machines: list[HeldMachine], host: str, seen: Rented | None) -> HeldMa
     return next((held for held in machines if addresses_of(held.host) & addresses_of(host)), None)
 
 
-def _listed(target: Target, host: str) -> Rented | None:
-    """The machine as its provider lists it now; None where that cannot be told, reported at its release."""
+def _listed(target: Target, host: str) -> tuple[Rented | None, str]:
+    """The machine as its provider lists it now; None, and why, where that cannot be told."""
     try:
         found = machine_at(provider(target.release).find(), host, target.release.tag)
-    except UserError:
-        return None
-    return found[0] if found else None
+    except UserError as error:
+        return None, str(error)
+    return (found[0], "") if found else (None, f"{not_listed(target)}, though {host} is in use")
 
 
 def release(run: Run, inputs: Any, outputs: Any) -> None:

@@ -273,7 +273,9 @@ def parsed_result(text: bytes, path: str) -> TrainingResult:
     try:
         return TrainingResult.parsed(text)
     except ValueError as error:
-        said = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        said = str(error)
+        if isinstance(error, ValidationError):
+            said = error.errors(include_url=False, include_input=False)[0]["msg"]
         raise RemoteError(
             f"{path} of the machine is not what training writes ({quoted(said)}); something else wrote it. Check the "
             "machine before using it again."

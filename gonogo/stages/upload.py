@@ -84,7 +84,8 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
             return UNNEEDED
         return send(there, parts, workspace(run), transfers.progress(run.progress), ahead, linked)
 
-    note_held(run.settings, run.experiment)
+    if doubt := note_held(run.settings, run.experiment):
+        run.say(f"CAUTION: as it is now, the machine could not be released at the end: {doubt}")
     with run.work():
         sent = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
     write_json(outputs.upload, transfers.facts(sent))

@@ -7,9 +7,11 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from gonogo.base.bounded_json import parsed
 from gonogo.base.digests import digest, file_digest
+from gonogo.base.errors import UserError
 from gonogo.base.files import folder_replacing
-from gonogo.base.models import read_model
+from gonogo.base.text import clean
 from gonogo.base.torch_startup import without_gc
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.starting_checkpoint import final_checkpoint
@@ -18,7 +20,7 @@ from gonogo.quality.measure import measure_part
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import data_digest
 from gonogo.training.logged_metrics import logged_metrics
-from gonogo.training.spec import TrainingResult
+from gonogo.training.spec import BOUNDS, TrainingResult
 from gonogo.training.written_files import checkpoint_of
 
 
@@ -60,7 +62,10 @@ def validate(run: Run, inputs: Any, outputs: Any) -> None:
 def _measure_log(run: Run, archive: Path, outputs: Any) -> None:
     """What the run says of itself, where no command predicts."""
     out = Path(json.loads(archive.read_text())["folder"]) / "out"
-    result = read_model(TrainingResult, out / "training.json")
+    try:
+        result = TrainingResult.read(out / "training.json")
+    except (OSError, ValueError):
+        raise UserError(f"{out / 'training.json'}: not what training writes. Fetch or train the run again.") from None
     checkpoint = checkpoint_of(out)
     for folder in (outputs.predictions, outputs.measured):
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -84,4 +89,10 @@ def _measure_log(run: Run, archive: Path, outputs: Any) -> None:
 
 def _alerts(training: Path) -> list[str]:
     """What the run said of its success indicators; nothing where a foreign script trained."""
-    return json.loads(training.read_text()).get("alerts", []) if training.exists() else []
+    try:
+        with training.open("rb") as file:
+            said = parsed(file.read(BOUNDS.size_bytes + 1), BOUNDS, "utf-8")
+    except (OSError, ValueError):
+        return []
+    alerts = said.get("alerts") if isinstance(said, dict) else None
+    return [clean(alert) for alert in alerts if isinstance(alert, str)] if isinstance(alerts, list) else []

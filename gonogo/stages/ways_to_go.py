@@ -87,21 +87,22 @@ def _gone_already(target: Target, held: HeldMachine, ssh: Ssh) -> str:
     """
     if answers(ssh):
         raise Alarm(
-            f"ALARM: {_not_listed(target)}, but {held.host} answers. It bills on. Fix it in the target's release, or "
+            f"ALARM: {not_listed(target)}, but {held.host} answers. It bills on. Fix it in the target's release, or "
             "destroy the machine in your provider's console."
         )
     by_command = target.release.provider == "command"
     if held.machine is None or (by_command and held.asked_at is None):
         ever = ", though nothing here has destroyed it" if held.machine else ", now or ever"
         raise Unknown(
-            f"ALARM: WHETHER {held.host} IS GONE IS UNKNOWN: {_not_listed(target)}{ever}, and it does not answer. It "
+            f"ALARM: WHETHER {held.host} IS GONE IS UNKNOWN: {not_listed(target)}{ever}, and it does not answer. It "
             f"may bill on. Look in your provider's console, and destroy it there; then run: gonogo release --gone "
             f"{held.host}."
         )
-    return f"{_not_listed(target)}, {held.machine.name} is listed no longer, and nothing answers"
+    return f"{not_listed(target)}, {held.machine.name} is listed no longer, and nothing answers"
 
 
-def _not_listed(target: Target) -> str:
+def not_listed(target: Target) -> str:
+    """Who says that the machine is not there, in words."""
     if target.release.provider == "command":
         return "release.gone_command says that the machine is gone"
     return f"the provider lists no machine with the tag {target.release.tag!r}"

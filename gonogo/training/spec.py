@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from gonogo.base.bounded_json import JsonBounds
+from gonogo.base.bounded_json import JsonBounds, parsed
 from gonogo.base.models import ClosedModel
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
@@ -64,8 +64,7 @@ class TrainingResult(ClosedModel):
     @classmethod
     def parsed(cls, text: bytes) -> TrainingResult:
         """Raises ValueError where it is not what training writes; it may come from another machine."""
-        BOUNDS.check(text)
-        return cls.model_validate_json(text)
+        return cls.model_validate(parsed(text, BOUNDS, "utf-8"))  # an error of model_validate_json copies all of it
 
     @classmethod
     def read(cls, path: Path) -> TrainingResult:

@@ -19,12 +19,12 @@ from gonogo.config.load import load
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import follow as follow_module
 from gonogo.remote import machine as machine_module
-from gonogo.remote.answers import Released, RunsAtWork, RunState
+from gonogo.remote.answers import Busy, MachineRuns, Released, RunState, Turn
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.setup import set_up
-from gonogo.remote.transfer import download, upload, verify
-from gonogo.stages.remote_run import parsed_result
+from gonogo.remote.transfer import Saved, download, upload, verify
+from gonogo.stages.remote_run import at_work, parsed_result
 from tests.conftest import ROOT
 
 SHORT_S = 4.0  # in place of what a machine may take to answer
@@ -78,12 +78,16 @@ def operations(ssh: Ssh, target: Target, here: Path) -> dict[str, Callable[[Mach
         "setup": lambda machine: set_up(machine, target, shipped.accelerator, here / "requirements.txt"),
         "launch": lambda machine: machine.launch("w/runs/r", key="k", workspace="w", arguments=["-c", "pass"]),
         "stop": lambda machine: machine.ask(RunState, "stop", "w/runs/r"),
-        "busy": lambda machine: machine.ask(RunsAtWork, "busy", "."),  # type: ignore[type-var]
+        "busy": lambda machine: machine.ask(Busy, "busy", "."),
+        "turn": lambda machine: machine.ask(Turn, "turn", "w/runs/r"),
+        "active": lambda machine: at_work(machine, "w"),
+        "runs": lambda machine: machine.ask(MachineRuns, "runs", "."),  # type: ignore[type-var]
         "release": lambda machine: machine.ask(Released, "release", "w/runs/r"),
         "verify": lambda machine: verify(machine, "w"),
         "result": result,
         "upload": lambda machine: upload(machine, {"data": data}, "w", quiet),
         "checkpoints": lambda machine: fetch_checkpoints(machine, "w/runs/r", here / "checkpoints"),
+        "saved": lambda machine: fetch_checkpoints(machine, "w/runs/r", here / "saved", saved=Saved("w", ("*.pt",))),
         "download": lambda machine: download(machine, "w/runs/r", here / "archive" / "one", quiet),
         "follow": lambda machine: follow(ssh, target, "w/runs/r", log, lambda beat: None, patience_s=0),
     }
@@ -99,7 +103,7 @@ def main() -> None:
     ssh, target = Ssh.model_validate_json(sys.argv[1]), Target.model_validate_json(sys.argv[2])
     impatient()
     for name, work in operations(ssh, target, Path(sys.argv[3])).items():
-        began, said, fault = time.monotonic(), "", ""
+        began, worked, said, fault = time.monotonic(), time.process_time(), "", ""
         try:
             with connect(ssh, target) as machine:
                 work(machine)
@@ -109,7 +113,8 @@ def main() -> None:
             pass
         except BaseException:
             fault = traceback.format_exc()
-        print(json.dumps({"name": name, "said": said, "fault": fault, "seconds": time.monotonic() - began}), flush=True)
+        took = {"seconds": time.monotonic() - began, "cpu_s": time.process_time() - worked}
+        print(json.dumps({"name": name, "said": said, "fault": fault, **took}), flush=True)
     print(json.dumps({"peak_bytes": peak_bytes()}), flush=True)
 
 

@@ -18,7 +18,8 @@ STREAMS = ("send", "receive")
 COMMANDS = (
     *STREAMS, "checkpoints", "manifest", "verify", "busy", "active", "launch", "release", "follow", "setup", "read",
     "put",
-    "adopt", "stop", "status", "lease", "collected", "remove", "reuse", "installed", "runs",
+    "adopt", "stop", "status", "lease", "collected", "remove", "reuse", "installed", "runs", "turn",
+    "saved",
 )  # fmt: skip
 HASH = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"  # of b"x"
 ESCAPES = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x1b]0;owned\x07\r\u202e"
@@ -61,9 +62,12 @@ def shape(command: str, name: str) -> Any:
             "files": {name: [HASH]}, "parts": {name: [HASH]}, "extra": [name], "free_bytes": 1 << 40, "refused": 0,
         },
         "checkpoints": {f"{name}.ckpt": entry},
+        "saved": {f"{name}.pt": entry},
         "manifest": {name: entry},
         "verify": {"files": 1, "different": 1, "wrong": [name]},
-        "busy": [name],
+        "busy": {"runs": [name], "unfetched": [name], "under_way": name},
+        "runs": [{"run_dir": name, "key": name, "state": "running", "cause": name}],
+        "turn": {"waiting_for": name},
         "active": {"run_dir": name, "key": name},
         "launch": {"state": "already", "run_dir": name, "key": name, "timer": {"ends_in_s": 1.0}},
         "release": {"code": 1, "tries": 3, "said": name},
@@ -73,6 +77,8 @@ def shape(command: str, name: str) -> Any:
         "setup": {
             "python": name, "interpreter": name, "torch_version": name, "torch_build": name, "device": name,
             "device_bytes": 1, "disk_free_bytes": 1, "memory_bytes": 1, "problems": [name], "changed": True,
+            "gpu": name, "driver": name, "gpu_used_bytes": 1, "gpu_total_bytes": 1, "gpu_processes": [name],
+            "torch_index": name, "shared_memory_bytes": 1, "cannot_switch_off": name,
             "time": 1.0,
         },
     }  # fmt: skip

@@ -13,18 +13,23 @@ from typing import Any
 
 import pytest
 
+from gonogo.agent import __main__ as agent
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import embedded_server
 from tests.conftest import ROOT
 from tests.faults import lying_agent
 from tests.faults.lying_agent import LIES
 
-MEMORY_BYTES, SECONDS = 300_000_000, 30.0
+MEMORY_BYTES, SECONDS = 300_000_000, 30.0  # of work; a busy machine may take five times that
 QUICK = (
     "null", "closed lists", "many lists", "escapes", "every key is list", "name: parent", "name: escapes",
     "fails with escapes", "frame: sizes are fractions", "frame: executable",
 )  # fmt: skip
 CASES = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in LIES]
+
+
+def test_every_command_of_the_agent_is_lied_to() -> None:
+    assert {*agent.COMMANDS, *agent.STREAMS} <= set(lying_agent.COMMANDS)
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +64,11 @@ def test_a_lie_ends_in_words_in_little_memory_and_writes_nothing_outside(lie: st
     assert [one["fault"] for one in asked if one["fault"]] == []
     unsafe = [one for one in asked if not one["said"].replace("\n", "").isprintable() or len(one["said"]) > 8000]
     assert unsafe == []
-    assert {one["name"]: one["seconds"] for one in asked if one["seconds"] > SECONDS} == {}
+    assert [one for one in asked if one["cpu_s"] > SECONDS or one["seconds"] > 5 * SECONDS] == []
     assert measured["peak_bytes"] <= MEMORY_BYTES, f"{measured['peak_bytes'] / 1e6:.0f} MB"
     assert {path.name for path in tmp_path.iterdir()} == {"python", "here", "root"}
     assert {path.name for path in (tmp_path / "here").iterdir()} <= {
-        "data", "requirements.txt", "checkpoints", "archive",
+        "data", "requirements.txt", "checkpoints", "saved", "archive",
     }  # fmt: skip
     written = [path for path in (tmp_path / "here").rglob("*") if path.is_file() or path.is_symlink()]
     assert [path for path in written if "evil" in path.name and path.suffix != ".ckpt"] == []

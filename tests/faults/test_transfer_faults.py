@@ -134,6 +134,22 @@ def test_full_disk_here(there: Site, big: Path, small_disk: Path) -> None:
 
 
 @as_root
+def test_disk_here_fills_up_meanwhile(
+    there: Site, big: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gonogo.remote.transfer.downloads.check_room", lambda *known: None)
+    there.root.mkdir()
+    shutil.copytree(big, there.root / "results")
+    with connect(there.ssh, there.target) as machine:
+        with pytest.raises(UserError, match="the disk is full"):
+            download(machine, "results", small_disk / "archive" / "one", quiet)
+        subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True)
+        got = download(machine, "results", small_disk / "archive" / "one", quiet)
+    assert 0 < got.bytes_sent < SIZE, "what had come was not sent again"
+    assert (small_disk / "archive" / "one" / "one.bin").read_bytes() == (big / "one.bin").read_bytes()
+
+
+@as_root
 def test_read_only_target(there: Site, big: Path, small_disk: Path) -> None:
     there.root.mkdir()
     (there.root / "work").symlink_to(small_disk)

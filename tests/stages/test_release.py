@@ -192,6 +192,19 @@ def test_gone_is_not_said_of_a_machine_that_was_never_listed(
     assert sorted(cloud.droplets) == [7, 8]
 
 
+def test_what_would_keep_it_from_being_released_is_said_when_it_is_first_held(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubt = note_held(at(cloud, monkeypatch, offline, tag="gonoog"))
+    assert doubt == "the provider lists no machine with the tag 'gonoog', though 127.0.0.1 is in use"
+    cloud.fails = [503]
+    assert "503" in note_held(at(cloud, monkeypatch, offline))
+    (held,) = held_machines(held_file(offline))
+    assert [one.what.partition(":")[0] for one in held.evidence[1:]] == ["not listed by its provider"] * 2
+    cloud.droplets[7] = ("gonogo-h200", "127.0.0.1", ["gonogo"])
+    assert note_held(at(cloud, monkeypatch, offline)) == ""
+
+
 def test_what_was_listed_when_it_was_first_held_is_found_by_its_id(
     offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
