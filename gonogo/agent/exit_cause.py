@@ -43,7 +43,7 @@ def exit_cause(code: int, last_words: bytes, killed_for_memory: bool) -> str:
         return BY_CODE[code]
     if re.search(OUT_OF_MEMORY, last_words, re.MULTILINE) or (code == -signal.SIGKILL and killed_for_memory):
         return "oom"
-    if code == -signal.SIGXFSZ or (code > 0 and _disk_was_full(last_words)):
+    if code in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ) or (code > 0 and _disk_was_full(last_words)):
         return "disk_full"
     if -code in ABORTS or re.search(DEVICE_FAULT, last_words):
         return "aborted"
