@@ -10,19 +10,19 @@ from pathlib import Path
 # exit codes of `python -m gonogo.stages.train`
 BY_CODE = {0: "finished", 3: "nan", 4: "stopped_by_gate", 143: "killed"}
 ABORTS = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
-OUT_OF_MEMORY = re.compile(
-    rb"out of memory|OutOfMemoryError|^\S* ?MemoryError|bad_alloc|ALLOC_FAILED|not enough memory|can't allocate memory",
-    re.MULTILINE,
+# patterns that only a run's end needs: a launch does not compile them
+OUT_OF_MEMORY = (
+    rb"out of memory|OutOfMemoryError|^\S* ?MemoryError|bad_alloc|ALLOC_FAILED|not enough memory|can't allocate memory"
 )
-DEVICE_FAULT = re.compile(
+DEVICE_FAULT = (
     rb"HSA_STATUS_ERROR|Memory access fault by GPU|illegal memory access|device-side assert|unspecified launch failure"
     rb"|CUDA error: (no kernel image|unknown error|misaligned)|HIP error: (invalid device function|unknown)"
 )
-DISK_FULL = re.compile(
+DISK_FULL = (
     rb"No space left on device|Disk quota exceeded|File too large|Errno (28|122|27)\b|errno = (28|122|27)\b"
     rb"|PytorchStreamWriter failed writing|inline_container.*unexpected pos"
 )
-SHARED_MEMORY = re.compile(rb"/dev/shm|shared memory|</torch_")  # has a size of its own
+SHARED_MEMORY = rb"/dev/shm|shared memory|</torch_"  # has a size of its own
 LAST_WORDS_BYTES = 64 << 10
 # every cause that exit.json can give; the rest are the supervisor's own, of limits and of a supervisor that died
 CAUSES = (
@@ -41,18 +41,18 @@ def exit_cause(code: int, last_words: bytes, killed_for_memory: bool) -> str:
     """
     if code in BY_CODE:
         return BY_CODE[code]
-    if OUT_OF_MEMORY.search(last_words) or (code == -signal.SIGKILL and killed_for_memory):
+    if re.search(OUT_OF_MEMORY, last_words, re.MULTILINE) or (code == -signal.SIGKILL and killed_for_memory):
         return "oom"
-    if code == -signal.SIGXFSZ or (code > 0 and _disk_was_full(last_words)):
+    if code in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ) or (code > 0 and _disk_was_full(last_words)):
         return "disk_full"
-    if -code in ABORTS or DEVICE_FAULT.search(last_words):
+    if -code in ABORTS or re.search(DEVICE_FAULT, last_words):
         return "aborted"
     return "killed" if code < 0 else "failed"
 
 
 def _disk_was_full(last_words: bytes) -> bool:
-    lines = [line for line in last_words.splitlines() if DISK_FULL.search(line)]
-    return any(not SHARED_MEMORY.search(line) for line in lines)
+    lines = [line for line in last_words.splitlines() if re.search(DISK_FULL, line)]
+    return any(not re.search(SHARED_MEMORY, line) for line in lines)
 
 
 def oom_kills() -> int:

@@ -12,7 +12,16 @@ from gonogo import agent
 
 NAME = "agent.pyz"
 PACKAGE = "gonogo_agent"  # its name in the archive, which no installed package has
-MAIN = f"import sys\nfrom {PACKAGE}.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
+# Python's own importer compiles each module of an archive twice, the first time for its file's name
+IMPORTER = """
+import sys, zipimport
+class Importer(zipimport.zipimporter):
+    def get_filename(self, name):
+        return self.archive + "/" + name.replace(".", "/") + ("/__init__.py" if self.is_package(name) else ".py")
+sys.path_hooks.insert(0, Importer)
+sys.path_importer_cache.pop(sys.path[0], None)
+"""
+MAIN = f"{IMPORTER}from {PACKAGE}.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 # Starts Python while there is nothing to do yet; then a line says how many bytes of the agent's archive follow,
 # compressed (0: the one that is there is right), puts it into the root where it is another, and becomes it.
@@ -45,6 +54,7 @@ try:
 except OSError as error:
     sys.exit("%s: %s" % (error.filename, error.strerror))
 sys.path[0] = os.path.abspath(name)
+{IMPORTER}
 from {PACKAGE}.__main__ import main
 sys.exit(main(sys.argv[3:]))
 """

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from gonogo.agent import json_files, run_folder
+from gonogo.agent.exit_cause import exit_cause
 from gonogo.remote.agent_archive import NAME
 from tests.faults.training import RESUMABLE, RUN, brisk, launch
 from tests.remote.conftest import wait_for
@@ -87,6 +88,25 @@ def test_a_checkpoint_that_does_not_fit_ends_the_run_as_disk_full_and_keeps_the_
     launch(small, "pass", release=released(small))
     assert small.ended()["cause"] == "finished"
     assert "resumed at 20 with {}" in small.log(), "from the good one, once there is room"
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "cause"),
+    [
+        (1, "OSError: [Errno 28] No space left on device", "disk_full"),
+        (1, "OSError: [Errno 122] Disk quota exceeded: 'last.ckpt'", "disk_full"),
+        (1, "OSError: [Errno 27] File too large", "disk_full"),
+        (1, "RuntimeError: [enforce fail at inline_container.cc:603] . unexpected pos 64 vs 0", "disk_full"),
+        (-signal.SIGXFSZ, "", "disk_full"),
+        (128 + signal.SIGXFSZ, "", "disk_full"),
+        (1, "RuntimeError: unable to write to file </torch_7_1>: No space left on device (28)", "failed"),
+        (0, "OSError: [Errno 28] No space left on device, which was coped with", "finished"),
+        (-signal.SIGKILL, "OSError: [Errno 28] No space left on device", "killed"),
+    ],
+)
+def test_a_full_disk_is_told_from_other_ends(code: int, words: str, cause: str) -> None:
+    line = f"2026-01-01T00:00:00.000Z {words}\n"
+    assert exit_cause(code, line.encode(), killed_for_memory=False) == cause
 
 
 def test_no_files_left_is_a_full_disk(small: Workspace) -> None:

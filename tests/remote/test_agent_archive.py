@@ -63,3 +63,26 @@ def test_a_command_that_answers_at_once_compiles_little_of_it(tmp_path: Path) ->
     loaded = set(said.stdout.splitlines()[-1].split())
     assert "status" in loaded
     assert not loaded & {"supervisor", "timer", "lifecycle", "incoming", "setup", "device_probe"}
+
+
+def test_no_module_is_compiled_twice(tmp_path: Path) -> None:
+    """Python's own importer of archives does that, which is a third of the agent's start."""
+    (tmp_path / agent_archive.NAME).write_bytes(agent_archive.archive())
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "def note(event, values):\n"
+        "    if event == 'compile' and 'gonogo_agent' in str(values[1]):\n"
+        "        print(values[1], file=sys.stderr)\n"
+        "sys.addaudithook(note)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, agent_archive.NAME, "active", "."],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    compiled = done.stderr.splitlines()
+    assert len(compiled) > 3
+    assert sorted(compiled) == sorted(set(compiled))

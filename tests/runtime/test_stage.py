@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,3 +80,15 @@ def test_a_stage_about_the_machine_belongs_to_no_experiment(job: Any) -> None:
     with stage(job) as run:
         assert run.experiment == "" and run.target.usd_per_hour == 0
     assert rows() == [("", "release", "done")]
+
+
+def test_jobs_write_utf_8_whatever_the_locale_is() -> None:
+    """As a progress bar's block does, which Latin-1 has not."""
+    script = (
+        "import subprocess, sys; from gonogo.runtime.session import begin; begin('.')\n"
+        "subprocess.run([sys.executable, '-c', 'import sys; print(sys.flags.utf8_mode)'], check=True)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUTF8"}
+    environment["LC_ALL"] = "C.UTF-8"  # in which Python does not choose that mode by itself
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"

@@ -64,6 +64,19 @@ def test_a_script_that_cannot_be_told_is_ended_after_its_steps(tmp_path: Path) -
     assert result.steps == 7 and result.finite and checkpoint_of(tmp_path / "run") is None
 
 
+@pytest.mark.parametrize(("most", "steps"), [(0, 9), (4, 4)])
+def test_of_a_script_that_moves_its_weights_itself_each_backward_pass_is_a_step(
+    most: int, steps: int, tmp_path: Path
+) -> None:
+    (tmp_path / "by_hand.py").write_text(
+        "import torch\n\nweight = torch.tensor(4.0, requires_grad=True)\n"
+        "for _ in range(9):\n    weight.grad = None\n    loss = weight.square()\n    loss.backward()\n"
+        "    weight.data.add_(weight.grad, alpha=-0.1)\n"
+    )
+    result = trained(tmp_path, "python by_hand.py", max_steps=most)
+    assert result.steps == steps and result.train_loss[:2] == pytest.approx([16, 16 * 0.64])
+
+
 def test_a_program_without_a_step_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no optimizer of torch took a step"):
         trained(tmp_path, "python -c 'print(1)'")

@@ -23,10 +23,14 @@ FIRST_RANK = os.environ.get("RANK", "0") == "0" and os.environ.get("LOCAL_RANK",
 
 
 class StepCounter:
-    """Steps of the optimizer that steps first, with the loss that backward was last called on."""
+    """Steps of the optimizer that steps first, with the loss that backward was last called on.
+
+    Of a script that makes no optimizer, and moves its weights itself, each backward pass is a step.
+    """
 
     def __init__(self) -> None:
         self.steps = 0
+        self.has_optimizer = False
         self.counted: int | None = None
         self.loss: Any = None
         self._scaled: Any = None
@@ -36,8 +40,10 @@ class StepCounter:
     def stepped(self, optimizer: Any, *_: Any) -> None:
         if self.counted is None:
             self.counted = id(optimizer)
-        if id(optimizer) != self.counted:
-            return
+        if id(optimizer) == self.counted:
+            self._count()
+
+    def _count(self) -> None:
         self.steps += 1
         now = time.monotonic()
         last = self.steps == MAX_STEPS
@@ -62,13 +68,24 @@ class StepCounter:
     def watch_losses(self, tensor: Any) -> None:
         plain = tensor.backward
 
-        def backward(loss: Any, *args: Any, **kwargs: Any) -> Any:
+        def backward(loss: Any, *args: Any, **kwargs: Any) -> None:
             if self._scaled is None and loss.numel() == 1:
                 self.loss = loss.detach()
             self._scaled = None
-            return plain(loss, *args, **kwargs)
+            plain(loss, *args, **kwargs)
+            if not self.has_optimizer:
+                self._count()
 
         tensor.backward = backward
+
+    def watch_optimizers(self, optimizer: Any) -> None:
+        plain = optimizer.__init__
+
+        def __init__(this: Any, *args: Any, **kwargs: Any) -> None:
+            self.has_optimizer = True
+            plain(this, *args, **kwargs)
+
+        optimizer.__init__ = __init__
 
     def watch_scaler(self, scaler: Any) -> None:
         plain = scaler.scale
@@ -87,6 +104,7 @@ COUNTER = StepCounter()
 
 def _of_optimizer(module: ModuleType) -> None:
     module.register_optimizer_step_post_hook(COUNTER.stepped)
+    COUNTER.watch_optimizers(module.Optimizer)
     COUNTER.watch_losses(sys.modules["torch"].Tensor)
 
 
