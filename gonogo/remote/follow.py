@@ -111,24 +111,28 @@ def _resumed(machine: Machine, run_dir: str) -> bool:
 def _session(machine: Machine, run_dir: str, offset: int) -> Iterator[Message]:
     """The messages of one connection; each heartbeat is answered, which renews the lease."""
     with machine.start_agent("follow", run_dir, f"--offset={offset}") as channel:
-        rest, heard = b"", time.monotonic()
+        rest, heard, others_bytes = b"", time.monotonic(), 0
         while data := channel.read(1 << 16, timeout_s=SILENT_S):
             *lines, rest = (rest + data).split(b"\n")
-            heard = time.monotonic() if lines else heard
-            if time.monotonic() - heard > SILENT_S:
-                raise Silent(f"{machine.where}: {channel.name} sent no whole line for {SILENT_S:g} s")
             if len(rest) > LINE_AT_MOST_BYTES:
                 raise RemoteError(
                     f"{machine.where}: a line of the log is longer than {LINE_AT_MOST_BYTES >> 20} MiB; aborted"
                 )
+            if others_bytes > LINE_AT_MOST_BYTES:
+                raise RemoteError(f"{machine.where}: {channel.name} prints what is no message of the agent; aborted")
             for line in lines:
-                if not line.startswith(b"{"):
-                    continue  # a login script printed it
+                if not line.startswith(b"{"):  # a login script printed it
+                    others_bytes += len(line) + 1
+                    continue
+                others_bytes = 0
                 message = read(Message, line, f"{machine.where}: agent follow", LINE_BOUNDS)
                 if "heartbeat" in message.model_fields_set:
                     with contextlib.suppress(RemoteError):  # reading the rest reports that it has ended
                         channel.write(b"\n")
                 yield message
+                heard = time.monotonic()
+            if time.monotonic() - heard > SILENT_S:
+                raise Silent(f"{machine.where}: {channel.name} sent no message for {SILENT_S:g} s")
         channel.check()
 
 

@@ -35,7 +35,7 @@ def lines_without_end(link: socket.socket) -> None:
 
 
 def huge_packet(link: socket.socket) -> None:
-    link.sendall(b"SSH-2.0-evil\r\n" + struct.pack(">IB", 0x40000000, 4))
+    link.sendall(b"SSH-2.0-evil\r\n" + struct.pack(">IB", 0x40000004, 4))
     greeting_without_end(link)
 
 

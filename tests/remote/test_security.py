@@ -101,6 +101,12 @@ def test_an_answer_without_end_is_given_up(machine: Machine, ssh: Ssh, target: T
         machine.run_agent("status", "ws/runs/r")
     with pytest.raises(UserError, match="a line of the log is longer than 1 MiB"):
         follow(ssh, target, "ws/runs/r", print, print, patience_s=0)
+    (root_there / NAME).write_text("while True: print('\\n' * 65536, end='')")
+    with pytest.raises(UserError, match="prints what is no message of the agent"):
+        follow(ssh, target, "ws/runs/r", print, print, patience_s=0)
+    (root_there / NAME).write_text("")
+    with pytest.raises(UserError, match="has not said how the run did"):
+        follow(ssh, target, "ws/runs/r", print, print, patience_s=0)
 
 
 def test_every_checkpoint_is_read_without_running_what_it_says(root: Path) -> None:
