@@ -85,6 +85,21 @@ def quality() -> str:
     return part("quality", head, rows)
 
 
+def many_files() -> str:
+    found = read("many_files")
+    names = {
+        "size": "files and bytes, counted",
+        "listing_digest": "digest of names, sizes and times",
+        "scan": "items found, in their order",
+        "draw_sample": "the same, and the order of the sample",
+        "folder_digest": "digest of all contents",
+    }
+    rows = [
+        (title, f"{found[f'{name}_cpu_s']:.1f}", f"{found[f'{name}_peak_mb']:.0f}") for name, title in names.items()
+    ]
+    return part("many_files", (f"{found['files']:,} files", "seconds of one core", "memory at most, MB"), rows)
+
+
 def accuracy() -> str:
     found = read("gate_accuracy")
     peer = found["peers"]["cleanvision"]
@@ -275,8 +290,8 @@ def plans() -> str:
 
 PAGES = {
     "docs/benchmarks.md": {
-        "chain": chain(), "quality": quality(), "accuracy": accuracy(), "transfer": transfer(),
-        "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
+        "chain": chain(), "quality": quality(), "many_files": many_files(), "accuracy": accuracy(),
+        "transfer": transfer(), "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
         "script_faults": script_faults(), "memory": memory(),
     },
     "docs/memory.md": {"trust": trust(), "plans": plans()},
