@@ -22,6 +22,7 @@ FINE = {
         ({"finite": False, "last_loss": None}, "finite"),
         ({"peak_memory_bytes": 1_300}, "memory"),
         ({"step_s": 0.7}, "speed"),
+        ({"step_s": 0.7, "other_smoke_run": True}, None),  # of a smaller model
         ({"planned_steps": 90_000, "max_hours": 6, "budget_usd": 20, "usd_per_hour": 3}, None),
         ({"planned_steps": 90_000, "max_hours": 4, "budget_usd": 20, "usd_per_hour": 3}, "cost"),
         ({"planned_steps": 90_000, "max_hours": 6, "budget_usd": 10, "usd_per_hour": 3}, "cost"),
