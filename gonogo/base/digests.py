@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,8 @@ class FolderDigest:
 def folder_digest(folder: Path | str) -> str:
     """One digest for everything below `folder`: names and contents."""
     total = FolderDigest()
-    for path, sha256 in manifest(folder).items():
-        total.add(path, sha256)
+    for path, _ in file_sizes(folder):
+        total.add(path, file_digest(f"{os.fspath(folder)}/{path}"))
     return total.hex()
 
 

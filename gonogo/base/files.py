@@ -118,24 +118,35 @@ def walk(folder: Path | str) -> list[Path]:
 
 def survey(folder: Path | str) -> tuple[list[Path], list[Unlisted]]:
     """The files of `walk`, and what may hold more: folders that may not be entered, links that are not followed."""
+    names, unlisted = names_below(folder)
+    return [Path(folder, name) for name in names], unlisted
+
+
+def names_below(folder: Path | str) -> tuple[list[str], list[Unlisted]]:
+    """`survey` with POSIX paths from `folder`, which take a third of the memory."""
     root = os.fspath(folder)
-    files, unlisted = [], []
+    names, unlisted = [], []
     for path, reason in _entries_below(root):
+        name = _from(root, path)
         if reason:
-            unlisted.append(Unlisted(os.path.relpath(path, root), reason))
+            unlisted.append(Unlisted(name, reason))
         else:
-            files.append(path)
-    files.sort(key=lambda path: path.split(os.sep))  # noqa: PTH206  as Path sorts
-    return [Path(path) for path in files], sorted(unlisted, key=lambda entry: entry.path)
+            names.append(name)
+    return names, sorted(unlisted, key=lambda entry: entry.path)
+
+
+def _from(root: str, path: str) -> str:
+    """`os.path.relpath` of a path that was made from the root, without asking for the working directory each time."""
+    return path[len(root) :].lstrip(os.sep) or "."
 
 
 def file_sizes(folder: Path | str) -> Iterator[tuple[str, os.stat_result]]:
-    """Path from `folder` and status of each file of `walk`, in no order and never all at once."""
+    """Path from `folder` and status of each file of `walk`, in its order and never all at once."""
     root = os.fspath(folder)
     for path, reason in _entries_below(root):
         if not reason:
             with contextlib.suppress(OSError):  # gone meanwhile
-                yield os.path.relpath(path, root), Path(path).stat()
+                yield _from(root, path), os.stat(path)  # noqa: PTH116  a Path for each of a million takes as long
 
 
 def survey_size(folder: Path | str) -> tuple[int, int]:
@@ -147,16 +158,21 @@ def survey_size(folder: Path | str) -> tuple[int, int]:
 
 
 def _entries_below(root: str) -> Iterator[tuple[str, str]]:
-    """Files with an empty reason, and what cannot be followed with its own.
+    """Files with an empty reason, and what cannot be followed with its own; in the order of their paths' parts.
 
     Four times as fast as `Path.rglob`, which asks the system again what each entry is.
     """
-    waiting = [root]
+    waiting: list[os.DirEntry[str] | str] = [root]
     while waiting:
-        folder = waiting.pop()
+        entry = waiting.pop()
+        if not isinstance(entry, str) and not entry.is_dir(follow_symlinks=False):
+            if (reason := _not_a_file(entry)) is not None:
+                yield entry.path, reason
+            continue
+        folder = os.fspath(entry)
         try:
             with os.scandir(folder) as found:
-                entries = list(found)
+                entries = [one for one in found if not one.name.startswith(".")]
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError:
@@ -165,13 +181,8 @@ def _entries_below(root: str) -> Iterator[tuple[str, str]]:
         except OSError as error:
             yield folder, f"folder that cannot be listed: {error.strerror}"
             continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            elif (reason := _not_a_file(entry)) is not None:
-                yield entry.path, reason
+        entries.sort(key=lambda one: one.name, reverse=True)
+        waiting.extend(entries)
 
 
 def _not_a_file(entry: os.DirEntry[str]) -> str | None:

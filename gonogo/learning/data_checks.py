@@ -9,6 +9,12 @@ from gonogo.verdict import Check, Status, threshold_check
 
 NOISE_AUTOCORRELATION, PICTURE_AUTOCORRELATION = 0.1, 0.5  # of targets, where inputs have at least the second
 INDEPENDENT_P = 0.01
+GIVEN_AWAY = 0.8  # of a target's runs of values stand in its own input
+TELLS = 0.9999  # correlation of an input's column with the target; of good tables up to 0.989
+MORE_THAN_WITHIN = 1.5  # copies across the split over those within training
+FEWEST_INPUTS = 0.1  # share of distinct inputs
+FEWEST_SAMPLES = 64
+OTHER_SPREAD = 4.0  # of held-out inputs over training inputs, or the other way round; of good sets up to 1.4
 MUCH_EASIER = 0.2  # skill on held-out samples above that on trained ones
 
 
@@ -92,20 +98,51 @@ def noise(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | Non
     return check, "DATA"
 
 
+def given_away(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Too good to be true: the input holds the answer."""
+    data = measured.data
+    if data is None or (data.target_in_input is None and data.telling_correlation is None):
+        return None
+    share, tells = data.target_in_input or 0.0, data.telling_correlation or 0.0
+    why = ""
+    if share >= GIVEN_AWAY:
+        why = f"{share:.0%} of each target's values stand in its own input, to the bit: the model only has to copy them"
+    elif tells >= TELLS:
+        why = f"column {data.telling_column} of the input is the target (correlation {tells:.4f}): the model only has "
+        why += "to copy it"
+    check = threshold_check(
+        "target_in_input",
+        "Targets are not in the inputs",
+        round(share if share >= GIVEN_AWAY or not tells else tells, 4),
+        f"< {GIVEN_AWAY:g} of the values, < {TELLS:g} correlation",
+        not why,
+        why=why,
+        hint="Take it out of the inputs. Where the model is meant to keep part of its input, have it predict the rest "
+        "alone.",
+    )
+    return check, "LEAKAGE"
+
+
 def leakage(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     data = measured.data
     if data is None:
         return None
     exact, near, groups = data.exact_copies, data.near_copies, data.shared_group_count
     title, threshold = "Held-out samples also trained on", f"<= {gate.max_leaked_share:g} of them"
-    if exact is None and not groups:
+    if exact is None and not groups and not data.copied_targets and not data.overlapping:
         return _passing("leakage", title, "not known: samples this small recur by chance", threshold), ""
+    held_out = max(1, data.held_out_samples)
+    if data.recurring is not None and (exact or 0) / held_out <= MORE_THAN_WITHIN * data.recurring:
+        exact = near = 0  # as often as within the training set: they recur by chance
     exact, near = exact or 0, near or 0
-    share = (exact + near) / max(1, data.held_out_samples)
+    targets, overlapping = max(0, data.copied_targets - exact - near), data.overlapping or 0
+    share = max((exact + near + targets) / held_out, overlapping / held_out)
     parts = (
         [f"{exact} of {data.held_out_samples} held-out samples are in the training set, to the bit"] if exact else []
     )
     parts += [f"{near} are near copies of training samples"] if near else []
+    parts += [f"{targets} have the target of a training sample, to the bit"] if targets else []
+    parts += [f"{overlapping} of {held_out} windows overlap a training window"] if overlapping else []
     parts += [f"{groups} groups are on both sides ({', '.join(data.shared_groups)})"] if groups else []
     part = "" if data.read_all else f" (compared with {data.train_samples} training samples, not all)"
     check = threshold_check(
@@ -157,6 +194,51 @@ def variety_of_inputs(measured: Measurements, gate: LearningGate) -> tuple[Check
         hint="Look at what the dataset returns as its input: is it read, and is it not zeroed?",
     )
     return check, "INPUT IGNORED"
+
+
+def repeated(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """The same few inputs again and again, where they are too many to recur by chance."""
+    data = measured.data
+    if data is None or data.distinct_inputs is None or data.recurring is not None or not data.inputs_vary:
+        return None
+    few = data.distinct_inputs < FEWEST_INPUTS and data.train_samples >= FEWEST_SAMPLES
+    check = threshold_check(
+        "distinct_inputs",
+        "Distinct training inputs",
+        round(data.distinct_inputs, 3),
+        f">= {FEWEST_INPUTS:g} of those that were read",
+        not few,
+        why=f"the training loader gives {round(data.distinct_inputs * data.train_samples)} different inputs in "
+        f"{data.train_samples}: the model is shown the same again and again",
+        hint="Look at the dataset's index, and at how batches are drawn.",
+    )
+    return check, "DATA"
+
+
+def held_out_alike(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Held-out samples that are of another kind than training samples, so that no figure of them says anything."""
+    data = measured.data
+    if data is None or not data.targets_vary:
+        return None
+    ratio, why = data.spread_of_held_out, ""
+    if not data.held_out_targets_vary:
+        why = f"all {data.held_out_samples} held-out targets are the same, and training targets are not"
+        hint = "Shuffle before splitting, or split each class: the held-out part holds one of them."
+    elif ratio is not None and not 1 / OTHER_SPREAD <= ratio <= OTHER_SPREAD:
+        why = f"the spread of held-out inputs is {ratio:.3g} times that of training inputs"
+        hint = "Both sides need the same preparation: normalise validation inputs as training inputs are."
+    else:
+        hint = ""
+    check = threshold_check(
+        "held_out_alike",
+        "Held-out samples are like training samples",
+        None if ratio is None else round(ratio, 3),
+        f"spread of inputs within {OTHER_SPREAD:g} times, targets that differ",
+        not why,
+        why=why,
+        hint=hint,
+    )
+    return check, "DATA"
 
 
 def pairing(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:

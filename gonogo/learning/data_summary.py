@@ -14,6 +14,7 @@ from gonogo.base.errors import UserError
 from gonogo.learning.batches import KEPT_BYTES, bytes_of, same_chance, spread_out
 from gonogo.learning.dependence import independence_p
 from gonogo.learning.features import autocorrelation, content_hash, is_grid, spectra, vectors
+from gonogo.learning.given_away import GivenAway
 from gonogo.learning.leakage import Side, shared
 from gonogo.learning.measurements import DataSummary
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 READ_SAMPLES = 2048  # of each side, for copies and statistics
 HELD_SAMPLES = 256  # kept, to be evaluated on
+FEWEST_HELD_OUT = 8  # samples, to say that their targets are all the same
 SAME_RANGE = 1.5  # inputs that go above this where the targets stay below 1 are in other units
 
 
@@ -65,6 +67,11 @@ class Values:
         return self.total / self.count if self.count else None
 
     @property
+    def spread(self) -> float | None:
+        mean = self.mean
+        return None if mean is None else max(self.squares / self.count - mean**2, 0.0) ** 0.5
+
+    @property
     def lag(self) -> float | None:
         return float(np.median(self.lags)) if self.lags else None
 
@@ -92,6 +99,7 @@ def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = 
         train, seen, inputs, targets, mean = _side(experiment, data.train_dataloader(), held_samples)
         held, held_out, held_inputs, held_targets, _ = _side(experiment, data.val_dataloader(), held_samples)
     both = shared(train.side, held.side)
+    column = train.given.column()
     comparable, offset = _comparable(inputs, targets) if experiment.measure().quantities else (False, 0.0)
     summary = DataSummary(
         train_samples=len(train.side),
@@ -111,14 +119,33 @@ def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = 
         near_copies=both.near,
         shared_groups=both.groups[:5],
         shared_group_count=len(both.groups),
+        target_in_input=train.given.share,
+        telling_column=None if column is None else column[0],
+        telling_correlation=None if column is None else column[1],
+        copied_targets=_copied(train.given, held.given),
+        overlapping=train.given.shares_recording_with(held.given),
+        recurring=train.side.recurring(),
+        distinct_inputs=len(set(train.input_hashes)) / max(1, len(train.input_hashes)),
+        held_out_targets_vary=held_targets.varies or len(held.side) < FEWEST_HELD_OUT,
+        spread_of_held_out=_ratio(held_inputs.spread, inputs.spread),
         quantities=experiment.measure().quantities,
     )
     return SampledData(summary, mean, seen, held_out)
 
 
+def _copied(train: GivenAway, held_out: GivenAway) -> int:
+    known = set(filter(None, train.target_hashes))
+    return sum(found in known for found in held_out.target_hashes if found)
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
 @dataclass
 class _Read:
     side: Side = field(default_factory=Side)
+    given: GivenAway = field(default_factory=GivenAway)
     input_hashes: list[bytes] = field(default_factory=list)
     input_spectra: list[np.ndarray] = field(default_factory=list)  # a row for each sample, where inputs are signals
 
@@ -160,6 +187,7 @@ def _side(
             break
         inputs.add(x)
         targets.add(y)
+        read.given.add(x, y, [content_hash(target) for target in y])
         read.add(x.detach().cpu(), measure.as_vectors(y.detach().cpu()), experiment.groups(batch))
         total, count = measure.total(y)
         sums = (total, count) if sums is None else (sums[0] + total, sums[1] + count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +33,13 @@ class Side:
 
     def __len__(self) -> int:
         return len(self.hashes)
+
+    def recurring(self) -> float | None:
+        """Share of the samples that have a twin; None of what cannot recur by chance: pictures, other numbers."""
+        if not self.whole_numbers or any(self.grids) or not self.hashes:
+            return None
+        counts = Counter(self.hashes)
+        return sum(counts[found] > 1 for found in self.hashes) / len(self.hashes)
 
 
 @dataclass(frozen=True)

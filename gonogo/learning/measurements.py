@@ -30,6 +30,20 @@ class DataSummary(ClosedModel):
     near_copies: int | None
     shared_groups: list[str] = Field(description="up to five group names on both sides")
     shared_group_count: int
+    target_in_input: float | None = Field(
+        None,
+        description="share of a target's runs of 8 values that stand in its own input, to the bit; null: not asked",
+    )
+    telling_column: int | None = Field(None, description="of the input's, that tells a column of the target best")
+    telling_correlation: float | None = Field(None, description="of the two, absolute")
+    copied_targets: int = Field(0, description="held-out samples whose target is a training sample's, to the bit")
+    overlapping: int | None = Field(None, description="held-out windows that share values with a training window")
+    recurring: float | None = Field(
+        None, description="share of training samples that have a twin among them; null: they cannot recur by chance"
+    )
+    distinct_inputs: float | None = Field(None, description="share of the training inputs that were read")
+    held_out_targets_vary: bool = True
+    spread_of_held_out: float | None = Field(None, description="of held-out inputs / that of training inputs")
     quantities: bool = Field(True, description="targets are numbers with a mean and a spread; false: classes, tokens")
 
 
@@ -52,6 +66,7 @@ class OneBatch(ClosedModel):
     steps: int
     ratio: float | None
     falling: bool = Field(description="its loss still fell, beyond noise, over the second half of the steps")
+    loss_fell: float | None = Field(None, description="share of its first loss by which it fell; null: not known")
     rose: bool = Field(description="its loss went above three times where it began, or was not finite")
     gradients: Gradients
     other_rate: float | None = Field(None, description="factor on the learning rate with which it was tried again")

@@ -12,6 +12,7 @@ from gonogo.verdict import Check, Status, threshold_check
 FITS = 0.5  # with another learning rate one batch fits: the ratio is below this, and half of what it was
 EXPLODED = 100.0  # gradient norm at the end over that at the start
 SPIKED = 10.0  # highest loss over the first
+FELL, LEFT = 0.2, 0.95  # of one batch alone: its loss, and what is left of its error, that contradict each other
 WORSE = 2.0  # held-out error over the greater of: before the first step, predicting the mean
 WORSE_NATS = 1.1  # the same of classes
 ENDS = 0.1  # share of the steps that is taken for the start and the end
@@ -178,6 +179,10 @@ def _judged(measured: Measurements, gate: LearningGate, value: float | None) -> 
             hint = f"Raise the learning rate, by up to {one.other_rate:g} times."
     elif one and one.rose:
         cause, why, hint = "DIVERGING", f"{start}: its loss rose", "Lower the learning rate by 10 or more."
+    elif one and value is not None and value >= LEFT and (one.loss_fell or 0) >= FELL:
+        cause, why = "WIRING", f"{start}, though its loss fell by {one.loss_fell:.0%}: the loss is of something else"
+        hint = "Compare the shapes of outputs and targets at the loss ((N, 1) with (N,) is (N, N)), its sign, and what "
+        hint += "is done to the outputs after it."
     elif one and one.falling and not (one.gradients.unreached or one.gradients.not_optimized or blind(measured)):
         cause, why = "UNDERTRAINED", f"{start}, and its loss still falls: gradients reach every module"
         hint = "Give smoke.overfit_steps more, or raise the learning rate."

@@ -67,8 +67,9 @@ def overfit_one_batch(
         if "does not require grad" not in str(error):
             raise
     return OneBatch(
-        steps=len(losses), ratio=ratio, falling=_falling(losses), rose=_rose(losses), gradients=record.report()
-    )
+        steps=len(losses), ratio=ratio, falling=_falling(losses), loss_fell=_fell(losses), rose=_rose(losses),
+        gradients=record.report(),
+    )  # fmt: skip
 
 
 def try_other_rates(
@@ -139,6 +140,15 @@ def _rose(losses: list[float]) -> bool:
     if not all(map(math.isfinite, losses)):
         return True
     return len(losses) > 1 and losses[0] > 0 and max(losses) > ROSE * losses[0]
+
+
+def _fell(losses: list[float]) -> float | None:
+    """Share of the first few losses by which the last few are lower."""
+    few = max(1, len(losses) // 20)
+    if len(losses) < 2 * few or not all(map(math.isfinite, losses)):
+        return None
+    first, last = fmean(losses[:few]), fmean(losses[-few:])
+    return (first - last) / abs(first) if first else None
 
 
 def _falling(losses: list[float]) -> bool:

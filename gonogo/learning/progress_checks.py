@@ -9,6 +9,10 @@ from gonogo.learning.measurements import Measurements, number
 from gonogo.learning.trend import converged
 from gonogo.verdict import Check, Status, threshold_check
 
+GAINED = 0.01  # skill since before the first step, below which a model that had some has not been trained
+HOLD_OUT_MORE = "Hold out more items."
+LOOK_AT_THE_RATE = "Right for a trained model in few steps; otherwise look at the learning rate, and at what is frozen."
+
 
 def outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     """Mean and spread of the outputs; of classes skill alone says it.
@@ -59,7 +63,9 @@ def skill(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     value = number(measured.end.skill)
     if value is None:
         return threshold_check("skill", title, None, threshold, None, why="not measured"), ""
-    status = Status.NO_GO if not learned(measured, gate) else Status.GO if _skill_is_sure(measured) else Status.CAUTION
+    sure, before = _skill_is_sure(measured), number(measured.start.skill)
+    idle = before is not None and measured.end.step > 0 and value - before < GAINED
+    status = Status.NO_GO if not learned(measured, gate) else Status.GO if sure and not idle else Status.CAUTION
     low, high = number(measured.end.skill_low), number(measured.end.skill_high)
     between = "" if low is None or high is None else f", 90 % interval {low:.2f} to {high:.2f}"
     no_better = f"on held-out items the model is no better than {baseline} (skill {value:.2f}{between})"
@@ -67,7 +73,9 @@ def skill(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
         no_better = f"the skill on held-out items ({value:.2f}{between}) was there before the first step"
     why = {
         Status.NO_GO: no_better + _slope_in_words(measured),
-        Status.CAUTION: f"skill {value:.2f} may be chance{between}",
+        Status.CAUTION: f"skill {value:.2f} may be chance{between}"
+        if not sure
+        else f"skill was {before or 0:.2f} before the first step and is {value:.2f}: training gained nothing so far",
         Status.GO: "",
     }[status]
     hint = "Train longer." if rising(measured) else "Train longer; if the skill stays flat, try a higher learning rate."
@@ -78,7 +86,7 @@ def skill(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
         threshold=threshold,
         status=status,
         why=why,
-        hint=hint if status is Status.NO_GO else "Hold out more items." if why else "",
+        hint=hint if status is Status.NO_GO else "" if not why else HOLD_OUT_MORE if not sure else LOOK_AT_THE_RATE,
     )
     return check, "UNDERTRAINED"
 

@@ -173,7 +173,7 @@ def fake_modules() -> Iterator[None]:
     """Within, modules of fake tensors can be initialised, moved and copied."""
     with ExitStack() as stack:
         _replace(stack, torch.Tensor, "__deepcopy__", _deepcopy)
-        _replace(stack, *torch_private.MODULE_APPLY, _apply)
+        _replace(stack, *torch_private.MODULE_APPLY, keeping_parameters(move_data))
         for owner, name in torch_private.TRUNC_NORMAL:  # draws again until all values are within bounds
             _replace(stack, owner, name, lambda tensor, *args, **kwargs: tensor)
         yield
@@ -197,21 +197,31 @@ def _cudnn_memory_format(tensor: torch.Tensor, weight: torch.Tensor, backend: An
     return torch.contiguous_format
 
 
-def _apply(self: Module, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Module:
-    """Module._apply that keeps the Parameter objects, as on real tensors; torch's own cannot swap fake ones."""
-    for child in self.children() if recurse else ():
-        child._apply(fn)
-    for parameter in self._parameters.values():
-        if parameter is None:
-            continue
-        with torch.no_grad():
-            move_data(parameter, fn(parameter.data))
-            if parameter.grad is not None:
-                move_data(parameter.grad, fn(parameter.grad))
-    for name, buffer in self._buffers.items():
-        if buffer is not None:
-            self._buffers[name] = fn(buffer)
-    return self
+def keeping_parameters(move: Callable[[torch.Tensor, torch.Tensor], None]) -> Callable[..., Module]:
+    """Module._apply that keeps the Parameter objects, as on real tensors; torch's own cannot swap fake ones.
+
+    Args:
+        move: `tensor.data = data`.
+    """
+
+    def apply(self: Module, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Module:
+        for child in self.children() if recurse else ():
+            child._apply(fn)
+        for parameter in self._parameters.values():
+            if parameter is None:
+                continue
+            with torch.no_grad():
+                gradient = parameter.grad
+                move(parameter, fn(parameter.data))
+                if gradient is not None:
+                    move(gradient, fn(gradient.data))
+                    parameter.grad = gradient
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = fn(buffer)
+        return self
+
+    return apply
 
 
 def move_data(tensor: torch.Tensor, data: torch.Tensor) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
-from gonogo.base.files import Unlisted, survey
+from gonogo.base.files import Unlisted, names_below
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.arrays import explained_errors
@@ -113,10 +113,10 @@ class FileInspector(Inspector):
 
     def scan(self, folder: Path) -> Scan:
         items, others = [], []
-        files, unlisted = survey(folder)
-        for path in files:
+        names, unlisted = names_below(folder)
+        for written in names:
             # a name that is no UTF-8 is written with its bytes escaped: under that name the file is not to be read
-            name = path.relative_to(folder).as_posix().encode(errors="backslashreplace").decode()
+            name = written if written.isascii() else written.encode(errors="backslashreplace").decode()
             if name.lower().endswith(self.suffixes):
                 items.append(ItemFiles(folder, name, (name,)))
             else:

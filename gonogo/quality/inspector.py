@@ -39,7 +39,7 @@ class StatisticsCache:
         return
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ItemFiles:
     """One item as it lies in the data folder, unread.
 

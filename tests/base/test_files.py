@@ -10,7 +10,16 @@ import pytest
 
 from gonogo.base.digests import digest, folder_digest, manifest
 from gonogo.base.errors import UserError
-from gonogo.base.files import folder_replacing, read_json, replacing, walk, write_json, write_text
+from gonogo.base.files import (
+    file_sizes,
+    folder_replacing,
+    names_below,
+    read_json,
+    replacing,
+    walk,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -93,3 +102,16 @@ def test_what_is_written_is_readable_for_whom_the_umask_says(tmp_path: Path) -> 
     )
     subprocess.run([sys.executable, "-c", script, tmp_path / "a", tmp_path / "b"], umask=0o027, check=True)
     assert [oct((tmp_path / name).stat().st_mode & 0o777) for name in "ab"] == ["0o640", "0o750"]
+
+
+def test_names_count_from_the_folder_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/b.png", "a.png", "a/c/d.png", "a-b/e.png", "a/b/f.png", "Z.png", ".hidden/g.png", "ä/h.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    wanted = sorted(path for path in tmp_path.rglob("*.png") if ".hidden" not in path.parts)
+    assert walk(tmp_path) == wanted
+    names = [path.relative_to(tmp_path).as_posix() for path in wanted]
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, ".", f"{tmp_path}/"):
+        assert names_below(folder) == (names, []) and [name for name, _ in file_sizes(folder)] == names
+    assert folder_digest(tmp_path) == folder_digest(".")

@@ -6,12 +6,11 @@ hold what is on the card.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
-from torch.nn import Module, Parameter
+from torch.nn import Parameter
 
+from gonogo.memory.fake_gpu import keeping_parameters
 from gonogo.memory.torch_private import FakeTensor, swap_tensor_impl, tensor_data
 
 OF_FAKES = {"fake_mode", "constant", "pytype", "dispatch_keys", "real_tensor", "known_value", "made_by"}
@@ -41,20 +40,4 @@ def set_data(tensor: Tensor, data: Tensor) -> None:
             become(tensor, data.detach().requires_grad_(tensor.requires_grad))
 
 
-def apply(self: Module, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Module:
-    """Module._apply that keeps the Parameter objects."""
-    for child in self.children() if recurse else ():
-        child._apply(fn)
-    for parameter in self._parameters.values():
-        if parameter is None:
-            continue
-        with torch.no_grad():
-            gradient = parameter.grad
-            set_data(parameter, fn(parameter.data))
-            if gradient is not None:
-                set_data(gradient, fn(gradient.data))
-                parameter.grad = gradient
-    for name, buffer in self._buffers.items():
-        if buffer is not None:
-            self._buffers[name] = fn(buffer)
-    return self
+apply = keeping_parameters(set_data)

@@ -221,16 +221,12 @@ def _movers(session: Session) -> list[tuple[Any, str, Any]]:
     def distributed_init(self: Any, module: Any, device_ids: Any = None, output_device: Any = None, *a: Any, **k: Any):  # type: ignore[no-untyped-def]
         return plain_distributed(self, module, None, None, *a, **k)
 
-    def compiled(model: Any = None, *args: Any, **kwargs: Any) -> Any:
-        session.note("torch.compile: run as it is, not compiled")
-        return model if model is not None else lambda function: function
-
     return [
         (autocast, "__init__", autocast_init), (scaler, "__init__", scaler_init), (torch, "load", load_here),
         (context, "__init__", lambda self, device: plain_context(self, here(device))),
         (nn.Module, "to", module_to), (nn.Module, "cuda", lambda self, device=None: self),
         (parallel, "forward", lambda self, *inputs, **more: self.module(*inputs, **more)),
-        (distributed, "__init__", distributed_init), (torch, "compile", compiled),
+        (distributed, "__init__", distributed_init),
         (torch, "set_default_device", _default_device(torch.set_default_device)),
         (torch, "Generator", _generator()),
         (Optimizer, "_accelerator_graph_capture_health_check", _always(None)),
