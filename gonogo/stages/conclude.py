@@ -13,6 +13,7 @@ from pathlib import Path
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json
 from gonogo.base.processes import started_at
+from gonogo.base.text import shown
 from gonogo.config.load import Settings
 from gonogo.experiment.starting_checkpoint import waiting
 from gonogo.runtime import ledger
@@ -146,9 +147,14 @@ def _report(settings: Settings, rows: list[ledger.Row]) -> None:
         },
     )
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
-    _tell(timing_table(stages, wall_s, work_s, colour=sys.stderr.isatty(), width=width))
+    _print(timing_table(stages, wall_s, work_s, colour=sys.stderr.isatty(), width=width))
 
 
 def _tell(text: str) -> None:
+    """What may quote a machine, a provider or a file: it cannot draw on the terminal."""
+    _print(shown(text))
+
+
+def _print(text: str) -> None:
     with contextlib.suppress(OSError):  # nobody reads it any more
         print(text, file=sys.stderr, flush=True)

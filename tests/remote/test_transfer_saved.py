@@ -38,7 +38,8 @@ def write(tmp_path: Path) -> Write:
         path = tmp_path / "code" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        os.utime(path, (NOW - age_s, NOW - age_s))
+        at = time.time() - age_s
+        os.utime(path, (at, at))
         return path
 
     return file

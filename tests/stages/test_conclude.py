@@ -51,6 +51,19 @@ def test_it_is_released_and_then_the_time_is_told(
     assert (held.config.results_dir / "timing.json").exists()
 
 
+def test_what_a_machine_says_at_the_end_cannot_draw(
+    held: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(settings: Settings, say: Callable[[str], None]) -> None:
+        say("said \x1b]52;c;cm0gLXJm\x07\u202e")
+        raise UserError("refused \x1b[2J\rforged")
+
+    monkeypatch.setattr(release, "release_machine", refused)
+    conclude(held)
+    said = capsys.readouterr().err
+    assert "said" in said and "refused" in said and said.replace("\n", "").isprintable()
+
+
 def test_a_broken_ledger_a_full_disk_and_a_closed_terminal_do_not_keep_it(
     held: Settings, released: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
