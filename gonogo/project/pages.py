@@ -114,6 +114,10 @@ def _command(project: Project, script: TrainingScript) -> Iterator[str]:
         yield "  train: python TODO.py --data {data} --out {out}"
         return
     yield f"  train: {script.command}"
+    if script.parser is not None:
+        name, usual = script.parser
+        yield f"  # {name} reads the options of {script.path.as_posix()}; append those that it has, usually"
+        yield f"  #   {usual}"
     for missing, otherwise in WITHOUT.items():
         if missing not in script.options:
             yield f"  # no option of {script.path.as_posix()} was recognised as {{{missing}}}: {otherwise}"

@@ -37,6 +37,28 @@ OPTION_NAMES = {
 RESUMES = ("resume", "resume_from", "resume_from_checkpoint", "checkpoint", "ckpt", "resume_path", "load")
 
 
+# sign in the source of a parser other than argparse → its name, and how the placeholders are usually written
+PARSERS = (
+    (
+        r"\bHfArgumentParser\b",
+        "HfArgumentParser",
+        "--output_dir {out} --num_train_epochs {epochs} --per_device_train_batch_size {micro_batch_size} "
+        "--gradient_accumulation_steps {accumulate_grad_batches} --learning_rate {learning_rate} --seed {seed}",
+    ),
+    (
+        r"\bLightningCLI\s*\(",
+        "LightningCLI",
+        "fit --trainer.default_root_dir {out} --trainer.max_epochs {epochs} --data.batch_size {micro_batch_size} "
+        "--seed_everything {seed}",
+    ),
+    (
+        r"@hydra\.main\b",
+        "Hydra",
+        "hydra.run.dir={out} trainer.max_epochs={epochs} data.batch_size={micro_batch_size} seed={seed}",
+    ),
+)
+
+
 @dataclass(frozen=True)
 class TrainingScript:
     """A script that trains.
@@ -46,6 +68,7 @@ class TrainingScript:
         options: placeholder → the script's option for it.
         resume: the option that takes a checkpoint; None: none was recognised.
         others: required options that gonogo has no value for.
+        parser: name of a parser other than argparse that reads its options, and how they are usually written.
     """
 
     path: Path
@@ -53,6 +76,7 @@ class TrainingScript:
     options: dict[str, Option] = field(default_factory=dict)
     resume: Option | None = None
     others: tuple[Option, ...] = ()
+    parser: tuple[str, str] | None = None
 
     @property
     def command(self) -> str:
@@ -132,4 +156,5 @@ def _script(path: Path, source: str, score: int) -> TrainingScript:
     # positional words come first, and keep the order in which they are declared
     order = [option.name for option in known.values()]
     placed = sorted(options, key=lambda key: (bool(options[key].flag), order.index(options[key].name)))
-    return TrainingScript(path, score, {key: options[key] for key in placed}, resume, others)
+    parser = next(((name, usual) for sign, name, usual in PARSERS if re.search(sign, source)), None)
+    return TrainingScript(path, score, {key: options[key] for key in placed}, resume, others, parser)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from gonogo.project.data_folders import DataFolder, find_data
 from gonogo.project.look import look_around
@@ -133,3 +134,25 @@ def test_pictures_and_their_masks_are_one_set(tmp_path: Path) -> None:
     fill(tmp_path / "data/imgs", 9, ".jpg")
     fill(tmp_path / "data/masks", 9, ".gif")
     assert look_around(tmp_path).data_set == DataFolder(Path("data"), 18, "images", ".jpg", (), 2)
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "usual"),
+    [
+        ("import hydra\n@hydra.main(config_path='conf')\n", "Hydra", "trainer.max_epochs={epochs}"),
+        ("from transformers import HfArgumentParser\n", "HfArgumentParser", "--num_train_epochs {epochs}"),
+        ("from lightning.pytorch.cli import LightningCLI\nLightningCLI()\n", "LightningCLI", "fit --trainer.default"),
+        ("import argparse\n", "", ""),
+    ],
+)
+def test_parsers_other_than_argparse_are_named_with_their_usual_options(
+    tmp_path: Path, head: str, name: str, usual: str
+) -> None:
+    body = "def main():\n    optimizer = torch.optim.SGD([], 0.1)\n    loss.backward()\n"
+    (tmp_path / "train.py").write_text(f"import torch\n{head}{body}\nif __name__ == '__main__':\n    main()\n")
+    found = look_around(tmp_path)
+    (page,) = [text for path, text in pages(found).items() if "experiments/" in path]
+    assert (f"# {name} reads the options of train.py" in page) == bool(name) and usual in page
+    assert ("append those that it has" in page) == bool(name)
+    command = yaml.safe_load(page)["command"]["train"]
+    assert command == "python train.py"
