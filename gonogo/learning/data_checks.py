@@ -12,7 +12,7 @@ INDEPENDENT_P = 0.01
 GIVEN_AWAY = 0.8  # of a target's runs of values stand in its own input
 TELLS = 0.9999  # correlation of an input's column with the target; of good tables up to 0.989
 MORE_THAN_WITHIN = 1.5  # copies across the split over those within training
-FEWEST_INPUTS = 0.1  # share of distinct inputs
+FEWEST_DISTINCT = 0.1  # share of distinct samples; one input may have many targets
 FEWEST_SAMPLES = 64
 OTHER_SPREAD = 4.0  # of held-out inputs over training inputs, or the other way round; of good sets up to 1.4
 MUCH_EASIER = 0.2  # skill on held-out samples above that on trained ones
@@ -197,18 +197,18 @@ def variety_of_inputs(measured: Measurements, gate: LearningGate) -> tuple[Check
 
 
 def repeated(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
-    """The same few inputs again and again, where they are too many to recur by chance."""
+    """The same few samples, input and target, again and again, where they cannot recur by chance."""
     data = measured.data
-    if data is None or data.distinct_inputs is None or data.recurring is not None or not data.inputs_vary:
+    if data is None or data.distinct_samples is None or data.recurring is not None or not data.inputs_vary:
         return None
-    few = data.distinct_inputs < FEWEST_INPUTS and data.train_samples >= FEWEST_SAMPLES
+    few = data.distinct_samples < FEWEST_DISTINCT and data.train_samples >= FEWEST_SAMPLES
     check = threshold_check(
-        "distinct_inputs",
-        "Distinct training inputs",
-        round(data.distinct_inputs, 3),
-        f">= {FEWEST_INPUTS:g} of those that were read",
+        "distinct_samples",
+        "Distinct training samples",
+        round(data.distinct_samples, 3),
+        f">= {FEWEST_DISTINCT:g} of those that were read",
         not few,
-        why=f"the training loader gives {round(data.distinct_inputs * data.train_samples)} different inputs in "
+        why=f"the training loader gives {round(data.distinct_samples * data.train_samples)} different samples in "
         f"{data.train_samples}: the model is shown the same again and again",
         hint="Look at the dataset's index, and at how batches are drawn.",
     )

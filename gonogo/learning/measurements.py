@@ -41,7 +41,7 @@ class DataSummary(ClosedModel):
     recurring: float | None = Field(
         None, description="share of training samples that have a twin among them; null: they cannot recur by chance"
     )
-    distinct_inputs: float | None = Field(None, description="share of the training inputs that were read")
+    distinct_samples: float | None = Field(None, description="share of the training samples that were read")
     held_out_targets_vary: bool = True
     spread_of_held_out: float | None = Field(None, description="of held-out inputs / that of training inputs")
     quantities: bool = Field(True, description="targets are numbers with a mean and a spread; false: classes, tokens")
