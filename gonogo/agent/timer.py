@@ -69,7 +69,7 @@ class Timer:
             self.release_in_time(lambda: ended(self.run_dir) is not None)
 
     def _has_ended(self) -> bool:
-        """Whether the end is recorded, or could not be recorded for UNRECORDED_S: the machine must not bill on for that."""
+        """Whether the end is recorded, or could not be for UNRECORDED_S: the machine must not bill on for that."""
         with contextlib.suppress(OSError):
             if ended(self.run_dir) is not None:
                 return True
