@@ -35,7 +35,7 @@ class Ending:
             return False
 
     def recorded_within(self, seconds: float, leaving: Callable[[], bool]) -> bool:
-        """Whether that was done, or is another's by now, after trying for so long."""
+        """Tries for `seconds`; whether it was recorded, or the run belongs to another process by now."""
         give_up = time.monotonic() + seconds
         while not leaving() and self._is_ours() and not self.recorded():
             if time.monotonic() > give_up:

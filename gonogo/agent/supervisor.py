@@ -214,7 +214,7 @@ class Supervisor:
             write_json(self.run_dir / "heartbeat.json", beat, lasting=False)
 
     def _keep_files(self) -> None:
-        """The timer, and what names the run, are there; what cannot be looked at for a moment is left alone."""
+        """Restores the timer and the files that name the run; what cannot be read at this moment is left alone."""
         with contextlib.suppress(OSError):
             if not lives(read_facts(self.run_dir / "timer.json")):
                 self._replace_timer()

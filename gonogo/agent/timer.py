@@ -69,7 +69,7 @@ class Timer:
             self.release_in_time(lambda: ended(self.run_dir) is not None)
 
     def _has_ended(self) -> bool:
-        """It is written down, or cannot be for so long that the machine would bill on for it."""
+        """Whether the end is recorded, or could not be for UNRECORDED_S: the machine must not bill on for that."""
         with contextlib.suppress(OSError):
             if ended(self.run_dir) is not None:
                 return True
@@ -180,7 +180,7 @@ def _first_limit(request: dict[str, Any], elapsed_s: float) -> tuple[float, str]
 
 
 def _any_exists(*paths: Path) -> bool:
-    """What cannot be looked at counts as there."""
+    """Whether one of them exists; a path that cannot be read counts as existing."""
     for path in paths:
         try:
             if path.exists():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 READ_SAMPLES = 2048  # of each side, for copies and statistics
 HELD_SAMPLES = 256  # kept, to be evaluated on
-FEWEST_HELD_OUT = 8  # samples, to say that their targets are all the same
+FEWEST_HELD_OUT = 8  # samples, before identical targets mean anything
 SAME_RANGE = 1.5  # inputs that go above this where the targets stay below 1 are in other units
 
 

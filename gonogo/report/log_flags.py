@@ -44,7 +44,7 @@ LONGEST_LINE_BYTES = 64 << 10  # as the agent cuts them
 
 @dataclass(frozen=True)
 class LogLines:
-    """The lines of a log of any size, read anew by each loop; none where there is no log."""
+    """The lines of a log of any size, read again by each loop; none where there is no log."""
 
     path: Path
 

@@ -1,4 +1,4 @@
-"""What lies in a repository, at a glance: whether a pass wrote there all the same is known, not hoped."""
+"""A repository's files by size and time, before and after a pass: proof that nothing was written there."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class LocalLog:
     """Writes lines to a file, from its beginning. What it cannot write is said once, and ends nothing.
 
     Args:
-        say: is told why the file has an end before the log's.
+        say: called with the reason where the file ends before the log does.
     """
 
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:

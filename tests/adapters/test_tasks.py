@@ -1,4 +1,4 @@
-"""What is asked of a model is told from one batch: its shapes and types, and the loss where they leave it open."""
+"""The task is recognised from one batch: shapes and types, and the loss where these leave it open."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def _one(source: Tensor, say: Callable[[str], None]) -> tuple[Tensor, Tensor, Te
 
 
 def _checks_metrics() -> bool:
-    """Whether torchmetrics asks, which only compares the number of classes with what it was told."""
+    """Whether torchmetrics asks, which only compares the number of classes with its argument."""
     frame: Any = sys._getframe(2)
     for _ in range(12):
         if frame is None:
