@@ -55,7 +55,9 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
     "installed": ("json_files", lambda _, args: {"new": os.environ.get("GONOGO_AGENT_IS_NEW") == "1"}),
     "setup": (
         "setup",
-        lambda setup, args: setup.setup(args.requirements, args.torch_index, args.forbid, args.shutdown),
+        lambda setup, args: setup.setup(
+            args.requirements, args.torch_index, args.forbid, args.shutdown, args.environment
+        ),
     ),
 }
 # these write bytes or lines themselves
@@ -80,6 +82,7 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
             continue
         if name == "setup":
             command.add_argument("--requirements", type=Path)
+            command.add_argument("--environment", default="env")
             command.add_argument("--torch-index", default="")
             command.add_argument("--forbid", action="append", default=[])
             command.add_argument("--shutdown", default="")

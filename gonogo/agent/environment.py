@@ -15,11 +15,11 @@ from pathlib import Path
 from .json_files import Problem
 from .turns import SETUP_LOCK, before_installing
 
-FOLDER, MADE, INSTALLED = "env", "made", "requirements.sha256"
+MADE, INSTALLED = "made", "requirements.sha256"
 
 
-def environment(requirements: Path, torch_index: str) -> tuple[Path, bool]:
-    """The interpreter of `env/`, and whether something was installed into it.
+def environment(requirements: Path, torch_index: str, name: str = "env") -> tuple[Path, bool]:
+    """The interpreter of the environment `name`, and whether something was installed into it.
 
     Two that ask at once, as after a link that was cut, follow one another. What was left half made is made again.
 
@@ -29,7 +29,7 @@ def environment(requirements: Path, torch_index: str) -> tuple[Path, bool]:
     Raises:
         Waits: something is to be installed, and a run is at work.
     """
-    folder = Path(FOLDER).absolute()
+    folder = Path(name).absolute()
     interpreter, installed = folder / "bin" / "python", folder / INSTALLED
     lines = requirements.read_text().splitlines()
     wanted = hashlib.sha256(json.dumps([lines, torch_index]).encode()).hexdigest()

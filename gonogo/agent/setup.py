@@ -33,7 +33,11 @@ os.execv(sys.executable, [sys.executable, agent, *sys.argv[1:]])
 
 
 def setup(
-    requirements: Path | None, torch_index: str, forbidden: list[str], shutdown_command: str = ""
+    requirements: Path | None,
+    torch_index: str,
+    forbidden: list[str],
+    shutdown_command: str = "",
+    name: str = "env",
 ) -> dict[str, Any]:
     """Make an environment from `requirements` (None: use this interpreter as it is) and report the machine.
 
@@ -44,6 +48,7 @@ def setup(
         torch_index: package index of torch's build for this machine; empty: the default one. Where the driver is too
             old for it, that of a build for an older CUDA takes its place.
         shutdown_command: by which the machine should switch itself off; empty: it need not.
+        name: the environment's folder.
     """
     problems = [
         f"{name} is set on the machine, and this accelerator must not have it: unset it there"
@@ -59,7 +64,7 @@ def setup(
     else:
         if requirements is not None:
             try:
-                interpreter, changed = environment(requirements, index)
+                interpreter, changed = environment(requirements, index, name)
             except Waits as wait:
                 return {"waiting_for": str(wait)}
         probed, problem = probe(interpreter)

@@ -26,6 +26,7 @@ from gonogo.remote.login import explained
 from gonogo.remote.run_request import RunRequest
 from gonogo.remote.shell import command_line
 
+ENVIRONMENT = "env"  # folder of the packages that ship for training, below the root
 ANSWER_S = 120.0
 GREETING_AT_MOST_BYTES = 1 << 20  # of login scripts, before the answer
 TEXT_BOUNDS = JsonBounds(44 << 20, 2_500_000)  # of a file: the commas of its text count as values
@@ -87,9 +88,7 @@ class Machine:
         self.root = target.root
         self.left_bytes = float("inf")
         self.where = f"{ssh.user}@{ssh.host}"
-        here = target.python == "this"
-        self.agent_python = sys.executable if here else target.python
-        self.training_python = sys.executable if here else "./env/bin/python"
+        self.agent_python = sys.executable if target.python == "this" else target.python
 
     def hang_up(self) -> None:
         """Close the connection, from any thread; what runs over it fails."""
@@ -186,10 +185,11 @@ class Machine:
 
     # --- runs ---
 
-    def launch(self, run_dir: str, *, arguments: Sequence[str], **terms: Any) -> Launched:
+    def launch(self, run_dir: str, *, arguments: Sequence[str], packages: str = ENVIRONMENT, **terms: Any) -> Launched:
         """Start the training interpreter with these arguments, detached.
 
         Args:
+            packages: folder of the environment that trains.
             terms: the other fields of `RunRequest`.
 
         Returns:
@@ -199,7 +199,8 @@ class Machine:
         Raises:
             NotOurTurn: another workspace's run, or a setup, is at work.
         """
-        request = RunRequest(argv=[self.training_python, *arguments], **terms)
+        python = sys.executable if self.target.python == "this" else f"./{packages}/bin/python"
+        request = RunRequest(argv=[python, *arguments], **terms)
         answer = self.ask(Launched, "launch", run_dir, stdin=request.model_dump_json())
         if answer.state == "waiting":
             raise NotOurTurn(self.where, quoted(answer.run_dir))

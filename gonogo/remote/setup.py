@@ -13,9 +13,8 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import MachineFacts, Turn, read
 from gonogo.remote.errors import NotOurTurn
-from gonogo.remote.machine import Machine
+from gonogo.remote.machine import ENVIRONMENT, Machine
 
-REQUIREMENTS = "requirements.txt"
 INSTALL_S = 3600.0
 CLOCK_SKEW_S = 30.0
 TOO_OLD = "is too old for torch"  # in a problem that the agent reports
@@ -62,8 +61,9 @@ def set_up(
     accelerator: Accelerator,
     requirements: Path,
     needs: RunNeeds = RunNeeds(),  # noqa: B008  (never changed)
+    environment: str = ENVIRONMENT,
 ) -> SetupReport:
-    """Install the agent and, unless the target's python is `this`, an environment from `requirements`.
+    """Install the agent and, unless the target's python is `this`, the `environment` from `requirements`.
 
     What is done already is not done again: a second call changes nothing.
 
@@ -78,8 +78,9 @@ def set_up(
     if switches_itself_off(target):
         options += [f"--shutdown={target.release.shutdown_command}"]
     if target.python != "this":
-        changed |= _put_requirements(machine, requirements)
-        options += ["--requirements", REQUIREMENTS]
+        there = f"{environment}.txt" if environment != ENVIRONMENT else "requirements.txt"
+        changed |= _put_requirements(machine, requirements, there)
+        options += ["--requirements", there, "--environment", environment]
     answer = machine.run_agent("setup", *options, timeout_s=INSTALL_S)
     if isinstance(answer, dict) and "waiting_for" in answer:
         raise NotOurTurn(machine.where, read(Turn, answer, f"{machine.where}: agent setup").waiting_for)
@@ -181,13 +182,13 @@ def other_device(report: SetupReport, accelerator: Accelerator) -> list[str]:
     return []
 
 
-def _put_requirements(machine: Machine, requirements: Path) -> bool:
+def _put_requirements(machine: Machine, requirements: Path, there: str) -> bool:
     """Send them unless the machine has the same; returns whether that was needed."""
     try:
         text = requirements.read_text()
     except OSError as error:
         raise UserError(f"{requirements}: cannot be read ({error.strerror})") from None
-    if machine.read_text(REQUIREMENTS) == text:
+    if machine.read_text(there) == text:
         return False
-    machine.put_text(REQUIREMENTS, text)
+    machine.put_text(there, text)
     return True

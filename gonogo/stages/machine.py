@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.config.target import Embedded, Ssh
+from gonogo.project.requirements import pip_lines
 from gonogo.remote import embedded_server
 from gonogo.remote.answers import Turn
 from gonogo.remote.errors import NotOurTurn, Unreachable
-from gonogo.remote.machine import Machine, connect
+from gonogo.remote.machine import ENVIRONMENT, Machine, connect
 from gonogo.runtime.context import Run
 from gonogo.runtime.session import owner_pid
 from gonogo.stages.release import note_held
@@ -27,6 +29,22 @@ def ssh_settings(run: Run) -> Ssh:
     if isinstance(connection, Embedded):
         return embedded_server.ensure(run.config.results_dir / "instance", owner_pid())
     return connection
+
+
+def own_packages(run: Run) -> list[str]:
+    """What pip installs for an experiment that names its `requirements`; empty: what ships.
+
+    Raises:
+        UserError: the file cannot be read, or is of another kind.
+    """
+    own = run.experiment_config.requirements
+    return pip_lines(run.settings.root / own.expanduser()) if own else []
+
+
+def environment(run: Run) -> str:
+    """Folder of the run's packages on the machine: experiments that want others do not replace each other's."""
+    own = own_packages(run)
+    return f".env-{digest(own)[:12]}" if own else ENVIRONMENT
 
 
 @contextmanager

@@ -42,7 +42,7 @@ from gonogo.stages.held import StartedRun, started_file
 from gonogo.stages.held_machines import note_run, spent_before_run
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
-from gonogo.stages.machine import in_turn, is_alone, machine, our_turn, ssh_settings, workspace
+from gonogo.stages.machine import environment, in_turn, is_alone, machine, our_turn, ssh_settings, workspace
 from gonogo.stages.run_terms import checkpoint_room, cpu_fallback, release_terms, secrets
 from gonogo.training.spec import TrainingResult
 
@@ -139,6 +139,7 @@ def start_or_attach(
     answer = there.launch(
         run_dir,
         arguments=["-m", "gonogo.stages.train", f"run_{run.mode}.json", "{run_dir}/out", *options],
+        packages=environment(run),
         key=key,
         workspace=workspace(run),
         alone=is_alone(run),

@@ -10,11 +10,10 @@ from gonogo.base.files import write_text
 from gonogo.base.shipped import own_or_shipped
 from gonogo.base.units import gigabytes
 from gonogo.memory.plan import Plan
-from gonogo.project.requirements import pip_lines
 from gonogo.remote.machine import Machine
 from gonogo.remote.setup import RunNeeds, SetupReport, set_up
 from gonogo.runtime.context import Run
-from gonogo.stages.machine import in_turn, is_alone, our_turn, workspace
+from gonogo.stages.machine import environment, in_turn, is_alone, our_turn, own_packages, workspace
 
 TRAIN_LOCK = "requirements-train.lock"
 
@@ -26,14 +25,14 @@ def setup(run: Run, inputs: Any, outputs: Any) -> None:
         UserError: the machine lacks something that the run needs.
     """
     requirements = own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
-    if own := run.experiment_config.requirements:
+    if own := own_packages(run):
         requirements = Path(outputs.setup).with_name("requirements.txt")
-        write_text(requirements, "\n".join(pip_lines(run.settings.root / own.expanduser())) + "\n")
+        write_text(requirements, "\n".join(own) + "\n")
 
     def ready(there: Machine) -> SetupReport:
         if is_alone(run):
             our_turn(there, f"{workspace(run)}/runs/setup", install=True)
-        return set_up(there, run.target, run.settings.accelerator, requirements, needs)
+        return set_up(there, run.target, run.settings.accelerator, requirements, needs, environment(run))
 
     needs = _needs(run)
     found = in_turn(run, ready)

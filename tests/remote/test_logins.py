@@ -20,7 +20,7 @@ from gonogo.remote import connection
 from gonogo.remote import login as login_module
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
-from gonogo.remote.machine import Machine, connect
+from gonogo.remote.machine import connect
 from gonogo.remote.setup import set_up
 from gonogo.remote.transfer import download, persistently, upload
 from gonogo.remote.transfer.common import question
@@ -74,9 +74,7 @@ def _all_of_it(ssh: Ssh, target: Target, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_survivors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Where the venv would take its time, the interpreter is the one that runs gonogo."""
-    monkeypatch.setattr(Machine, "training_python", sys.executable, raising=False)
+def no_survivors(tmp_path: Path) -> Iterator[None]:
     yield
     end_all(tmp_path)
 

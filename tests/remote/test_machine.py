@@ -26,7 +26,7 @@ from tests.remote.workspace import run, wrapped_python
 def test_arguments_reach_the_command_as_they_are(machine: Machine, instance: Path) -> None:
     nasty = ["a; touch pwned", "$(touch pwned)", "`touch pwned`", "'", '"', "*", "new\nline", "-n", ""]
     script = "import json, sys; print(json.dumps(sys.argv[1:]))"
-    assert run(machine, [machine.training_python, "-c", script, *nasty]).stdout == json.dumps(nasty) + "\n"
+    assert run(machine, [sys.executable, "-c", script, *nasty]).stdout == json.dumps(nasty) + "\n"
     assert not list(instance.rglob("pwned"))
 
 

@@ -173,11 +173,17 @@ def test_an_environment_is_made_once_for_each_requirements(ssh: Ssh, target: Tar
             "torch cannot be used on the machine, at 'import'"
         ]
         show = ["-c", "import tiny; print(tiny.version)"]
-        assert run(machine, [machine.training_python, *show], cwd=".").stdout == "1.0\n"
+        assert run(machine, ["./env/bin/python", *show], cwd=".").stdout == "1.0\n"
 
         requirements.write_text(f"{_wheel(tmp_path, '2.0')}\n")
         assert set_up(machine, target, _accelerator(), requirements).changed
-        assert run(machine, [machine.training_python, *show], cwd=".").stdout == "2.0\n"
+        assert run(machine, ["./env/bin/python", *show], cwd=".").stdout == "2.0\n"
+
+        requirements.write_text(f"{_wheel(tmp_path, '1.0')}\n")
+        other = set_up(machine, target, _accelerator(), requirements, environment=".env-other")
+        assert other.changed and other.interpreter.endswith("/.env-other/bin/python")
+        assert run(machine, [other.interpreter, *show], cwd=".").stdout == "1.0\n"
+        assert run(machine, ["./env/bin/python", *show], cwd=".").stdout == "2.0\n", "of another experiment"
 
         requirements.write_text("/no/such/package.whl\n")
         with pytest.raises(RemoteError, match=r"pip install failed on the machine:(.|\n)*no/such/package"):

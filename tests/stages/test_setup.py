@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,27 @@ def test_a_machine_that_is_ready_is_described(run: Run, monkeypatch: pytest.Monk
     found(monkeypatch)
     setup(run, Files(), Files(setup=tmp_path / "setup.json"))
     assert "CAUTION: the clock is 3 s ahead" in said(run) and "torch 2.13.0, 100.0 GB free" in said(run)
+
+
+def test_packages_of_a_project_are_installed_beside_those_of_others(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given: list[tuple[str, str]] = []
+
+    def set_up(*arguments: Any) -> SetupReport:
+        given.append((arguments[3].read_text().splitlines()[0], arguments[5]))
+        return SetupReport.model_construct(**FINE)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage_module, "set_up", set_up)
+    for package in ("one==1", "two==2", "one==1"):
+        (tmp_path / "requirements.txt").write_text(f"{package}\n")
+        own = run.experiment_config.model_copy(update={"requirements": tmp_path / "requirements.txt"})
+        monkeypatch.setitem(run.settings.experiments, run.experiment, own)
+        setup(run, Files(), Files(setup=tmp_path / "out/setup.json"))
+        assert machine_module.environment(run) == given[-1][1], "the one that trains"
+    (one, first), (two, second), (_, third) = given
+    assert (one, two) == ("one==1", "two==2")
+    assert first.startswith(".env-") and first == third != second
 
 
 def test_one_that_is_not_is_an_error_and_what_was_found_is_kept(
