@@ -184,8 +184,15 @@ def main() -> None:
     while tally.kills < arguments.kills and tally.stuck < 3:
         print(f"chain {len(tally.chains) + 1}, after {tally.kills} kills", flush=True)
         one_chain(choice, arguments.kills - tally.kills, tally, undisturbed)
-    figures = {
-        "seed": arguments.seed,
+        if arguments.json:
+            save(arguments.json, figures(arguments.seed, tally))
+    for name, value in figures(arguments.seed, tally).items():
+        print(f"{name:22}{value}")
+
+
+def figures(seed: int, tally: Tally) -> dict[str, Any]:
+    return {
+        "seed": seed,
         "kills": tally.kills,
         "victims": dict(tally.victims.most_common()),
         "chains": len(tally.chains),
@@ -195,10 +202,6 @@ def main() -> None:
         "left_billing": tally.left_billing,
         "stuck": tally.stuck,
     }
-    for name, value in figures.items():
-        print(f"{name:22}{value}")
-    if arguments.json:
-        save(arguments.json, figures)
 
 
 if __name__ == "__main__":
