@@ -26,6 +26,7 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
 from figures import save
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -70,7 +71,13 @@ class Tally:
 def fresh_box() -> Iterator[Box]:
     with tempfile.TemporaryDirectory(prefix="gonogo-chaos-") as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name)
-        yield from made(folder, patch, OpenSsh(server_folder(folder)), folder / "there", str(folder / "there"))
+        for box in made(folder, patch, OpenSsh(server_folder(folder)), folder / "there", str(folder / "there")):
+            config = box.site.folder / "config/targets/box.yaml"
+            target = yaml.safe_load(config.read_text())
+            # a machine that is gone does not answer
+            target["release"]["command"] = f"rm -f {box.machine}; pkill -f {folder}/server/sshd_config || true"
+            config.write_text(yaml.safe_dump(target))
+            yield box
 
 
 def outcome(box: Box) -> Outcome:
