@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gonogo.base.errors import UserError
 from gonogo.experiment.adapter import Adapter
 from gonogo.experiment.measure import Classes
+from gonogo.experiment.weights import load_weights
 
 FILE = "answers.jsonl"
 MOST = 2048  # samples of each side
@@ -31,11 +31,7 @@ def answer_all(adapter: Adapter, checkpoint: Path, loaders: tuple[Any, Any], out
         UserError: the checkpoint is not one of this model.
     """
     module = adapter.module()
-    try:
-        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except Exception as damage:  # torch raises anything on damaged bytes
-        problem = str(damage).splitlines()[0]
-        raise UserError(f"{checkpoint}: no checkpoint of this model can be read from it ({problem})") from None
+    load_weights(module, checkpoint)
     module.eval()
     measure = adapter.measure()
     train, held_out = loaders

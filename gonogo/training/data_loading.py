@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from gonogo.base.errors import UserError
 from gonogo.config.experiment import Training
+from gonogo.experiment.weights import load_weights
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -43,9 +43,5 @@ def trained(module: M, checkpoint: Path) -> M:
     Raises:
         UserError: the file cannot be read, or is of another model.
     """
-    try:
-        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except Exception as error:  # torch raises anything on damaged bytes
-        problem = str(error).splitlines()[0]
-        raise UserError(f"{checkpoint}: no checkpoint of this model can be read from it ({problem})") from None
+    load_weights(module, checkpoint)
     return module.eval()

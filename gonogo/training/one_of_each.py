@@ -42,7 +42,8 @@ class OneOfEach(Callback):
         self._say(PHASE + CHECKPOINT)
         trainer.save_checkpoint(path)
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        module.load_state_dict(saved["state_dict"])
+        module.on_load_checkpoint(saved)  # and strict or not, as a run that resumes from it reads it
+        trainer.strategy.load_model_state_dict(saved, strict=module.strict_loading)
         del saved
         self.peaks_bytes[CHECKPOINT] = peak_memory_bytes()
         self._say(PHASE + PREDICTION)

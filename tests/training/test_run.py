@@ -70,6 +70,22 @@ def test_a_canary_does_one_of_each_while_the_optimizer_is_there(tmp_path: Path) 
     assert (tmp_path / "samples/canary/predictions.png").exists()
 
 
+def test_a_canary_reads_a_checkpoint_of_the_trainable_weights_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[set[str]] = []
+    monkeypatch.setattr(ToyModule, "strict_loading", False, raising=False)
+    monkeypatch.setattr(
+        ToyModule, "on_save_checkpoint", lambda self, saved: saved["state_dict"].popitem(last=False), raising=False
+    )
+    monkeypatch.setattr(
+        ToyModule, "on_load_checkpoint", lambda self, saved: read.append(set(saved["state_dict"])), raising=False
+    )
+    result = train(toy(), spec(max_steps=3, one_of_each=True), tmp_path, lambda line: None)
+    assert list(result.phase_peaks_bytes)[-1] == "prediction"
+    assert read and read[0] < set(toy().module(TRAINING).state_dict())
+
+
 class Odd:
     """No value of a safe checkpoint."""
 

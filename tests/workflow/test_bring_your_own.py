@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,10 +23,7 @@ BLOCK = re.compile(r"(?:^`(?P<file>[\w/.]+)`\n\n)?^```(?P<language>\w+)\n(?P<tex
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A copy of the project, in a folder whose name has a blank."""
-    site = make_site(tmp_path_factory.mktemp("a copy"))
-    (site.folder / "experiments").unlink()
-    shutil.copytree(ROOT / "experiments", site.folder / "experiments", ignore=shutil.ignore_patterns("__pycache__"))
-    return site
+    return make_site(tmp_path_factory.mktemp("a copy"))
 
 
 def follow(site: Site, heading: str) -> str:
