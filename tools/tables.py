@@ -56,6 +56,20 @@ def chain() -> str:
     return part("chain", ("", "seconds"), rows)
 
 
+def chaos() -> str:
+    found = read("chaos")
+    rows = [
+        (f"processes killed (seed {found['seed']})", str(found["kills"])),
+        ("chains that ended", f"{found['chains']}, one after {found['longest_chain_kills']} kills"),
+        ("verdicts, archives or runs unlike an undisturbed chain's", str(len(found["different"]))),
+        ("paid for twice", str(found["paid_twice"])),
+        ("machines left billing", str(found["left_billing"])),
+        ("chains that did not end", str(found["stuck"])),
+    ]
+    victims = ", ".join(f"{name} {count}" for name, count in found["victims"].items())
+    return f"{part('chaos', ('', ''), rows)} Killed: {victims}."
+
+
 def quality() -> str:
     found = read("quality")
     names = {
@@ -290,7 +304,7 @@ def plans() -> str:
 
 PAGES = {
     "docs/benchmarks.md": {
-        "chain": chain(), "quality": quality(), "many_files": many_files(), "accuracy": accuracy(),
+        "chain": chain(), "chaos": chaos(), "quality": quality(), "many_files": many_files(), "accuracy": accuracy(),
         "transfer": transfer(), "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
         "script_faults": script_faults(), "memory": memory(),
     },
