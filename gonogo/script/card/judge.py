@@ -22,8 +22,8 @@ STEADY = 2  # optimizer steps after which its state and the gradients exist
 # words of errors that only a card that is not there can cause
 OURS = ("FakeTensor", "fake tensor", "data pointer", "not compiled with CUDA", "torch._C' has no attribute", "Meta")
 NO_CARD = (
-    "nothing was put on the card: the script trained on the processor. If it wants to be told (`--device cuda`, "
-    "`accelerator='gpu'`), say so in the command."
+    "nothing was put on the card: the script trained on the processor. If an option of it chooses the card (`--device "
+    "cuda`, `accelerator='gpu'`), give that in the command."
 )
 
 
