@@ -43,9 +43,9 @@ if (
 def asked_for_a_part():
     """Whether less than the whole workflow was asked for."""
     asked = workflow.dag_settings
-    whole = ("all", "/report/report.html")
     return bool(asked.until or asked.omit_from) or any(
-        not target.endswith(whole) for target in asked.targets
+        not target.endswith("all") and Path(target).name != "report.html"
+        for target in asked.targets
     )
 
 
