@@ -69,7 +69,7 @@ def test_a_script_s_checkpoints_are_looked_for_where_it_writes(
 
 
 class There:
-    """A machine that answers as it is told."""
+    """A machine with prepared answers."""
 
     where = "me@box"
 
