@@ -77,12 +77,7 @@ def explore_script(
 
 @dataclass
 class _Passes:
-    """The passes over one command, each in a folder of its own.
-
-    Attributes:
-        cards: what the first of them would ask of each card of the catalogue.
-        run: step and length, as the first of them counted them.
-    """
+    """The passes over one command, each in a folder of its own."""
 
     experiment: CommandExperiment
     spec: RunSpec
@@ -90,8 +85,9 @@ class _Passes:
     environment: Mapping[str, str]
     progress: Callable[[str], None]
     work: Path
+    # what the first of them would ask of each card of the catalogue
     cards: list[CardNeed] = field(default_factory=list)
-    run: ScriptRun | None = None
+    run: ScriptRun | None = None  # step and length, as the first of them counted them
     _done: int = 0
     _traced_batch: int = 1
     _started: float = field(default_factory=time.monotonic)
