@@ -106,5 +106,5 @@ def pass_request(request: CheckRequest, command: ScriptCommand, kind: PassName, 
     return PassRequest(
         kind=kind, command=command, folder=request.folder.resolve(), scratch=scratch, steps=request.steps,
         limit_s=request.limit_s, architecture=request.card.architecture,
-        card_name=request.card.device_name or request.card.title, card_bytes=request.card.visible_bytes or CARD_BYTES,
+        card_name=request.card.title, card_bytes=request.card.visible_bytes or CARD_BYTES,
     )  # fmt: skip
