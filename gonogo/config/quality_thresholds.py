@@ -112,7 +112,7 @@ class TextGate(StrictModel):
     max_tokens: int = Field(0, ge=0, description="a longer record would be truncated; 0: not judged")
     max_truncated: Fraction = Field(0.01, description="share of records longer than `max_tokens`")
     max_bad_records: Fraction = Field(0.01, description="share of records with any fault of their own")
-    max_repeated: Fraction = Field(0.05, description="share of records that repeat another, apart from case and spaces")
+    max_repeated: Fraction = Field(0.05, description="share of records that repeat another, apart from case, white space, label and source")
     max_shared_opening: Fraction = Field(
         0.5, description="share of records that share their first 80 characters; a warning"
     )
