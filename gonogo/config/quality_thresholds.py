@@ -46,7 +46,8 @@ class VolumesGate(StrictModel):
 
 
 class SeriesGate(StrictModel):
-    """Are recordings (.h5, .hdf5, .npy, .npz) worth training on? (channels, samples) or (windows, channels, samples).
+    """Are recordings (.h5, .hdf5, .npy, .npz, .edf, .bdf, .fif) worth training on? (channels, samples) or (windows,
+    channels, samples); the longer of the last two axes is time.
 
     Source of the defaults: a judgement, from EEG practice; none was tuned on a dataset. A change of a `_key` reads the
     files again.
@@ -63,6 +64,13 @@ class SeriesGate(StrictModel):
         0.03, description="of neighbouring samples, of either sign, in the median channel; below: white noise"
     )
     max_zero_tail: Fraction = Field(0.01, description="share of samples at the end that are zero in all channels")
+    max_held: Fraction = Field(
+        0.05, description="share of the length in which no channel moves, anywhere in the recording; above: bad"
+    )
+    min_usual_sigma_ratio: Fraction = Field(
+        0.02, description="a channel's share of its recording's amplitude / what it has in the set; below: electrode off"
+    )
+    unit: str = Field("", description="V, mV or uV, where files do not say; an amplitude that it rules out is bad")
     max_spoilt_windows: Fraction = Field(0.01, description="share of repeated windows; also of those without a signal")
     max_scale_ratio: Positive = Field(
         100, description="typical amplitude / the set's median, or its inverse; above: other units, a warning"
@@ -71,13 +79,13 @@ class SeriesGate(StrictModel):
 
 
 class PointsGate(StrictModel):
-    """Are point clouds (.ply, .xyz, .obj, .stl, .glb, .npy, .npz) worth training on? Of a mesh, the vertices.
+    """Are point clouds (.ply, .xyz, .obj, .stl, .glb, .npy, .npz, .bin) worth training on? Of a mesh, the vertices.
 
     Source of the defaults: a judgement, from how clouds are sampled for training; none was tuned on a dataset.
     """
 
     max_count_deviation: Positive = Field(
-        0.5, description="relative difference of the point count from the set's median"
+        0.5, description="relative difference of the point count from the set's median, unless all counts differ so"
     )
     max_duplicates: Fraction = Field(0.01, description="share of points at exactly the place of another")
     max_normal_error: Positive = Field(0.01, description="difference of a normal's length from 1, in 99 of 100 points")
