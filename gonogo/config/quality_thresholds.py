@@ -10,7 +10,7 @@ from gonogo.base.models import Count, Fraction, Positive, StrictModel
 
 
 class VolumesGate(StrictModel):
-    """Are volumes (.nii, .nii.gz, .mgz, .npy, .npz) worth training on? HU: Hounsfield units, air −1000, water 0.
+    """Are volumes (.nii, .nii.gz, .mgz, .npy, .npz, DICOM) worth training on? HU: Hounsfield units, air −1000, water 0.
 
     Source of the defaults: a judgement, from how clinical CT is stored; none was tuned on a dataset.
     """
@@ -26,7 +26,11 @@ class VolumesGate(StrictModel):
     spacing_tolerance: Positive = Field(0.2, description="relative difference of a voxel side from the set's median")
     allow_identity: bool = Field(False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size")
     max_form_gap_mm: Positive = Field(1.0, description="distance of a corner by the sform from the same by the qform")
-    max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends; inside: none")
+    max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends")
+    max_hollow_slices: Fraction = Field(0.02, description="share of slices of one value between others; fewer: a warning")
+    max_jump: Positive = Field(
+        2.5, description="difference of neighbouring slices / the greatest of six on either side; above: a warning"
+    )
     max_repeated_slices: Fraction = Field(0.02, description="share of slices equal to the previous one")
     max_slice_disorder: Positive = Field(
         0.85, description="difference of neighbouring slices / of slices four apart; above: out of order"
