@@ -27,7 +27,9 @@ class VolumesGate(StrictModel):
     allow_identity: bool = Field(False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size")
     max_form_gap_mm: Positive = Field(1.0, description="distance of a corner by the sform from the same by the qform")
     max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends")
-    max_hollow_slices: Fraction = Field(0.02, description="share of slices of one value between others; fewer: a warning")
+    max_hollow_slices: Fraction = Field(
+        0.02, description="share of slices of one value between others; fewer: a warning"
+    )
     max_jump: Positive = Field(
         2.5, description="difference of neighbouring slices / the greatest of six on either side; above: a warning"
     )
@@ -72,7 +74,8 @@ class SeriesGate(StrictModel):
         0.05, description="share of the length in which no channel moves, anywhere in the recording; above: bad"
     )
     min_usual_sigma_ratio: Fraction = Field(
-        0.02, description="a channel's share of its recording's amplitude / what it has in the set; below: electrode off"
+        0.02,
+        description="a channel's share of its recording's amplitude / what it has in the set; below: electrode off",
     )
     unit: str = Field("", description="V, mV or uV, where files do not say; an amplitude that it rules out is bad")
     max_spoilt_windows: Fraction = Field(0.01, description="share of repeated windows; also of those without a signal")
@@ -124,7 +127,9 @@ class TextGate(StrictModel):
     max_tokens: int = Field(0, ge=0, description="a longer record would be truncated; 0: not judged")
     max_truncated: Fraction = Field(0.01, description="share of records longer than `max_tokens`")
     max_bad_records: Fraction = Field(0.01, description="share of records with any fault of their own")
-    max_repeated: Fraction = Field(0.05, description="share of records that repeat another, apart from case, white space, label and source")
+    max_repeated: Fraction = Field(
+        0.05, description="share of records that repeat another, apart from case, white space, label and source"
+    )
     max_shared_opening: Fraction = Field(
         0.5, description="share of records that share their first 80 characters; a warning"
     )

@@ -67,13 +67,9 @@ class Overview:
 
 
 class FileInspector(Inspector):
-    """A kind whose item is one file with one of `suffixes`.
+    """A kind whose item is one file with one of `suffixes`."""
 
-    Attributes:
-        suffixes: in lower case, with the dot; `.nii.gz` is one.
-    """
-
-    suffixes: ClassVar[tuple[str, ...]]
+    suffixes: ClassVar[tuple[str, ...]]  # in lower case, with the dot; `.nii.gz` is one
 
     # --- what a kind says of itself ---
 

@@ -71,11 +71,7 @@ def explore_script(
 
 @dataclass
 class _Passes:
-    """The passes over one command, each in a folder of its own.
-
-    Attributes:
-        cards: what the first of them would ask of each card of the catalogue.
-    """
+    """The passes over one command, each in a folder of its own."""
 
     experiment: CommandExperiment
     spec: RunSpec
@@ -83,6 +79,7 @@ class _Passes:
     environment: Mapping[str, str]
     progress: Callable[[str], None]
     work: Path
+    # what the first of them would ask of each card of the catalogue
     cards: list[CardNeed] = field(default_factory=list)
     _done: int = 0
     _traced_batch: int = 1

@@ -85,7 +85,9 @@ def _channels(item: SeriesItem, overview: SeriesOverview, gate: SeriesGate) -> I
     off = [at for at in alive if _is_off(at, item, overview, gate)]
     if off:
         why = f"{len(off)} {of} under {percent(gate.min_usual_sigma_ratio)} of what they have in the set"
-        yield Fault("weak", f"{why} (electrode off?): {listed(off, most=NAMED_CHANNELS)}", warns=len(flat + off) <= most)
+        yield Fault(
+            "weak", f"{why} (electrode off?): {listed(off, most=NAMED_CHANNELS)}", warns=len(flat + off) <= most
+        )
     elif weak := [at for at in alive if item.channel_sigma[at] < WEAK * item.sigma]:
         why = f"{len(weak)} {of} under {percent(WEAK)} of the others, as in the whole set"
         yield Fault("weak", f"{why}: {listed(weak, most=NAMED_CHANNELS)}", warns=True)

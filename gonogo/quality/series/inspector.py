@@ -18,8 +18,8 @@ from gonogo.quality.inspector import Scan
 from gonogo.quality.items import Fault, Finding, MeasuredItem
 from gonogo.quality.left_out import METADATA
 from gonogo.quality.series.checks import recording_faults, window_leakage
-from gonogo.quality.series.recorders import RECORDED, check_packages
 from gonogo.quality.series.items import SeriesItem, SeriesOverview
+from gonogo.quality.series.recorders import RECORDED, check_packages
 from gonogo.quality.series.statistics import SeriesStatistics, TargetStatistics
 from gonogo.quality.subjects import subject_of
 from gonogo.quality.wording import percent
@@ -68,7 +68,15 @@ class SeriesFiles(FileInspector):
         return found
 
     def statistics(self, path: Path) -> dict[str, Any]:
-        from gonogo.quality.series.files import MOST_CHANNELS, blocks, has_checksum, open_recording, rows, time_last, unwritten
+        from gonogo.quality.series.files import (
+            MOST_CHANNELS,
+            blocks,
+            has_checksum,
+            open_recording,
+            rows,
+            time_last,
+            unwritten,
+        )
 
         with open_recording(path, *self._keys) as recording:
             stored = recording.arrays[recording.data]
@@ -170,7 +178,8 @@ class SeriesFiles(FileInspector):
             ),
             FaultGroup(
                 "amplitude", "Amplitudes are in one unit, without mains hum", {"unit", "scale", "hum"},
-                f"an amplitude that its unit rules out; one {own.max_scale_ratio:g} times the set's, or that many times smaller, or over "
+                f"an amplitude that its unit rules out; one {own.max_scale_ratio:g} times the set's, or that many times "
+                f"smaller, or over "
                 f"{percent(own.max_hum_share)} of power at 50 or 60 Hz, is a warning", "have an odd amplitude",
                 "Write all recordings in one unit (volts or microvolts); filter out the mains.",
             ),

@@ -115,7 +115,8 @@ class WindowSplits:
 
     def leaking(self) -> tuple[int, list[str]]:
         """How many, and two files that share one."""
-        shared, files = np.zeros(0, np.uint64), []
+        shared: np.ndarray = np.zeros(0, np.uint64)
+        files: list[str] = []
         whole = {split: np.unique(np.concatenate(parts)) for split, parts in self._hashes.items()}
         for one, other in combinations(sorted(whole), 2):
             both = np.intersect1d(whole[one], whole[other])
@@ -125,9 +126,7 @@ class WindowSplits:
         return len(shared), files
 
     def _file_with(self, hashed: np.uint64, split: str) -> str:
-        return next(
-            path for path, held in zip(self._first[split], self._hashes[split], strict=True) if hashed in held
-        )
+        return next(path for path, held in zip(self._first[split], self._hashes[split], strict=True) if hashed in held)
 
 
 def _commonest(counted: Counter[float] | Counter[int]) -> float:

@@ -77,7 +77,9 @@ def _fif(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     raw = mne.io.read_raw_fif(path, preload=False, allow_maxshield="yes", on_split_missing="ignore", verbose="ERROR")
     with contextlib.closing(raw):
         kinds = raw.get_channel_types()
-        signals = [kind for kind in kinds if kind in ("eeg", "mag", "grad", "seeg", "ecog", "ecg", "emg", "eog", "fnirs")]
+        signals = [
+            kind for kind in kinds if kind in ("eeg", "mag", "grad", "seeg", "ecog", "ecg", "emg", "eog", "fnirs")
+        ]
         if not signals:
             raise ValueError("no EEG, MEG or other signal among its channels")
         usual = Counter(signals).most_common(1)[0][0]

@@ -7,8 +7,10 @@ from typing import Any
 
 TURNS_KEYS = ("messages", "conversations")
 ROLE_KEYS, CONTENT_KEYS = ("role", "from"), ("content", "value")
-ASSISTANT = frozenset("assistant gpt model bot chatgpt ai".split())
-OTHERS = frozenset("system developer user human tool function observation ipython environment".split())
+ASSISTANT = frozenset(["assistant", "gpt", "model", "bot", "chatgpt", "ai"])
+OTHERS = frozenset(
+    ["system", "developer", "user", "human", "tool", "function", "observation", "ipython", "environment"]
+)
 # beside or instead of a text, what an assistant can answer
 OTHER_ANSWERS = ("tool_calls", "function_call", "audio", "refusal", "reasoning_content", "thinking")
 ANSWER_KEYS = ("completion", "response", "output", "answer", "chosen", "solution", "ground_truth")
@@ -28,15 +30,25 @@ def chat_fault(record: Any) -> str:
         return ""
     if not turns:
         return f"no turns in {key!r}"
+    if all(isinstance(turn, str) for turn in turns):
+        return ""
+    return _fault_of(turns, any(record.get(name) for name in ANSWER_KEYS))
+
+
+def _fault_of(turns: list[Any], answered: bool) -> str:
+    """
+    Args:
+        answered: the answer stands beside the turns.
+    """
     if not all(isinstance(turn, dict) and any(name in turn for name in ROLE_KEYS) for turn in turns):
-        return "" if all(isinstance(turn, str) for turn in turns) else "a turn without a role"
+        return "a turn without a role"
     roles = [_role(turn) for turn in turns]
     for role, turn in zip(roles, turns, strict=True):
         if role not in ASSISTANT | OTHERS and (meant := _meant(role)):
             return f"role {role[:20]!r}: is {meant!r} meant?"
         if role in ASSISTANT and not _answers(turn):
             return "an assistant's turn without content"
-    if not ASSISTANT.intersection(roles) and OTHERS.issuperset(roles) and not any(record.get(k) for k in ANSWER_KEYS):
+    if ASSISTANT.isdisjoint(roles) and OTHERS.issuperset(roles) and not answered:
         return "no turn of an assistant"
     return ""
 

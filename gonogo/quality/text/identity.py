@@ -16,8 +16,26 @@ TEXT_KEYS = (
     "completion", "response", "output", "answer",
 )  # fmt: skip
 ABOUT = frozenset(
-    "label labels target class category source origin dataset meta metadata lang language score timestamp date created "
-    "created_at line".split()
+    [
+        "label",
+        "labels",
+        "target",
+        "class",
+        "category",
+        "source",
+        "origin",
+        "dataset",
+        "meta",
+        "metadata",
+        "lang",
+        "language",
+        "score",
+        "timestamp",
+        "date",
+        "created",
+        "created_at",
+        "line",
+    ]
 )
 ADDRESSES = frozenset(("url", "link"))  # of a text, where it stands; of a caption, the picture itself
 ABOUT_LETTERS = 200  # a longer one is text, as in {"source": English, "target": French}

@@ -43,8 +43,8 @@ class Repeats:
 class TextOverview(Overview):
     """Fed with every document once, then closed: 8 bytes a record (40 while it closes) and 30 a file.
 
-    Records are alike when they differ only in case, white space, label and source. 56 bits identify them: among ten million the chance
-    that any two are mistaken is 7·10⁻⁴.
+    Records are alike when they differ only in case, white space, label and source. 56 bits identify them: among
+    ten million the chance that any two are mistaken is 7·10⁻⁴.
 
     Attributes:
         records, bad, repeated, repeated_exactly, leaking: records; the last, of one split that are in another too.

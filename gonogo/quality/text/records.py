@@ -19,21 +19,13 @@ SPACES = re.compile(r"\s*")
 
 @dataclass(frozen=True)
 class Record:
-    """One record, or why there is none.
+    """One record, or why there is none."""
 
-    Attributes:
-        number: of the line in .jsonl, of the record in other files; from 1.
-        value: as JSON gives it; a text file's is its text.
-        fault: `json`, `cut` or `encoding`; empty: it could be read.
-        detail: what is wrong, in a few words.
-        plain: of a text file, which has no form to be checked.
-    """
-
-    number: int
-    value: Any = None
-    fault: str = ""
-    detail: str = ""
-    plain: bool = False
+    number: int  # of the line in .jsonl, of the record in other files; from 1
+    value: Any = None  # as JSON gives it; a text file's is its text
+    fault: str = ""  # `json`, `cut` or `encoding`; empty: it could be read
+    detail: str = ""  # what is wrong, in a few words
+    plain: bool = False  # of a text file, which has no form to be checked
 
 
 def read_records(path: Path) -> Iterator[Record]:

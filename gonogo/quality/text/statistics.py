@@ -46,12 +46,7 @@ class Openings:
 
 
 class RecordReader:
-    """Reads records as a gate wants them read.
-
-    Attributes:
-        read_as: digest of everything that shapes a reading, so that readings with other settings differ.
-        counts_tokens: whether there is a tokenizer.
-    """
+    """Reads records as a gate wants them read."""
 
     def __init__(self, settings: TextGate, count_tokens: CountTokens | None = None) -> None:
         """
@@ -63,7 +58,8 @@ class RecordReader:
         self._settings, self._ids = settings, frozenset(settings.id_keys)
         self._valid = _validator(schema, settings.schema_file) if schema else None
         self._lengths = _token_counter(tokenizer, settings.tokenizer) if tokenizer else _one_by_one(count_tokens)
-        self.counts_tokens = self._lengths is not None
+        self.counts_tokens = self._lengths is not None  # whether there is a tokenizer
+        # digest of everything that shapes a reading, so that readings with other settings differ
         self.read_as = reading_digest(settings)
 
     def statistics(self, path: Path) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from gonogo.quality.volumes.statistics import VolumeStatistics
 from gonogo.quality.wording import percent, times
 from gonogo.verdict import Check, Status
 
-
 SHOWN_LABELS = 12
 
 
@@ -139,7 +138,8 @@ class Volumes(FileInspector):
         groups = [
             FaultGroup(
                 "shape", "Volumes have three axes of usable length", {"dimensions", "tiny", "odd_shape", "turned"},
-                f"not 3-D, axes in another order than the set's, or an axis under {own.min_axis_voxels} voxels", "have an unusable shape",
+                "not 3-D, axes in another order than the set's, or "
+                f"an axis under {own.min_axis_voxels} voxels", "have an unusable shape",
                 "Split 4-D files into volumes; leave out localisers and thumbnails.",
             ),
             FaultGroup(
@@ -150,7 +150,8 @@ class Volumes(FileInspector):
             FaultGroup(
                 "slices", "Slices are distinct, in order, not empty",
                 {"constant", "hollow", "repeated", "disorder", "gap", "doubled", "mixed"},
-                f"over {percent(own.max_hollow_slices)} empty between others (fewer: a warning), missing ones in DICOM, over {percent(own.max_constant_slices)} empty at the ends, over "
+                f"over {percent(own.max_hollow_slices)} empty between others (fewer: a warning), missing ones in DICOM, over "
+                f"{percent(own.max_constant_slices)} empty at the ends, over "
                 f"{percent(own.max_repeated_slices)} repeated, or neighbours that differ as much as slices four apart "
                 f"(ratio over {own.max_slice_disorder:g})", "have empty or repeated slices, or slices out of order",
                 "Look for missing files of the series, an interrupted conversion, and slices sorted by file name.",

@@ -105,7 +105,8 @@ def _shift(image: Path, label: Path, shape: Sequence[int]) -> dict[str, Any]:
         return {}
     import nibabel
 
-    one, other = (np.asarray(nibabel.load(path).affine, float) for path in (image, label))  # type: ignore[attr-defined]
+    images: list[Any] = [nibabel.load(path) for path in (image, label)]
+    one, other = (np.asarray(found.affine, dtype=np.float64) for found in images)
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return {}
     corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)

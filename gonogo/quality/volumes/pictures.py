@@ -18,7 +18,8 @@ WINDOW_HU = (-160.0, 240.0)  # soft tissue of the abdomen: level 40, width 400
 
 
 def middle_slice(path: Path, item: VolumeItem) -> Image.Image:
-    """Head-foot middle (of a DICOM series its first file), front up, the patient's right on the left; without a header the middle of the first axis.
+    """Head-foot middle, of a DICOM series its first file; front up, the patient's right on the left; without a
+    header the middle of the first axis.
 
     A soft-tissue window for CT, else from the 1st to the 99th percentile.
     """

@@ -13,7 +13,6 @@ from gonogo.verdict import Status
 
 from .recordings import Judged, eeg
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # physical limits have eight characters in EDF
 
 

@@ -45,7 +45,10 @@ def test_capitals_and_chats_of_many_makes_are_good(tmp_path: Path) -> None:
     lines(
         tmp_path / "data" / "a.jsonl",
         [
-            *[{"text": f"{word} disse ela, e saiu."} for word in ("“AMANHÃ”", "IRMÃ…", "AMANHÃ,", "MAÇÃ\u00a0VERDE", "Ã»")],
+            *[
+                {"text": f"{word} disse ela, e saiu."}
+                for word in ("“AMANHÃ”", "IRMÃ…", "AMANHÃ,", "MAÇÃ\u00a0VERDE", "Ã»")
+            ],
             {"text": "LE CHÂTEAU DE L’ÂGE D’OR, «\u00a0PÂTÉ\u00a0» ET GÂTEAU; IRMÃ — e foi"},
             {"messages": call},
             {"messages": [{"role": "user", "content": part}, {"role": "assistant", "content": part}]},
