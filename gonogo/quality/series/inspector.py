@@ -178,8 +178,8 @@ class SeriesFiles(FileInspector):
             ),
             FaultGroup(
                 "amplitude", "Amplitudes are in one unit, without mains hum", {"unit", "scale", "hum"},
-                f"an amplitude that its unit rules out; one {own.max_scale_ratio:g} times the set's, or that many times "
-                f"smaller, or over "
+                f"an amplitude that its unit rules out; one {own.max_scale_ratio:g} times the set's, or that many "
+                f"times smaller, or over "
                 f"{percent(own.max_hum_share)} of power at 50 or 60 Hz, is a warning", "have an odd amplitude",
                 "Write all recordings in one unit (volts or microvolts); filter out the mains.",
             ),

@@ -150,7 +150,8 @@ class Volumes(FileInspector):
             FaultGroup(
                 "slices", "Slices are distinct, in order, not empty",
                 {"constant", "hollow", "repeated", "disorder", "gap", "doubled", "mixed"},
-                f"over {percent(own.max_hollow_slices)} empty between others (fewer: a warning), missing ones in DICOM, over "
+                f"over {percent(own.max_hollow_slices)} empty between others (fewer: a warning), missing ones "
+                "in DICOM, over "
                 f"{percent(own.max_constant_slices)} empty at the ends, over "
                 f"{percent(own.max_repeated_slices)} repeated, or neighbours that differ as much as slices four apart "
                 f"(ratio over {own.max_slice_disorder:g})", "have empty or repeated slices, or slices out of order",
