@@ -19,7 +19,7 @@ Count = Annotated[int, Field(ge=1)]
 class ClosedModel(BaseModel):
     """Unknown keys are errors; NaN and infinity are values, as a measurement can have them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class StrictModel(ClosedModel):
@@ -34,11 +34,7 @@ def is_model(annotation: Any) -> bool:
 
 
 def read_model(model: type[M], path: Path | str) -> M:
-    """The model whose JSON a stage wrote to this file.
-
-    Raises:
-        UserError: it holds something else.
-    """
+    """The model whose JSON a stage wrote to this file. Raises UserError: it holds something else."""
     try:
         return model.model_validate_json(Path(path).read_bytes())
     except ValidationError as error:

@@ -18,8 +18,7 @@ RENAMED = {
 def explain_error(model: type[BaseModel], problem: Mapping[str, Any], prefix: str) -> str:
     """One of pydantic's errors in words.
 
-    Args:
-        prefix: dotted key of the mapping that was validated; empty: a whole file.
+    `prefix`: dotted key of the mapping that was validated; empty: a whole file.
     """
     location = [str(part) for part in problem["loc"]]
     key = ".".join([*([prefix] if prefix else []), *location])

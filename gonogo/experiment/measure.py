@@ -186,8 +186,7 @@ class Classes(Measure):
 class YesNo(Measure):
     """Yes or no at each position: a mask, several labels at once. Error in nats.
 
-    Args:
-        probabilities: whether outputs are probabilities; else they are logits.
+    `probabilities`: whether outputs are probabilities; else they are logits.
     """
 
     quantities = False

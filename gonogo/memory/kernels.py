@@ -26,8 +26,7 @@ CUDA_ONLY_FUSED = ("silu_backward", "mish_backward", "_fused_rms_norm", "native_
 def cuda_kernels(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
     """Within, ops on "cuda" are dispatched to the kernels that `card` has.
 
-    Args:
-        assume: told of each size that no source states.
+    `assume`: told of each size that no source states.
     """
     library = torch.library.Library("aten", "IMPL")
     shapes = {getattr(aten, name).default: kernel for name, kernel in META.items()}

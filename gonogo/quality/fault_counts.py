@@ -71,8 +71,7 @@ class FaultGroup:
 class FaultGroupCounter:
     """Counts one group of faults over all items.
 
-    Args:
-        unreadable: whether items with files that cannot be read count, too.
+    `unreadable`: whether items with files that cannot be read count, too.
     """
 
     def __init__(self, group: FaultGroup, item: str, unreadable: bool = False) -> None:

@@ -90,8 +90,7 @@ def summed(parts: Iterable[LeftOut]) -> list[LeftOut]:
 def coverage(files: int, parts: Sequence[LeftOut], gate: QualityGate) -> Check:
     """How many files the verdict is about. UNKNOWN where what was left out could have changed it.
 
-    Args:
-        files: that were judged.
+    `files`: that were judged.
     """
     unseen, unknown = ([part for part in parts if part.weight == weight] for weight in ("unseen", "unknown"))
     odd = sum(part.count for part in unknown)

@@ -13,8 +13,7 @@ from gonogo.script.replaced import Replaced
 def load_here(held: Replaced, asked: Callable[[int], None]) -> None:
     """Every DataLoader makes its batches in this process, whatever its number of workers.
 
-    Args:
-        asked: called with the number of workers of a loader that wants some.
+    `asked`: called with the number of workers of a loader that wants some.
     """
     from torch.utils.data import DataLoader, IterableDataset, dataloader
     from torch.utils.data._utils import worker

@@ -23,8 +23,7 @@ def safe_line(text: str) -> str:
 class LocalLog:
     """Writes lines to a file, from its beginning. What it cannot write is said once, and ends nothing.
 
-    Args:
-        say: called with the reason where the file ends before the log does.
+    `say`: called with the reason where the file ends before the log does.
     """
 
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:

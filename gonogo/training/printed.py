@@ -65,8 +65,7 @@ class PrintedLine:
 def read_line(text: str, pattern: re.Pattern[str] | None = None) -> PrintedLine:
     """The metrics of one line, by name.
 
-    Args:
-        pattern: the user's own, whose named groups are metrics; `step`, `train_loss` and `val_loss` are known.
+    `pattern`: the user's own, whose named groups are metrics; `step`, `train_loss` and `val_loss` are known.
     """
     text = ESCAPES.sub("", text)[:LONGEST]
     found = PrintedLine()

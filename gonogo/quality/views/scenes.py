@@ -39,8 +39,7 @@ THUMBNAIL_SIDE = 8  # pixels
 def scan(folder: Path) -> Scan:
     """Scenes in the order of their numbers, and the files that belong to none, from the folder.
 
-    Raises:
-        UserError: there is no scene.
+    Raises UserError: there is no scene.
     """
     names = sorted((path.name for path in folder.iterdir() if _is_scene(path)), key=_number)
     scenes: dict[str, list[str]] = {name: [] for name in names}
@@ -117,11 +116,6 @@ def encoded_thumbnail(picture: ImageStatistics) -> str:
         return ""
     small = cv2.resize(picture.thumbnail, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
     return base64.b64encode(small.astype(np.uint8).tobytes()).decode()
-
-
-def decoded_thumbnail(text: str) -> np.ndarray:
-    """(8·8·3,) uint8 of `encoded_thumbnail`."""
-    return np.frombuffer(base64.b64decode(text), np.uint8)
 
 
 def _add_visibility(scene: SceneMeasurement, depth: np.ndarray, poses: Sequence[Pose | None]) -> None:
