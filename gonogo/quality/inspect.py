@@ -98,7 +98,8 @@ def inspect(
 def read_gate(path: Path) -> QualityGate:
     """Thresholds from a YAML file with the keys of `gates.quality`.
 
-    Raises UserError: it cannot be read, or a key or value is wrong; names it.
+    Raises:
+        UserError: it cannot be read, or a key or value is wrong; names it.
     """
     try:
         values = yaml.safe_load(path.read_text())

@@ -50,7 +50,8 @@ class MeasuredSet:
     def read(cls, *folders: Path) -> MeasuredSet:
         """The set that these measurements make up.
 
-        Raises UserError: one is not a measurement of this version, or they are of different kinds.
+        Raises:
+            UserError: one is not a measurement of this version, or they are of different kinds.
         """
         parts = tuple(MeasuredPart.read(Path(folder) / PART) for folder in folders)
         if len({part.kind for part in parts}) != 1:
@@ -107,7 +108,11 @@ class MeasuredSet:
         return sum(part.items for part in self.parts)
 
     def items(self, model: type[Item]) -> Iterator[Item]:
-        """Every item, read one at a time. Raises UserError: an item was not measured by this version."""
+        """Every item, read one at a time.
+
+        Raises:
+            UserError: an item was not measured by this version.
+        """
         for folder in self.folders:
             with (folder / ITEMS).open() as lines:
                 try:

@@ -35,7 +35,11 @@ def check_kind(name: str) -> None:
 
 
 def kind_of(name: str) -> Inspector:
-    """The inspector of a kind. Raises UserError: as `check_kind`."""
+    """The inspector of a kind.
+
+    Raises:
+        UserError: as `check_kind`.
+    """
     check_kind(name)
     module, _, attribute = KINDS[name].partition(":")
     inspector = getattr(importlib.import_module(module), attribute)()

@@ -32,7 +32,8 @@ class NonFiniteLossError(RuntimeError):
 class Recorder(Callback):
     """Keeps losses and step times, says a line a second, and stops at the first loss that is not finite.
 
-    Raises NonFiniteLossError: from `on_train_batch_end`.
+    Raises:
+        NonFiniteLossError: from `on_train_batch_end`.
     """
 
     def __init__(self, experiment: LightningExperiment, spec: RunSpec, say: Callable[[str], None]) -> None:
