@@ -69,12 +69,13 @@ def smoke_run(
     began = time.monotonic()
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
     data.setup("fit")
-    watch = Watch(experiment, sample_data(experiment, data))
+    sampled = sample_data(experiment, data)
+    watch = Watch(experiment, sampled)
     start_s = time.monotonic() - began
     one = overfit_one_batch(experiment, spec, smoke.overfit_steps, progress)
     say(f"one batch alone: error {one.ratio:.3f} of its variance after {one.steps} steps")
     loader = data.train_dataloader()
-    if why := cannot_train(watch.sampled.summary, one, loader):
+    if why := cannot_train(sampled.summary, one, loader):
         say(f"not trained: {why}")
         return _untrained(rehearsal, watch, one, loader, start_s)
     result, module, data = train_lightning(experiment, spec, out, progress, watch=watch)

@@ -40,7 +40,9 @@ def last_batch(measured: Measurements, gate: LearningGate) -> CheckAndCause | No
     if one.explained.check == "last_batch":
         return bad("last_batch", "No batch of one before a batch norm", 1, one.explained.why, one.explained.hint,
                    cause=DATA)  # fmt: skip
-    return run and loss_call_checks.last_batch(one.batch_norm_alone, run.items, run.batch_size, run.drop_last)
+    if run is None:
+        return None
+    return loss_call_checks.last_batch(one.batch_norm_alone, run.items, run.batch_size, run.drop_last)
 
 
 def cleared(measured: Measurements, gate: LearningGate) -> CheckAndCause | None:
