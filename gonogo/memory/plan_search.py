@@ -78,6 +78,7 @@ class Explored(BaseModel):
     )
     line: Line | None = None
     largest_fitting: int | None = Field(None, description="largest micro-batch that the allocator serves on the card")
+    search_ended: bool = Field(False, description="`largest_fitting` is where the search ended: the card takes more")
     accumulates: bool = Field(True, description="a smaller micro-batch is made up for by accumulation")
     batch_argument: str = Field(
         "micro_batch_size",
@@ -197,6 +198,7 @@ def explore(
         sizes=[sizes.known[size] for size in sorted(sizes.known)],
         line=line,
         largest_fitting=most,
+        search_ended=most is not None and most >= limit,
         accumulates=accumulates,
     )
 
