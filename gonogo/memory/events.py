@@ -58,4 +58,5 @@ class Events:
         return Events(**found)
 
 
-PHASES = ("model", "batch", "forward", "backward", "clip", "optimizer", "ema", "zero_grad")
+VALIDATION, CHECKPOINT = "validation", "checkpoint"
+PHASES = ("model", "batch", "forward", "backward", "clip", "optimizer", "ema", "zero_grad", VALIDATION, CHECKPOINT)
