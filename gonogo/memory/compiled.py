@@ -15,19 +15,23 @@ GRAPHS = ("reduce-overhead", "max-autotune")  # modes that replay CUDA graphs, f
 @contextmanager
 def traced_as_written(note: Callable[[str], None]) -> Iterator[None]:
     """Within, nothing is compiled; `note` gets `torch.compile` and its mode where something would have been."""
-    plain = torch.compile
+    plain, of_module = torch.compile, nn.Module.compile
 
     def compile_(model: Any = None, **options: Any) -> Any:
         note(described(str(options.get("mode") or "")))
         return (lambda function: function) if model is None else model
 
+    def compile_module(module: nn.Module, *args: Any, **options: Any) -> None:
+        note(described(str(options.get("mode") or "")))
+
+    nn.Module.compile = compile_module  # type: ignore[method-assign]
     torch.compile = compile_
     stance = torch.compiler.set_stance("force_eager")
     try:
         with stance:
             yield
     finally:
-        torch.compile = plain
+        torch.compile, nn.Module.compile = plain, of_module  # type: ignore[method-assign]
 
 
 def described(mode: str) -> str:

@@ -20,10 +20,12 @@ def beside_the_peak(found: MemoryEstimate, capacity_bytes: int | None, gate: Mem
     """Nothing of an estimate that is not known."""
     if found.needed_bytes is None:
         return []
-    return [
-        *_parts(found), *_growth(found, capacity_bytes), *_compiled(found, gate), *_checkpointing(found),
-        *_workspaces(found, capacity_bytes, gate),
-    ]  # fmt: skip
+    return [*_parts(found), *_checkpointing(found), *beside_any_peak(found, capacity_bytes, gate)]
+
+
+def beside_any_peak(found: MemoryEstimate, capacity_bytes: int | None, gate: MemoryGate) -> list[Check]:
+    """Of a script too, whose parts have a check of their own."""
+    return [*_growth(found, capacity_bytes), *_compiled(found, gate), *_workspaces(found, capacity_bytes, gate)]
 
 
 def _parts(found: MemoryEstimate) -> Iterator[Check]:

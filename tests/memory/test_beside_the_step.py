@@ -1,4 +1,4 @@
-"""What a run meets beside its ordinary step: validation, its longest batch, a checkpoint, what grows, what is compiled."""
+"""What a run meets beside its step: validation, its longest batch, a checkpoint, what grows, what is compiled."""
 
 from __future__ import annotations
 
