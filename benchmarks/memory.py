@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.figures import save  # noqa: E402
 from gonogo.memory.allocator import replay  # noqa: E402
 from gonogo.memory.builders import torchvision_for  # noqa: E402
-from gonogo.memory.estimate import with_kept_workspaces  # noqa: E402
+from gonogo.memory.inserted import with_kept_workspaces  # noqa: E402
 from gonogo.memory.overheads import WORKSPACES, is_matrix_product  # noqa: E402
 from gonogo.memory.trace_result import Traced  # noqa: E402
 

@@ -69,6 +69,12 @@ class Command(StrictModel):
         "folders that are one each. Empty, of a script that is watched: *.ckpt, *.pt, *.pth, *.pth.tar, *.safetensors, "
         "checkpoint-*/",
     )
+    steps: int = Field(
+        0,
+        ge=0,
+        description="optimizer steps of the whole run, for the forecast of a script that is watched; 0: as the "
+        "script's own numbers, its trainer, or {epochs} and its loader say",
+    )
     samples_per_item: Count = Field(1, description="training samples per item, for the forecast")
 
     @field_validator("generate", "train", "resume", "predict")

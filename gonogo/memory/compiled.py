@@ -24,7 +24,7 @@ def traced_as_written(note: Callable[[str], None]) -> Iterator[None]:
     def compile_module(module: nn.Module, *args: Any, **options: Any) -> None:
         note(described(str(options.get("mode") or "")))
 
-    nn.Module.compile = compile_module  # type: ignore[method-assign]
+    nn.Module.compile = compile_module  # type: ignore[assignment, method-assign]
     torch.compile = compile_
     stance = torch.compiler.set_stance("force_eager")
     try:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import BaseModel, Field
 
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
-from gonogo.memory.allocator import AllocatorSettings, replay
 from gonogo.memory.capacity import capacity_bytes
-from gonogo.memory.components import components
-from gonogo.memory.events import Events
 from gonogo.memory.families import Family, family_of
 from gonogo.memory.growth import Growth
-from gonogo.memory.overheads import Addition, additions, is_matrix_product
-from gonogo.memory.parts import STEP, part_at, parts_of
+from gonogo.memory.overheads import Addition, additions
+from gonogo.memory.part_names import STEP
+from gonogo.memory.parts import part_at, parts_of
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # numpy, which those who only judge an estimate do not need
+    import numpy as np
+
+    from gonogo.memory.allocator import AllocatorSettings
+    from gonogo.memory.events import Events
     from gonogo.memory.trace_result import Traced
 
 CACHED = "rounded up, or cached by the allocator"
@@ -102,6 +102,11 @@ def estimate(
     Raises:
         UserError: the allocator's options in the environment cannot be read.
     """
+
+    from gonogo.memory.allocator import AllocatorSettings
+    from gonogo.memory.components import components
+    from gonogo.memory.inserted import fastest_bytes, with_kept_workspaces
+
     if traced.events is None:
         return failed(training, traced.error or "the trace has no events", traced.seconds)
     extra = additions(accelerator, traced.events.ops)
@@ -137,6 +142,8 @@ def _on_a_processor(after: np.ndarray, room: int | None) -> dict[str, Any]:
 def _on_a_card(
     events: Events, room: int | None, settings: AllocatorSettings, batches: Mapping[int, str], context: int
 ) -> dict[str, Any]:
+    from gonogo.memory.allocator import replay
+
     free = replay(events, None, settings)
     held = free if room is None or free.peak_reserved_bytes <= room else replay(events, room, settings)
     return {
@@ -148,50 +155,3 @@ def _on_a_card(
         "refused_in": part_at(events, held.oom_at.event, batches) if held.oom_at else "",
         "parts_bytes": parts_of(events, free.reserved_after + context, batches),
     }
-
-
-def fastest_bytes(
-    traced: Traced, extra: Sequence[Addition], settings: AllocatorSettings, reserved: int, context: int
-) -> int | None:
-    """Needed where every convolution gets the workspace of its fastest algorithm; None: no convolution takes one."""
-    if not traced.workspaces or traced.events is None:
-        return None
-    events = with_kept_workspaces(with_workspaces(traced.events, traced.workspaces), extra)
-    return max(replay(events, None, settings).peak_reserved_bytes, reserved) + context
-
-
-def with_workspaces(events: Events, workspaces: Sequence[tuple[int, int]]) -> Events:
-    """The same events with blocks that are allocated before a row and released at once: (row, bytes)."""
-    rows = np.repeat([row for row, _ in workspaces], 2)
-    sizes = np.ravel([(size, -size) for _, size in workspaces])
-    blocks = np.repeat(np.arange(len(workspaces)) + int(events.block.max()) + 1, 2)
-    near = np.minimum(rows, len(events) - 1)
-    return dataclasses.replace(
-        events,
-        block=np.insert(events.block, rows, blocks), size=np.insert(events.size, rows, sizes),
-        phase=np.insert(events.phase, rows, events.phase[near]), op=np.insert(events.op, rows, events.op[near]),
-        module=np.insert(events.module, rows, events.module[near]),
-        step=np.insert(events.step, rows, events.step[near]),
-    )  # fmt: skip
-
-
-def with_kept_workspaces(events: Events, extra: Sequence[Addition]) -> Events:
-    """The same events with each kept workspace allocated before the first operation that needs it."""
-    kept = [item for item in extra if item.kind == "kept"]
-    if not kept or not len(events):
-        return events
-    matrix = np.array([is_matrix_product(op) for op in events.ops], dtype=bool)
-    forward = events.phase == events.phases.index("forward")
-    first = int(np.argmax(matrix[events.op] & forward)) if (matrix[events.op] & forward).any() else 0
-    n = len(kept)
-    return Events(
-        block=np.insert(events.block, first, np.arange(n) + int(events.block.max()) + 1),
-        size=np.insert(events.size, first, [item.bytes for item in kept]),
-        phase=np.insert(events.phase, first, [events.phases.index("forward")] * n),
-        op=np.insert(events.op, first, np.arange(n) + len(events.ops)),
-        module=np.insert(events.module, first, [len(events.modules)] * n),
-        step=np.insert(events.step, first, [int(events.step[first])] * n),
-        phases=events.phases,
-        ops=(*events.ops, *(item.name for item in kept)),
-        modules=(*events.modules, ""),
-    )

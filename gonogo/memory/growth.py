@@ -5,12 +5,10 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import BaseModel, Field
 
-from gonogo.memory.events import Events
-
 if TYPE_CHECKING:
+    from gonogo.memory.events import Events
     from gonogo.memory.recorder import AllocationRecorder
 
 ROUNDED_BYTES = 512  # the least that the allocator gives out
@@ -39,6 +37,8 @@ def growth(events: Events, upto: int | None = None) -> Growth | None:
     Args:
         upto: rows that are looked at; None: all.
     """
+    import numpy as np
+
     block, size, step = events.block[:upto], events.size[:upto], events.step[:upto]
     last = int(step.max(initial=-1))
     if last < 3:  # a step that makes a cache or a state leaves something behind once

@@ -15,9 +15,8 @@ from gonogo.memory.capacity import is_tight
 from gonogo.memory.cards import cheapest_check, table
 from gonogo.memory.choice import choose, describe, weigh
 from gonogo.memory.estimate import MemoryEstimate
-from gonogo.memory.events import CHECKPOINT, VALIDATION
 from gonogo.memory.judge_parts import beside_the_peak
-from gonogo.memory.parts import STEP
+from gonogo.memory.part_names import CHECKPOINT, STEP, VALIDATION
 from gonogo.memory.plan_search import Candidate, Explored, held_bytes
 from gonogo.verdict import Check, Status
 
@@ -45,15 +44,11 @@ class Measurements(Measured):
 
 @dataclass(frozen=True)
 class PlanJudgement:
-    """Unpacks as (checks, cause), like every gate's judgement.
-
-    Attributes:
-        plan: the one that would be trained.
-    """
+    """Unpacks as (checks, cause), like every gate's judgement."""
 
     checks: list[Check]
     cause: str
-    plan: Candidate
+    plan: Candidate  # the one that would be trained
 
     def __iter__(self) -> Iterator[list[Check] | str]:
         return iter((self.checks, self.cause))

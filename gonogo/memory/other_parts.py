@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gonogo.memory.events import CHECKPOINT, VALIDATION
 from gonogo.memory.growth import Growth, growth, with_source
+from gonogo.memory.part_names import CHECKPOINT, VALIDATION
 
 if TYPE_CHECKING:
     from gonogo.experiment.step import Step

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import numpy as np
+from gonogo.memory.part_names import CHECKPOINT, STEP, VALIDATION
 
-from gonogo.memory.events import CHECKPOINT, VALIDATION, Events
+if TYPE_CHECKING:
+    import numpy as np
 
-STEP = "training step"
+    from gonogo.memory.events import Events
+
 APART = (VALIDATION, CHECKPOINT)
 
 
@@ -28,6 +31,8 @@ def parts_of(events: Events, after: np.ndarray, batches: Mapping[int, str]) -> d
     Args:
         after: (N,) bytes after each event.
     """
+    import numpy as np
+
     apart = np.isin(events.phase, [events.phases.index(name) for name in APART if name in events.phases])
     others = np.isin(events.step, list(batches))
     rows = {STEP: ~apart & ~others}

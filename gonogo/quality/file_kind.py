@@ -46,6 +46,9 @@ SPLITS = {
 }  # fmt: skip  names of folders that say which split their files belong to
 
 
+LEAKS = ("leakage", "record_leakage", "window_leakage", "row_leakage")  # checks whose cause is LEAKAGE
+
+
 class Overview:
     """What only the whole set shows, gathered from every item before any is judged.
 
@@ -64,13 +67,9 @@ class Overview:
 
 
 class FileInspector(Inspector):
-    """A kind whose item is one file with one of `suffixes`.
+    """A kind whose item is one file with one of `suffixes`."""
 
-    Attributes:
-        suffixes: in lower case, with the dot; `.nii.gz` is one.
-    """
-
-    suffixes: ClassVar[tuple[str, ...]]
+    suffixes: ClassVar[tuple[str, ...]]  # in lower case, with the dot; `.nii.gz` is one
 
     # --- what a kind says of itself ---
 
@@ -206,7 +205,7 @@ def _cause(own: Sequence[Check], checks: Sequence[Check], bad: FaultCount) -> st
         return "UNREADABLE"
     if any(check.status is Status.NO_GO for check in own):
         return "DATA"
-    if any(check.id in ("leakage", "record_leakage") and check.status is Status.NO_GO for check in checks):
+    if any(check.id in LEAKS and check.status is Status.NO_GO for check in checks):
         return "LEAKAGE"
     return "DATA" if bad.bad or any(check.status is Status.NO_GO for check in checks) else ""
 

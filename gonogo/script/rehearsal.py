@@ -108,6 +108,7 @@ def speed_of(facts: ProcessorFacts, training: Training, items: int) -> Speed:
     return Speed(
         step_s=step_s, step_s_low=0.8 * step_s, step_s_high=1.25 * step_s, samples_per_step=samples,
         train_samples=(loader.items if loader and loader.items else items), epoch_overhead_s=0.0,
+        data_s=facts.timing.data_s or 0.0, data_workers=max(1, loader.workers if loader else 1),
         start_s=max(0.0, first - step_s), tflops_fp32=tflops_fp32(), bandwidth_gb_s=bandwidth_gb_s(),
     )  # fmt: skip
 
