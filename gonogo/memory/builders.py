@@ -20,7 +20,7 @@ from gonogo.base.errors import UserError
 from gonogo.experiment.step import Step
 from gonogo.memory.library_steps import library_model_step
 from gonogo.memory.request import ModelSource
-from gonogo.memory.torch_private import tree_leaves
+from gonogo.memory.torch_private import VERSION, tree_leaves
 
 # operators that torchvision registers shapes for, and that its own library defines; registries lack its CPU build
 TORCHVISION_OPERATORS = ("nms", "qnms")
@@ -77,9 +77,9 @@ def _imported(name: str) -> Any:
 
 def _unfit(error: Exception) -> UserError:
     said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    install = f"pip install --no-deps 'torchvision=={torchvision_for(torch.__version__)}'"
+    install = f"pip install --no-deps 'torchvision=={torchvision_for(VERSION)}'"
     return UserError(
-        f"torchvision {version('torchvision')} does not fit torch {torch.__version__} ({said}): {install}"
+        f"torchvision {version('torchvision')} does not fit torch {VERSION} ({said}): {install}"
         if importlib.util.find_spec("torchvision")
         else said
     )

@@ -87,9 +87,7 @@ class Explored(BaseModel):
         description="what sets the batch: a key of `training`, or an argument of the script, {} in the place of its "
         "value; empty: nothing that is known",
     )
-    useless: dict[str, int] = Field(
-        default_factory=dict, description="option that saves nothing → bytes that it does save; below 0: it needs more"
-    )
+    useless: dict[str, int] = Field(default_factory=dict, description="option that saves nothing → what it does save")
     cards: list[CardNeed] = Field(
         default_factory=list, description="of the plan asked for, on each card of the catalogue; of scripts"
     )
@@ -183,10 +181,8 @@ def explore(
         lessening = [option for option in options if option.lessens_weights]
         tried = cheapest_first([*lessening, *halves]) if lessening else []
         lighter, useless = _with_options(estimate, sizes, capacity, tried, accumulates)
-        candidates = _falling([asked, *lighter])
-        return Explored(
-            capacity_bytes=capacity, candidates=candidates, largest_fitting=0, accumulates=accumulates, useless=useless
-        )
+        alike = {"capacity_bytes": capacity, "largest_fitting": 0, "accumulates": accumulates, "useless": useless}
+        return Explored(candidates=_falling([asked, *lighter]), **alike)
     sizes.at(training.micro_batch_size // 2 or 2)
     line = sizes.line()
     limit = largest * training.effective_batch_size
@@ -197,7 +193,8 @@ def explore(
         smaller = sizes.parts()[1:]
         candidates += [sizes.at(size) if crowded else sizes.interpolated(size, line, capacity) for size in smaller]
         if crowded:
-            others, useless = _with_options(estimate, sizes, capacity, cheapest_first([*options, *halves]), accumulates)
+            tried = cheapest_first([*options, *halves])
+            others, useless = _with_options(estimate, sizes, capacity, tried, accumulates)
             candidates += others
     return Explored(
         capacity_bytes=capacity,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import sys
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from gonogo.memory import constant_values
 from gonogo.memory.events import PHASES, Events
 from gonogo.memory.gradient_sums import counts_when_owned, is_dense, references
 from gonogo.memory.kernel_workspaces import fastest_bytes, scratch_bytes
+from gonogo.memory.places import place_in_project
 from gonogo.memory.torch_private import (
     FakeTensor,
     TorchDispatchMode,
@@ -28,7 +27,6 @@ from gonogo.memory.torch_private import (
 )
 
 aten = torch.ops.aten
-PACKAGE = str(Path(__file__).parents[1])
 _DEVICE = torch.ops.prim.device.default
 
 # nothing is allocated: these go round FakeTensorMode's caches, where half of a trace's time was
@@ -290,14 +288,3 @@ class AllocationRecorder(TorchDispatchMode):
             module=module.astype(np.int32), step=step.astype(np.int16),
             phases=self._phases.all, ops=self._ops.all, modules=self._modules.all,
         )  # fmt: skip
-
-
-def place_in_project() -> str:
-    """`file.py:line` of the innermost frame that is neither torch's, Lightning's nor this package's."""
-    frame: Any = sys._getframe(2)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith((PACKAGE, "<")) and "site-packages" not in file and "lib/python" not in file:
-            return f"{Path(file).name}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""
