@@ -18,7 +18,7 @@ TEXT_BYTES = 1 << 16
 
 
 @dataclass
-class Sample:
+class ShardSample:
     """Members that share a name up to its first dot, and follow each other.
 
     Attributes:
@@ -35,13 +35,13 @@ class Sample:
     content: int = 0
 
 
-def read_samples(path: Path) -> Iterator[Sample]:
+def read_samples(path: Path) -> Iterator[ShardSample]:
     """In one pass; memory for the largest member.
 
     Raises:
         ValueError: not a tar file, or cut short.
     """
-    sample: Sample | None = None
+    sample: ShardSample | None = None
     try:
         with tarfile.open(path, "r|*") as archive:
             for member in archive:
@@ -51,7 +51,7 @@ def read_samples(path: Path) -> Iterator[Sample]:
                 if sample is None or key != sample.key or suffix in sample.members:
                     if sample is not None:
                         yield sample
-                    sample = Sample(key)
+                    sample = ShardSample(key)
                 _add(sample, suffix, archive, member)
             _check_end(path, archive.offset)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -79,7 +79,7 @@ def _divided(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{stem}", suffix.lower()
 
 
-def _add(sample: Sample, suffix: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+def _add(sample: ShardSample, suffix: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
     sample.members[suffix] = member.size
     last = suffix.rsplit(".", maxsplit=1)[-1]
     if not member.size:
