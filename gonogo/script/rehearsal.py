@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gonogo.base.errors import UserError
 from gonogo.config.accelerator import Accelerator
+from gonogo.config.command import placeholders
 from gonogo.config.experiment import Training
 from gonogo.experiment.command import CommandExperiment
 from gonogo.forecast.hardware_probe import bandwidth_gb_s, tflops_fp32
@@ -19,6 +20,7 @@ from gonogo.script.check import CheckRequest, run_check
 from gonogo.script.passes import Passed
 from gonogo.script.processor.facts import LoaderFacts, ProcessorFacts
 from gonogo.script.request import PassName
+from gonogo.script.saved_names import relative_names
 from gonogo.training.command_run import words_of
 from gonogo.training.spec import RunSpec, TrainingResult
 
@@ -37,8 +39,12 @@ def watch_training(
     Raises:
         UserError: the command runs no Python script.
     """
-    with tempfile.TemporaryDirectory(prefix="gonogo-smoke-") as work:
-        return run_command("processor", experiment, spec, arguments, card, progress, Path(work)).facts(ProcessorFacts)
+    with tempfile.TemporaryDirectory(prefix="gonogo-smoke-") as name:
+        work = Path(name).resolve()
+        facts = run_command("processor", experiment, spec, arguments, card, progress, work).facts(ProcessorFacts)
+    in_out = "out" in placeholders(experiment.command.train)
+    facts.reached.saved = relative_names(facts.reached.saved, work / "out" if in_out else experiment.root.resolve())
+    return facts
 
 
 def run_command(

@@ -13,10 +13,13 @@ from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.speed import Speed
 from gonogo.gates import judging, registry
 from gonogo.memory.judge import Measurements
+from gonogo.remote.transfer import Saved
 from gonogo.runtime.context import Run
+from gonogo.script.learning_gate import Measurements as SeenScript
 from gonogo.script.plans import LARGEST
 from gonogo.stages.forecast import forecast
 from gonogo.stages.freshness import InputDigests
+from gonogo.stages.remote_run import saved_by
 from gonogo.stages.smoke_train import smoke_train
 from gonogo.stages.trace_memory import trace_memory
 from gonogo.training.spec import TrainingResult
@@ -53,7 +56,8 @@ for epoch in range(50):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    torch.save(model.state_dict(), Path(arguments.out) / "model.pt")
+    torch.save(model.state_dict(), Path(arguments.out) / f"net_{epoch}.new")
+    (Path(arguments.out) / f"net_{epoch}.new").rename(Path(arguments.out) / f"net_{epoch}.weights")
 """
 
 
@@ -94,11 +98,15 @@ def rehearsed(run: Run) -> tuple[Files, list[str]]:
 
 
 def test_the_smoke_run_watches_the_script(watched: Callable[..., Run]) -> None:
-    outputs, wrong = rehearsed(watched("smoke_train"))
+    run = watched("smoke_train")
+    outputs, wrong = rehearsed(run)
     assert wrong == []
     result = TrainingResult.model_validate_json((Path(outputs.run) / "training.json").read_text())
     assert result.steps >= 50 and result.train_loss[-1] < result.train_loss[0]
     speed = Speed.model_validate_json(Path(outputs.speed).read_text())
+    script = SeenScript.read(outputs.measurements).script
+    assert script.reached.reload == "loaded" and script.reached.saved[0] == "net_0.weights"
+    assert saved_by(run, "one") == Saved("one/out", ("net_*.weights", "*best*.weights"))
     assert speed.train_samples == 64 and speed.samples_per_step == 8 and speed.step_s > 0
     assert Path(outputs.curve).stat().st_size > 1000
 
