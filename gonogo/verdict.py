@@ -178,7 +178,8 @@ def threshold_check(
 def decide(checks: Iterable[Check], covered: str = "", **fields: Any) -> Verdict:
     """A verdict whose status is the gravest of its checks, with a summary where none is given.
 
-    `covered`: what the verdict is about, which its summary then says as well.
+    Args:
+        covered: what the verdict is about, which its summary then says as well.
     """
     checks = list(checks)
     status = worst(check.status for check in checks) if checks else Status.UNKNOWN

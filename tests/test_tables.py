@@ -28,7 +28,8 @@ def test_a_peer_that_was_stopped_is_slower_than_the_time_it_had(monkeypatch: pyt
     figures = tables.read("transfer")
     line = "small_lossy"
     measured = {**figures, "seconds": {**figures["seconds"], line: {"gonogo": 14.5, "rsync": 63.5}}}
-    stopped = {**measured, "stopped": dict.fromkeys(figures["stopped"], []) | {line: ["rsync"]}, f"{line}_ratio": 4.38}
+    none = {name: [] for name in figures["stopped"]}
+    stopped = {**measured, "stopped": {**none, line: ["rsync"]}, f"{line}_ratio": 4.38}
     monkeypatch.setattr(tables, "read", lambda name: stopped)
     assert "| > 63.5 |" in tables.transfer() and tables.transfer().count("> 4.38") == 1
 

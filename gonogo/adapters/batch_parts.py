@@ -20,14 +20,19 @@ SAY = "say which part is what: inputs=lambda batch: â€¦, targets=lambda batch: â
 
 
 def inputs_of(batch: Any) -> Tensor:
-    """By name in a dict, the first of a pair, or the batch itself. Raises UserError: it cannot be told."""
+    """By name in a dict, the first of a pair, or the batch itself.
+
+    Raises:
+        UserError: it cannot be told.
+    """
     return _part(batch, INPUTS, 0, "the model's input")
 
 
 def targets_of(batch: Any) -> Tensor:
     """By name in a dict, the second of a pair; of a batch of token ids alone, the ids: the next token is asked for.
 
-    Raises UserError: it cannot be told.
+    Raises:
+        UserError: it cannot be told.
     """
     if isinstance(batch, Mapping) and "input_ids" in batch and not any(name in batch for name in TARGETS):
         return batch["input_ids"]
@@ -49,7 +54,11 @@ def _part(batch: Any, names: tuple[str, ...], place: int, what: str) -> Tensor:
 
 
 def outputs_of(found: Any) -> Tensor:
-    """The model's answer among all that it returned. Raises UserError: it cannot be told."""
+    """The model's answer among all that it returned.
+
+    Raises:
+        UserError: it cannot be told.
+    """
     if isinstance(found, Mapping):
         named = next((found[name] for name in OUTPUTS if isinstance(found.get(name), Tensor)), None)
         found = named if named is not None else next((v for v in found.values() if _is_answer(v)), found)

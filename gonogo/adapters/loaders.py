@@ -17,7 +17,8 @@ WRITE = "loaders=(train, validation)"
 def pair(given: Any) -> tuple[Any, Any]:
     """Training and validation loader of a pair, or of a dict with `train` and `val` or `validation`.
 
-    Raises UserError: it is neither.
+    Raises:
+        UserError: it is neither.
     """
     if isinstance(given, Mapping):
         held_out = next((given[name] for name in ("val", "validation", "valid", "test") if name in given), None)
@@ -32,7 +33,8 @@ def pair(given: Any) -> tuple[Any, Any]:
 def opened(given: Any, size: int, what: str) -> Any:
     """A loader that can be gone through again and again, in batches of `size`; 0: of its own.
 
-    Raises UserError: it can be gone through once only, or its batches cannot be made of another size.
+    Raises:
+        UserError: it can be gone through once only, or its batches cannot be made of another size.
     """
     loader = given() if isinstance(given, Callable) and not isinstance(given, DataLoader) else given  # type: ignore[arg-type]
     if isinstance(loader, Iterator) or not isinstance(loader, Iterable):

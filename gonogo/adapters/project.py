@@ -82,7 +82,8 @@ class ProjectAdapter(Adapter):
     def task(self) -> Task:
         """Told from the first training batch and the untrained model.
 
-        Raises UserError: inputs, targets and outputs do not fit together.
+        Raises:
+            UserError: inputs, targets and outputs do not fit together.
         """
         batch, *others = self._first
         read, targets = self.inputs(batch), self._targets_of(batch)

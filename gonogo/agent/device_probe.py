@@ -31,7 +31,8 @@ class UnfitError(Exception):
 def climb(device: str, size_bytes: int) -> dict[str, Any]:
     """Try every rung; what the device is.
 
-    Raises UnfitError: a rung gives a wrong result. Anything else that torch raises is as much of an answer.
+    Raises:
+        UnfitError: a rung gives a wrong result. Anything else that torch raises is as much of an answer.
     """
     gc.disable()  # a quarter of torch's start: nothing that it makes is garbage
     _rung("import")

@@ -80,7 +80,11 @@ def _unpacked(data: memoryview, size: int) -> memoryview:
 
 
 def read_chunk(path: Path, offset: int, count: int) -> bytes:
-    """Bytes of a file. Raises Problem: it cannot be read, or ends before."""
+    """Bytes of a file.
+
+    Raises:
+        Problem: it cannot be read, or ends before.
+    """
     try:
         with path.open("rb", buffering=0) as stream:
             stream.seek(offset)

@@ -39,7 +39,8 @@ class Incoming:
     def put(self, chunk: list[Any], data: memoryview) -> None:
         """Keep a verified chunk: [name, offset, bytes, size, mode, sha256].
 
-        Raises Problem: it is not what its hash says, or its name leads elsewhere.
+        Raises:
+            Problem: it is not what its hash says, or its name leads elsewhere.
         """
         name, offset, count, size, mode, sha256 = chunk
         check_name(name)

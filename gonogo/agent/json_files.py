@@ -59,7 +59,8 @@ def write_json(path: Path, value: Any, mode: int = 0o666, *, lasting: bool = Tru
 def reserve(folder: Path) -> None:
     """Keep room below `folder` for the last words of a run: files that are there already need no space.
 
-    Raises OSError: there is none.
+    Raises:
+        OSError: there is none.
     """
     for number in range(RESERVES):
         path = folder / f".reserve.{number}"

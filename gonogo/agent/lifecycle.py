@@ -193,7 +193,8 @@ def _supervisor(request: dict[str, Any], run_dir: Path, lock: int, past: dict[st
 def _start_timer(request: dict[str, Any], run_dir: Path, elapsed_s: float) -> dict[str, Any]:
     """Start the second timer unless one runs, and read back that it does.
 
-    Raises Problem: it does not run; nothing else may run then.
+    Raises:
+        Problem: it does not run; nothing else may run then.
     """
     word = detached(run_dir, lambda say: Timer(request, run_dir, elapsed_s, adopt).run(say))
     timer = read_facts(run_dir / "timer.json")

@@ -115,7 +115,8 @@ def lingers() -> bool:
 def outlive_the_login(argv: list[str]) -> None:
     """Where systemd would end a run at logout, become a command of the user's own systemd, if that outlives the login.
 
-    `argv`: this program's words, which are run again there.
+    Args:
+        argv: this program's words, which are run again there.
     """
     if os.environ.get(SCOPED) or not kills_at_logout() or not lingers() or not shutil.which("systemd-run"):
         return

@@ -15,7 +15,11 @@ STARTED = "started"
 
 
 def detached(run_dir: Path, work: Callable[[Callable[[str], None]], None], *kept: int) -> str:
-    """Do the work in a daemon of its own session, and wait for its first word. `kept`: descriptors that it inherits."""
+    """Do the work in a daemon of its own session, and wait for its first word.
+
+    Args:
+        kept: descriptors that it inherits.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child:

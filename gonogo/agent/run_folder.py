@@ -65,7 +65,8 @@ def is_frozen(beat: dict[str, Any] | None) -> bool:
 def record_exit(request: dict[str, Any], run_dir: Path, cause: str, code: int | None, past: dict[str, Any]) -> None:
     """Write exit.json, and remove the request's environment from the disk: it may hold secrets.
 
-    Raises OSError: exit.json cannot be written.
+    Raises:
+        OSError: exit.json cannot be written.
     """
     elapsed_s = round(past["elapsed_s"], 3)
     facts = {
@@ -85,7 +86,8 @@ def record_exit(request: dict[str, Any], run_dir: Path, cause: str, code: int | 
 def remove_secrets(workspace: Path, but: Path | None = None) -> None:
     """`remove_environment` of the runs below the workspace. Call it with its lock: then none of them is alive.
 
-    `but`: a run that is about to be resumed.
+    Args:
+        but: a run that is about to be resumed.
     """
     for path in [found for depth in ("", "*/", "*/*/") for found in workspace.glob(depth + REQUEST)]:
         if path.parent != but:

@@ -31,7 +31,8 @@ Files = list  # of (name, path)
 def saved(root: Path, patterns: Iterable[str], run_dir: Path | None = None) -> dict[str, Any]:
     """Name → `file_entry` and `mtime` of the files of the newest whole checkpoint below `root`, and of the best ones.
 
-    `run_dir`: what was there before this run began is none of its checkpoints.
+    Args:
+        run_dir: what was there before this run began is none of its checkpoints.
     """
     units = _units(root, patterns, run_dir)
     best = [unit for unit in units if unit.rstrip("/").rpartition("/")[2].startswith(BEST)][:BEST_AT_MOST]
@@ -47,7 +48,8 @@ def saved(root: Path, patterns: Iterable[str], run_dir: Path | None = None) -> d
 def newest(root: Path, patterns: Iterable[str], run_dir: Path, note: Callable[[str], None]) -> Path | None:
     """The checkpoint to resume from, a file or a folder; one that was being written when the run died is not.
 
-    `note`: is given what the log should say.
+    Args:
+        note: is given what the log should say.
     """
     for unit, files in _units(root, patterns, run_dir).items():
         with contextlib.suppress(OSError):

@@ -39,7 +39,8 @@ def explained(working_in: Path) -> Iterator[None]:
 def explain(error: Exception, working_in: Path) -> UserError | None:
     """A full disk or an unwritable path in words; None for any other error.
 
-    `working_in`: folder that was being written, for errors that do not name a file.
+    Args:
+        working_in: folder that was being written, for errors that do not name a file.
     """
     where = Path(str(getattr(error, "filename", None) or working_in))
     existing = next((path for path in [where, *where.parents] if path.exists()), Path())

@@ -86,7 +86,11 @@ def _sync(path: Path) -> None:
 
 
 def read_json(path: Path | str) -> dict[str, Any]:
-    """What `write_json` wrote. Raises UserError: the file is empty or damaged."""
+    """What `write_json` wrote.
+
+    Raises:
+        UserError: the file is empty or damaged.
+    """
     try:
         value = json.loads(Path(path).read_bytes())
     except ValueError:

@@ -16,7 +16,8 @@ _held: list[TextIO] = []
 def hold(folder: Path) -> None:
     """Hold `folder`'s lock until this process ends.
 
-    Raises UserError: another process holds it, or the folder cannot be written.
+    Raises:
+        UserError: another process holds it, or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,11 @@ def is_model(annotation: Any) -> bool:
 
 
 def read_model(model: type[M], path: Path | str) -> M:
-    """The model whose JSON a stage wrote to this file. Raises UserError: it holds something else."""
+    """The model whose JSON a stage wrote to this file.
+
+    Raises:
+        UserError: it holds something else.
+    """
     try:
         return model.model_validate_json(Path(path).read_bytes())
     except ValidationError as error:

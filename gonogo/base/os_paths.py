@@ -52,7 +52,8 @@ def _for_windows(path: str) -> str:
 def mounts() -> dict[str, str]:
     """What this machine's environment says in GONOGO_MOUNTS: `/content/drive/MyDrive=/mnt/drive`, several with `;`.
 
-    Raises ValueError: it says something else.
+    Raises:
+        ValueError: it says something else.
     """
     pairs = [pair.partition("=") for pair in os.environ.get("GONOGO_MOUNTS", "").split(";") if pair]
     if wrong := [there for there, _, here in pairs if not (there.strip() and here.strip())]:

@@ -30,7 +30,11 @@ def _run(arguments: argparse.Namespace) -> int:
 def approve(folder: Path, experiment: str, by: str, note: str) -> None:
     """Record that `by` looked at this very sample; another sample needs another look.
 
-    `folder`: the experiment's results. Raises UserError: there is no sample, or no name.
+    Args:
+        folder: the experiment's results.
+
+    Raises:
+        UserError: there is no sample, or no name.
     """
     sample = folder / "sample"
     if not sample.is_dir():

@@ -36,7 +36,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[st
 def table(root: Path, old: str, new: str) -> str:
     """Markdown, of two names in config/experiments/.
 
-    Raises UserError: there is none of that name, or its file is wrong.
+    Raises:
+        UserError: there is none of that name, or its file is wrong.
     """
     folder = root / "config" / "experiments"
     both = [load_experiment(folder, name).model_dump(mode="json", by_alias=True) for name in (old, new)]

@@ -37,7 +37,8 @@ def _run(arguments: argparse.Namespace) -> int:
 def planned(root: Path, name: str, mode: str | None, target: str | None) -> tuple[str, Status]:
     """The memory plan as Markdown, then time and cost; and the gate's status.
 
-    Raises UserError: there is no such experiment, mode or target.
+    Raises:
+        UserError: there is no such experiment, mode or target.
     """
     from gonogo.memory.judge import Measurements, judge
     from gonogo.memory.plan import plan_from

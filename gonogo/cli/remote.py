@@ -67,7 +67,8 @@ def known_runs(results: Path, target: str) -> list[KnownRun]:
 def _choose(settings: Settings, name: str, *, unnamed: bool = True) -> KnownRun:
     """The run of this name, experiment, or the latest: of those known here, else of those that the machine knows.
 
-    `unnamed`: also of the machine's one without a name is enough.
+    Args:
+        unnamed: also of the machine's one without a name is enough.
     """
     known = known_runs(settings.config.results_dir, settings.config.target)
     if fitting := _fitting(known, name):

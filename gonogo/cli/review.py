@@ -25,7 +25,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def review(run: Path) -> tuple[str, Status]:
-    """The page, and the gravest status on it. Raises UserError: the folder holds no run."""
+    """The page, and the gravest status on it.
+
+    Raises:
+        UserError: the folder holds no run.
+    """
     log = run / "log.txt"
     if not log.is_file():
         raise UserError(f"{run}: no log.txt there; name the folder of a run, such as archive/EXPERIMENT/RUN")

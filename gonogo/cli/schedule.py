@@ -40,7 +40,8 @@ def _run(arguments: argparse.Namespace) -> int:
 def jobs(root: Path, experiments: Sequence[str], mode: str | None, hours: float | None) -> list[Job]:
     """Runs of these experiments and of those that they start from, as long as they were forecast.
 
-    Raises UserError: one was never forecast, and no hours are given for such.
+    Raises:
+        UserError: one was never forecast, and no hours are given for such.
     """
     settings = site.settings(root, experiments=list(experiments), mode=mode)
     found = []

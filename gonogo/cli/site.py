@@ -37,7 +37,8 @@ def results_dir(arguments: argparse.Namespace) -> Path:
 def config(root: Path) -> Config:
     """config/config.yaml below `root`, without the files that it names.
 
-    Raises UserError: there is none, or something in it is wrong.
+    Raises:
+        UserError: there is none, or something in it is wrong.
     """
     return validate(Config, _read(root), str(CONFIG))
 
@@ -64,7 +65,11 @@ def _read(root: Path) -> dict[str, Any]:
 
 
 def known_experiments(root: Path) -> list[str]:
-    """Names of the files in config/experiments/. Raises UserError: there is none."""
+    """Names of the files in config/experiments/.
+
+    Raises:
+        UserError: there is none.
+    """
     folder = root / "config" / "experiments"
     if found := sorted(path.stem for path in folder.glob("*.yaml")):
         return found

@@ -43,7 +43,11 @@ class TargetStep:
 
 
 def steps(root: Path, target: str) -> list[TargetStep]:
-    """In the order in which they are done. Raises UserError: the target's file is wrong."""
+    """In the order in which they are done.
+
+    Raises:
+        UserError: the target's file is wrong.
+    """
     return list(_steps(site.settings(root, target=target)))
 
 

@@ -27,7 +27,8 @@ class DeviceChoice:
 def choose(accelerator: Accelerator, target: Target) -> DeviceChoice:
     """The accelerator, unless it is known to be bad or the target says `device: cpu`; `accelerator` forces it.
 
-    Raises UserError: the target's environment contradicts it.
+    Raises:
+        UserError: the target's environment contradicts it.
     """
     if accelerator.is_this_machine:
         return DeviceChoice(cpu=False)

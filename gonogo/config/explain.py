@@ -18,7 +18,8 @@ RENAMED = {
 def explain_error(model: type[BaseModel], problem: Mapping[str, Any], prefix: str) -> str:
     """One of pydantic's errors in words.
 
-    `prefix`: dotted key of the mapping that was validated; empty: a whole file.
+    Args:
+        prefix: dotted key of the mapping that was validated; empty: a whole file.
     """
     location = [str(part) for part in problem["loc"]]
     key = ".".join([*([prefix] if prefix else []), *location])

@@ -209,7 +209,11 @@ def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file of keys and values. Raises UserError: it is not there, or is something else."""
+    """A YAML file of keys and values.
+
+    Raises:
+        UserError: it is not there, or is something else.
+    """
     try:
         raw = yaml.load(path.read_text(), Loader=LOADER)
     except FileNotFoundError:

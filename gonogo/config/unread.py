@@ -28,7 +28,11 @@ JUDGED = {
 
 
 def unread(raw: Mapping[str, Any], config: ExperimentConfig) -> str:
-    """The first key that nothing reads, with what to do; empty: all are read. `raw`: the file as it was written."""
+    """The first key that nothing reads, with what to do; empty: all are read.
+
+    Args:
+        raw: the file as it was written.
+    """
     return next(_unread(raw, config), "")
 
 

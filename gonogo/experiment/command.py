@@ -34,7 +34,8 @@ class NoSettings(StrictModel):
 class CommandExperiment(Experiment):
     """Programs run from the repository's root, here and on the machine; docs/bring-your-own.md says what they must do.
 
-    Raises UserError: a file or folder of `code` is not there.
+    Raises:
+        UserError: a file or folder of `code` is not there.
     """
 
     Settings: ClassVar[type[BaseModel]] = NoSettings
@@ -62,7 +63,8 @@ class CommandExperiment(Experiment):
     def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
         """Run `generate` once for all of them; never called where the data exists.
 
-        Raises UserError: it failed, or made too few items.
+        Raises:
+            UserError: it failed, or made too few items.
         """
         out.mkdir(parents=True, exist_ok=True)
         values: dict[str, Value] = {"indices": ",".join(map(str, indices)), "out": out.resolve(), "seed": seed}
@@ -91,7 +93,8 @@ class CommandExperiment(Experiment):
     def predict(self, checkpoint: Path, data: Sequence[Path], out: Path, seed: int) -> dict[str, float]:
         """Run `predict`, and read its metrics.json.
 
-        Raises UserError: it failed, or left no metrics.json with `skill` in it.
+        Raises:
+            UserError: it failed, or left no metrics.json with `skill` in it.
         """
         values: dict[str, Value] = {"checkpoint": checkpoint.resolve(), "out": out.resolve(), "seed": seed}
         words = filled(self.command.predict, values, [folder.resolve() for folder in data])

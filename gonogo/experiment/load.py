@@ -22,7 +22,8 @@ from gonogo.experiment.old_names import METHODS, old_imports
 def load_experiment(name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> Experiment:
     """The experiment that `class:` names, or that of the commands, with its settings checked.
 
-    Raises UserError: the class cannot be found or imported, or does not fulfil the contract, or a setting is wrong.
+    Raises:
+        UserError: the class cannot be found or imported, or does not fulfil the contract, or a setting is wrong.
     """
     if config.command is not None:
         from gonogo.experiment.command import CommandExperiment

@@ -186,7 +186,8 @@ class Classes(Measure):
 class YesNo(Measure):
     """Yes or no at each position: a mask, several labels at once. Error in nats.
 
-    `probabilities`: whether outputs are probabilities; else they are logits.
+    Args:
+        probabilities: whether outputs are probabilities; else they are logits.
     """
 
     quantities = False

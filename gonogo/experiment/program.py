@@ -103,7 +103,8 @@ class Program:
 def run_program(key: str, words: Sequence[str], folder: Path, say: Callable[[str], None]) -> None:
     """Run it to its end.
 
-    Raises UserError: there is no such program, or (ProgramError) it did not end with exit code 0.
+    Raises:
+        UserError: there is no such program, or (ProgramError) it did not end with exit code 0.
     """
     with Program(key, words, folder, say) as program:
         while program.running(1.0):

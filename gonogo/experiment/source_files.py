@@ -40,7 +40,8 @@ def named_files(code: Sequence[Path], root: Path) -> list[Path]:
 def sendable(files: Sequence[Path], top: Path) -> list[Path]:
     """The files that are sent to the machine with the code; links that lead nowhere are left out.
 
-    Raises UserError: a link leads out of `top`, or to something hidden: to a key, for instance.
+    Raises:
+        UserError: a link leads out of `top`, or to something hidden: to a key, for instance.
     """
     real_top = Path(os.path.realpath(top))
     kept = []
@@ -94,7 +95,8 @@ def _listed_by_git(root: Path, *which: str) -> list[str] | None:
 def without_unused(files: Sequence[Path], unused: Collection[Path], methods: Methods) -> list[Path]:
     """`files` less those of `unused` that no other file imports, directly or through another of them.
 
-    `methods`: their imports do not count.
+    Args:
+        methods: their imports do not count.
     """
     used, left = [[file for file in files if (file in unused) is held] for held in (False, True)]
     while needed := [file for file in left if any(_imports(user, file.stem, methods) for user in used)]:

@@ -12,7 +12,11 @@ from gonogo.gates import standing
 
 
 def final_checkpoint(archive: Path) -> Path:
-    """The best checkpoint of an archive, from the report of its download. Raises UserError: there is none."""
+    """The best checkpoint of an archive, from the report of its download.
+
+    Raises:
+        UserError: there is none.
+    """
     folder = Path(json.loads(archive.read_text())["folder"])
     for name in ("best.ckpt", "last.ckpt"):
         checkpoint = folder / "out" / "checkpoints" / name

@@ -13,7 +13,8 @@ from gonogo.base.errors import UserError
 def load_weights(module: Any, checkpoint: Path) -> None:
     """As Lightning does: a module whose checkpoints hold only some of its weights says `strict_loading = False`.
 
-    Raises UserError: the file cannot be read, or is of another model.
+    Raises:
+        UserError: the file cannot be read, or is of another model.
     """
     try:
         saved = torch.load(checkpoint, map_location="cpu", weights_only=True)

@@ -30,7 +30,8 @@ class Slot:
 def schedule(jobs: Sequence[Job], start: dt.datetime) -> list[Slot]:
     """One machine: whatever can begin earliest goes next, so that nothing waits behind a download.
 
-    Raises ValueError: a run waits for one that is not among them, or for itself.
+    Raises:
+        ValueError: a run waits for one that is not among them, or for itself.
     """
     names = {job.name for job in jobs}
     if unknown := sorted({other for job in jobs for other in job.after} - names):

@@ -27,7 +27,8 @@ class Speed(BaseModel):
     def looking_s(self, training_s: float, pace: float) -> float:
         """Seconds that the learning gate takes of a paid run whose steps take `training_s`.
 
-        `pace`: seconds there for what takes one here.
+        Args:
+            pace: seconds there for what takes one here.
         """
         # the pause after a look is as many times its length as all so far took seconds: they take √(2t) of t seconds
         until_longest_s = LONGEST_PAUSE**2 / 2

@@ -22,7 +22,8 @@ def size_bytes(folders: Sequence[Path]) -> int:
 def by_items(stage: str, part_s: float, part_items: int, items: int, side_by_side: int = 1) -> StageTime:
     """A stage that does the same with each item, from a part of them that was timed.
 
-    `side_by_side`: parts of the set that are done at a time.
+    Args:
+        side_by_side: parts of the set that are done at a time.
     """
     seconds = SPREAD.scaled(part_s * items / max(1, part_items) / side_by_side)
     return StageTime(stage=stage, seconds=seconds, basis=f"{items} items; {part_items} took {duration(part_s)}")

@@ -25,7 +25,11 @@ class Measurements(Measured):
 
 
 def measured(returned: Mapping[str, Any], inputs_digest: str = "") -> Measurements:
-    """What `prepare` returned, as measurements. Raises UserError: a metric is not a number."""
+    """What `prepare` returned, as measurements.
+
+    Raises:
+        UserError: a metric is not a number.
+    """
     metrics = {name: value for name, value in returned.items() if name != "picture"}
     for name, value in metrics.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -70,7 +70,8 @@ def below(experiment: Path | str, mode: str) -> VerdictFile:
 def folder(gate: Gate, experiment: Path | str, mode: str, round: int = 0) -> Path:
     """Where a gate keeps its measurements, verdict and token, below the experiment's results.
 
-    `round`: how often more of the sample was asked for before.
+    Args:
+        round: how often more of the sample was asked for before.
     """
     name = f"{gate.path}_{round}" if round else gate.path
     return Path(experiment, mode, name) if gate.by_mode else Path(experiment, name)

@@ -27,7 +27,8 @@ def rehearse(
 ) -> tuple[Measurements, TrainingResult, Speed]:
     """Train for `spec.max_steps` here, and measure what was learned, and how fast.
 
-    `gate`: thresholds that decide whether an undertrained run is extended; the measurements hold none.
+    Args:
+        gate: thresholds that decide whether an undertrained run is extended; the measurements hold none.
     """
     match experiment:
         case LightningExperiment():

@@ -38,7 +38,8 @@ class AllocatorSettings:
     def from_environment(cls, environment: Mapping[str, str]) -> AllocatorSettings:
         """As the framework reads `expandable_segments:True,max_split_size_mb:128`; other options are ignored.
 
-        Raises UserError: an option's value is not of its kind.
+        Raises:
+            UserError: an option's value is not of its kind.
         """
         name = next((name for name in CONF_VARIABLES if environment.get(name)), None)
         if name is None:

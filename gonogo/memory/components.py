@@ -17,7 +17,8 @@ TEMPORARY = "temporary"
 def components(events: Events, kinds: Mapping[int, str]) -> dict[str, int]:
     """Bytes at the peak of live bytes, by purpose, largest first. They sum up to the peak.
 
-    `kinds`: block → what it is, for those whose owner is known.
+    Args:
+        kinds: block → what it is, for those whose owner is known.
     """
     found: dict[str, int] = {}
     for row in _alive_at_peak(events):

@@ -84,7 +84,8 @@ def forget_tracing() -> None:
 def register_guard() -> None:
     """A device guard for CUDA, written in Python, once for this process.
 
-    Raises UserError: this torch has none that Python can write.
+    Raises:
+        UserError: this torch has none that Python can write.
     """
     if _kept:
         return
@@ -200,7 +201,8 @@ def _cudnn_memory_format(tensor: torch.Tensor, weight: torch.Tensor, backend: An
 def keeping_parameters(move: Callable[[torch.Tensor, torch.Tensor], None]) -> Callable[..., Module]:
     """Module._apply that keeps the Parameter objects, as on real tensors; torch's own cannot swap fake ones.
 
-    `move`: `tensor.data = data`.
+    Args:
+        move: `tensor.data = data`.
     """
 
     def apply(self: Module, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Module:

@@ -70,7 +70,11 @@ class Heap:
         self._next_address = 0
 
     def allocate(self, size: int) -> Block:
-        """A block of at least `size` bytes. Raises OutOfDeviceMemory: there is no room."""
+        """A block of at least `size` bytes.
+
+        Raises:
+            OutOfDeviceMemory: there is no room.
+        """
         wanted = self.rules.rounded(size)
         pool = self.small if wanted <= SMALL else self.large
         block = self._cached(pool, wanted) or self._fresh(pool, wanted)

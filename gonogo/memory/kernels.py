@@ -26,7 +26,8 @@ CUDA_ONLY_FUSED = ("silu_backward", "mish_backward", "_fused_rms_norm", "native_
 def cuda_kernels(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
     """Within, ops on "cuda" are dispatched to the kernels that `card` has.
 
-    `assume`: told of each size that no source states.
+    Args:
+        assume: told of each size that no source states.
     """
     library = torch.library.Library("aten", "IMPL")
     shapes = {getattr(aten, name).default: kernel for name, kernel in META.items()}

@@ -26,7 +26,8 @@ WRITTEN_TOKENS = 128  # that a recording is written down in
 def optimizer_maker(text: str) -> Callable[[list[Any]], torch.optim.Optimizer]:
     """What makes the optimizer of a list of parameters: `AdamW`, `SGD(momentum=0.9)` or `package.module:Name`.
 
-    Raises UserError: there is none of that name, or its arguments are no values.
+    Raises:
+        UserError: there is none of that name, or its arguments are no values.
     """
     name, bracket, rest = text.partition("(")
     module, _, attribute = name.strip().rpartition(":")

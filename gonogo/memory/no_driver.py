@@ -42,7 +42,8 @@ def _gives(*values: int) -> Any:
 def answer_for_one_gpu() -> bool:
     """Replace the imported functions, once for this process. Returns whether they are replaced.
 
-    Raises UserError: torch has counted the GPUs of this process already, and keeps the count.
+    Raises:
+        UserError: torch has counted the GPUs of this process already, and keeps the count.
     """
     file = LIBRARIES / LIBRARY
     if _kept:

@@ -36,7 +36,11 @@ def divisors(number: int) -> list[int]:
 
 
 def with_micro_batch(training: Training, micro_batch_size: int) -> Training:
-    """The same effective batch in other parts. Raises ValueError: the effective batch cannot be cut into such parts."""
+    """The same effective batch in other parts.
+
+    Raises:
+        ValueError: the effective batch cannot be cut into such parts.
+    """
     effective = training.effective_batch_size
     if effective % micro_batch_size:
         raise ValueError(f"an effective batch of {effective} cannot be cut into parts of {micro_batch_size}")

@@ -83,7 +83,8 @@ except (ImportError, AttributeError) as error:
 def symbol(library: str, name: str) -> Any:
     """The function `name` of torch's own library, `libtorch_cpu` for `torch_cpu`.
 
-    Raises UserError: this build of torch has no such library or function.
+    Raises:
+        UserError: this build of torch has no such library or function.
     """
     folder = LIBRARIES
     file = next(iter(sorted(folder.glob(f"*{library}.*"))), None)

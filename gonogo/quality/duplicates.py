@@ -94,7 +94,11 @@ class DuplicateIndex:
         return faults
 
     def checks(self, item: str) -> list[Check]:
-        """Leakage between splits, and repetition within. `item`: what one is called."""
+        """Leakage between splits, and repetition within.
+
+        Args:
+            item: what one is called.
+        """
         return [self._leakage(item), self._repetition(item)]
 
     # --- one item ---

@@ -71,7 +71,8 @@ class FaultGroup:
 class FaultGroupCounter:
     """Counts one group of faults over all items.
 
-    `unreadable`: whether items with files that cannot be read count, too.
+    Args:
+        unreadable: whether items with files that cannot be read count, too.
     """
 
     def __init__(self, group: FaultGroup, item: str, unreadable: bool = False) -> None:

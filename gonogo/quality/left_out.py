@@ -90,7 +90,8 @@ def summed(parts: Iterable[LeftOut]) -> list[LeftOut]:
 def coverage(files: int, parts: Sequence[LeftOut], gate: QualityGate) -> Check:
     """How many files the verdict is about. UNKNOWN where what was left out could have changed it.
 
-    `files`: that were judged.
+    Args:
+        files: that were judged.
     """
     unseen, unknown = ([part for part in parts if part.weight == weight] for weight in ("unseen", "unknown"))
     odd = sum(part.count for part in unknown)

@@ -103,7 +103,11 @@ class Channel:
         self._close()
 
     def write(self, data: bytes) -> int:
-        """All of it. Raises RemoteError: the command ended before it read everything; with what it said."""
+        """All of it.
+
+        Raises:
+            RemoteError: the command ended before it read everything; with what it said.
+        """
         try:
             self._channel.settimeout(SILENT_S)
             self._channel.sendall(data)
@@ -119,7 +123,11 @@ class Channel:
             raise self._dropped() from error
 
     def read(self, size: int, timeout_s: float = SILENT_S) -> bytes:
-        """Up to `size` bytes of stdout; none at its end. Raises Silent: nothing came for `timeout_s`."""
+        """Up to `size` bytes of stdout; none at its end.
+
+        Raises:
+            Silent: nothing came for `timeout_s`.
+        """
         self._channel.settimeout(timeout_s)
         try:
             data = self._channel.recv(size)

@@ -97,7 +97,8 @@ class Connection(fabric.Connection):
 def answers(ssh: Ssh) -> bool:
     """Whether an SSH server greets there, seen from here or from the machine that leads there.
 
-    Raises Unreachable: the machine that leads there does not answer.
+    Raises:
+        Unreachable: the machine that leads there does not answer.
     """
     try:
         if ssh.through:

@@ -77,7 +77,8 @@ def hashed(files: int, chunks: int) -> JsonBounds:
 def checked(listed: FileList) -> tuple[dict[str, int], dict[str, str]]:
     """Name → bytes of what can be fetched, and name, safe to show, → reason of what is missing.
 
-    Raises Problem: a name that the agent lists for no folder, because it leads out, is hidden, or is below a file.
+    Raises:
+        Problem: a name that the agent lists for no folder, because it leads out, is hidden, or is below a file.
     """
     sizes: dict[str, int] = {}
     missing = {quoted(name): reason for name, reason in listed.skipped.items()}
@@ -109,7 +110,11 @@ def impossible(name: str) -> str:
 
 
 def folders_of(names: Collection[str]) -> set[str]:
-    """Every folder that these files need. Raises Problem: more than `FILES_AT_MOST`."""
+    """Every folder that these files need.
+
+    Raises:
+        Problem: more than `FILES_AT_MOST`.
+    """
     folders: set[str] = set()
     for name in names:
         folder = name.rpartition("/")[0]

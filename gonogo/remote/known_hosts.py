@@ -29,7 +29,11 @@ class KnownHosts:
 
 
 def read_known_hosts(path: Path) -> KnownHosts:
-    """Empty where there is no such file. Raises UserError: it cannot be read."""
+    """Empty where there is no such file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     found = KnownHosts()
     try:
         lines = path.read_bytes().decode("utf-8", "replace").split("\n")

@@ -74,7 +74,11 @@ def patiently(ask: Callable[[], Answer], say: Callable[[str], None]) -> Answer:
 
 
 def provider(release: Release) -> Provider:
-    """The one that the target names. Raises UserError: its credentials are not set, or its library is not installed."""
+    """The one that the target names.
+
+    Raises:
+        UserError: its credentials are not set, or its library is not installed.
+    """
     if release.provider == "digitalocean":
         token = os.environ.get(TOKEN)
         if not token:

@@ -43,7 +43,8 @@ def is_address(text: str) -> bool:
 def machine_at(found: list[Rented], host: str, tag: str) -> list[Rented]:
     """The machine at the target's address; where the host is a name that leads nowhere, the only one with the tag.
 
-    Raises UserError: one of several would have to be chosen, or the address is another's: nothing is destroyed.
+    Raises:
+        UserError: one of several would have to be chosen, or the address is another's: nothing is destroyed.
     """
     wanted = addresses_of(host)
     told = [machine for machine in found if machine.addresses is not None]

@@ -76,7 +76,11 @@ class PreflightFacts(ClosedModel):
 
 
 def preflight(verdicts: Sequence[Verdict], facts: PreflightFacts) -> str:
-    """The checklist in Markdown. Raises UserError: several modes, or none of several, are marked as recommended."""
+    """The checklist in Markdown.
+
+    Raises:
+        UserError: several modes, or none of several, are marked as recommended.
+    """
     from gonogo.report.rendering import markdown_page
 
     open_points = points(verdicts, facts)

@@ -16,7 +16,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe & Ito's, told ap
 
 
 def script_markdown(verdict: ScriptVerdict, curve: str = "") -> str:
-    """The document. `curve`: address of the loss curve's picture; empty: none."""
+    """The document.
+
+    Args:
+        curve: address of the loss curve's picture; empty: none.
+    """
     return markdown_page("script_verdict.md.j2", verdict=verdict, curve=curve)
 
 

@@ -91,7 +91,11 @@ class Run(StageTerminal):
         return Training.model_validate_json(planned.read_text()) if planned.exists() else self.asked_training
 
     def load_experiment(self, *, smoke: bool = False) -> Experiment:
-        """The experiment, with what its `prepare` made. `smoke`: with the settings of its smoke run."""
+        """The experiment, with what its `prepare` made.
+
+        Args:
+            smoke: with the settings of its smoke run.
+        """
         from gonogo.experiment.load import load_experiment
         from gonogo.experiment.starting_checkpoint import start_of
 

@@ -77,7 +77,11 @@ def _largest(
 
 
 def judged(run: CheckRun, command: str, accelerator: Accelerator, more: Sequence[Check] = ()) -> ScriptVerdict:
-    """The verdict about what both passes left. `more`: checks for the memory part."""
+    """The verdict about what both passes left.
+
+    Args:
+        more: checks for the memory part.
+    """
     seen = run.passed["processor"].facts(ProcessorFacts)
     traced = run.passed["card"].facts(CardFacts)
     processor = judge_processor(seen)

@@ -183,7 +183,11 @@ def _is_python(file: Path) -> bool:
 
 
 def _same_interpreter(interpreter: str) -> None:
-    """Nothing, where this interpreter has the packages of the one that runs gonogo. Raises UserError: it has others."""
+    """Nothing, where this interpreter has the packages of the one that runs gonogo.
+
+    Raises:
+        UserError: it has others.
+    """
     found = shutil.which(interpreter)
     if found is None:
         if interpreter in {"python", "python3"}:

@@ -28,7 +28,8 @@ FLAGS = {
 def read_launcher(words: list[str], folder: Path) -> ScriptCommand | None:
     """The command that a launcher starts; None: the first word is no launcher.
 
-    Raises UserError: it starts no Python script, or cannot be read.
+    Raises:
+        UserError: it starts no Python script, or cannot be read.
     """
     name, rest = Path(words[0]).name, words[1:]
     if name == "accelerate":

@@ -13,7 +13,8 @@ from gonogo.script.replaced import Replaced
 def load_here(held: Replaced, asked: Callable[[int], None]) -> None:
     """Every DataLoader makes its batches in this process, whatever its number of workers.
 
-    `asked`: called with the number of workers of a loader that wants some.
+    Args:
+        asked: called with the number of workers of a loader that wants some.
     """
     from torch.utils.data import DataLoader, IterableDataset, dataloader
     from torch.utils.data._utils import worker

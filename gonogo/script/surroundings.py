@@ -52,7 +52,8 @@ def environment(request: PassRequest, inherited: Mapping[str, str]) -> dict[str,
 class Surroundings:
     """What both passes have around the script, and what it asked for.
 
-    `leave`: ends the pass, as the ending that it is called with; a question's prompt beside it.
+    Args:
+        leave: ends the pass, as the ending that it is called with; a question's prompt beside it.
     """
 
     def __init__(self, request: PassRequest, leave: Callable[..., NoReturn]) -> None:

@@ -93,7 +93,8 @@ class ExpectedVerdict:
 def confirm_up_to(digests: InputDigests, last: str) -> list[Verdict]:
     """The verdicts of every gate up to `last`, each about the data, code and config that are there now.
 
-    Raises UserError: one is stale, altered or does not pass.
+    Raises:
+        UserError: one is stale, altered or does not pass.
     """
     run = digests.run
     expected = [

@@ -23,7 +23,8 @@ def safe_line(text: str) -> str:
 class LocalLog:
     """Writes lines to a file, from its beginning. What it cannot write is said once, and ends nothing.
 
-    `say`: called with the reason where the file ends before the log does.
+    Args:
+        say: called with the reason where the file ends before the log does.
     """
 
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:

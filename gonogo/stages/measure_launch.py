@@ -93,7 +93,8 @@ def file_exists(name: str, path: Path) -> Item:
 def approval(path: Path) -> Approval | None:
     """What `gonogo approve` recorded; None where nobody has approved.
 
-    Raises UserError: the file holds something else.
+    Raises:
+        UserError: the file holds something else.
     """
     if not path.exists():
         return None

@@ -184,7 +184,8 @@ def _release_one(
 def forget(settings: Settings, host: str) -> HeldMachine:
     """A person has seen in the provider's console that the machine at `host` is gone: it is no longer held.
 
-    Raises UserError: no such machine is held.
+    Raises:
+        UserError: no such machine is held.
     """
     path = held_file(settings)
     machines = held_machines(path, host)

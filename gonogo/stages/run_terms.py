@@ -65,7 +65,8 @@ def oom_ladder(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -
 def secrets(target: Target) -> dict[str, str]:
     """Of this shell's environment; the values go to the training process and nowhere else.
 
-    Raises UserError: one is not set.
+    Raises:
+        UserError: one is not set.
     """
     missing = [name for name in target.secret_environment if name not in os.environ]
     if missing:

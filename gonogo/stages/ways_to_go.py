@@ -82,7 +82,8 @@ def _asked(entry: HeldMachine, what: str) -> None:
 def _gone_already(target: Target, held: HeldMachine, ssh: Ssh) -> str:
     """What makes it certain that a machine is gone which nobody lists any more.
 
-    Raises Alarm: it answers. Unknown: nothing does make it certain.
+    Raises:
+        Alarm: it answers. Unknown: nothing does make it certain.
     """
     if answers(ssh):
         raise Alarm(
@@ -172,7 +173,8 @@ def _destroy_patiently(there: Provider, machine: Rented, say: Callable[[str], No
 def wait_until_gone(there: Provider, machine: Rented, within_s: float | None = None) -> None:
     """Until the provider says that the machine is gone; one answer that does not come ends no waiting.
 
-    Raises Alarm: it does not say so: the machine may bill on.
+    Raises:
+        Alarm: it does not say so: the machine may bill on.
     """
     within_s = GONE_WITHIN_S if within_s is None else within_s
     until = time.monotonic() + within_s
@@ -259,7 +261,8 @@ def _asked_to_shut_down(ssh: Ssh, target: Target, held: HeldMachine) -> Released
 def answers(ssh: Ssh) -> bool:
     """Whether an SSH server answers there.
 
-    Raises Unreachable: it cannot be told, because the jump host does not answer.
+    Raises:
+        Unreachable: it cannot be told, because the jump host does not answer.
     """
     from gonogo.remote import connection
 

@@ -32,7 +32,8 @@ class NonFiniteLossError(RuntimeError):
 class Recorder(Callback):
     """Keeps losses and step times, says a line a second, and stops at the first loss that is not finite.
 
-    Raises NonFiniteLossError: from `on_train_batch_end`.
+    Raises:
+        NonFiniteLossError: from `on_train_batch_end`.
     """
 
     def __init__(self, experiment: LightningExperiment, spec: RunSpec, say: Callable[[str], None]) -> None:
@@ -41,7 +42,11 @@ class Recorder(Callback):
         self.val_steps: list[int] = []
         self.val_loss: list[float] = []
         self.step_s: list[float] = []
+        self.validating = False
         self._batch_started = self._printed = 0.0
+
+    def on_validation_start(self, *_: Any) -> None:
+        self.validating = True
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._batch_started = time.perf_counter()
@@ -67,6 +72,7 @@ class Recorder(Callback):
             )
 
     def on_validation_end(self, trainer: Any, module: Any) -> None:
+        self.validating = False
         self.val_steps.append(trainer.global_step)
         self.val_loss.append(float(trainer.callback_metrics["val_loss"]))
 
@@ -74,6 +80,17 @@ class Recorder(Callback):
         """Which part of the batch is not finite, if any."""
         parts = {"targets": self._experiment.targets(batch), "inputs": self._experiment.inputs(batch)}
         return next((name for name, values in parts.items() if not bool(values.isfinite().all())), "")
+
+
+class BeforeValidation(Callback):
+    """Saves `last.ckpt` before a run's first validation, which may be what it fails in."""
+
+    def __init__(self, checkpoints: Path) -> None:
+        self._path = checkpoints / "last.ckpt"
+
+    def on_validation_start(self, trainer: Any, module: Any) -> None:
+        if not self._path.exists():
+            trainer.save_checkpoint(self._path)
 
 
 class Periodic(Callback):

@@ -31,7 +31,8 @@ def train_command(
 ) -> TrainingResult:
     """Run `train` to its end, or to its first loss that is NaN or infinite; `spec.gate` is not judged along the way.
 
-    Raises UserError: it failed, or left no metrics.csv or no checkpoint.
+    Raises:
+        UserError: it failed, or left no metrics.csv or no checkpoint.
     """
     out = out.resolve()
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)

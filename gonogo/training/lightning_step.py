@@ -22,7 +22,8 @@ def training_step(module: LightningModule, batch: Any, index: int) -> Any:
 def loss_of(returned: Any) -> Any | None:
     """The loss tensor; None where the step returned None, which asks for this batch to be skipped.
 
-    Raises UserError: a dict without `loss`.
+    Raises:
+        UserError: a dict without `loss`.
     """
     if not isinstance(returned, Mapping):
         return returned

@@ -65,7 +65,8 @@ class PrintedLine:
 def read_line(text: str, pattern: re.Pattern[str] | None = None) -> PrintedLine:
     """The metrics of one line, by name.
 
-    `pattern`: the user's own, whose named groups are metrics; `step`, `train_loss` and `val_loss` are known.
+    Args:
+        pattern: the user's own, whose named groups are metrics; `step`, `train_loss` and `val_loss` are known.
     """
     text = ESCAPES.sub("", text)[:LONGEST]
     found = PrintedLine()

@@ -29,7 +29,8 @@ NINTHS_APART = np.diff(NINTHS, axis=0)
 def near_hashes(thumbnails: np.ndarray) -> list[str]:
     """Hex digits that differ in few bits for pictures that look the same; empty for one with too little in it.
 
-    `thumbnails`: (N, 32, 32, 3) BGR, levels 0-255.
+    Args:
+        thumbnails: (N, 32, 32, 3) BGR, levels 0-255.
     """
     greys = grey_thumbnails(thumbnails).astype(np.float32)
     steps = np.concatenate([EIGHTHS @ (greys @ NINTHS_APART.T), NINTHS_APART @ (greys @ EIGHTHS.T)], axis=1)
@@ -51,7 +52,8 @@ def near_hash(thumbnail: np.ndarray) -> str:
 def difference_hashes(thumbnails: np.ndarray) -> list[str]:
     """64-bit difference hashes in hex: which of 9×8 cells are brighter than those to their left.
 
-    `thumbnails`: as of `near_hashes`.
+    Args:
+        thumbnails: as of `near_hashes`.
     """
     cells = np.rint(EIGHTHS @ (grey_thumbnails(thumbnails).astype(np.float32) @ NINTHS.T))
     return [bits.tobytes().hex() for bits in np.packbits((cells[..., 1:] > cells[..., :-1]).reshape(-1, 64), axis=1)]

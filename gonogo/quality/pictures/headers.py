@@ -53,7 +53,8 @@ class Header:
 def read_header(data: bytes) -> Header:
     """The header of a PNG, JPEG, BMP, TIFF, WebP, GIF, .npy or OpenEXR file (of the last, only that it is one).
 
-    Raises ValueError: none of these, or cut or damaged within the header.
+    Raises:
+        ValueError: none of these, or cut or damaged within the header.
     """
     for start, read in READERS.items():
         if data.startswith(start):
@@ -179,7 +180,8 @@ def _npy(data: bytes) -> Header:
 def npy_layout(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     """Shape, whether stored column by column, dtype, and offset of the first element of a .npy file.
 
-    Raises ValueError: not a whole header.
+    Raises:
+        ValueError: not a whole header.
     """
     file = io.BytesIO(data)
     try:

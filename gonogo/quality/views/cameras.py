@@ -42,7 +42,11 @@ class Pose:
 
 
 def read_pose(data: bytes) -> Pose:
-    """The pose in a pose.json. Raises ValueError: says what is wrong with it."""
+    """The pose in a pose.json.
+
+    Raises:
+        ValueError: says what is wrong with it.
+    """
     try:
         raw = json.loads(data)
         convention = raw.get("convention", "opengl")

@@ -39,7 +39,8 @@ THUMBNAIL_SIDE = 8  # pixels
 def scan(folder: Path) -> Scan:
     """Scenes in the order of their numbers, and the files that belong to none, from the folder.
 
-    Raises UserError: there is no scene.
+    Raises:
+        UserError: there is no scene.
     """
     names = sorted((path.name for path in folder.iterdir() if _is_scene(path)), key=_number)
     scenes: dict[str, list[str]] = {name: [] for name in names}

@@ -48,7 +48,8 @@ class Volume:
 def open_volume(path: Path) -> Iterator[Volume]:
     """A file, open within the block.
 
-    Raises Exception: of any type, as the library raises it; the slices raise ValueError where the file ends too early.
+    Raises:
+        Exception: of any type, as the library raises it; the slices raise ValueError where the file ends too early.
     """
     if path.suffix.lower() in NUMPY_SUFFIXES:
         with numpy_arrays(path) as arrays:

@@ -12,7 +12,8 @@ from gonogo.remote.transfer.common import HASHING_S
 def verify(machine: Machine, remote_root: str) -> int:
     """Let the machine read again everything that the last upload brought; returns the number of files.
 
-    Raises RemoteError: something differs from what was sent; names it.
+    Raises:
+        RemoteError: something differs from what was sent; names it.
     """
     verified = machine.ask(Verified, "verify", remote_root, timeout_s=HASHING_S)
     if verified.different or verified.wrong:

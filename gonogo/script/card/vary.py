@@ -48,7 +48,8 @@ class Varied(BaseModel):
 def with_value(command: ScriptCommand, argument: str, value: int) -> ScriptCommand:
     """The command with the argument as often as it is there, at its end if it is not.
 
-    Raises UserError: there is no {} in the argument.
+    Raises:
+        UserError: there is no {} in the argument.
     """
     words = shlex.split(argument)
     places = [index for index, word in enumerate(words) if "{}" in word]
@@ -90,7 +91,8 @@ def _place(arguments: list[str], words: list[str]) -> int | None:
 def search(argument: str, first: int, capacity: int, need: Callable[[int], MemoryEstimate]) -> Varied:
     """Try two values, the one that the line through them promises, and its neighbour; bisect where it does not hold.
 
-    `need`: what a value needs, and whether the card serves it.
+    Args:
+        need: what a value needs, and whether the card serves it.
     """
     tried: dict[int, Tried] = {}
 

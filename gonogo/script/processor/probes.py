@@ -56,7 +56,8 @@ def undisturbed(session: Session, module: nn.Module) -> Iterator[None]:
 def probe(session: Session, name: str, call: Call, next_token: bool) -> ProbeFacts:
     """What the model's output makes of each argument.
 
-    `next_token`: its targets are the next tokens, so that earlier outputs may not depend on later ones.
+    Args:
+        next_token: its targets are the next tokens, so that earlier outputs may not depend on later ones.
     """
     facts = ProbeFacts(model=name)
     try:
