@@ -30,7 +30,7 @@ Before = Callable[[Any, tuple[Any, ...], dict[str, Any]], Callable[[Any], None] 
 """Called before a function of torch, with its arguments; may return what is called with its result."""
 
 
-class Watched(Protocol):
+class WatchedTraining(Protocol):
     """Where training is, whose line is running, and what becomes of a watcher's own errors."""
 
     in_backward: bool
@@ -45,7 +45,7 @@ class Watched(Protocol):
 
 @dataclass
 class LossCallWatch:
-    session: Watched
+    session: WatchedTraining
     calls: dict[tuple[str, str], LossCall] = field(default_factory=dict)
     explains: SeenError = field(default_factory=SeenError)
     listeners: list[Callable[[LossCall, Tensor, Tensor], None]] = field(default_factory=list)
