@@ -66,9 +66,9 @@ class Watch(Callback):
         if optimizer is trainer.optimizers[0]:  # of a module that steps several, one norm a batch
             self.gradients.step(trainer.optimizers)
 
-    def on_train_batch_start(self, *_: Any) -> None:
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
         if self.run is not None:
-            self.run.inputs.batch_begins()
+            self.run.inputs.batch_begins(batch)
 
     def on_train_end(self, *_: Any) -> None:
         if self.run is not None:

@@ -28,20 +28,25 @@ class FirstInputs:
         self.digests: list[bytes] = []
         self._seen: dict[str, bytes] = {}
         self._in_batch = False
+        self._sizes: set[int] = set()
         own = [(name, part) for name, part in module.named_modules() if any(True for _ in part.parameters(False))]
         self._hooks = [part.register_forward_pre_hook(self._look(name)) for name, part in own]
 
     def _look(self, name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         def look(_: nn.Module, given: tuple[Any, ...]) -> None:
+            if not self._in_batch or name in self._seen:
+                return
             raw = [leaf for leaf in leaves(given) if leaf.grad_fn is None and not leaf.requires_grad and leaf.numel()]
-            if raw and self._in_batch and name not in self._seen:
+            raw = [leaf for leaf in raw if leaf.ndim and len(leaf) in self._sizes and _varies(leaf)]
+            if raw:
                 self._seen[name] = content_hash(*(leaf.detach().reshape(-1)[:SAMPLED_VALUES].cpu() for leaf in raw))
 
         return look
 
-    def batch_begins(self) -> None:
-        """Outside of batches, as in validation, nothing is looked at."""
+    def batch_begins(self, batch: Any) -> None:
+        """Outside of batches nothing is looked at; nor what has another length, as positions have."""
         self._seen, self._in_batch = {}, True
+        self._sizes = {len(leaf) for leaf in leaves(batch) if leaf.ndim}
 
     def batch_ends(self) -> None:
         """Takes what was seen of it; after COMPARED of them it looks no more."""
@@ -163,6 +168,10 @@ class RunWatch:
 
     def _weights(self) -> list[Tensor]:
         return [parameter.detach().reshape(-1)[:SAMPLED_VALUES].double().cpu().clone() for parameter in self._sample]
+
+
+def _varies(values: Tensor) -> bool:
+    return bool((values != values.reshape(-1)[0]).any())
 
 
 def _distance(one: Sequence[Tensor], other: Sequence[Tensor] | None = None) -> float:
