@@ -14,6 +14,7 @@ import numpy as np
 from gonogo.quality.pictures.decoding import Decoded, decode
 from gonogo.quality.pictures.headers import SUFFIXES, Header
 from gonogo.quality.pictures.layout import compare, sketch
+from gonogo.quality.pictures.marks import measured_marks
 from gonogo.quality.pictures.measurements import ImageStatistics, PairStatistics
 from gonogo.quality.pictures.palette import foreign_share, tints
 from gonogo.quality.pictures.pixels import measured_pixels
@@ -41,9 +42,11 @@ def images_statistics(paths: Sequence[Path | str], recall: Recall | None = None)
     """
     read = [_read(path, recall) for path in paths]
     sampled = [(statistics, sample) for statistics, sample in read if sample is not None]
-    pixels = measured_pixels([sample for _, sample in sampled])
-    for (statistics, sample), measured in zip(sampled, pixels, strict=True):
-        statistics.pixels, statistics.thumbnail = measured, sample.thumbnail
+    samples = [sample for _, sample in sampled]
+    pixels = measured_pixels(samples)
+    marks = measured_marks(samples, pixels)
+    for (statistics, sample), measured, marked in zip(sampled, pixels, marks, strict=True):
+        statistics.pixels, statistics.marks, statistics.thumbnail = measured, marked, sample.thumbnail
     return [statistics for statistics, _ in read]
 
 
@@ -141,7 +144,11 @@ def _float_facts(picture: np.ndarray) -> dict[str, Any]:
 def _alpha_facts(picture: np.ndarray) -> dict[str, Any]:
     opaque = 1 if picture.dtype.kind == "f" else np.iinfo(picture.dtype).max
     alpha = picture[..., 3]
-    return {"alpha": True, "not_opaque_share": float(np.count_nonzero(alpha < opaque)) / alpha.size}
+    return {
+        "alpha": True,
+        "not_opaque_share": float(np.count_nonzero(alpha < opaque)) / alpha.size,
+        "invisible_share": 1 - float(np.count_nonzero(alpha)) / alpha.size,
+    }
 
 
 def _as_bgr8(picture: np.ndarray) -> tuple[np.ndarray, str]:
