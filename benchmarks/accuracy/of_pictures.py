@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,14 @@ def judge_picture_sets(folder: Path, seed: int, photographs: Photographs, packag
             (make, fault, prevalence),
             {
                 **{"make": make, "fault": fault, "prevalence": prevalence if fault else 0, "sets": 0, "stopped": 0},
-                **{"caution": 0, "items": 0, "bad_items": 0, "checks": [], "promised": fault not in UNDECIDED},
+                **{
+                    "caution": 0,
+                    "items": 0,
+                    "bad_items": 0,
+                    "checks": [],
+                    "faults": Counter(),
+                    "promised": fault not in UNDECIDED,
+                },
             },
         )
         _judge(where, folder / "listing.json", row)
@@ -55,6 +63,7 @@ def _judge(folder: Path, listing: Path, row: dict[str, Any]) -> None:
     row["caution"] += verdict.status is Status.CAUTION
     row["items"] += len(items)
     row["bad_items"] += sum(item["item_bad"] for item in items)
+    row["faults"].update(check for item in items if item["item_bad"] for check in item["checks"])
     row["checks"] = sorted({*row["checks"], *(check.id for check in verdict.checks if check.status is Status.NO_GO)})
 
 

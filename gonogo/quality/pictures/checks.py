@@ -18,7 +18,7 @@ from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.pictures.mark_faults import mark_faults
 from gonogo.quality.pictures.masks import Masks, is_mask
-from gonogo.quality.pictures.shared_marks import SharedMarks
+from gonogo.quality.pictures.shared_marks import MARKS, SharedMarks
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
@@ -96,7 +96,8 @@ def image_faults(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) 
     """The checks that fire for a picture that was read; none for a mask, which only the set's are about."""
     if is_mask(picture):
         return []
-    content = _content_faults(picture, gate) or mark_faults(picture, gate) or overview.shared.faults(picture)
+    own = _content_faults(picture, gate) or [fault for fault in mark_faults(picture, gate) if fault.id not in MARKS]
+    content = own or overview.shared.faults(picture)
     return [*content, *_odd(picture, overview, gate), *_format_faults(picture)]
 
 
@@ -160,7 +161,11 @@ def _format_faults(picture: ImageItem) -> list[Fault]:
     checks = [
         ("palette", "palette", picture.palette),
         ("transparent", f"see-through {percent(picture.not_opaque_share)}", picture.not_opaque_share > 0),
-        ("deep", picture.mode, picture.mode in ("rgb16", "rgba16")),
+        (
+            "deep",
+            f"{picture.mode}, {picture.bits_used} bits used",
+            picture.mode.endswith("16") and picture.bits_used > 0,
+        ),
         ("out_of_unit", f"outside 0-1 {percent(picture.outside_unit_share)}", picture.outside_unit_share > 0),
         ("cmyk", "CMYK", picture.mode.startswith("cmyk")),
         ("turned", f"EXIF orientation {picture.orientation}", picture.orientation != 1),
@@ -180,7 +185,8 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
         ),
         FaultGroup(
             "noise", "Pictures are not noise", {"noise", "specks", "not_finite"},
-            f"autocorrelation under {gate.min_autocorrelation:g}, σ̂ over {gate.max_noise_sigma:g}, single pixels over {percent(gate.max_speck_share)}, "
+            f"autocorrelation under {gate.min_autocorrelation:g}, σ̂ over {gate.max_noise_sigma:g}, "
+            f"single pixels over {percent(gate.max_speck_share)}, "
             "or any NaN or infinity", "are noise", "Check the generator's weights, and how the bytes were laid out.",
         ),
         FaultGroup(
@@ -212,7 +218,8 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
                 "frames", "suffix",
             },
             "never bad: unlike nearly all others, or in a format that loaders read differently", "",
-            "Convert them once, on purpose: size, mode, opacity, EXIF rotation.",
+            "Convert them once, on purpose: size, mode, opacity, EXIF rotation. Of 16 bits Pillow's convert clips "
+            "what is above 255, OpenCV keeps them all.",
         ),
     ]  # fmt: skip
 

@@ -21,11 +21,11 @@ EMPTY_SIGMA = 0.06  # of the liveliest channel's standard deviation
 ALIKE, UNLIKE = 0.055, 8.0  # two channels' difference / the third's; levels that the third differs by
 CENTRE, CENTRE_REACH, CENTRE_SIGMA = 128, 62, 26  # levels, of chroma stored as a colour
 LUMA_RATIO, CHROMA_LIKENESS = 1.8, 0.85
-MANY_COLOURS = 350  # in 15 bits; a map of colours has up to 250
+MANY_COLOURS = 185  # in 15 bits, of 768 pixels; a map of colours has up to 170, unless JPEG blurs them
 APART_FINE, APART = 0.4, 0.7  # correlations of channels that do not belong together
 MOST_NOISE = 0.4  # of the fine changes may be noise, where channels are compared
 MOST_IN_ONE, LEAST_IN_SECOND, FEW_SHARE, LEVEL_GAP = 0.92, 0.05, 0.65, 24
-THIRDS, THIRDS_DETAIL = 0.9, 0.9  # correlation of thirds that are one picture; autocorrelation of what is too smooth
+THIRDS, THIRDS_DETAIL = 0.8, 0.9  # correlation of thirds that are one picture; autocorrelation of what is too smooth
 
 
 def mark_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
@@ -35,10 +35,10 @@ def mark_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
     y, marks, side = picture.pixels, picture.marks, min(picture.width, picture.height)
     if y is None or marks is None or side < LEAST_SIDE:
         return []
-    return list(_marks(y, marks, gate, side >= LEAST_LINES))[:1]
+    return list(_marks(y, marks, gate, side >= LEAST_LINES, picture.format != "jpeg"))[:1]
 
 
-def _marks(y: PixelStatistics, marks: Marks, gate: ImagesGate, lines: bool) -> Iterator[Fault]:
+def _marks(y: PixelStatistics, marks: Marks, gate: ImagesGate, lines: bool, lossless: bool) -> Iterator[Fault]:
     drawn = marks.flat_share > FLAT_SHARE
     page = drawn or _is_page(y)
     noise = noise_explained(y)
@@ -54,7 +54,7 @@ def _marks(y: PixelStatistics, marks: Marks, gate: ImagesGate, lines: bool) -> I
             yield Fault("repeated_lines", f"lines repeated {max(repeated):.0%}")
     coloured = marks.most_apart > UNLIKE
     if coloured:
-        yield from _channel_marks(y, marks, noise)
+        yield from _channel_marks(y, marks, noise, drawn, lossless)
     if marks.thirds > THIRDS and y.autocorrelation_8 < THIRDS_DETAIL:
         yield Fault("planes", f"three times the same {marks.thirds:.2f}")
     if (
@@ -77,7 +77,7 @@ def _is_page(y: PixelStatistics) -> bool:
     return y.p50 > PAPER and y.p95 - y.p50 <= PAPER_RANGE * (y.p50 - y.p5)
 
 
-def _channel_marks(y: PixelStatistics, marks: Marks, noise: float) -> Iterator[Fault]:
+def _channel_marks(y: PixelStatistics, marks: Marks, noise: float, drawn: bool, lossless: bool) -> Iterator[Fault]:
     names = ("blue", "green", "red")
     means = [getattr(marks, f"mean_{name}") for name in names]
     sigmas = [getattr(marks, f"sigma_{name}") for name in names]
@@ -85,12 +85,12 @@ def _channel_marks(y: PixelStatistics, marks: Marks, noise: float) -> Iterator[F
     at_end = means[least] < ENDS[0] or means[least] > ENDS[1]
     if sigmas[least] < EMPTY_SIGMA * sigmas[most] and at_end and y.p50 >= NEARLY_BLACK:
         yield Fault("channel_lost", f"{names[least]} is {means[least]:.0f}")
-    elif marks.least_apart < ALIKE * marks.most_apart and sigmas[middle] > 1:
+    elif not drawn and marks.least_apart < ALIKE * marks.most_apart and sigmas[middle] > 1:
         yield Fault("channels_alike", "two channels alike")
     chroma = all(abs(means[at] - CENTRE) < CENTRE_REACH and sigmas[at] < CENTRE_SIGMA for at in (least, middle))
     apart = max(marks.fine_likeness if sigmas[middle] > 1 else 0, marks.likeness) < CHROMA_LIKENESS
     if chroma and apart and sigmas[most] > LUMA_RATIO * sigmas[middle]:
         yield Fault("colour_space", f"chroma as colour {marks.fine_likeness:.2f}")
     apart = marks.fine_likeness < APART_FINE and marks.likeness < APART
-    if apart and marks.colours > MANY_COLOURS and noise < MOST_NOISE:
+    if apart and lossless and marks.colours > MANY_COLOURS and noise < MOST_NOISE:
         yield Fault("colour_space", f"channels apart {marks.fine_likeness:.2f}")

@@ -21,6 +21,7 @@ SATURATED, COLOURED = 252, (21, 224)  # a clipped colour: one channel at its end
 WHITE_SHARE = 0.15  # from which on clipped colours are looked for
 WINDOW, WINDOWS = 9, 4  # levels; a picture in few levels lies in so many windows
 UNEVEN = 1.25  # of the greatest gap to the least, of levels at equal distances
+NEARLY_ALL = 0.9  # share of a picture in two levels
 LEAST_WINDOW = 0.01  # share of pixels; windows with fewer do not count for the gap
 FEW_BITS = 6.8  # of luma; a picture with more is not in few levels
 UNLIKE = 0.6  # fine likeness below which colours are counted
@@ -112,7 +113,7 @@ def _closer(sample: Sample, pixel: PixelStatistics, marks: dict[str, Any], plain
     if pixel.entropy_bits < FEW_BITS:
         found |= _levels(sample.rows)
     if marks["fine_likeness"] < UNLIKE:
-        found["colours"] = _colours(sample.points)
+        found["colours"] = _colours(sample.rows)
     if marks["fine_likeness"] < PLANES_UNLIKE and marks["most_apart"] < PLANES_APART:
         found["thirds"] = _thirds(sample.points)
     if marks["step_ratio"] < SMOOTH:
@@ -138,8 +139,9 @@ def _clipped(points: np.ndarray) -> dict[str, float]:
 def _levels(rows: np.ndarray) -> dict[str, float]:
     """Shares of the fullest, the second fullest and all `WINDOWS` windows of green's levels."""
     bins = cv2.calcHist([rows], [1], None, [256], [0, 256]).reshape(1, 256)
-    bins /= bins.sum()
-    used, places = [], []
+    bins = np.asarray(bins / bins.sum(), np.float32)
+    used: list[float] = []
+    places: list[int] = []
     for _ in range(WINDOWS):
         sums = cv2.boxFilter(bins, -1, (WINDOW, 1), normalize=False, borderType=cv2.BORDER_CONSTANT)
         at = int(sums.argmax())
@@ -151,14 +153,16 @@ def _levels(rows: np.ndarray) -> dict[str, float]:
         "fullest_level": round(used[0], DIGITS),
         "second_level": round(used[1], DIGITS),
         "few_levels": round(sum(used), DIGITS),
-        "level_gap": _regular_gap(sorted(places)),
+        "level_gap": _regular_gap(sorted(places), sum(used[:2])),
     }
 
 
-def _regular_gap(places: Sequence[int]) -> int:
-    """The distance of neighbouring windows, where they are three or more at equal distances; else 0."""
+def _regular_gap(places: Sequence[int], two: float) -> int:
+    """The distance of neighbouring windows that lie at equal distances, or of two that hold nearly all; else 0."""
     gaps = np.diff(places)
-    return int(gaps.min()) if len(gaps) > 1 and gaps.max() <= UNEVEN * gaps.min() else 0
+    if not len(gaps) or (len(gaps) == 1 and two < NEARLY_ALL):
+        return 0
+    return int(gaps.min()) if gaps.max() <= UNEVEN * gaps.min() else 0
 
 
 def _colours(points: np.ndarray) -> int:

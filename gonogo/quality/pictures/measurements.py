@@ -100,6 +100,7 @@ class ImageStatistics(ClosedModel):
     grey_in_rgb: bool = Field(default=False, description="three channels, equal in every pixel")
     frames: int = Field(default=1, description="more than 1: animated or paged; the first one is measured")
     orientation: int = Field(default=1, description="EXIF; other than 1: some loaders turn the picture, others do not")
+    bits_used: int = Field(default=0, description="of 16-bit samples, by the greatest value; 0: another type")
     not_finite_share: float = Field(default=0.0, description="samples of a float picture that are NaN or Inf")
     outside_unit_share: float = Field(default=0.0, description="samples of a float picture outside 0-1")
     invisible_share: float = Field(default=0.0, description="pixels whose opacity is zero")

@@ -9,15 +9,17 @@ from gonogo.config.quality_thresholds import ImagesGate
 from gonogo.quality.acceptance import AT_ONCE, tail
 from gonogo.quality.fault_counts import FaultCount
 from gonogo.quality.items import Fault
+from gonogo.quality.pictures.mark_faults import mark_faults
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
 if TYPE_CHECKING:
     from gonogo.quality.pictures.items import ImageItem
-    from gonogo.quality.pictures.measurements import Marks, PixelStatistics
+    from gonogo.quality.pictures.measurements import Marks
 
 PLACES = 32  # of a side, in which cuts are told apart
 SAME_PLACE = 0.5  # of all cuts that are at one place, where one step has made them
+EXAMPLES = 2  # of each place, by path
 COLOURED = 8.0  # levels by which channels differ; grey pictures, as from a microscope, are soft by nature
 WHITE_BORDER, WHITE_LEVEL = 0.9, 240  # of an object before white
 DECORRELATED, CORRELATED = 0.85, 0.93  # of neighbours down the columns, and along the rows
@@ -38,6 +40,26 @@ MARKS = {
         "have rows that do not fit the next ones",
         "Check the width and the stride with which they were read, and the order of the rows.",
     ),
+    "few_levels": (
+        "Levels of the set",
+        "are in a few levels at equal distances",
+        "Look for a wrong type (bool, few bits), and for colours that were quantised.",
+    ),
+    "channels_alike": (
+        "Channels of the set",
+        "hold one channel twice beside another",
+        "Check how channels were joined.",
+    ),
+    "colour_space": (
+        "Colour space of the set",
+        "have channels that are no red, green and blue: chroma or hue stored as colour",
+        "Convert YUV, Lab or HSV to RGB before the pictures are written.",
+    ),
+    "planes": (
+        "Order of the axes",
+        "show the same three times side by side: channels first, read as channels last",
+        "Move the axis of the channels (transpose) before the array is written.",
+    ),
 }  # fmt: skip  title of the check, what is wrong, and what to do
 
 
@@ -55,54 +77,49 @@ class SharedMarks:
         if picture.pixels is None or picture.marks is None:
             return
         self._total += 1
+        borne = {fault.id for fault in self._borne(picture)}
         for id_, count in self._counts.items():
-            count.add(picture.path, self._bears(id_, picture.pixels, picture.marks))
+            count.add(picture.path, id_ in borne)
         if place := self._place(picture.marks):
             self._cuts[place] += 1
             first = self._first_cuts.setdefault(place, [])
-            first.extend([picture.path] if len(first) < 2 else [])
+            first.extend([picture.path] if len(first) < EXAMPLES else [])
 
     def faults(self, picture: ImageItem) -> list[Fault]:
         """What of a shared mark this picture bears; after the last `add`."""
-        y, marks = picture.pixels, picture.marks
-        if y is None or marks is None:
+        marks = picture.marks
+        if marks is None:
             return []
+        shared = self._shared_cuts()
         found = []
-        if self._place(marks) in self._shared_cuts():
+        if shared and self._place(marks) in shared:
             found.append(Fault("lost_part", f"{marks.cut_side} {marks.cut_share:.0%} lost"))
-        reasons = {
-            "overexposed": f"clipped {marks.clipped_share:.0%}",
-            "soft": f"nothing sharp {marks.sharpest:.2f}",
-            "rows_apart": f"rows apart {marks.steps_down / marks.steps_across:.1f}",
-        }
-        found += [
-            Fault(id_, reasons[id_])
-            for id_, count in self._counts.items()
-            if self._is_shared(count.bad) and self._bears(id_, y, marks)
-        ]
+        if any(self._is_shared(count.bad) for count in self._counts.values()):
+            found += [fault for fault in self._borne(picture) if self._is_shared(self._counts[fault.id].bad)]
         return found[:1]
 
     def checks(self) -> list[Check]:
         return [self._cut_check(), *(self._check(id_, count) for id_, count in self._counts.items())]
 
-    def _bears(self, id_: str, y: PixelStatistics, marks: Marks) -> bool:
-        gate = self._gate
-        if id_ == "overexposed":
-            before_white = y.border_share > WHITE_BORDER and y.border_level > WHITE_LEVEL
-            clipped = marks.clipped_share > gate.max_clipped_share and marks.clipped_spread > gate.min_clipped_spread
-            return clipped and not before_white
-        if id_ == "soft":
-            return (
-                marks.step_ratio < gate.min_step_ratio
-                and marks.sharpest < gate.min_sharpest
-                and marks.most_apart > COLOURED
-            )
+    def _borne(self, picture: ImageItem) -> list[Fault]:
+        y, marks, gate = picture.pixels, picture.marks, self._gate
+        assert y is not None and marks is not None
+        found = [fault for fault in mark_faults(picture, gate) if fault.id in MARKS]
+        before_white = y.border_share > WHITE_BORDER and y.border_level > WHITE_LEVEL
+        clipped = marks.clipped_share > gate.max_clipped_share and marks.clipped_spread > gate.min_clipped_spread
+        soft = marks.step_ratio < gate.min_step_ratio and marks.sharpest < gate.min_sharpest
         variance = 2 * max(y.sigma, 1) ** 2
-        return (
+        rows_apart = (
             marks.steps_down > gate.max_rows_apart * marks.steps_across
             and 1 - marks.steps_down / variance < DECORRELATED
             and 1 - marks.steps_across / variance > CORRELATED
         )
+        checks = [
+            ("overexposed", f"clipped {marks.clipped_share:.0%}", clipped and not before_white),
+            ("soft", f"nothing sharp {marks.sharpest:.2f}", soft and marks.most_apart > COLOURED),
+            ("rows_apart", f"rows apart {marks.steps_down / marks.steps_across:.1f}", rows_apart),
+        ]
+        return found + [Fault(id_, reason) for id_, reason, fires in checks if fires]
 
     def _place(self, marks: Marks) -> tuple[str, int] | None:
         if not marks.cut_side or marks.cut_share < self._gate.max_lost_part:
