@@ -21,13 +21,15 @@ def trace_memory(run: Run, inputs: Any, outputs: Any) -> None:
         training=training,
         accelerator=accelerator,
         environment=run.target.environment,
+        data=run.data_folders,
+        seed=run.config.seed,
     )
     experiment = run.load_experiment()
     with run.work():
         if isinstance(experiment, CommandExperiment) and not run.experiment_config.memory:
             from gonogo.script.plans import explore_script
 
-            spec = smoke_spec(run).model_copy(update={"training": training})
+            spec = smoke_spec(run).model_copy(update={"training": training, "max_steps": None})
             explored = explore_script(experiment, spec, accelerator, run.target.environment, run.progress)
         else:
             explored = explore_in_child(search)

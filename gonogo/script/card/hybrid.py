@@ -79,19 +79,14 @@ class CardRecorder(AllocationRecorder):
     Args:
         folder: whose files are the script's own.
         give_up: called with the reason where an operation cannot be traced; it does not return.
-
-    Attributes:
-        apart: phases that are recorded whatever else is not.
-        hurried: training goes on without being traced, and what it allocates is not recorded.
     """
 
     def __init__(self, folder: Path, give_up: Callable[[str], None]) -> None:
         super().__init__("cuda")
         self.folder, self.give_up = folder, give_up
-        self.live_bytes = 0
         self._one_at_a_time = threading.RLock()
-        self.apart: tuple[str, ...] = ()
-        self.hurried = False
+        self.apart: tuple[str, ...] = ()  # phases that are recorded whatever else is not
+        self.hurried = False  # training goes on without being traced, and what it allocates is not recorded
         self.notes: dict[str, None] = {}
         self.seen: Callable[[Any, tuple[Any, ...], Any], None] = lambda func, args, out: None
         self.before: Callable[[], None] = lambda: None
@@ -163,15 +158,6 @@ class CardRecorder(AllocationRecorder):
         if self.hurried and self.phase not in self.apart and tensor.untyped_storage()._cdata not in self._blocks:
             return None
         return super()._see(tensor, module)
-
-    def _row(self, block: int, size: int, module: str) -> None:
-        self.live_bytes += size
-        super()._row(block, size, module)
-
-    @property
-    def rows(self) -> int:
-        """How many events there are."""
-        return len(self._rows)
 
     @property
     def depth(self) -> int:

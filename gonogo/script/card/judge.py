@@ -12,6 +12,7 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory import cards as all_cards
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.estimate import MemoryEstimate
+from gonogo.memory.judge_parts import beside_any_peak
 from gonogo.memory.trace_result import Traced
 from gonogo.script.card import cost
 from gonogo.script.card.facts import CardFacts
@@ -29,16 +30,12 @@ NO_CARD = (
 
 @dataclass(frozen=True)
 class CardJudgement:
-    """The checks of the memory part, and what they rest on.
-
-    Attributes:
-        cards: one row a card of the catalogue, the one with the least memory first; empty: not traced.
-        cost: of the run on the card that was asked about; None: not counted.
-    """
+    """The checks of the memory part, and what they rest on."""
 
     checks: list[Check]
+    # one row a card of the catalogue, the one with the least memory first; empty: not traced
     cards: list[all_cards.CardRow] = field(default_factory=list)
-    cost: cost.Cost | None = None
+    cost: cost.Cost | None = None  # of the run on the card that was asked about; None: not counted
 
 
 def judge(
@@ -66,7 +63,7 @@ def judge(
         return CardJudgement([Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)])
     needed, capacity = all_cards.on(traced, accelerator), capacity_bytes(accelerator)
     checks = [_peak(facts, needed, capacity, title, gate)]
-    checks += [*_stages(facts, needed), *_precision(facts, accelerator)]
+    checks += [*_stages(facts, needed), *beside_any_peak(needed, capacity, gate), *_precision(facts, accelerator)]
     others = all_cards.catalogue() if catalogue is None else catalogue
     rows = all_cards.table(all_cards.needs(traced, facts.architecture, others), gate)
     price = cost.cost(facts, accelerator)
