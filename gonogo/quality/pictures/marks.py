@@ -73,7 +73,7 @@ def _fine_likeness(rows: Sequence[np.ndarray]) -> np.ndarray:
     shapes = np.array([part.shape[:2] for part in rows])
     for shape in np.unique(shapes, axis=0):
         (alike,) = np.nonzero((shapes == shape).all(axis=1))
-        values = np.stack([rows[at] for at in alike]).transpose(0, 3, 1, 2).astype(np.int16)
+        values = np.stack([rows[at] for at in alike.tolist()]).transpose(0, 3, 1, 2).astype(np.int16)
         second = values[..., 2:] - 2 * values[..., 1:-1] + values[..., :-2]
         flat = second.reshape(len(alike), 3, -1).astype(np.float32)
         products = flat @ flat.transpose(0, 2, 1)
