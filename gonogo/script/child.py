@@ -17,11 +17,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.facts import Ending, PassFacts, ScriptError
 from gonogo.script.overlay import Overlay
 from gonogo.script.places import kept_folders
 from gonogo.script.progress import StepCount
-from gonogo.script.replaced import Replaced
 from gonogo.script.request import PassRequest
 from gonogo.script.scratch import inherit, write_to_scratch
 from gonogo.script.start import start
