@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from gonogo.base.models import Count, Fraction, Positive, StrictModel
+from gonogo.config.table_thresholds import ShardsGate, TablesGate
 
 
 class VolumesGate(StrictModel):
@@ -252,3 +253,5 @@ class QualityGate(StrictModel):
     series: SeriesGate = Field(SeriesGate(), description="of kind `series`")
     points: PointsGate = Field(PointsGate(), description="of kind `points`")
     text: TextGate = Field(TextGate(), description="of kind `text`")
+    tables: TablesGate = Field(TablesGate(), description="of kind `tables`")
+    shards: ShardsGate = Field(ShardsGate(), description="of kind `shards`")

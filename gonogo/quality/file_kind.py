@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -46,7 +47,13 @@ SPLITS = {
 }  # fmt: skip  names of folders that say which split their files belong to
 
 
-LEAKS = ("leakage", "record_leakage", "window_leakage", "row_leakage")  # checks whose cause is LEAKAGE
+LEAKS = (
+    "leakage",
+    "record_leakage",
+    "window_leakage",
+    "row_leakage",
+    "sample_leakage",
+)  # checks whose cause is LEAKAGE
 
 
 class Overview:
@@ -193,6 +200,12 @@ class FileInspector(Inspector):
 def split_of(name: str) -> str:
     """The split that a folder of the path names, the first that does; empty where none does."""
     return next((SPLITS[part] for part in name.lower().split("/")[:-1] if part in SPLITS), "")
+
+
+def split_of_words(name: str) -> str:
+    """The split that the first or last word of a file's name says: `train-00000-of-00001.parquet`, `qa_val.json`."""
+    words = re.split(r"[-_. ]", name.lower().rsplit("/", maxsplit=1)[-1].partition(".")[0])
+    return SPLITS.get(words[0], "") or SPLITS.get(words[-1], "")
 
 
 def _cause(own: Sequence[Check], checks: Sequence[Check], bad: FaultCount) -> str:

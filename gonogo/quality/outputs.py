@@ -25,6 +25,13 @@ class Outputs:
     distributions: Path | None = None  # SVG, statistics against their thresholds
     sheet: Path | None = None  # PNG, the worst items with the reason under each
 
+    def of_kind(self, kind: str) -> Outputs:
+        """The same files with the kind in their names: `worst-images.png`."""
+        named = [
+            path and path.with_stem(f"{path.stem}-{kind}") for path in (self.table, self.distributions, self.sheet)
+        ]
+        return Outputs(*named)
+
 
 @dataclass(frozen=True)
 class OutputWriter:
