@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import errno
 import io
-import json
 import os
 import shutil
 import stat
@@ -24,8 +23,6 @@ from gonogo.script.overlay import Overlay
 from gonogo.script.scratch_entries import Entries
 from gonogo.script.scratch_libraries import follow_libraries
 
-INHERITED = Path(__file__).parent / "inherited"
-PACKAGE_FOLDER = Path(__file__).parents[2]
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 READERS = ("stat", "access", "statvfs", "listxattr", "getxattr", "pathconf")  # each with a path first
 NOT_FOLLOWING = ("lstat", "readlink")
@@ -65,14 +62,6 @@ def write_to_scratch(held: Replaced, scratch: Path, kept: list[Path], passed: li
     held.set(subprocess.Popen, "__init__", _started_in(overlay, subprocess.Popen.__init__))
     follow_libraries(held, overlay)
     return overlay
-
-
-def inherit(scratch: Path, kept: list[Path], passed: list[Path]) -> None:
-    """Every Python that this process starts from now on writes to the same scratch folder."""
-    places = {"scratch": str(scratch), "kept": [*map(str, kept)], "passed": [*map(str, passed)]}
-    os.environ["GONOGO_SCRATCH"] = json.dumps(places)
-    paths = [str(INHERITED), str(PACKAGE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 def _started_in(overlay: Overlay, plain: Callable[..., None]) -> Callable[..., None]:
