@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from gonogo.base.known_errors import ends_of, known_error
@@ -40,18 +41,22 @@ EVENTS = {
 
 
 LONGEST_LINE_BYTES = 64 << 10  # as the agent cuts them
+READ_BYTES, READ_LINES = 256 << 20, 2_000_000  # the agent writes no more bytes; of more lines none raises a new flag
 
 
 @dataclass(frozen=True)
 class LogLines:
-    """The lines of a log of any size, read again by each loop; none where there is no log."""
+    """The first lines of a log of any size, read again by each loop; none where there is no log."""
 
     path: Path
 
     def __iter__(self) -> Iterator[str]:
         if self.path.is_file():
             with self.path.open("rb") as log:
-                for line in iter(lambda: log.readline(LONGEST_LINE_BYTES), b""):
+                lines = iter(lambda: log.readline(LONGEST_LINE_BYTES), b"")
+                for line in islice(lines, READ_LINES):
+                    if log.tell() > READ_BYTES:
+                        return
                     yield line.decode(errors="replace").rstrip("\r\n")
 
 

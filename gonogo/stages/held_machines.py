@@ -201,7 +201,8 @@ def spent_before_run(settings: Settings) -> str:
         if isinstance(ssh, Ssh) and held.host == ssh.host and held.usd >= LEAST_TOLD_USD:
             return (
                 f"the machine has been held for {held.cost}, before this run: budget_usd "
-                f"({dollars(settings.config.budget_usd)}) and max_hours count the run alone"
+                f"({dollars(settings.config.budget_usd)}) and max_hours count the run alone, max_held_hours and "
+                "max_held_usd of the target the machine's time"
             )
     return ""
 

@@ -39,6 +39,7 @@ from gonogo.remote.machine import Machine
 from gonogo.remote.transfer import Saved, fetching_checkpoints, verify
 from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, started_file
+from gonogo.stages.held_limit import run_at_most_s
 from gonogo.stages.held_machines import note_run, spent_before_run
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
@@ -147,7 +148,7 @@ def start_or_attach(
         once=paid,
         cwd=f"{workspace(run)}/code",
         environment={**accelerator.environment, **target.environment, **secrets(target)},
-        max_s=3600 * target.max_hours,
+        max_s=run_at_most_s(run),
         max_usd=run.config.budget_usd,
         usd_per_hour=target.usd_per_hour,
         lease_s=60 * target.lease_minutes,
@@ -169,8 +170,7 @@ def start_or_attach(
             f"Wait for it, or stop it: gonogo stop {quoted(answer.run_dir).rpartition('/')[2]}"
         )
     found = run_dir if answer.run_dir == run_dir else attached_to(answer, f"{workspace(run)}/runs", kind, key)
-    StartedRun(found.rpartition("/")[2], key, run.config.target).write(file)
-    note_run(run.settings, found)
+    _remember(run, found, StartedRun(found.rpartition("/")[2], key, run.config.target), file)
     if answer.state != "started":
         run.say(f"attached to {Path(found).name}, which is {answer.state}")
     elif found != run_dir:
@@ -178,6 +178,15 @@ def start_or_attach(
     if answer.state == "started" and paid and (spent := spent_before_run(run.settings)):
         run.say(f"CAUTION: {spent}")
     return found
+
+
+def _remember(run: Run, found: str, started: StartedRun, file: Path) -> None:
+    """On a disk that is full here the run is followed even so: the machine knows it by its key."""
+    try:
+        started.write(file)
+        note_run(run.settings, found)
+    except (OSError, UserError) as error:
+        run.say(f"CAUTION: that {started.run_id} was started cannot be noted here: {error}")
 
 
 def run_key(kind: str, inputs_digest: str, options: Sequence[str] = ()) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -106,6 +109,21 @@ def test_what_is_remembered_comes_from_the_machine_s_answer(run: Run) -> None:
     assert known is not None and (known.run_id, known.key) == (found.rpartition("/")[2], key)
     assert there.launched["once"], "a paid run is looked for in every folder"
     assert "which is done" in said(run)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_run_is_followed_though_a_full_disk_here_keeps_it_from_being_noted(run: Run) -> None:
+    results = run.config.results_dir
+    results.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(results)], check=False).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        with contextlib.suppress(OSError):
+            (results / "ballast").write_bytes(bytes(1 << 20))
+        found = attach(run, There("started", active=None, verify=VERIFIED))
+    finally:
+        subprocess.run(["umount", "-l", str(results)], check=True)
+    assert found.startswith("mine/runs/") and "cannot be noted here" in said(run) and "the disk is full" in said(run)
 
 
 def test_a_run_that_was_refused_is_not_remembered(run: Run) -> None:
