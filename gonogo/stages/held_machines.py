@@ -190,7 +190,8 @@ def update(path: Path, held: HeldMachine, change: Callable[[HeldMachine], None])
 
 def _note_released(path: Path, held: HeldMachine) -> None:
     facts = {"target": path.stem, "released_at": time.time(), "usd": round(held.usd, 2)}
-    with path.with_name(RELEASED).open("a") as lines:
+    # on a full disk the hold must end even so: removing it needs no room
+    with contextlib.suppress(OSError), path.with_name(RELEASED).open("a") as lines:
         lines.write(json.dumps({**facts, **held.model_dump(mode="json")}) + "\n")
 
 

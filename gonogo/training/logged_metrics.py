@@ -21,7 +21,8 @@ from gonogo.training.printed import LOSSES, PRINTED
 
 LARGEST_BYTES = 200_000_000
 LINE_BYTES = 1 << 20
-VALUES_AT_MOST = 20_000_000  # cells, fields and lines of all files together: some seconds
+VALUES_AT_MOST = 15_000_000  # cells, fields and lines of all files together: some seconds
+JSON_LINE_VALUES = 8  # what a line of JSON counts for
 COLUMNS_AT_MOST = 1000  # a wider table holds no metrics
 METRICS_AT_MOST = 1000
 NAME_CHARACTERS = 100
@@ -81,6 +82,7 @@ def _values(file: Path, count: _Count) -> Iterator[tuple[str, float]]:
     with file.open("rb") as stream:
         if file.name == PRINTED:
             for line in _lines(stream, count):
+                count(JSON_LINE_VALUES)
                 printed = parsed(line, SMALL, "utf-8")
                 yield from ((name, float(value)) for name, value in printed.items())
         elif file.suffix == ".csv" and file.name != LOSSES:

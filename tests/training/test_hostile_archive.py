@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gonogo.report.success_criteria import criteria
+from gonogo.training.spec import TrainingResult
 from tests.conftest import ROOT
 
 MEMORY_BYTES, CPU_S = 300_000_000, 30.0
@@ -128,9 +130,20 @@ def test_a_reader_of_the_archive_takes_little_memory_and_little_time(fault: str,
     assert read["alerts"] <= 100 and read["alert"] <= 1000, read
 
 
-def test_checkpoints_without_end_are_counted(tmp_path: Path) -> None:
-    from gonogo.report.success_criteria import criteria
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"peak_memory_bytes": 10**400}, {"steps": -1}, {"step_s": [float("inf")]}, {"wall_s": float("nan")},
+        {"phase_peaks_bytes": {str(n): 1 for n in range(1000)}}, {"phase_peaks_bytes": {"steps": 10**40}},
+    ],
+)  # fmt: skip
+def test_numbers_that_nothing_can_divide_are_refused(changed: dict[str, object]) -> None:
+    TrainingResult.parsed(result())
+    with pytest.raises(ValueError, match="validation error"):
+        TrainingResult.parsed(result(**changed))
 
+
+def test_checkpoints_without_end_are_counted(tmp_path: Path) -> None:
     (tmp_path / "out/checkpoints").mkdir(parents=True)
     for number in range(300):
         (tmp_path / f"out/checkpoints/{number}.ckpt").touch()
