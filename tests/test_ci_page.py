@@ -51,6 +51,7 @@ def test_the_job_s_commands_pass_and_write_their_reports(repository: Path) -> No
         assert suite.get("failures") == suite.get("errors") == "0"
 
 
+@pytest.mark.slow
 def test_the_pytest_example_passes_and_fails_where_the_data_is_black(repository: Path) -> None:
     (repository / "test_gates.py").write_text(block("python"))
     run = [sys.executable, "-m", "pytest", "-q", "test_gates.py", "-p", "no:cacheprovider"]

@@ -24,7 +24,13 @@ def test_a_new_figure_changes_the_page(root: Path, monkeypatch: pytest.MonkeyPat
     assert "4321.0" in filled(text, {**tables.PAGES[page], "chain": tables.chain()}, "schema")
 
 
-def test_a_peer_that_was_stopped_is_slower_than_the_time_it_had() -> None:
+def test_a_peer_that_was_stopped_is_slower_than_the_time_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = tables.read("transfer")
+    line = "small_lossy"
+    measured = {**figures, "seconds": {**figures["seconds"], line: {"gonogo": 14.5, "rsync": 63.5}}}
+    none = {name: [] for name in figures["stopped"]}
+    stopped = {**measured, "stopped": {**none, line: ["rsync"]}, f"{line}_ratio": 4.38}
+    monkeypatch.setattr(tables, "read", lambda name: stopped)
     assert "| > 63.5 |" in tables.transfer() and tables.transfer().count("> 4.38") == 1
 
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 OPTIONS = "GONOGO_SNAKEMAKE_OPTIONS"  # handed on in the environment
+CHANGES = "GONOGO_CONFIG_CHANGES"  # handed on, too: `KEY=VALUE …` of --config
 RULE_NAMES = "GONOGO_RULE_NAMES"  # handed on, too: `mine_*`, where a Snakefile says `use rule * from … as mine_*`
 DEFAULT = "--profile local"
 # options without which the same command would do something else, by their short names
@@ -17,6 +18,7 @@ KEPT = {"--profile": "--profile", "--snakefile": "--snakefile", "-s": "--snakefi
 def remember_options(arguments: Sequence[str]) -> None:
     """Hand options of snakemake's command line on to the processes that it starts; the first invocation's are kept."""
     os.environ.setdefault(OPTIONS, shlex.join(kept_options(arguments, os.environ)))
+    os.environ.setdefault(CHANGES, shlex.join(_config_words(arguments)))
 
 
 def remember_rule_names(pattern: str) -> None:
@@ -42,13 +44,31 @@ def kept_options(arguments: Sequence[str], environment: Mapping[str, str]) -> li
     return [word for option in found.items() for word in option]
 
 
+def _config_words(arguments: Sequence[str]) -> list[str]:
+    """`KEY=VALUE` words that follow `--config` or `-C`."""
+    found: list[str] = []
+    inside = False
+    for word in arguments:
+        option, equals, value = word.partition("=")
+        if word.startswith("-"):
+            inside = option in ("--config", "-C")
+            found += [value] if inside and equals else []
+        elif inside:
+            found.append(word)
+    return found
+
+
 def rerun_command(*, forcerun: str = "", **config: str) -> str:
     """`snakemake --profile PROFILE --forcerun RULE --config KEY=VALUE …`.
 
     Args:
         forcerun: a rule that is executed again.
-        config: keys of the configuration.
+        config: keys of the configuration; of the mode `custom`, which the command line made, its keys are added.
     """
+    changes = shlex.split(os.environ.get(CHANGES, ""))
+    if config.get("mode") == "custom" and changes:
+        kept = {key: value for key, value in config.items() if key != "mode"}
+        config = {**dict(word.split("=", 1) for word in changes if "=" in word), **kept}
     words = ["snakemake", *shlex.split(os.environ.get(OPTIONS, DEFAULT))]
     words += ["--forcerun", os.environ.get(RULE_NAMES, "*").replace("*", forcerun)] if forcerun else []
     words += ["--config", *(f"{key}={value}" for key, value in config.items())] if config else []

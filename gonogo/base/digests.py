@@ -11,11 +11,16 @@ from typing import Any
 
 from gonogo.base.files import file_sizes, walk
 
+BLOCK = 1 << 20  # bytes that are read at once
+
 
 def file_digest(path: Path | str) -> str:
     """sha256 of a file's bytes, in hex."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    total = hashlib.sha256()
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 - with its own buffer, three times slower on small files
+        while block := stream.read(BLOCK):
+            total.update(block)
+    return total.hexdigest()
 
 
 def digest(*parts: Any) -> str:

@@ -16,15 +16,11 @@ class UserError(Exception):
 
 
 class ProgramError(UserError):
-    """A program that the config names ended badly.
-
-    Attributes:
-        code: its exit code; negative: the signal that ended it.
-    """
+    """A program that the config names ended badly."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.code = code
+        self.code = code  # its exit code; negative: the signal that ended it
 
 
 @contextlib.contextmanager

@@ -7,19 +7,13 @@ from typing import Literal, NamedTuple
 
 
 class KnownError(NamedTuple):
-    """Errors that a text shows.
+    """Errors that a text shows."""
 
-    Attributes:
-        pattern: what finds them, whatever the case.
-        status: of the run that logs it: NO_GO where it cannot go on as it is, CAUTION where it may.
-        meaning: what happened.
-        hint: what helps, the likeliest first; may name the pattern's groups.
-    """
-
-    pattern: re.Pattern[str]
+    pattern: re.Pattern[str]  # what finds them, whatever the case
+    # of the run that logs it: NO_GO where it cannot go on as it is, CAUTION where it may
     status: Literal["NO_GO", "CAUTION"]
-    meaning: str
-    hint: str
+    meaning: str  # what happened
+    hint: str  # what helps, the likeliest first; may name the pattern's groups
 
 
 def _known(pattern: str, status: Literal["NO_GO", "CAUTION"], meaning: str, hint: str) -> KnownError:

@@ -19,7 +19,7 @@ Count = Annotated[int, Field(ge=1)]
 class ClosedModel(BaseModel):
     """Unknown keys are errors; NaN and infinity are values, as a measurement can have them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class StrictModel(ClosedModel):

@@ -16,7 +16,7 @@ def add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Exit code: 0 GO (with or without caution), 1 NO-GO, 2 it could not be judged."
     parser.set_defaults(run=_run, on_error=2)
     parser.add_argument("folder", type=Path, help="folder of data; train/, val/ and test/ in it are its splits")
-    parser.add_argument("--kind", required=True, choices=list(KINDS), help="what the data is")
+    parser.add_argument("--kind", default="", choices=list(KINDS), help="what the data is; without: it is recognised")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict and every file's checks")
     site.add_junit(parser)
     parser.add_argument("--table", type=Path, metavar="FILE", help="write a CSV of every file's statistics")
@@ -42,6 +42,8 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     if sys.stderr.isatty():
         print("\r\x1b[2K", end="", file=sys.stderr)
+    if not arguments.kind:
+        print("recognised " + "; ".join(found.kinds))
     site.show(found.verdict)
     site.write_junit(arguments, found.verdict)
     if found.worst:

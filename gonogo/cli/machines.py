@@ -55,17 +55,12 @@ def _release(arguments: argparse.Namespace) -> int:
 
 @dataclass
 class Listing:
-    """What bills on, as far as it can be told from here.
+    """What bills on, as far as it can be told from here."""
 
-    Attributes:
-        held: target and machine.
-        orphans: target and machine: it carries the target's tag, and no hold here knows it.
-        not_asked: target → why its provider could not be asked.
-    """
-
-    held: list[tuple[str, HeldMachine]] = field(default_factory=list)
+    held: list[tuple[str, HeldMachine]] = field(default_factory=list)  # target and machine
+    # target and machine: it carries the target's tag, and no hold here knows it
     orphans: list[tuple[str, Rented]] = field(default_factory=list)
-    not_asked: dict[str, str] = field(default_factory=dict)
+    not_asked: dict[str, str] = field(default_factory=dict)  # target → why its provider could not be asked
 
     @property
     def well(self) -> bool:

@@ -35,17 +35,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Action:
-    """What comes next for one experiment.
-
-    Attributes:
-        why: what blocks it, or where it stands.
-        what: a command, or what to fix.
-    """
+    """What comes next for one experiment."""
 
     experiment: str
     state: State
-    why: str
-    what: str
+    why: str  # what blocks it, or where it stands
+    what: str  # a command, or what to fix
 
     def line(self) -> str:
         why = f"{self.why}: " if self.why else ""

@@ -6,11 +6,11 @@ import argparse
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gonogo.agent.timings import FROZEN_S
 from gonogo.base.errors import UserError
 from gonogo.base.files import read_json
 from gonogo.base.units import dollars, duration
@@ -18,8 +18,11 @@ from gonogo.cli import site
 from gonogo.config.load import Settings
 from gonogo.config.target import Embedded, Ssh
 from gonogo.remote.answers import Heartbeat, RunState
+from gonogo.runtime.terminal import end_progress, progress
 from gonogo.stages.held import started_runs
 from gonogo.stages.local_log import safe_line
+
+GAUGES_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -118,10 +121,12 @@ def _attach(arguments: argparse.Namespace) -> int:
     print(f"{run.run_id}; Ctrl-C detaches, the run continues", file=sys.stderr)
     signal.signal(signal.SIGINT, once)
     try:
-        ended = follow(lambda: _ssh(settings), settings.target, run.run_dir, _show, _quiet)
+        ended = follow(lambda: _ssh(settings), settings.target, run.run_dir, _show, _Gauges())
     except KeyboardInterrupt:
+        end_progress()
         print(f"\ndetached; {run.run_id} continues on the machine", file=sys.stderr)
         return 130
+    end_progress()
     finished = ended.cause == "finished"
     how = "finished" if finished else why(ended)
     print(f"{run.run_id}: {how} {duration(ended.elapsed_s)}, {dollars(ended.usd)}", file=sys.stderr)
@@ -129,15 +134,25 @@ def _attach(arguments: argparse.Namespace) -> int:
 
 
 def _show(line: str) -> None:
-    print(safe_line(line))
+    end_progress()
+    print(safe_line(line), flush=True)
 
 
-def _quiet(beat: Heartbeat) -> None:
-    """Say when a run makes no steps, or nothing watches it there; its log says everything else."""
-    if beat.quiet_s:
-        print(f"no step for {duration(beat.quiet_s)}", file=sys.stderr)
-    if beat.age_s > FROZEN_S:
-        print(f"not watched on the machine for {duration(beat.age_s)}: trying to replace what did", file=sys.stderr)
+class _Gauges:
+    """Time, dollars and GPU of the run below its log; where nobody looks at a terminal, as a line every minute."""
+
+    def __init__(self) -> None:
+        self._said_at = float("-inf")
+
+    def __call__(self, beat: Heartbeat) -> None:
+        from gonogo.stages.remote_run import progress_line
+
+        line = progress_line(beat, None, "").rstrip()
+        if sys.stderr.isatty():
+            progress(line)
+        elif time.monotonic() - self._said_at > GAUGES_EVERY_S:
+            self._said_at = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
 
 
 def _stop(arguments: argparse.Namespace) -> int:

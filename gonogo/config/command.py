@@ -66,8 +66,14 @@ class Command(StrictModel):
     checkpoints: list[str] = Field(
         default_factory=list,
         description="names of the checkpoints that `train` writes, fetched while it runs; with a `/` at its end, of "
-        "folders that are one each. Empty, of a script that is watched: *.ckpt, *.pt, *.pth, *.pth.tar, *.safetensors, "
-        "checkpoint-*/",
+        "folders that are one each. Empty, of a script that is watched: those that the smoke run saw it save, else "
+        "*.ckpt, *.pt, *.pth, *.pth.tar, *.safetensors, checkpoint-*/",
+    )
+    steps: int = Field(
+        0,
+        ge=0,
+        description="optimizer steps of the whole run, for the forecast of a script that is watched; 0: as the "
+        "script's own numbers, its trainer, or {epochs} and its loader say",
     )
     samples_per_item: Count = Field(1, description="training samples per item, for the forecast")
 

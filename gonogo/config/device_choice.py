@@ -18,14 +18,10 @@ SLOWER = "expect 5 to 10 times as long as on a healthy card"
 
 @dataclass(frozen=True)
 class DeviceChoice:
-    """
-    Attributes:
-        cpu: training runs on the CPU, and no GPU is touched.
-        why: for people; empty where nothing is out of the ordinary.
-    """
+    """Where training runs, and why there."""
 
-    cpu: bool
-    why: str = ""
+    cpu: bool  # training runs on the CPU, and no GPU is touched
+    why: str = ""  # for people; empty where nothing is out of the ordinary
 
 
 def choose(accelerator: Accelerator, target: Target) -> DeviceChoice:

@@ -16,6 +16,7 @@ from gonogo.base.errors import UserError
 from gonogo.base.mappings import deep_merged
 from gonogo.base.shipped import own_or_shipped
 from gonogo.config.accelerator import Accelerator, doubts
+from gonogo.config.custom_mode import CUSTOM, spread, with_custom_mode
 from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
 from gonogo.config.experiment import ExperimentConfig, Training, training_for, training_on_cpu
 from gonogo.config.explain import explain_error, unknown_name
@@ -66,33 +67,14 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
         UserError: something is misspelt, missing or of the wrong type.
     """
     folder = root / "config"
-    config = validate(Config, raw, "config/config.yaml or --config")
+    config = validate(Config, spread(raw), "config/config.yaml or --config")
     experiments: dict[str, ExperimentConfig] = {}
     for name in config.experiments:
         experiments |= _with_those_before(folder / "experiments", name, root)
+    experiments = {name: _in_its_modes(name, experiment, config) for name, experiment in experiments.items()}
+    if config.training or config.settings:
+        config = config.model_copy(update={"mode": CUSTOM})
     gates = {name: _gates(name, config, experiment) for name, experiment in experiments.items()}
-    for name, experiment in experiments.items():
-        where = f"config/experiments/{name}.yaml"
-        if name in RESERVED or not NAME.fullmatch(name):
-            raise UserError(
-                f"{where}: {name!r} names its folder on the machine, too: rename the file, beginning with a letter or "
-                f"digit, without `/`; {', '.join(RESERVED)} are taken there"
-            )
-        if config.mode not in experiment.modes:
-            raise UserError(
-                f"mode: unknown {unknown_name(config.mode, experiment.modes)} Those are the modes of {where}."
-            )
-        recommended = [mode for mode, chosen in experiment.modes.items() if chosen.recommended]
-        if len(recommended) > 1:
-            raise UserError(f"{where}: modes: {', '.join(recommended)} are all recommended; recommend one")
-        for mode in experiment.modes:
-            validate(
-                Training,
-                {**experiment.training.model_dump(), **experiment.modes[mode].training},
-                where,
-                f"modes.{mode}.training",
-            )
-        validate(Training, {**experiment.training.model_dump(), **experiment.on_cpu}, where, "on_cpu")
     for key in ("results_dir", "archive_dir"):
         where = getattr(config, key)
         if any(part.exists() and not part.is_dir() for part in [where, *where.parents]):
@@ -107,6 +89,29 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
         accelerator = load_accelerator(folder, CPU)
         target = target.model_copy(update={"environment": {**target.environment, **HIDDEN}})
     return Settings(root, config, experiments, gates, target, accelerator, device)
+
+
+def _in_its_modes(name: str, experiment: ExperimentConfig, config: Config) -> ExperimentConfig:
+    """The experiment, its modes checked, with the mode that the command line makes."""
+    where = f"config/experiments/{name}.yaml"
+    if name in RESERVED or not NAME.fullmatch(name):
+        raise UserError(
+            f"{where}: {name!r} names its folder on the machine, too: rename the file, beginning with a letter or "
+            f"digit, without `/`; {', '.join(RESERVED)} are taken there"
+        )
+    if config.mode not in experiment.modes:
+        raise UserError(f"mode: unknown {unknown_name(config.mode, experiment.modes)} Those are the modes of {where}.")
+    recommended = [mode for mode, chosen in experiment.modes.items() if chosen.recommended]
+    if len(recommended) > 1:
+        raise UserError(f"{where}: modes: {', '.join(recommended)} are all recommended; recommend one")
+    training = experiment.training.model_dump()
+    for mode, chosen in experiment.modes.items():
+        validate(Training, {**training, **chosen.training}, where, f"modes.{mode}.training")
+    validate(Training, {**training, **experiment.on_cpu}, where, "on_cpu")
+    if not config.training and not config.settings:
+        return experiment
+    validate(Training, config.training, "--config", "training")
+    return with_custom_mode(experiment, config.mode, config.training, config.settings, where)
 
 
 def load_target(folder: Path, name: str) -> Target:

@@ -7,10 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from gonogo.base.models import Count, Fraction, Positive, StrictModel
+from gonogo.config.table_thresholds import ShardsGate, TablesGate
 
 
 class VolumesGate(StrictModel):
-    """Are volumes (.nii, .nii.gz, .mgz, .npy, .npz) worth training on? HU: Hounsfield units, air −1000, water 0.
+    """Are volumes (.nii, .nii.gz, .mgz, .npy, .npz, DICOM) worth training on? HU: Hounsfield units, air −1000, water 0.
 
     Source of the defaults: a judgement, from how clinical CT is stored; none was tuned on a dataset.
     """
@@ -26,7 +27,13 @@ class VolumesGate(StrictModel):
     spacing_tolerance: Positive = Field(0.2, description="relative difference of a voxel side from the set's median")
     allow_identity: bool = Field(False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size")
     max_form_gap_mm: Positive = Field(1.0, description="distance of a corner by the sform from the same by the qform")
-    max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends; inside: none")
+    max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends")
+    max_hollow_slices: Fraction = Field(
+        0.02, description="share of slices of one value between others; fewer: a warning"
+    )
+    max_jump: Positive = Field(
+        2.5, description="difference of neighbouring slices / the greatest of six on either side; above: a warning"
+    )
     max_repeated_slices: Fraction = Field(0.02, description="share of slices equal to the previous one")
     max_slice_disorder: Positive = Field(
         0.85, description="difference of neighbouring slices / of slices four apart; above: out of order"
@@ -46,7 +53,8 @@ class VolumesGate(StrictModel):
 
 
 class SeriesGate(StrictModel):
-    """Are recordings (.h5, .hdf5, .npy, .npz) worth training on? (channels, samples) or (windows, channels, samples).
+    """Are recordings (.h5, .hdf5, .npy, .npz, .edf, .bdf, .fif) worth training on? (channels, samples) or (windows,
+    channels, samples); the longer of the last two axes is time.
 
     Source of the defaults: a judgement, from EEG practice; none was tuned on a dataset. A change of a `_key` reads the
     files again.
@@ -63,6 +71,14 @@ class SeriesGate(StrictModel):
         0.03, description="of neighbouring samples, of either sign, in the median channel; below: white noise"
     )
     max_zero_tail: Fraction = Field(0.01, description="share of samples at the end that are zero in all channels")
+    max_held: Fraction = Field(
+        0.05, description="share of the length in which no channel moves, anywhere in the recording; above: bad"
+    )
+    min_usual_sigma_ratio: Fraction = Field(
+        0.02,
+        description="a channel's share of its recording's amplitude / what it has in the set; below: electrode off",
+    )
+    unit: str = Field("", description="V, mV or uV, where files do not say; an amplitude that it rules out is bad")
     max_spoilt_windows: Fraction = Field(0.01, description="share of repeated windows; also of those without a signal")
     max_scale_ratio: Positive = Field(
         100, description="typical amplitude / the set's median, or its inverse; above: other units, a warning"
@@ -71,13 +87,13 @@ class SeriesGate(StrictModel):
 
 
 class PointsGate(StrictModel):
-    """Are point clouds (.ply, .xyz, .obj, .stl, .glb, .npy, .npz) worth training on? Of a mesh, the vertices.
+    """Are point clouds (.ply, .xyz, .obj, .stl, .glb, .npy, .npz, .bin) worth training on? Of a mesh, the vertices.
 
     Source of the defaults: a judgement, from how clouds are sampled for training; none was tuned on a dataset.
     """
 
     max_count_deviation: Positive = Field(
-        0.5, description="relative difference of the point count from the set's median"
+        0.5, description="relative difference of the point count from the set's median, unless all counts differ so"
     )
     max_duplicates: Fraction = Field(0.01, description="share of points at exactly the place of another")
     max_normal_error: Positive = Field(0.01, description="difference of a normal's length from 1, in 99 of 100 points")
@@ -112,7 +128,9 @@ class TextGate(StrictModel):
     max_tokens: int = Field(0, ge=0, description="a longer record would be truncated; 0: not judged")
     max_truncated: Fraction = Field(0.01, description="share of records longer than `max_tokens`")
     max_bad_records: Fraction = Field(0.01, description="share of records with any fault of their own")
-    max_repeated: Fraction = Field(0.05, description="share of records that repeat another, apart from case and spaces")
+    max_repeated: Fraction = Field(
+        0.05, description="share of records that repeat another, apart from case, white space, label and source"
+    )
     max_shared_opening: Fraction = Field(
         0.5, description="share of records that share their first 80 characters; a warning"
     )
@@ -235,3 +253,5 @@ class QualityGate(StrictModel):
     series: SeriesGate = Field(SeriesGate(), description="of kind `series`")
     points: PointsGate = Field(PointsGate(), description="of kind `points`")
     text: TextGate = Field(TextGate(), description="of kind `text`")
+    tables: TablesGate = Field(TablesGate(), description="of kind `tables`")
+    shards: ShardsGate = Field(ShardsGate(), description="of kind `shards`")

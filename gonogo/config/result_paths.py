@@ -8,15 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ResultPaths:
-    """Files of one experiment in one mode.
+    """Files of one experiment in one mode."""
 
-    Attributes:
-        experiment: folder of what does not depend on the mode.
-        mode: its name; what depends on it lies in a folder of that name.
-    """
-
-    experiment: Path
-    mode: str
+    experiment: Path  # folder of what does not depend on the mode
+    mode: str  # its name; what depends on it lies in a folder of that name
 
     @property
     def in_mode(self) -> Path:

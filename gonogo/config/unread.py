@@ -54,6 +54,8 @@ def _unread(raw: Mapping[str, Any], config: ExperimentConfig) -> Iterator[str]:
         yield "smoke.arguments: only a command that is watched gets them; remove the key"
     if config.command is None:
         return
+    if kind != "script" and config.command.steps:
+        yield "command.steps: only of a command that is watched; remove the key"
     for key in ("settings", "overfit_steps", "max_extension"):
         if smoke.get(key):
             instead = ", write smoke.arguments" if key == "settings" and kind == "script" else ""

@@ -28,6 +28,16 @@ class Config(StrictModel):
     mode: str = Field("validate", description="one of the experiment's `modes`")
     target: str = Field("local", description="a name in config/targets/")
     seed: int = Field(0, ge=0, description="seed of everything random")
+    training: dict[str, Any] = Field(
+        default_factory=dict,
+        description="keys of the experiments' `training` to change, each also alone: `--config epochs=150`. The run "
+        "is of a mode `custom` then, made from `mode`",
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="keys of their `settings` to change, by dotted path: `--config 'settings={data.image_size: 64}'`; "
+        "a mode `custom`, too",
+    )
     note: str = Field("", description="free text about this run; `gonogo runs --note WORDS` finds it")
     results_dir: Path = Field(Path("results"), description="folder of all that a run creates; can be deleted")
     archive_dir: Path = Field(Path("archive"), description="folder of what was downloaded; nothing is ever overwritten")

@@ -19,15 +19,10 @@ MOST_COLUMNS = 512  # classes that are compared one by one where targets are loo
 
 
 class Measure(ABC):
-    """Errors, and what is left of one batch, for one kind of target.
+    """Errors, and what is left of one batch, for one kind of target."""
 
-    Attributes:
-        quantities: whether means and spreads of outputs, targets and inputs can be held against each other.
-        unit: of `errors`, for people.
-    """
-
-    quantities: bool
-    unit: str
+    quantities: bool  # whether means and spreads of outputs, targets and inputs can be held against each other
+    unit: str  # of `errors`, for people
 
     @abstractmethod
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:

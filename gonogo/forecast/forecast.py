@@ -34,9 +34,9 @@ START = Range(low=0.7, mid=1.0, high=2.0)  # the same of imports and reading, wh
 
 
 class Forecast(BaseModel):
-    steps: int
-    step_s: Range = Field(description="on the target")
-    hours: Range | None = Field(description="setup, upload and training; null: the target's speed is not known")
+    steps: int | None = Field(description="of the run; null: a script that does not say")
+    step_s: Range | None = Field(description="on the target; null: not known")
+    hours: Range | None = Field(description="setup, upload and training; null: not known, `basis` says why")
     usd: Range | None
     setup_hours: Range = Field(description="part of `hours` for upload and setup")
     around_hours: Range = Field(description="part of `hours` that is no step: start, validation, looks of the gate")
@@ -139,7 +139,7 @@ def _basis(speed: Speed, accelerator: Accelerator, slow: float, fast: float) -> 
 def describe(found: Forecast) -> str:
     """One line: time and money with their ranges."""
     if found.hours is None or found.usd is None:
-        return f"{found.steps} steps; time and cost unknown: {found.basis}"
+        return f"{'unknown' if found.steps is None else found.steps} steps; time and cost unknown: {found.basis}"
     low, mid, high = (duration(3600 * hours) for hours in (found.hours.low, found.hours.mid, found.hours.high))
     money = f"{dollars(found.usd.mid)} ({dollars(found.usd.low)} to {dollars(found.usd.high)})"
     return f"{found.steps} steps, {mid} ({low} to {high}), {money} at {dollars(found.usd_per_hour)}/h"

@@ -9,18 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Job:
-    """One run.
-
-    Attributes:
-        hours: that it takes.
-        after: names of runs that must have ended.
-        ready: when its data is there.
-    """
+    """One run."""
 
     name: str
-    hours: float
-    after: tuple[str, ...] = ()
-    ready: dt.datetime | None = None
+    hours: float  # that it takes
+    after: tuple[str, ...] = ()  # names of runs that must have ended
+    ready: dt.datetime | None = None  # when its data is there
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ class Speed(BaseModel):
     samples_per_step: int
     train_samples: int = Field(description="samples in an epoch; 0: its loader has no length")
     epoch_overhead_s: float = Field(description="validation, pictures and checkpoints, per epoch")
+    data_s: float = Field(0.0, description="of a watched script: making the batches of a step, one after the other")
+    data_workers: int = Field(1, ge=1, description="processes that make them on the target")
     start_s: float = Field(0.0, description="from the process's start to the first step")
     look_s: float = Field(0.0, description="one look of the learning gate at held-out and trained samples")
     tflops_fp32: float = Field(description="of this machine, measured")

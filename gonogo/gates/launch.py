@@ -35,6 +35,7 @@ class Measurements(Measured):
     expected_statement: str
     hours: Range | None
     usd: Range | None
+    not_forecast: str = Field("", description="why there are no hours")
     usd_per_hour: float
     issues: list[Issue] = Field(default_factory=list, description="that were found wrong, open or not")
     contradictions: list[str] = Field(default_factory=list, description="times of the plan that cannot all hold")
@@ -128,15 +129,15 @@ def _issues(m: Measurements) -> Check:
         threshold="none critical; CAUTION with a major one",
         status=status,
         why="; ".join(told),
-        hint="Mend it, then set its status and resolution under `issues` in the experiment's YAML." if told else "",
+        hint="Fix it, then set its status and resolution under `issues` in the experiment's YAML." if told else "",
     )
 
 
 def _money(m: Measurements, gate: LaunchGate) -> list[Check]:
     title = "Forecast cost within budget"
     if m.usd is None or m.hours is None:
-        why = "the target's speed is not known, so its cost cannot be forecast"
-        hint = "Add tflops_fp32 and bandwidth_gb_s to config/accelerators.yaml, each with its source."
+        why = f"time and cost cannot be forecast: {m.not_forecast or 'the speed of the target is not known'}"
+        hint = "Provide what is missing; a card's tflops_fp32 and bandwidth_gb_s belong in config/accelerators.yaml."
         return [threshold_check("budget", title, None, "a forecast", None, why=why, hint=hint)]
     allowed = m.budget_usd * (1 - gate.budget_buffer)
     likely = f"${m.usd.mid:.2f} (${m.usd.low:.2f} to ${m.usd.high:.2f}) at ${m.usd_per_hour:.2f}/h"

@@ -9,23 +9,14 @@ SAMPLE = "sample"
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate.
+    """One gate."""
 
-    Attributes:
-        name: of its thresholds, and of its rule: `judge_NAME`.
-        measured_by: the rule whose measurements it judges.
-        module: has `Measurements` (what that rule wrote) and `judge(measurements, thresholds)`.
-        by_mode: what it judges depends on the mode.
-        of_scripts: the module in place of `module` where a script was watched, and not an experiment's class.
-        scope: the part that it judges, where a gate judges several.
-    """
-
-    name: str
-    measured_by: str
-    module: str
-    by_mode: bool = False
-    of_scripts: str = ""
-    scope: str = ""
+    name: str  # of its thresholds, and of its rule: `judge_NAME`
+    measured_by: str  # the rule whose measurements it judges
+    module: str  # has `Measurements` (what that rule wrote) and `judge(measurements, thresholds)`
+    by_mode: bool = False  # what it judges depends on the mode
+    of_scripts: str = ""  # the module in place of `module` where a script was watched, and not an experiment's class
+    scope: str = ""  # the part that it judges, where a gate judges several
 
     @property
     def path(self) -> str:

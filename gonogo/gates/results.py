@@ -45,15 +45,12 @@ class Measurements(Measured):
 
 @dataclass
 class ResultsJudgement:
-    """Unpacks as (checks, cause).
-
-    Attributes:
-        predictions: the judgement of the predictions as data, which their contact sheet is drawn from; None where
-            they are no items of the data's kind, or there are none.
-    """
+    """Unpacks as (checks, cause)."""
 
     checks: list[Check]
     cause: str
+    # the judgement of the predictions as data, which their contact sheet is drawn from; None where they are no items of
+    # the data's kind, or there are none
     predictions: Judgement | None
 
     def __iter__(self) -> Iterator[list[Check] | str]:

@@ -29,17 +29,12 @@ TRAIN_ON_CPU = "Train on the CPU (device: cpu in the target), or on another mach
 
 @dataclass
 class LadderResult:
-    """How far a child came.
+    """How far a child came."""
 
-    Attributes:
-        seconds: of each rung that was tried, in order; the last one ended it, unless all were passed.
-        problem: why it ended; empty: it passed every rung.
-        facts: device, device_bytes, torch_version, torch_build.
-    """
-
+    # of each rung that was tried, in order; the last one ended it, unless all were passed
     seconds: dict[str, float] = field(default_factory=dict)
-    problem: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""  # why it ended; empty: it passed every rung
+    facts: dict[str, Any] = field(default_factory=dict)  # device, device_bytes, torch_version, torch_build
 
     @property
     def healthy(self) -> bool:

@@ -29,25 +29,18 @@ SMOKE_LOOKS = 12  # over the planned steps
 
 
 class Watch(Callback):
-    """Keeps what `judge` needs, whatever module is trained.
-
-    Attributes:
-        sampled: samples of the data; set before the first step.
-        evaluations: one before the first step, then evenly spaced.
-        spent_s: seconds that looking took, which a run without it would not.
-        prediction_s: of each evaluation, seconds that predicting all samples once took.
-    """
+    """Keeps what `judge` needs, whatever module is trained."""
 
     looks_planned = SMOKE_LOOKS
 
     def __init__(self, experiment: LightningExperiment, sampled: SampledData | None = None) -> None:
         self.experiment = experiment
-        self.sampled = sampled
-        self.evaluations: list[Evaluation] = []
+        self.sampled = sampled  # samples of the data; set before the first step
+        self.evaluations: list[Evaluation] = []  # one before the first step, then evenly spaced
         self.losses: list[float] = []
         self.gradients: GradientRecord | None = None
-        self.spent_s = 0.0
-        self.prediction_s: list[float] = []
+        self.spent_s = 0.0  # seconds that looking took, which a run without it would not
+        self.prediction_s: list[float] = []  # of each evaluation, seconds that predicting all samples once took
         self._every = 0
         self._step = -1
 

@@ -22,14 +22,11 @@ WHOLE = 0.5  # share of whole numbers in the targets, above which they recur by 
 
 @dataclass
 class GivenAway:
-    """What one side of the split shows of it, batch by batch.
+    """What one side of the split shows of it, batch by batch."""
 
-    Attributes:
-        shares: of each sample that was asked, the share of its target's runs of values that stand in its own input.
-        target_hashes: of targets with many values of their own, which no two samples share by chance.
-    """
-
+    # of each sample that was asked, the share of its target's runs of values that stand in its own input
     shares: list[float] = field(default_factory=list)
+    # of targets with many values of their own, which no two samples share by chance
     target_hashes: list[bytes | None] = field(default_factory=list)
     _rows: list[Tensor] = field(default_factory=list)
     _answers: list[Tensor] = field(default_factory=list)

@@ -47,19 +47,12 @@ def theil_sen(steps: Sequence[float], values: Sequence[float]) -> Slope | None:
 
 @dataclass(frozen=True)
 class Convergence:
-    """What a validation loss does at its end.
+    """What a validation loss does at its end."""
 
-    Attributes:
-        state: `flat` is converged; `unknown`: fewer than two points.
-        noise: standard deviation about its trend, relative to the level; None: too few points to tell.
-        beyond_noise: whether the change is larger than noise explains.
-        text: one sentence.
-    """
-
-    state: State
-    noise: float | None
-    beyond_noise: bool
-    text: str
+    state: State  # `flat` is converged; `unknown`: fewer than two points
+    noise: float | None  # standard deviation about its trend, relative to the level; None: too few points to tell
+    beyond_noise: bool  # whether the change is larger than noise explains
+    text: str  # one sentence
 
 
 def converged(val_steps: Sequence[int], val_loss: Sequence[float | None]) -> Convergence:

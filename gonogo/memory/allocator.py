@@ -78,20 +78,13 @@ class RefusedAllocation:
 
 @dataclass(frozen=True)
 class Replay:
-    """What the allocator did.
+    """What the allocator did."""
 
-    Attributes:
-        peak_requested_bytes: sum of what tensors asked for, at its highest.
-        peak_reserved_bytes: taken from the device, cached blocks included (`torch.cuda.max_memory_reserved`).
-        oom_at: the allocation that failed; None: all were served.
-        retries: how often all cached memory was released to serve an allocation; each one stalls the device.
-        reserved_after: (N,) int64 bytes taken from the device after each event, up to the one that failed.
-    """
-
-    peak_requested_bytes: int
-    peak_reserved_bytes: int
-    oom_at: RefusedAllocation | None
-    retries: int
+    peak_requested_bytes: int  # sum of what tensors asked for, at its highest
+    peak_reserved_bytes: int  # taken from the device, cached blocks included (`torch.cuda.max_memory_reserved`)
+    oom_at: RefusedAllocation | None  # the allocation that failed; None: all were served
+    retries: int  # how often all cached memory was released to serve an allocation; each one stalls the device
+    # (N,) int64 bytes taken from the device after each event, up to the one that failed
     reserved_after: np.ndarray = field(compare=False)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import psutil
-
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.gate_thresholds import MemoryGate
 
@@ -14,7 +12,11 @@ def capacity_bytes(accelerator: Accelerator) -> int | None:
     """The catalogue's figure; for this machine's processor its RAM, measured; None where neither is known."""
     if accelerator.visible_bytes is not None:
         return accelerator.visible_bytes
-    return int(psutil.virtual_memory().total) if accelerator.is_this_machine else None
+    if not accelerator.is_this_machine:
+        return None
+    import psutil
+
+    return int(psutil.virtual_memory().total)
 
 
 def is_tight(needed_bytes: int, capacity_bytes: int, gate: MemoryGate) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
@@ -16,8 +17,10 @@ from gonogo.config.load import load_accelerator, read_yaml
 from gonogo.memory.capacity import capacity_bytes, is_tight
 from gonogo.memory.devices import card_of
 from gonogo.memory.estimate import MemoryEstimate, estimate
-from gonogo.memory.trace_result import Traced
 from gonogo.verdict import Check, Status
+
+if TYPE_CHECKING:
+    from gonogo.memory.trace_result import Traced
 
 TRAINING = Training()  # what a trace of a whole script holds already
 CHOSEN_BY_CARD = ("attention", "lstm", "gru", "rnn")  # operators that run as other kernels on other architectures

@@ -9,20 +9,16 @@ from gonogo.config.accelerator import Architecture
 
 @dataclass(frozen=True)
 class Card:
-    """A card, as its kernels are chosen.
+    """A card, as its kernels are chosen."""
 
-    Attributes:
-        capability: compute capability as CUDA counts it; ROCm reports the first digits of the gfx number.
-        flash: there is a flash attention kernel: compute capability 8.0 and later; ROCm: gfx90a, gfx942, gfx1100
-            (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, check_flash_attention_hardware_support).
-        efficient: there is a memory-efficient attention kernel: compute capability 5.0 and later; ROCm: as flash.
-        miopen: AMD's library runs recurrent layers, in the place of cuDNN.
-    """
-
+    # compute capability as CUDA counts it; ROCm reports the first digits of the gfx number
     capability: tuple[int, int] = (8, 6)
+    # there is a flash attention kernel: compute capability 8.0 and later; ROCm: gfx90a, gfx942, gfx1100
+    # (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, check_flash_attention_hardware_support)
     flash: bool = True
+    # there is a memory-efficient attention kernel: compute capability 5.0 and later; ROCm: as flash
     efficient: bool = True
-    miopen: bool = False
+    miopen: bool = False  # AMD's library runs recurrent layers, in the place of cuDNN
 
 
 CARDS: dict[Architecture, Card] = {

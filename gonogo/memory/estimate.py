@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import BaseModel, Field
 
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
-from gonogo.memory.allocator import AllocatorSettings, replay
 from gonogo.memory.capacity import capacity_bytes
-from gonogo.memory.components import components
-from gonogo.memory.events import Events
 from gonogo.memory.overheads import Addition, additions, is_matrix_product
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # numpy, which those who only judge an estimate do not need
+    from gonogo.memory.allocator import AllocatorSettings
+    from gonogo.memory.events import Events
     from gonogo.memory.trace_result import Traced
 
 CACHED = "rounded up, or cached by the allocator"
@@ -73,6 +71,9 @@ def estimate(
     Raises:
         UserError: the allocator's options in the environment cannot be read.
     """
+    from gonogo.memory.allocator import AllocatorSettings
+    from gonogo.memory.components import components
+
     if traced.events is None:
         return failed(training, traced.error or "the trace has no events", traced.seconds)
     extra = additions(accelerator, traced.events.ops)
@@ -101,6 +102,8 @@ def _on_a_processor(events: Events, room: int | None) -> dict[str, Any]:
 
 
 def _on_a_card(events: Events, room: int | None, settings: AllocatorSettings) -> dict[str, Any]:
+    from gonogo.memory.allocator import replay
+
     free = replay(events, None, settings)
     held = free if room is None or free.peak_reserved_bytes <= room else replay(events, room, settings)
     return {
@@ -114,6 +117,10 @@ def _on_a_card(events: Events, room: int | None, settings: AllocatorSettings) ->
 
 def with_kept_workspaces(events: Events, extra: Sequence[Addition]) -> Events:
     """The same events with each kept workspace allocated before the first operation that needs it."""
+    import numpy as np
+
+    from gonogo.memory.events import Events
+
     kept = [item for item in extra if item.kind == "kept"]
     if not kept or not len(events):
         return events

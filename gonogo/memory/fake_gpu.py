@@ -151,6 +151,7 @@ def _replacements(card: Card) -> list[tuple[Any, str, Any]]:
         (cuda, "set_device", always(None)),
         (cuda, "synchronize", always(None)),
         (cuda, "empty_cache", always(None)),
+        (cuda, "is_current_stream_capturing", always(False)),  # optimizers ask before each step
         (*torch_private.LAZY_INIT, always(None)),
         (*torch_private.EXCHANGE_DEVICE, always(0)),
         (*torch_private.MAYBE_EXCHANGE_DEVICE, always(0)),

@@ -42,15 +42,11 @@ class Measurements(Measured):
 
 @dataclass(frozen=True)
 class PlanJudgement:
-    """Unpacks as (checks, cause), like every gate's judgement.
-
-    Attributes:
-        plan: the one that would be trained.
-    """
+    """Unpacks as (checks, cause), like every gate's judgement."""
 
     checks: list[Check]
     cause: str
-    plan: Candidate
+    plan: Candidate  # the one that would be trained
 
     def __iter__(self) -> Iterator[list[Check] | str]:
         return iter((self.checks, self.cause))

@@ -11,6 +11,7 @@ from gonogo.base.mappings import deep_merged
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.experiment.plan_option import PlanOption
+from gonogo.forecast.step_work import ScriptRun
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.cards import CardNeed
 from gonogo.memory.estimate import MemoryEstimate
@@ -87,6 +88,7 @@ class Explored(BaseModel):
     cards: list[CardNeed] = Field(
         default_factory=list, description="of the plan asked for, on each card of the catalogue; of scripts"
     )
+    run: ScriptRun | None = Field(None, description="of a script: what its step computes, and how many it makes")
 
     @property
     def asked(self) -> Candidate:

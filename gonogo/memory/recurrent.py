@@ -28,21 +28,15 @@ RESERVED = {"lstm": 7, "gru": 8, "rnn_tanh": 2, "rnn_relu": 2}
 
 @dataclass(frozen=True)
 class Layers:
-    """A stack of recurrent layers, and what it is run on.
-
-    Attributes:
-        steps: time steps × samples; of packed sequences their sum.
-        element_bytes: of the dtype that it is computed in.
-        weights: elements, biases included.
-    """
+    """A stack of recurrent layers, and what it is run on."""
 
     cell: str
     layers: int
     directions: int
     hidden: int
-    steps: int
-    element_bytes: int
-    weights: int
+    steps: int  # time steps × samples; of packed sequences their sum
+    element_bytes: int  # of the dtype that it is computed in
+    weights: int  # elements, biases included
     dropout: bool = False
 
     @property

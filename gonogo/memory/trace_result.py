@@ -12,28 +12,20 @@ from gonogo.memory.events import Events
 
 @dataclass
 class Traced:
-    """What a trace found.
-
-    Attributes:
-        parameters: that are trained.
-        operations: that ran, in all steps.
-        events: allocations and releases; None if the step could not be traced.
-        kinds: block → what it is, where its owner said so: "weights", "gradients", "optimizer state", …
-        guesses: values that the step asked for and that a trace cannot know; any makes the result doubtful.
-        error: why there are no events.
-        seconds: that the trace took.
-    """
+    """What a trace found."""
 
     micro_batch_size: int
     accumulate_grad_batches: int
     precision: str
-    parameters: int = 0
-    operations: int = 0
-    events: Events | None = None
+    parameters: int = 0  # that are trained
+    operations: int = 0  # that ran, in all steps
+    events: Events | None = None  # allocations and releases; None if the step could not be traced
+    # block → what it is, where its owner said so: "weights", "gradients", "optimizer state", …
     kinds: dict[int, str] = field(default_factory=dict)
+    # values that the step asked for and that a trace cannot know; any makes the result doubtful
     guesses: list[str] = field(default_factory=list)
-    error: str = ""
-    seconds: float = 0.0
+    error: str = ""  # why there are no events
+    seconds: float = 0.0  # that the trace took
 
     def save(self, folder: Path) -> None:
         """Write `trace.json`, and `events.npz` if there are any."""

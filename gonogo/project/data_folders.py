@@ -33,23 +33,14 @@ OF_WHICH = 0.5  # share of a folder's files that are of the kind; notes and labe
 
 @dataclass(frozen=True)
 class DataFolder:
-    """A folder that looks like a data set.
+    """A folder that looks like a data set."""
 
-    Attributes:
-        path: from the repository's root.
-        files: of this kind, below it.
-        kind: of gonogo's, or empty where no inspector reads such files.
-        ending: of most of the files.
-        splits: its folders that are named as splits are.
-        classes: how many other folders its files lie in, one level below (or below a split); 0: none.
-    """
-
-    path: Path
-    files: int
-    kind: str
-    ending: str
-    splits: tuple[str, ...] = ()
-    classes: int = 0
+    path: Path  # from the repository's root
+    files: int  # of this kind, below it
+    kind: str  # of gonogo's, or empty where no inspector reads such files
+    ending: str  # of most of the files
+    splits: tuple[str, ...] = ()  # its folders that are named as splits are
+    classes: int = 0  # how many other folders its files lie in, one level below (or below a split); 0: none
 
 
 @dataclass

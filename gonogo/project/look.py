@@ -16,22 +16,14 @@ ENVIRONMENTS = ("uv.lock", "requirements.txt", "pyproject.toml", "environment.ym
 
 @dataclass(frozen=True)
 class Project:
-    """What a folder holds.
-
-    Attributes:
-        name: of the experiment, from the folder's.
-        data: its data sets, the likeliest first.
-        scripts: those that train, the likeliest first.
-        environment: the file that names its packages, from the root; empty: none.
-        tracked: number of files that git tracks; None: no repository.
-    """
+    """What a folder holds."""
 
     root: Path
-    name: str
-    data: list[DataFolder] = field(default_factory=list)
-    scripts: list[TrainingScript] = field(default_factory=list)
-    environment: str = ""
-    tracked: int | None = None
+    name: str  # of the experiment, from the folder's
+    data: list[DataFolder] = field(default_factory=list)  # its data sets, the likeliest first
+    scripts: list[TrainingScript] = field(default_factory=list)  # those that train, the likeliest first
+    environment: str = ""  # the file that names its packages, from the root; empty: none
+    tracked: int | None = None  # number of files that git tracks; None: no repository
 
     @property
     def script(self) -> TrainingScript | None:

@@ -121,6 +121,8 @@ def _command(project: Project, script: TrainingScript) -> Iterator[str]:
     for missing, otherwise in WITHOUT.items():
         if missing not in script.options:
             yield f"  # no option of {script.path.as_posix()} was recognised as {{{missing}}}: {otherwise}"
+    if "epochs" not in script.options:
+        yield "  # steps: 10000   # optimizer steps of the whole run, where the forecast cannot find them in the script"
     for option in script.others:
         yield f"  # TODO: {option.flag or option.name} is required, and its value is yours"
     if script.resume_words:

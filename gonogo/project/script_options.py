@@ -12,19 +12,12 @@ DECLARATIONS = ("add_argument", "option", "argument", "add_arg")
 
 @dataclass(frozen=True)
 class Option:
-    """One that takes a value.
+    """One that takes a value."""
 
-    Attributes:
-        flag: as it is typed, `--batch-size`; empty for a positional one.
-        name: `batch_size`.
-        default: where the source says it as a literal.
-        many: it takes several words.
-    """
-
-    flag: str
-    name: str
-    default: Any = None
-    many: bool = False
+    flag: str  # as it is typed, `--batch-size`; empty for a positional one
+    name: str  # `batch_size`
+    default: Any = None  # where the source says it as a literal
+    many: bool = False  # it takes several words
     required: bool = False
 
 

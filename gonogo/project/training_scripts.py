@@ -61,21 +61,14 @@ PARSERS = (
 
 @dataclass(frozen=True)
 class TrainingScript:
-    """A script that trains.
+    """A script that trains."""
 
-    Attributes:
-        path: from the repository's root.
-        options: placeholder → the script's option for it.
-        resume: the option that takes a checkpoint; None: none was recognised.
-        others: required options that gonogo has no value for.
-        parser: name of a parser other than argparse that reads its options, and how they are usually written.
-    """
-
-    path: Path
+    path: Path  # from the repository's root
     score: int
-    options: dict[str, Option] = field(default_factory=dict)
-    resume: Option | None = None
-    others: tuple[Option, ...] = ()
+    options: dict[str, Option] = field(default_factory=dict)  # placeholder → the script's option for it
+    resume: Option | None = None  # the option that takes a checkpoint; None: none was recognised
+    others: tuple[Option, ...] = ()  # required options that gonogo has no value for
+    # name of a parser other than argparse that reads its options, and how they are usually written
     parser: tuple[str, str] | None = None
 
     @property

@@ -31,15 +31,11 @@ TABLE = "CREATE TABLE IF NOT EXISTS statistics (key BLOB PRIMARY KEY, value BLOB
 
 
 class Cache(StatisticsCache):
-    """Statistics by the sha256 of a file's bytes; see `open_cache`.
-
-    Attributes:
-        hits: how many times there was an entry.
-    """
+    """Statistics by the sha256 of a file's bytes; see `open_cache`."""
 
     def __init__(self, path: Path, kind: str) -> None:
         self.path, self.kind = Path(path), kind
-        self.hits = 0
+        self.hits = 0  # how many times there was an entry
         self._scope = f"{kind}\0{_version()}".encode()
         self._lock = threading.Lock()
         self._waiting: dict[bytes, bytes] = {}

@@ -32,15 +32,11 @@ PAPER, INK, FAINT, RULE, BAD_SIDE = "#ffffff", "#1b1f24", "#5b6470", "#d0d5db", 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A line across a histogram.
-
-    Attributes:
-        bad: the side on which it counts against an item.
-    """
+    """A line across a histogram."""
 
     value: float
     label: str
-    bad: Literal["below", "above"]
+    bad: Literal["below", "above"]  # the side on which it counts against an item
 
 
 def below(value: float, word: str) -> Threshold:

@@ -58,19 +58,13 @@ class WorstItems:
 
 @dataclass(frozen=True)
 class FaultGroup:
-    """Faults of items that one check of the verdict counts.
-
-    Attributes:
-        faults: ids that count.
-        criterion: when an item counts as bad, in words and with its threshold.
-        claim: what is wrong, after "12 of 80 volumes": `are not in Hounsfield units`.
-    """
+    """Faults of items that one check of the verdict counts."""
 
     id: str
     title: str
-    faults: Set[str]
-    criterion: str
-    claim: str
+    faults: Set[str]  # ids that count
+    criterion: str  # when an item counts as bad, in words and with its threshold
+    claim: str  # what is wrong, after "12 of 80 volumes": `are not in Hounsfield units`
     hint: str
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -46,6 +47,15 @@ SPLITS = {
 }  # fmt: skip  names of folders that say which split their files belong to
 
 
+LEAKS = (
+    "leakage",
+    "record_leakage",
+    "window_leakage",
+    "row_leakage",
+    "sample_leakage",
+)  # checks whose cause is LEAKAGE
+
+
 class Overview:
     """What only the whole set shows, gathered from every item before any is judged.
 
@@ -64,13 +74,9 @@ class Overview:
 
 
 class FileInspector(Inspector):
-    """A kind whose item is one file with one of `suffixes`.
+    """A kind whose item is one file with one of `suffixes`."""
 
-    Attributes:
-        suffixes: in lower case, with the dot; `.nii.gz` is one.
-    """
-
-    suffixes: ClassVar[tuple[str, ...]]
+    suffixes: ClassVar[tuple[str, ...]]  # in lower case, with the dot; `.nii.gz` is one
 
     # --- what a kind says of itself ---
 
@@ -196,6 +202,12 @@ def split_of(name: str) -> str:
     return next((SPLITS[part] for part in name.lower().split("/")[:-1] if part in SPLITS), "")
 
 
+def split_of_words(name: str) -> str:
+    """The split that the first or last word of a file's name says: `train-00000-of-00001.parquet`, `qa_val.json`."""
+    words = re.split(r"[-_. ]", name.lower().rsplit("/", maxsplit=1)[-1].partition(".")[0])
+    return SPLITS.get(words[0], "") or SPLITS.get(words[-1], "")
+
+
 def _cause(own: Sequence[Check], checks: Sequence[Check], bad: FaultCount) -> str:
     """What is wrong with items themselves comes first: black pictures are alike on both sides of any split.
 
@@ -206,7 +218,7 @@ def _cause(own: Sequence[Check], checks: Sequence[Check], bad: FaultCount) -> st
         return "UNREADABLE"
     if any(check.status is Status.NO_GO for check in own):
         return "DATA"
-    if any(check.id in ("leakage", "record_leakage") and check.status is Status.NO_GO for check in checks):
+    if any(check.id in LEAKS and check.status is Status.NO_GO for check in checks):
         return "LEAKAGE"
     return "DATA" if bad.bad or any(check.status is Status.NO_GO for check in checks) else ""
 

@@ -41,16 +41,11 @@ class StatisticsCache:
 
 @dataclass(frozen=True, slots=True)
 class ItemFiles:
-    """One item as it lies in the data folder, unread.
-
-    Attributes:
-        name: from the folder.
-        files: its files, from the folder, sorted.
-    """
+    """One item as it lies in the data folder, unread."""
 
     folder: Path
-    name: str
-    files: tuple[str, ...]
+    name: str  # from the folder
+    files: tuple[str, ...]  # its files, from the folder, sorted
 
 
 class Scan(NamedTuple):
@@ -63,13 +58,10 @@ class Scan(NamedTuple):
 
 @dataclass
 class ItemReading:
-    """One item as it was read.
-
-    Attributes:
-        hashes: path from the data folder → sha256, of every file of the item that could be read.
-    """
+    """One item as it was read."""
 
     item: MeasuredItem
+    # path from the data folder → sha256, of every file of the item that could be read
     hashes: dict[str, str] = field(default_factory=dict)
 
 

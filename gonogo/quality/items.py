@@ -36,17 +36,11 @@ class MeasuredItem(ClosedModel):
 
 @dataclass(frozen=True)
 class Fault:
-    """One check that fired.
+    """One check that fired."""
 
-    Attributes:
-        id: for machines: `dark`.
-        reason: a few words to stand under a picture, in Latin letters: `dark 0.02`.
-        warns: it is reported, and makes no item bad.
-    """
-
-    id: str
-    reason: str
-    warns: bool = False
+    id: str  # for machines: `dark`
+    reason: str  # a few words to stand under a picture, in Latin letters: `dark 0.02`
+    warns: bool = False  # it is reported, and makes no item bad
 
 
 @dataclass(frozen=True)

@@ -36,14 +36,11 @@ SYSTEM = ("lost+found", "System Volume Information", "$RECYCLE.BIN", "__MACOSX")
 
 
 class LeftOut(ClosedModel):
-    """Files of one sort that no check judged. Counts add up over any division of the data into parts.
-
-    Attributes:
-        weight: `unseen`: what is there is unknown; `unknown`: files that could be data, which this kind does not
-            read; `harmless`: papers, lists, and what is said about items.
-    """
+    """Files of one sort that no check judged. Counts add up over any division of the data into parts."""
 
     sort: str = Field(description="one of them, in words: `folder that may not be entered`, `.heic`")
+    # `unseen`: what is there is unknown; `unknown`: files that could be data, which this kind does not read;
+    # `harmless`: papers, lists, and what is said about items
     weight: Literal["unseen", "unknown", "harmless"]
     count: int
     first: list[str] = Field(description="up to ten of them, from where the data folder is named")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 
 from gonogo.base.digests import FolderDigest, file_digest
@@ -32,6 +32,7 @@ def measure_part(
     progress: Progress | None = None,
     cache: StatisticsCache | None = None,
     whole: bool = False,
+    elsewhere: Set[str] = frozenset(),
 ) -> MeasuredPart:
     """Measure one data folder into `out`, with as much memory for a million items as for a thousand.
 
@@ -42,6 +43,7 @@ def measure_part(
         progress: called with (items done, items in all).
         cache: statistics of earlier scans; files with the same bytes are not decoded again.
         whole: no item of the data set is missing from it and the parts before it.
+        elsewhere: endings of files that are judged as another kind, which this one could read, too.
 
     Raises:
         UserError: the folder is missing, or holds nothing of this kind.
@@ -52,6 +54,10 @@ def measure_part(
     if not os.access(folder, os.R_OK | os.X_OK):
         raise UserError(f"{folder}: may not be entered. Give yourself permission: chmod u+rx {folder}")
     items, others, unlisted = kind.scan(folder)
+    if elsewhere:
+        leave = tuple(elsewhere)
+        others = [*others, *(file for item in items if item.name.lower().endswith(leave) for file in item.files)]
+        items = [item for item in items if not item.name.lower().endswith(leave)]
     total = FolderDigest()
     unreadable = []
     for path in others:

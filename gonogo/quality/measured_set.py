@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from pydantic import Field
@@ -57,6 +57,15 @@ class MeasuredSet:
         if len({part.kind for part in parts}) != 1:
             raise UserError(f"{', '.join(map(str, folders))}: not parts of one set, which has one kind of data")
         return cls(tuple(map(Path, folders)), parts)
+
+    def without(self, endings: Set[str]) -> MeasuredSet:
+        """Where files of these endings count as judged elsewhere, and not as left out."""
+        last = {PurePath(ending).suffix or ending for ending in endings}
+        parts = [
+            part.model_copy(update={"left_out": [files for files in part.left_out if files.sort not in last]})
+            for part in self.parts
+        ]
+        return MeasuredSet(self.folders, tuple(parts)) if endings else self
 
     @property
     def kind(self) -> str:

@@ -27,11 +27,7 @@ Pairs = tuple[np.ndarray, np.ndarray]  # indices of the first and of the second 
 
 
 class NearDuplicates:
-    """Which items of a set look alike, and in which splits they are.
-
-    Attributes:
-        crowd: how many items look like one of them, at most.
-    """
+    """Which items of a set look alike, and in which splits they are."""
 
     def __init__(self, keys: np.ndarray, comparisons: np.ndarray, colours: np.ndarray, split: np.ndarray) -> None:
         """
@@ -58,7 +54,7 @@ class NearDuplicates:
                 np.bitwise_or.at(self._reached, a, splits[b])
         several = bit_count(splits) > 1  # the partner in another split has the very same hash
         self._partner[several] = np.flatnonzero(several)
-        self.crowd = int(crowds.max(initial=0))
+        self.crowd = int(crowds.max(initial=0))  # how many items look like one of them, at most
 
     def components(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Identities (N,) uint64 of what is connected by looking alike, and the splits (N,) reached; 0: no hash."""

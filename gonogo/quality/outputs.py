@@ -19,17 +19,18 @@ from gonogo.quality.table import RowSink, table
 
 @dataclass(frozen=True)
 class Outputs:
-    """Files to write; None: not wanted.
+    """Files to write; None: not wanted."""
 
-    Attributes:
-        table: CSV, every statistic of every file.
-        distributions: SVG, statistics against their thresholds.
-        sheet: PNG, the worst items with the reason under each.
-    """
+    table: Path | None = None  # CSV, every statistic of every file
+    distributions: Path | None = None  # SVG, statistics against their thresholds
+    sheet: Path | None = None  # PNG, the worst items with the reason under each
 
-    table: Path | None = None
-    distributions: Path | None = None
-    sheet: Path | None = None
+    def of_kind(self, kind: str) -> Outputs:
+        """The same files with the kind in their names: `worst-images.png`."""
+        named = [
+            path and path.with_stem(f"{path.stem}-{kind}") for path in (self.table, self.distributions, self.sheet)
+        ]
+        return Outputs(*named)
 
 
 @dataclass(frozen=True)

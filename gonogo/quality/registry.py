@@ -17,10 +17,12 @@ KINDS = {
     "series": "gonogo.quality.series.inspector:SeriesFiles",
     "points": "gonogo.quality.points.inspector:PointClouds",
     "text": "gonogo.quality.text.inspector:Texts",
+    "tables": "gonogo.quality.tables.inspector:Tables",
+    "shards": "gonogo.quality.shards.inspector:Shards",
     "files": "gonogo.quality.any_files:AnyFiles",
 }
 # kinds whose gate also says how items are read: a change there measures them again
-CONFIGURED = ("series", "text")
+CONFIGURED = ("series", "text", "tables")
 # libraries beyond the core, by kind; the extra to install has the kind's name
 NEEDED = {"volumes": ["nibabel"], "series": ["h5py"], "points": ["trimesh"], "text": ["jsonschema_rs", "tokenizers"]}
 

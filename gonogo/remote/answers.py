@@ -54,12 +54,9 @@ class AgentAnswer(BaseModel):
 
 
 class Attempt(AgentAnswer):
-    """How one attempt of a run ended.
+    """How one attempt of a run ended."""
 
-    Attributes:
-        cause: `unknown` where the machine gave a word that is not in CAUSES; `cause_said` is that word, safe to show.
-    """
-
+    # `unknown` where the machine gave a word that is not in CAUSES; `cause_said` is that word, safe to show
     cause: Cause
     cause_said: str
     code: Small | None = None
@@ -102,17 +99,13 @@ def _reading_or_none(value: Any) -> Any:
 
 
 class Heartbeat(AgentAnswer):
-    """What a run is doing: its time and cost so far, and the seconds since its last step, where that is long ago.
-
-    Attributes:
-        age_s: since it was written, by the machine's clock.
-    """
+    """What a run is doing: its time and cost so far, and the seconds since its last step, where that is long ago."""
 
     at: Annotated[float, Field(ge=-AT_MOST, le=AT_MOST)] = 0.0
     elapsed_s: Amount | None = None
     usd: Amount = 0.0
     quiet_s: Amount = 0.0
-    age_s: Amount = 0.0
+    age_s: Amount = 0.0  # since it was written, by the machine's clock
     gpu: Annotated[GpuReading | None, BeforeValidator(_reading_or_none)] = None
 
 
@@ -227,17 +220,11 @@ class MachineFacts(AgentAnswer):
 
 
 class Busy(AgentAnswer):
-    """What would be lost with the machine: of any workspace on it.
+    """What would be lost with the machine: of any workspace on it."""
 
-    Attributes:
-        runs: at work.
-        unfetched: ended, and never downloaded.
-        under_way: what else is being done there, such as an upload; empty: nothing.
-    """
-
-    runs: Annotated[list[Shown], Field(max_length=10_000)]
-    unfetched: Annotated[list[Shown], Field(max_length=10_000)]
-    under_way: Shown = ""
+    runs: Annotated[list[Shown], Field(max_length=10_000)]  # at work
+    unfetched: Annotated[list[Shown], Field(max_length=10_000)]  # ended, and never downloaded
+    under_way: Shown = ""  # what else is being done there, such as an upload; empty: nothing
 
 
 Unparsed: Any = Any  # whatever JSON says

@@ -18,12 +18,8 @@ class NoSuchHost(Unreachable):
 
 
 class NotOurTurn(RemoteError):
-    """Something else is at work on the machine, which runs one thing at a time: ask again later.
-
-    Attributes:
-        waiting_for: what is at work, safe to show.
-    """
+    """Something else is at work on the machine, which runs one thing at a time: ask again later."""
 
     def __init__(self, where: str, waiting_for: str) -> None:
         super().__init__(f"{where}: {waiting_for} is at work there")
-        self.waiting_for = waiting_for
+        self.waiting_for = waiting_for  # what is at work, safe to show

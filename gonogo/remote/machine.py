@@ -76,17 +76,13 @@ class PendingConnection:
 
 
 class Machine:
-    """A connected machine. Arguments are quoted: the remote shell never interprets one.
-
-    Attributes:
-        left_bytes: what the transfer under way has still to move, or had when its link dropped.
-    """
+    """A connected machine. Arguments are quoted: the remote shell never interprets one."""
 
     def __init__(self, opening: PendingConnection, ssh: Ssh, target: Target) -> None:
         self._opening = opening
         self.ssh, self.target = ssh, target
         self.root = target.root
-        self.left_bytes = float("inf")
+        self.left_bytes = float("inf")  # what the transfer under way has still to move, or had when its link dropped
         self.where = f"{ssh.user}@{ssh.host}"
         self.agent_python = sys.executable if target.python == "this" else target.python
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -167,19 +168,20 @@ def oddities(report: SetupReport, target: Target) -> list[str]:
 
 def other_device(report: SetupReport, accelerator: Accelerator) -> list[str]:
     """A problem where the device is not the one that the plan was made for."""
-    wanted = accelerator.device_name
-    if wanted and wanted.lower() in report.gpu.lower() and wanted.lower() not in report.device.lower():
+    name = accelerator.device_name
+    named = re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE)  # L4 is not L40
+    if name and named.search(report.gpu) and not named.search(report.device):
         return [
             f"{report.gpu} is there (driver {report.driver}), and torch {report.torch_version}, built for "
             f"{report.torch_build}, does not see it: set torch_index of the accelerator to a build for the card"
         ]
-    if wanted and wanted.lower() not in report.device.lower():
+    if name and not named.search(report.device):
         return [
             f"the device is {report.device} and not {accelerator.title} (torch {report.torch_version}, built for "
             f"{report.torch_build}): rent the right machine, or set its accelerator in the target"
         ]
     expected = accelerator.visible_bytes
-    if wanted and expected and report.device_bytes < LEAST_OF_EXPECTED * expected:
+    if expected and 0 < report.device_bytes < LEAST_OF_EXPECTED * expected:
         return [
             f"{report.device} has {gigabytes(report.device_bytes)} of the {gigabytes(expected)} that the plan needs: "
             "is it partitioned or shared?"

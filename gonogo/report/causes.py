@@ -12,25 +12,15 @@ PartName = Literal["infrastructure", "code", "data", "hypothesis"]
 
 @dataclass(frozen=True)
 class CauseText:
-    """One cause in a reader's terms.
+    """One cause in a reader's terms."""
 
-    Attributes:
-        headline: continues "CAUSE: …" in a terminal.
-        part: what is at fault; None: nothing is, it was too early or was not measured.
-        meaning: one or two sentences.
-        told_apart: the evidence that tells it from the cause that it is mistaken for.
-        lesson: what to do differently next time.
-        requirements: what must hold before the experiment is resumed.
-        alternatives: other ways to the same goal.
-    """
-
-    headline: str
-    part: PartName | None
-    meaning: str
-    told_apart: str
-    lesson: str
-    requirements: tuple[str, ...]
-    alternatives: tuple[str, ...]
+    headline: str  # continues "CAUSE: …" in a terminal
+    part: PartName | None  # what is at fault; None: nothing is, it was too early or was not measured
+    meaning: str  # one or two sentences
+    told_apart: str  # the evidence that tells it from the cause that it is mistaken for
+    lesson: str  # what to do differently next time
+    requirements: tuple[str, ...]  # what must hold before the experiment is resumed
+    alternatives: tuple[str, ...]  # other ways to the same goal
 
 
 CAUSES = {

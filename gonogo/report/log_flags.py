@@ -16,16 +16,11 @@ from gonogo.verdict import Status
 
 @dataclass(frozen=True)
 class Flag:
-    """
-    Attributes:
-        status: GO green, CAUTION yellow, NO_GO red.
-        meaning: what it says, and what to do.
-        line: the first line that raised it, safe to show.
-    """
+    """Something that a run's log says, and how grave it is."""
 
-    status: Status
-    meaning: str
-    line: str
+    status: Status  # GO green, CAUTION yellow, NO_GO red
+    meaning: str  # what it says, and what to do
+    line: str  # the first line that raised it, safe to show
 
 
 # a pattern of a line that the agent or training writes → status and meaning; the first that fits counts

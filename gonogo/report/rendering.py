@@ -15,13 +15,10 @@ import re
 import string
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
 from markupsafe import Markup
 
 from gonogo.base.text import clean
@@ -29,6 +26,10 @@ from gonogo.base.units import dollars, duration, gibibytes, gigabytes
 from gonogo.report import wording
 from gonogo.report.verdict_by_part import overall, parts
 from gonogo.verdict import Status
+
+if TYPE_CHECKING:
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.token import Token
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOT_MEASURED = "not measured"
@@ -51,6 +52,8 @@ def html_page(markdown: str, status: Status, folder: Path = Path()) -> str:
         status: whose colour the page has.
         folder: what the addresses of its pictures are relative to; a picture that is missing is named.
     """
+    from markdown_it import MarkdownIt
+
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
     reader.add_render_rule("image", _picture)
     reader.add_render_rule("table_open", lambda self, *rest: '<div class="scroll"><table>\n')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 
 from pydantic import BaseModel, Field
 
@@ -88,10 +87,3 @@ def run_report(facts: RunFacts) -> str:
     from gonogo.report.rendering import markdown_page
 
     return markdown_page("run_report.md.j2", facts=facts, by_part=parts(facts.verdicts))
-
-
-def run_report_html(facts: RunFacts, folder: Path) -> str:
-    """The report as a page of its own: pictures below `folder` are embedded, a missing one is named."""
-    from gonogo.report.rendering import html_page
-
-    return html_page(run_report(facts), facts.status, folder)

@@ -23,15 +23,11 @@ NAMED = 5  # of checkpoints
 
 @dataclass(frozen=True)
 class Criterion:
-    """
-    Attributes:
-        status: UNKNOWN while the run has left nothing that tells.
-        evidence: what tells, in words.
-    """
+    """One thing that a sound run shows."""
 
     name: str
-    status: Status
-    evidence: str
+    status: Status  # UNKNOWN while the run has left nothing that tells
+    evidence: str  # what tells, in words
 
     @property
     def box(self) -> str:
@@ -42,16 +38,11 @@ class Criterion:
 
 @dataclass(frozen=True)
 class RunFolderContents:
-    """What there is of a run.
-
-    Attributes:
-        result: what training wrote at its end; None: nothing that can be read.
-        broken: whether there is a result that training cannot have written.
-    """
+    """What there is of a run."""
 
     lines: LogLines
-    result: TrainingResult | None
-    broken: bool
+    result: TrainingResult | None  # what training wrote at its end; None: nothing that can be read
+    broken: bool  # whether there is a result that training cannot have written
     checkpoints: list[str]
 
     @property

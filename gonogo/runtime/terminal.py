@@ -41,16 +41,26 @@ class StageTerminal:
 
     def progress(self, text: str) -> None:
         """A line that the next one replaces; only where someone is looking at a terminal."""
-        if sys.stderr.isatty():
-            _write(sys.stderr, f"{CLEAR_LINE}{self._name}{clean(text)}")
+        progress(f"{self._name}{clean(text)}")
 
     def end_progress(self) -> None:
-        if sys.stderr.isatty():
-            _write(sys.stderr, CLEAR_LINE)
+        end_progress()
 
     @property
     def _name(self) -> str:
         return f"{self.experiment:10s} {self.stage:15s} "
+
+
+def progress(text: str) -> None:
+    """A line that the next one replaces; only where someone is looking at a terminal."""
+    if sys.stderr.isatty():
+        _write(sys.stderr, f"{CLEAR_LINE}{text}")
+
+
+def end_progress() -> None:
+    """Remove that line."""
+    if sys.stderr.isatty():
+        _write(sys.stderr, CLEAR_LINE)
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -26,41 +26,26 @@ Report = Callable[[dict[PassName, int], float], None]
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What `gonogo check` is asked.
+    """What `gonogo check` is asked."""
 
-    Attributes:
-        words: the command, as after `--`.
-        folder: where it is run.
-        card: reported to the script as present; its libraries' kernels are the ones that run.
-        steps: optimizer steps that each pass waits for.
-        limit_s: of each pass, from the script's start; one that has reached no step by then gets as much again.
-        rehearse_with: arguments that the pass on the processor gets as well.
-        passes: those that are run.
-    """
-
-    words: list[str]
-    folder: Path
-    card: Accelerator
-    steps: int = STEPS
+    words: list[str]  # the command, as after `--`
+    folder: Path  # where it is run
+    card: Accelerator  # reported to the script as present; its libraries' kernels are the ones that run
+    steps: int = STEPS  # optimizer steps that each pass waits for
+    # of each pass, from the script's start; one that has reached no step by then gets as much again
     limit_s: float = LIMIT_S
-    rehearse_with: list[str] = field(default_factory=list)
-    passes: tuple[PassName, ...] = ("card", "processor")
+    rehearse_with: list[str] = field(default_factory=list)  # arguments that the pass on the processor gets as well
+    passes: tuple[PassName, ...] = ("card", "processor")  # those that are run
 
 
 @dataclass(frozen=True)
 class CheckRun:
-    """What the passes left.
-
-    Attributes:
-        passed: pass → its files and last lines.
-        changed: paths in the script's repository that were written in spite of the overlay, relative to it.
-        seconds: of all of it.
-    """
+    """What the passes left."""
 
     command: ScriptCommand
-    passed: dict[PassName, Passed]
-    changed: list[str]
-    seconds: float
+    passed: dict[PassName, Passed]  # pass → its files and last lines
+    changed: list[str]  # paths in the script's repository that were written in spite of the overlay, relative to it
+    seconds: float  # of all of it
 
 
 def run_check(request: CheckRequest, work: Path, say: Say, report: Report = lambda steps, seconds: None) -> CheckRun:
@@ -121,5 +106,5 @@ def pass_request(request: CheckRequest, command: ScriptCommand, kind: PassName, 
     return PassRequest(
         kind=kind, command=command, folder=request.folder.resolve(), scratch=scratch, steps=request.steps,
         limit_s=request.limit_s, architecture=request.card.architecture,
-        card_name=request.card.device_name or request.card.title, card_bytes=request.card.visible_bytes or CARD_BYTES,
+        card_name=request.card.title, card_bytes=request.card.visible_bytes or CARD_BYTES,
     )  # fmt: skip

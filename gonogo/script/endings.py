@@ -28,15 +28,10 @@ class EarlyEnd(NamedTuple):
 
 
 class KnownCause(NamedTuple):
-    """Errors that a text shows.
+    """Errors that a text shows."""
 
-    Attributes:
-        pattern: of `Name: message`, and the line of code that raised it.
-        why: may name the pattern's groups, and {shown}, the error.
-    """
-
-    pattern: re.Pattern[str]
-    why: str
+    pattern: re.Pattern[str]  # of `Name: message`, and the line of code that raised it
+    why: str  # may name the pattern's groups, and {shown}, the error
     hint: str
 
 

@@ -33,22 +33,14 @@ Facts = TypeVar("Facts", bound=PassFacts)
 
 @dataclass(frozen=True)
 class Passed:
-    """Where a pass left its files, and what its process said and did.
-
-    Attributes:
-        last_lines: that it printed.
-        stopped: why it was stopped from outside; empty: it ended itself.
-        exit_code: of its process; negative: the signal that ended it.
-        peak_bytes: memory of all its processes, at most.
-        seconds: that its process lived.
-    """
+    """Where a pass left its files, and what its process said and did."""
 
     folder: Path
-    last_lines: list[str]
-    stopped: Ending | None = None
-    exit_code: int = 0
-    peak_bytes: int = 0
-    seconds: float = 0
+    last_lines: list[str]  # that it printed
+    stopped: Ending | None = None  # why it was stopped from outside; empty: it ended itself
+    exit_code: int = 0  # of its process; negative: the signal that ended it
+    peak_bytes: int = 0  # memory of all its processes, at most
+    seconds: float = 0  # that its process lived
 
     def facts(self, model: type[Facts]) -> Facts:
         """What it saw; `killed`, or why it was stopped, where it could not even say that."""

@@ -12,6 +12,7 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.command import placeholders
 from gonogo.config.experiment import Training
 from gonogo.experiment.command import CommandExperiment
+from gonogo.forecast.step_work import ScriptRun
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.cards import CardNeed, catalogue, needs
 from gonogo.memory.estimate import MemoryEstimate, estimate, failed
@@ -50,7 +51,7 @@ def explore_script(
                 passes.planned, spec.training, accelerator, accumulates="accumulate_grad_batches" in names,
                 precisions="precision" in names, largest=LARGEST,
             )  # fmt: skip
-            return found.model_copy(update={"cards": passes.cards})
+            return found.model_copy(update={"cards": passes.cards, "run": passes.run})
         asked = passes.as_it_stands(spec.training)
         if vary and asked.needed_bytes is not None:
             batch = passes.batch(vary)
@@ -60,22 +61,23 @@ def explore_script(
                 training, accelerator, accumulates=False, precisions=False, largest=LARGEST,
             )  # fmt: skip
             return found.model_copy(
-                update={"candidates": found.candidates[:1], "cards": passes.cards, "batch_argument": vary}
+                update={
+                    "candidates": found.candidates[:1],
+                    "cards": passes.cards,
+                    "batch_argument": vary,
+                    "run": passes.run,
+                }
             )
     plan = Candidate(training=spec.training, needed_bytes=asked.needed_bytes, fits=asked.fits, estimate=asked)
     return Explored(
         capacity_bytes=capacity_bytes(accelerator), candidates=[plan], accumulates=False, batch_argument="",
-        cards=passes.cards,
+        cards=passes.cards, run=passes.run,
     )  # fmt: skip
 
 
 @dataclass
 class _Passes:
-    """The passes over one command, each in a folder of its own.
-
-    Attributes:
-        cards: what the first of them would ask of each card of the catalogue.
-    """
+    """The passes over one command, each in a folder of its own."""
 
     experiment: CommandExperiment
     spec: RunSpec
@@ -83,7 +85,9 @@ class _Passes:
     environment: Mapping[str, str]
     progress: Callable[[str], None]
     work: Path
+    # what the first of them would ask of each card of the catalogue
     cards: list[CardNeed] = field(default_factory=list)
+    run: ScriptRun | None = None  # step and length, as the first of them counted them
     _done: int = 0
     _traced_batch: int = 1
     _started: float = field(default_factory=time.monotonic)
@@ -98,6 +102,7 @@ class _Passes:
         """The first pass, which says its steps."""
         passed = run_command("card", self.experiment, self.spec, "", self.accelerator, self.progress, self._folder())
         found = self._estimate(passed, training)
+        self.run = passed.facts(CardFacts).run
         if found.needed_bytes is not None:
             traced = Traced.load(passed.folder)
             self._traced_batch = traced.micro_batch_size

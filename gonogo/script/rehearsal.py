@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gonogo.base.errors import UserError
 from gonogo.config.accelerator import Accelerator
+from gonogo.config.command import placeholders
 from gonogo.config.experiment import Training
 from gonogo.experiment.command import CommandExperiment
 from gonogo.forecast.hardware_probe import bandwidth_gb_s, tflops_fp32
@@ -19,6 +20,7 @@ from gonogo.script.check import CheckRequest, run_check
 from gonogo.script.passes import Passed
 from gonogo.script.processor.facts import LoaderFacts, ProcessorFacts
 from gonogo.script.request import PassName
+from gonogo.script.saved_names import relative_names
 from gonogo.training.command_run import words_of
 from gonogo.training.spec import RunSpec, TrainingResult
 
@@ -37,8 +39,12 @@ def watch_training(
     Raises:
         UserError: the command runs no Python script.
     """
-    with tempfile.TemporaryDirectory(prefix="gonogo-smoke-") as work:
-        return run_command("processor", experiment, spec, arguments, card, progress, Path(work)).facts(ProcessorFacts)
+    with tempfile.TemporaryDirectory(prefix="gonogo-smoke-") as name:
+        work = Path(name).resolve()
+        facts = run_command("processor", experiment, spec, arguments, card, progress, work).facts(ProcessorFacts)
+    in_out = "out" in placeholders(experiment.command.train)
+    facts.reached.saved = relative_names(facts.reached.saved, work / "out" if in_out else experiment.root.resolve())
+    return facts
 
 
 def run_command(
@@ -108,6 +114,7 @@ def speed_of(facts: ProcessorFacts, training: Training, items: int) -> Speed:
     return Speed(
         step_s=step_s, step_s_low=0.8 * step_s, step_s_high=1.25 * step_s, samples_per_step=samples,
         train_samples=(loader.items if loader and loader.items else items), epoch_overhead_s=0.0,
+        data_s=facts.timing.data_s or 0.0, data_workers=max(1, loader.workers if loader else 1),
         start_s=max(0.0, first - step_s), tflops_fp32=tflops_fp32(), bandwidth_gb_s=bandwidth_gb_s(),
     )  # fmt: skip
 

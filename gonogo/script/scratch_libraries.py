@@ -13,19 +13,12 @@ from gonogo.script.replaced import Replaced
 
 
 class Door(NamedTuple):
-    """A function or class that takes a path.
+    """A function or class that takes a path."""
 
-    Attributes:
-        name: in its module; a class's method after a dot.
-        at: position of the path, counted without `self`.
-        keyword: name of the path's parameter.
-        writes: whether it writes there; None: as the mode says that follows the path or is named `mode`.
-    """
-
-    name: str
-    at: int
-    keyword: str
-    writes: bool | None
+    name: str  # in its module; a class's method after a dot
+    at: int  # position of the path, counted without `self`
+    keyword: str  # name of the path's parameter
+    writes: bool | None  # whether it writes there; None: as the mode says that follows the path or is named `mode`
 
 
 DOORS = {

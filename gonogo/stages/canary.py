@@ -78,7 +78,7 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         device=result.device if result else "",
         on_cpu_instead=any(attempt.cpu for attempt in ended.attempts),
         planned_peak_bytes=choose(memory.explored, run.gates.memory).needed_bytes,
-        planned_step_s_high=forecast.step_s.high,
+        planned_step_s_high=forecast.step_s.high if forecast.step_s else None,
         other_smoke_run=bool(run.experiment_config.smoke.settings or run.experiment_config.smoke.arguments),
         planned_steps=forecast.steps,
         other_hours=forecast.setup_hours.mid + forecast.around_hours.mid,

@@ -9,11 +9,14 @@ from typing import Any
 
 from gonogo.base.files import write_text
 from gonogo.base.units import duration
-from gonogo.config.experiment import ExperimentConfig
-from gonogo.forecast.forecast import StageTime, describe
+from gonogo.config.experiment import ExperimentConfig, Training
+from gonogo.forecast.forecast import Forecast, StageTime, describe
 from gonogo.forecast.forecast import forecast as forecast_run
+from gonogo.forecast.script_forecast import forecast_script
 from gonogo.forecast.speed import Speed
 from gonogo.forecast.stage_times import by_bytes, by_items, size_bytes
+from gonogo.forecast.step_work import ScriptRun
+from gonogo.memory.judge import Measurements
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
 
@@ -22,16 +25,27 @@ MADE_FROM = {"dataset": "sample", "measure_quality_dataset": "measure_quality_sa
 
 def forecast(run: Run, inputs: Any, outputs: Any) -> None:
     """Hours and dollars of the paid run, with their range."""
-    found = forecast_run(
-        Speed.model_validate_json(Path(inputs.speed).read_text()),
-        run.training,
-        run.target,
-        run.settings.accelerator,
-        other_model=bool(run.experiment_config.smoke.settings),
-        stages=beside_training(run),
-    )
+    speed = Speed.model_validate_json(Path(inputs.speed).read_text())
+    script = Measurements.read(inputs.memory).explored.run
+    found = forecast_of(run, speed, script, run.training, beside_training(run))
     write_text(outputs.forecast, found.model_dump_json(indent=1))
     run.say(describe(found))
+
+
+def forecast_of(
+    run: Run, speed: Speed, script: ScriptRun | None, training: Training, stages: Sequence[StageTime]
+) -> Forecast:  # fmt: skip
+    """Of the run with these training keys; of a script that is watched, by its step as the memory trace counted it."""
+    config = run.experiment_config
+    if config.command is None or not config.command.is_watched:
+        return forecast_run(
+            speed, training, run.target, run.settings.accelerator, other_model=bool(config.smoke.settings),
+            stages=stages,
+        )  # fmt: skip
+    return forecast_script(
+        script, speed, config.command, run.asked_training, training, run.target, run.settings.accelerator,
+        other_run=bool(config.smoke.arguments or config.smoke.training), stages=stages,
+    )  # fmt: skip
 
 
 def beside_training(run: Run) -> list[StageTime]:

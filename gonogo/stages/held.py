@@ -14,16 +14,12 @@ REFUSED = ("nan", "stopped_by_gate")  # the run ended by its own decision, and w
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A run of ours that is not fetched yet. Its file is no output of the workflow, so that an interruption keeps it.
-
-    Attributes:
-        ended: its cause, where it ended badly and what there is of it was fetched.
-    """
+    """A run of ours that is not fetched yet. Its file is no output of the workflow: an interruption keeps it."""
 
     run_id: str
     key: str
     target: str
-    ended: str = ""
+    ended: str = ""  # its cause, where it ended badly and what there is of it was fetched
 
     def write(self, path: Path) -> None:
         write_json(path, asdict(self))

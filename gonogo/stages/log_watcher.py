@@ -14,13 +14,10 @@ STEP = re.compile(r"^step (\d+)/(\d+)(?:\s+epoch (\d+)/\d+)?")
 
 
 class LogWatcher:
-    """Reads a log as it comes.
-
-    Attributes:
-        left_s: how long the run has still to go at its pace since the first step; None until that is known.
-    """
+    """Reads a log as it comes."""
 
     def __init__(self, usd_per_hour: float, planned_hours: float | None, tell: Callable[[str], None]) -> None:
+        # how long the run has still to go at its pace since the first step; None until that is known
         self.left_s: float | None = None
         self._usd_per_hour, self._planned_hours, self._tell = usd_per_hour, planned_hours, tell
         self._told: set[str] = set()

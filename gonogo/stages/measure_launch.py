@@ -28,9 +28,12 @@ def measure_launch(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         items=items(digests),
         expected_statement=expected.statement,
         issues=run.experiment_config.issues,
-        contradictions=contradictions(expected.timeline, forecast.steps // epochs, epochs, forecast),
+        contradictions=[]
+        if forecast.steps is None
+        else contradictions(expected.timeline, forecast.steps // epochs, epochs, forecast),
         hours=forecast.hours,
         usd=forecast.usd,
+        not_forecast=forecast.basis if forecast.hours is None else "",
         usd_per_hour=forecast.usd_per_hour,
         budget_usd=run.config.budget_usd,
         max_hours=run.target.max_hours,

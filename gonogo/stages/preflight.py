@@ -7,14 +7,16 @@ from pathlib import Path
 
 from gonogo.base.commands import rerun_command
 from gonogo.base.files import survey_size, write_text
-from gonogo.forecast.forecast import Forecast, forecast
+from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.speed import Speed
 from gonogo.gates import standing
 from gonogo.gates.launch import Measurements
+from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.plan import Plan
 from gonogo.report.preflight import CommandToRun, Mode, PreflightFacts, preflight
 from gonogo.report.quick_adjustments import adjustments
 from gonogo.runtime.context import Run
+from gonogo.stages.forecast import forecast_of
 from gonogo.verdict import Verdict
 
 
@@ -70,11 +72,11 @@ def _modes(run: Run, planned: Forecast) -> list[Mode]:
     """Each mode of the experiment with its own forecast."""
     speed = Speed.model_validate_json(run.paths.speed.read_text())
     beside = [stage for stage in planned.stages if stage.stage != "cloud_train"]
-    other_model = bool(run.experiment_config.smoke.settings)
+    script = MemoryMeasurements.read(run.paths.memory_plan.with_name("measurements.json")).explored.run
     modes = []
     for name, mode in run.experiment_config.modes.items():
         training = run.settings.training(run.experiment, name)
-        found = forecast(speed, training, run.target, run.settings.accelerator, other_model=other_model, stages=beside)
+        found = forecast_of(run, speed, script, training, beside)
         modes.append(
             Mode(
                 name=name,

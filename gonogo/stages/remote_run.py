@@ -111,7 +111,19 @@ def saved_by(run: Run, run_dir: str) -> Saved | None:
     if command is None or not command.saves:
         return None
     in_out = "out" in placeholders(command.train)
-    return Saved(f"{run_dir}/out" if in_out else f"{workspace(run)}/code", command.saves)
+    patterns = command.saves if command.checkpoints or not command.is_watched else seen_saving(run) or command.saves
+    return Saved(f"{run_dir}/out" if in_out else f"{workspace(run)}/code", patterns)
+
+
+def seen_saving(run: Run) -> tuple[str, ...]:
+    """Patterns of what the script saved in its rehearsal; empty where it saved nothing, or was not seen."""
+    from gonogo.script.learning_gate import Measurements
+    from gonogo.script.saved_names import patterns_of
+
+    measurements = run.paths.experiment / "learning" / "measurements.json"
+    if not measurements.is_file():
+        return ()
+    return patterns_of(Measurements.read(measurements).script.reached.saved)
 
 
 def start_or_attach(

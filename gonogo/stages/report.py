@@ -14,7 +14,7 @@ from gonogo.config.result_paths import ResultPaths
 from gonogo.forecast.forecast import Forecast
 from gonogo.gates import registry, standing
 from gonogo.gates.results import Measurements
-from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_report, run_report_html
+from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_report
 from gonogo.report.timing import timings
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
@@ -22,11 +22,14 @@ from gonogo.training.spec import TrainingResult
 
 
 def report(run: Run, inputs: Any, outputs: Any) -> None:
-    """The whole run on one page: as Markdown, and as HTML that stands alone."""
+    """The whole run on one page: as Markdown, and as HTML that stands alone, its pictures embedded."""
+    from gonogo.report.rendering import html_page
+
     folder = Path(outputs.html).parent
     facts = run_facts(run, folder)
-    write_text(outputs.markdown, run_report(facts))
-    write_text(outputs.html, run_report_html(facts, folder))
+    page = run_report(facts)
+    write_text(outputs.markdown, page)
+    write_text(outputs.html, html_page(page, facts.status, folder))
     run.say(f"{facts.status.label}: {outputs.html}")
 
 

@@ -27,7 +27,7 @@ def trace_memory(run: Run, inputs: Any, outputs: Any) -> None:
         if isinstance(experiment, CommandExperiment) and not run.experiment_config.memory:
             from gonogo.script.plans import explore_script
 
-            spec = smoke_spec(run).model_copy(update={"training": training})
+            spec = smoke_spec(run).model_copy(update={"training": training, "max_steps": None})
             explored = explore_script(experiment, spec, accelerator, run.target.environment, run.progress)
         else:
             explored = explore_in_child(search)

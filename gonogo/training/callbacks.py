@@ -22,15 +22,11 @@ if TYPE_CHECKING:
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite; training cannot recover from it.
-
-    Attributes:
-        bad_batch: `inputs` or `targets` of the batch, where they were at fault.
-    """
+    """The loss became NaN or infinite; training cannot recover from it."""
 
     def __init__(self, message: str, bad_batch: str) -> None:
         super().__init__(message)
-        self.bad_batch = bad_batch
+        self.bad_batch = bad_batch  # `inputs` or `targets` of the batch, where they were at fault
 
 
 class Recorder(Callback):

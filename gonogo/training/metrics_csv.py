@@ -18,24 +18,19 @@ class LossLog:
     """Losses by step, and the time between steps.
 
     Without a column `seconds` (any clock, read when the row is written) step times are those at which rows appeared.
-
-    Attributes:
-        others: read in place of `path` where that does not come, or lacks the columns; the first that is there.
-        source: the one that is read; None: none is there yet.
-        bad: the first loss that is NaN or infinite, in words; empty: there is none.
-        step_s: seconds of each step after the first that was seen.
     """
 
     path: Path
+    # read in place of `path` where that does not come, or lacks the columns; the first that is there
     others: tuple[Path, ...] = ()
-    source: Path | None = None
+    source: Path | None = None  # the one that is read; None: none is there yet
     steps: list[int] = field(default_factory=list)
     train_loss: list[float] = field(default_factory=list)
     val_steps: list[int] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
-    step_s: list[float] = field(default_factory=list)
+    step_s: list[float] = field(default_factory=list)  # seconds of each step after the first that was seen
     last_step: int = 0
-    bad: str = ""
+    bad: str = ""  # the first loss that is NaN or infinite, in words; empty: there is none
     _offset: int = 0
     _columns: list[str] = field(default_factory=list)
     _timed: tuple[int, float] | None = None  # step, seconds

@@ -19,15 +19,11 @@ STEPS, VALIDATION, CHECKPOINT, PREDICTION = "steps", "validation", "checkpoint",
 
 
 class OneOfEach(Callback):
-    """One validation, as the Trainer runs it, one checkpoint saved and read back, one prediction and its picture.
-
-    Attributes:
-        peaks_bytes: phase → the highest use of memory up to its end.
-    """
+    """One validation, as the Trainer runs it, one checkpoint saved and read back, one prediction and its picture."""
 
     def __init__(self, experiment: LightningExperiment, out: Path, say: Callable[[str], None]) -> None:
         self._experiment, self._out, self._say = experiment, out, say
-        self.peaks_bytes: dict[str, int] = {}
+        self.peaks_bytes: dict[str, int] = {}  # phase → the highest use of memory up to its end
 
     def on_validation_start(self, trainer: Any, module: Any) -> None:
         self.peaks_bytes.setdefault(STEPS, peak_memory_bytes())

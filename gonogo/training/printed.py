@@ -107,19 +107,12 @@ def _pairs(text: str, pattern: re.Pattern[str] | None) -> Iterator[tuple[str, fl
 
 @dataclass
 class Printed:
-    """Keeps what lines say in two files of the run's folder: losses by step as a metrics.csv, and every metric.
+    """Keeps what lines say in two files of the run's folder: losses by step as a metrics.csv, and every metric."""
 
-    Attributes:
-        losses: is written once there are three losses, so that a remark is not taken for a run.
-        metrics: one JSON object a line.
-        pattern: the user's own; empty: what scripts usually print.
-        too_slow: why lines are no longer read; empty: they are.
-    """
-
-    losses: Path
-    metrics: Path
-    pattern: str = ""
-    too_slow: str = ""
+    losses: Path  # is written once there are three losses, so that a remark is not taken for a run
+    metrics: Path  # one JSON object a line
+    pattern: str = ""  # the user's own; empty: what scripts usually print
+    too_slow: str = ""  # why lines are no longer read; empty: they are
     _rows: list[str] = field(default_factory=list)
     _streams: dict[Path, IO[str]] = field(default_factory=dict)
     _written: int = 0

@@ -20,15 +20,11 @@ SAY_EVERY_S, GPU_EVERY_S = 1.0, 1.0
 
 @dataclass
 class ProgramMonitor:
-    """Its losses, reported once a second, and the most memory in use on the first GPU.
-
-    Attributes:
-        total: steps that it is expected to take.
-    """
+    """Its losses, reported once a second, and the most memory in use on the first GPU."""
 
     losses: LossLog
     say: Callable[[str], None]
-    total: int
+    total: int  # steps that it is expected to take
     _gpu: Gpu = field(default_factory=lambda: Gpu(GPU_EVERY_S))
     _gpu_peak_bytes: float = 0.0
     _said_at: float = -math.inf

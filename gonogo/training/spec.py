@@ -89,12 +89,8 @@ class TrainingResult(ClosedModel):
 
 
 class StoppedByGateError(RuntimeError):
-    """The learning gate stopped the run: the rest of it would achieve nothing.
-
-    Attributes:
-        cause: its word for why.
-    """
+    """The learning gate stopped the run: the rest of it would achieve nothing."""
 
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
-        self.cause = cause
+        self.cause = cause  # its word for why

@@ -90,7 +90,7 @@ def test_what_was_not_found_is_said_with_the_place_to_write_it(
 
 @pytest.mark.parametrize("name", ["gonogo", "mine_*"])
 def test_snakemake_plans_what_was_written_under_any_rule_names(name: str, repository: Path) -> None:
-    subprocess.run([sys.executable, "-m", "gonogo.cli.main", "init"], cwd=repository, check=True, capture_output=True)
+    assert main(["init", str(repository)]) == 0
     if "*" in name:
         snakefile = repository / "Snakefile"
         snakefile.write_text(snakefile.read_text().replace("from gonogo\n", f"from gonogo as {name}\n").replace(

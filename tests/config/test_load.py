@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from gonogo.config.reference import schema
 from gonogo.experiment.load import load_experiment, load_experiments_or_exit
 
 OVERRIDE = {"experiment": "cvs", "gate": "quality", "by": "A", "reason": "because I say so"}
-
-
-@pytest.fixture
-def site(tmp_path: Path, root: Path) -> Path:
-    shutil.copytree(root / "config", tmp_path / "config")
-    return tmp_path
 
 
 def edit(path: Path, **changes: object) -> None:

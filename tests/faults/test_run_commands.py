@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
     with connect(embedded_server.ensure(tmp_path / "results/instance", os.getpid()), Target(python="this")) as machine:
         machine.install_agent()
         arguments = ["-c", TRAINING, "time.sleep(0.5)"]  # 20 s: still running after a slow start of `attach`
-        machine.launch("cvs/runs/r1", key="k", workspace="cvs", arguments=arguments, **RESUMABLE)
+        machine.launch("cvs/runs/r1", key="k", workspace="cvs", arguments=arguments, usd_per_hour=360, **RESUMABLE)
     yield Folder(tmp_path)
     end_all(tmp_path)
     embedded_server.stop(tmp_path / "results/instance")
@@ -83,7 +84,9 @@ def test_ctrl_c_once_and_twice_lets_go_and_the_run_goes_on(folder: Folder, times
 def test_attach_to_the_end(folder: Folder) -> None:
     out, said = folder.command("attach").communicate(timeout=120)
     assert "step 40" in out
-    assert "r1: finished" in said
+    gauges, ended = said.splitlines()[1], said.splitlines()[-1]
+    assert re.fullmatch(r"[0-9.]+ s  \$[0-9.]+", gauges)
+    assert ended.startswith("r1: finished") and "$" in ended
 
 
 def test_stop_and_what_attach_says_then(folder: Folder) -> None:

@@ -18,6 +18,7 @@ from gonogo.agent import machine_checks, setup
 from gonogo.agent.environment import environment
 from gonogo.agent.json_files import Problem
 from gonogo.config.accelerator import Accelerator
+from gonogo.config.load import load_accelerator
 from gonogo.config.target import Release, Ssh, Target
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import connect
@@ -30,6 +31,7 @@ from gonogo.remote.setup import (
     switches_itself_off,
     too_little,
 )
+from tests.conftest import ROOT
 from tests.remote.workspace import Workspace, run
 
 REAL = sys.executable
@@ -96,6 +98,19 @@ def test_less_memory_than_the_plan_counts_on() -> None:
     (problem,) = other_device(report, h200)
     assert "18.00 GB of the 150.0 GB" in problem and "partitioned or shared" in problem
     assert not other_device(report.model_copy(update={"device_bytes": 149_000_000_000}), h200)
+    unnamed = h200.model_copy(update={"device_name": ""})
+    assert "18.00 GB of the 150.0 GB" in other_device(report, unnamed)[0]
+
+
+@pytest.mark.parametrize(
+    ("device", "fits"), [("NVIDIA L4", True), ("NVIDIA L40S", False), ("NVIDIA A100-SXM4-80GB", False), ("cpu", False)]
+)
+def test_the_card_is_the_catalogues(device: str, fits: bool) -> None:
+    report = SetupReport(
+        python="3.12", interpreter="python", torch_version="2.13.0", torch_build="cuda 12.8", device=device,
+        device_bytes=85_000_000_000, disk_free_bytes=1, memory_bytes=1, clock_skew_s=0, problems=[], changed=False,
+    )  # fmt: skip
+    assert bool(other_device(report, load_accelerator(ROOT / "config", "l4"))) != fits
 
 
 @pytest.fixture

@@ -3,11 +3,16 @@ from pathlib import Path
 from PIL import Image
 
 from gonogo.base.ranges import Range
-from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_report, run_report_html
+from gonogo.report.rendering import html_page
+from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_report
 from gonogo.report.timing import StageTiming
 from gonogo.verdict import Status
 from tests.report.test_render import Page
 from tests.report.verdicts import WHEN, dark, going, overridden, ready
+
+
+def page_of(facts: RunFacts, folder: Path = Path()) -> str:
+    return html_page(run_report(facts), facts.status, folder)
 
 
 def facts(**fields) -> RunFacts:
@@ -100,7 +105,7 @@ def test_what_was_not_measured_is_said() -> None:
         expected_statement="",
         verdicts=[],
     )
-    for report in (run_report(bare), run_report_html(bare, Path())):
+    for report in (run_report(bare), page_of(bare)):
         assert report.count("not measured") >= 8
         assert "nothing was downloaded" in report
         assert "None" not in report
@@ -116,7 +121,7 @@ def test_targets_stand_beside_their_baselines_and_a_miss_is_marked() -> None:
     rows = {row.split(" | ")[0]: row for row in shown.splitlines() if row.startswith(("| psnr_db", "| ssim"))}
     assert rows["| psnr_db"].startswith("| psnr_db | 35.3 | at least 37 | 35.9 |") and "NO-GO" in rows["| psnr_db"]
     assert rows["| ssim"].startswith("| ssim | 0.971 | at least 0.975 | 0.98 |") and "NO-GO" not in rows["| ssim"]
-    assert ">Baseline</th>" in run_report_html(facts(metrics=metrics), Path())
+    assert ">Baseline</th>" in page_of(facts(metrics=metrics))
 
 
 def test_the_page_carries_its_pictures(tmp_path: Path) -> None:
@@ -124,7 +129,7 @@ def test_the_page_carries_its_pictures(tmp_path: Path) -> None:
     (tmp_path / "validate").mkdir()
     Image.new("RGB", (4, 4), "red").save(tmp_path / "validate" / "views.png")
     pictures = [*facts().pictures, ReportPicture(path="../gone.png", caption="Gone <b>")]
-    html = run_report_html(facts(pictures=pictures, verdicts=[*ready(), overridden()]), tmp_path / "report")
+    html = page_of(facts(pictures=pictures, verdicts=[*ready(), overridden()]), tmp_path / "report")
     page = Page(html)
     assert not page.open
     assert [a[:22] for a in page.addresses if not a.startswith("#")] == ["data:image/png;base64,"]

@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.speed import Speed
 from gonogo.gates import judging, registry
 from gonogo.memory.judge import Measurements
+from gonogo.remote.transfer import Saved
 from gonogo.runtime.context import Run
+from gonogo.script.learning_gate import Measurements as SeenScript
 from gonogo.script.plans import LARGEST
+from gonogo.stages.forecast import forecast
 from gonogo.stages.freshness import InputDigests
+from gonogo.stages.remote_run import saved_by
 from gonogo.stages.smoke_train import smoke_train
 from gonogo.stages.trace_memory import trace_memory
 from gonogo.training.spec import TrainingResult
@@ -34,13 +39,15 @@ parser.add_argument("folder")
 parser.add_argument("--out")
 parser.add_argument("--wrong", action="store_true")
 parser.add_argument("--batch-size", type=int, default=8)
+parser.add_argument("--width", type=int, default=16)
 arguments = parser.parse_args()
 torch.manual_seed(0)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 words = sorted(Path(arguments.folder).rglob("*.txt"))
 x = torch.randn(4 * len(words), 8)
 y = (x[:, :1] > 0).float()
-model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1)).to(device)
+width = arguments.width
+model = torch.nn.Sequential(torch.nn.Linear(8, width), torch.nn.ReLU(), torch.nn.Linear(width, 1)).to(device)
 optimizer = torch.optim.Adam(model.parameters() if not arguments.wrong else model[0].parameters(), lr=0.05)
 loader = DataLoader(TensorDataset(x, y), arguments.batch_size, shuffle=True)
 for epoch in range(50):
@@ -49,7 +56,8 @@ for epoch in range(50):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    torch.save(model.state_dict(), Path(arguments.out) / "model.pt")
+    torch.save(model.state_dict(), Path(arguments.out) / f"net_{epoch}.new")
+    (Path(arguments.out) / f"net_{epoch}.new").rename(Path(arguments.out) / f"net_{epoch}.weights")
 """
 
 
@@ -90,11 +98,15 @@ def rehearsed(run: Run) -> tuple[Files, list[str]]:
 
 
 def test_the_smoke_run_watches_the_script(watched: Callable[..., Run]) -> None:
-    outputs, wrong = rehearsed(watched("smoke_train"))
+    run = watched("smoke_train")
+    outputs, wrong = rehearsed(run)
     assert wrong == []
     result = TrainingResult.model_validate_json((Path(outputs.run) / "training.json").read_text())
     assert result.steps >= 50 and result.train_loss[-1] < result.train_loss[0]
     speed = Speed.model_validate_json(Path(outputs.speed).read_text())
+    script = SeenScript.read(outputs.measurements).script
+    assert script.reached.reload == "loaded" and script.reached.saved[0] == "net_0.weights"
+    assert saved_by(run, "one") == Saved("one/out", ("net_*.weights", "*best*.weights"))
     assert speed.train_samples == 64 and speed.samples_per_step == 8 and speed.step_s > 0
     assert Path(outputs.curve).stat().st_size > 1000
 
@@ -119,3 +131,17 @@ def test_its_memory_is_traced_without_an_entry_point(watched: Callable[..., Run]
         for check in judging.judge(registry.gate("memory"), measured, run.gates, experiment="").verdict.checks
     }
     assert named["largest_batch"].value == LARGEST * 8 and "an hour" in str(named["cheapest_card"].value)
+
+
+def test_its_forecast_is_that_of_the_whole_script(watched: Callable[..., Run], tmp_path: Path) -> None:
+    run = watched("forecast", " --width 512", vary="")
+    run.experiment_config.smoke.arguments = "--width 4"
+    outputs, _ = rehearsed(run)
+    memory, out = tmp_path / "results/measurements.json", tmp_path / "results/forecast.json"
+    trace_memory(run, Files(), Files(measurements=memory))
+    counted = Measurements.read(memory).explored.run
+    assert counted is not None and counted.work is not None and counted.epoch_steps == 8
+    assert counted.work.flop["fp32"] == pytest.approx(8 * 2 * 512 * (2 * 8 + 3), rel=0.1)
+    forecast(run, Files(speed=outputs.speed, memory=memory), Files(forecast=out))
+    unknown = Forecast.model_validate_json(out.read_text())
+    assert unknown.steps is None and unknown.hours is None and "command.steps" in unknown.basis

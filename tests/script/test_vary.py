@@ -20,6 +20,7 @@ for _ in range(4):
 """
 
 
+@pytest.mark.slow
 def test_the_largest_batch_is_found_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,8 @@ from gonogo.base.ranges import Range
 from gonogo.config.load import load
 from gonogo.forecast.forecast import Forecast
 from gonogo.gates.results import Measurements
-from gonogo.report.run_report import RunFacts, run_report, run_report_html
+from gonogo.report.rendering import html_page
+from gonogo.report.run_report import RunFacts, run_report
 from gonogo.runtime.context import Run
 from gonogo.stages.report import run_facts
 from gonogo.training.spec import TrainingResult
@@ -55,7 +56,8 @@ def results(tmp_path: Path) -> Path:
 
 def test_an_earlier_shorter_run_stands_beside_this_one_by_metrics_time_and_cost(results: Path) -> None:
     found = facts(results, "fast")
-    report, page = run_report(found), run_report_html(found, results)
+    report = run_report(found)
+    page = html_page(report, found.status, results)
     assert f"Obtained in {found.earlier}" in report and f"Obtained in {found.earlier}" in page
     (row,) = [line for line in report.splitlines() if line.startswith("| psnr_db |")]
     assert row.startswith("| psnr_db | – | at least 14.5 | 15.6 | 18.2 |")

@@ -15,9 +15,9 @@ from tests.workflow.conftest import Site
 @pytest.mark.parametrize(
     ("experiment", "told"),
     [
-        ("eeg_railed", "at the rail"),
-        ("eeg_flat", "2 of 8 channels flat"),
-        ("eeg_nan", "of samples NaN or infinite"),
+        pytest.param("eeg_railed", "at the rail", marks=pytest.mark.slow),
+        pytest.param("eeg_flat", "2 of 8 channels flat", marks=pytest.mark.slow),
+        pytest.param("eeg_nan", "of samples NaN or infinite", marks=pytest.mark.slow),
         ("eeg_cut", "4 of 8 chunks were never written: an interrupted write"),
     ],
 )

@@ -3,6 +3,7 @@
 # Snakemake executes a job again when its `params` change; most of them are here for that alone: fingerprints of code,
 # training keys, thresholds, the target. Scripts read their own config; of these params only `gate`, `indices` and
 # `measured_after`.
+import functools
 import os
 import re
 import sys
@@ -158,9 +159,20 @@ def experiment_config(wildcards):
     return SETTINGS.experiments[wildcards.experiment]
 
 
+@functools.cache
+def asked_once(experiment, method, *arguments):
+    """What a method of the experiment returns: Snakemake asks whenever it updates its graph, and files are read."""
+    return getattr(EXPERIMENTS[experiment], method)(*arguments)
+
+
 def fingerprint(stage):
     """Parameter function: digest of the code and settings that the experiment's stage depends on."""
-    return lambda wildcards: EXPERIMENTS[wildcards.experiment].fingerprint(stage)
+    return lambda wildcards: asked_once(wildcards.experiment, "fingerprint", stage)
+
+
+def data_listing(wildcards):
+    """Parameter function: digest of the names, sizes and times of data that exists."""
+    return asked_once(wildcards.experiment, "data_listing")
 
 
 def training(wildcards):

@@ -5,6 +5,7 @@ rule forecast:
     input:
         speed=f"{RESULTS}/{{experiment}}/learning/speed.json",
         training=planned_training,
+        memory=f"{RESULTS}/{{experiment}}/{{mode}}/memory/measurements.json",
         gates=passed("memory"),
     output:
         forecast=f"{RESULTS}/{{experiment}}/{{mode}}/forecast/forecast.json",
@@ -15,6 +16,9 @@ rule forecast:
         ENVIRONMENT
     params:
         training=training,
+        steps=lambda wildcards: getattr(
+            experiment_config(wildcards).command, "steps", 0
+        ),
         target=TARGET,
         accelerator=SETTINGS.accelerator.model_dump_json(),
     message:

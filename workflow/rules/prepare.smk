@@ -17,7 +17,7 @@ rule prepare:
         mem_mb=2000,
     params:
         fingerprint=fingerprint("generate"),
-        inputs=lambda wildcards: EXPERIMENTS[wildcards.experiment].inputs_listing(),
+        inputs=lambda wildcards: asked_once(wildcards.experiment, "inputs_listing"),
         seed=SETTINGS.config.seed,
     message:
         "{wildcards.experiment}: preparing the data generator"

@@ -17,7 +17,7 @@ rule sample:
         mem_mb=2000,
     params:
         fingerprint=fingerprint("generate"),
-        existing=lambda wildcards: EXPERIMENTS[wildcards.experiment].data_listing(),
+        existing=data_listing,
         indices=sample_indices,
         seed=SETTINGS.config.seed,
     message:

@@ -26,21 +26,14 @@ LEAST_DETAIL = 0.5  # luma added to either side of a ratio
 
 
 class Sketch(NamedTuple):
-    """What is kept of one picture for comparisons.
+    """What is kept of one picture for comparisons."""
 
-    Attributes:
-        luma: (256,) of the 16×16 thumbnail, levels.
-        detail: root mean square difference of neighbours in the thumbnail down, across and along both diagonals, luma.
-        chroma: (64, 3) of the 8×8 thumbnail: channels less their mean, levels.
-        means: of the channels, levels.
-        flattest_sigma: the least of the channels' standard deviations, levels.
-    """
-
-    luma: np.ndarray
+    luma: np.ndarray  # (256,) of the 16×16 thumbnail, levels
+    # root mean square difference of neighbours in the thumbnail down, across and along both diagonals, luma
     detail: tuple[float, float, float, float]
-    chroma: np.ndarray
-    means: tuple[float, float, float]
-    flattest_sigma: float
+    chroma: np.ndarray  # (64, 3) of the 8×8 thumbnail: channels less their mean, levels
+    means: tuple[float, float, float]  # of the channels, levels
+    flattest_sigma: float  # the least of the channels' standard deviations, levels
 
 
 class Layout(NamedTuple):

@@ -16,17 +16,12 @@ NEARBY = np.array([[1, 1, 0, 0, 0, 1, 1]], np.float32) / 4
 
 
 class Lines(NamedTuple):
-    """Of N pictures, (N,) each; of their rows or of their columns, whichever shows more.
+    """Of N pictures, (N,) each; of their rows or of their columns, whichever shows more."""
 
-    Attributes:
-        repeated_lines: share of lines that are the line before, to the bit.
-        seams: share of neighbouring lines that differ SEAM_RATIO times as much as those 2 and 3 lines away.
-        blocks: how much more neighbouring lines differ along a grid than those 2 and 3 lines away: the median over the
-            grid's lines, the lesser of rows and columns, of three grids the one that shows most. 1 without blocks.
-    """
-
-    repeated_lines: np.ndarray
-    seams: np.ndarray
+    repeated_lines: np.ndarray  # share of lines that are the line before, to the bit
+    seams: np.ndarray  # share of neighbouring lines that differ SEAM_RATIO times as much as those 2 and 3 lines away
+    # how much more neighbouring lines differ along a grid than those 2 and 3 lines away: the median over the grid's
+    # lines, the lesser of rows and columns, of three grids the one that shows most. 1 without blocks.
     blocks: np.ndarray
 
 

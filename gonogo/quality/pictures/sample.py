@@ -16,31 +16,19 @@ BORDER_POINTS = 32  # on each side
 
 
 class Sample(NamedTuple):
-    """Of one picture; luma is Rec. 601, 0-255.
+    """Of one picture; luma is Rec. 601, 0-255."""
 
-    Attributes:
-        levels: (256,) float32, how many pixels of the measured rows have each luma.
-        steps_1: mean square difference of luma at lag 1, along the rows and down the columns.
-        steps_8: the same at lag 8.
-        laplacian: mean and mean square of the four neighbours' sum less four times the pixel.
-        responses: (256,) float32, how many pixels have each |response| to Immerkær's kernel, all above 255 as 255.
-        row_jumps: (H - 1,) float32, mean absolute difference of each row of luma from the next.
-        column_jumps: (W - 1,) float32, of each column.
-        border: (128, 3) uint8 BGR, pixels along the four sides.
-        points: uint8 BGR, the picture at 64×64 or, where it is smaller, as it is.
-        thumbnail: (32, 32, 3) uint8 BGR.
-    """
-
-    levels: np.ndarray
-    steps_1: tuple[float, float]
-    steps_8: tuple[float, float]
-    laplacian: tuple[float, float]
+    levels: np.ndarray  # (256,) float32, how many pixels of the measured rows have each luma
+    steps_1: tuple[float, float]  # mean square difference of luma at lag 1, along the rows and down the columns
+    steps_8: tuple[float, float]  # the same at lag 8
+    laplacian: tuple[float, float]  # mean and mean square of the four neighbours' sum less four times the pixel
+    # (256,) float32, how many pixels have each |response| to Immerkær's kernel, all above 255 as 255
     responses: np.ndarray
-    row_jumps: np.ndarray
-    column_jumps: np.ndarray
-    border: np.ndarray
-    points: np.ndarray
-    thumbnail: np.ndarray
+    row_jumps: np.ndarray  # (H - 1,) float32, mean absolute difference of each row of luma from the next
+    column_jumps: np.ndarray  # (W - 1,) float32, of each column
+    border: np.ndarray  # (128, 3) uint8 BGR, pixels along the four sides
+    points: np.ndarray  # uint8 BGR, the picture at 64×64 or, where it is smaller, as it is
+    thumbnail: np.ndarray  # (32, 32, 3) uint8 BGR
 
 
 def take_sample(bgr: np.ndarray) -> Sample:

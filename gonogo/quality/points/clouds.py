@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,16 @@ import numpy as np
 
 from gonogo.quality.arrays import mapped, numpy_arrays
 
-SUFFIXES = (".ply", ".xyz", ".obj", ".stl", ".glb", ".npy", ".npz")
+SUFFIXES = (".ply", ".xyz", ".obj", ".stl", ".glb", ".npy", ".npz", ".bin")
 POINTS_KEYS = ("points", "xyz", "pos", "positions", "coords", "vertices")
 NORMALS_KEYS = ("normals", "normal")
 COLOURS_KEYS = ("colors", "colours", "color", "rgb")
 NORMALS, COLOURS = ("nx", "ny", "nz"), ("red", "green", "blue")
 STL_HEADER, STL_FACE = 84, 50  # bytes
+COLUMNS = (3, 4, 5, 6, 7, 9)  # x, y, z; intensity, ring or time, normals, colours, a class
+PLY_HEADER = 1 << 14  # bytes
+SWEEP_COLUMNS = (4, 5)  # of LiDAR as KITTI and nuScenes write it: floats of 32 bits without a header
+SWEEP_METRES = 1e4  # no sensor sees further: another layout
 
 
 @dataclass
@@ -46,6 +51,8 @@ def read_cloud(path: Path) -> Cloud:
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
         return _from_arrays(path)
+    if suffix == ".bin":
+        return Cloud(_sweep(path)[:, :3])
     if suffix == ".xyz":
         return _from_columns(_parsed_columns(path))
     return _from_scene(path, suffix)
@@ -66,7 +73,7 @@ def _from_named(arrays: dict[str, np.ndarray]) -> Cloud:
         points = next((array for array in arrays.values() if _could_be_points(array)), None)
     if points is None:
         held = ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:4])
-        raise ValueError(f"no array of shape (N, 3) or (N, 6), but {held or 'nothing'}")
+        raise ValueError(f"no array of shape (N, 3), (N, 4) or (N, 6), but {held or 'nothing'}")
     cloud = _from_columns(points)
     normals, colours = _first(by_name, NORMALS_KEYS), _first(by_name, COLOURS_KEYS)
     for name, array in (("normals", normals), ("colours", colours)):
@@ -84,7 +91,22 @@ def _first(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray 
 
 
 def _could_be_points(array: np.ndarray) -> bool:
-    return array.ndim == 2 and array.shape[1] in (3, 6) and array.dtype.kind in "fiu"
+    return array.ndim == 2 and array.shape[1] in COLUMNS and array.dtype.kind in "fiu"
+
+
+def _sweep(path: Path) -> np.ndarray:
+    """(N, 4) or (N, 5) of a LiDAR sweep, whichever the bytes can be; x, y and z in metres come first."""
+    size = path.stat().st_size
+    for columns in SWEEP_COLUMNS:
+        if size and size % (4 * columns) == 0:
+            sweep = np.memmap(path, np.float32, mode="r").reshape(-1, columns)
+            shown = np.asarray(sweep[:: max(1, len(sweep) // 4096), :3])
+            with np.errstate(invalid="ignore"):
+                sane = np.abs(shown) < SWEEP_METRES
+            tiny = (shown != 0) & (np.abs(shown) < 1e-20)  # whole numbers read as floats
+            if sane.mean() > 0.9 and tiny.mean() < 0.1:
+                return sweep
+    raise ValueError(f"{size} bytes: no sweep of floats (x, y, z, intensity)")
 
 
 def _parsed_columns(path: Path) -> np.ndarray:
@@ -96,13 +118,13 @@ def _parsed_columns(path: Path) -> np.ndarray:
 
 
 def _from_columns(array: np.ndarray) -> Cloud:
-    """(N, 3), or (N, 6) whose last three are normals where any of them is negative, else colours."""
+    """(N, 3), or more columns; the last three of six are normals where any of them is negative, else colours."""
     if array.size == 0:
         return Cloud(np.zeros((0, 3)))
     if not _could_be_points(array):
-        raise ValueError(f"shape {array.shape} of {array.dtype}: points are (N, 3) or (N, 6) numbers")
-    if array.shape[1] == 3:
-        return Cloud(array)
+        raise ValueError(f"shape {array.shape} of {array.dtype}: points are (N, 3), (N, 4) or (N, 6) numbers")
+    if array.shape[1] != 6:
+        return Cloud(array[:, :3])
     more = array[:, 3:]
     return Cloud(array[:, :3], normals=more) if bool((more < 0).any()) else Cloud(array[:, :3], colours=more)
 
@@ -115,7 +137,10 @@ def _from_scene(path: Path, suffix: str) -> Cloud:
 
     _check_whole(path, suffix)
     more: dict[str, Any] = {"skip_materials": True} if suffix == ".obj" else {}
-    scene = trimesh.load_scene(path, process=False, **more)
+    source = _without_edges(path) if suffix == ".ply" else path
+    if source is not path:
+        more["file_type"] = "ply"
+    scene = trimesh.load_scene(source, process=False, **more)
     placed = [_placed(scene, node) for node in scene.graph.nodes_geometry]
     if not placed:
         return Cloud(np.zeros((0, 3)))
@@ -137,12 +162,21 @@ def _placed(scene: Any, node: str) -> tuple[Any, np.ndarray]:
     if points.ndim != 2 or points.shape[1] != 3:
         raise ValueError(f"vertices of shape {points.shape}, not (N, 3)")
     for element, held in geometry.metadata.get("_ply_raw", {}).items():
-        rows = _rows(held["data"])
+        rows = _rows(held["data"]) if held["length"] else 0
         if rows < held["length"]:
             raise ValueError(f"cut short: {rows} of {held['length']} rows of {element}")
     if not np.array_equal(transform, np.eye(4)):
         points = points @ transform[:3, :3].T + transform[:3, 3]
     return geometry, points
+
+
+def _without_edges(path: Path) -> Path | io.BytesIO:
+    """A PLY whose element `edge` has another name: trimesh makes paths of edges, with a package of their own."""
+    with path.open("rb") as stream:
+        head, end, _ = stream.read(PLY_HEADER).partition(b"end_header")
+    if not end or b"\nelement edge " not in head:
+        return path
+    return io.BytesIO(path.read_bytes().replace(b"\nelement edge ", b"\nelement line ", 1))
 
 
 def _rows(data: Any) -> int:

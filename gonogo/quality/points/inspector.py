@@ -20,6 +20,7 @@ from gonogo.quality.left_out import METADATA
 from gonogo.quality.points.clouds import SUFFIXES, read_cloud
 from gonogo.quality.points.statistics import finite, measured, sampled
 
+SPREAD = 4  # robust standard deviations of the set's counts: within, a count is as varied as the others
 NEIGHBOURHOOD = 0.1  # of the set's usual flatness: below, a cloud is flat for its set
 PICTURE = 256  # pixels, each projection
 TAKES = re.compile(r"^(.+?)[-_. ](?:view|aug|copy|crop|part|rot|take|scan)[-_]?\d+$", re.IGNORECASE)
@@ -52,6 +53,7 @@ class PointOverview(Overview):
         self._counts, self._sizes, self._flatness = array("Q"), array("d"), array("d")
         self._meshes = 0
         self.count, self.size, self.flatness, self.expects_clouds = 0.0, 0.0, 0.0, True
+        self.count_ratio = 1.0  # by how much counts differ by nature, from the median
 
     def add(self, item: MeasuredItem) -> None:
         super().add(item)
@@ -65,6 +67,9 @@ class PointOverview(Overview):
 
     def close(self) -> None:
         super().close()
+        logs = np.log(np.asarray(self._counts, float)) if self._counts else np.zeros(1)
+        # Rousseeuw and Croux, JASA 88 (1993): 1.4826 times the median deviation is σ of a normal distribution
+        self.count_ratio = float(np.exp(SPREAD * 1.4826 * np.median(np.abs(logs - np.median(logs)))))
         self.expects_clouds = self._meshes <= len(self._counts) / 2
         self.count, self.size = _lower_median(self._counts), _lower_median(self._sizes)
         self.flatness = _lower_median(self._flatness)
@@ -105,7 +110,8 @@ class PointClouds(FileInspector):
             ),
             FaultGroup(
                 "point_count", "Number of points against the set's median", {"count"},
-                f"off by more than {100 * limits.max_count_deviation:g} %", "have another number of points",
+                f"off by more than {100 * limits.max_count_deviation:g} %, and by more than the set's counts differ",
+                "have another number of points",
                 "Sample the same number from every cloud, or raise `max_count_deviation` if it varies by nature.",
             ),
             FaultGroup(
@@ -182,8 +188,12 @@ def _shape(item: PointItem, overview: PointOverview, limits: PointsGate) -> Iter
 
 def _points(item: PointItem, overview: PointOverview, limits: PointsGate) -> Iterator[Fault]:
     """How many there are, and what each of them holds."""
-    if overview.count and abs(item.points / overview.count - 1) > limits.max_count_deviation:
-        yield Fault("count", f"{item.points} points, median {overview.count:.0f}")
+    if overview.count:
+        ratio = item.points / overview.count
+        if abs(ratio - 1) > limits.max_count_deviation and max(ratio, 1 / ratio) > overview.count_ratio:
+            # of a mesh every number of vertices can be right
+            few = bool(item.faces) and overview.count_ratio > 1
+            yield Fault("count", f"{item.points} points, median {overview.count:.0f}", warns=few)
     if item.duplicates is not None and item.duplicates > limits.max_duplicates:
         yield Fault("duplicates", f"duplicates {100 * item.duplicates:.1f} %")
     if item.normal_error is not None and item.normal_error > limits.max_normal_error:

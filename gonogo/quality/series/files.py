@@ -13,11 +13,15 @@ import h5py
 import numpy as np
 
 from gonogo.quality.arrays import NUMPY_SUFFIXES, chosen, is_numeric, listed_arrays, numpy_arrays, one_line
+from gonogo.quality.series.recorders import RECORDED, open_recorder_file
 
 DATA_NAMES = ("data", "signals", "signal", "eeg", "x", "raw")
 TARGET_NAMES = ("targets", "target", "labels", "label", "y")
 RATE_NAMES = ("sfreq", "fs", "rate", "sampling_rate", "sample_rate", "sampling_frequency")
+UNIT_NAMES = ("unit", "units", "physical_dimension")
 SUBJECT_NAMES = ("subject", "subject_id", "participant", "participant_id")
+MOST_CHANNELS = 4096  # beyond, axes are swapped or it is no recording: samples are not measured
+MOST_CHUNK_BYTES = 1 << 30  # of an HDF5 chunk, which is unpacked as a whole
 BLOCK = 1 << 20  # samples that are read together, unless a chunk of the file is larger
 LARGEST_WINDOW = 4 * BLOCK  # samples; of larger windows copies are not looked for
 
@@ -47,6 +51,12 @@ class Recording:
         return None
 
     @property
+    def unit(self) -> str:
+        unit = next((self.attributes[name] for name in UNIT_NAMES if name in self.attributes), "")
+        unit = unit.decode(errors="replace") if isinstance(unit, bytes) else unit
+        return unit if isinstance(unit, str) else ""
+
+    @property
     def subject(self) -> str:
         subject = next((self.attributes[name] for name in SUBJECT_NAMES if name in self.attributes), "")
         return subject.decode(errors="replace") if isinstance(subject, bytes) else str(subject)
@@ -59,6 +69,10 @@ def open_recording(path: Path, data_key: str = "", targets_key: str = "") -> Ite
     Raises:
         Exception: of any type, as the library raises it.
     """
+    if path.name.lower().endswith(RECORDED):
+        with open_recorder_file(path) as (array, facts):
+            yield Recording({"": array}, "", "", facts)
+        return
     if path.suffix.lower() in NUMPY_SUFFIXES:
         with numpy_arrays(path) as arrays:
             scalars = {name.lower(): array.item() for name, array in arrays.items() if array.size == 1}
@@ -104,6 +118,29 @@ def _attributes(file: h5py.File, name: str) -> dict[str, Any]:
     return attributes
 
 
+class Transposed:
+    """An array (samples, channels) or (windows, samples, channels), read as if its last two axes were exchanged."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.shape, self.ndim, self.size, self.dtype = _exchanged(array.shape), array.ndim, array.size, array.dtype
+        chunks = getattr(array, "chunks", None)
+        self.chunks = _exchanged(chunks) if chunks else None
+
+    def __getitem__(self, where: Any) -> np.ndarray:
+        return np.asarray(self._array[_exchanged(where)]).swapaxes(-1, -2)
+
+
+def _exchanged(axes: Sequence[Any]) -> tuple[Any, ...]:
+    return (*axes[:-2], axes[-1], axes[-2])
+
+
+def time_last(array: Any) -> tuple[Any, bool]:
+    """The array with time as its last axis, and whether it had to be turned: time is the longer one of two."""
+    turned = array.shape[-2] > array.shape[-1] and array.shape[-1] <= MOST_CHANNELS
+    return (Transposed(array), True) if turned else (array, False)
+
+
 def unwritten(array: Any) -> str:
     """What of an HDF5 data set was never written, so that it reads as zeros; empty: nothing, or not HDF5."""
     if not isinstance(array, h5py.Dataset) or array.is_virtual or not array.size:
@@ -131,6 +168,9 @@ def blocks(name: str, array: Any) -> Iterator[tuple[int, int, int, np.ndarray]]:
         ValueError: a block cannot be read; names the data set.
     """
     windows, channels, samples = (1,) * (3 - array.ndim) + array.shape
+    chunk_bytes = math.prod(getattr(array, "chunks", None) or ()) * array.dtype.itemsize
+    if chunk_bytes > MOST_CHUNK_BYTES:
+        raise ValueError(f"data set {name!r}: a chunk of {chunk_bytes / 1e9:.1f} GB, not opened above 1.1 GB")
     for where in _blocks(getattr(array, "chunks", None), (windows, channels, samples), array.ndim):
         try:
             block = np.asarray(array[where[-array.ndim :]])

@@ -1,7 +1,8 @@
-"""Recordings: EEG, audio and other sampled series in HDF5 or numpy files."""
+"""Recordings: EEG, audio and other sampled series in HDF5, numpy, EDF, BDF or FIF files."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,17 +10,25 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.arrays import is_numeric
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector
+from gonogo.quality.inspector import Scan
 from gonogo.quality.items import Fault, Finding, MeasuredItem
-from gonogo.quality.series.checks import recording_faults
+from gonogo.quality.left_out import METADATA
+from gonogo.quality.series.checks import recording_faults, window_leakage
 from gonogo.quality.series.items import SeriesItem, SeriesOverview
+from gonogo.quality.series.recorders import RECORDED, check_packages
 from gonogo.quality.series.statistics import SeriesStatistics, TargetStatistics
 from gonogo.quality.subjects import subject_of
 from gonogo.quality.wording import percent
+from gonogo.verdict import Check
 
-MOST_CHANNELS = 4096  # beyond, axes are swapped or it is no recording: samples are not measured
+# a piece of a recording: `night3_win07`
+PIECE = re.compile(
+    r"^(.+?)[-_. ](?:win|window|seg|segment|epoch|epo|part|chunk|clip|crop|trial|slice)s?[-_]?\d+$", re.IGNORECASE
+)
 
 
 class SeriesFiles(FileInspector):
@@ -35,7 +44,8 @@ class SeriesFiles(FileInspector):
     title: ClassVar[str] = "recordings"
     item: ClassVar[str] = "recording"
     Item: ClassVar[type[MeasuredItem]] = SeriesItem
-    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5", ".npy", ".npz")
+    suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5", ".npy", ".npz", *RECORDED)
+    metadata: ClassVar[tuple[str, ...]] = (*METADATA, ".hyp", ".vhdr", ".vmrk", ".event", ".eve", ".fdt")
 
     def __init__(self, data_key: str = "", targets_key: str = "") -> None:
         self._keys = data_key, targets_key
@@ -48,13 +58,29 @@ class SeriesFiles(FileInspector):
         return "data_key={} targets_key={}".format(*self._keys) if any(self._keys) else ""
 
     def group(self, name: str) -> str:
-        return subject_of(name)
+        """The subject, or the recording that a file is a piece of."""
+        piece = PIECE.match(Path(name).stem)
+        return subject_of(name) or (piece[1].lower() if piece else "")
+
+    def scan(self, folder: Path) -> Scan:
+        found = super().scan(folder)
+        check_packages(item.name for item in found.items)
+        return found
 
     def statistics(self, path: Path) -> dict[str, Any]:
-        from gonogo.quality.series.files import blocks, has_checksum, open_recording, rows, unwritten
+        from gonogo.quality.series.files import (
+            MOST_CHANNELS,
+            blocks,
+            has_checksum,
+            open_recording,
+            rows,
+            time_last,
+            unwritten,
+        )
 
         with open_recording(path, *self._keys) as recording:
-            data = recording.arrays[recording.data]
+            stored = recording.arrays[recording.data]
+            data, transposed = time_last(stored)
             shape = (1,) * (3 - data.ndim) + tuple(map(int, data.shape))
             fields: dict[str, Any] = {
                 "dataset": recording.data,
@@ -63,8 +89,11 @@ class SeriesFiles(FileInspector):
                 "channels": shape[1],
                 "samples": shape[2],
                 "rate_hz": recording.rate_hz,
-                "unwritten": unwritten(data),
-                "checksum": has_checksum(data),
+                "unit": recording.unit,
+                "transposed": transposed,
+                "left_out_channels": recording.attributes.get("left_out", []),
+                "unwritten": unwritten(stored),
+                "checksum": has_checksum(stored),
             }
             if recording.subject:
                 fields["group"] = recording.subject
@@ -90,6 +119,9 @@ class SeriesFiles(FileInspector):
     def faults(self, item: Any, overview: Any, gate: QualityGate) -> list[Fault]:
         return list(recording_faults(item, overview, gate.series))
 
+    def set_checks(self, overview: Any, gate: QualityGate, rule: AcceptanceRule) -> list[Check]:
+        return [window_leakage(overview)]
+
     def draw(self, item: SeriesItem) -> Image.Image:
         from gonogo.quality.series.pictures import lines
 
@@ -98,16 +130,18 @@ class SeriesFiles(FileInspector):
     def rows(self, finding: Finding) -> Sequence[dict[str, Any]]:
         (row,) = super().rows(finding)
         assert isinstance(finding.item, SeriesItem)
-        shown = {key: value for key, value in row.items() if not key.startswith("channel_")}
+        hidden = ("channel_", "window_hashes")
+        shown = {key: value for key, value in row.items() if not key.startswith(hidden)}
         return [shown | {"sigma": finding.item.sigma}]
 
     def fault_groups(self, gate: QualityGate) -> Sequence[FaultGroup]:
         own = gate.series
         return [
             FaultGroup(
-                "complete", "Recordings were written to their end", {"incomplete", "zero_tail"},
-                f"chunks that were never written, or over {percent(own.max_zero_tail)} zeros at the end",
-                "end too early", "Make these files again; look for a full disk or an interrupted run.",
+                "complete", "Recordings were written to their end", {"incomplete", "zero_tail", "held"},
+                f"chunks that were never written, over {percent(own.max_zero_tail)} zeros at the end, or over "
+                f"{percent(own.max_held)} of its length with no channel moving (of one channel, or sound: a warning)",
+                "end too early or have gaps", "Make these files again; look for a full disk or an interrupted run.",
             ),
             FaultGroup(
                 "checksum", "A changed byte would be noticed", {"no_checksum"},
@@ -119,7 +153,7 @@ class SeriesFiles(FileInspector):
                 "Cut out or interpolate gaps before the files are written.",
             ),
             FaultGroup(
-                "channels", "Channels carry a signal", {"flat", "rail", "copies", "white"},
+                "channels", "Channels carry a signal", {"flat", "weak", "rail", "copies", "white"},
                 f"over {percent(own.max_bad_channels)} of channels flat, copied from another, or with over "
                 f"{percent(own.max_rail_share)} of samples at the rail (fewer: a warning); or white noise, "
                 f"neighbouring samples correlated by less than {own.min_autocorrelation:g}", "have bad channels",
@@ -143,8 +177,9 @@ class SeriesFiles(FileInspector):
                 "Resample to one rate, and write it as the attribute `sfreq`.",
             ),
             FaultGroup(
-                "amplitude", "Amplitudes are in one unit, without mains hum", {"scale", "hum"},
-                f"an amplitude {own.max_scale_ratio:g} times the set's, or that many times smaller, or over "
+                "amplitude", "Amplitudes are in one unit, without mains hum", {"unit", "scale", "hum"},
+                f"an amplitude that its unit rules out; one {own.max_scale_ratio:g} times the set's, or that many "
+                f"times smaller, or over "
                 f"{percent(own.max_hum_share)} of power at 50 or 60 Hz, is a warning", "have an odd amplitude",
                 "Write all recordings in one unit (volts or microvolts); filter out the mains.",
             ),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from array import array
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 from pydantic import Field
@@ -21,10 +23,17 @@ class SeriesItem(MeasuredItem):
     channels: int = 0
     samples: int = Field(default=0, description="of the recording, or of each window")
     rate_hz: float | None = Field(default=None, description="sampling rate; null: the file does not say")
+    unit: str = Field(default="", description="as the file says; empty: it does not")
+    transposed: bool = Field(default=False, description="read as (samples, channels), the longer axis being time")
+    left_out_channels: list[str] = Field(default_factory=list, description="of another rate or kind than the rest")
     unwritten: str = Field(default="", description="what of the data was never written; nothing else is measured then")
     checksum: bool | None = Field(default=None, description="a changed byte would be noticed; null: not HDF5")
     nonfinite: int = Field(default=0, description="samples NaN or infinite")
     zero_tail: float = Field(default=0, description="share of samples at the end that are zero in all channels")
+    held_share: float = Field(default=0, description="of a stretch's length in which no channel moves, amid it too")
+    held_zero: bool = Field(default=False, description="the channels are 0 there")
+    held_from: float = Field(default=0, description="share of the length at which the first such stretch begins")
+    window_hashes: str = Field(default="", description="base64 of 64 bits each, the least ones; empty: one window")
     empty_windows: int = Field(default=0, description="without a signal in any channel")
     repeated_windows: int = Field(default=0, description="with the samples of an earlier one")
     autocorrelation: float | None = Field(
@@ -56,6 +65,9 @@ class SeriesOverview(Overview):
         self._channels: Counter[int] = Counter()
         self._window_samples: Counter[int] = Counter()
         self._sigma, self._samples = array("d"), array("d")
+        self._transposed = 0
+        self._ratios: dict[int, array[float]] = {}  # channel → its σ / the recording's
+        self._windows = WindowSplits()
         self.rate_hz = self.channels = self.window_samples = self.sigma = self.samples = 0.0
 
     def add(self, item: MeasuredItem) -> None:
@@ -70,8 +82,12 @@ class SeriesOverview(Overview):
             self._window_samples[item.samples] += 1
         else:
             self._samples.append(item.samples)
+        self._transposed += 1 if item.transposed else -1
+        self._windows.add(item)
         if item.sigma:
             self._sigma.append(item.sigma)
+            for channel, sigma in enumerate(item.channel_sigma):
+                self._ratios.setdefault(channel, array("f")).append(sigma / item.sigma)
 
     def close(self) -> None:
         super().close()
@@ -79,6 +95,38 @@ class SeriesOverview(Overview):
         self.window_samples = _commonest(self._window_samples)
         self.sigma = float(np.median(self._sigma)) if self._sigma else 0.0
         self.samples = float(np.median(self._samples)) if self._samples else 0.0
+        self.transposed = self._transposed > 0
+        self.channel_ratios = {channel: float(np.median(ratios)) for channel, ratios in self._ratios.items()}
+        self.leaking_windows = self._windows.leaking()
+
+
+class WindowSplits:
+    """Windows that are in more than one split; 8 bytes a window."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[str, list[np.ndarray]] = {}
+        self._first: dict[str, list[str]] = {}
+
+    def add(self, item: SeriesItem) -> None:
+        if item.split and item.window_hashes:
+            held = np.frombuffer(base64.b64decode(item.window_hashes), np.uint64)
+            self._hashes.setdefault(item.split, []).append(held)
+            self._first.setdefault(item.split, []).append(item.path)
+
+    def leaking(self) -> tuple[int, list[str]]:
+        """How many, and two files that share one."""
+        shared: np.ndarray = np.zeros(0, np.uint64)
+        files: list[str] = []
+        whole = {split: np.unique(np.concatenate(parts)) for split, parts in self._hashes.items()}
+        for one, other in combinations(sorted(whole), 2):
+            both = np.intersect1d(whole[one], whole[other])
+            if len(both) and not files:
+                files = [self._file_with(both[0], one), self._file_with(both[0], other)]
+            shared = np.union1d(shared, both)
+        return len(shared), files
+
+    def _file_with(self, hashed: np.uint64, split: str) -> str:
+        return next(path for path, held in zip(self._first[split], self._hashes[split], strict=True) if hashed in held)
 
 
 def _commonest(counted: Counter[float] | Counter[int]) -> float:

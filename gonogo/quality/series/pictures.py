@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gonogo.quality.series.files import open_recording
+from gonogo.quality.series.files import open_recording, time_last
 from gonogo.quality.series.items import SeriesItem
 
 SIZE = (512, 320)
@@ -23,7 +23,7 @@ def lines(path: Path, item: SeriesItem) -> Image.Image:
     shown = np.unique(np.linspace(0, item.channels - 1, min(CHANNELS, item.channels)).astype(int))
     height = SIZE[1] / len(shown)
     with open_recording(path, item.dataset) as recording:
-        array = recording.arrays[recording.data]
+        array, _ = time_last(recording.arrays[recording.data])
         for row, channel in enumerate(shown.tolist()):
             where = (channel, slice(start, start + SAMPLES))
             values = np.asarray(array[(item.windows // 2, *where)] if item.windows else array[where], dtype=float)

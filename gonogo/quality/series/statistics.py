@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from array import array as numbers
 from typing import Any
@@ -13,6 +14,8 @@ HUM_WIDTH_HZ = 1.0
 SEGMENT = 4096  # samples of each block and channel that spectra are taken of, at most
 FEWEST_STEPS = 1000  # of a channel; with fewer its autocorrelation says nothing
 DIGITS = 6  # significant digits of what is kept for each channel
+STRETCHES, SHORTEST = 512, 16  # pieces that a recording is divided into, at most; their samples, at least
+WINDOW_HASHES = 20_000  # of a recording's windows that are kept: those with the least hashes
 
 
 class SeriesStatistics:
@@ -33,12 +36,16 @@ class SeriesStatistics:
         self._last = -1  # sample that is not zero in some channel, counted over all windows
         self._power, self._hum = np.zeros(channels), np.zeros((len(MAINS_HZ), channels))
         self._hashes, self._empty_windows = numbers("Q"), 0
+        self._stretch = max(-(-shape[2] // STRETCHES), SHORTEST)
+        stretches = -(-shape[2] // self._stretch) if shape[0] == 1 else 0
+        self._floor, self._ceiling = (np.full((channels, stretches), bound) for bound in (np.inf, -np.inf))
 
     def add(self, window: int, channel: int, sample: int, stored: np.ndarray) -> None:
         """One block (windows, channels, samples) and where it begins."""
         values = stored.astype(np.float64)
         at = slice(channel, channel + values.shape[1])
-        self._compare_windows(stored)
+        self._compare_windows(stored, values)
+        self._add_stretches(at, sample, values)
         self._find_last(window, sample, values)
         finite = np.isfinite(values)
         counts = finite.sum(axis=(0, 2))
@@ -80,12 +87,23 @@ class SeriesStatistics:
         beside[..., :-1] |= equal[..., 1:]
         return extreme, np.where(extreme == before, held, 0) + (equal & beside).sum(axis=(0, 2))
 
-    def _compare_windows(self, stored: np.ndarray) -> None:
+    def _add_stretches(self, at: slice, sample: int, values: np.ndarray) -> None:
+        """Least and greatest value of every channel in each stretch of a recording that is one window."""
+        if not self._floor.shape[1]:
+            return
+        length = values.shape[2]
+        first = sample // self._stretch
+        starts = np.maximum(np.arange(first, (sample + length - 1) // self._stretch + 1) * self._stretch - sample, 0)
+        where = slice(first, first + len(starts))
+        for bound, reduce in ((self._floor, np.minimum), (self._ceiling, np.maximum)):
+            bound[at, where] = reduce(bound[at, where], reduce.reduceat(values[0], starts, axis=1))
+
+    def _compare_windows(self, stored: np.ndarray, values: np.ndarray) -> None:
         if self._shape[0] == 1 or stored.shape[1:] != self._shape[1:]:
             return
         flat = (stored == stored[..., :1]).all(axis=(1, 2))
         self._empty_windows += int(flat.sum())
-        for window in stored[~flat]:
+        for window in values[~flat]:  # whatever type they are stored in
             hashed = hashlib.blake2b(window.tobytes(), digest_size=8)
             self._hashes.append(int.from_bytes(hashed.digest()))
 
@@ -110,6 +128,7 @@ class SeriesStatistics:
     def result(self) -> dict[str, Any]:
         """Fields of SeriesItem."""
         windows, _, samples = self._shape
+        distinct = np.unique(np.asarray(self._hashes, np.uint64))
         sigma = np.sqrt(self._squares / np.maximum(self._count, 1))
         rail = np.maximum(self._at_low, self._at_high) / np.maximum(self._count, 1)
         heard = self._power > 0
@@ -124,7 +143,24 @@ class SeriesStatistics:
             "zero_tail": 1 - (self._last + 1) / (windows * samples),
             "hum_share": None if shares is None else float(np.median(shares)),
             "empty_windows": self._empty_windows,
-            "repeated_windows": len(self._hashes) - len(np.unique(np.asarray(self._hashes))),
+            "repeated_windows": len(self._hashes) - len(distinct),
+            "window_hashes": base64.b64encode(distinct[:WINDOW_HASHES].tobytes()).decode(),
+            **self._held(),
+        }
+
+    def _held(self) -> dict[str, Any]:
+        """Stretches in which no channel moves although it does elsewhere, and where the first of them begins."""
+        moves = self._low < self._high
+        if not self._floor.shape[1] or not moves.any():
+            return {}
+        held = (self._floor[moves] == self._ceiling[moves]).all(axis=0)
+        zero = held & (self._floor[moves] == 0).all(axis=0)
+        if not held.any():
+            return {}
+        return {
+            "held_share": float(held.mean()),
+            "held_zero": bool(zero.sum() * 2 > held.sum()),
+            "held_from": float(np.argmax(held) / len(held)),
         }
 
     def _autocorrelation(self, sigma: np.ndarray) -> float | None:

@@ -19,6 +19,7 @@ ODD_SHARE = 0.01  # of a file's records of odd length: a warning above
 WORDS = {
     "json": "not JSON", "cut": "cut", "encoding": "encoding", "control": "control characters",
     "schema": "against the schema", "keys": "keys missing", "empty": "no text",
+    "turns": "wrong turns",
 }  # fmt: skip
 SPLIT_LONG = "Split long records, or raise `max_tokens` with the model's context."
 
@@ -79,6 +80,11 @@ def fault_groups(limits: TextGate) -> list[FaultGroup]:
         FaultGroup(
             "text_present", "Text in every record", {"empty", "no_records"}, f"no text {records}", "have no text",
             "Remove these records; if the text is under another key, name it in `text_key`.",
+        ),
+        FaultGroup(
+            "turns", "Chats with an assistant's turns", {"turns"},
+            f"no turns, a misspelt role, none of an assistant, or an empty one {records}", "lack an assistant's turns",
+            "Write `role` (or `from`) and `content` (or `value`) of every turn; a chat without an answer teaches none.",
         ),
         FaultGroup(
             "encoding", "Encoding and characters", {"encoding", "control"},

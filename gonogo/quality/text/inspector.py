@@ -122,7 +122,7 @@ class Texts(FileInspector):
         item = finding.item
         assert isinstance(item, TextItem)
         counts = {fault.id: fault.count for fault in item.faults}
-        ids = ("json", "cut", "encoding", "control", "schema", "keys", "empty")
+        ids = ("json", "cut", "encoding", "control", "schema", "keys", "empty", "turns")
         return [
             {
                 **row_head(item.path, finding.faults),

@@ -15,8 +15,9 @@ import numpy as np
 
 from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import MeasuredItem
+from gonogo.quality.text.identity import NEAR_BITS
 from gonogo.quality.text.items import TextItem
-from gonogo.quality.text.statistics import NEAR_BITS, OCTAVE, Openings
+from gonogo.quality.text.statistics import OCTAVE, Openings
 
 NAMED_PAIRS = 5
 SPLITS = ("", "train", "val", "test")
@@ -42,8 +43,8 @@ class Repeats:
 class TextOverview(Overview):
     """Fed with every document once, then closed: 8 bytes a record (40 while it closes) and 30 a file.
 
-    Records are alike when they differ only in case and spaces. 56 bits identify them: among ten million the chance
-    that any two are mistaken is 7·10⁻⁴.
+    Records are alike when they differ only in case, white space, label and source. 56 bits identify them: among
+    ten million the chance that any two are mistaken is 7·10⁻⁴.
 
     Attributes:
         records, bad, repeated, repeated_exactly, leaking: records; the last, of one split that are in another too.

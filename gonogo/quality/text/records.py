@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +14,18 @@ LINES = (".jsonl", ".ndjson")
 LONGEST = 1 << 26  # bytes of one record: 64 MiB
 CHUNK = 1 << 20  # characters of a .json file that are read at once
 BOM = b"\xef\xbb\xbf"
+SPACES = re.compile(r"\s*")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record, or why there is none.
+    """One record, or why there is none."""
 
-    Attributes:
-        number: of the line in .jsonl, of the record in other files; from 1.
-        value: as JSON gives it; a text file's is its text.
-        fault: `json`, `cut` or `encoding`; empty: it could be read.
-        detail: what is wrong, in a few words.
-        plain: of a text file, which has no form to be checked.
-    """
-
-    number: int
-    value: Any = None
-    fault: str = ""
-    detail: str = ""
-    plain: bool = False
+    number: int  # of the line in .jsonl, of the record in other files; from 1
+    value: Any = None  # as JSON gives it; a text file's is its text
+    fault: str = ""  # `json`, `cut` or `encoding`; empty: it could be read
+    detail: str = ""  # what is wrong, in a few words
+    plain: bool = False  # of a text file, which has no form to be checked
 
 
 def read_records(path: Path) -> Iterator[Record]:
@@ -108,46 +102,74 @@ def _stream(stream: TextIO) -> Iterator[Any]:
     Raises:
         ValueError: not JSON, or cut short.
     """
-    buffer = stream.read(CHUNK).lstrip()
-    is_list = buffer.startswith("[")
-    buffer, first, wanted = buffer[is_list:], True, CHUNK
-    while True:
-        buffer = buffer.lstrip()
-        if not buffer and (more := stream.read(CHUNK)):
-            buffer = more
-            continue
-        if is_list and buffer.startswith("]"):
-            if buffer[1:].strip() or stream.read(CHUNK).strip():
+    window = _Window(stream)
+    is_list = window.peek() == "["
+    window.skip(is_list)
+    first = True
+    while follows := window.peek():
+        if is_list and follows == "]":
+            window.skip()
+            if window.peek():
                 raise ValueError("more follows the list")
             return
-        if not buffer:
-            if is_list:
-                raise ValueError("cut short: the list has no end")
-            return
         if is_list and not first:
-            if not buffer.startswith(","):
-                raise ValueError(f"no comma before {buffer[:20]!r}")
-            buffer = buffer[1:].lstrip()
-        value, buffer = _next(buffer, stream, wanted)
+            if follows != ",":
+                raise ValueError(f"no comma before {window.shown!r}")
+            window.skip()
+            window.peek()
+        yield window.value()
         first = False
-        yield value
+    if is_list:
+        raise ValueError("cut short: the list has no end")
 
 
-def _next(buffer: str, stream: TextIO, wanted: int) -> tuple[Any, str]:
-    """The value that the buffer begins with and what follows; reads on, ever more at once, until it is whole."""
-    while True:
-        more = ""
-        try:
-            value, end = _DECODER.raw_decode(buffer)
-            if end < len(buffer) or not (more := stream.read(wanted)):  # a number may go on
-                return value, buffer[end:]
-        except ValueError:
-            more = stream.read(wanted)
-            if not more:
-                raise
-        if len(buffer) > LONGEST:
-            raise ValueError(f"nothing that ends within {LONGEST >> 20} MiB")
-        buffer, wanted = (buffer + more).lstrip(), 2 * wanted
+class _Window:
+    """The part of a text that is held, and a place in it: a value that was read is passed over, and copied nowhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._text, self._at = stream, "", 0
+
+    def peek(self) -> str:
+        """The next character that is no space; empty at the end."""
+        while True:
+            self._at = SPACES.match(self._text, self._at).end()  # type: ignore[union-attr]
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._read(CHUNK):
+                return ""
+
+    def skip(self, characters: int = 1) -> None:
+        self._at += characters
+
+    @property
+    def shown(self) -> str:
+        return self._text[self._at : self._at + 20]
+
+    def value(self) -> Any:
+        """The value that begins here; reads on, ever more at once, until it is whole."""
+        wanted = CHUNK
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+                if end < len(self._text):
+                    self._at = end
+                    return value
+                length = end - self._at  # a number may go on
+                if not self._read(wanted):
+                    self._at = length
+                    return value
+            except ValueError:
+                if not self._read(wanted):
+                    raise
+            if len(self._text) > LONGEST + wanted:
+                raise ValueError(f"nothing that ends within {LONGEST >> 20} MiB")
+            wanted *= 2
+
+    def _read(self, characters: int) -> bool:
+        """Whether there was more. What was passed over is dropped."""
+        more = self._stream.read(characters)
+        self._text, self._at = self._text[self._at :] + more, 0
+        return bool(more)
 
 
 def _short_reason(error: Exception) -> str:

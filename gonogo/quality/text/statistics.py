@@ -5,41 +5,28 @@ from __future__ import annotations
 import base64
 import json
 import math
-import re
-import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import TextGate
+from gonogo.quality.text.chats import chat_fault
+from gonogo.quality.text.encodings import BROKEN, CONTROL, mojibake
+from gonogo.quality.text.identity import TEXT_KEYS, identity
 from gonogo.quality.text.records import Record, read_records
 
 CountTokens = Callable[[str], int]
 
-TEXT_KEYS = (
-    "caption", "prompt", "instruction", "input", "question", "context", "content", "messages", "conversations",
-    "completion", "response", "output", "answer",
-)  # fmt: skip
 NOT_TEXT = frozenset({"role", "from", "type", "name", "id"})  # keys inside messages
 LINES_NAMED = 5
 OCTAVE = 8  # bins of length for each doubling
 OPENING = 80  # characters
 OPENINGS = 64  # that are counted at once
 BATCH = 256  # texts that are handed to the tokenizer at once
-NEAR_BITS = 8  # lowest bits of a record's hash that case and spaces change
-
-# control characters but tab, line feed, form feed and carriage return; halves of surrogate pairs
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
-BROKEN = re.compile(r"[\ufffd\ud800-\udfff]")
-# UTF-8 that was read as Latin-1 or Windows-1252: Ã©, Â°, â€™, ðŸ˜
-MOJIBAKE = re.compile(
-    r"[ÂÃ][\u0080-\u00bf\u0152-\u0178\u2018-\u203a]|â€[\u0080-\u00bf\u0152-\u0178\u2018-\u2122]|ðŸ|ï»¿"
-)
 
 
 class Openings:
@@ -59,12 +46,7 @@ class Openings:
 
 
 class RecordReader:
-    """Reads records as a gate wants them read.
-
-    Attributes:
-        read_as: digest of everything that shapes a reading, so that readings with other settings differ.
-        counts_tokens: whether there is a tokenizer.
-    """
+    """Reads records as a gate wants them read."""
 
     def __init__(self, settings: TextGate, count_tokens: CountTokens | None = None) -> None:
         """
@@ -76,8 +58,8 @@ class RecordReader:
         self._settings, self._ids = settings, frozenset(settings.id_keys)
         self._valid = _validator(schema, settings.schema_file) if schema else None
         self._lengths = _token_counter(tokenizer, settings.tokenizer) if tokenizer else _one_by_one(count_tokens)
-        self._encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
-        self.counts_tokens = self._lengths is not None
+        self.counts_tokens = self._lengths is not None  # whether there is a tokenizer
+        # digest of everything that shapes a reading, so that readings with other settings differ
         self.read_as = reading_digest(settings)
 
     def statistics(self, path: Path) -> dict[str, Any]:
@@ -92,6 +74,8 @@ class RecordReader:
         """What is wrong with one record: fault and detail. Plain text is checked against no schema."""
         if not record.plain:
             yield from self._form(record.value)
+            if problem := chat_fault(record.value):
+                yield "turns", problem
         if not text or text.isspace():
             yield "empty", "no text"
         if text.isascii():
@@ -100,8 +84,8 @@ class RecordReader:
             return
         if BROKEN.search(text):
             yield "encoding", "U+FFFD or half a surrogate pair"
-        elif found := MOJIBAKE.search(text):
-            yield "encoding", f"mojibake {found[0]}"
+        elif found := mojibake(text):
+            yield "encoding", f"mojibake {found}"
         if CONTROL.search(text):
             yield "control", "control characters"
 
@@ -130,14 +114,8 @@ class RecordReader:
         return "\n".join(_strings(held or list(value.values())))
 
     def identity(self, value: Any) -> int:
-        """64 bits that identify a record, never 0; the upper 56 ignore case and spaces."""
-        if isinstance(value, dict) and not self._ids.isdisjoint(value):
-            value = {key: held for key, held in value.items() if key not in self._ids}
-        exact = value if isinstance(value, str) else self._encode(value)
-        alike = " ".join(exact.casefold().split())
-        near = blake2b(alike.encode(errors="surrogatepass"), digest_size=8 - NEAR_BITS // 8).digest()
-        low = zlib.crc32(exact.encode(errors="surrogatepass")) & ((1 << NEAR_BITS) - 1)
-        return (int.from_bytes(near) << NEAR_BITS | low) or 1
+        """`gonogo.quality.text.identity.identity`, with the settings' keys."""
+        return identity(value, self._ids, self._settings.text_key)
 
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         return self._lengths(texts) if self._lengths else []

@@ -19,21 +19,15 @@ Describe = Callable[[Sequence[ViewFinding], str], str]
 
 @dataclass(frozen=True)
 class ViewFaultGroup:
-    """Faults of views that one check of the verdict counts.
-
-    Attributes:
-        faults: ids of gonogo.quality.views.pairs and findings that count.
-        criterion: when a view counts, in words.
-        describe: what is wrong, from the views at fault and what to call them.
-        unless: a view with one of these faults does not count: the others would only follow from them.
-    """
+    """Faults of views that one check of the verdict counts."""
 
     id: str
     title: str
-    faults: Set[str]
-    criterion: Callable[[QualityGate], str]
-    describe: Describe
+    faults: Set[str]  # ids of gonogo.quality.views.pairs and findings that count
+    criterion: Callable[[QualityGate], str]  # when a view counts, in words
+    describe: Describe  # what is wrong, from the views at fault and what to call them
     hint: str
+    # a view with one of these faults does not count: the others would only follow from them
     unless: Set[str] = frozenset()
 
     def fires(self, view: ViewFinding) -> bool:

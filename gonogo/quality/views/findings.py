@@ -38,15 +38,11 @@ class ViewFinding:
 
 @dataclass(frozen=True)
 class SceneFinding(Finding):
-    """One scene: the unit of every decision. Its own `faults` are those of the scene as a whole.
-
-    Attributes:
-        spoilt: by the share of its views, or of its side views, that have faults.
-    """
+    """One scene: the unit of every decision. Its own `faults` are those of the scene as a whole."""
 
     item: SceneMeasurement
     views: list[ViewFinding]
-    spoilt: bool
+    spoilt: bool  # by the share of its views, or of its side views, that have faults
 
     @property
     def bad(self) -> bool:

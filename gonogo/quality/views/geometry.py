@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from gonogo.base.errors import UserError
@@ -52,6 +51,8 @@ def geometry_check(auc: float, gate: ResultsGate) -> Check:
 
 
 def _thumbnail(path: Path) -> np.ndarray:
+    import cv2  # judging opens no picture
+
     picture = cv2.imread(str(path))
     if picture is None:
         raise UserError(f"{path}: not a readable picture")

@@ -1,18 +1,17 @@
-"""Posed views: inputs with the pictures that a generator made of them, scene by scene."""
+"""Posed views: inputs with the pictures that a generator made of them, scene by scene.
+
+Judging opens no picture, so what reads and draws them is imported where that is done.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import AcceptanceRule
-from gonogo.quality.distributions import Distribution
-from gonogo.quality.drawing import opened
 from gonogo.quality.fault_counts import FaultCount, FaultGroupCounter, UnreadableFiles, WorstItems, bad_items
 from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Scan, StatisticsCache
 from gonogo.quality.items import Finding, FindingSink, MeasuredItem
@@ -20,8 +19,6 @@ from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.views.camera_check import Cameras
 from gonogo.quality.views.causes import CauseFinder, DataCause
-from gonogo.quality.views.contact_sheet import contact_sheet
-from gonogo.quality.views.distributions import views_distributions
 from gonogo.quality.views.fault_groups import VIEW_FAULT_GROUPS
 from gonogo.quality.views.file_checks import Formats, scene_fault_groups
 from gonogo.quality.views.findings import SceneFinding, scene_finding
@@ -29,10 +26,14 @@ from gonogo.quality.views.geometry import geometry_auc, geometry_check
 from gonogo.quality.views.measurements import INPUT, SceneMeasurement
 from gonogo.quality.views.overview import SceneOverview
 from gonogo.quality.views.rows import scene_rows
-from gonogo.quality.views.scenes import nearest_view_inliers, read_scene, scan
 from gonogo.quality.views.set_checks import Pairing, matches, nothing_to_judge, view_variance
 from gonogo.quality.views.view_checks import SideViews, ViewFaultCounter
 from gonogo.verdict import Check, Status
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from gonogo.quality.distributions import Distribution
 
 
 class Views(Inspector):
@@ -40,9 +41,13 @@ class Views(Inspector):
     Item: ClassVar[type[MeasuredItem]] = SceneMeasurement
 
     def scan(self, folder: Path) -> Scan:
+        from gonogo.quality.views.scenes import scan
+
         return scan(folder)
 
     def measure(self, files: ItemFiles, cache: StatisticsCache) -> ItemReading:
+        from gonogo.quality.views.scenes import read_scene
+
         return read_scene(files, cache)
 
     def judge(self, data: MeasuredSet, gate: QualityGate, rule: AcceptanceRule, each: FindingSink) -> Judgement:
@@ -94,6 +99,8 @@ class Views(Inspector):
 
     def look_closer(self, files: ItemFiles) -> int | None:
         """Inliers of a feature match between the input and its nearest view."""
+        from gonogo.quality.views.scenes import nearest_view_inliers
+
         return nearest_view_inliers(files)
 
     def prediction_metrics(self, predictions: Path, references: Sequence[Path]) -> dict[str, float]:
@@ -104,13 +111,19 @@ class Views(Inspector):
         return [geometry_check(metrics["geometry_auc"], gate)] if "geometry_auc" in metrics else []
 
     def picture(self, item: MeasuredItem) -> Image.Image | None:
+        from gonogo.quality.drawing import opened
+
         return opened(Path(item.path) / INPUT)
 
     def sheet(self, judgement: Judgement, folders: Sequence[Path], out: Path) -> None:
         """A row for each scene: its input, and its views."""
+        from gonogo.quality.views.contact_sheet import contact_sheet
+
         contact_sheet(folders, judgement, out)
 
     def distributions(self, gate: QualityGate) -> list[Distribution]:
+        from gonogo.quality.views.distributions import views_distributions
+
         return views_distributions(gate)
 
     def draws(self, row: dict[str, Any]) -> bool:

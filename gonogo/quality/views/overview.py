@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import heapq
 from array import array
 from collections import Counter
@@ -10,7 +11,6 @@ import numpy as np
 
 from gonogo.quality.duplicates import DuplicateIndex
 from gonogo.quality.views.measurements import SceneMeasurement
-from gonogo.quality.views.scenes import decoded_thumbnail
 
 PANEL = 256  # scenes that are compared with each other for pairing: those whose inputs have the least hashes
 
@@ -60,9 +60,9 @@ class SceneOverview:
             if view.picture.pixels:
                 self._hashes.append(_key(view.picture.sha256))
             if view.thumbnail:
-                self.views.add(decoded_thumbnail(view.thumbnail))
+                self.views.add(_thumbnail(view.thumbnail))
         if scene.thumbnail:
-            self.inputs.add(decoded_thumbnail(scene.thumbnail))
+            self.inputs.add(_thumbnail(scene.thumbnail))
             entry = (-_key(scene.content), scene.path, scene.thumbnail, [view.thumbnail for view in scene.views])
             if len(self._panel) < PANEL:
                 heapq.heappush(self._panel, entry)
@@ -119,10 +119,15 @@ def _share_further(text: str, inputs: np.ndarray, own: int) -> float:
 
 def _normalised(text: str) -> np.ndarray:
     """(192,) float32 of mean 0 and length 1, so that brightness and contrast do not matter."""
-    small = decoded_thumbnail(text).astype(np.float32)
+    small = _thumbnail(text).astype(np.float32)
     small = small - small.mean()
     return small / max(float(np.linalg.norm(small)), 1e-6)
 
 
 def _key(sha256: str) -> int:
     return int(sha256[:16], 16)
+
+
+def _thumbnail(text: str) -> np.ndarray:
+    """(8·8·3,) uint8 of `encoded_thumbnail`."""
+    return np.frombuffer(base64.b64decode(text), np.uint8)

@@ -24,22 +24,16 @@ T = TypeVar("T")
 
 
 class FileReader:
-    """Reads files below a data folder; paths are from that folder.
-
-    Attributes:
-        hashes: path → sha256.
-        problems: files that could not be read, or do not hold what they should.
-        files_expected: how many were to be read.
-    """
+    """Reads files below a data folder; paths are from that folder."""
 
     def __init__(self, folder: Path, files: frozenset[str], cache: StatisticsCache) -> None:
         self._folder = folder
         self._files = files
         self._cache = cache
         self._recalled: set[str] = set()
-        self.hashes: dict[str, str] = {}
-        self.problems: list[FileProblem] = []
-        self.files_expected = 0
+        self.hashes: dict[str, str] = {}  # path → sha256
+        self.problems: list[FileProblem] = []  # files that could not be read, or do not hold what they should
+        self.files_expected = 0  # how many were to be read
 
     def pictures(self, paths: Sequence[str]) -> list[ImageStatistics]:
         """Pictures, which must be there."""

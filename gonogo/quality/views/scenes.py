@@ -119,11 +119,6 @@ def encoded_thumbnail(picture: ImageStatistics) -> str:
     return base64.b64encode(small.astype(np.uint8).tobytes()).decode()
 
 
-def decoded_thumbnail(text: str) -> np.ndarray:
-    """(8·8·3,) uint8 of `encoded_thumbnail`."""
-    return np.frombuffer(base64.b64decode(text), np.uint8)
-
-
 def _add_visibility(scene: SceneMeasurement, depth: np.ndarray, poses: Sequence[Pose | None]) -> None:
     """Fill in what the cameras see of the input's points."""
     readable = [pose for pose in poses if pose is not None]

@@ -8,10 +8,12 @@ from gonogo.config.quality_thresholds import VolumesGate
 from gonogo.quality.items import Fault
 from gonogo.quality.volumes.hounsfield import not_hounsfield
 from gonogo.quality.volumes.items import VolumeItem, VolumeOverview
+from gonogo.quality.volumes.labels import MOST_VALUES, SAME_PLACE
 from gonogo.quality.volumes.patches import patch_coverage, patch_means, unpack_cells
 from gonogo.quality.wording import number, percent, times
 
 SAME = 0.01  # share by which the header's two voxel sizes may differ: they are rounded
+CT_MM = (0.25, 12.0)  # sides of a voxel: a finer one is of a small-animal or dental scanner, or another unit
 ODD_SHAPE = 2  # times the set's median, or under it, is an axis worth a warning
 
 
@@ -21,9 +23,10 @@ def volume_faults(item: VolumeItem, overview: VolumeOverview, gate: VolumesGate)
     yield from _values(item, gate)
     if gate.modality == "ct":
         yield from _ct(item, gate)
-    yield from _slices(item, gate)
+    yield from _slices(item, overview, gate)
     yield from _orientation(item, overview, gate)
     yield from _spacing(item, overview, gate)
+    yield from _label(item, overview)
 
 
 def _shape(item: VolumeItem, overview: VolumeOverview, gate: VolumesGate) -> Iterator[Fault]:
@@ -33,6 +36,8 @@ def _shape(item: VolumeItem, overview: VolumeOverview, gate: VolumesGate) -> Ite
         yield Fault("dimensions", f"{len(shape)}-D: {times(shape)}", warns=only_ones)
     if min(shape[:3]) < gate.min_axis_voxels:
         yield Fault("tiny", f"{times(shape)} voxels, an axis under {gate.min_axis_voxels}")
+    elif overview.turned(item):
+        yield Fault("turned", f"{times(shape)} voxels: the set's axes in another order")
     elif len(shape) >= 3 and any(
         not 1 / ODD_SHAPE <= length / median <= ODD_SHAPE
         for length, median in zip(sorted(shape[:3]), usual, strict=True)
@@ -73,13 +78,23 @@ def _patches(item: VolumeItem, gate: VolumesGate) -> Iterator[Fault]:
         yield Fault("air_patches", f"{percent(empty)} of {air.size} patches are over {percent(gate.patch_air)} air")
 
 
-def _slices(item: VolumeItem, gate: VolumesGate) -> Iterator[Fault]:
+def _slices(item: VolumeItem, overview: VolumeOverview, gate: VolumesGate) -> Iterator[Fault]:
     of, ends = f"of {item.slices} slices", item.constant_slices - item.hollow_slices
     if item.constant_slices == item.slices:
         yield Fault("constant", f"every voxel is {number(item.low)}" if item.low == item.high else "no slice varies")
         return
     if item.hollow_slices:
-        yield Fault("hollow", f"{item.hollow_slices} {of} empty between others")
+        few = item.hollow_slices <= gate.max_hollow_slices * item.slices
+        yield Fault("hollow", f"{item.hollow_slices} {of} empty between others", warns=few)
+    if item.missing_slices:
+        yield Fault("gap", f"{item.missing_slices} slices missing, by the positions of {item.slices} others")
+    elif item.jump > gate.max_jump:
+        why = f"slice {item.jump_at} differs from the one before {item.jump:.1f} times as much as those around do"
+        yield Fault("gap", f"{why}: slices missing?", warns=True)
+    if item.doubled_slices:
+        yield Fault("doubled", f"{item.doubled_slices} {of} at the position of another")
+    if (beside := overview.series_beside(item)) > 1:
+        yield Fault("mixed", f"one of {beside} series in one folder", warns=True)
     if ends > gate.max_constant_slices * item.slices:
         yield Fault("constant", f"{ends} {of} empty at the ends")
     if item.repeated_slices > gate.max_repeated_slices * item.slices:
@@ -116,6 +131,29 @@ def _spacing(item: VolumeItem, overview: VolumeOverview, gate: VolumesGate) -> I
     elif spacing and any(abs(a - b) > gate.spacing_tolerance * b for a, b in zip(spacing, usual, strict=True)):
         own = "lost: 1 × 1 × 1 mm and an identity affine" if item.identity else f"{times(spacing)} mm"
         yield Fault("spacing", f"{own}; the set's median {times(usual)}")
+    elif spacing and gate.modality == "ct" and not CT_MM[0] <= min(spacing) <= max(spacing) <= CT_MM[1]:
+        yield Fault("odd_spacing", f"{times(spacing)} mm: unusual for CT of a body", warns=True)
+
+
+def _label(item: VolumeItem, overview: VolumeOverview) -> Iterator[Fault]:
+    """The label beside the image, voxel for voxel."""
+    label = item.label
+    if label is None:
+        if overview.labels and overview.lacks_label(item):
+            yield Fault("no_label", "no label, and most of its folder have one")
+        return
+    if label.shape[:3] != item.shape[:3]:
+        yield Fault("label_shape", f"label of {times(label.shape)} voxels, image of {times(item.shape)}")
+    elif label.axes != item.axes:
+        yield Fault("label_place", f"label's axes {label.axes}, image's {item.axes}", warns=True)
+    elif (label.shift_mm or 0) > SAME_PLACE * label.voxel_mm:
+        yield Fault("label_place", f"label {number(label.shift_mm)} mm beside its image, by the headers", warns=True)
+    if label.fractional_share or len(label.values) >= MOST_VALUES:
+        what = f"{percent(label.fractional_share)} of the label's voxels between whole numbers"
+        many = f"{len(label.values)} or more values in the label"
+        yield Fault("label_values", f"{what}: interpolated?" if label.fractional_share else f"{many}: no classes")
+    elif len(label.values) == 1:
+        yield Fault("label_empty", f"the label is {label.values[0]} throughout", warns=True)
 
 
 def covered(overview: VolumeOverview, gate: VolumesGate) -> tuple[float, tuple[int, ...], int, float]:

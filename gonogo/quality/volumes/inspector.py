@@ -8,18 +8,26 @@ from typing import Any, ClassVar
 
 from PIL import Image
 
+from gonogo.base.digests import digest, file_digest
+from gonogo.base.files import names_below
 from gonogo.config.quality_thresholds import QualityGate, VolumesGate
 from gonogo.quality.acceptance import AcceptanceRule
+from gonogo.quality.arrays import explained_errors
 from gonogo.quality.fault_counts import FaultGroup
-from gonogo.quality.file_kind import FileInspector
-from gonogo.quality.items import Fault, Finding, MeasuredItem
+from gonogo.quality.file_kind import FileInspector, split_of
+from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache
+from gonogo.quality.items import Fault, FileProblem, Finding, MeasuredItem
 from gonogo.quality.left_out import METADATA
 from gonogo.quality.subjects import subject_of
 from gonogo.quality.volumes.checks import covered, volume_faults
+from gonogo.quality.volumes.dicom import is_dicom, open_series, series
 from gonogo.quality.volumes.items import VolumeItem, VolumeOverview
+from gonogo.quality.volumes.labels import measured_label, paired
 from gonogo.quality.volumes.statistics import VolumeStatistics
 from gonogo.quality.wording import percent, times
 from gonogo.verdict import Check, Status
+
+SHOWN_LABELS = 12
 
 
 class Volumes(FileInspector):
@@ -38,6 +46,63 @@ class Volumes(FileInspector):
     def group(self, name: str) -> str:
         return subject_of(name)
 
+    def scan(self, folder: Path) -> Scan:
+        """Images with their labels, and DICOM series; labels of no image are left out, and counted as such."""
+        names, unlisted = names_below(folder)
+        slices = [name for name in names if is_dicom(folder, name)]
+        if not slices:
+            items, others, unlisted = super().scan(folder)
+        else:
+            files = [name for name in names if name.lower().endswith(self.suffixes)]
+            items = [ItemFiles(folder, name, (name,)) for name in files]
+            others = sorted(set(names) - set(files) - set(slices))
+            items += series(folder, slices)
+        pairs = paired([item.name for item in items if len(item.files) == 1])
+        labels = set(pairs.values())
+        items = [
+            ItemFiles(folder, item.name, (item.name, pairs[item.name])) if item.name in pairs else item
+            for item in items
+            if item.name not in labels
+        ]
+        return Scan(sorted(items, key=lambda item: item.name), others, unlisted)
+
+    def measure(self, files: ItemFiles, cache: StatisticsCache) -> ItemReading:
+        if is_dicom(files.folder, files.name):
+            return self._measured_series(files)
+        reading = super().measure(files, cache)
+        for label in files.files[1:]:
+            self._add_label(reading, files.folder, label)
+        return reading
+
+    def _add_label(self, reading: ItemReading, folder: Path, name: str) -> None:
+        item = reading.item
+        assert isinstance(item, VolumeItem)
+        item.files = 2
+        try:
+            reading.hashes[name] = file_digest(folder / name)
+            if not item.problems:
+                with explained_errors():
+                    item.label = measured_label(folder / item.name, folder / name, name)
+        except (OSError, ValueError) as error:
+            item.problems.append(FileProblem(path=name, reason=f"label cannot be read: {error}"))
+
+    def _measured_series(self, files: ItemFiles) -> ItemReading:
+        item: dict[str, Any] = {"name": files.name, "folder": str(files.folder), "split": split_of(files.name)}
+        item |= {"group": self.group(files.name), "files": len(files.files)}
+        hashes: dict[str, str] = {}
+        try:
+            for name in files.files:
+                hashes[name] = file_digest(files.folder / name)
+            item["content"] = digest(sorted(hashes.values()))
+            with explained_errors(), open_series([files.folder / name for name in files.files]) as (volume, facts):
+                statistics = VolumeStatistics(volume)
+                for stored in volume.slices:
+                    statistics.add(stored)
+                item |= {**volume.geometry, **statistics.result(), **facts}
+        except (OSError, ValueError) as error:
+            item["problems"] = [FileProblem(path=files.name, reason=str(error))]
+        return ItemReading(VolumeItem(**item), hashes)
+
     def statistics(self, path: Path) -> dict[str, Any]:
         from gonogo.quality.volumes.files import open_volume
 
@@ -54,7 +119,8 @@ class Volumes(FileInspector):
         return list(volume_faults(item, overview, gate.volumes))
 
     def set_checks(self, overview: Any, gate: QualityGate, rule: AcceptanceRule) -> list[Check]:
-        return [coverage(overview, gate)] if gate.volumes.patch and overview.shapes else []
+        checks = [coverage(overview, gate)] if gate.volumes.patch and overview.shapes else []
+        return [*checks, label_values(overview)] if overview.labels else checks
 
     def draw(self, item: VolumeItem) -> Image.Image:
         from gonogo.quality.volumes.pictures import middle_slice
@@ -71,8 +137,9 @@ class Volumes(FileInspector):
         own = gate.volumes
         groups = [
             FaultGroup(
-                "shape", "Volumes have three axes of usable length", {"dimensions", "tiny", "odd_shape"},
-                f"not 3-D, or an axis under {own.min_axis_voxels} voxels", "have an unusable shape",
+                "shape", "Volumes have three axes of usable length", {"dimensions", "tiny", "odd_shape", "turned"},
+                "not 3-D, axes in another order than the set's, or "
+                f"an axis under {own.min_axis_voxels} voxels", "have an unusable shape",
                 "Split 4-D files into volumes; leave out localisers and thumbnails.",
             ),
             FaultGroup(
@@ -81,8 +148,11 @@ class Volumes(FileInspector):
                 "hold no usable values", "Convert again from the original, to a type that holds its range.",
             ),
             FaultGroup(
-                "slices", "Slices are distinct, in order, not empty", {"constant", "hollow", "repeated", "disorder"},
-                f"an empty slice between others, over {percent(own.max_constant_slices)} empty at the ends, over "
+                "slices", "Slices are distinct, in order, not empty",
+                {"constant", "hollow", "repeated", "disorder", "gap", "doubled", "mixed"},
+                f"over {percent(own.max_hollow_slices)} empty between others (fewer: a warning), missing ones "
+                "in DICOM, over "
+                f"{percent(own.max_constant_slices)} empty at the ends, over "
                 f"{percent(own.max_repeated_slices)} repeated, or neighbours that differ as much as slices four apart "
                 f"(ratio over {own.max_slice_disorder:g})", "have empty or repeated slices, or slices out of order",
                 "Look for missing files of the series, an interrupted conversion, and slices sorted by file name.",
@@ -95,13 +165,31 @@ class Volumes(FileInspector):
                 "Bring all to one orientation (nibabel.as_closest_canonical); write the same sform and qform.",
             ),
             FaultGroup(
-                "spacing", "Voxel sizes are alike", {"spacing", "pixdim"},
+                "spacing", "Voxel sizes are alike", {"spacing", "pixdim", "odd_spacing"},
                 f"an axis over {percent(own.spacing_tolerance)} off the median, sizes that contradict each other, or, "
                 "for CT, an identity affine", "have another voxel size than the set, or a wrong or lost one",
                 "Resample to one voxel size; where it is lost, convert again from the original.",
             ),
+            FaultGroup(
+                "labels", "Labels match their images",
+                {"no_label", "label_shape", "label_place", "label_values", "label_empty"},
+                "another shape than the image's, values between whole numbers, or none where most have one; another "
+                "place by the headers, or one value throughout, is a warning", "do not match their labels",
+                "Resample labels with nearest neighbours to the image's own grid, and write the image's header.",
+            ),
         ]  # fmt: skip
         return groups + (_ct_fault_groups(own) if own.modality == "ct" else [])
+
+
+def label_values(overview: Any) -> Check:
+    """Which labels there are, and in how many cases: for the eye."""
+    counts = sorted(overview.label_values.items())
+    shown = ", ".join(f"{value} in {cases}" for value, cases in counts[:SHOWN_LABELS])
+    more = f" and {len(counts) - SHOWN_LABELS} more" if len(counts) > SHOWN_LABELS else ""
+    return Check(
+        id="label_values", title="Labels that occur", value=len(counts), unit="values", status=Status.GO,
+        why=f"of {overview.labels} labelled cases: {shown}{more}",
+    )  # fmt: skip
 
 
 def coverage(overview: VolumeOverview, gate: QualityGate) -> Check:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import MeasuredItem
+from gonogo.quality.volumes.labels import LabelVolume, case_of
 
 AXIS_OF = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
 AIR_HU = -512.0  # half way between air and water, to the histogram's resolution
@@ -47,6 +48,12 @@ class VolumeItem(MeasuredItem):
     histogram: list[int] = Field(default_factory=list, description="voxels in 384 bins of 32 from -4096")
     air_cells: str = Field(default="", description="share of air on a grid of at most 24 cells an axis, packed")
 
+    jump: float = Field(default=0, description="greatest difference of neighbouring slices over those around it")
+    jump_at: int = 0
+    missing_slices: int = Field(default=0, description="of a DICOM series, by the positions of the others")
+    doubled_slices: int = Field(default=0, description="of a DICOM series, at the position of another")
+    label: LabelVolume | None = Field(default=None, description="beside it")
+
     @property
     def spacing_mm(self) -> list[float]:
         """Voxel size right-left, front-back, head-foot; empty where the file does not say."""
@@ -71,6 +78,10 @@ class VolumeOverview(Overview):
         super().__init__()
         self._axes: Counter[str] = Counter()
         self._spacing, self._shape = array("d"), array("d")
+        self._labelled: set[tuple[str, str]] = set()
+        self._cases: dict[str, set[str]] = {}
+        self._series: Counter[str] = Counter()  # of DICOM, by folder
+        self.label_values: Counter[int] = Counter()
         self.shapes: Counter[tuple[int, ...]] = Counter()
         self.axes = ""
         self.spacing_mm: list[float] = []
@@ -79,6 +90,13 @@ class VolumeOverview(Overview):
     def add(self, item: MeasuredItem) -> None:
         super().add(item)
         assert isinstance(item, VolumeItem)
+        folder, case = case_of(item.name)
+        self._cases.setdefault(folder, set()).add(case)
+        self._series[folder] += item.header == "dicom"
+        if item.label or item.files > 1:
+            self._labelled.add((folder, case))
+        if item.label:
+            self.label_values.update(item.label.values)
         if item.problems:
             return
         if item.oriented and item.axes:
@@ -92,6 +110,28 @@ class VolumeOverview(Overview):
         super().close()
         self.axes = self._axes.most_common(1)[0][0] if self._axes else ""
         self.spacing_mm, self.shape = _medians(self._spacing), _medians(self._shape)
+
+    @property
+    def labels(self) -> int:
+        return len(self._labelled)
+
+    def lacks_label(self, item: VolumeItem) -> bool:
+        """Whether most cases of its folder have a label, and its own has none."""
+        folder, case = case_of(item.name)
+        cases = self._cases[folder]
+        with_label = sum((folder, one) in self._labelled for one in cases)
+        return (folder, case) not in self._labelled and 2 * with_label >= len(cases)
+
+    def series_beside(self, item: VolumeItem) -> int:
+        """DICOM series in its folder, itself among them; 0 for other files."""
+        return self._series[case_of(item.name)[0]] if item.header == "dicom" else 0
+
+    def turned(self, item: VolumeItem) -> bool:
+        """Whether its lengths are those of most of the set in another order, and the header does not say so."""
+        if item.axes != self.axes:
+            return False
+        (usual, count), shape = self.shapes.most_common(1)[0], tuple(item.shape[:3])
+        return 2 * count > self.shapes.total() and shape != usual and sorted(shape) == sorted(usual)
 
 
 def _medians(triples: array[float]) -> list[float]:

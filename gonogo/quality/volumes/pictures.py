@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from gonogo.quality.arrays import NUMPY_SUFFIXES, chosen, numpy_arrays
+from gonogo.quality.volumes.dicom import pixels
 from gonogo.quality.volumes.files import NUMPY_NAMES
 from gonogo.quality.volumes.items import AIR_HU, VolumeItem
 
@@ -17,11 +18,17 @@ WINDOW_HU = (-160.0, 240.0)  # soft tissue of the abdomen: level 40, width 400
 
 
 def middle_slice(path: Path, item: VolumeItem) -> Image.Image:
-    """Head-foot middle, front up, the patient's right on the left; without a header the middle of the first axis.
+    """Head-foot middle, of a DICOM series its first file; front up, the patient's right on the left; without a
+    header the middle of the first axis.
 
     A soft-tissue window for CT, else from the 1st to the 99th percentile.
     """
-    plane = _numpy_plane(path) if path.suffix.lower() in NUMPY_SUFFIXES else _axial_plane(path, item)
+    if item.header == "dicom":
+        plane = next(pixels(path)).T
+    elif path.suffix.lower() in NUMPY_SUFFIXES:
+        plane = _numpy_plane(path)
+    else:
+        plane = _axial_plane(path, item)
     plane = np.nan_to_num(plane.astype(np.float32), nan=0, posinf=0, neginf=0)
     is_ct = item.low is not None and item.low < AIR_HU
     low, high = WINDOW_HU if is_ct else np.percentile(plane, (1, 99))

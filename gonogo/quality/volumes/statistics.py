@@ -18,6 +18,8 @@ CELLS = 24  # of the grid of air shares, at most, along each axis
 GLANCE = 12  # cells along either axis of a slice, by which it is compared with others
 POINTS_A_CELL = 4  # along either axis, of which a cell's mean is taken
 LEAST_CHANGE = 0.1  # between slices `FAR` apart, in σ of all cells
+SPARSE = 0.005  # of a slice's voxels differ from the rest: as good as empty
+AROUND = 6  # slices on either side, among whose differences one stands out
 FAR = 4  # slices apart are two that are compared, besides neighbours
 
 
@@ -31,6 +33,7 @@ class VolumeStatistics:
         self._low, self._high = math.inf, -math.inf
         self._voxels = self._nonfinite = self._saturated = 0
         self._constant: list[bool] = []
+        self._sparse: list[bool] = []  # of one value but for a few voxels
         self._glances: list[np.ndarray] = []
         self._repeated, self._before, self._hash = 0, b"", hashlib.blake2b(digest_size=16)
         self._extremes = _extremes(volume.dtype)
@@ -62,7 +65,9 @@ class VolumeStatistics:
 
     def _look_for_twin(self, stored: np.ndarray) -> None:
         hashed = hashlib.blake2b(stored.tobytes(order="A"), digest_size=16).digest()
-        self._constant.append(bool((stored == stored.flat[0]).all()))
+        others = int(np.count_nonzero(stored != stored.flat[0]))
+        self._constant.append(others == 0)
+        self._sparse.append(others <= SPARSE * stored.size)
         self._repeated += hashed == self._before and not self._constant[-1]
         self._before = hashed
         self._hash.update(hashed)
@@ -75,7 +80,7 @@ class VolumeStatistics:
 
     def result(self) -> dict[str, Any]:
         """Fields of VolumeItem."""
-        varied = [number for number, constant in enumerate(self._constant) if not constant]
+        varied = [number for number, sparse in enumerate(self._sparse) if not sparse]
         inner = self._constant[varied[0] : varied[-1]] if varied else []
         self._hash.update(repr((self._volume.shape, self._volume.dtype.str)).encode())
         seen = math.isfinite(self._low)
@@ -93,6 +98,7 @@ class VolumeStatistics:
             "hollow_slices": sum(inner),
             "repeated_slices": self._repeated,
             "slice_disorder": _disorder(self._glances),
+            **_jump(self._glances),
             "histogram": self._histogram.tolist(),
             "air_cells": self._packed_cells(),
         }
@@ -123,6 +129,21 @@ def _disorder(glances: list[np.ndarray]) -> float | None:
     cells = np.stack(glances).astype(np.float64)
     near, far = (float(np.abs(cells[step:] - cells[:-step]).mean()) for step in (1, FAR))
     return near / far if far > LEAST_CHANGE * float(cells.std()) else None
+
+
+def _jump(glances: list[np.ndarray]) -> dict[str, Any]:
+    """Where neighbouring slices differ most beside those around them: where some are missing in between."""
+    if len(glances) < 4 * AROUND or len({one.shape for one in glances}) > 1:
+        return {}
+    cells = np.stack(glances).astype(np.float64)
+    steps = np.abs(np.diff(cells, axis=0)).mean(axis=1)
+    least = LEAST_CHANGE * float(cells.std())
+    ratios = np.zeros(len(steps))
+    for at in range(AROUND, len(steps) - AROUND):
+        around = np.r_[steps[at - AROUND : at], steps[at + 1 : at + 1 + AROUND]]
+        ratios[at] = steps[at] / max(float(around.max()), 1e-30) if steps[at] > least else 0.0
+    at = int(np.argmax(ratios))
+    return {"jump": float(ratios[at]), "jump_at": at + 1}
 
 
 def _extremes(dtype: np.dtype) -> list[int]:

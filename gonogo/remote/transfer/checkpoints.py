@@ -41,15 +41,10 @@ NAMED = 4  # files, in one line
 
 @dataclass(frozen=True)
 class Saved:
-    """Where a script of any make leaves its checkpoints.
+    """Where a script of any make leaves its checkpoints."""
 
-    Attributes:
-        folder: from the root, below which they are looked for.
-        patterns: of their names; with a `/` at its end, of folders that are a checkpoint each.
-    """
-
-    folder: str
-    patterns: tuple[str, ...]
+    folder: str  # from the root, below which they are looked for
+    patterns: tuple[str, ...]  # of their names; with a `/` at its end, of folders that are a checkpoint each
 
 
 def fetch_checkpoints(

@@ -31,12 +31,7 @@ def no_word(size_bytes: int, files: int, seconds: Range) -> None:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What was transferred, of what total, and how.
-
-    Attributes:
-        missing: name, safe to show, → why the file could not be transferred.
-        folder: of a download, where it is.
-    """
+    """What was transferred, of what total, and how."""
 
     files_sent: int
     bytes_sent: int
@@ -44,8 +39,8 @@ class Transfer:
     bytes_total: int
     seconds: float
     path: str
-    missing: dict[str, str] = field(default_factory=dict)
-    folder: str = ""
+    missing: dict[str, str] = field(default_factory=dict)  # name, safe to show, → why the file could not be transferred
+    folder: str = ""  # of a download, where it is
 
     @property
     def lost(self) -> bool:

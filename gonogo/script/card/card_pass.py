@@ -23,7 +23,7 @@ from gonogo.script.card.course import Course
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.card.hybrid import CardRecorder, HybridMode
 from gonogo.script.card.repeats import ForwardRepeats
-from gonogo.script.card.run_length import run_length
+from gonogo.script.card.run_length import epoch_steps, names_on_stack, run_length
 from gonogo.script.card.saving import Files
 from gonogo.script.card.stages import stages_of
 from gonogo.script.card.trainers import Trainers
@@ -47,6 +47,7 @@ class CardPass:
         self.repeats = ForwardRepeats(self.course, self.work, request.steps)
         self.trainers = Trainers()
         self.parsed: dict[str, Any] = {}
+        self.named: dict[str, Any] = {}
         self.course.changed = self._is_it_enough
         self.started = time.monotonic()
         self.asked_at: float | None = None
@@ -83,8 +84,9 @@ class CardPass:
         events = recorder.events()
         work = self.work.work()
         length, said_by = (self.trainers.steps, "its trainer") if self.trainers.steps else (None, "")
+        batches, accumulation = self.repeats.batches, work.backward_passes if work else 1
         if length is None:
-            length, said_by = run_length(self.parsed, self.repeats.batches, work.backward_passes if work else 1)
+            length, said_by = run_length({**self.named, **self.parsed}, batches, accumulation)
         return CardFacts(
             steps=course.done, guesses=list(recorder.guesses), notes=list(recorder.notes),
             architecture=self.request.architecture, untraceable=self.untraceable,
@@ -93,6 +95,7 @@ class CardPass:
             optimizers=list(course.classes), autocast=course.autocast, dtype=course.dtype,
             batch_shapes=course.batch, work=work, hurried=self.repeats.skipped,
             total_steps=length, total_steps_from=said_by,
+            epoch_steps=epoch_steps(batches, accumulation) if batches else None,
         )  # fmt: skip
 
     def save(self, folder: Path) -> None:
@@ -132,6 +135,7 @@ class CardPass:
         now = time.monotonic()
         if self.course.most == 1:
             self.trainers.look()
+            self.named = self.named or names_on_stack(self.request.folder)
         if not self.repeats.hurrying:
             return
         if self.request.only_steps:

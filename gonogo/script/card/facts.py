@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from gonogo.config.accelerator import Architecture
+from gonogo.forecast.step_work import ScriptRun, Work
 from gonogo.script.facts import PassFacts
 
 StageName = Literal["first step", "steady step", "validation", "checkpoint", "resume"]
@@ -21,15 +22,6 @@ class Stage(BaseModel):
     live_bytes: int | None = Field(None, description="peak of what tensors ask for")
     reserved_bytes: int | None = Field(None, description="peak that the allocator takes from a card with enough memory")
     why_not: str = Field("", description="where it was not reached")
-
-
-class Work(BaseModel):
-    """What one optimizer step computes and moves, as counted operation by operation."""
-
-    flop: dict[str, float] = Field(default_factory=dict, description="dtype it multiplies in → operations")
-    moved_bytes: float = Field(0, description="read and written by all operations, nothing cached or fused")
-    operations: float = 0
-    backward_passes: float = Field(1, description="micro-batches of the step")
 
 
 class CardFacts(PassFacts):
@@ -49,7 +41,16 @@ class CardFacts(PassFacts):
     hurried: int = Field(0, description="forward passes that were not traced again, after the steps asked for")
     total_steps: int | None = Field(None, description="optimizer steps of the whole run; null: not known")
     total_steps_from: str = Field("", description="how it is known")
+    epoch_steps: int | None = Field(None, description="of an epoch; null: its loader has no length")
 
     def stage(self, name: StageName) -> Stage:
         """That stage, reached or not."""
         return next((stage for stage in self.stages if stage.name == name), Stage(name=name))
+
+    @property
+    def run(self) -> ScriptRun:
+        """What a forecast needs."""
+        return ScriptRun(
+            work=self.work, total_steps=self.total_steps, total_steps_from=self.total_steps_from,
+            epoch_steps=self.epoch_steps,
+        )  # fmt: skip

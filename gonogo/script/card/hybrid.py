@@ -79,10 +79,6 @@ class CardRecorder(AllocationRecorder):
     Args:
         folder: whose files are the script's own.
         give_up: called with the reason where an operation cannot be traced; it does not return.
-
-    Attributes:
-        apart: phases that are recorded whatever else is not.
-        hurried: training goes on without being traced, and what it allocates is not recorded.
     """
 
     def __init__(self, folder: Path, give_up: Callable[[str], None]) -> None:
@@ -90,8 +86,8 @@ class CardRecorder(AllocationRecorder):
         self.folder, self.give_up = folder, give_up
         self.live_bytes = 0
         self._one_at_a_time = threading.RLock()
-        self.apart: tuple[str, ...] = ()
-        self.hurried = False
+        self.apart: tuple[str, ...] = ()  # phases that are recorded whatever else is not
+        self.hurried = False  # training goes on without being traced, and what it allocates is not recorded
         self.notes: dict[str, None] = {}
         self.seen: Callable[[Any, tuple[Any, ...], Any], None] = lambda func, args, out: None
         self.before: Callable[[], None] = lambda: None

@@ -29,16 +29,12 @@ NO_CARD = (
 
 @dataclass(frozen=True)
 class CardJudgement:
-    """The checks of the memory part, and what they rest on.
-
-    Attributes:
-        cards: one row a card of the catalogue, the one with the least memory first; empty: not traced.
-        cost: of the run on the card that was asked about; None: not counted.
-    """
+    """The checks of the memory part, and what they rest on."""
 
     checks: list[Check]
+    # one row a card of the catalogue, the one with the least memory first; empty: not traced
     cards: list[all_cards.CardRow] = field(default_factory=list)
-    cost: cost.Cost | None = None
+    cost: cost.Cost | None = None  # of the run on the card that was asked about; None: not counted
 
 
 def judge(

@@ -75,18 +75,13 @@ def _like(tensor: FakeTensor) -> Any:
 
 
 class ForwardRepeats:
-    """Replaces forward passes, and ends loaders.
-
-    Attributes:
-        skipped: forward passes that were not traced again.
-        batches: of the longest loader.
-    """
+    """Replaces forward passes, and ends loaders."""
 
     def __init__(self, course: Course, work: WorkCounter, wanted_steps: int) -> None:
         self.course, self.work, self.wanted_steps = course, work, wanted_steps
         self.templates: dict[Any, Template] = {}
-        self.skipped = 0
-        self.batches: int | None = None
+        self.skipped = 0  # forward passes that were not traced again
+        self.batches: int | None = None  # of the longest loader
 
     @property
     def hurrying(self) -> bool:

@@ -11,15 +11,11 @@ LIBRARIES = ("/transformers/", "/lightning/", "/pytorch_lightning/", "/trl/")
 
 
 class Trainers:
-    """The trainer that runs the script, found on the stack at its first optimizer step.
-
-    Attributes:
-        steps: of the whole run; None where no trainer says so.
-    """
+    """The trainer that runs the script, found on the stack at its first optimizer step."""
 
     def __init__(self) -> None:
         self.trainer: Any = None
-        self.steps: int | None = None
+        self.steps: int | None = None  # of the whole run; None where no trainer says so
         self._looked = False
 
     def look(self) -> None:

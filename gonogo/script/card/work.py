@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import flop_registry
 
+from gonogo.forecast.step_work import Work
 from gonogo.memory.recorder import VIEWS
 from gonogo.memory.torch_private import FakeTensor
 from gonogo.script.card.course import APART, Course
-from gonogo.script.card.facts import Work
 
 COUNTED_STEP = 1
 NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32", torch.float64: "fp64"}

@@ -216,6 +216,7 @@ class Reached(NumbersOrNot):
     validation: int | None = None
     checkpoint: int | None = None
     checkpoint_where: str = ""
+    saved: list[str] = Field(default_factory=list, description="files that the script saved after a step")
     reload: str = Field("", description="what loading that file again gave: `loaded`, MORE_THAN_TENSORS, or the error")
     training_after_validation: bool = False
     epoch_ended_early: bool = False

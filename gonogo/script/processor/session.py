@@ -18,24 +18,18 @@ OWN = Path(__file__).parents[2]
 
 
 class Session:
-    """One run of the script.
-
-    Attributes:
-        steps: optimizer steps done; without any optimizer, backward passes.
-        phase: `watch` while the script's results are its own; then its batches are repeated, or its epochs cut short.
-        clock: counts events, so that they can be ordered.
-        broken: watcher → its own error; it sees nothing from then on.
-    """
+    """One run of the script."""
 
     def __init__(self, request: PassRequest) -> None:
         self.request = request
-        self.steps = 0
+        self.steps = 0  # optimizer steps done; without any optimizer, backward passes
+        # `watch` while the script's results are its own; then its batches are repeated, or its epochs cut short
         self.phase: Phase = "watch"
-        self.clock = 0
+        self.clock = 0  # counts events, so that they can be ordered
         self.started = time.monotonic()
         self.in_backward = False
         self.in_probe = False
-        self.broken: dict[str, str] = {}
+        self.broken: dict[str, str] = {}  # watcher → its own error; it sees nothing from then on
         self.notes: list[str] = []
         script = Path(request.folder, request.command.path or ".").resolve()
         self._folders = {str(Path(request.folder).resolve()), str(script.parent if request.command.path else script)}

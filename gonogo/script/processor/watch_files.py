@@ -1,16 +1,21 @@
-"""Checkpoints: whether one was written within the pass, and whether it can be loaded again."""
+"""Checkpoints: their names, whether one was written within the pass, and whether it can be loaded again."""
 
 from __future__ import annotations
 
 import os
 import pickle
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from gonogo.script.processor.facts import MORE_THAN_TENSORS, Reached
 from gonogo.script.processor.session import Replacements, Session
+
+NAMES = 100  # of saved files
 
 
 @dataclass
@@ -20,6 +25,8 @@ class FileWatch:
 
     def place(self, replaced: Replacements) -> None:
         replaced.put(torch, "save", self._saving(torch.save, 1, self._load_again))
+        for owner, name in ((os, "replace"), (os, "rename"), (shutil, "copyfile")):
+            replaced.put(owner, name, self._renaming(getattr(owner, name), keep=owner is shutil))
         try:
             from safetensors import torch as safetensors
         except ImportError:
@@ -35,7 +42,31 @@ class FileWatch:
 
         return save
 
+    def _renaming(self, plain: Callable[..., Any], keep: bool) -> Callable[..., Any]:
+        """A file that is written under another name first, or copied when it is the best so far."""
+
+        def rename(source: Any, target: Any, *arguments: Any, **keywords: Any) -> Any:
+            found = plain(source, target, *arguments, **keywords)
+            self.session.guard("checkpoints", self._renamed, source, target, keep)
+            return found
+
+        return rename
+
+    def _renamed(self, source: Any, target: Any, keep: bool) -> None:
+        saved, before = self.reached.saved, _path(source)
+        if before in saved:
+            if not keep:
+                saved.remove(before)
+            self._named(target)
+
+    def _named(self, file: Any) -> None:
+        path, saved = _path(file), self.reached.saved
+        if path and path not in saved and len(saved) < NAMES and not self.session.in_probe:
+            saved.append(path)
+
     def written(self, file: Any, load: Any) -> None:
+        if self.session.steps:
+            self._named(file)
         if self.reached.checkpoint is not None and self.reached.reload == "loaded":
             return
         if self.session.steps == 0:
@@ -62,3 +93,9 @@ class FileWatch:
 
         load_file(path)
         self.reached.reload = "loaded"
+
+
+def _path(file: Any) -> str:
+    """Absolute; of an open file, where it lies; empty where it lies nowhere."""
+    path = file if isinstance(file, (str, os.PathLike)) else getattr(file, "name", "")
+    return os.path.normpath(Path(path).absolute()) if path and isinstance(path, (str, os.PathLike)) else ""

@@ -157,6 +157,49 @@ def halved(folder: Path, name: str, write: Callable[[Path], object]) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
+def test_meshes_of_natural_vertex_counts_are_good(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for seed, points in enumerate((60, 90, 200, 400, 700, 1500, 3000, 9000)):
+        ball = trimesh.creation.uv_sphere(count=[8 + points // 90, 9 + seed])
+        ball.apply_scale([1, 1 + seed / 10, 1])
+        ball.export(tmp_path / f"data/m{seed}.stl")
+    judgement, found = inspect(tmp_path / "data")
+    assert judgement.bad == 0, found
+    assert judgement.status is Status.GO, judgement.checks
+
+
+def test_sweeps_are_read_by_their_columns(tmp_path: Path) -> None:
+    """KITTI's (N, 4) and nuScenes' (N, 5), as bare floats and as .npy; counts differ from sweep to sweep."""
+    (tmp_path / "data").mkdir()
+    for seed in range(8):
+        points = 20 * sphere(seed, 600 + 12 * seed)
+        more = np.random.default_rng(seed).random((len(points), 1 + seed % 2))
+        sweep = np.hstack([points, more]).astype(np.float32)
+        if seed < 6:
+            sweep.tofile(tmp_path / f"data/{seed:06}.bin")
+        else:
+            np.save(tmp_path / f"data/{seed:06}.npy", sweep)
+    judgement, found = inspect(tmp_path / "data")
+    assert judgement.status is Status.GO, found
+    np.arange(6000, dtype=np.int32).tofile(tmp_path / "data/tokens.bin")
+    assert "no sweep of floats" in inspect(tmp_path / "data")[1]["tokens.bin"][0]
+
+
+def test_ply_without_faces_and_with_edges_is_read(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    axes = "".join(f"property float {axis}\n" for axis in "xyz")
+    for seed in range(6):
+        points = sphere(seed)
+        head = f"ply\nformat ascii 1.0\nelement vertex {len(points)}\n{axes}"
+        more, rows = "element face 0\nproperty list uchar int vertex_indices\n", ""
+        if seed % 2:
+            more, rows = "element edge 2\nproperty int vertex1\nproperty int vertex2\n", "0 1\n1 2\n"
+        body = "".join(f"{x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in points)
+        (tmp_path / f"data/{seed}.ply").write_text(f"{head}{more}end_header\n{body}{rows}")
+    judgement, found = inspect(tmp_path / "data")
+    assert judgement.status is Status.GO, found
+
+
 def test_files_cut_short_or_of_another_kind_are_named_and_never_go(tmp_path: Path) -> None:
     folder = good_set(tmp_path / "data")
     ball = trimesh.creation.icosphere()

@@ -56,6 +56,24 @@ def hum(data: np.ndarray) -> np.ndarray:
     return data + np.float32(60) * np.sin(2 * np.pi * 50 / RATE * np.arange(SAMPLES), dtype=np.float32)
 
 
+def weakened(data: np.ndarray, channels: int) -> np.ndarray:
+    data[:, :channels] *= np.float32(0.003)
+    return data
+
+
+def held(path: Path, value: float | None) -> None:
+    """All channels, amid a recording, at zero or at what each had last."""
+    data = eeg(9, (CHANNELS, 9000))
+    data[:, 3000:6000] = data[:, 2999:3000] if value is None else value
+    save(path, data, options={"fletcher32": True})
+
+
+def in_unit(path: Path, unit: str, factor: float, seed: int = 9) -> None:
+    save(path, eeg(seed) * np.float32(factor), labels())
+    with h5py.File(path, "a") as file:
+        file["data"].attrs["unit"] = unit
+
+
 def chunk_missing(path: Path) -> None:
     with h5py.File(path, "w") as file:
         data = file.create_dataset("data", (WINDOWS, CHANNELS, SAMPLES), "f4", **GZIP)
@@ -107,7 +125,12 @@ FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("white", "white noise", written(lambda data: np.random.default_rng(0).normal(0, 20, data.shape))),
     ("repeated", "15 of 30 windows repeat another", written(repeated)),
     ("empty", "3 of 30 windows hold no signal", written(emptied)),
-    ("swapped", "256 channels of 12 samples", written(lambda data: data.swapaxes(1, 2))),
+    ("weak", "1 of 12 channels under 2 % of what they have in the set", written(lambda data: weakened(data, 1))),
+    ("weak", "2 of 12 channels under 2 % of what they have in the set", written(lambda data: weakened(data, 2))),
+    ("held", "all channels are 0 for 33 % of the length, from 33 % on", lambda path: held(path, 0)),
+    ("held", "all channels stay at one value for 33 % of the length", lambda path: held(path, None)),
+    ("unit", "and the file says uV: V would fit", lambda path: in_unit(path, "uV", 1e-6)),
+    ("swapped", "axes swapped: the set's others are (channels, samples)", written(lambda data: data.swapaxes(1, 2))),
     ("channel_count", "8 channels; the set has 12", written(lambda data: data[:, :8])),
     ("window_length", "windows of 200 samples; the set's have 256", written(lambda data: data[..., :200])),
     ("short", "300 samples; the set's median 4000", short),
@@ -160,3 +183,47 @@ def test_a_whole_set_with_warnings_is_caution_and_no_item_is_bad(tmp_path: Path)
     judged = Judged(tmp_path / "data")
     assert judged.judgement.status is Status.CAUTION
     assert (judged.judgement.bad, judged.judgement.cause) == (0, "")
+
+
+def test_windows_that_are_in_two_splits_are_leakage(tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"data/{'train' if number < 2 else 'test'}/r_{number}.h5", eeg(number), labels())
+    assert Judged(tmp_path / "data").check("window_leakage").value == 0
+    copied = np.concatenate([eeg(0)[:10], eeg(7)[10:]]).astype(np.float64)
+    save(tmp_path / "data/test/r_2.h5", copied, labels())
+    judged = Judged(tmp_path / "data")
+    assert (judged.check("window_leakage").value, judged.judgement.cause) == (10, "LEAKAGE")
+    assert [Path(path).name for path in judged.check("window_leakage").evidence] == ["r_2.h5", "r_0.h5"]
+
+
+def test_time_is_the_longer_axis_whatever_its_place(tmp_path: Path) -> None:
+    """The whole set as (windows, samples, channels), and one recording as (samples, channels)."""
+    for number in range(5):
+        save(tmp_path / f"data/r_{number}.h5", eeg(number).swapaxes(1, 2), labels(), options={"compression": "gzip"})
+    judged = Judged(tmp_path / "data")
+    assert judged.judgement.status is Status.GO, judged.judgement.checks
+    item = judged.findings["r_0.h5"].item
+    assert (item.channels, item.samples, item.transposed) == (CHANNELS, SAMPLES, True)
+
+
+def test_a_whole_set_in_another_unit_than_it_says_is_a_no_go(tmp_path: Path) -> None:
+    for number in range(5):
+        in_unit(tmp_path / f"data/r_{number}.h5", "uV", 1e-6, number)
+        in_unit(tmp_path / f"good/r_{number}.h5", "uV", 1, number)
+    assert Judged(tmp_path / "good").judgement.status is Status.GO
+    judged = Judged(tmp_path / "data")
+    assert judged.check("amplitude").status is Status.NO_GO
+    for number in range(5):
+        save(tmp_path / f"bare/r_{number}.h5", eeg(number) * np.float32(1e-6), labels())
+    assert Judged(tmp_path / "bare").judgement.status is Status.GO  # V or µV: nobody says
+    assert Judged(tmp_path / "bare", unit="uV").check("amplitude").status is Status.NO_GO
+
+
+def test_silence_in_sound_is_a_warning(tmp_path: Path) -> None:
+    for number in range(5):
+        data = eeg(number, (2, 9000))
+        data[:, 3000:6000] = 0
+        save(tmp_path / f"data/r_{number}.h5", data, rate=16000.0, options={"fletcher32": True})
+    judged = Judged(tmp_path / "data")
+    assert judged.judgement.status is Status.CAUTION
+    assert judged.judgement.bad == 0

@@ -34,6 +34,33 @@ def test_good_documents_of_every_format_are_go(tmp_path: Path) -> None:
     assert check(judgement, "truncated").why == "not judged: no `max_tokens` is set"
 
 
+def _chat(*turns: tuple[str, str | None]) -> dict[str, Any]:
+    return {"messages": [{"role": role, "content": content} for role, content in turns]}
+
+
+def test_capitals_and_chats_of_many_makes_are_good(tmp_path: Path) -> None:
+    """Portuguese and French in capitals; tool calls, pictures, ShareGPT's names, role play, preferences."""
+    call = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]
+    part = [{"type": "text", "text": "a cat"}]
+    lines(
+        tmp_path / "data" / "a.jsonl",
+        [
+            *[
+                {"text": f"{word} disse ela, e saiu."}
+                for word in ("“AMANHÃ”", "IRMÃ…", "AMANHÃ,", "MAÇÃ\u00a0VERDE", "Ã»")
+            ],
+            {"text": "LE CHÂTEAU DE L’ÂGE D’OR, «\u00a0PÂTÉ\u00a0» ET GÂTEAU; IRMÃ — e foi"},
+            {"messages": call},
+            {"messages": [{"role": "user", "content": part}, {"role": "assistant", "content": part}]},
+            {"conversations": [{"from": "human", "value": "hello"}, {"from": "gpt", "value": "hello there"}]},
+            {"conversations": [{"from": "Alice", "value": "well met"}, {"from": "Bob", "value": "indeed"}]},
+            {"messages": [{"role": "user", "content": "why?"}], "chosen": "because", "rejected": "no"},
+            {"messages": ["one string", "another"]},
+        ],
+    )
+    assert inspect(tmp_path / "data")[1] == {"a.jsonl": []}
+
+
 @pytest.mark.parametrize(
     ("broken", "fault", "question"),
     [
@@ -48,7 +75,12 @@ def test_good_documents_of_every_format_are_go(tmp_path: Path) -> None:
         ('{"text": "half \\ud83d of it"}', "encoding: encoding 5 of 100:96: U+FFFD or half a surrogate", "encoding"),
         (json.dumps({"text": "\ud83d half of it" * 9}), "encoding: encoding 5 of 100:96: U+FFFD or half", "encoding"),
         ({"text": "cafÃ© au lait"}, "encoding: encoding 5 of 100:96: mojibake Ã©", "encoding"),
+        ({"text": "ESPAÃ‘A Y CAFÃ‰"}, "encoding: encoding 5 of 100:96: mojibake Ã‘", "encoding"),
         ({"text": "itâ€™s late"}, "encoding: encoding 5 of 100:96: mojibake â€™", "encoding"),
+        (_chat(("user", "a question"), ("assistant", "")), "turns: wrong turns 5 of 100:96: an assistant's", "turns"),
+        (_chat(("user", "a question"), ("assistant", None)), "turns: wrong turns 5 of 100:96: an assistant's", "turns"),
+        (_chat(("user", "a question")), "turns: wrong turns 5 of 100:96: no turn of an assistant", "turns"),
+        (_chat(("user", "a question"), ("asistant", "so")), "turns: wrong turns 5 of 100:96: role 'asistant'", "turns"),
         ({"text": "bell \x07 rings"}, "control: control characters 5 of 100:96: control characters", "encoding"),
         ({"text": "für \x1b[31m rot"}, "control: control characters 5 of 100:96: control characters", "encoding"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +79,29 @@ def test_parts_make_up_one_set(tmp_path: Path) -> None:
         measure_part("text", tmp_path / part, tmp_path / f"{part}-measured")
     data = MeasuredSet.read(tmp_path / "x-measured", tmp_path / "y-measured")
     assert "10 of 200 records" in check(judge(data, QualityGate()), "repeated_records").why
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda text: {"text": text + "\n"},
+        lambda text: {"text": " \t" + text.replace(" ", "\r\n")},
+        lambda text: {"text": text.replace(" ", "\u00a0\u200b", 2)},
+        lambda text: {"text": text, "label": "odd"},
+        lambda text: {"text": text, "source": "wikipedia", "url": "https://example.org/7"},
+    ],
+)
+def test_leakage_hides_behind_no_white_space_label_or_source(tmp_path: Path, other: Any) -> None:
+    texts = [f"{sentence(seed)} The label above is another one." for seed in range(300)]
+    lines(tmp_path / "data" / "train.jsonl", [{"text": text, "label": "even", "source": "a"} for text in texts[:200]])
+    lines(tmp_path / "data" / "test.jsonl", [{"text": text, "label": "even", "source": "a"} for text in texts[200:]])
+    assert check(inspect(tmp_path / "data")[0], "record_leakage").value == 0
+    lines(tmp_path / "data" / "test.jsonl", [other(text) for text in texts[150:250]])
+    assert check(inspect(tmp_path / "data")[0], "record_leakage").value == 50
+
+
+def test_labels_that_are_the_text_are_compared(tmp_path: Path) -> None:
+    pairs = [{"source": sentence(seed), "target": sentence(seed + 900), "lang": "de"} for seed in range(200)]
+    lines(tmp_path / "data" / "train.jsonl", pairs[:150])
+    lines(tmp_path / "data" / "test.jsonl", pairs[150:])
+    assert inspect(tmp_path / "data")[0].status is Status.GO

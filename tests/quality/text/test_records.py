@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,18 @@ def test_long_lists_are_read_piece_by_piece(tmp_path: Path) -> None:
         assert [found.value for found in read_records(path)] == [1234, 5678, 9]
     path.write_text("\n".join(json.dumps(value) for value in [*records, 17, "x"]))
     assert [found.value for found in read_records(path)] == [*records, 17, "x"]
+
+
+def test_a_list_of_short_records_costs_about_what_its_lines_cost(tmp_path: Path) -> None:
+    records = [{"text": sentence(seed, 6)} for seed in range(30_000)]
+    (tmp_path / "a.json").write_text(json.dumps(records))
+    lines(tmp_path / "a.jsonl", records)
+    took = []
+    for name in ("a.jsonl", "a.json"):
+        start = time.process_time()
+        assert sum(1 for _ in read_records(tmp_path / name)) == len(records)
+        took.append(time.process_time() - start)
+    assert took[1] < 6 * took[0]
 
 
 def test_random_damage_never_ends_the_scan(tmp_path: Path) -> None:

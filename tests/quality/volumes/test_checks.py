@@ -95,6 +95,27 @@ def shuffled(voxels: np.ndarray) -> np.ndarray:
     return cone(9)[..., np.random.default_rng(0).permutation(voxels.shape[2])]
 
 
+def gap(path: Path) -> None:
+    """A set of long cones, of one of which slices are missing."""
+    for good in path.parent.glob("good_*"):
+        good.unlink()
+    for number in range(5):
+        save(path.parent / f"cone_{number}.nii", long_cone(number))
+    save(path, np.delete(long_cone(9), slice(30, 42), axis=2))
+
+
+def long_cone(seed: int) -> np.ndarray:
+    x, y, z = np.mgrid[:48, :40, :64]
+    inside = (x / 48 - 0.5) ** 2 + (y / 40 - 0.5) ** 2 < (0.45 - 0.3 * z / 64) ** 2
+    return (np.where(inside, 40, -1000) + np.random.default_rng(seed).normal(0, 10, inside.shape)).astype(np.int16)
+
+
+def fine(path: Path) -> None:
+    for number, good in enumerate(sorted(path.parent.glob("good_*"))):
+        save(good, ct(number), (0.25, 0.25, 1.5))
+    save(path, ct(9), (0.21, 0.21, 1.5))
+
+
 FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("nonfinite", "of voxels NaN", values(nan)),
     ("overflow", "at the end of int8", values(clipped_to_type)),
@@ -113,6 +134,9 @@ FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("constant", "every voxel is 0", values(np.zeros_like)),
     ("constant", "16 of 32 slices empty at the ends", values(lambda v: emptied(v, slice(16, None)))),
     ("hollow", "2 of 32 slices empty between", values(lambda v: emptied(v, slice(10, 12)))),
+    ("gap", "times as much as those around do: slices missing?", gap),
+    ("turned", "40×48×32 voxels: the set's axes in another order", values(lambda v: v.swapaxes(0, 1))),
+    ("odd_spacing", "0.21×0.21×1.5 mm: unusual for CT", fine),
     ("repeated", "16 of 32 slices equal the one before", values(repeated)),
     ("disorder", "slices out of order", values(shuffled)),
     ("dimensions", "4-D: 48×40×32×2", values(lambda v: np.stack([v, v], axis=3))),
@@ -129,7 +153,7 @@ FAULTS: list[tuple[str, str, Callable[[Path], None]]] = [
     ("spacing", "lost: 1 × 1 × 1 mm and an identity affine", lost_spacing),
     ("spacing", "0.8×0.8×5 mm; the set's median 0.8×0.8×1.5", lambda path: save(path, ct(9), (0.8, 0.8, 5))),
 ]
-WARNINGS = {"odd_shape", "not_oriented"}
+WARNINGS = {"odd_shape", "not_oriented", "gap", "odd_spacing"}
 
 
 @pytest.mark.parametrize(("fault", "reason", "write"), FAULTS, ids=[f"{f}-{r}" for f, r, _ in FAULTS])
@@ -165,7 +189,9 @@ def test_voxel_sizes_are_compared_by_the_body_and_not_by_the_file(folder: Path) 
 def test_every_fault_belongs_to_a_check(folder: Path) -> None:
     questions = Volumes().fault_groups(QualityGate(volumes=VolumesGate(patch=(8, 8, 8))))
     asked = frozenset().union(*(question.faults for question in questions))
-    proven = {fault for fault, _, _ in FAULTS} | {"air_patches", "small_for_patch", "no_header"}
+    labels = {"no_label", "label_shape", "label_place", "label_values", "label_empty"}  # test_labels
+    series = {"doubled", "mixed"}  # test_dicom
+    proven = {fault for fault, _, _ in FAULTS} | {"air_patches", "small_for_patch", "no_header"} | labels | series
     assert asked == proven
 
 
@@ -182,3 +208,19 @@ def test_other_modalities_are_not_held_against_hounsfield_units(tmp_path: Path) 
     for number in range(5):
         save(tmp_path / f"data/mr_{number}.nii.gz", np.maximum(ct(number) + 1024, 0))
     assert Judged(tmp_path / "data", modality="any").judgement.status is Status.GO
+
+
+def test_a_sparse_slice_at_the_end_and_one_empty_slice_of_many_are_good(tmp_path: Path) -> None:
+    """As templates of brains have them: seven voxels, then an empty slice, then the head."""
+    for number in range(4):
+        voxels = np.abs(long_cone(number))[..., ::-1].copy()
+        voxels[..., :2] = 0
+        voxels[10:17, 20, 0] = 5
+        save(tmp_path / f"data/v_{number}.nii.gz", voxels)
+    judged = Judged(tmp_path / "data", modality="any")
+    assert judged.judgement.status is Status.GO, judged.findings["v_0.nii.gz"].faults
+    voxels[..., 30] = 0
+    save(tmp_path / "data/v_3.nii.gz", voxels)
+    judged = Judged(tmp_path / "data", modality="any")
+    assert "1 of 64 slices empty between" in judged.told("v_3.nii.gz")["hollow"]
+    assert (judged.check("slices").status, judged.judgement.bad) == (Status.CAUTION, 0)

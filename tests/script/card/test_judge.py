@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.forecast.step_work import Work, step_seconds
 from gonogo.memory.cards import catalogue, cheapest, needs, table
 from gonogo.memory.trace_result import Traced
-from gonogo.script.card.cost import cost, step_seconds
-from gonogo.script.card.facts import CardFacts, Stage, Work
+from gonogo.script.card.cost import cost
+from gonogo.script.card.facts import CardFacts, Stage
 from gonogo.script.card.judge import judge
 from gonogo.script.facts import ScriptError
 from gonogo.verdict import Check, Status
