@@ -21,14 +21,13 @@ from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, started_file
 from gonogo.stages.machine import workspace
 from gonogo.stages.remote_run import (
-    gpu_words,
     paid_run,
-    progress_line,
     run_key,
     run_name,
     saved_by,
     start_or_attach,
 )
+from gonogo.stages.run_progress import gpu_words, progress_line
 from tests.stages.conftest import said
 
 
