@@ -25,6 +25,7 @@ from gonogo.quality.views.findings import SceneFinding, scene_finding
 from gonogo.quality.views.geometry import geometry_auc, geometry_check
 from gonogo.quality.views.measurements import INPUT, SceneMeasurement
 from gonogo.quality.views.overview import SceneOverview
+from gonogo.quality.views.pose_agreement import PoseAgreement
 from gonogo.quality.views.rows import scene_rows
 from gonogo.quality.views.set_checks import Pairing, matches, nothing_to_judge, view_variance
 from gonogo.quality.views.view_checks import SideViews, ViewFaultCounter
@@ -67,7 +68,8 @@ class Views(Inspector):
         )
         cause_finder, cameras, side = CauseFinder(gate), Cameras(gate, rule), SideViews(gate, rule)
         pairing, formats, bad, worst = Pairing(gate), Formats(), FaultCount(), WorstItems()
-        sinks: list[Any] = [*counters, cause_finder, cameras, side, pairing, inputs, view_counts, formats, worst]
+        poses = PoseAgreement()
+        sinks: list[Any] = [poses, *counters, cause_finder, cameras, side, pairing, inputs, view_counts, formats, worst]
         for item in data.items(SceneMeasurement):
             finding = scene_finding(item, overview, gate)
             bad.add(item.path, finding.bad)
@@ -85,6 +87,7 @@ class Views(Inspector):
             files,
             *[counter.check(cause) for counter in counters],
             cameras.check(worst.findings),
+            poses.check(),
             *side.checks(),
             pairing.check(),
             view_variance(overview, pairing, gate),
