@@ -7,6 +7,8 @@ traced step on that card. A run that ended out of memory is no measurement of a 
 Each model is traced in a process of its own, of which seconds and RAM are measured. Beside it: torch's MemTracker, the
 rule of four times the parameters (preflight-ml), and `accelerate estimate-memory`.
 
+torchvision, whose models the truths are of, is installed beside this project's environment where it is missing.
+
 With --scripts the loops are a plain script (memory_scripts.py), and the pass of `gonogo check` over it is scored.
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib.util
 import json
 import os
 import statistics
@@ -21,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.figures import save  # noqa: E402
 from gonogo.memory.allocator import replay  # noqa: E402
-from gonogo.memory.estimate import with_kept_workspaces  # noqa: E402
+from gonogo.memory.builders import torchvision_for  # noqa: E402
+from gonogo.memory.inserted import with_kept_workspaces  # noqa: E402
 from gonogo.memory.overheads import WORKSPACES, is_matrix_product  # noqa: E402
 from gonogo.memory.trace_result import Traced  # noqa: E402
 
@@ -78,6 +83,25 @@ def run_script(row: dict[str, str], folder: Path) -> tuple[str, float, float]:
     last = " ".join(passed.last_lines[-1:]) if facts.ending == "killed" else ""
     short = f"{facts.ending} after {facts.steps} steps {facts.untraceable} {last}".strip()
     return "" if facts.steps >= 2 else short, seconds, 0.0
+
+
+def with_torchvision() -> None:
+    """Let every child find torchvision: the installed one, else one of torch's release, fetched once without the rest.
+
+    Its compiled operators are not loaded (`allow_torchvision`), so that of any platform does.
+    """
+    if importlib.util.find_spec("torchvision") is not None:
+        return
+    wanted = torchvision_for(version("torch"))
+    folder = Path(tempfile.gettempdir()) / f"gonogo-torchvision-{wanted.rstrip('.*')}-{os.getuid()}"
+    if not (folder / "torchvision").is_dir():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+        done = subprocess.run([*command, f"torchvision=={wanted}"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+            sys.exit(f"torchvision {wanted} cannot be installed ({last}): install it, and run this again")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(folder)]))
+    sys.path.append(str(folder))
 
 
 def predict(row: dict[str, str], with_peers: bool, scripts: bool = False) -> dict[str, Any]:
@@ -178,6 +202,7 @@ def main() -> None:
     parser.add_argument("--scripts", action="store_true", help="the pass over a plain script, in place of the trace")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth row")
     arguments = parser.parse_args()
+    with_torchvision()
     only = set(filter(None, arguments.only.split(",")))
     with arguments.truths.open(newline="") as file:
         truths = [row for row in csv.DictReader(file) if not only or row["id"] in only][:: arguments.every]

@@ -25,6 +25,7 @@ from gonogo.learning.judge import judge
 from gonogo.learning.smoke import smoke_run
 from gonogo.memory.check import verdict_of
 from gonogo.memory.estimate import estimate
+from gonogo.memory.loaders import Loaders
 from gonogo.memory.request import TraceRequest
 from gonogo.memory.step import lightning_step
 from gonogo.memory.trace_process import trace_in_fork
@@ -77,7 +78,7 @@ def check(
         smoke = _rehearsal(experiment, steps, overfit_steps, minutes)
         checks, cause = _learning(experiment, training, smoke, seed, say)
         if accelerator is not None:
-            judged = _memory(experiment, training, accelerator)
+            judged = _memory(experiment, training, accelerator, seed)
             checks, cause = [*checks, *judged.checks], cause or judged.cause
     verdict = decide(
         checks, gate="check", experiment=name, cause=cause, measured_at=dt.datetime.now(dt.UTC), inputs_digest=""
@@ -127,9 +128,10 @@ def _learning(
     return judge(measured, gate)
 
 
-def _memory(experiment: AdaptedExperiment, training: Training, accelerator: Accelerator) -> Verdict:
+def _memory(experiment: AdaptedExperiment, training: Training, accelerator: Accelerator, seed: int) -> Verdict:
     order = TraceRequest(training=training, architecture=accelerator.architecture)
-    traced = trace_in_fork(lambda: lightning_step(experiment, training), order)
+    beside = Loaders(experiment, [], seed, training).batches(training)
+    traced = trace_in_fork(lambda: lightning_step(experiment, training, beside), order)
     return verdict_of(estimate(traced, training, accelerator), training, accelerator, experiment.name)
 
 

@@ -33,6 +33,14 @@ class Step:
         zero_grad: when gradients are released or zeroed; Lightning does it before_backward.
         set_to_none: released rather than filled with zeros.
         after_step: called after the optimizer, with the batch: a moving average, say.
+        validate: a validation pass over a batch, called in eval mode without gradients; None: not known.
+        validation_batch: as the validation loader makes it; None: not known, `batch` is taken.
+        validation_batches: in a whole validation; 0: not known.
+        other_batches: what else the training loader makes, the longest last: (what it is, the batch).
+        checkpoint: saves and loads a checkpoint's parts, called with what is in one, as hooks of the project do.
+        release: called at the end of an epoch, it lets go of what steps have kept.
+        looked: what was read of the loaders, in words.
+        planned_steps, epoch_steps: optimizer steps of the whole run, and of an epoch; 0: not known.
     """
 
     model: nn.Module
@@ -46,6 +54,15 @@ class Step:
     zero_grad: Literal["start", "before_backward", "end"] = "before_backward"
     set_to_none: bool = True
     after_step: Callable[[Any], Any] | None = None
+    validate: Callable[[Any], Any] | None = None
+    validation_batch: Any = None
+    validation_batches: int = 0
+    other_batches: Sequence[tuple[str, Any]] = ()
+    checkpoint: Callable[[dict[str, Any]], Any] | None = None
+    release: Callable[[], Any] | None = None
+    looked: Sequence[str] = ()
+    planned_steps: int = 0
+    epoch_steps: int = 0
 
     def check(self) -> None:
         """Raises UserError for what no training loop could be run with."""

@@ -9,6 +9,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from gonogo.base.errors import UserError
 from gonogo.experiment.step import Step
 from gonogo.memory.library_steps import library_model_step
 from gonogo.memory.request import ModelSource
-from gonogo.memory.torch_private import tree_leaves
+from gonogo.memory.torch_private import VERSION, tree_leaves
 
 # operators that torchvision registers shapes for, and that its own library defines; registries lack its CPU build
 TORCHVISION_OPERATORS = ("nms", "qnms")
@@ -41,7 +42,7 @@ def build_model(name: str, **arguments: Any) -> nn.Module:
     allow_torchvision()
     try:
         if library == "timm":
-            return importlib.import_module("timm").create_model(model, pretrained=False, **arguments)
+            return _imported("timm").create_model(model, pretrained=False, **arguments)
         if library == "torchvision":
             return _torchvision(model)(**arguments)
         if library == "transformers":
@@ -53,9 +54,40 @@ def build_model(name: str, **arguments: Any) -> nn.Module:
         raise UserError(f"model {name!r}: {library} has no {model!r}") from None
 
 
+def torchvision_for(torch_version: str) -> str:
+    """The release of torchvision that is made for a release of torch: `0.28.*` for 2.13.0."""
+    return f"0.{int(torch_version.split('.')[1]) + 15}.*"
+
+
+def _imported(name: str) -> Any:
+    """The module.
+
+    Raises:
+        UserError: an installed torchvision does not fit torch, which shows in as many ways as there are releases.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != "torchvision" and "torchvision" in (error.name or ""):
+            raise _unfit(error) from None
+        raise
+    except (ImportError, AttributeError, RuntimeError, OSError) as error:
+        raise _unfit(error) from None
+
+
+def _unfit(error: Exception) -> UserError:
+    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    install = f"pip install --no-deps 'torchvision=={torchvision_for(VERSION)}'"
+    return UserError(
+        f"torchvision {version('torchvision')} does not fit torch {VERSION} ({said}): {install}"
+        if importlib.util.find_spec("torchvision")
+        else said
+    )
+
+
 def _torchvision(name: str) -> Callable[..., nn.Module]:
     """The constructor; those for segmentation and video lie in modules of their own and would download a backbone."""
-    models = importlib.import_module("torchvision.models")
+    models = _imported("torchvision.models")
     known = name in models.list_models()
     found: Callable[..., nn.Module] = models.get_model_builder(name) if known else getattr(models, name)
     downloads = "weights_backbone" in inspect.signature(found).parameters

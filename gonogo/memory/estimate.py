@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
@@ -10,9 +10,15 @@ from pydantic import BaseModel, Field
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.memory.capacity import capacity_bytes
-from gonogo.memory.overheads import Addition, additions, is_matrix_product
+from gonogo.memory.families import Family, family_of
+from gonogo.memory.growth import Growth
+from gonogo.memory.overheads import Addition, additions
+from gonogo.memory.part_names import STEP
+from gonogo.memory.parts import part_at, parts_of
 
 if TYPE_CHECKING:  # numpy, which those who only judge an estimate do not need
+    import numpy as np
+
     from gonogo.memory.allocator import AllocatorSettings
     from gonogo.memory.events import Events
     from gonogo.memory.trace_result import Traced
@@ -36,6 +42,23 @@ class MemoryEstimate(BaseModel):
     additions: list[Addition] = Field(default_factory=list, description="beside the tensors")
     components_bytes: dict[str, int] = Field(default_factory=dict, description="what the peak is made of")
     guessed: list[str] = Field(default_factory=list, description="values that the trace had to assume")
+    parts_bytes: dict[str, int] = Field(
+        default_factory=dict, description="part of a run → its peak, with context and what is cached until then"
+    )
+    missing: dict[str, str] = Field(default_factory=dict, description="part of a run that was not traced → why")
+    refused_in: str = Field("", description="part of the run in which that is")
+    growth: Growth | None = Field(None, description="what stays allocated from step to step; null: nothing")
+    planned_steps: int = Field(0, description="optimizer steps of the run; 0: not known")
+    epoch_steps: int = Field(0, description="optimizer steps of an epoch; 0: not known")
+    compiled: str = Field("", description="how it is compiled on the card, though it was traced as it stands")
+    checkpointing_saves_bytes: int | None = Field(
+        None, description="of gradient checkpointing, where the step has it; null: it has none"
+    )
+    fastest_bytes: int | None = Field(
+        None, description="needed with the workspaces of the libraries' fastest algorithms; null: not known"
+    )
+    family: Family = Field("other", description="whose error range holds: what its layers are")
+    looked: list[str] = Field(default_factory=list, description="what the shapes are from")
     error: str = Field("", description="why there is no estimate")
     seconds: float = Field(0, description="that it took")
 
@@ -50,6 +73,14 @@ class MemoryEstimate(BaseModel):
 def failed(training: Training, error: str, seconds: float = 0.0) -> MemoryEstimate:
     """No number, and why."""
     return MemoryEstimate(**_of(training), error=error, seconds=seconds)
+
+
+def with_saving(found: MemoryEstimate, plain: MemoryEstimate) -> MemoryEstimate:
+    """The estimate with what gradient checkpointing saves, by that of the steps alone without it."""
+    step = found.parts_bytes.get(STEP)
+    if step is None or plain.needed_bytes is None:
+        return found
+    return found.model_copy(update={"checkpointing_saves_bytes": plain.needed_bytes - step})
 
 
 def _of(training: Training) -> dict[str, Any]:
@@ -71,37 +102,46 @@ def estimate(
     Raises:
         UserError: the allocator's options in the environment cannot be read.
     """
+
     from gonogo.memory.allocator import AllocatorSettings
     from gonogo.memory.components import components
+    from gonogo.memory.inserted import fastest_bytes, with_kept_workspaces
 
     if traced.events is None:
         return failed(training, traced.error or "the trace has no events", traced.seconds)
     extra = additions(accelerator, traced.events.ops)
     facts = {
         **_of(training), "parameters": traced.parameters, "operations": traced.operations, "additions": extra,
-        "guessed": traced.guesses, "seconds": traced.seconds,
+        "guessed": traced.guesses, "seconds": traced.seconds, "missing": traced.missing, "growth": traced.growth,
+        "planned_steps": traced.planned_steps, "epoch_steps": traced.epoch_steps, "compiled": traced.compiled,
+        "looked": traced.looked, "family": family_of(traced.events.ops),
     }  # fmt: skip
     parts = components(traced.events, traced.kinds)
     capacity = capacity_bytes(accelerator)
     context = sum(item.bytes for item in extra if item.kind == "context")
     room = None if capacity is None else max(capacity - context, 0)
     if accelerator.is_this_machine:  # no caching allocator: what tensors ask for is what the process takes
-        return MemoryEstimate(**facts, **_on_a_processor(traced.events, room), components_bytes=parts)
+        live = traced.events.live_bytes()
+        found = _on_a_processor(live, room) | {"parts_bytes": parts_of(traced.events, live, traced.batches)}
+        return MemoryEstimate(**facts, **found, components_bytes=parts)
     settings = AllocatorSettings.from_environment({**accelerator.environment, **(environment or {})})
-    found = _on_a_card(with_kept_workspaces(traced.events, extra), room, settings)
+    found = _on_a_card(with_kept_workspaces(traced.events, extra), room, settings, traced.batches, context)
+    found["fastest_bytes"] = fastest_bytes(traced, extra, settings, found["reserved_bytes"], context)
     parts |= {item.name: item.bytes for item in extra if item.kind == "kept"}
     parts[CACHED] = found["reserved_bytes"] - sum(parts.values())
     return MemoryEstimate(**facts, **found, components_bytes=parts)
 
 
-def _on_a_processor(events: Events, room: int | None) -> dict[str, Any]:
-    live = int(events.live_bytes().max(initial=0))
+def _on_a_processor(after: np.ndarray, room: int | None) -> dict[str, Any]:
+    live = int(after.max(initial=0))
     fits = None if room is None else live <= room
     refused = "this machine's RAM is less than the step's tensors" if fits is False else ""
     return {"live_bytes": live, "reserved_bytes": live, "fits": fits, "refused": refused}
 
 
-def _on_a_card(events: Events, room: int | None, settings: AllocatorSettings) -> dict[str, Any]:
+def _on_a_card(
+    events: Events, room: int | None, settings: AllocatorSettings, batches: Mapping[int, str], context: int
+) -> dict[str, Any]:
     from gonogo.memory.allocator import replay
 
     free = replay(events, None, settings)
@@ -112,30 +152,6 @@ def _on_a_card(events: Events, room: int | None, settings: AllocatorSettings) ->
         "fits": None if room is None else held.oom_at is None,
         "refused": str(held.oom_at) if held.oom_at else "",
         "retries": held.retries,
+        "refused_in": part_at(events, held.oom_at.event, batches) if held.oom_at else "",
+        "parts_bytes": parts_of(events, free.reserved_after + context, batches),
     }
-
-
-def with_kept_workspaces(events: Events, extra: Sequence[Addition]) -> Events:
-    """The same events with each kept workspace allocated before the first operation that needs it."""
-    import numpy as np
-
-    from gonogo.memory.events import Events
-
-    kept = [item for item in extra if item.kind == "kept"]
-    if not kept or not len(events):
-        return events
-    matrix = np.array([is_matrix_product(op) for op in events.ops], dtype=bool)
-    forward = events.phase == events.phases.index("forward")
-    first = int(np.argmax(matrix[events.op] & forward)) if (matrix[events.op] & forward).any() else 0
-    n = len(kept)
-    return Events(
-        block=np.insert(events.block, first, np.arange(n) + int(events.block.max()) + 1),
-        size=np.insert(events.size, first, [item.bytes for item in kept]),
-        phase=np.insert(events.phase, first, [events.phases.index("forward")] * n),
-        op=np.insert(events.op, first, np.arange(n) + len(events.ops)),
-        module=np.insert(events.module, first, [len(events.modules)] * n),
-        step=np.insert(events.step, first, [int(events.step[first])] * n),
-        phases=events.phases,
-        ops=(*events.ops, *(item.name for item in kept)),
-        modules=(*events.modules, ""),
-    )

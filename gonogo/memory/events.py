@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from gonogo.memory.part_names import CHECKPOINT, VALIDATION
+
 
 @dataclass(frozen=True)
 class Events:
@@ -58,4 +60,4 @@ class Events:
         return Events(**found)
 
 
-PHASES = ("model", "batch", "forward", "backward", "clip", "optimizer", "ema", "zero_grad")
+PHASES = ("model", "batch", "forward", "backward", "clip", "optimizer", "ema", "zero_grad", VALIDATION, CHECKPOINT)

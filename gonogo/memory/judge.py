@@ -15,6 +15,8 @@ from gonogo.memory.capacity import is_tight
 from gonogo.memory.cards import cheapest_check, table
 from gonogo.memory.choice import choose, describe, weigh
 from gonogo.memory.estimate import MemoryEstimate
+from gonogo.memory.judge_parts import beside_the_peak
+from gonogo.memory.part_names import CHECKPOINT, STEP, VALIDATION
 from gonogo.memory.plan_search import Candidate, Explored, held_bytes
 from gonogo.verdict import Check, Status
 
@@ -56,6 +58,9 @@ def judge(measured: Measurements, gate: MemoryGate) -> PlanJudgement:
     """The plan that would be trained, with the estimate's error, against the card."""
     plan = choose(measured.explored, gate)
     checks = [*_precision(plan, measured.accelerator), _peak(plan, measured, gate)]
+    if plan.estimate is not None:
+        checks += beside_the_peak(plan.estimate, measured.capacity_bytes, gate)
+    checks += _useless(measured.explored)
     if plan is not measured.explored.asked:
         checks.append(_replanned(plan, measured, gate))
     checks += [*_largest(measured), *_cheapest(measured, gate)]
@@ -84,14 +89,26 @@ def _why(plan: Candidate, needed: int, capacity: int, gate: MemoryGate) -> str:
     share = f"{100 * needed / capacity:.0f} % of {gigabytes(capacity)} = {gibibytes(capacity)}"
     needs = f"the step needs {gigabytes(needed)} ({share}, {gate.error_range})"
     if not plan.fits:
-        refused = plan.estimate.refused if plan.estimate else ""
-        return f"{needs}: it will run out of memory" + (f", at {refused}" if refused else "")
+        return f"{needs}: it will run out of memory{_refused(plan.estimate)}"
     if needed > capacity:
         retries = plan.estimate.retries if plan.estimate else 0
         times = "once" if retries == 1 else f"{retries} times"
         return f"{needs}: it fits only because cached memory is released {times}, and each release stalls the card"
     tight = f"{needs}: tight" if is_tight(needed, capacity, gate) else needs
     return f"{tight}; the trace had to assume {'; '.join(plan.guessed)}" if plan.guessed else tight
+
+
+def _refused(found: MemoryEstimate | None) -> str:
+    """In which part of the run, at which allocation, and what of it still fits."""
+    if found is None or not found.refused:
+        return ""
+    part = found.refused_in
+    if part in ("", STEP):
+        return f", at {found.refused}"
+    before = list(found.parts_bytes)[: list(found.parts_bytes).index(part)] if part in found.parts_bytes else []
+    fits = f"; {before[-1]} fits" if before else ""
+    where = f"in {part}" if part in (VALIDATION, CHECKPOINT) else f"at {part}"
+    return f" {where}, at {found.refused}{fits}"
 
 
 def _hint(explored: Explored, gate: MemoryGate) -> str:
@@ -136,6 +153,20 @@ def _largest(measured: Measurements) -> list[Check]:
 def _cheapest(measured: Measurements, gate: MemoryGate) -> list[Check]:
     found = measured.explored.cards
     return [cheapest_check(table(found, gate))] if found else []
+
+
+def _useless(explored: Explored) -> list[Check]:
+    """Changes that the experiment offers and that save nothing: they are never advised."""
+    if not explored.useless:
+        return []
+    said = ", ".join(f"{name} saves {max(saves, 0) / 1e9:.1f} GB here" for name, saves in explored.useless.items())
+    grow = [name for name, saves in explored.useless.items() if saves < 0]
+    return [
+        Check(
+            id="no_saving", title="Changes that save nothing", value=said, status=Status.GO,
+            why=f"with {', '.join(grow)} the step needs more than without" if grow else "",
+        )
+    ]  # fmt: skip
 
 
 def _replanned(plan: Candidate, measured: Measurements, gate: MemoryGate) -> Check:

@@ -24,6 +24,36 @@ def scratch_bytes(func: Any, args: tuple[Any, ...]) -> list[int]:
     return [] if rule is None else [size for size in rule(args) if size]
 
 
+def fastest_bytes(func: Any, args: tuple[Any, ...]) -> int:
+    """Workspace of a convolution's fastest algorithm, which is taken where it fits; 0: none.
+
+    Tensor cores read channels last: in float32 and in another order, all operands are copied so.
+    """
+    if func not in _CONVOLUTIONS:
+        return 0
+    operands = [argument for argument in args[:3] if isinstance(argument, Tensor)]
+    weight = operands[-1] if func is aten.convolution_backward.default else operands[1]
+    groups = args[9] if func is aten.convolution_backward.default else args[8]
+    if groups != 1 or weight.dim() < 4 or weight.dtype != torch.float32 or math.prod(weight.shape[2:]) == 1:
+        return 0
+    if weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous():
+        return 0
+    if func is aten.convolution_backward.default:
+        return sum(_bytes(operand) for operand in operands)
+    given, strides, padding, dilation = args[0], args[3], args[4], args[5]
+    spatial = [
+        (size + 2 * pad - spread * (kernel - 1) - 1) // stride + 1
+        for size, kernel, stride, pad, spread in zip(
+            given.shape[2:], weight.shape[2:], strides, padding, dilation, strict=False
+        )
+    ]
+    out = 0 if args[6] else len(given) * weight.shape[0] * math.prod(spatial) * FLOAT
+    return _bytes(given) + _bytes(weight) + out
+
+
+_CONVOLUTIONS = {aten.convolution.default, aten.convolution_backward.default}
+
+
 def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 

@@ -82,6 +82,7 @@ class Plan(BaseModel):
     line: Line | None = Field(description="needed bytes by micro-batch")
     largest_safe: int | None = Field(description="micro-batch with all the room that the gate wants; 0: none")
     largest_fitting: int | None = Field(description="micro-batch that fits at all; 0: none")
+    search_ended: bool = Field(False, description="no larger micro-batch was considered, though the card takes more")
     batches: list[BatchRow] = Field(default_factory=list)
     changes: list[Change] = Field(default_factory=list, description="made by `on_no_go: replan`, or advised")
     settings: list[Setting] = Field(default_factory=list)
@@ -135,6 +136,7 @@ def plan_from(
         line=explored.line,
         largest_safe=None,
         largest_fitting=explored.largest_fitting,
+        search_ended=explored.search_ended,
     )
     if explored.capacity_bytes is None or explored.line is None:
         return plan
@@ -161,7 +163,7 @@ class _Table:
         if size in self.traced:
             return self.traced[size]
         needed, largest = self.line.at(size), self.explored.largest_fitting
-        fits = needed <= self.capacity if largest is None else size <= largest
+        fits = needed <= self.capacity if largest is None or self.explored.search_ended else size <= largest
         training = self.explored.asked.training.model_copy(update={"micro_batch_size": size})
         return Candidate(training=training, needed_bytes=needed, fits=fits)
 
@@ -180,7 +182,8 @@ class _Table:
         """The one asked for, parts and multiples of it, the largest safe one and the largest that fits."""
         asked = self.explored.asked.micro_batch_size
         largest = self.explored.largest_fitting or 0
-        ends = {size for size in (self.largest_safe(), largest, largest + 1) if size}
+        beyond = 0 if self.explored.search_ended else largest + 1
+        ends = {size for size in (self.largest_safe(), largest, beyond) if size}
         around = [size for size in (asked, asked * 3 // 2, asked * 2, asked // 2, asked // 4, asked * 4, 1) if size]
         chosen_sizes = set(list(dict.fromkeys([asked, *sorted(ends), *around]))[:TABLE_SIZES])
         return sorted(chosen_sizes)

@@ -24,6 +24,7 @@ Estimator: TypeAlias = Callable[[Training, Options], MemoryEstimate]
 COMFORTABLE = 0.5  # of the card: below it no threshold stops the plan, and no other plan is traced
 LARGEST = 8  # effective batches: no larger micro-batch is considered
 HELD = ("weights", "frozen weights", "buffers", "gradients", "optimizer state", "moving average")
+NOTHING = 0.01  # of the need: a change that saves less saves nothing
 TRACES = 8  # at most, in search of the largest micro-batch
 FEWER = "fewer samples a step: the command takes no {accumulate_grad_batches}"
 ACCUMULATION = "the same operations in more, smaller parts; the canary measures how much worse they fill the card"
@@ -79,12 +80,14 @@ class Explored(BaseModel):
     )
     line: Line | None = None
     largest_fitting: int | None = Field(None, description="largest micro-batch that the allocator serves on the card")
+    search_ended: bool = Field(False, description="`largest_fitting` is where the search ended: the card takes more")
     accumulates: bool = Field(True, description="a smaller micro-batch is made up for by accumulation")
     batch_argument: str = Field(
         "micro_batch_size",
         description="what sets the batch: a key of `training`, or an argument of the script, {} in the place of its "
         "value; empty: nothing that is known",
     )
+    useless: dict[str, int] = Field(default_factory=dict, description="option that saves nothing → what it does save")
     cards: list[CardNeed] = Field(
         default_factory=list, description="of the plan asked for, on each card of the catalogue; of scripts"
     )
@@ -177,29 +180,31 @@ def explore(
     if held_bytes(asked) > capacity:  # whatever the batch is
         lessening = [option for option in options if option.lessens_weights]
         tried = cheapest_first([*lessening, *halves]) if lessening else []
-        lighter = _with_options(estimate, sizes.plan, capacity, tried, accumulates)
-        candidates = _falling([asked, *lighter])
-        return Explored(capacity_bytes=capacity, candidates=candidates, largest_fitting=0, accumulates=accumulates)
+        lighter, useless = _with_options(estimate, sizes, capacity, tried, accumulates)
+        alike = {"capacity_bytes": capacity, "largest_fitting": 0, "accumulates": accumulates, "useless": useless}
+        return Explored(candidates=_falling([asked, *lighter]), **alike)
     sizes.at(training.micro_batch_size // 2 or 2)
     line = sizes.line()
     limit = largest * training.effective_batch_size
     most = _largest_fitting(sizes, line, capacity, limit) if line else None
-    candidates = [asked]
+    candidates, useless = [asked], {}
     if line is not None:
         crowded = asked.needed_bytes > COMFORTABLE * capacity
         smaller = sizes.parts()[1:]
         candidates += [sizes.at(size) if crowded else sizes.interpolated(size, line, capacity) for size in smaller]
         if crowded:
-            candidates += _with_options(
-                estimate, sizes.plan, capacity, cheapest_first([*options, *halves]), accumulates
-            )
+            tried = cheapest_first([*options, *halves])
+            others, useless = _with_options(estimate, sizes, capacity, tried, accumulates)
+            candidates += others
     return Explored(
         capacity_bytes=capacity,
         candidates=_falling(candidates),
         sizes=[sizes.known[size] for size in sorted(sizes.known)],
         line=line,
         largest_fitting=most,
+        search_ended=most is not None and most >= limit,
         accumulates=accumulates,
+        useless=useless,
     )
 
 
@@ -230,24 +235,45 @@ def _largest_fitting(sizes: _Sizes, line: Line, capacity: int, limit: int) -> in
 
 
 def _with_options(
-    estimate: Estimator, asked: Candidate, capacity: int, options: Sequence[PlanOption], accumulates: bool
-) -> list[Candidate]:
-    """Options one after another, each added to those before it, at every size that the line allows."""
+    estimate: Estimator, asked: _Sizes, capacity: int, options: Sequence[PlanOption], accumulates: bool
+) -> tuple[list[Candidate], dict[str, int]]:
+    """Options one after another, each added to those before it, at every size that the line allows; what saves nothing.
+
+    One that needs more than it saves is left out of those after it.
+    """
     found: list[Candidate] = []
-    plan = asked
+    useless: dict[str, int] = {}
+    before, plan = asked, asked.plan
     for option in options:
-        plan = _changed(plan, option)
-        sizes = _Sizes(estimate, plan, accumulates)
+        changed = _changed(plan, option)
+        sizes = _Sizes(estimate, changed, accumulates)
         parts = sizes.parts()
         for size in {parts[-1], parts[0]}:
             sizes.at(size)
+        saved, needed = _saved(before, sizes)
+        if saved is not None and saved < NOTHING * needed:
+            useless[option.name] = saved
+        if saved is not None and saved < -NOTHING * needed:
+            continue
+        plan, before = changed, sizes
         line = sizes.line()
         if line is None:
             found += [candidate for candidate in sizes.known.values() if candidate.needed_bytes is not None]
             continue
         sizes.at(next((size for size in parts if line.at(size) <= capacity), parts[-1]))
         found += [sizes.interpolated(size, line, capacity) for size in parts]
-    return found
+    return found, useless
+
+
+def _saved(before: _Sizes, after: _Sizes) -> tuple[int | None, int]:
+    """The most that a change saves at a size that was traced with and without it, and what is needed there without."""
+    pairs = [
+        (before.known[size].needed_bytes, candidate.needed_bytes)
+        for size, candidate in after.known.items()
+        if size in before.known
+    ]
+    known = [(old - new, old) for old, new in pairs if old is not None and new is not None]
+    return max(known, default=(None, 0))
 
 
 def _changed(plan: Candidate, option: PlanOption) -> Candidate:

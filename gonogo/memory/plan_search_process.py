@@ -17,7 +17,7 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.load import load_experiment
 from gonogo.memory.capacity import capacity_bytes
-from gonogo.memory.estimate import MemoryEstimate, estimate, failed
+from gonogo.memory.estimate import MemoryEstimate, estimate, failed, with_saving
 from gonogo.memory.plan_search import Candidate, Explored, Options, explore
 from gonogo.memory.request import TraceRequest
 from gonogo.memory.trace_process import LIMIT_BYTES, trace_in_child, traced_here
@@ -33,6 +33,8 @@ class PlanSearch(BaseModel):
     training: Training
     accelerator: Accelerator
     environment: dict[str, str] = Field(default_factory=dict, description="of the training process")
+    data: list[Path] = Field(default_factory=list, description="folders that the experiment's loaders read")
+    seed: int = 0
 
     def request(self, training: Training, options: Options) -> TraceRequest:
         settings = deep_merged(self.experiment_config.settings, options)
@@ -41,6 +43,8 @@ class PlanSearch(BaseModel):
             experiment_config=self.experiment_config.model_copy(update={"settings": settings}),
             training=training,
             architecture=self.accelerator.architecture,
+            data=self.data,
+            seed=self.seed,
         )
 
 
@@ -73,7 +77,13 @@ def explored_here(task: PlanSearch) -> Explored:
             traced = traced_here(task.request(training, options))
         except UserError as error:  # an option's keys that the experiment refuses
             return failed(training, str(error))
-        return estimate(traced, training, task.accelerator, task.environment)
+        found = estimate(traced, training, task.accelerator, task.environment)
+        if traced.checkpointed and training == task.training and not options:
+            plain = estimate(
+                traced_here(task.request(training, options), plain=True), training, task.accelerator, task.environment
+            )
+            return with_saving(found, plain)
+        return found
 
     offered = load_experiment(task.experiment, task.experiment_config, Path.cwd()).plan_options()
     return explore(run, task.training, task.accelerator, offered)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,15 +15,15 @@ from torch.nn.modules import module as modules
 
 from gonogo.memory import constant_values
 from gonogo.memory.events import PHASES, Events
-from gonogo.memory.kernel_workspaces import scratch_bytes
+from gonogo.memory.gradient_sums import counts_when_owned, is_dense, references
+from gonogo.memory.kernel_workspaces import fastest_bytes, scratch_bytes
+from gonogo.memory.places import place_in_project
 from gonogo.memory.torch_private import (
     FakeTensor,
     TorchDispatchMode,
     current_node,
     in_kernel_invocation_manager,
     sequence_number,
-    storage_use_count,
-    tensor_use_count,
 )
 
 aten = torch.ops.aten
@@ -73,6 +73,8 @@ class AllocationRecorder(TorchDispatchMode):
         operations: how many ran.
         last_op: the operation that ran last.
         kinds: block → what its owner says it is ("weights", "gradients", …).
+        live_bytes: that are allocated now.
+        places: block → line of the project's code that made it, while `placing` is on.
     """
 
     def __init__(self, device: str) -> None:
@@ -84,6 +86,10 @@ class AllocationRecorder(TorchDispatchMode):
         self.last_op = ""
         self.guesses: dict[str, None] = {}
         self.kinds: dict[int, str] = {}
+        self.live_bytes = 0
+        self.placing = False
+        self.places: dict[int, str] = {}
+        self.workspaces: list[tuple[int, int]] = []  # (row, bytes) of convolutions' fastest algorithms
         self._rows: list[tuple[int, int, int, int, int, int]] = []
         self._phases, self._ops, self._modules = _Names(PHASES), _Names(("",)), _Names(("",))
         self._blocks: dict[int, tuple[int, Any]] = {}  # storage → block, reference that tells of its release
@@ -120,6 +126,8 @@ class AllocationRecorder(TorchDispatchMode):
         if func in constant_values.INDEXED:
             args = constant_values.with_places(func, args)
         module = self._module()
+        if self.device == "cuda" and (fastest := fastest_bytes(func, args)):
+            self.workspaces.append((len(self._rows), fastest))
         if self.device == "cuda" and (sizes := scratch_bytes(func, args)):
             scratch = [self._allocate(size, module) for size in sizes]
             out = func(*args, **kwargs)
@@ -142,7 +150,7 @@ class AllocationRecorder(TorchDispatchMode):
             return False
         first, second = args
         same = first.shape == second.shape and first.dtype == second.dtype
-        return same and _references(first) == self._counts and _dense(first)
+        return same and references(first) == self._counts and is_dense(first)
 
     def _note(self, out: Any, module: str) -> None:
         if isinstance(out, Tensor):
@@ -183,7 +191,7 @@ class AllocationRecorder(TorchDispatchMode):
             modules.register_module_forward_pre_hook(enter),
             modules.register_module_forward_hook(leave, always_call=True),
         ]
-        self._counts = _counts_when_owned()
+        self._counts = counts_when_owned()
         try:
             with self:
                 yield
@@ -221,13 +229,46 @@ class AllocationRecorder(TorchDispatchMode):
         block = self._count
         self._count += 1
         self._row(block, size, module)
+        if self.placing:
+            self.places[block] = place_in_project()
         return block
+
+    def hold(self, sizes: Sequence[int]) -> list[int]:
+        """Blocks that no tensor of the trace stands for; `let_go` releases them."""
+        return [self._allocate(size, "") for size in sizes]
+
+    def let_go(self, blocks: Sequence[int], sizes: Sequence[int]) -> None:
+        for block, size in zip(blocks, sizes, strict=True):
+            self._row(block, -size, "")
+
+    def block_of(self, found: Any) -> int | None:
+        """The block behind a tensor on the card; None for anything else."""
+        if type(found) is not FakeTensor or found.fake_device.type != self.device:
+            return None
+        block = self._blocks.get(found.untyped_storage()._cdata)
+        return None if block is None else block[0]
+
+    def alive(self, since: int) -> dict[int, int]:
+        """Block → bytes of those allocated from row `since` on that are still there."""
+        found: dict[int, int] = {}
+        for block, size, *_ in self._rows[since:]:
+            if size > 0:
+                found[block] = size
+            else:
+                found.pop(block, None)
+        return found
+
+    @property
+    def rows(self) -> int:
+        """How many events there are."""
+        return len(self._rows)
 
     def _release(self, key: int, size: int) -> None:
         block, _ = self._blocks.pop(key)
         self._row(block, -size, "")
 
     def _row(self, block: int, size: int, module: str) -> None:
+        self.live_bytes += size
         self._rows.append(
             (block, size, self._phases[self.phase], self._ops[self.last_op], self._modules[module], self.step)
         )
@@ -247,33 +288,3 @@ class AllocationRecorder(TorchDispatchMode):
             module=module.astype(np.int32), step=step.astype(np.int16),
             phases=self._phases.all, ops=self._ops.all, modules=self._modules.all,
         )  # fmt: skip
-
-
-def _dense(tensor: Tensor) -> bool:
-    """Whether its elements fill their memory without gaps or overlaps, in any order."""
-    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return tensor.numel() > 0 and last + 1 == tensor.numel() and 0 not in tensor.stride()
-
-
-def _references(tensor: Tensor) -> tuple[int, int]:
-    """How many hold the tensor and its memory, as seen from within a dispatch."""
-    return tensor_use_count(tensor), storage_use_count(tensor.untyped_storage()._cdata)
-
-
-class _OwnedByEngine(TorchDispatchMode):
-    """Finds the counts of references at which autograd's engine alone holds the first of two gradients that it adds."""
-
-    counts: tuple[int, int] | None = None
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is aten.add.Tensor:
-            self.counts = _references(args[0])
-        return func(*args, **(kwargs or {}))
-
-
-def _counts_when_owned() -> tuple[int, int] | None:
-    with _OwnedByEngine() as mode, torch.enable_grad():
-        leaf = torch.ones(2, requires_grad=True)
-        one = leaf * 2
-        (one.sin() * one.cos()).sum().backward()
-    return mode.counts

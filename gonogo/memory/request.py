@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -30,3 +31,5 @@ class TraceRequest(BaseModel):
     entry: str = Field("", description="package.module:function that returns a step")
     training: Training = Training()
     architecture: Architecture = "ampere"
+    data: list[Path] = Field(default_factory=list, description="folders that the experiment's loaders read")
+    seed: int = 0

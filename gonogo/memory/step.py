@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gonogo.base.errors import UserError
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 PLANNED = ("accumulate_grad_batches", "precision")  # keys of a step that the memory plan varies, besides its batch
 
 
-def step_of(experiment: Experiment, training: Training) -> Step:
+def step_of(experiment: Experiment, training: Training, beside: Mapping[str, Any] | None = None) -> Step:
     """A training step of this experiment, in the phase that needs most memory.
 
     Raises:
@@ -33,14 +35,20 @@ def step_of(experiment: Experiment, training: Training) -> Step:
     """
     match experiment:
         case LightningExperiment():
-            return lightning_step(experiment, training)
+            return lightning_step(experiment, training, beside)
         case CommandExperiment():
             return _command_step(experiment, training)
     raise TypeError(f"{experiment.name}: {type(experiment).__name__} is neither trained by Lightning nor by commands")
 
 
-def lightning_step(experiment: LightningExperiment, training: Training) -> Step:
-    """The step that Lightning's Trainer would run."""
+def lightning_step(
+    experiment: LightningExperiment, training: Training, beside: Mapping[str, Any] | None = None
+) -> Step:
+    """The step that Lightning's Trainer would run, and what it runs beside it.
+
+    Args:
+        beside: fields of the Step that say what the loaders make (`Loaders.batches`); None: they were not read.
+    """
     module = experiment.module(training)
     experiment.heaviest(module, training)
     _silence_metrics(module)
@@ -70,7 +78,27 @@ def lightning_step(experiment: LightningExperiment, training: Training) -> Step:
         gradient_clip_val=training.gradient_clip_val,
         precision=training.precision,
         after_step=lambda batch: module.on_train_batch_end(None, batch, 0),
+        validate=_validation(module),
+        checkpoint=lambda saved: _through_hooks(module, saved),
+        release=module.on_train_epoch_end,
+        **(beside or {}),
     )
+
+
+def _validation(module: LightningModule) -> Callable[[Any], Any] | None:
+    """A validation step as Lightning calls it; None where the module has none."""
+    from lightning.pytorch.utilities.model_helpers import is_overridden
+
+    if not is_overridden("validation_step", module):
+        return None
+    step: Any = module.validation_step
+    alone = len(inspect.signature(step).parameters) == 1
+    return lambda batch: step(batch) if alone else step(batch, 0)
+
+
+def _through_hooks(module: LightningModule, saved: dict[str, Any]) -> None:
+    module.on_save_checkpoint(saved)
+    module.on_load_checkpoint(saved)
 
 
 def _silence_metrics(module: LightningModule) -> None:

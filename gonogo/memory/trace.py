@@ -8,6 +8,7 @@ block from its allocation to its release. What the allocator adds is `gonogo.mem
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,17 @@ from torch.optim.swa_utils import AveragedModel
 
 from gonogo.base.errors import UserError
 from gonogo.experiment.step import Step
+from gonogo.memory.compiled import described, is_compiled, traced_as_written
 from gonogo.memory.devices import Card
 from gonogo.memory.fake_gpu import FakeGPUMode, fake_gpu, fake_modules, forget_tracing
+from gonogo.memory.other_parts import (
+    counting_checkpoints,
+    released,
+    trace_checkpoint,
+    trace_growth,
+    trace_other_batches,
+    trace_validation,
+)
 from gonogo.memory.recorder import AllocationRecorder
 from gonogo.memory.torch_private import (
     DataDependentOutputException,
@@ -44,6 +54,8 @@ def trace_step(
     device: str = "cuda",
     card: Card | None = None,
     traced: Traced | None = None,
+    *,
+    plain: bool = False,
 ) -> Traced:
     """Trace the step that `build` returns; it is called under FakeTensorMode, so a model of any size costs nothing.
 
@@ -52,6 +64,7 @@ def trace_step(
     Args:
         device: "cuda" (AMD's cards too) or "cpu".
         card: decides which kernels run.
+        plain: without gradient checkpointing, and the steps alone: what does it save?
     """
     started = time.time()
     traced = traced or Traced(0, 0, "")
@@ -59,10 +72,16 @@ def trace_step(
     mode = FakeGPUMode if device == "cuda" else FakeTensorMode
     around = fake_gpu(card or Card(), recorder.assume) if device == "cuda" else contextlib.nullcontext()
     try:
-        with warnings.catch_warnings(), around, fake_modules():
+        with (
+            warnings.catch_warnings(),
+            around,
+            fake_modules(),
+            counting_checkpoints(traced, plain),
+            traced_as_written(functools.partial(setattr, traced, "compiled")),
+        ):
             warnings.simplefilter("ignore")
             with mode(allow_non_fake_inputs=True), recorder.following(), _phases(recorder):
-                _run(build, recorder, device, traced)
+                _run(build, recorder, device, traced, plain)
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as problem:  # any operation of any model can fail here, and the answer is then UNKNOWN
@@ -89,12 +108,13 @@ def explained(problem: Exception, recorder: AllocationRecorder) -> str:
     return f"{name}: {first}{where}"
 
 
-def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, traced: Traced) -> None:
+def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, traced: Traced, plain: bool) -> None:
     step = build()
     step.check()
     forget_tracing()
     traced.micro_batch_size, traced.precision = step.micro_batch_size, step.precision
     traced.accumulate_grad_batches = step.accumulate_grad_batches
+    traced.looked, traced.planned_steps, traced.epoch_steps = [*step.looked], step.planned_steps, step.epoch_steps
     model = step.model
     if step.precision in CONVERTED:
         model.to(CONVERTED[step.precision])
@@ -108,16 +128,33 @@ def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, t
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.register_post_accumulate_grad_hook(lambda p: recorder.label(p.grad, "gradients"))
+    traced.compiled = traced.compiled or (described("") if is_compiled(model) else "")
     names: dict[str, Any] = {}
+
+    def one_step(batch: Any = None) -> None:
+        _optimizer_step(step, step.batch if batch is None else batch, optimizers, recorder, device, names)
+
+    live: list[int] = []
     for number in range(STEPS):
         recorder.step = number
-        _optimizer_step(step, optimizers, recorder, device, names)
+        one_step()
         _label_state(optimizers, recorder)
-    traced.events, traced.kinds = recorder.events(), recorder.kinds
+        live.append(recorder.live_bytes)
+    if not plain:
+        trace_growth(one_step, recorder, live[-1] - live[0], traced)
+        if traced.growth is not None and step.release is not None:
+            traced.growth = released(step.release, recorder, traced.growth)
+        trace_other_batches(step, one_step, recorder, traced)
+        on_card = functools.partial(_moved, device=device, dtype=CONVERTED.get(step.precision))
+        with _autocast(step.precision, device):
+            trace_validation(step, on_card, recorder, traced)
+        trace_checkpoint(step, optimizers, recorder, traced)
+    traced.events, traced.kinds, traced.workspaces = recorder.events(), recorder.kinds, recorder.workspaces
 
 
 def _optimizer_step(
     step: Step,
+    batch: Any,
     optimizers: Sequence[torch.optim.Optimizer],
     recorder: AllocationRecorder,
     device: str,
@@ -138,7 +175,7 @@ def _optimizer_step(
     zero_grad("start")
     for index in range(min(step.accumulate_grad_batches, PASSES)):
         recorder.phase = "batch"
-        names["batch"] = _moved(step.batch, device, CONVERTED.get(step.precision))
+        names["batch"] = _moved(batch, device, CONVERTED.get(step.precision))
         recorder.phase = "forward"
         with _autocast(step.precision, device):
             loss: Any = step.run(names["batch"])

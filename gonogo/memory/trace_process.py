@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gonogo.base.errors import UserError
 from gonogo.experiment.contract import Experiment
@@ -20,6 +20,9 @@ from gonogo.experiment.load import load_experiment
 from gonogo.experiment.step import Step
 from gonogo.memory.request import TraceRequest
 from gonogo.memory.trace_result import Traced
+
+if TYPE_CHECKING:
+    from gonogo.memory.loaders import Loaders
 
 LIMIT_S = 300
 LIMIT_BYTES = 8_000_000_000  # of address space; a trace holds shapes, not data
@@ -91,11 +94,12 @@ def _failed(order: TraceRequest, error: str, started: float) -> Traced:
     )  # fmt: skip
 
 
-def traced_here(order: TraceRequest, step: Callable[[], Any] | None = None) -> Traced:
+def traced_here(order: TraceRequest, step: Callable[[], Any] | None = None, *, plain: bool = False) -> Traced:
     """The trace that `order` asks for, in this process.
 
     Args:
         step: returns the step, where it is not `order` that names it.
+        plain: the steps alone, without gradient checkpointing.
 
     Raises:
         UserError: what it names cannot be found or built.
@@ -112,22 +116,24 @@ def traced_here(order: TraceRequest, step: Callable[[], Any] | None = None) -> T
         "gradient_clip_val": training.gradient_clip_val, "precision": training.precision,
     }  # fmt: skip
 
+    beside: dict[str, Any] | None = None
     experiment = None if order.experiment_config is None else _experiment(order)
     if isinstance(experiment, LightningExperiment):
         experiment.before_trace(training)
+        beside = _loaders(order, experiment).batches(training)
 
     def build() -> Step:
         if step is not None:
             return builders.entry_step(step())
         if experiment is not None:
-            return step_of(experiment, training)
+            return step_of(experiment, training, beside)
         if order.model is None:
             return builders.from_entry(order.entry)
         return builders.library_step(order.model, training.micro_batch_size, changes)
 
     device = "cpu" if order.architecture == "cpu" else "cuda"
     started = Traced(training.micro_batch_size, training.accumulate_grad_batches, training.precision)
-    return trace_step(build, device, card_of(order.architecture), traced=started)
+    return trace_step(build, device, card_of(order.architecture), traced=started, plain=plain)
 
 
 def _experiment(order: TraceRequest) -> Experiment:
@@ -140,6 +146,17 @@ def _experiment(order: TraceRequest) -> Experiment:
 
 
 _experiments: dict[str, Experiment] = {}
+_read: dict[str, Loaders] = {}
+
+
+def _loaders(order: TraceRequest, experiment: LightningExperiment) -> Loaders:
+    """Of the same settings' data they are read once."""
+    from gonogo.memory.loaders import Loaders
+
+    key = f"{Path.cwd()} {order.experiment} {order.data} {order.seed}"
+    if key not in _read:
+        _read[key] = Loaders(experiment, order.data, order.seed, order.training)
+    return _read[key]
 
 
 def main() -> None:

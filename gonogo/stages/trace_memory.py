@@ -21,6 +21,8 @@ def trace_memory(run: Run, inputs: Any, outputs: Any) -> None:
         training=training,
         accelerator=accelerator,
         environment=run.target.environment,
+        data=run.data_folders,
+        seed=run.config.seed,
     )
     experiment = run.load_experiment()
     with run.work():

@@ -42,7 +42,11 @@ class Recorder(Callback):
         self.val_steps: list[int] = []
         self.val_loss: list[float] = []
         self.step_s: list[float] = []
+        self.validating = False
         self._batch_started = self._printed = 0.0
+
+    def on_validation_start(self, *_: Any) -> None:
+        self.validating = True
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._batch_started = time.perf_counter()
@@ -68,6 +72,7 @@ class Recorder(Callback):
             )
 
     def on_validation_end(self, trainer: Any, module: Any) -> None:
+        self.validating = False
         self.val_steps.append(trainer.global_step)
         self.val_loss.append(float(trainer.callback_metrics["val_loss"]))
 
@@ -75,6 +80,17 @@ class Recorder(Callback):
         """Which part of the batch is not finite, if any."""
         parts = {"targets": self._experiment.targets(batch), "inputs": self._experiment.inputs(batch)}
         return next((name for name, values in parts.items() if not bool(values.isfinite().all())), "")
+
+
+class BeforeValidation(Callback):
+    """Saves `last.ckpt` before a run's first validation, which may be what it fails in."""
+
+    def __init__(self, checkpoints: Path) -> None:
+        self._path = checkpoints / "last.ckpt"
+
+    def on_validation_start(self, trainer: Any, module: Any) -> None:
+        if not self._path.exists():
+            trainer.save_checkpoint(self._path)
 
 
 class Periodic(Callback):

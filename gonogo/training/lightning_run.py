@@ -18,6 +18,8 @@ from gonogo.training.trainer import make_trainer, quieten
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 
+    from gonogo.training.callbacks import Recorder
+
 NO_GRADIENT = "does not require grad"  # torch's words for a loss that no parameter takes part in
 
 
@@ -58,6 +60,7 @@ def train_lightning(
         import torch
 
         from gonogo.training.callbacks import Recorder, StretchedSchedules
+        from gonogo.training.later_parts import rehearse_later_parts
         from gonogo.training.one_of_each import OneOfEach
         from gonogo.training.success_indicators import Indicators
 
@@ -77,9 +80,12 @@ def train_lightning(
     watching += [each] if each else []
     trainer = make_trainer(experiment, spec, out, watching, not module.automatic_optimization, part)
     started = time.time()
-    ending = _fit(trainer, module, data, checkpoint, judged=spec.gate is not None)
+    rehearsal = spec.max_steps is not None and each is None
+    ending = _fit(trainer, module, data, checkpoint, recorder if rehearsal else None, judged=spec.gate is not None)
     if spec.max_steps is not None and not ending.stopped:
         trainer.save_checkpoint(out / "checkpoints" / "last.ckpt")
+        if rehearsal:
+            rehearse_later_parts(experiment, module, data, spec.training, out, validated=bool(recorder.val_steps))
     result = TrainingResult(
         steps=trainer.global_step,
         epochs=trainer.current_epoch,
@@ -98,8 +104,22 @@ def train_lightning(
     return result, module, data
 
 
-def _fit(trainer: Trainer, module: LightningModule, data: Any, checkpoint: Path | None, *, judged: bool) -> _Ending:
+def _fit(
+    trainer: Trainer,
+    module: LightningModule,
+    data: Any,
+    checkpoint: Path | None,
+    rehearsal: Recorder | None,
+    *,
+    judged: bool,
+) -> _Ending:
+    """Train.
+
+    Args:
+        rehearsal: of a smoke run, whose validation says in one sentence why it failed.
+    """
     from gonogo.training.callbacks import NonFiniteLossError
+    from gonogo.training.later_parts import failed_in
 
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
@@ -108,7 +128,9 @@ def _fit(trainer: Trainer, module: LightningModule, data: Any, checkpoint: Path 
         return _Ending(str(error), finite=False, cause=cause if judged else "", bad_batch=error.bad_batch)
     except StoppedByGateError as error:
         return _Ending(str(error), cause=error.cause)
-    except RuntimeError as error:
+    except Exception as error:
+        if rehearsal and rehearsal.validating and not isinstance(error, (UserError, MemoryError)):
+            raise failed_in("validation", error) from error
         if NO_GRADIENT not in str(error):
             raise
         return _Ending("no parameter takes part in the loss", cause="WIRING" if judged else "")

@@ -35,11 +35,12 @@ def make_trainer(
     from lightning.pytorch.callbacks import ModelCheckpoint, Timer
     from lightning.pytorch.loggers import CSVLogger
 
-    from gonogo.training.callbacks import Clipping, Periodic, best_few
+    from gonogo.training.callbacks import BeforeValidation, Clipping, Periodic, best_few
 
     training = spec.training
     checkpoints = out / "checkpoints"
     callbacks: list[Callback] = [
+        BeforeValidation(checkpoints),
         *watching,
         ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", enable_version_counter=False),
         ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False),  # save_last lags behind the best

@@ -79,6 +79,14 @@ def test_a_plan_with_room_costs_few_traces() -> None:
 # --- changes ---------------------------------------------------------------------------------------------
 
 
+def test_the_end_of_the_search_is_not_the_end_of_the_card() -> None:
+    training, on = Training(micro_batch_size=1), card(400)
+    found = plan(estimator(on), training, on, GATE)
+    assert found.search_ended and found.largest_fitting == 8  # effective batches, of a card that takes 190
+    assert {row.verdict for row in found.batches} == {"safe"} and found.batches[-1].micro_batch_size == 8
+    assert not made(card(40)).search_ended
+
+
 def test_the_effective_batch_is_kept() -> None:
     assert with_micro_batch(Training(micro_batch_size=4, accumulate_grad_batches=16), 2).accumulate_grad_batches == 32
     found = made(card(9), micro=6, accumulate=4, gate=REPLAN)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from pickle import UnpicklingError
 
+import numpy as np
 import pytest
 import torch
 
+from gonogo.base.errors import UserError
 from gonogo.config.experiment import Training
 from gonogo.stages.train import main
 from gonogo.training.run import train
@@ -105,6 +108,49 @@ def test_what_would_fail_only_after_the_steps_fails_in_the_canary(
     with pytest.raises((RuntimeError, UnpicklingError)):
         train(toy(), spec(max_steps=3, one_of_each=True), tmp_path, said.append)
     assert said[-1] == f"{PHASE}{fault}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("validation", "validation fails after training: ValueError: no such head (test_run.py:"),
+        ("saving", "hyper_parameters.w holds a numpy scalar (float64)"),
+        ("loading", "loading the checkpoint into a fresh model fails after training: RuntimeError"),
+        ("prediction", "a prediction from the checkpoint fails after training: ValueError: no such head (test_run.py:"),
+    ],
+)
+def test_a_smoke_run_rehearses_what_comes_later(
+    fault: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("no such head")
+
+    if fault == "saving":
+        odd = {"hyper_parameters": {"rate": 0.1, "w": np.float64(1)}}
+        monkeypatch.setattr(ToyModule, "on_save_checkpoint", lambda self, saved: saved.update(odd), raising=False)
+    elif fault == "loading":
+        monkeypatch.setattr(
+            ToyModule, "on_save_checkpoint", lambda self, saved: saved["state_dict"].popitem(), raising=False
+        )
+    else:
+        monkeypatch.setattr(ToyModule, f"{fault.replace('prediction', 'predict')}_step", fails)
+    with pytest.raises(UserError, match=re.escape(said)):
+        train(toy(), spec(max_steps=1), tmp_path, lambda line: None)  # before an epoch ends
+    with pytest.raises(UserError, match="fails after training" if fault != "saving" else "numpy"):
+        train(toy(), spec(max_steps=4), tmp_path / "whole", lambda line: None)
+
+
+def test_the_first_validation_finds_a_checkpoint_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("no such head")
+
+    plan = spec(training=TRAINING.model_copy(update={"epochs": 2}))
+    with monkeypatch.context() as broken, pytest.raises(ValueError, match="no such head"):
+        broken.setattr(ToyModule, "validation_step", fails)
+        train(toy(), plan, tmp_path, lambda line: None)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    result = train(toy(), plan, tmp_path, lambda line: None, checkpoint=last)
+    assert result.epochs == 2 and result.val_loss
 
 
 def test_a_run_goes_on_from_its_checkpoint_with_another_micro_batch(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Do the pictures fit their poses? The input, moved by its depth into each view, against what the view shows.
 
-The same is done with inverted poses and with those of other views: where one of these fits better in most views, that is
-what happened to them.
+The same is done with inverted poses and with those of other views: where one of these fits better in most views, that
+is what happened to them.
 """
 
 from __future__ import annotations

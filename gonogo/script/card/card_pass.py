@@ -7,15 +7,19 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
+from gonogo.base.replaced import Replaced
 from gonogo.memory.allocator import replay
+from gonogo.memory.compiled import described
 from gonogo.memory.devices import card_of
 from gonogo.memory.fake_gpu import fake_gpu
+from gonogo.memory.growth import growth
 from gonogo.memory.torch_private import has_kernel
 from gonogo.memory.trace_result import Traced
 from gonogo.script.card import answers, shortcuts
@@ -56,7 +60,7 @@ class CardPass:
     def around(self) -> Iterator[None]:
         card, files = card_of(self.request.architecture), Files(self.course)
         self.course.before_forward = files.follow_transformers
-        with ExitStack() as stack:
+        with Replaced() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message=".*FakeTensor.*")
             stack.enter_context(fake_gpu(card, self.recorder.assume))
@@ -70,23 +74,19 @@ class CardPass:
                 *self.repeats.replacements(),
                 (argparse.ArgumentParser, "parse_known_args", self._parsed(argparse.ArgumentParser.parse_known_args)),
             ]:
-                stack.callback(setattr, owner, name, getattr(owner, name))
-                setattr(owner, name, value)
+                stack.set(owner, name, value)
             stack.enter_context(self.course.followed())
             mode = stack.enter_context(HybridMode())
             stack.enter_context(self.recorder.following())
-            stack.callback(setattr, threading.Thread, "run", threading.Thread.run)
-            threading.Thread.run = self._also_there(threading.Thread.run, mode)  # type: ignore[method-assign]
+            stack.set(threading.Thread, "run", self._also_there(threading.Thread.run, mode))
             yield
 
     def facts(self) -> CardFacts:
         course, recorder = self.course, self.recorder
         events = recorder.events()
         work = self.work.work()
-        length, said_by = (self.trainers.steps, "its trainer") if self.trainers.steps else (None, "")
-        batches, accumulation = self.repeats.batches, work.backward_passes if work else 1
-        if length is None:
-            length, said_by = run_length({**self.named, **self.parsed}, batches, accumulation)
+        length, said_by = self._length()
+        batches, accumulation = self._batches()
         return CardFacts(
             steps=course.done, guesses=list(recorder.guesses), notes=list(recorder.notes),
             architecture=self.request.architecture, untraceable=self.untraceable,
@@ -98,14 +98,31 @@ class CardPass:
             epoch_steps=epoch_steps(batches, accumulation) if batches else None,
         )  # fmt: skip
 
+    def _batches(self) -> tuple[int | None, float]:
+        """Of the training loader, and how many an optimizer step takes."""
+        work = self.work.work()
+        return self.repeats.batches, work.backward_passes if work else 1
+
+    def _length(self) -> tuple[int | None, str]:
+        """Optimizer steps of the whole run, and who says so."""
+        if self.trainers.steps:
+            return self.trainers.steps, "its trainer"
+        return run_length({**self.named, **self.parsed}, *self._batches())
+
     def save(self, folder: Path) -> None:
         events = self.recorder.events()
+        later = np.flatnonzero(events.step >= self.request.steps)  # of which not every allocation is recorded
+        reached = stages_of(events, self.course.reached, events.live_bytes())
         shapes = self.course.batch
         batch = shapes[0][0] if shapes and shapes[0] else 1
         Traced(
             max(batch, 1), 1, "32-true", operations=self.recorder.operations,
             events=events if len(events) else None, kinds=self.recorder.kinds, guesses=list(self.recorder.guesses),
             error=self.untraceable or ("" if len(events) else "nothing was put on the card"),
+            growth=growth(events, int(later[0]) if len(later) else None), planned_steps=self._length()[0] or 0,
+            compiled=described("") if shortcuts.COMPILED in self.recorder.notes else "",
+            workspaces=self.recorder.workspaces,
+            looked=[f"{self.course.done} optimizer steps were traced", *(s.why_not for s in reached if s.why_not)],
         ).save(folder)  # fmt: skip
 
     def _parsed(self, plain: Callable[..., Any]) -> Callable[..., Any]:

@@ -84,7 +84,6 @@ class CardRecorder(AllocationRecorder):
     def __init__(self, folder: Path, give_up: Callable[[str], None]) -> None:
         super().__init__("cuda")
         self.folder, self.give_up = folder, give_up
-        self.live_bytes = 0
         self._one_at_a_time = threading.RLock()
         self.apart: tuple[str, ...] = ()  # phases that are recorded whatever else is not
         self.hurried = False  # training goes on without being traced, and what it allocates is not recorded
@@ -159,15 +158,6 @@ class CardRecorder(AllocationRecorder):
         if self.hurried and self.phase not in self.apart and tensor.untyped_storage()._cdata not in self._blocks:
             return None
         return super()._see(tensor, module)
-
-    def _row(self, block: int, size: int, module: str) -> None:
-        self.live_bytes += size
-        super()._row(block, size, module)
-
-    @property
-    def rows(self) -> int:
-        """How many events there are."""
-        return len(self._rows)
 
     @property
     def depth(self) -> int:

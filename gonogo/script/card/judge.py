@@ -12,6 +12,7 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory import cards as all_cards
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.estimate import MemoryEstimate
+from gonogo.memory.judge_parts import beside_any_peak
 from gonogo.memory.trace_result import Traced
 from gonogo.script.card import cost
 from gonogo.script.card.facts import CardFacts
@@ -62,7 +63,7 @@ def judge(
         return CardJudgement([Check(id="peak_memory", title=title, status=Status.UNKNOWN, why=why)])
     needed, capacity = all_cards.on(traced, accelerator), capacity_bytes(accelerator)
     checks = [_peak(facts, needed, capacity, title, gate)]
-    checks += [*_stages(facts, needed), *_precision(facts, accelerator)]
+    checks += [*_stages(facts, needed), *beside_any_peak(needed, capacity, gate), *_precision(facts, accelerator)]
     others = all_cards.catalogue() if catalogue is None else catalogue
     rows = all_cards.table(all_cards.needs(traced, facts.architecture, others), gate)
     price = cost.cost(facts, accelerator)

@@ -1,0 +1,224 @@
+"""What a run meets beside its step: validation, its longest batch, a checkpoint, what grows, what is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from gonogo.config.experiment import Training
+from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.memory.check import verdict_of
+from gonogo.memory.estimate import estimate
+from gonogo.memory.loaders import Loaders
+from gonogo.memory.request import TraceRequest
+from gonogo.memory.step import lightning_step
+from gonogo.memory.trace import trace_step
+from gonogo.memory.trace_result import Traced
+from gonogo.verdict import Check, Status
+from tests.memory.cards import card
+from tests.toy import PairData, Toy, ToyModule
+from tests.toy import config as toy_config
+
+WIDTH = 1024
+DATA = [Path("data")]
+
+
+class Wide(ToyModule):
+    """A layer of which each sample keeps 4 KB."""
+
+    def __init__(self, training: Training) -> None:
+        super().__init__(training, "")
+        self.net = nn.Sequential(nn.Linear(8, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1))
+        self.kept: list[Tensor] = []
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        return self.net(batch[0]).square().mean()
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        self.log("val_loss", self.net(batch[0]).abs().mean().item())
+
+
+class Case(Toy):
+    """A toy whose module and loaders the test gives."""
+
+    wide: ClassVar[type[Wide]] = Wide
+    train: ClassVar[Any] = None
+    held_out: ClassVar[Any] = None
+
+    def module(self, training: Training) -> Any:
+        return type(self).wide(training)
+
+    def datamodule(self, training: Training, data: Sequence[Path], seed: int) -> Any:
+        made = PairData(None, None, training.micro_batch_size)  # type: ignore[arg-type]
+        made.train_dataloader = lambda: type(self).train or rows(4, 64)  # type: ignore[method-assign]
+        made.val_dataloader = lambda: type(self).held_out or rows(4, 64)  # type: ignore[method-assign]
+        return made
+
+    def example_batch(self, batch_size: int) -> list[Tensor]:
+        return [torch.zeros(batch_size, 8)]
+
+
+def rows(batch_size: int, count: int, length: Callable[[int], int] | None = None) -> DataLoader[Any]:
+    """Items of 8 numbers; or of so many rows of 8, padded to the longest of a batch."""
+
+    def collate(items: list[Tensor]) -> list[Tensor]:
+        if length is None:
+            return [torch.stack(items)]
+        return [nn.utils.rnn.pad_sequence(items, batch_first=True)]
+
+    data: Any = [torch.zeros(*(() if length is None else (length(i),)), 8) for i in range(count)]
+    return DataLoader(data, batch_size, collate_fn=collate)
+
+
+def traced(monkeypatch: pytest.MonkeyPatch, wide: type[Wide] = Wide, train: Any = None, held_out: Any = None) -> Traced:
+    for name, value in {"wide": wide, "train": train, "held_out": held_out}.items():
+        monkeypatch.setattr(Case, name, value)
+    training = Training(micro_batch_size=4, epochs=2)
+    own = Case("case", toy_config(), Path())
+    beside = Loaders(own, DATA, 0, training).batches(training)
+    found = trace_step(lambda: lightning_step(own, training, beside))
+    assert not found.error, found.error
+    return found
+
+
+def judged(found: Traced, gigabytes: float = 16) -> dict[str, Check]:
+    on, training = card(gigabytes), Training(micro_batch_size=4)
+    verdict = verdict_of(estimate(found, training, on), training, on, "case", MemoryGate())
+    return {check.id: check for check in verdict.checks}
+
+
+def test_validation_with_its_own_batch_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = traced(monkeypatch, held_out=rows(100_000, 100_000))
+    checks = judged(found, 0.9)  # the step needs 0.52 GB, validation 0.8 GB of activations more
+    assert checks["peak_memory"].status is Status.NO_GO
+    assert (
+        "run out of memory in validation" in checks["peak_memory"].why
+        and "training step fits" in checks["peak_memory"].why
+    )
+    parts = judged(found)["parts"]
+    assert parts.status is Status.GO and "batches of 100000" in parts.why and "validation 1" in str(parts.value)
+    small = judged(traced(monkeypatch), 0.9)
+    assert small["peak_memory"].status is not Status.NO_GO
+
+
+class Keeping(Wide):
+    def validation_step(self, batch: Any, index: int) -> None:
+        self.kept.append(self.net[0](batch[0]))
+
+
+def test_outputs_that_a_whole_validation_keeps_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = rows(1000, 100_000)  # 100 batches, each of which leaves 4 MB
+    peak = traced(monkeypatch, Keeping, held_out=held_out)
+    once = traced(monkeypatch, held_out=held_out)
+    assert peak.events is not None and once.events is not None
+    assert peak.events.live_bytes().max() - once.events.live_bytes().max() == pytest.approx(400e6, rel=0.05)
+
+
+def test_the_longest_batch_that_the_loader_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = rows(4, 1000, lambda i: 60_000 if i == 577 else 5_000 if i % 50 == 3 else 40)
+    found = traced(monkeypatch, train=train)
+    assert [*found.batches.values()] == ["5000×8 (99 of 100 are no longer)", "60000×8 (the longest)"]
+    why = judged(found, 1.5)["peak_memory"].why
+    assert "run out of memory at 60000×8 (the longest)" in why and "5000×8 (99 of 100 are no longer) fits" in why
+    assert "1,000 of 1,000 items, batches differ in shape" in judged(found)["parts"].why
+    assert not traced(monkeypatch).batches
+
+
+class Leaking(Wide):
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        out = self.net[0](batch[0])
+        self.kept.append(out.detach())
+        return out.square().mean()
+
+
+class Clearing(Leaking):
+    def on_train_epoch_end(self) -> None:
+        self.kept.clear()
+
+
+class Losses(Wide):
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        loss = super().training_step(batch, index)
+        self.kept.append(loss if type(self) is Losses else loss.detach())
+        return loss
+
+
+class Detached(Losses):
+    pass
+
+
+def test_memory_that_grows_is_stopped_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = traced(monkeypatch, Leaking)
+    assert found.growth is not None and found.growth.bytes_per_step == 4 * WIDTH * 4
+    found.planned_steps = 10_000_000
+    check = judged(found)["growth"]
+    assert check.status is Status.NO_GO and "Linear at test_beside_the_step.py:" in check.why
+    assert "full after" in check.why and "16,384 B a step" in check.why
+    found.planned_steps = 1000  # 16 MB in all
+    assert "growth" not in judged(found)
+
+
+def test_a_graph_that_is_kept_is_stopped_and_a_number_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = traced(monkeypatch, Losses)
+    assert kept.growth is not None and kept.growth.graph_nodes > 5
+    assert "its graph of" in judged(kept)["growth"].why
+    assert "growth" not in judged(traced(monkeypatch, Detached))
+
+
+def test_what_the_end_of_an_epoch_releases_is_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = traced(monkeypatch, Clearing)
+    assert found.growth is not None and found.growth.ends_with_epoch and found.epoch_steps == 16
+    assert "growth" not in judged(found)
+
+
+class Copying(Wide):
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["copy"] = {name: value.clone() for name, value in self.state_dict().items()}
+
+
+def test_a_checkpoint_that_copies_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, copying = (judged(traced(monkeypatch, wide))["parts"] for wide in (Wide, Copying))
+    assert "checkpoint" in str(copying.value) and "checkpoint" not in plain.why
+    found = traced(monkeypatch, Copying)
+    assert found.events is not None
+    chosen = found.events.phase == found.events.phases.index("checkpoint")
+    assert found.events.size[chosen & (found.events.size > 0)].sum() == 4 * (9 * WIDTH + WIDTH + 1)
+
+
+class Raising(Wide):
+    def validation_step(self, batch: Any, index: int) -> None:
+        raise ValueError("no such head")
+
+
+def test_a_validation_that_cannot_be_traced_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = judged(traced(monkeypatch, Raising))
+    assert checks["peak_memory"].status is Status.GO
+    assert checks["parts"].status is Status.CAUTION and "ValueError: no such head" in checks["parts"].why
+
+
+class Compiled(Wide):
+    def __init__(self, training: Training) -> None:
+        super().__init__(training)
+        self.net = torch.compile(self.net, mode="reduce-overhead")
+
+
+def test_a_compiled_step_is_traced_as_eager_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = traced(monkeypatch, Compiled)
+    check = judged(found)["compiled"]
+    assert check.status is Status.CAUTION and "CUDA graphs" in str(check.value) and "eager" in check.why
+    assert found.operations == traced(monkeypatch).operations
+
+
+def test_a_request_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = traced(monkeypatch, Leaking, train=rows(4, 20, lambda i: 1 + i))
+    found.save(tmp_path)
+    again = Traced.load(tmp_path)
+    assert (again.batches, again.growth, again.looked) == (found.batches, found.growth, found.looked)
+    order = TraceRequest(data=DATA, seed=3)
+    assert TraceRequest.model_validate_json(order.model_dump_json(by_alias=True)) == order
