@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gonogo.base.units import gigabytes
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory.estimate import MemoryEstimate
+from gonogo.memory.families import stated
 from gonogo.memory.growth import Growth
 from gonogo.verdict import Check, Status
 
@@ -20,7 +21,12 @@ def beside_the_peak(found: MemoryEstimate, capacity_bytes: int | None, gate: Mem
     """Nothing of an estimate that is not known."""
     if found.needed_bytes is None:
         return []
-    return [*_parts(found), *_checkpointing(found), *beside_any_peak(found, capacity_bytes, gate)]
+    return [
+        *_parts(found),
+        *_loading(found, capacity_bytes),
+        *_checkpointing(found),
+        *beside_any_peak(found, capacity_bytes, gate),
+    ]
 
 
 def beside_any_peak(found: MemoryEstimate, capacity_bytes: int | None, gate: MemoryGate) -> list[Check]:
@@ -36,8 +42,23 @@ def _parts(found: MemoryEstimate) -> Iterator[Check]:
     missing = "; ".join(f"{name} could not be traced ({why})" for name, why in found.missing.items())
     yield Check(
         id="parts", title="Needed up to the end of each part of the run", value=parts,
-        status=Status.CAUTION if missing else Status.GO, why="; ".join(filter(None, [missing, *found.looked])),
+        status=Status.CAUTION if missing else Status.GO,
+        why="; ".join(filter(None, [missing, *found.looked, stated(found.family)])),
         hint="Leave room for what was not traced: the first one on the machine may need more." if missing else "",
+    )  # fmt: skip
+
+
+def _loading(found: MemoryEstimate, capacity_bytes: int | None) -> Iterator[Check]:
+    """Weights of few bits: what they take on their way."""
+    if not found.loading_bytes or capacity_bytes is None:
+        return
+    beyond = found.loading_bytes > capacity_bytes
+    yield Check(
+        id="loading", title="Loading weights that are packed into few bits", value=round(found.loading_bytes / 1e9, 2),
+        unit="GB", threshold=f"<= {capacity_bytes / 1e9:.2f} GB", status=Status.CAUTION if beyond else Status.GO,
+        why="at 16 bits, where the library puts all of them on the card before it packs them; tensor by tensor it is "
+        "the packed size",
+        hint="Load weights that were packed before, or let the library pack each tensor as it comes." if beyond else "",
     )  # fmt: skip
 
 
