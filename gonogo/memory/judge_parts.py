@@ -11,10 +11,10 @@ from gonogo.memory.families import stated
 from gonogo.memory.growth import Growth
 from gonogo.verdict import Check, Status
 
-NOTEWORTHY_STEPS = 1_000_000  # until the card is full, of a run whose length is not known
+# until the card is full, of a run whose length is not known: fewer are NO-GO, and CAUTION
+LONG_RUN, LONGEST_RUN = 100_000, 1_000_000
 DECIDES = 0.10  # of the need: workspaces above it are said though the card has room
 SAVES_NOTHING = 0.02  # of the need
-HOST_BYTES = 8 << 30  # that a run of unknown length may leave in the machine's memory
 
 
 def beside_the_peak(found: MemoryEstimate, capacity_bytes: int | None, gate: MemoryGate) -> list[Check]:
@@ -71,11 +71,12 @@ def _growth(found: MemoryEstimate, capacity_bytes: int | None) -> Iterator[Check
     room = max(capacity_bytes - (found.needed_bytes or 0), 0)
     full_after = room // grown.bytes_per_step
     graph = grown.graph_nodes > 0 and not grown.ends_with_epoch
-    if full_after >= (planned or NOTEWORTHY_STEPS) and not graph:
+    stops = graph or full_after < (planned or LONG_RUN)
+    if not stops and (planned or full_after >= LONGEST_RUN):
         return
     yield Check(
         id="growth", title="Memory that grows from step to step", value=_per_step(grown), threshold="nothing",
-        status=Status.NO_GO, why=_grows(found, grown, full_after, planned),
+        status=Status.NO_GO if stops else Status.CAUTION, why=_grows(found, grown, full_after, planned),
         hint="Keep numbers, not tensors: loss.item() or loss.detach(), and clear what is kept at the end of an epoch.",
     )  # fmt: skip
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,7 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory.check import verdict_of
 from gonogo.memory.estimate import estimate, with_saving
 from gonogo.memory.families import MEASURED
+from gonogo.memory.growth import growth
 from gonogo.memory.judge_parts import beside_the_peak
 from gonogo.memory.loaders import Loaders
 from gonogo.memory.request import TraceRequest
@@ -27,6 +30,7 @@ from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 from gonogo.verdict import Check, Status
 from tests.memory.cards import card
+from tests.memory.synthetic import events
 from tests.toy import PairData, Toy, ToyModule
 from tests.toy import config as toy_config
 
@@ -299,3 +303,25 @@ def test_the_stated_ranges_are_those_of_the_measured_peaks(root: Path) -> None:
         assert count == len(signed)
         assert (below, above) == pytest.approx((twentieths[0], twentieths[-1]), abs=0.05)
         assert farthest == pytest.approx(max(signed, key=abs), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kept_bytes", "planned", "status"),
+    [
+        (1 << 20, 0, Status.NO_GO),
+        (1 << 20, 1_000, None),
+        (1 << 20, 1_000_000, Status.NO_GO),
+        (40_000, 0, Status.CAUTION),
+        (4, 0, None),
+    ],
+)
+def test_growth_is_held_against_the_length_of_the_run(kept_bytes: int, planned: int, status: Status | None) -> None:
+    """Of a script, events alone: four steps, of which each keeps a block and another lets go of its own."""
+    blocks = [(2 * step, kept_bytes) for step in range(4)]
+    changes = [change for block, size in blocks for change in ((block, size), (block + 1, 9000), (block + 1, -9000))]
+    found = dataclasses.replace(events(changes), step=np.repeat(np.arange(4, dtype=np.int16), 3))
+    grown = growth(found)
+    assert grown is not None and grown.bytes_per_step == max(kept_bytes, 512)
+    checks = judged(Traced(1, 1, "32-true", events=found, growth=grown, planned_steps=planned))
+    assert (checks["growth"].status if "growth" in checks else None) is status
+    assert growth(found, 6) is None  # two steps tell nothing
