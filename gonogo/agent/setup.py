@@ -38,6 +38,7 @@ def setup(
     forbidden: list[str],
     shutdown_command: str = "",
     name: str = "env",
+    seconds: float = 3600.0,
 ) -> dict[str, Any]:
     """Make an environment from `requirements` (None: use this interpreter as it is) and report the machine.
 
@@ -49,6 +50,7 @@ def setup(
             old for it, that of a build for an older CUDA takes its place.
         shutdown_command: by which the machine should switch itself off; empty: it need not.
         name: the environment's folder.
+        seconds: after which an installation is ended.
     """
     problems = [
         f"{name} is set on the machine, and this accelerator must not have it: unset it there"
@@ -64,7 +66,7 @@ def setup(
     else:
         if requirements is not None:
             try:
-                interpreter, changed = environment(requirements, index, name)
+                interpreter, changed = environment(requirements, index, name, seconds)
             except Waits as wait:
                 return {"waiting_for": str(wait)}
         probed, problem = probe(interpreter)

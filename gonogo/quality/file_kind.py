@@ -65,6 +65,9 @@ class Overview:
     def __init__(self) -> None:
         self.duplicates = DuplicateIndex()
 
+    def begin(self, gate: QualityGate) -> None:
+        """Called once, before the first item."""
+
     def add(self, item: MeasuredItem) -> None:
         self.duplicates.add(item)
 
@@ -160,6 +163,7 @@ class FileInspector(Inspector):
 
     def judge(self, data: MeasuredSet, gate: QualityGate, rule: AcceptanceRule, each: FindingSink) -> Judgement:
         overview, readable = self.overview(), UnreadableFiles(rule, self.item, data.strays)
+        overview.begin(gate)
         for item in data.items(self.Item):
             overview.add(item)
             readable.add(item)

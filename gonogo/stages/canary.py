@@ -15,6 +15,7 @@ from gonogo.remote.answers import Heartbeat
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import started_file
+from gonogo.stages.held_limit import refuse_beyond
 from gonogo.stages.local_log import LastLines
 from gonogo.stages.machine import machine
 from gonogo.stages.remote_run import canary_options, paid_run, run_key, run_to_end, training_result
@@ -27,6 +28,7 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     None are made beside the paid run itself, nor where it has finished on the machine and nothing is known of its
     canary here: it passed this gate when it was started.
     """
+    refuse_beyond(run)
     inputs_digest = InputDigests(run).launch
     with machine(run) as there:
         key, refused = run_key(run.mode, inputs_digest), bool(params.measured_after)

@@ -162,6 +162,10 @@ def replacements(name: str, memory_bytes: int, card: Card, recorder: CardRecorde
         (cuda, "init", always(None)),
         (cuda, "ipc_collect", always(None)),
         (cuda, "set_per_process_memory_fraction", always(None)),
+        # a build with CUDA has one generator for each card that it initialised, and so none
+        *((cuda, name, always(None)) for name in ("manual_seed", "manual_seed_all", "seed", "seed_all")),
+        (cuda, "initial_seed", always(0)),
+        (cuda, "default_generators", (Generator(),)),
         (cuda, "get_rng_state", lambda *args, **kwargs: state.clone()),
         (cuda, "get_rng_state_all", lambda: [state.clone()]),
         (cuda, "set_rng_state", always(None)),

@@ -15,7 +15,17 @@ WHOLE = (
     "num_training_steps", "train_num_steps", "total_iters",
 )  # fmt: skip
 # of the run, or of an epoch, or of a sequence
-UNCERTAIN = ("num_steps", "n_steps", "train_steps", "iterations", "num_iterations", "n_iters", "iters", "num_batches")
+UNCERTAIN = (
+    "steps",
+    "num_steps",
+    "n_steps",
+    "train_steps",
+    "iterations",
+    "num_iterations",
+    "n_iters",
+    "iters",
+    "num_batches",
+)
 EPOCHS = ("epochs", "num_epochs", "n_epochs", "max_epochs", "num_train_epochs", "nepochs", "niter", "epoch_num")
 HOLDERS = ("args", "opt", "opts", "config", "cfg", "hparams", "arguments", "self", "params", "settings")
 MOST_FRAMES = 80

@@ -126,7 +126,8 @@ def same_batch(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | Non
     there = min(data.batches, train[0].length or data.batches) if train else data.batches
     if data.distinct_batches > max(1, there / 2) or there == 1:
         return good("same_batch", title, value)
-    if not train and data.distinct_batches > 1:
+    in_a_step = max(1, round(data.batches / max(facts.steps, 1)))  # of a model that is called for each part of a batch
+    if not train and data.distinct_batches > in_a_step:
         return good("same_batch", title, value)
     why = f"the model got {data.distinct_batches} different batch{'es' * (data.distinct_batches > 1)} in {data.batches}"
     if not train:

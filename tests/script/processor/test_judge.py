@@ -66,6 +66,15 @@ def test_few_steps_tell_less_of_a_loss_that_rose() -> None:
     assert judge(facts(losses=[many])).cause == "DIVERGING"
 
 
+def test_a_batch_of_several_parts_that_comes_again_and_again_is_seen() -> None:
+    of_three = DataFacts(batches=120, distinct_batches=3)
+    checks = {check.id: check for check in judge(facts(data=of_three)).data}
+    assert checks["same_batch"].status is Status.CAUTION and "3 different batches in 120" in checks["same_batch"].why
+    drawn = DataFacts(batches=120, distinct_batches=4)
+    checks = {check.id: check for check in judge(facts(data=drawn)).data}
+    assert checks["same_batch"].status is Status.GO
+
+
 def test_what_was_seen_before_the_scripts_error_explains_it() -> None:
     seen = SeenError(check="targets", why="targets contain 4", hint="Number classes from 0.")
     parts = judge(facts(explained=seen))

@@ -34,6 +34,8 @@ if __name__ == "__main__":
     device = torch.device("cuda", 0)
     print(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.mem_get_info()[1] > 0)
     torch.cuda.manual_seed_all(1)
+    torch.manual_seed(torch.cuda.default_generators[0].initial_seed() % 2**31)
+    assert torch.cuda.is_current_stream_capturing() is False
     model = Net()
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     before = list(model.parameters())
