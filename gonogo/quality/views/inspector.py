@@ -17,6 +17,7 @@ from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Scan, St
 from gonogo.quality.items import Finding, FindingSink, MeasuredItem
 from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.views.bad_views import BadViews
 from gonogo.quality.views.camera_check import Cameras
 from gonogo.quality.views.causes import CauseFinder, DataCause
 from gonogo.quality.views.fault_groups import VIEW_FAULT_GROUPS
@@ -66,8 +67,20 @@ class Views(Inspector):
             for group in scene_fault_groups(overview.expected_views)
         )
         cause_finder, cameras, side = CauseFinder(gate), Cameras(gate, rule), SideViews(gate, rule)
+        bad_views = BadViews(gate, rule)
         pairing, formats, bad, worst = Pairing(gate), Formats(), FaultCount(), WorstItems()
-        sinks: list[Any] = [*counters, cause_finder, cameras, side, pairing, inputs, view_counts, formats, worst]
+        sinks: list[Any] = [
+            *counters,
+            cause_finder,
+            cameras,
+            side,
+            pairing,
+            inputs,
+            view_counts,
+            formats,
+            worst,
+            bad_views,
+        ]
         for item in data.items(SceneMeasurement):
             finding = scene_finding(item, overview, gate)
             bad.add(item.path, finding.bad)
@@ -93,6 +106,7 @@ class Views(Inspector):
             *overview.duplicates.checks("input"),
             view_counts.check(rule),
             formats.check(),
+            *bad_views.checks(),
             overall,
         ]
         return Judgement(checks, _main_cause(cause, checks, bad), worst.findings, len(data), bad.bad, more)
