@@ -27,7 +27,7 @@ class VolumesGate(StrictModel):
     spacing_tolerance: Positive = Field(0.2, description="relative difference of a voxel side from the set's median")
     allow_identity: bool = Field(False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size")
     max_form_gap_mm: Positive = Field(1.0, description="distance of a corner by the sform from the same by the qform")
-    max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends")
+    max_constant_slices: Fraction = Field(0.4, description="share of slices of one value, at the ends: padding")
     max_hollow_slices: Fraction = Field(
         0.02, description="share of slices of one value between others; fewer: a warning"
     )
@@ -222,6 +222,9 @@ class QualityGate(StrictModel):
         "above: UNKNOWN, below: a warning. Equal to the share that may be bad",
     )
     bad_views_per_scene: Fraction = Field(0.25, description="a scene is bad if a larger share of its views is")
+    max_bad_views: Fraction = Field(
+        0.05, description="share of all views that may be at fault in scenes that pass, or copies of another scene's"
+    )
     min_brightness_ratio: Positive = Field(0.45, description="(mean Y + 1) / (mean X + 1); below: dark")
     dark_p99: float = Field(56, description="99th percentile of Y; below, or p95 below `dark_p95`: dark in itself")
     dark_p95: float = Field(25, description="95th percentile of Y")

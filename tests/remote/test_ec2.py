@@ -141,7 +141,7 @@ def test_a_token_that_expires_in_the_middle_is_no_gone_machine(amazon: Amazon, t
     (found,) = there.find()
     there.destroy(found)
     amazon.script += ["400 RequestExpired"] * 100
-    with pytest.raises(Unknown, match="WHETHER IT IS GONE IS UNKNOWN.*RequestExpired"):
+    with pytest.raises(Unknown, match=r"WHETHER IT IS GONE IS UNKNOWN.*RequestExpired"):
         wait_until_gone(there, found, within_s=0.3)
     for code in ("400 ExpiredToken", "401 AuthFailure", "403 UnauthorizedOperation"):
         amazon.script[:] = [code]

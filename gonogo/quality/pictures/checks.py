@@ -38,7 +38,7 @@ class ImageOverview(Overview):
     def __init__(self) -> None:
         super().__init__()
         self.shared = SharedMarks(ImagesGate())
-        self._sizes, self._areas = array("Q"), np.zeros(0)
+        self._sizes = array("Q")
         self._modes, self._grey = Counter[str](), 0
         self._p99, self._range = (np.zeros(256, np.int64) for _ in range(2))
         self.size, self.mode = (0, 0), ""

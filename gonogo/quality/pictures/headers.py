@@ -6,6 +6,7 @@ for a whole JPEG. Pillow also does not open float RGB TIFFs, nor notice that the
 
 from __future__ import annotations
 
+import contextlib
 import io
 import operator
 import struct
@@ -24,6 +25,11 @@ COMPONENTS = {"Gray": 1, "CMYK": 4, "YCCK": 4}  # of simplejpeg's colour spaces;
 PALETTE, GREY_ALPHA, GREY, RGBA = 3, 4, 0, 6  # PNG colour types
 PNG_SAMPLES = {GREY: 1, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 ORIENTATION, TIFF_WIDTH, TIFF_HEIGHT, TIFF_PHOTOMETRIC, TIFF_SAMPLES = 274, 256, 257, 262, 277
+TIFF_COMPRESSION = 259
+RARE = {
+    code: f"TIFF compressed by {name}"
+    for code, name in {34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 34887: "LERC", 34712: "JPEG 2000"}.items()
+}
 TIFF_PALETTE, TIFF_SEPARATED = 3, 5
 TIFF_DATA = (273, 279), (324, 325)  # offsets and lengths of strips, of tiles
 GIF_IMAGE, GIF_END = 0x2C, 0x3B
@@ -129,6 +135,13 @@ def _tiff(data: bytes) -> Header:
     )
 
 
+def compression(data: bytes) -> str:
+    """Of a TIFF, where it is one that few read; empty for others, and for other files."""
+    with contextlib.suppress(struct.error, StopIteration, ValueError, IndexError):
+        return RARE.get(next(_directories(data)).get(TIFF_COMPRESSION, (1,))[0], "")
+    return ""
+
+
 def _webp(data: bytes) -> Header:
     if data[8:12] != b"WEBP":
         raise ValueError("not a picture, but RIFF")
@@ -197,7 +210,7 @@ def _orientation(exif: bytes) -> int:
     """1 where there is none, or none that can be read."""
     try:
         return next(_directories(exif))[ORIENTATION][0]
-    except (struct.error, StopIteration, KeyError, IndexError):
+    except (struct.error, StopIteration, KeyError, IndexError, ValueError):
         return 1
 
 
@@ -218,9 +231,13 @@ def _directories(data: bytes) -> Iterator[dict[int, tuple[int, ...]]]:
     if order is None:
         return
     at = struct.unpack_from(order + "I", data, 4)[0]
+    seen: set[int] = set()
     for _ in range(MOST_FRAMES):
         if not at:
             return
+        if at in seen:
+            raise ValueError("damaged: a directory of the file points back to one before it")
+        seen.add(at)
         tags, fields = {}, struct.unpack_from(order + "H", data, at)[0]
         for entry in range(at + 2, at + 2 + 12 * fields, 12):
             tag, kind, count = struct.unpack_from(order + "HHI", data, entry)
