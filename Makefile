@@ -27,9 +27,9 @@ test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
 	@echo "gonogo: running the slow tests (about 15 minutes on two cores)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(SLOW)" $(PYTEST_ARGS)
 
-test-cuda-build: $(CUDA_BUILD)/ready  ## the memory tests with PyPI's CUDA build of torch, as on a machine without a GPU
-	@echo "gonogo: running the memory tests with a CUDA build of torch (about 2 minutes)"
-	@CUDA_VISIBLE_DEVICES= $(CUDA_BUILD)/bin/python -m pytest tests/memory -m "not slow" $(PYTEST_ARGS)
+test-cuda-build: $(CUDA_BUILD)/ready  ## the tests of traces with PyPI's CUDA build of torch, as on a machine without a GPU
+	@echo "gonogo: running the tests of traces with a CUDA build of torch (about 3 minutes)"
+	@CUDA_VISIBLE_DEVICES= $(CUDA_BUILD)/bin/python -m pytest tests/memory tests/script/card -m "not slow" $(PYTEST_ARGS)
 
 check: $(VENV)/ready  ## lint, format, types, workflow lint, generated files
 	@echo "gonogo: checking style, types and generated files"

@@ -29,13 +29,24 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
     parser.set_defaults(run=_run, on_error=2)
     parser.add_argument(
-        "--card", default="h200", metavar="NAME", help="card to train on, as in config/accelerators.yaml"
+        "--card",
+        default="h200",
+        metavar="NAME",
+        help="card to train on, as in config/accelerators.yaml (default: h200)",
     )
     parser.add_argument(
-        "--steps", type=int, default=STEPS, metavar="N", help="optimizer steps that each pass waits for"
+        "--steps",
+        type=int,
+        default=STEPS,
+        metavar="N",
+        help=f"optimizer steps that each pass waits for (default: {STEPS})",
     )
-    parser.add_argument("--minutes", type=float, default=LIMIT_S / 60, metavar="M", help="time limit of each pass")
-    parser.add_argument("--rehearse-with", default="", metavar="ARGS", help="more arguments, on the processor only")
+    parser.add_argument(
+        "--minutes", type=float, default=LIMIT_S / 60, metavar="M", help="limit of each pass (default: 1)"
+    )
+    parser.add_argument(
+        "--rehearse-with", default="", metavar="ARGS", help="more arguments, in the pass on the CPU only"
+    )
     parser.add_argument(
         "--vary", default="", metavar="ARG", help="find the largest that the card holds: --vary '--batch-size {}'"
     )
@@ -43,7 +54,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the verdict as a page, with the loss curve")
     site.add_junit(parser)
     parser.add_argument("--verbose", "-v", action="store_true", help="show what the script prints")
-    parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="the command that trains, after two dashes")
+    parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="what you type to train, after two dashes")
 
 
 def _run(arguments: argparse.Namespace) -> int:

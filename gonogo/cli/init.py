@@ -19,7 +19,11 @@ LINKS = ("local", "cloud")  # `snakemake --profile local` looks for a folder of 
 
 
 def add_init(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Exit code: 0 ready to run, 1 something is left to fill in, or a file existed and was kept."
+    parser.epilog = (
+        "It writes Snakefile, config/ and profiles/ from the data folders, the training script, the requirements and "
+        "the git repository that it finds; it asks nothing and overwrites nothing. Then: snakemake --profile local. "
+        "Exit code: 0 ready to run, 1 something is left to fill in, or a file existed and was kept."
+    )
     parser.set_defaults(run=_run, on_error=2)
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="the repository (default: this folder)")
 
