@@ -118,9 +118,7 @@ def in_time(path: Path, parts: Iterable[Part]) -> Iterator[Part]:
     most_s = LEAST_S + size / SLOWEST_BYTES_A_S
     for part in parts:
         if time.thread_time() - start > most_s:
-            raise ValueError(
-                f"not read further: over {most_s:.0f} s of computing for {path.stat().st_size / 1e6:.1f} MB"
-            )
+            raise ValueError(f"not read further: over {most_s:.0f} s of computing for {size / 1e6:.1f} MB")
         yield part
 
 
