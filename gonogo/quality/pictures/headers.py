@@ -71,7 +71,18 @@ def read_header(data: bytes) -> Header:
             if min(header.width, header.height, header.samples) < 1 and header.format != "exr":
                 raise ValueError("holds no pixels")
             return header
-    raise ValueError("not a PNG, JPEG, BMP, TIFF, WebP, GIF or .npy file" if data else "empty file")
+    raise ValueError(f"not a PNG, JPEG, BMP, TIFF, WebP, GIF or .npy file{_other_form(data)}" if data else "empty file")
+
+
+def _other_form(data: bytes) -> str:
+    """What it is instead, where that is known: `, but HEIC: convert it`."""
+    if data[4:8] == b"ftyp":
+        named = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"avif": "AVIF"}.get(data[8:12], "a film")
+        return f", but {named}: convert it"
+    start = data[:64].lstrip().lower()
+    forms = {b"<!doctype html": "an HTML page", b"<html": "an HTML page", b"<?xml": "XML", b"<svg": "SVG",
+             b"%pdf": "PDF", b"pk\x03\x04": "a ZIP archive", b"{": "JSON"}  # fmt: skip
+    return next((f", but {name}" for sign, name in forms.items() if start.startswith(sign)), "")
 
 
 def _png(data: bytes) -> Header:
