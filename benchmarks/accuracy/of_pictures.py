@@ -18,7 +18,7 @@ from gonogo.quality.inspect import inspect
 from gonogo.verdict import Status
 
 PREVALENCES = (1.0, 0.3)
-GOOD_SETS, BAD_SETS = 3, 2  # of each make; of each fault and prevalence, from photographs
+GOOD_SETS, BAD_SETS = 2, 1  # of each make; of each fault and prevalence, from photographs
 
 
 def judge_picture_sets(folder: Path, seed: int, photographs: Photographs, packages: Packages) -> list[dict[str, Any]]:
@@ -65,6 +65,36 @@ def _judge(folder: Path, listing: Path, row: dict[str, Any]) -> None:
     row["bad_items"] += sum(item["item_bad"] for item in items)
     row["faults"].update(check for item in items if item["item_bad"] for check in item["checks"])
     row["checks"] = sorted({*row["checks"], *(check.id for check in verdict.checks if check.status is Status.NO_GO)})
+
+
+def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rates with their intervals, and the rows that they come from."""
+    good = [row for row in rows if not row["fault"]]
+    found: dict[str, Any] = {
+        "good_sets_stopped": _share(good, "stopped", "sets"),
+        "good_items_bad": _share(good, "bad_items", "items"),
+    }
+    for prevalence in PREVALENCES:
+        bad = [row for row in rows if row["fault"] and row["promised"] and row["prevalence"] == prevalence]
+        found[f"bad_sets_stopped_at_{prevalence:.0%}"] = _share(bad, "stopped", "sets")
+    return {**found, "rows": rows}
+
+
+def _share(rows: list[dict[str, Any]], part: str, whole: str) -> dict[str, Any]:
+    count, total = (sum(row[key] for row in rows) for key in (part, whole))
+    low, high = wilson(count, total)
+    return {"count": count, "of": total, "wilson_95": [round(low, 4), round(high, 4)]}
+
+
+def show_picture_sets(result: dict[str, Any]) -> None:
+    for row in result["rows"]:
+        name = f"{row['fault']} at {row['prevalence']:.0%}" if row["fault"] else row["make"]
+        what = f"{row['stopped']} of {row['sets']} stopped, {row['bad_items']} of {row['items']} items bad"
+        print(f"  {name:36s} {what}  {dict(row['faults'])}")
+    for name, share in result.items():
+        if isinstance(share, dict) and "wilson_95" in share:
+            low, high = share["wilson_95"]
+            print(f"{name}: {share['count']} of {share['of']} ({low:.1%} - {high:.1%})")
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

@@ -396,7 +396,6 @@ FAULTS: dict[str, Spoil] = {
     "green is 0": _channel(1, 0),
     "red is 255": _channel(2, 255),
     "two channels alike": _same_channel,
-    "inverted": lambda rng, picture: 255 - picture,
     "YUV as RGB": _converted(cv2.COLOR_BGR2YUV),
     "YCrCb as RGB": _converted(cv2.COLOR_BGR2YCrCb),
     "Lab as RGB": _converted(cv2.COLOR_BGR2LAB),
@@ -404,7 +403,6 @@ FAULTS: dict[str, Spoil] = {
     "2 levels": _few_levels(2),
     "4 levels": _few_levels(4),
     "three times as bright": lambda rng, picture: _levels(picture * 3.0),
-    "overflow": _wrapped,
     "black but for 5 %": lambda rng, picture: _levels(picture * 0.05),
     "contrast 5 %": lambda rng, picture: _levels(picture * 0.05 + 120),
     "noise of σ 60": _noisy(60),
@@ -421,9 +419,11 @@ FAULTS: dict[str, Spoil] = {
     "fully transparent": _invisible,
 }
 UNDECIDED: dict[str, Spoil] = {
+    "inverted": lambda rng, picture: 255 - picture,
+    "overflow": _wrapped,
     "vignette": _vignette,
     "channels swapped": lambda rng, picture: np.ascontiguousarray(picture[..., ::-1]),
 }
-"""Measured too, and not promised: an endoscope's pictures have one, and false colours are another's data."""
+"""Measured too, and not promised: without an input beside them good sets may look the same."""
 FAULTS |= UNDECIDED
 EXACT = {"fully transparent"}

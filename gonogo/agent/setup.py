@@ -71,17 +71,7 @@ def setup(
                 return {"waiting_for": str(wait)}
         probed, problem = probe(interpreter)
         problems += [problem] if problem else []
-    if card["gpu"] and machine_checks.too_old(card["driver"], probed["torch_build"]):
-        problems.append(
-            f"{card['gpu']} is there, and its driver {card['driver']} is too old for torch {probed['torch_version']} "
-            f"({probed['torch_build']}): install a newer driver, or a torch build for an older CUDA (torch_index of "
-            f"the accelerator: {machine_checks.OLDER_BUILDS[12]})"
-        )
-    if machine_checks.kills_at_logout() and not machine_checks.lingers():
-        problems.append(
-            "systemd ends whatever a login leaves behind (KillUserProcesses=yes), a run of hours among it: run "
-            "`loginctl enable-linger` on the machine, or set KillUserProcesses=no in /etc/systemd/logind.conf"
-        )
+    problems += _unfit(card, probed)
     return {
         "python": _python(),
         "interpreter": str(interpreter),
@@ -96,6 +86,23 @@ def setup(
         "changed": changed,
         "time": time.time(),
     }
+
+
+def _unfit(card: dict[str, Any], probed: dict[str, Any]) -> list[str]:
+    """What of the machine would end a run, or keep its GPU from being used."""
+    problems = []
+    if card["gpu"] and machine_checks.too_old(card["driver"], probed["torch_build"]):
+        problems.append(
+            f"{card['gpu']} is there, and its driver {card['driver']} is too old for torch {probed['torch_version']} "
+            f"({probed['torch_build']}): install a newer driver, or a torch build for an older CUDA (torch_index of "
+            f"the accelerator: {machine_checks.OLDER_BUILDS[12]})"
+        )
+    if machine_checks.kills_at_logout() and not machine_checks.lingers():
+        problems.append(
+            "systemd ends whatever a login leaves behind (KillUserProcesses=yes), a run of hours among it: run "
+            "`loginctl enable-linger` on the machine, or set KillUserProcesses=no in /etc/systemd/logind.conf"
+        )
+    return problems
 
 
 def _old_python() -> str:

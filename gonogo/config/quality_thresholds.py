@@ -27,7 +27,7 @@ class VolumesGate(StrictModel):
     spacing_tolerance: Positive = Field(0.2, description="relative difference of a voxel side from the set's median")
     allow_identity: bool = Field(False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size")
     max_form_gap_mm: Positive = Field(1.0, description="distance of a corner by the sform from the same by the qform")
-    max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends")
+    max_constant_slices: Fraction = Field(0.4, description="share of slices of one value, at the ends: padding")
     max_hollow_slices: Fraction = Field(
         0.02, description="share of slices of one value between others; fewer: a warning"
     )

@@ -14,6 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 NUMPY_SUFFIXES = (".npy", ".npz")
+MOST_UNPACKED, MOST_RATIO = 4_000_000_000, 100  # bytes of an .npz, and times its size, that are unpacked
 _ONE_HEADER = threading.Lock()
 
 
@@ -31,6 +32,7 @@ def numpy_arrays(path: Path) -> Iterator[dict[str, np.ndarray]]:
         yield {"": mapped(path)}
         return
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as temporary:
+        _check_sizes(path, archive)
         arrays = {}
         for position, name in enumerate(archive.namelist()):
             unpacked = Path(temporary, f"{position}.npy")
@@ -39,6 +41,14 @@ def numpy_arrays(path: Path) -> Iterator[dict[str, np.ndarray]]:
             with contextlib.suppress(ValueError):
                 arrays[name.removesuffix(".npy")] = mapped(unpacked)
         yield arrays
+
+
+def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raise ValueError before an archive is unpacked that holds more than any data of its size would."""
+    unpacked, packed = sum(member.file_size for member in archive.infolist()), max(path.stat().st_size, 1)
+    if unpacked > MOST_UNPACKED and unpacked > MOST_RATIO * packed:
+        said = f"{packed / 1e6:.1f} MB unpack to {unpacked / 1e9:.1f} GB"
+        raise ValueError(f"{said}: not opened above {MOST_UNPACKED / 1e9:.0f} GB, or {MOST_RATIO} times its size")
 
 
 def mapped(path: Path) -> np.ndarray:

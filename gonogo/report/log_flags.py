@@ -36,7 +36,7 @@ EVENTS = {
 
 
 LONGEST_LINE_BYTES = 64 << 10  # as the agent cuts them
-READ_BYTES, READ_LINES = 256 << 20, 500_000  # the agent writes no more bytes
+READ_BYTES, READ_LINES, EMPTY_LINES = 256 << 20, 500_000, 1_000_000  # the agent writes no more bytes
 END_BYTES = 1 << 20  # of a longer log its end is read, too
 
 
@@ -60,12 +60,16 @@ class LogLines:
     @staticmethod
     def _lines(log: BinaryIO, until_bytes: int) -> Iterator[str]:
         """Without empty ones."""
-        count = 0
-        while count < READ_LINES and log.tell() < until_bytes and (line := log.readline(LONGEST_LINE_BYTES)):
+        count = empty = 0
+        while count < READ_LINES and empty < EMPTY_LINES and log.tell() < until_bytes:
+            if not (line := log.readline(LONGEST_LINE_BYTES)):
+                return
             text = ends_of(line.decode(errors="replace").rstrip("\r\n"))
             if text:
                 count += 1
                 yield text
+            else:
+                empty += 1
 
 
 def flags(lines: Iterable[str]) -> list[Flag]:

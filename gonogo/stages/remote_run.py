@@ -134,18 +134,45 @@ def start_or_attach(
 
     What is remembered here is written from the machine's answer: a run that was refused is not remembered.
     """
-    target, accelerator = run.target, run.settings.accelerator
     key, paid = run_key(kind, inputs_digest, options), kind != "canary"
     file = started_file(run.paths, kind)
     known = StartedRun.read(file)
     run_id = known.run_id if known and known.key == key else run_name(kind, key)
     run_dir = f"{workspace(run)}/runs/{run_id}"
-    saved = saved_by(run, run_dir)
     if at_work(there, workspace(run)) is None:
         if is_alone(run):
             our_turn(there, run_dir)
         verify(there, workspace(run))  # what is trained on is what was sent
-    answer = there.launch(
+    answer = _launch(run, there, run_dir, key, options, oom_ladder, paid=paid)
+    if answer.state == "already" and answer.key != key:
+        raise UserError(
+            f"another run is training on the machine ({quoted(answer.run_dir)}), with other data, code or config. "
+            f"Wait for it, or stop it: gonogo stop {quoted(answer.run_dir).rpartition('/')[2]}"
+        )
+    found = run_dir if answer.run_dir == run_dir else attached_to(answer, f"{workspace(run)}/runs", kind, key)
+    _remember(run, found, StartedRun(found.rpartition("/")[2], key, run.config.target), file)
+    if answer.state != "started":
+        run.say(f"attached to {Path(found).name}, which is {answer.state}")
+    elif found != run_dir:
+        run.say(f"resuming {Path(found).name}, which began with the same data, code and config")
+    if answer.state == "started" and paid and (spent := spent_before_run(run.settings)):
+        run.say(f"CAUTION: {spent}")
+    return found
+
+
+def _launch(
+    run: Run,
+    there: Machine,
+    run_dir: str,
+    key: str,
+    options: Sequence[str],
+    oom_ladder: Sequence[dict[str, Any]],
+    *,
+    paid: bool,
+) -> Launched:
+    """Ask the machine to start this run, or to name the one of this key."""
+    target, accelerator, saved = run.target, run.settings.accelerator, saved_by(run, run_dir)
+    return there.launch(
         run_dir,
         arguments=["-m", "gonogo.stages.train", f"run_{run.mode}.json", "{run_dir}/out", *options],
         packages=environment(run),
@@ -172,20 +199,6 @@ def start_or_attach(
         cpu=cpu_fallback(run.experiment_config, run.training, accelerator, target),
         release=release_terms(target),
     )
-    if answer.state == "already" and answer.key != key:
-        raise UserError(
-            f"another run is training on the machine ({quoted(answer.run_dir)}), with other data, code or config. "
-            f"Wait for it, or stop it: gonogo stop {quoted(answer.run_dir).rpartition('/')[2]}"
-        )
-    found = run_dir if answer.run_dir == run_dir else attached_to(answer, f"{workspace(run)}/runs", kind, key)
-    _remember(run, found, StartedRun(found.rpartition("/")[2], key, run.config.target), file)
-    if answer.state != "started":
-        run.say(f"attached to {Path(found).name}, which is {answer.state}")
-    elif found != run_dir:
-        run.say(f"resuming {Path(found).name}, which began with the same data, code and config")
-    if answer.state == "started" and paid and (spent := spent_before_run(run.settings)):
-        run.say(f"CAUTION: {spent}")
-    return found
 
 
 def _remember(run: Run, found: str, started: StartedRun, file: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from gonogo.base.bounded_json import JsonBounds, parsed
 from gonogo.base.models import ClosedModel
+from gonogo.base.text import clean
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
 
@@ -41,7 +42,7 @@ TEXT_CHARACTERS, LISTED = 1000, 100
 # it may come from another machine: numbers that Python can divide, texts and lists that a page can show
 Size = Annotated[int, Field(ge=0, lt=1 << 62)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Words = Annotated[str, AfterValidator(lambda text: text[:TEXT_CHARACTERS])]
+Words = Annotated[str, AfterValidator(lambda text: clean(text[:TEXT_CHARACTERS]))]
 
 
 class TrainingResult(ClosedModel):

@@ -36,3 +36,10 @@ def test_headers_are_parsed_in_one_thread_at_a_time(tmp_path: Path, monkeypatch:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(read, range(40))) == [3.0, 5.0] * 20
     assert not together
+
+
+def test_an_archive_that_unpacks_to_far_more_than_data_would_is_not_opened(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gonogo.quality.arrays.MOST_UNPACKED", 1_000_000)
+    np.savez_compressed(tmp_path / "a.npz", data=np.zeros(4_000_000, np.uint8))
+    with pytest.raises(ValueError, match="MB unpack to 0"), numpy_arrays(tmp_path / "a.npz"):
+        pass

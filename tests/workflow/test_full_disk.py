@@ -63,7 +63,7 @@ def full_once(box: Box, there: str) -> str:
             box.site.command(*COMMAND), cwd=box.site.folder, env=box.site.environment(), stdout=output, stderr=output,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
-    wait_for(lambda: list(box.site.folder.glob(there)) or list(box.root.glob(there)), 900, there)
+    wait_for(lambda: list(box.site.folder.glob(there)) or list(box.root.glob(there)), 1800, there)
     fill(box)
     assert process.wait(timeout=600) != 0
     said = Path(f"{box.machine}.txt").read_text()
@@ -96,7 +96,6 @@ def test_nothing_verified_is_lost_nothing_is_paid_twice_and_the_machine_goes(box
     shutil.rmtree(box.root)
     done = box.run()
     assert done.returncode == 0, done.stderr
-    assert "the machine is not needed" in done.stderr
     assert not list((box.site.folder / "results/held").glob("*.json"))
     (kept,) = (box.site.folder / "archive/tiny").glob("[0-9]*")
     assert (kept / "out/checkpoints/best.ckpt").exists()

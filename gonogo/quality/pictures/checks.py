@@ -16,8 +16,10 @@ from gonogo.config.quality_thresholds import ImagesGate, QualityGate
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import Fault, MeasuredItem
+from gonogo.quality.pictures.classes import ClassFolders
 from gonogo.quality.pictures.mark_faults import mark_faults
 from gonogo.quality.pictures.masks import Masks, is_mask
+from gonogo.quality.pictures.neighbours import Neighbours
 from gonogo.quality.pictures.shared_marks import MARKS, SharedMarks
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
@@ -41,8 +43,8 @@ class ImageOverview(Overview):
         self._sizes = array("Q")
         self._modes, self._grey = Counter[str](), 0
         self._p99, self._range = (np.zeros(256, np.int64) for _ in range(2))
-        self.size, self.mode = (0, 0), ""
-        self.masks = Masks()
+        self.size, self.mode, self.pictures = (0, 0), "", 0
+        self.masks, self.neighbours, self.classes = Masks(), Neighbours(), ClassFolders()
         self.size_share = self.mode_share = self.grey_share = self.median_area = 0.0
 
     def begin(self, gate: QualityGate) -> None:
@@ -62,13 +64,15 @@ class ImageOverview(Overview):
         self._modes[picture.mode] += 1
         self._grey += picture.grey_in_rgb or picture.mode.startswith("grey")
         self.shared.add(picture)
+        self.neighbours.add(picture)
+        self.classes.add(picture)
         if picture.pixels:
             self._p99[picture.pixels.p99] += 1
             self._range[picture.pixels.p99 - picture.pixels.p1] += 1
 
     def close(self) -> None:
         super().close()
-        total = len(self._sizes)
+        total = self.pictures = len(self._sizes)
         if not total:
             return
         sizes, counts = np.unique(np.frombuffer(self._sizes, np.uint64), return_counts=True)
@@ -227,9 +231,9 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
 def set_checks(overview: ImageOverview, gate: ImagesGate) -> list[Check]:
     """A whole set that is dark or washed out, which no picture shows: a night photograph is no fault."""
     p99, span = overview.p99, overview.range
-    masks = overview.masks.check()
+    judged = [overview.masks.check(), overview.neighbours.check(), overview.classes.check(overview.pictures)]
     return [
-        *([masks] if masks else []),
+        *(check for check in judged if check),
         *overview.shared.checks(),
         _median_check(
             "set_brightness", "Brightness of the set", p99, "luma, median of the 99th percentiles",

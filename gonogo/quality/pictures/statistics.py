@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gonogo.quality.pictures.decoding import Decoded, decode
+from gonogo.quality.pictures.decoding import Decoded, alone_if_large, decode
 from gonogo.quality.pictures.headers import SUFFIXES, Header
 from gonogo.quality.pictures.layout import compare, sketch
 from gonogo.quality.pictures.marks import measured_marks
@@ -82,7 +82,8 @@ def _read(path: Path | str, recall: Recall | None) -> tuple[ImageStatistics, Sam
     sha256 = hashlib.sha256(data).hexdigest()
     statistics, sample = recall(sha256) if recall else None, None
     if statistics is None:
-        statistics, sample = _decoded(decode(data), sha256, len(data))
+        with alone_if_large(data):
+            statistics, sample = _decoded(decode(data), sha256, len(data))
     wrong = _wrong_suffix(path, statistics.format)
     if statistics.wrong_suffix != wrong:
         statistics = statistics.model_copy(update={"wrong_suffix": wrong})

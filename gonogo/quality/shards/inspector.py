@@ -26,7 +26,8 @@ from gonogo.quality.wording import listed, percent
 from gonogo.verdict import Check, Status
 
 MOST_FORMS, MOST_CLASSES = 64, 1000
-USUAL = 0.5  # share of the set's samples that have a member, from which on it belongs to each
+USUAL = 0.5  # share of the set's samples that have a member, above which it belongs to each …
+LABELS, USUAL_LABEL = ("cls", "txt", "json", "caption"), 0.2  # … or of those that say what a sample is, from here on
 
 
 class ShardItem(MeasuredItem):
@@ -66,7 +67,11 @@ class ShardOverview(Overview):
 
     def close(self) -> None:
         super().close()
-        self.usual = {suffix for suffix, count in self._suffixes.items() if count > USUAL * self.samples}
+        self.usual = {
+            suffix
+            for suffix, count in self._suffixes.items()
+            if count > (USUAL_LABEL if suffix in LABELS else USUAL) * self.samples
+        }
 
 
 class Shards(FileInspector):

@@ -26,6 +26,7 @@ from gonogo.quality.views.findings import SceneFinding, scene_finding
 from gonogo.quality.views.geometry import geometry_auc, geometry_check
 from gonogo.quality.views.measurements import INPUT, SceneMeasurement
 from gonogo.quality.views.overview import SceneOverview
+from gonogo.quality.views.pose_agreement import PoseAgreement
 from gonogo.quality.views.rows import scene_rows
 from gonogo.quality.views.set_checks import Pairing, matches, nothing_to_judge, view_variance
 from gonogo.quality.views.view_checks import SideViews, ViewFaultCounter
@@ -67,7 +68,7 @@ class Views(Inspector):
             for group in scene_fault_groups(overview.expected_views)
         )
         cause_finder, cameras, side = CauseFinder(gate), Cameras(gate, rule), SideViews(gate, rule)
-        bad_views = BadViews(gate, rule)
+        bad_views, poses = BadViews(gate, rule), PoseAgreement()
         pairing, formats, bad, worst = Pairing(gate), Formats(), FaultCount(), WorstItems()
         sinks: list[Any] = [
             *counters,
@@ -80,6 +81,7 @@ class Views(Inspector):
             formats,
             worst,
             bad_views,
+            poses,
         ]
         for item in data.items(SceneMeasurement):
             finding = scene_finding(item, overview, gate)
@@ -98,6 +100,7 @@ class Views(Inspector):
             files,
             *[counter.check(cause) for counter in counters],
             cameras.check(worst.findings),
+            poses.check(),
             *side.checks(),
             pairing.check(),
             view_variance(overview, pairing, gate),

@@ -55,7 +55,7 @@ def test_views_of_other_pictures_do_not_show_their_inputs_scene(inspect: Inspect
 
 
 ONE_OF_FOUR = {
-    "black": lambda view: np.zeros_like(view),
+    "black": np.zeros_like,
     "noisy": lambda view: np.random.default_rng(int(view.sum()) % 999).uniform(0, 255, view.shape),
     "negative": lambda view: 255 - view,
 }
