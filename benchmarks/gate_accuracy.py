@@ -2,6 +2,7 @@
 scenes; beside it CleanVision and preflight-ml.
 
     python benchmarks/gate_accuracy.py [--json FILE] [--seed N] [--items N] [--sets N] [--peer-python PYTHON]
+    python benchmarks/gate_accuracy.py --pictures [--json FILE] [--photographs FOLDER …] [--packages FOLDER …]
 
 Good views are photographs and what is easily taken for a fault (night, snow, drawings, …), seen by a camera that moved,
 and renders of `cvs`. Bad ones are made from good ones, each so strong that nobody would use it. What one view cannot
@@ -12,7 +13,9 @@ so that each stands clear of the worst good view, and by milder changes that hav
 JPEG of quality 30, noise of σ 15, half the contrast, a quarter more or less light). Figures are told from other seeds.
 
 Keys of the JSON: false_alarm_rate, miss_rate (items), wrong_go_sets (bad ones that passed, be it with CAUTION) and
-wrong_no_go_sets (counts), sets_good, sets_bad, classes, sets (by class), peers (null where there is no --peer-python).
+wrong_no_go_sets (counts), sets_good, sets_bad, classes, sets (by class), peers (null where there is no --peer-python),
+and of --pictures, which leaves the others as they are: picture_sets (single pictures: good sets by make, and sets of
+which all or 30 % share a fault; figures with Wilson's 95 % intervals, and by which checks they were stopped).
 """
 
 from __future__ import annotations
@@ -29,9 +32,11 @@ from typing import Any
 import cv2
 import numpy as np
 from accuracy.items import Tally, judged
-from accuracy.photographs import Photographs
+from accuracy.of_pictures import judge_picture_sets, show_picture_sets, summed
+from accuracy.packages import Packages
+from accuracy.photographs import FOLDERS, Photographs
 from accuracy.sets import BAD_SETS, write_set
-from figures import save
+from figures import circumstances, save
 
 from gonogo.quality.acceptance import bounds
 from gonogo.quality.inspect import inspect
@@ -165,6 +170,18 @@ def show(result: dict[str, Any]) -> None:
         print(f"{name}: {figures}")
 
 
+def of_pictures(arguments: argparse.Namespace) -> None:
+    """Judge the sets of single pictures; their figures are added to those that the file holds."""
+    photographs, packages = Photographs((*FOLDERS, *arguments.photographs)), Packages(tuple(arguments.packages))
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = judge_picture_sets(Path(scratch), arguments.seed, photographs, packages)
+    result = {**circumstances(), "seed": arguments.seed, "photographs": len(photographs.scenes), **summed(rows)}
+    show_picture_sets(result)
+    if arguments.json:
+        before = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+        arguments.json.write_text(json.dumps({**before, "picture_sets": result}, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -172,8 +189,14 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=ITEMS, help="of each class")
     parser.add_argument("--sets", type=int, default=SETS)
     parser.add_argument("--peer-python", type=Path, metavar="PYTHON", help="has cleanvision and preflight-ml")
+    parser.add_argument("--pictures", action="store_true", help="only sets of single pictures")
+    parser.add_argument("--photographs", type=Path, nargs="*", default=[], metavar="FOLDER", help="more photographs")
+    parser.add_argument("--packages", type=Path, nargs="*", default=[], metavar="FOLDER", help="unpacked wheels")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
+    if arguments.pictures:
+        of_pictures(arguments)
+        return
     photographs = Photographs()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

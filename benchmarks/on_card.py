@@ -44,6 +44,7 @@ WHEELS = (
     "torchmetrics",
 )
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+PREDICTION_S = 120
 EDGE = "U-Net 43M, batch 8"  # whose predicted need is the limit of a pair: just above, and well below
 ABOVE, BELOW = 1.05, 0.80
 
@@ -112,10 +113,13 @@ def run_all(given: argparse.Namespace) -> int:
     environment = _with_wheels(given.wheels, given.folder)
     cases = [case for case in CASES if given.only.lower() in case.name.lower() and (case.small or given.on == "cuda")]
     frozen = given.folder / "predictions.json"
-    if not frozen.exists():
-        found = {case.name: _child("predict", case, given.on, environment, given.folder, 120) for case in cases}
-        write_text(frozen, json.dumps({**circumstances(), "on": given.on, "predictions": found}, indent=1) + "\n")
-    predictions = json.loads(frozen.read_text())["predictions"]
+    predictions: dict[str, Any] = json.loads(frozen.read_text())["predictions"] if frozen.exists() else {}
+    for case in cases:
+        if case.name not in predictions:
+            predictions[case.name] = _child("predict", case, given.on, environment, given.folder, PREDICTION_S)
+            whole = {**circumstances(), "on": given.on, "predictions": predictions}
+            write_text(frozen, json.dumps(whole, indent=1) + "\n")
+            print(f"predicted: {case.name}", flush=True)
     results = given.folder / "results.json"
     measured: dict[str, Any] = json.loads(results.read_text())["measured"] if results.exists() else {}
     for name, case, limit_bytes in _order(cases, predictions, given.on):

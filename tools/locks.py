@@ -21,7 +21,7 @@ from tools.generated import ROOT
 # of the extra `workflow`, what runs here and never on the machine
 ONLY_HERE = {"snakemake", "pygments", "paramiko", "fabric", "asyncssh"}
 DEVELOPMENT = {"dev", "bench", "lpips"}  # extras that no run needs
-NOT_ON_THE_MACHINE = {*DEVELOPMENT, "aws"}
+NOT_ON_THE_MACHINE = {*DEVELOPMENT, "aws", "edf", "fif", "tables", "dicom"}  # data is judged here
 SNAKEFILE = ("pydantic", "pyyaml", "psutil")  # what the Snakefile imports, in Snakemake's own process
 PYTHON = "3.11"
 TRAIN, JOBS, PARSING = "requirements-train.lock", "workflow/envs/gonogo.yaml", "workflow/envs/snakefile.yaml"

@@ -42,6 +42,28 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
 
 
+def kinds() -> str:
+    found = read("kinds")
+    rows = []
+    for good in found["good"]:
+        bad = [row for row in found["bad"] if row["kind"] == good["kind"]]
+        stopped = [
+            f"{sum(row['stopped'] for row in some)} of {sum(row['sets'] for row in some)}"
+            for some in ([row for row in bad if row["share"] == share] for share in (1.0, 0.3))
+        ]
+        rows.append(
+            (
+                good["kind"], f"{good['falsely_bad']} of {good['items']}", f"{good['stopped']} of {good['sets']}",
+                f"{good['recognised']} of {good['sets']}", *stopped,
+            )
+        )  # fmt: skip
+    head = (
+        f"seed {found['seed']}", "good files called bad", "good sets stopped", "kind recognised",
+        "bad sets stopped, all files spoilt", "of 30 % spoilt",
+    )  # fmt: skip
+    return part("kinds", head, rows)
+
+
 def chain() -> str:
     found = read("chain")
     rows = [
@@ -316,6 +338,7 @@ def plans() -> str:
 PAGES = {
     "docs/benchmarks.md": {
         "chain": chain(), "chaos": chaos(), "quality": quality(), "many_files": many_files(), "accuracy": accuracy(),
+        "kinds": kinds(),
         "transfer": transfer(), "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
         "script_faults": script_faults(), "memory": memory(),
     },

@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
     "setup": (
         "setup",
         lambda setup, args: setup.setup(
-            args.requirements, args.torch_index, args.forbid, args.shutdown, args.environment
+            args.requirements, args.torch_index, args.forbid, args.shutdown, args.environment, args.seconds
         ),
     ),
 }
@@ -83,6 +83,7 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
         if name == "setup":
             command.add_argument("--requirements", type=Path)
             command.add_argument("--environment", default="env")
+            command.add_argument("--seconds", type=float, default=3600.0)
             command.add_argument("--torch-index", default="")
             command.add_argument("--forbid", action="append", default=[])
             command.add_argument("--shutdown", default="")

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from .json_files import Problem, read_facts, write_json
-from .locks import runs_at_work
 from .run_folder import REQUEST, ended
 from .timings import RELEASE_PAUSE_S, RELEASE_WAIT_S
-from .turns import under_way
+from .turns import at_work_anywhere, under_way
 
 TRIES = 3
 
@@ -42,7 +41,7 @@ def release(run_dir: Path, why: str, request: dict[str, Any] | None = None) -> d
     request = request or read_facts(run_dir / REQUEST)
     if request is None or not request.get("release"):
         raise Problem(f"{run_dir}: its request names no release command")
-    busy = runs_at_work(Path.cwd(), but_run=run_dir)
+    busy = at_work_anywhere(Path.cwd(), but_run=run_dir)
     if busy:
         raise Problem(f"not released: {', '.join(busy)} is still running here")
     doing = under_way(Path.cwd())

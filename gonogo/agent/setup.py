@@ -38,6 +38,7 @@ def setup(
     forbidden: list[str],
     shutdown_command: str = "",
     name: str = "env",
+    seconds: float = 3600.0,
 ) -> dict[str, Any]:
     """Make an environment from `requirements` (None: use this interpreter as it is) and report the machine.
 
@@ -49,6 +50,7 @@ def setup(
             old for it, that of a build for an older CUDA takes its place.
         shutdown_command: by which the machine should switch itself off; empty: it need not.
         name: the environment's folder.
+        seconds: after which an installation is ended.
     """
     problems = [
         f"{name} is set on the machine, and this accelerator must not have it: unset it there"
@@ -64,22 +66,12 @@ def setup(
     else:
         if requirements is not None:
             try:
-                interpreter, changed = environment(requirements, index, name)
+                interpreter, changed = environment(requirements, index, name, seconds)
             except Waits as wait:
                 return {"waiting_for": str(wait)}
         probed, problem = probe(interpreter)
         problems += [problem] if problem else []
-    if card["gpu"] and machine_checks.too_old(card["driver"], probed["torch_build"]):
-        problems.append(
-            f"{card['gpu']} is there, and its driver {card['driver']} is too old for torch {probed['torch_version']} "
-            f"({probed['torch_build']}): install a newer driver, or a torch build for an older CUDA (torch_index of "
-            f"the accelerator: {machine_checks.OLDER_BUILDS[12]})"
-        )
-    if machine_checks.kills_at_logout() and not machine_checks.lingers():
-        problems.append(
-            "systemd ends whatever a login leaves behind (KillUserProcesses=yes), a run of hours among it: run "
-            "`loginctl enable-linger` on the machine, or set KillUserProcesses=no in /etc/systemd/logind.conf"
-        )
+    problems += _unfit(card, probed)
     return {
         "python": _python(),
         "interpreter": str(interpreter),
@@ -94,6 +86,23 @@ def setup(
         "changed": changed,
         "time": time.time(),
     }
+
+
+def _unfit(card: dict[str, Any], probed: dict[str, Any]) -> list[str]:
+    """What of the machine would end a run, or keep its GPU from being used."""
+    problems = []
+    if card["gpu"] and machine_checks.too_old(card["driver"], probed["torch_build"]):
+        problems.append(
+            f"{card['gpu']} is there, and its driver {card['driver']} is too old for torch {probed['torch_version']} "
+            f"({probed['torch_build']}): install a newer driver, or a torch build for an older CUDA (torch_index of "
+            f"the accelerator: {machine_checks.OLDER_BUILDS[12]})"
+        )
+    if machine_checks.kills_at_logout() and not machine_checks.lingers():
+        problems.append(
+            "systemd ends whatever a login leaves behind (KillUserProcesses=yes), a run of hours among it: run "
+            "`loginctl enable-linger` on the machine, or set KillUserProcesses=no in /etc/systemd/logind.conf"
+        )
+    return problems
 
 
 def _old_python() -> str:

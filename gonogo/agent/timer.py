@@ -13,13 +13,11 @@ from typing import Any
 
 from .json_files import Problem, read_facts, write_json
 from .lease import Lease
-from .locks import runs_at_work
 from .processes import STARTED, born, clock_s, lives, stirrings
 from .release import release
 from .run_folder import REQUEST, RUN, ended, kill_remains, past_of, record_exit
 from .timings import BEAT_S, FROZEN_S, GRACE_S, START_S, TIMER_MARGIN_S, UNRECORDED_S
-from .turns import under_way
-from .use_lock import last_used
+from .turns import at_work_anywhere, under_way, used_anywhere
 
 
 class Timer:
@@ -152,8 +150,8 @@ class Timer:
                     return
                 fetched = (self.run_dir / "collected.json").exists()
                 patience_s = terms["collected_s"] if fetched else terms["uncollected_s"]
-                signs = (fetched, self._leased(), last_used(root))
-                if signs != seen or runs_at_work(root, but_run=self.run_dir) or under_way(root):
+                signs = (fetched, self._leased(), used_anywhere(root))
+                if signs != seen or at_work_anywhere(root, but_run=self.run_dir) or under_way(root):
                     since, seen = time.monotonic(), signs
                 elif patience_s is not None and time.monotonic() - since >= patience_s:
                     why = "results downloaded" if fetched else "results not downloaded in time"

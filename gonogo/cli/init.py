@@ -20,8 +20,8 @@ LINKS = ("local", "cloud")  # `snakemake --profile local` looks for a folder of 
 
 def add_init(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "It writes Snakefile, config/ and profiles/ from the data folders, the training script, the requirements and the "
-        "git repository that it finds; it asks nothing and overwrites nothing. Then: snakemake --profile local. "
+        "It writes Snakefile, config/ and profiles/ from the data folders, the training script, the requirements and "
+        "the git repository that it finds; it asks nothing and overwrites nothing. Then: snakemake --profile local. "
         "Exit code: 0 ready to run, 1 something is left to fill in, or a file existed and was kept."
     )
     parser.set_defaults(run=_run, on_error=2)

@@ -145,7 +145,7 @@ class _Gauges:
         self._said_at = float("-inf")
 
     def __call__(self, beat: Heartbeat) -> None:
-        from gonogo.stages.remote_run import progress_line
+        from gonogo.stages.run_progress import progress_line
 
         line = progress_line(beat, None, "").rstrip()
         if sys.stderr.isatty():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from gonogo.base.errors import UserError
 from gonogo.base.mappings import deep_merged
 from gonogo.base.shipped import own_or_shipped
+from gonogo.base.text import keep_secret
 from gonogo.config.accelerator import Accelerator, doubts
 from gonogo.config.custom_mode import CUSTOM, spread, with_custom_mode
 from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
@@ -29,6 +31,7 @@ from gonogo.config.workflow import Config
 M = TypeVar("M", bound=BaseModel)
 NAME = re.compile(r"\w[^/\x00-\x1f]*")  # of an experiment: one of a folder, and no option of a program
 RESERVED = ("env", "agent.pyz", "requirements.txt")  # beside it below the target's root
+PROVIDERS_SECRETS = ("DIGITALOCEAN_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 CPU = "cpu"  # in config/accelerators.yaml
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster, and every process reads config/
 
@@ -115,12 +118,14 @@ def _in_its_modes(name: str, experiment: ExperimentConfig, config: Config) -> Ex
 
 
 def load_target(folder: Path, name: str) -> Target:
-    """One target's file below the folder `config`."""
+    """One target's file below the folder `config`; the secrets of this shell that it names are shown nowhere."""
     where = f"config/targets/{name}.yaml"
     target_file = own_or_shipped(folder / "targets" / f"{name}.yaml", where)
     target = validate(Target, _read(target_file.parent, name, "target"), where)
     if target.python == "this" and isinstance(target.connection, Ssh):
         raise UserError(f"{where}: python: 'this' is for the embedded instance; name one there")
+    for secret in (*target.secret_environment, *PROVIDERS_SECRETS):
+        keep_secret(secret, os.environ.get(secret, ""))
     return target
 
 

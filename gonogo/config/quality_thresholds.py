@@ -27,7 +27,7 @@ class VolumesGate(StrictModel):
     spacing_tolerance: Positive = Field(0.2, description="relative difference of a voxel side from the set's median")
     allow_identity: bool = Field(False, description="CT: 1 × 1 × 1 mm from the origin is the true voxel size")
     max_form_gap_mm: Positive = Field(1.0, description="distance of a corner by the sform from the same by the qform")
-    max_constant_slices: Fraction = Field(0.2, description="share of slices of one value, at the ends")
+    max_constant_slices: Fraction = Field(0.4, description="share of slices of one value, at the ends: padding")
     max_hollow_slices: Fraction = Field(
         0.02, description="share of slices of one value between others; fewer: a warning"
     )
@@ -164,6 +164,35 @@ class ImagesGate(StrictModel):
     min_detail: float = Field(
         0.015, description="Laplacian variance / variance of the 32×32 thumbnail; below, with nothing sharp: blurred"
     )
+    min_alternation: Fraction = Field(
+        0.5, description="mean square difference at lag 2 / lag 1; below: stripes; good pictures have 1 or more"
+    )
+    max_seams: Fraction = Field(0.1, description="lines that differ from the next far more than those near by: stripes")
+    max_repeated_lines: Fraction = Field(0.4, description="lines equal to the one before, and not of one luma: stuck")
+    max_noise_sigma: Positive = Field(20, description="Immerkær's σ̂, luma; above, with `min_noise_explained`: noise")
+    min_noise_explained: Fraction = Field(
+        0.75, description="share of the differences of neighbours that such noise makes; gravel has 0.6"
+    )
+    max_lost_part: Fraction = Field(
+        0.15,
+        description="part of a side that is of one colour up to a straight line; above, at one place in many: lost",
+    )
+    max_clipped_share: Fraction = Field(
+        0.03, description="one channel at its end, another in the middle, beside white; above, in many: overexposed"
+    )
+    min_clipped_spread: Positive = Field(
+        15, description="standard deviation among those; a drawing's colours have less"
+    )
+    min_step_ratio: Fraction = Field(
+        0.0235, description="mean square difference at lag 1 / lag 8; below, with `min_sharpest`, in many: blurred"
+    )
+    min_sharpest: Positive = Field(0.45, description="mean over rows of the greatest |Laplacian| at 64×64 / σ")
+    max_rows_apart: Positive = Field(
+        5, description="mean square difference down the columns / along the rows; above, in many: rows do not fit"
+    )
+    marked_by_nature: Fraction = Field(
+        0.03, description="share of good pictures that are overexposed, soft, cut or uneven by nature; more: shared"
+    )
     min_side: Count = Field(16, description="pixels of the shorter side; below: too small")
     max_area_ratio: Positive = Field(8, description="area / the set's median, or its inverse; above: odd, a warning")
     common_share: Fraction = Field(0.8, description="if this share has one size, mode or colour, others are odd")
@@ -193,6 +222,9 @@ class QualityGate(StrictModel):
         "above: UNKNOWN, below: a warning. Equal to the share that may be bad",
     )
     bad_views_per_scene: Fraction = Field(0.25, description="a scene is bad if a larger share of its views is")
+    max_bad_views: Fraction = Field(
+        0.05, description="share of all views that may be at fault in scenes that pass, or copies of another scene's"
+    )
     min_brightness_ratio: Positive = Field(0.45, description="(mean Y + 1) / (mean X + 1); below: dark")
     dark_p99: float = Field(56, description="99th percentile of Y; below, or p95 below `dark_p95`: dark in itself")
     dark_p95: float = Field(25, description="95th percentile of Y")

@@ -146,6 +146,12 @@ class Target(StrictModel):
         description="names of this shell's variables to hand to the training process; values are not recorded",
     )
     max_hours: Positive = Field(24, description="the agent stops the run after this time; the checkpoint stays")
+    max_held_hours: Positive | None = Field(
+        None,
+        description="how long the machine may be held for upload, setup, canary and run together, from its first use "
+        "for this `results_dir`: what is under way is ended then, and the machine released; null: no limit",
+    )
+    max_held_usd: Positive | None = Field(None, description="the same in dollars, at `usd_per_hour`")
     lease_minutes: Positive = Field(60, description="stop the run if no client has connected for this many minutes")
     min_free_gb: float = Field(10, ge=0, description="minimum free disk space under `root`, in GB (SSH targets only)")
     first_step_minutes: Positive = Field(30, description="time for the first step; after it the run counts as hung")

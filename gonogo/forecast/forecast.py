@@ -77,13 +77,11 @@ def forecast(
     start = START.scaled(speed.start_s / 3600)
     faster = None if other_model else _speed_up(speed, accelerator)
     if faster is None:
+        unknown = "the smoke run trained a smaller model; the canary measures this one's speed"
         return Forecast(
             steps=steps, step_s=here, hours=None, usd=None, setup_hours=setup, around_hours=start,
-            usd_per_hour=target.usd_per_hour,
-            basis="the smoke run trained a smaller model; the canary measures this one's speed"
-            if other_model
-            else f"the speed of {accelerator.title} is not in the catalogue",
-            stages=list(stages),
+            usd_per_hour=target.usd_per_hour, stages=list(stages),
+            basis=unknown if other_model else f"the speed of {accelerator.title} is not in the catalogue",
         )  # fmt: skip
     slow, fast = faster
     times = Range(low=1 / fast, mid=1 / math.sqrt(slow * fast), high=1 / slow)
@@ -92,25 +90,21 @@ def forecast(
         mid=times.mid * here.mid,
         high=times.high * max(here.high, PACE.high * here.mid),
     )
-    # pictures are written and files are saved at this machine's pace, whatever trains
-    between_epochs = PACE.scaled(speed.epoch_overhead_s * training.epochs)
     training_s = step_s.scaled(steps)
-    looks = Range(**{name: speed.looking_s(getattr(training_s, name), pace) for name, pace in times.times(PACE)})
-    around = start + (between_epochs + looks).scaled(1 / 3600)
+    around = start + _beside_steps(speed, training_s, times, training.epochs).scaled(1 / 3600)
     basis = _basis(speed, accelerator, slow, fast)
     trained = StageTime(stage="cloud_train", seconds=training_s + around.scaled(3600), basis=basis)
     hours = setup + trained.seconds.scaled(1 / 3600)
     return Forecast(
-        steps=steps,
-        step_s=step_s,
-        hours=hours,
-        usd=hours.scaled(target.usd_per_hour),
-        setup_hours=setup,
-        around_hours=around,
-        usd_per_hour=target.usd_per_hour,
-        basis=basis,
-        stages=[*stages, trained],
-    )
+        steps=steps, step_s=step_s, hours=hours, usd=hours.scaled(target.usd_per_hour), setup_hours=setup,
+        around_hours=around, usd_per_hour=target.usd_per_hour, basis=basis, stages=[*stages, trained],
+    )  # fmt: skip
+
+
+def _beside_steps(speed: Speed, training_s: Range, times: Range, epochs: int) -> Range:
+    """Seconds between the epochs, when files are written at this machine's pace, and of the gate's looks."""
+    looks = Range(**{name: speed.looking_s(getattr(training_s, name), pace) for name, pace in times.times(PACE)})
+    return PACE.scaled(speed.epoch_overhead_s * epochs) + looks
 
 
 def _speed_up(speed: Speed, accelerator: Accelerator) -> tuple[float, float] | None:

@@ -51,6 +51,9 @@ class MemoryEstimate(BaseModel):
     planned_steps: int = Field(0, description="optimizer steps of the run; 0: not known")
     epoch_steps: int = Field(0, description="optimizer steps of an epoch; 0: not known")
     compiled: str = Field("", description="how it is compiled on the card, though it was traced as it stands")
+    loading_bytes: int = Field(
+        0, description="of weights that are packed into few bits, where a library loads them all before; 0: none are"
+    )
     checkpointing_saves_bytes: int | None = Field(
         None, description="of gradient checkpointing, where the step has it; null: it has none"
     )
@@ -114,6 +117,7 @@ def estimate(
         **_of(training), "parameters": traced.parameters, "operations": traced.operations, "additions": extra,
         "guessed": traced.guesses, "seconds": traced.seconds, "missing": traced.missing, "growth": traced.growth,
         "planned_steps": traced.planned_steps, "epoch_steps": traced.epoch_steps, "compiled": traced.compiled,
+        "loading_bytes": traced.loading_bytes,
         "looked": traced.looked, "family": family_of(traced.events.ops),
     }  # fmt: skip
     parts = components(traced.events, traced.kinds)

@@ -14,12 +14,13 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.nn import Module
 
+from gonogo.base.replaced import Replaced
 from gonogo.memory import no_driver, torch_private
 from gonogo.memory.devices import Card
 from gonogo.memory.kernels import cuda_kernels
@@ -57,7 +58,7 @@ def fake_gpu(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
     Raises:
         UserError: this build of torch lacks a private name.
     """
-    with ExitStack() as stack:
+    with Replaced() as stack:
         if not torch.backends.cuda.is_built():
             register_guard()
         if no_driver.answer_for_one_gpu() or not torch.cuda.is_available():
@@ -66,7 +67,7 @@ def fake_gpu(card: Card, assume: Callable[[str], None]) -> Iterator[None]:
         stack.enter_context(torch.autograd.set_multithreading_enabled(False))
         stack.enter_context(cuda_kernels(card, assume))
         for owner, name, value in _replacements(card):
-            _replace(stack, owner, name, value)
+            stack.set(owner, name, value)
         # optimizers and clipping default to foreach for listed types only, and FakeTensor is not listed
         for types in (torch_private.optimizer_foreach_types, torch_private.clipping_foreach_types):
             types.append(FakeTensor)
@@ -131,11 +132,6 @@ def replaced_hooks() -> Iterator[None]:
         table_of_hooks.value = before
 
 
-def _replace(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
-    stack.callback(setattr, owner, name, getattr(owner, name))
-    setattr(owner, name, value)
-
-
 def _replacements(card: Card) -> list[tuple[Any, str, Any]]:
     """What Python code asks to find out whether there is a GPU: (owner, name, replacement)."""
 
@@ -172,11 +168,11 @@ def _replacements(card: Card) -> list[tuple[Any, str, Any]]:
 @contextmanager
 def fake_modules() -> Iterator[None]:
     """Within, modules of fake tensors can be initialised, moved and copied."""
-    with ExitStack() as stack:
-        _replace(stack, torch.Tensor, "__deepcopy__", _deepcopy)
-        _replace(stack, *torch_private.MODULE_APPLY, keeping_parameters(move_data))
+    with Replaced() as stack:
+        stack.set(torch.Tensor, "__deepcopy__", _deepcopy)
+        stack.set(*torch_private.MODULE_APPLY, keeping_parameters(move_data))
         for owner, name in torch_private.TRUNC_NORMAL:  # draws again until all values are within bounds
-            _replace(stack, owner, name, lambda tensor, *args, **kwargs: tensor)
+            stack.set(owner, name, lambda tensor, *args, **kwargs: tensor)
         yield
 
 

@@ -7,20 +7,26 @@ from collections.abc import Iterator
 from gonogo.base.units import gigabytes
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory.estimate import MemoryEstimate
+from gonogo.memory.families import stated
 from gonogo.memory.growth import Growth
 from gonogo.verdict import Check, Status
 
-NOTEWORTHY_STEPS = 1_000_000  # until the card is full, of a run whose length is not known
+# until the card is full, of a run whose length is not known: fewer are NO-GO, and CAUTION
+LONG_RUN, LONGEST_RUN = 100_000, 1_000_000
 DECIDES = 0.10  # of the need: workspaces above it are said though the card has room
 SAVES_NOTHING = 0.02  # of the need
-HOST_BYTES = 8 << 30  # that a run of unknown length may leave in the machine's memory
 
 
 def beside_the_peak(found: MemoryEstimate, capacity_bytes: int | None, gate: MemoryGate) -> list[Check]:
     """Nothing of an estimate that is not known."""
     if found.needed_bytes is None:
         return []
-    return [*_parts(found), *_checkpointing(found), *beside_any_peak(found, capacity_bytes, gate)]
+    return [
+        *_parts(found),
+        *_loading(found, capacity_bytes),
+        *_checkpointing(found),
+        *beside_any_peak(found, capacity_bytes, gate),
+    ]
 
 
 def beside_any_peak(found: MemoryEstimate, capacity_bytes: int | None, gate: MemoryGate) -> list[Check]:
@@ -36,8 +42,23 @@ def _parts(found: MemoryEstimate) -> Iterator[Check]:
     missing = "; ".join(f"{name} could not be traced ({why})" for name, why in found.missing.items())
     yield Check(
         id="parts", title="Needed up to the end of each part of the run", value=parts,
-        status=Status.CAUTION if missing else Status.GO, why="; ".join(filter(None, [missing, *found.looked])),
+        status=Status.CAUTION if missing else Status.GO,
+        why="; ".join(filter(None, [missing, *found.looked, stated(found.family)])),
         hint="Leave room for what was not traced: the first one on the machine may need more." if missing else "",
+    )  # fmt: skip
+
+
+def _loading(found: MemoryEstimate, capacity_bytes: int | None) -> Iterator[Check]:
+    """Weights of few bits: what they take on their way."""
+    if not found.loading_bytes or capacity_bytes is None:
+        return
+    beyond = found.loading_bytes > capacity_bytes
+    yield Check(
+        id="loading", title="Loading weights that are packed into few bits", value=round(found.loading_bytes / 1e9, 2),
+        unit="GB", threshold=f"<= {capacity_bytes / 1e9:.2f} GB", status=Status.CAUTION if beyond else Status.GO,
+        why="at 16 bits, where the library puts all of them on the card before it packs them; tensor by tensor it is "
+        "the packed size",
+        hint="Load weights that were packed before, or let the library pack each tensor as it comes." if beyond else "",
     )  # fmt: skip
 
 
@@ -50,11 +71,12 @@ def _growth(found: MemoryEstimate, capacity_bytes: int | None) -> Iterator[Check
     room = max(capacity_bytes - (found.needed_bytes or 0), 0)
     full_after = room // grown.bytes_per_step
     graph = grown.graph_nodes > 0 and not grown.ends_with_epoch
-    if full_after >= (planned or NOTEWORTHY_STEPS) and not graph:
+    stops = graph or full_after < (planned or LONG_RUN)
+    if not stops and (planned or full_after >= LONGEST_RUN):
         return
     yield Check(
         id="growth", title="Memory that grows from step to step", value=_per_step(grown), threshold="nothing",
-        status=Status.NO_GO, why=_grows(found, grown, full_after, planned),
+        status=Status.NO_GO if stops else Status.CAUTION, why=_grows(found, grown, full_after, planned),
         hint="Keep numbers, not tensors: loss.item() or loss.detach(), and clear what is kept at the end of an epoch.",
     )  # fmt: skip
 

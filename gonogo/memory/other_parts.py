@@ -11,12 +11,18 @@ import torch
 
 from gonogo.memory.growth import Growth, growth, with_source
 from gonogo.memory.part_names import CHECKPOINT, VALIDATION
+from gonogo.memory.torch_private import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedOperatorException,
+)
 
 if TYPE_CHECKING:
     from gonogo.experiment.step import Step
     from gonogo.memory.recorder import AllocationRecorder
     from gonogo.memory.trace_result import Traced
 
+OURS = ("FakeTensor", "fake tensor", "numpy", "data pointer", "meta tensor", "storage")  # words of its errors
 MORE_STEPS = 2  # that tell growth from what a second step makes once
 MOST_HELD = 256  # blocks that stand for a validation's kept outputs
 
@@ -48,13 +54,19 @@ def trace_other_batches(
     step: Step, one_step: Callable[[Any], None], recorder: AllocationRecorder, traced: Traced
 ) -> None:
     """A step of each other batch, then the ordinary one again: what the allocator keeps of the short ones counts."""
-    for what, batch in step.other_batches:
-        recorder.step += 1
-        traced.batches[recorder.step] = what
-        one_step(batch)
-    if step.other_batches:
-        recorder.step += 1
-        one_step(step.batch)
+    try:
+        for what, batch in step.other_batches:
+            recorder.step += 1
+            traced.batches[recorder.step] = what
+            one_step(batch)
+        if step.other_batches:
+            recorder.step += 1
+            one_step(step.batch)
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as problem:
+        said = next((line for line in str(problem).splitlines() if line.strip()), "")
+        traced.missing[f"batches vary in shape: {what}"] = f"{type(problem).__name__}: {said}"
 
 
 def trace_validation(step: Step, on_card: Callable[[Any], Any], recorder: AllocationRecorder, traced: Traced) -> None:
@@ -112,10 +124,19 @@ def _apart(phase: str, recorder: AllocationRecorder, traced: Traced) -> Iterator
         raise
     except Exception as problem:
         said = next((line for line in str(problem).splitlines() if line.strip()), "")
-        traced.missing[phase] = f"{type(problem).__name__}: {said}"
+        if phase == CHECKPOINT or _wants_values(problem):
+            traced.looked.append(f"{phase} was traced up to {recorder.last_op}, for want of values")
+        else:
+            traced.missing[phase] = f"{type(problem).__name__}: {said}"
     finally:
         recorder.guesses = guesses
         recorder.phase = "zero_grad"
+
+
+def _wants_values(problem: Exception) -> bool:
+    """Whether it is the trace that fails, which has no data, and not the project's code: metrics are computed last."""
+    of_data = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException)
+    return isinstance(problem, of_data) or any(word in str(problem) for word in OURS)
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory.capacity import LEAST_ROOM_BYTES
 from gonogo.memory.choice import changes, choose, weigh
 from gonogo.memory.estimate import MemoryEstimate
+from gonogo.memory.line import Line
 from gonogo.memory.options import divisors, with_micro_batch
 from gonogo.memory.overheads import Addition
-from gonogo.memory.plan_search import Candidate, Explored, Line
+from gonogo.memory.plan_search import Candidate, Explored
 from gonogo.verdict import Status
 
 CONSERVATIVE = 0.6  # of the card: leaves room for validation, pictures and another's desktop

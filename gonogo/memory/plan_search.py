@@ -15,6 +15,7 @@ from gonogo.forecast.step_work import ScriptRun
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.cards import CardNeed
 from gonogo.memory.estimate import MemoryEstimate
+from gonogo.memory.line import Line
 from gonogo.memory.options import cheapest_first, divisors, precision_options, with_micro_batch
 
 # keys merged over the experiment's `settings`, nested as they are there
@@ -23,7 +24,15 @@ Estimator: TypeAlias = Callable[[Training, Options], MemoryEstimate]
 
 COMFORTABLE = 0.5  # of the card: below it no threshold stops the plan, and no other plan is traced
 LARGEST = 8  # effective batches: no larger micro-batch is considered
-HELD = ("weights", "frozen weights", "buffers", "gradients", "optimizer state", "moving average")
+HELD = (
+    "weights",
+    "frozen weights",
+    "frozen weights cast to 32 bits",
+    "buffers",
+    "gradients",
+    "optimizer state",
+    "moving average",
+)
 NOTHING = 0.01  # of the need: a change that saves less saves nothing
 TRACES = 8  # at most, in search of the largest micro-batch
 FEWER = "fewer samples a step: the command takes no {accumulate_grad_batches}"
@@ -50,22 +59,6 @@ class Candidate(BaseModel):
     @property
     def guessed(self) -> list[str]:
         return self.estimate.guessed if self.estimate else []
-
-
-class Line(BaseModel):
-    """Needed bytes are `fixed + per_sample × micro-batch`, through two traced sizes."""
-
-    fixed_bytes: float
-    per_sample_bytes: float
-
-    def at(self, micro_batch_size: int) -> int:
-        return round(self.fixed_bytes + self.per_sample_bytes * micro_batch_size)
-
-    def largest_within(self, size_bytes: float) -> int:
-        """Largest micro-batch that stays within the size; 0 where not even the fixed part does."""
-        if self.per_sample_bytes <= 0:
-            return 0 if self.fixed_bytes > size_bytes else 1 << 30
-        return max(0, int((size_bytes - self.fixed_bytes) / self.per_sample_bytes))
 
 
 class Explored(BaseModel):

@@ -32,6 +32,7 @@ from gonogo.memory.other_parts import (
     trace_other_batches,
     trace_validation,
 )
+from gonogo.memory.quantised import CAST, cast_up, loading_bytes
 from gonogo.memory.recorder import AllocationRecorder
 from gonogo.memory.torch_private import (
     DataDependentOutputException,
@@ -114,12 +115,14 @@ def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, t
     forget_tracing()
     traced.micro_batch_size, traced.precision = step.micro_batch_size, step.precision
     traced.accumulate_grad_batches = step.accumulate_grad_batches
-    traced.looked, traced.planned_steps, traced.epoch_steps = [*step.looked], step.planned_steps, step.epoch_steps
+    traced.looked = [f"{STEPS} optimizer steps of micro-batch {step.micro_batch_size} were traced", *step.looked]
+    traced.planned_steps, traced.epoch_steps = step.planned_steps, step.epoch_steps
     model = step.model
     if step.precision in CONVERTED:
         model.to(CONVERTED[step.precision])
     model.to(device)
     model.train()
+    traced.loading_bytes = loading_bytes(model)
     traced.parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     made = step.optimizer() if callable(step.optimizer) else step.optimizer
     optimizers = [made] if isinstance(made, torch.optim.Optimizer) else list(made)
@@ -252,8 +255,10 @@ def _label_model(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], 
     for average in (module for module in model.modules() if isinstance(module, AveragedModel)):
         for tensor in [*average.parameters(), *average.buffers()]:
             recorder.label(tensor, "moving average")
+    cast = set(cast_up(model))
     for parameter in model.parameters():
-        recorder.label(parameter, "weights" if id(parameter) in trained else "frozen weights")
+        kind = "weights" if id(parameter) in trained else "frozen weights"
+        recorder.label(parameter, CAST if id(parameter) in cast and kind != "weights" else kind)
     for buffer in model.buffers():
         recorder.label(buffer, "buffers")
 

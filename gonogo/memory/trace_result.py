@@ -31,6 +31,7 @@ class Traced:
     # (row of events, bytes) that the fastest algorithms of convolutions take there for themselves
     workspaces: list[tuple[int, int]] = field(default_factory=list)
     compiled: str = ""  # how it is compiled on the card, though it was traced as it stands; empty: it is not
+    loading_bytes: int = 0  # of weights that are packed into few bits on the card, before they are; 0: none are
     checkpointed: int = 0  # calls of gradient checkpointing
     planned_steps: int = 0  # optimizer steps of the whole run; 0: not known
     epoch_steps: int = 0  # and of an epoch

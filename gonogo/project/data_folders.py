@@ -10,15 +10,17 @@ from pathlib import Path
 
 KIND_OF = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".exr"), "images"),
-    **dict.fromkeys((".nii", ".nii.gz", ".mgz"), "volumes"),
-    **dict.fromkeys((".h5", ".hdf5"), "series"),
+    **dict.fromkeys((".nii", ".nii.gz", ".mgz", ".dcm"), "volumes"),
+    **dict.fromkeys((".h5", ".hdf5", ".edf", ".bdf", ".fif"), "series"),
+    **dict.fromkeys((".parquet", ".arrow", ".feather"), "tables"),
+    ".tar": "shards",
     **dict.fromkeys((".ply", ".xyz", ".obj", ".stl", ".glb"), "points"),
     **dict.fromkeys((".jsonl", ".ndjson", ".txt"), "text"),
     **dict.fromkeys((".npy", ".npz"), "arrays"),
 }
 # files that data often comes as and no inspector reads
-UNREAD = (".bin", ".parquet", ".arrow", ".tar", ".lmdb", ".mdb", ".tfrecord", ".csv", ".wav", ".flac", ".mp3", ".mp4",
-          ".pkl", ".mat", ".edf", ".dcm", ".zip", "-ubyte")  # fmt: skip
+UNREAD = (".bin", ".lmdb", ".mdb", ".tfrecord", ".csv", ".wav", ".flac", ".mp3", ".mp4",
+          ".pkl", ".mat", ".zip", "-ubyte")  # fmt: skip
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "holdout", "eval")
 # folders that hold no data set, whatever lies in them
 NOT_DATA = {"results", "archive", "docs", "doc", "assets", "tests", "test", "node_modules", "build", "dist",
@@ -27,6 +29,8 @@ NOT_DATA = {"results", "archive", "docs", "doc", "assets", "tests", "test", "nod
             "workflow"}  # fmt: skip
 NAMED_DATA = ("data", "dataset", "datasets")
 NO_TEXT = ("readme", "license", "licence", "requirements", "cmakelists", "changelog", "notice", "authors")
+# of which one file can be a data set
+FEW_ARE_A_SET = (*UNREAD, ".jsonl", ".txt", ".parquet", ".arrow", ".feather", ".tar", ".edf", ".dcm")
 FEWEST = 8  # files of one kind
 OF_WHICH = 0.5  # share of a folder's files that are of the kind; notes and labels lie beside
 
@@ -125,7 +129,7 @@ def _data_sets(tree: _Tree) -> list[_Tree]:
 def _enough(tree: _Tree) -> bool:
     largest = tree.below.most_common(1)
     many = bool(largest) and largest[0][1] >= FEWEST
-    return many or any(ending in UNREAD for ending in tree.below) or any(tree.below[key] for key in (".jsonl", ".txt"))
+    return many or any(ending in FEW_ARE_A_SET for ending in tree.below)
 
 
 def _kind(tree: _Tree) -> tuple[str, str, int]:

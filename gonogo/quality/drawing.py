@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def title(sheet: Image.Image, judgement: Judgement, items: str, shown: int) -> N
     telling = [check for check in judgement.checks if check.status is status is not Status.GO]
     reasons = [check.why for check in telling or judgement.checks[-1:]]
     letters = int((sheet.width - 2 * GAP) / LETTER)
-    lines = [textwrap.shorten(why, letters, placeholder=" …") for why in reasons[:HEAD_REASONS]]
+    lines = [textwrap.shorten(drawable(why), letters, placeholder=" …") for why in reasons[:HEAD_REASONS]]
     draw.multiline_text((GAP, 42), "\n".join(lines), FAINT, font(13), spacing=4)
 
 
@@ -55,7 +57,7 @@ def cell(
         small = fitted(picture)
         sheet.paste(small, (left + (BOX - small.width) // 2, top + (BOX - small.height) // 2))
     for line, caption in enumerate(captions):
-        text = textwrap.shorten(caption, CAPTION, placeholder="…")
+        text = textwrap.shorten(drawable(caption), CAPTION, placeholder="…")
         draw.text((left + FRAME, top + BOX + 1 + line * LINE), text, FAINT if line == 0 else INK, font(12))
 
 
@@ -82,6 +84,27 @@ def reasons(faults: Sequence[str]) -> list[str]:
     if len(faults) <= REASONS:
         return list(faults)
     return [*faults[: REASONS - 1], f"{faults[REASONS - 1]} +{len(faults) - REASONS}"]
+
+
+def drawable(text: str) -> str:
+    """The text in letters that the font has: others without their accent, or escaped as `\\u65e5`."""
+    return text if text.isascii() else "".join(map(_letter, unicodedata.normalize("NFC", text)))
+
+
+@functools.cache
+def _letter(letter: str) -> str:
+    if letter.isascii() or letter.isspace() or _has(letter):
+        return letter
+    plain = "".join(one for one in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(one))
+    return plain if plain.isascii() else letter.encode("ascii", "backslashreplace").decode()
+
+
+def _has(letter: str) -> bool:
+    """Whether the font draws it other than what it has no picture of."""
+    if unicodedata.category(letter) in ("Cn", "Co", "Cs", "Mn"):
+        return False
+    shown, missing = (font(12).getmask(one) for one in (letter, "\uffff"))
+    return shown.size != missing.size or bytes(shown) != bytes(missing)
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -47,7 +47,12 @@ SPLITS = {
 }  # fmt: skip  names of folders that say which split their files belong to
 
 
+BESIDE_SPLITS = {
+    *("images", "image", "imgs", "img", "pictures", "pics", "photos", "data", "set", "dataset", "split", "labels"),
+    *("masks", "x", "input", "inputs", "jpg", "png", "hr", "lr"),
+}  # what may stand beside a split in a folder's name
 LEAKS = (
+    "neighbours",
     "leakage",
     "record_leakage",
     "window_leakage",
@@ -64,6 +69,9 @@ class Overview:
 
     def __init__(self) -> None:
         self.duplicates = DuplicateIndex()
+
+    def begin(self, gate: QualityGate) -> None:
+        """Called once, before the first item."""
 
     def add(self, item: MeasuredItem) -> None:
         self.duplicates.add(item)
@@ -160,6 +168,7 @@ class FileInspector(Inspector):
 
     def judge(self, data: MeasuredSet, gate: QualityGate, rule: AcceptanceRule, each: FindingSink) -> Judgement:
         overview, readable = self.overview(), UnreadableFiles(rule, self.item, data.strays)
+        overview.begin(gate)
         for item in data.items(self.Item):
             overview.add(item)
             readable.add(item)
@@ -199,7 +208,17 @@ class FileInspector(Inspector):
 
 def split_of(name: str) -> str:
     """The split that a folder of the path names, the first that does; empty where none does."""
-    return next((SPLITS[part] for part in name.lower().split("/")[:-1] if part in SPLITS), "")
+    return next((split for part in name.split("/")[:-1] if (split := split_of_folder(part))), "")
+
+
+def split_of_folder(name: str) -> str:
+    """The split that a folder's name says: `train`, `train2017`, `test_images`, `images-val`; empty for none."""
+    if found := SPLITS.get(name.lower()):
+        return found
+    words = [word for word in re.split(r"[-_. ]|(?<=[a-z])(?=\d)", name.lower()) if word]
+    named = [SPLITS[word] for word in words if word in SPLITS]
+    rest = [word for word in words if word not in SPLITS and word not in BESIDE_SPLITS and not word.isdecimal()]
+    return named[0] if len(named) == 1 and not rest else ""
 
 
 def split_of_words(name: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from gonogo.base.files import replacing
-from gonogo.quality.drawing import BOX, GAP, HEAD, LINE, PAPER, REASONS, cell, reasons, title
+from gonogo.quality.drawing import BOX, GAP, HEAD, LINE, PAPER, REASONS, cell, drawable, reasons, title
 from gonogo.quality.items import MeasuredItem, status_of
 from gonogo.quality.judgement import Judgement
 
@@ -32,7 +32,7 @@ def sheet(judgement: Judgement, item: str, picture_of: Callable[[MeasuredItem], 
     title(page, judgement, f"{item}s", len(findings))
     for index, finding in enumerate(findings):
         corner = (GAP + index % COLUMNS * (BOX + GAP), HEAD + index // COLUMNS * ROW)
-        captions = [_end(finding.name), *reasons([fault.reason for fault in finding.faults])]
+        captions = [_end(drawable(finding.name)), *reasons([fault.reason for fault in finding.faults])]
         cell(page, corner, picture_of(finding.item), status_of(finding.faults).rgb, captions)
     with replacing(out) as temporary:
         page.save(temporary, compress_level=3)

@@ -25,7 +25,7 @@ from gonogo.base.text import clean
 from gonogo.remote.errors import RemoteError
 
 AT_MOST = 1e12  # seconds, dollars and bytes beyond it are not plausible
-SHOWN_CHARACTERS = 80  # of what is quoted from the machine
+READ_CHARACTERS, SHOWN_CHARACTERS = 4096, 80  # of what is quoted from the machine
 
 Cause = Literal[
     "finished", "failed", "oom", "killed", "aborted", "nan", "stopped_by_gate", "stalled", "over_time", "over_cost",
@@ -36,7 +36,7 @@ CAUSES: tuple[str, ...] = get_args(Cause)
 
 def quoted(text: object) -> str:
     """The beginning of something that the machine said, safe to show in a terminal."""
-    return clean(str(text)[: 4 * SHOWN_CHARACTERS])[:SHOWN_CHARACTERS]
+    return clean(str(text)[:READ_CHARACTERS])[:SHOWN_CHARACTERS]
 
 
 Amount = Annotated[float, Field(ge=0, le=AT_MOST)]

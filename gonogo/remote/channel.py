@@ -191,6 +191,6 @@ class Channel:
 
 def failure(where: str, name: str, code: int, errors: str) -> RemoteError:
     """The error that reports a command that failed, with the last lines of what it said, safe to show."""
-    lines = [clean(line[-SHOWN_CHARACTERS:]) for line in errors.strip().splitlines()[-SHOWN_LINES:]]
+    lines = [clean(line)[-SHOWN_CHARACTERS:] for line in errors.strip().splitlines()[-SHOWN_LINES:]]
     last = "\n".join(lines) or "it printed nothing"
     return RemoteError(f"{where}: {name} failed (exit code {code}): {last}")

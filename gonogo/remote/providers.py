@@ -147,7 +147,11 @@ def _droplet_addresses(droplet: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(v["ip_address"]) for v in [*networks["v4"], *networks.get("v6", [])])
 
 
-THROTTLED = ("RequestLimitExceeded", "Throttling", "RequestTimeout", "InsufficientRequestCapacity")
+THROTTLED = (
+    "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
+    "RequestThrottledException", "EC2ThrottledException", "SlowDown", "PriorRequestNotComplete", "RequestTimeout",
+    "RequestTimeoutException", "InsufficientRequestCapacity",
+)  # fmt: skip
 
 
 class Ec2:
@@ -158,12 +162,20 @@ class Ec2:
     def __init__(self, tag: str, region: str, endpoint_url: str | None = None) -> None:
         try:
             import boto3
+            import botocore.config
             import botocore.exceptions
+            import botocore.parsers
         except ImportError:
             raise UserError("provider ec2 needs boto3: pip install 'gonogo[aws]'") from None
         self._key, _, self._value = tag.partition("=")
-        self._client = boto3.client("ec2", region_name=region, endpoint_url=endpoint_url)
-        self._errors = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
+        # by itself it waits for minutes without a word; `patiently` tries again, and says so
+        patience = botocore.config.Config(
+            connect_timeout=ANSWER_S, read_timeout=ANSWER_S, retries={"total_max_attempts": 2}
+        )
+        self._client = boto3.client("ec2", region_name=region, endpoint_url=endpoint_url, config=patience)
+        self._errors = (
+            botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, botocore.parsers.ResponseParserError,
+        )  # fmt: skip
 
     def find(self) -> list[Rented]:
         wanted = [{"Name": f"tag:{self._key}", "Values": [self._value]}]

@@ -14,7 +14,7 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh, Target
 from gonogo.remote.answers import MachineFacts, Turn, read
 from gonogo.remote.errors import NotOurTurn
-from gonogo.remote.machine import ENVIRONMENT, Machine
+from gonogo.remote.machine import ANSWER_S, ENVIRONMENT, Machine
 
 INSTALL_S = 3600.0
 CLOCK_SKEW_S = 30.0
@@ -63,10 +63,14 @@ def set_up(
     requirements: Path,
     needs: RunNeeds = RunNeeds(),  # noqa: B008  (never changed)
     environment: str = ENVIRONMENT,
+    install_s: float = INSTALL_S,
 ) -> SetupReport:
     """Install the agent and, unless the target's python is `this`, the `environment` from `requirements`.
 
     What is done already is not done again: a second call changes nothing.
+
+    Args:
+        install_s: after which the machine itself ends the installation.
 
     Raises:
         UserError: `requirements` cannot be read.
@@ -75,6 +79,7 @@ def set_up(
     """
     changed = machine.install_agent()
     options = [f"--forbid={name}" for name in accelerator.forbidden_environment]
+    options += [f"--seconds={install_s:.0f}"]
     options += [f"--torch-index={accelerator.torch_index}"]
     if switches_itself_off(target):
         options += [f"--shutdown={target.release.shutdown_command}"]
@@ -82,7 +87,7 @@ def set_up(
         there = f"{environment}.txt" if environment != ENVIRONMENT else "requirements.txt"
         changed |= _put_requirements(machine, requirements, there)
         options += ["--requirements", there, "--environment", environment]
-    answer = machine.run_agent("setup", *options, timeout_s=INSTALL_S)
+    answer = machine.run_agent("setup", *options, timeout_s=install_s + ANSWER_S)
     if isinstance(answer, dict) and "waiting_for" in answer:
         raise NotOurTurn(machine.where, read(Turn, answer, f"{machine.where}: agent setup").waiting_for)
     facts = read(MachineFacts, answer, f"{machine.where}: agent setup")

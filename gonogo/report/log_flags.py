@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from gonogo.base.known_errors import ends_of, known_error
 from gonogo.base.text import clean
@@ -35,19 +36,40 @@ EVENTS = {
 
 
 LONGEST_LINE_BYTES = 64 << 10  # as the agent cuts them
+READ_BYTES, READ_LINES, EMPTY_LINES = 256 << 20, 500_000, 1_000_000  # the agent writes no more bytes
+END_BYTES = 1 << 20  # of a longer log its end is read, too
 
 
 @dataclass(frozen=True)
 class LogLines:
-    """The lines of a log of any size, read again by each loop; none where there is no log."""
+    """The lines of a log, read again by each loop; none where there is no log. Of a very long one its two ends."""
 
     path: Path
 
     def __iter__(self) -> Iterator[str]:
-        if self.path.is_file():
-            with self.path.open("rb") as log:
-                for line in iter(lambda: log.readline(LONGEST_LINE_BYTES), b""):
-                    yield line.decode(errors="replace").rstrip("\r\n")
+        if not self.path.is_file():
+            return
+        size_bytes = self.path.stat().st_size
+        with self.path.open("rb") as log:
+            yield from self._lines(log, READ_BYTES)
+            place = log.tell()
+            if place < size_bytes:
+                log.seek(max(place, size_bytes - END_BYTES))
+                yield from self._lines(log, size_bytes)
+
+    @staticmethod
+    def _lines(log: BinaryIO, until_bytes: int) -> Iterator[str]:
+        """Without empty ones."""
+        count = empty = 0
+        while count < READ_LINES and empty < EMPTY_LINES and log.tell() < until_bytes:
+            if not (line := log.readline(LONGEST_LINE_BYTES)):
+                return
+            text = ends_of(line.decode(errors="replace").rstrip("\r\n"))
+            if text:
+                count += 1
+                yield text
+            else:
+                empty += 1
 
 
 def flags(lines: Iterable[str]) -> list[Flag]:

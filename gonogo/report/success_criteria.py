@@ -17,6 +17,8 @@ from gonogo.training.spec import TrainingResult
 from gonogo.verdict import Status
 
 STEP = re.compile(r"\bstep \d+/\d+")
+EVIDENCE_CHARACTERS = 400
+NAMED = 5  # of checkpoints
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def criteria(run: Path) -> list[Criterion]:
     ]
     answers = [(name, *ask(left)) for name, ask in asked]
     status = {None: Status.UNKNOWN, True: Status.GO, False: Status.NO_GO}
-    return [Criterion(name, status[met], clean(evidence)) for name, met, evidence in answers]
+    return [Criterion(name, status[met], clean(evidence[:EVIDENCE_CHARACTERS])) for name, met, evidence in answers]
 
 
 def _starts(left: RunFolderContents) -> tuple[bool | None, str]:
@@ -106,8 +108,9 @@ def _falls(left: RunFolderContents) -> tuple[bool | None, str]:
 
 
 def _saves(left: RunFolderContents) -> tuple[bool | None, str]:
-    if left.checkpoints:
-        return True, ", ".join(left.checkpoints)
+    if names := left.checkpoints:
+        more = f", {len(names)} in all" if len(names) > NAMED else ""
+        return True, ", ".join(names[:NAMED]) + more
     return (False, "none in out/checkpoints") if left.ended else (None, "")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import itertools
+import json
 import os
 import sys
 import threading
@@ -17,13 +18,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.facts import Ending, PassFacts, ScriptError
 from gonogo.script.overlay import Overlay
 from gonogo.script.places import kept_folders
 from gonogo.script.progress import StepCount
-from gonogo.script.replaced import Replaced
 from gonogo.script.request import PassRequest
-from gonogo.script.scratch import inherit, write_to_scratch
+from gonogo.script.scratch import write_to_scratch
 from gonogo.script.start import start
 from gonogo.script.surroundings import Surroundings
 
@@ -32,6 +33,7 @@ PASSES = {"card": "gonogo.script.card.card_pass", "processor": "gonogo.script.pr
 LAST_LINES = 30
 MOST_WRITTEN = 100
 PACKAGE = Path(__file__).parents[1]
+INHERITED = Path(__file__).parent / "inherited"
 
 
 class Pass(Protocol):
@@ -134,6 +136,14 @@ def _is_our_fault(file: str, problem: BaseException) -> bool:
     if not _is_ours(file) or Path(file).stem in {"scratch_libraries", "start"}:
         return False
     return not (isinstance(problem, OSError) and Path(file).stem in {"overlay", "scratch", "scratch_entries"})
+
+
+def inherit(scratch: Path, kept: list[Path], passed: list[Path]) -> None:
+    """Every Python that this process starts from now on writes to the same scratch folder."""
+    places = {"scratch": str(scratch), "kept": [*map(str, kept)], "passed": [*map(str, passed)]}
+    os.environ["GONOGO_SCRATCH"] = json.dumps(places)
+    paths = [str(INHERITED), str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 def main() -> NoReturn:

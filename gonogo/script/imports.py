@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from gonogo.script.replaced import Replaced
+from gonogo.base.replaced import Replaced
 
 Change = Callable[[ModuleType], None]
 
@@ -18,7 +18,7 @@ def when_imported(held: Replaced, changes: Mapping[str, Change]) -> None:
     """Call each change with its module: at once where it is loaded, and otherwise once it has run."""
     finder = _Finder(changes)
     sys.meta_path.insert(0, finder)
-    held.later(lambda: sys.meta_path.remove(finder))
+    held.callback(sys.meta_path.remove, finder)
     for name, change in changes.items():
         if name in sys.modules:
             change(sys.modules[name])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gonogo.script.replaced import Replaced
+from gonogo.base.replaced import Replaced
 
 
 def load_here(held: Replaced, asked: Callable[[int], None]) -> None:

@@ -210,7 +210,7 @@ class Overlay:
         if below:
             self.removed.add(path)
 
-    def mkdir(self, path: str, mode: int) -> None:
+    def mkdir(self, path: str, mode: int = 0o777) -> None:
         """Make a folder for the script."""
         if self._is_there(self.upper + path) or self.below(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.imports import when_imported
-from gonogo.script.replaced import Replaced
 from gonogo.script.request import ScriptCommand
 
 FIRST_BUCKET_BYTES = 1 << 20  # DistributedDataParallel's own, of torch 2.0 to 2.13

@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import errno
 import io
-import json
 import os
 import shutil
 import stat
@@ -19,13 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.overlay import Overlay
-from gonogo.script.replaced import Replaced
 from gonogo.script.scratch_entries import Entries
 from gonogo.script.scratch_libraries import follow_libraries
 
-INHERITED = Path(__file__).parent / "inherited"
-PACKAGE_FOLDER = Path(__file__).parents[2]
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 READERS = ("stat", "access", "statvfs", "listxattr", "getxattr", "pathconf")  # each with a path first
 NOT_FOLLOWING = ("lstat", "readlink")
@@ -46,7 +43,7 @@ def write_to_scratch(held: Replaced, scratch: Path, kept: list[Path], passed: li
         **{name: _reader(overlay, name, True) for name in READERS},
         **{name: _reader(overlay, name, False) for name in NOT_FOLLOWING},
         **{name: _attributes(overlay, name) for name in ATTRIBUTES},
-        **_folders(overlay), **_files(overlay),
+        **_folders(overlay), **_files(overlay), **_new_names(overlay),
     }  # fmt: skip
     for name, function in functions.items():
         plain = getattr(os, name)
@@ -65,14 +62,6 @@ def write_to_scratch(held: Replaced, scratch: Path, kept: list[Path], passed: li
     held.set(subprocess.Popen, "__init__", _started_in(overlay, subprocess.Popen.__init__))
     follow_libraries(held, overlay)
     return overlay
-
-
-def inherit(scratch: Path, kept: list[Path], passed: list[Path]) -> None:
-    """Every Python that this process starts from now on writes to the same scratch folder."""
-    places = {"scratch": str(scratch), "kept": [*map(str, kept)], "passed": [*map(str, passed)]}
-    os.environ["GONOGO_SCRATCH"] = json.dumps(places)
-    paths = [str(INHERITED), str(PACKAGE_FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 def _started_in(overlay: Overlay, plain: Callable[..., None]) -> Callable[..., None]:
@@ -162,22 +151,21 @@ def _attributes(overlay: Overlay, name: str) -> Callable[..., Any]:
     return change
 
 
+def _changing(overlay: Overlay, plain: Callable[..., None], change: Callable[..., None]) -> Callable[..., None]:
+    """`plain` where a path is written in earnest, elsewhere the overlay's own `change`, with the same arguments."""
+
+    def changed(path: Any, *args: Any, dir_fd: int | None = None, **named: Any) -> None:
+        full = overlay.absolute(path, dir_fd)
+        if overlay.passes(full):
+            plain(path, *args, dir_fd=dir_fd, **named)
+        else:
+            overlay.named(lambda: change(full, *args, **named))
+
+    return changed
+
+
 def _folders(overlay: Overlay) -> dict[str, Callable[..., Any]]:
     plain = overlay.plain
-
-    def mkdir(path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
-        full = overlay.absolute(path, dir_fd)
-        if overlay.passes(full):
-            plain.mkdir(path, mode, dir_fd=dir_fd)
-        else:
-            overlay.named(lambda: overlay.mkdir(full, mode))
-
-    def rmdir(path: Any, *, dir_fd: int | None = None) -> None:
-        full = overlay.absolute(path, dir_fd)
-        if overlay.passes(full):
-            plain.rmdir(path, dir_fd=dir_fd)
-        else:
-            overlay.named(lambda: overlay.rmdir(full))
 
     def listdir(path: Any = ".") -> Any:
         if not overlay.used or type(path) is int:
@@ -202,8 +190,10 @@ def _folders(overlay: Overlay) -> dict[str, Callable[..., Any]]:
         return overlay.cwd if overlay.moved else str(plain.getcwd())
 
     return {
-        "mkdir": mkdir, "rmdir": rmdir, "listdir": listdir, "scandir": scandir, "chdir": chdir, "fchdir": chdir,
-        "getcwd": getcwd, "getcwdb": lambda: os.fsencode(getcwd()),
+        "mkdir": _changing(overlay, plain.mkdir, overlay.mkdir),
+        "rmdir": _changing(overlay, plain.rmdir, overlay.rmdir),
+        "listdir": listdir, "scandir": scandir, "chdir": chdir, "fchdir": chdir, "getcwd": getcwd,
+        "getcwdb": lambda: os.fsencode(getcwd()),
     }  # fmt: skip
 
 
@@ -228,16 +218,29 @@ def _files(overlay: Overlay) -> dict[str, Callable[..., Any]]:
             return int(plain.open(path, flags, mode, dir_fd=dir_fd))
         return int(overlay.named(lambda: plain.open(real, flags, mode)))
 
-    def remove(path: Any, *, dir_fd: int | None = None) -> None:
-        full = overlay.absolute(path, dir_fd)
-        if overlay.passes(full):
-            plain.unlink(path, dir_fd=dir_fd)
-        else:
-            overlay.named(lambda: overlay.remove(full))
-
     def rename(src: Any, dst: Any, *, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
         source, target = overlay.absolute(src, src_dir_fd), overlay.absolute(dst, dst_dir_fd)
         overlay.named(lambda: _renamed(overlay, source, target))
+
+    def truncate(path: Any, length: int) -> None:
+        full = "" if type(path) is int else overlay.absolute(path)
+        real = full and (full if overlay.passes(full) else overlay.writing(full, keep=True))
+        overlay.named(lambda: plain.truncate(real or path, length))
+
+    remove = _changing(overlay, plain.unlink, overlay.remove)
+    return {
+        "open": open_,
+        "remove": remove,
+        "unlink": remove,
+        "rename": rename,
+        "replace": rename,
+        "truncate": truncate,
+    }
+
+
+def _new_names(overlay: Overlay) -> dict[str, Callable[..., Any]]:
+    """What makes a file of another kind, or another name of one."""
+    plain = overlay.plain
 
     def symlink(src: Any, dst: Any, target_is_directory: bool = False, *, dir_fd: int | None = None) -> None:
         full = overlay.absolute(dst, dir_fd)
@@ -257,11 +260,6 @@ def _files(overlay: Overlay) -> dict[str, Callable[..., Any]]:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), dst)
         overlay.named(lambda: overlay.copied(overlay.reading(source), overlay.writing(target, keep=False)))
 
-    def truncate(path: Any, length: int) -> None:
-        full = "" if type(path) is int else overlay.absolute(path)
-        real = full and (full if overlay.passes(full) else overlay.writing(full, keep=True))
-        overlay.named(lambda: plain.truncate(real or path, length))
-
     def made(name: str) -> Callable[..., None]:
         def make(path: Any, *args: Any, dir_fd: int | None = None, **named: Any) -> None:
             full = overlay.absolute(path, dir_fd)
@@ -270,10 +268,7 @@ def _files(overlay: Overlay) -> dict[str, Callable[..., Any]]:
 
         return make
 
-    return {
-        "open": open_, "remove": remove, "unlink": remove, "rename": rename, "replace": rename, "symlink": symlink,
-        "link": link, "truncate": truncate, "mkfifo": made("mkfifo"), "mknod": made("mknod"),
-    }  # fmt: skip
+    return {"symlink": symlink, "link": link, "mkfifo": made("mkfifo"), "mknod": made("mknod")}
 
 
 def _renamed(overlay: Overlay, source: str, target: str) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.imports import when_imported
 from gonogo.script.overlay import Overlay
-from gonogo.script.replaced import Replaced
 
 
 class Door(NamedTuple):

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.facts import PassFacts
 from gonogo.script.loading import load_here
 from gonogo.script.ranks import Ranks, launcher_environment
-from gonogo.script.replaced import Replaced, replaced
 from gonogo.script.request import PassRequest
 
 # trackers send nothing, ask for no key, and write into the scratch folder, SCRATCH here
@@ -70,7 +70,7 @@ class Surroundings:
     @contextmanager
     def around(self) -> Iterator[None]:
         """In place while the script runs."""
-        with replaced() as held:
+        with Replaced() as held:
             self._questions(held)
             self._exits(held)
             self._children(held)

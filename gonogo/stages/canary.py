@@ -15,10 +15,11 @@ from gonogo.remote.answers import Heartbeat
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.held import started_file
+from gonogo.stages.held_limit import refuse_beyond
 from gonogo.stages.local_log import LastLines
 from gonogo.stages.machine import machine
 from gonogo.stages.remote_run import canary_options, paid_run, run_key, run_to_end, training_result
-from gonogo.training.spec import PHASE
+from gonogo.training.spec import PHASE, TrainingResult
 
 
 def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
@@ -27,6 +28,7 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     None are made beside the paid run itself, nor where it has finished on the machine and nothing is known of its
     canary here: it passed this gate when it was started.
     """
+    refuse_beyond(run)
     inputs_digest = InputDigests(run).launch
     with machine(run) as there:
         key, refused = run_key(run.mode, inputs_digest), bool(params.measured_after)
@@ -59,21 +61,12 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         result = training_result(run, run_dir)
     run.usd = ended.elapsed_s / 3600 * run.target.usd_per_hour
     write_text(outputs.log, log.text)
-    losses = result.train_loss if result else []
     Measurements(
         inputs_digest=inputs_digest,
         measured_after=params.measured_after,
         exit_cause=ended.cause,
         log_tail=log.lines[-5:],
-        steps=result.steps if result else 0,
-        finite=bool(result and result.finite),
-        first_loss=losses[0] if losses else None,
-        last_loss=losses[-1] if losses else None,
-        step_s=result.median_step_s if result else None,
-        peak_memory_bytes=result.peak_memory_bytes if result else None,
-        phase_peaks_bytes=result.phase_peaks_bytes if result else {},
-        last_phase="" if result else _last_phase(log.lines),
-        device=result.device if result else "",
+        **(_measured(result) if result else {"last_phase": _last_phase(log.lines)}),
         on_cpu_instead=any(attempt.cpu for attempt in ended.attempts),
         planned_peak_bytes=choose(memory.explored, run.gates.memory).needed_bytes,
         planned_step_s_high=forecast.step_s.high if forecast.step_s else None,
@@ -88,6 +81,20 @@ def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     ).write(outputs.measurements)
     if result:
         run.say(f"{result.steps} steps at {result.median_step_s:.3f} s, peak {gigabytes(result.peak_memory_bytes)}")
+
+
+def _measured(result: TrainingResult) -> dict[str, Any]:
+    """What the first steps measured about themselves."""
+    return {
+        "steps": result.steps,
+        "finite": result.finite,
+        "first_loss": next(iter(result.train_loss), None),
+        "last_loss": next(reversed(result.train_loss), None),
+        "step_s": result.median_step_s,
+        "peak_memory_bytes": result.peak_memory_bytes,
+        "phase_peaks_bytes": result.phase_peaks_bytes,
+        "device": result.device,
+    }
 
 
 def _last_phase(lines: list[str]) -> str:

@@ -20,6 +20,7 @@ from gonogo.runtime.context import Run
 from gonogo.stages.download import fetch
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.held import forget_or_keep, started_file
+from gonogo.stages.held_limit import over_words, short_of
 from gonogo.stages.remote_run import run_to_end, training_result
 from gonogo.stages.run_terms import oom_ladder
 from gonogo.training.spec import TrainingResult
@@ -35,12 +36,15 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
     forecast = Forecast.model_validate_json(Path(inputs.forecast).read_text())
     explored = MemoryMeasurements.read(inputs.memory).explored
     started = started_file(run.paths, run.mode)
+    planned_hours = forecast.hours.mid if forecast.hours else None
+    if short := short_of(run, planned_hours):
+        run.say(f"CAUTION: {short}")
     with run.work():
         run_dir, ended = run_to_end(
             run,
             run.mode,
             digests.launch,
-            planned_hours=forecast.hours.mid if forecast.hours else None,
+            planned_hours=planned_hours,
             oom_ladder=oom_ladder(explored, run.settings.accelerator, run.gates.memory),
         )
         result = training_result(run, run_dir) if ended.cause == "finished" else None
@@ -52,7 +56,7 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
             forget_or_keep(started, ended.cause)
         raise UserError(
             f"the run ended after {duration(ended.elapsed_s)} and {dollars(run.usd)}: {why(ended)} "
-            f"{_advice(Path(kept.folder), ended.cause)}"
+            f"{over_words(run, ended)}{_advice(Path(kept.folder), ended.cause)}"
         )
     facts = {
         "run_id": Path(run_dir).name, "run_dir": run_dir, "target": run.config.target, "usd": run.usd, "hours": hours,

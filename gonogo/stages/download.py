@@ -15,7 +15,7 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import write_json
 from gonogo.remote.answers import Done, quoted
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer import Transfer, persistently, shown_missing
+from gonogo.remote.transfer import Transfer, note_known_there, persistently, shown_missing, without_the_machine
 from gonogo.remote.transfer import download as receive
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
@@ -34,8 +34,11 @@ def download(run: Run, inputs: Any, outputs: Any) -> None:
 def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Transfer:
     """The run's folder in the archive, verified, under a name that no other download has; the machine may go then.
 
+    What was fetched before, and is known to the machine as fetched, is reported again without it: it may be gone.
+
     Args:
         name: of the archive's folder, in words of our own.
+        report: of a run that has finished, which is fetched once; None: of one that may go on.
 
     Raises:
         UserError: the name leads out of the experiment's archive.
@@ -54,15 +57,21 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
         os.sync()  # a power cut here must not take what the machine may then forget
         if not got.lost:
             there.ask(Done, "collected", run_dir)
+            note_known_there(partial)
         return got
 
-    note_held(run.settings, run.experiment)
-    with run.work():
-        got = persistently(lambda: ssh_settings(run), run.target, bring, run.say, 60 * run.target.lease_minutes)
+    got = without_the_machine(partial) if report else None
+    if got is not None:
+        run.say("fetched before: the machine is not needed")
+    else:
+        note_held(run.settings, run.experiment)
+        with run.work():
+            got = persistently(lambda: ssh_settings(run), run.target, bring, run.say, 60 * run.target.lease_minutes)
     if report:
         facts = {"folder": got.folder, "run_id": Path(run_dir).name, **transfers.facts(got)}
         write_json(report, {**facts, "missing": got.missing, "left_on_machine": got.lost})
-    shutil.rmtree(partial, ignore_errors=True)
+    if not report or got.lost:
+        shutil.rmtree(partial, ignore_errors=True)
     run.say(f"{transfers.summary(got, 'verified')} in {got.folder}")
     if got.missing:
         run.say(f"CAUTION: not fetched: {shown_missing(got.missing)}")

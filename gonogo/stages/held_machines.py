@@ -190,7 +190,8 @@ def update(path: Path, held: HeldMachine, change: Callable[[HeldMachine], None])
 
 def _note_released(path: Path, held: HeldMachine) -> None:
     facts = {"target": path.stem, "released_at": time.time(), "usd": round(held.usd, 2)}
-    with path.with_name(RELEASED).open("a") as lines:
+    # on a full disk the hold must end even so: removing it needs no room
+    with contextlib.suppress(OSError), path.with_name(RELEASED).open("a") as lines:
         lines.write(json.dumps({**facts, **held.model_dump(mode="json")}) + "\n")
 
 
@@ -201,7 +202,8 @@ def spent_before_run(settings: Settings) -> str:
         if isinstance(ssh, Ssh) and held.host == ssh.host and held.usd >= LEAST_TOLD_USD:
             return (
                 f"the machine has been held for {held.cost}, before this run: budget_usd "
-                f"({dollars(settings.config.budget_usd)}) and max_hours count the run alone"
+                f"({dollars(settings.config.budget_usd)}) and max_hours count the run alone, max_held_hours and "
+                "max_held_usd of the target the machine's time"
             )
     return ""
 

@@ -17,6 +17,7 @@ from gonogo.remote.errors import NotOurTurn, Unreachable
 from gonogo.remote.machine import ENVIRONMENT, Machine, connect
 from gonogo.runtime.context import Run
 from gonogo.runtime.session import owner_pid
+from gonogo.stages.held_limit import within
 from gonogo.stages.release import note_held
 
 FIRST_PAUSE_S, TURN_EVERY_S = 1.0, 15.0
@@ -62,10 +63,14 @@ def in_turn(run: Run, work: Callable[[Machine], Result]) -> Result:
         Unreachable: the machine, at first; or for as long as a run there may go unwatched.
     """
     told, pause_s, heard = "", FIRST_PAUSE_S, time.monotonic()
+
+    def once() -> Result:
+        with machine(run) as there:
+            return work(there)
+
     while True:
         try:
-            with machine(run) as there:
-                return work(there)
+            return within(run, once)
         except NotOurTurn as wait:
             heard = time.monotonic()
             if wait.waiting_for.startswith(f"{workspace(run)}/"):

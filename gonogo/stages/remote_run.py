@@ -16,14 +16,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gonogo.agent.timings import FROZEN_S
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
-from gonogo.base.units import dollars, duration, gigabytes
 from gonogo.config.command import placeholders
 from gonogo.remote.answers import (
     Exit,
-    GpuReading,
     Heartbeat,
     Launched,
     MachineRun,
@@ -39,14 +36,14 @@ from gonogo.remote.machine import Machine
 from gonogo.remote.transfer import Saved, fetching_checkpoints, verify
 from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, started_file
+from gonogo.stages.held_limit import run_at_most_s
 from gonogo.stages.held_machines import note_run, spent_before_run
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
 from gonogo.stages.machine import environment, in_turn, is_alone, machine, our_turn, ssh_settings, workspace
+from gonogo.stages.run_progress import progress_line
 from gonogo.stages.run_terms import checkpoint_room, cpu_fallback, release_terms, secrets
 from gonogo.training.spec import TrainingResult
-
-NEARLY_FULL = 15 / 16  # of the GPU's memory
 
 
 def run_to_end(
@@ -137,18 +134,45 @@ def start_or_attach(
 
     What is remembered here is written from the machine's answer: a run that was refused is not remembered.
     """
-    target, accelerator = run.target, run.settings.accelerator
     key, paid = run_key(kind, inputs_digest, options), kind != "canary"
     file = started_file(run.paths, kind)
     known = StartedRun.read(file)
     run_id = known.run_id if known and known.key == key else run_name(kind, key)
     run_dir = f"{workspace(run)}/runs/{run_id}"
-    saved = saved_by(run, run_dir)
     if at_work(there, workspace(run)) is None:
         if is_alone(run):
             our_turn(there, run_dir)
         verify(there, workspace(run))  # what is trained on is what was sent
-    answer = there.launch(
+    answer = _launch(run, there, run_dir, key, options, oom_ladder, paid=paid)
+    if answer.state == "already" and answer.key != key:
+        raise UserError(
+            f"another run is training on the machine ({quoted(answer.run_dir)}), with other data, code or config. "
+            f"Wait for it, or stop it: gonogo stop {quoted(answer.run_dir).rpartition('/')[2]}"
+        )
+    found = run_dir if answer.run_dir == run_dir else attached_to(answer, f"{workspace(run)}/runs", kind, key)
+    _remember(run, found, StartedRun(found.rpartition("/")[2], key, run.config.target), file)
+    if answer.state != "started":
+        run.say(f"attached to {Path(found).name}, which is {answer.state}")
+    elif found != run_dir:
+        run.say(f"resuming {Path(found).name}, which began with the same data, code and config")
+    if answer.state == "started" and paid and (spent := spent_before_run(run.settings)):
+        run.say(f"CAUTION: {spent}")
+    return found
+
+
+def _launch(
+    run: Run,
+    there: Machine,
+    run_dir: str,
+    key: str,
+    options: Sequence[str],
+    oom_ladder: Sequence[dict[str, Any]],
+    *,
+    paid: bool,
+) -> Launched:
+    """Ask the machine to start this run, or to name the one of this key."""
+    target, accelerator, saved = run.target, run.settings.accelerator, saved_by(run, run_dir)
+    return there.launch(
         run_dir,
         arguments=["-m", "gonogo.stages.train", f"run_{run.mode}.json", "{run_dir}/out", *options],
         packages=environment(run),
@@ -159,7 +183,7 @@ def start_or_attach(
         once=paid,
         cwd=f"{workspace(run)}/code",
         environment={**accelerator.environment, **target.environment, **secrets(target)},
-        max_s=3600 * target.max_hours,
+        max_s=run_at_most_s(run),
         max_usd=run.config.budget_usd,
         usd_per_hour=target.usd_per_hour,
         lease_s=60 * target.lease_minutes,
@@ -175,21 +199,15 @@ def start_or_attach(
         cpu=cpu_fallback(run.experiment_config, run.training, accelerator, target),
         release=release_terms(target),
     )
-    if answer.state == "already" and answer.key != key:
-        raise UserError(
-            f"another run is training on the machine ({quoted(answer.run_dir)}), with other data, code or config. "
-            f"Wait for it, or stop it: gonogo stop {quoted(answer.run_dir).rpartition('/')[2]}"
-        )
-    found = run_dir if answer.run_dir == run_dir else attached_to(answer, f"{workspace(run)}/runs", kind, key)
-    StartedRun(found.rpartition("/")[2], key, run.config.target).write(file)
-    note_run(run.settings, found)
-    if answer.state != "started":
-        run.say(f"attached to {Path(found).name}, which is {answer.state}")
-    elif found != run_dir:
-        run.say(f"resuming {Path(found).name}, which began with the same data, code and config")
-    if answer.state == "started" and paid and (spent := spent_before_run(run.settings)):
-        run.say(f"CAUTION: {spent}")
-    return found
+
+
+def _remember(run: Run, found: str, started: StartedRun, file: Path) -> None:
+    """On a disk that is full here the run is followed even so: the machine knows it by its key."""
+    try:
+        started.write(file)
+        note_run(run.settings, found)
+    except (OSError, UserError) as error:
+        run.say(f"CAUTION: that {started.run_id} was started cannot be noted here: {error}")
 
 
 def run_key(kind: str, inputs_digest: str, options: Sequence[str] = ()) -> str:
@@ -249,28 +267,6 @@ def attached_to(answer: Launched, runs_dir: str, kind: str, key: str) -> str:
 def run_name(kind: str, key: str) -> str:
     """Of a run's own folder, which nothing else writes into: runs with other data, code or config have other keys."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}_{kind}_{key[:6]}"
-
-
-def progress_line(beat: Heartbeat, left_s: float | None, latest: str) -> str:
-    """Time, cost and GPU of a run under way, with the latest line of its log."""
-    cost = f"  {dollars(beat.usd)}" if beat.usd else ""
-    elapsed = "" if beat.elapsed_s is None else duration(beat.elapsed_s)
-    gpu = gpu_words(beat.gpu)
-    quiet = f"  NO STEP FOR {duration(beat.quiet_s)}" if beat.quiet_s else ""
-    if beat.age_s > FROZEN_S:
-        quiet += f"  NOT WATCHED ON THE MACHINE FOR {duration(beat.age_s)}"
-    left = "" if left_s is None else f"  {duration(left_s)} left"
-    return f"{elapsed}{left}{cost}{gpu}{quiet}  {latest}"
-
-
-def gpu_words(gpu: GpuReading | None) -> str:
-    """What the GPU is doing; loud where its memory is nearly full, because the next peak may not fit."""
-    if not gpu:
-        return ""
-    full = gpu.used_bytes / gpu.total_bytes
-    words = f"  {gigabytes(gpu.used_bytes)} of {gigabytes(gpu.total_bytes)}, {gpu.busy_percent:.0f} % busy"
-    alarm = "  MEMORY NEARLY FULL: use the next smaller micro_batch_size" if full > NEARLY_FULL else ""
-    return f"{words}, {gpu.temperature_c:.0f} °C{alarm}"
 
 
 def training_result(run: Run, run_dir: str) -> TrainingResult | None:

@@ -11,8 +11,9 @@ from gonogo.base.shipped import own_or_shipped
 from gonogo.base.units import gigabytes
 from gonogo.memory.plan import Plan
 from gonogo.remote.machine import Machine
-from gonogo.remote.setup import RunNeeds, SetupReport, set_up
+from gonogo.remote.setup import INSTALL_S, RunNeeds, SetupReport, set_up
 from gonogo.runtime.context import Run
+from gonogo.stages.held_limit import left_s
 from gonogo.stages.machine import environment, in_turn, is_alone, our_turn, own_packages, workspace
 
 TRAIN_LOCK = "requirements-train.lock"
@@ -32,7 +33,8 @@ def setup(run: Run, inputs: Any, outputs: Any) -> None:
     def ready(there: Machine) -> SetupReport:
         if is_alone(run):
             our_turn(there, f"{workspace(run)}/runs/setup", install=True)
-        return set_up(there, run.target, run.settings.accelerator, requirements, needs, environment(run))
+        install_s = max(1.0, min(INSTALL_S, left_s(run)))
+        return set_up(there, run.target, run.settings.accelerator, requirements, needs, environment(run), install_s)
 
     needs = _needs(run)
     found = in_turn(run, ready)

@@ -23,6 +23,7 @@ from gonogo.remote.transfer import upload as send
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
 from gonogo.stages.freshness import InputDigests, confirm_up_to
+from gonogo.stages.held_limit import refuse_beyond, within
 from gonogo.stages.machine import ssh_settings, workspace
 from gonogo.stages.release import note_held
 from gonogo.stages.remote_run import at_work, canary_key, run_key
@@ -78,16 +79,22 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
             f"({duration(seconds.low)} to {duration(seconds.high)})"
         )
 
+    show = transfers.progress(run.progress)
+
+    def progress(done: int, total: int) -> None:
+        refuse_beyond(run)
+        show(done, total)
+
     def bring(there: Machine) -> Transfer:
         if (ours := _at_work(run, there, digests)) is not None:
             run.say(f"{ours} is at work there with this data, code and config: nothing is sent")
             return UNNEEDED
-        return send(there, parts, workspace(run), transfers.progress(run.progress), ahead, linked)
+        return send(there, parts, workspace(run), progress, ahead, linked)
 
     if doubt := note_held(run.settings, run.experiment):
         run.say(f"CAUTION: as it is now, the machine could not be released at the end: {doubt}")
     with run.work():
-        sent = persistently(lambda: ssh_settings(run), run.target, bring, run.say)
+        sent = within(run, lambda: persistently(lambda: ssh_settings(run), run.target, bring, run.say))
     write_json(outputs.upload, transfers.facts(sent))
     if sent is not UNNEEDED:
         run.say(transfers.summary(sent, "sent"))

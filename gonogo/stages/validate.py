@@ -20,7 +20,7 @@ from gonogo.quality.measure import measure_part
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import data_digest
 from gonogo.training.logged_metrics import logged_metrics
-from gonogo.training.spec import BOUNDS, TrainingResult
+from gonogo.training.spec import BOUNDS, LISTED, TEXT_CHARACTERS, TrainingResult
 from gonogo.training.written_files import checkpoint_of
 
 
@@ -53,7 +53,7 @@ def validate(run: Run, inputs: Any, outputs: Any) -> None:
         if experiment.predicts_items
         else {},
         is_result=run.experiment_config.modes[run.mode].result,
-        alerts=_alerts(checkpoint.parent.parent / "training.json"),
+        alerts=alerts_of(checkpoint.parent.parent / "training.json"),
         pictures=measured if experiment.predicts_items else None,
         evidence=[str(predictions), str(checkpoint)],
     ).write(outputs.measurements)
@@ -87,7 +87,7 @@ def _measure_log(run: Run, archive: Path, outputs: Any) -> None:
     run.say(f"{result.steps} steps" + (f", loss {first:.3g} → {last:.3g}" if first and last else ""))
 
 
-def _alerts(training: Path) -> list[str]:
+def alerts_of(training: Path) -> list[str]:
     """What the run said of its success indicators; nothing where a foreign script trained."""
     try:
         with training.open("rb") as file:
@@ -95,4 +95,5 @@ def _alerts(training: Path) -> list[str]:
     except (OSError, ValueError):
         return []
     alerts = said.get("alerts") if isinstance(said, dict) else None
-    return [clean(alert) for alert in alerts if isinstance(alert, str)] if isinstance(alerts, list) else []
+    texts = [alert for alert in alerts if isinstance(alert, str)] if isinstance(alerts, list) else []
+    return [clean(alert[:TEXT_CHARACTERS]) for alert in texts[:LISTED]]

@@ -66,9 +66,7 @@ def train_lightning(
 
     quieten()
     torch.set_num_threads(spec.training.threads)
-    if experiment.config.starts_from and experiment.starts_from is None:
-        where = f"{experiment.name}: starts_from: {experiment.config.starts_from}"
-        raise UserError(f"{where}: no checkpoint of it was given; training never starts from nothing instead")
+    _check_start(experiment)
     pl.seed_everything(spec.seed if extends is None else spec.seed + 1, verbose=False)
     module = extends or experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
@@ -87,21 +85,34 @@ def train_lightning(
         if rehearsal:
             rehearse_later_parts(experiment, module, data, spec.training, out, validated=bool(recorder.val_steps))
     result = TrainingResult(
-        steps=trainer.global_step,
-        epochs=trainer.current_epoch,
-        parameters=sum(p.numel() for p in module.parameters() if p.requires_grad),
-        train_loss=recorder.train_loss,
-        val_steps=recorder.val_steps,
-        val_loss=recorder.val_loss,
-        step_s=recorder.step_s,
+        **_measured(trainer, module, recorder),
         wall_s=time.time() - started,
-        peak_memory_bytes=peak_memory_bytes(),
         phase_peaks_bytes=each.peaks_bytes if each else {},
-        device=device_name(),
         alerts=indicators.alerts,
         **vars(ending),
     )
     return result, module, data
+
+
+def _measured(trainer: Trainer, module: LightningModule, recorder: Recorder) -> dict[str, Any]:
+    """What every run measures about itself."""
+    return {
+        "steps": trainer.global_step,
+        "epochs": trainer.current_epoch,
+        "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
+        "train_loss": recorder.train_loss,
+        "val_steps": recorder.val_steps,
+        "val_loss": recorder.val_loss,
+        "step_s": recorder.step_s,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "device": device_name(),
+    }
+
+
+def _check_start(experiment: LightningExperiment) -> None:
+    if experiment.config.starts_from and experiment.starts_from is None:
+        where = f"{experiment.name}: starts_from: {experiment.config.starts_from}"
+        raise UserError(f"{where}: no checkpoint of it was given; training never starts from nothing instead")
 
 
 def _fit(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from gonogo.base.bounded_json import JsonBounds, parsed
 from gonogo.base.models import ClosedModel
+from gonogo.base.text import clean
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
 
@@ -36,30 +38,39 @@ class RunSpec(ClosedModel):
     )
 
 
+TEXT_CHARACTERS, LISTED = 1000, 100
+# it may come from another machine: numbers that Python can divide, texts and lists that a page can show
+Size = Annotated[int, Field(ge=0, lt=1 << 62)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Words = Annotated[str, AfterValidator(lambda text: clean(text[:TEXT_CHARACTERS]))]
+
+
 class TrainingResult(ClosedModel):
     """What a run measured about itself."""
 
     model_config = ConfigDict(ser_json_inf_nan="constants")
 
-    steps: int
-    epochs: int
-    parameters: int
+    steps: Size
+    epochs: Size
+    parameters: Size
     train_loss: list[float]
     train_steps: list[int] = Field(default_factory=list, description="of `train_loss`; empty: each, from the first")
     val_steps: list[int]
     val_loss: list[float]
-    step_s: list[float]
-    wall_s: float
-    peak_memory_bytes: int
-    phase_peaks_bytes: dict[str, int] = Field(
+    step_s: list[Seconds]
+    wall_s: Seconds
+    peak_memory_bytes: Size
+    phase_peaks_bytes: Annotated[dict[Words, Size], Field(max_length=LISTED)] = Field(
         default_factory=dict, description="of a canary: phase → the highest use of memory up to its end"
     )
-    device: str
+    device: Words
     finite: bool
-    stopped: str = ""
-    cause: str = Field("", description="the learning gate's word for why it stopped the run")
-    alerts: list[str] = Field(default_factory=list, description="success indicators (`watch`) that were missed")
-    bad_batch: str = Field("", description="`inputs` or `targets` that held NaN where the loss was not finite")
+    stopped: Words = ""
+    cause: Words = Field("", description="the learning gate's word for why it stopped the run")
+    alerts: Annotated[list[Words], AfterValidator(lambda alerts: alerts[:LISTED])] = Field(
+        default_factory=list, description="success indicators (`watch`) that were missed"
+    )
+    bad_batch: Words = Field("", description="`inputs` or `targets` that held NaN where the loss was not finite")
 
     @classmethod
     def parsed(cls, text: bytes) -> TrainingResult:

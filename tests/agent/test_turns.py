@@ -108,3 +108,34 @@ def test_it_does_not_switch_itself_off_during_an_upload_and_the_minutes_count_fr
     wait_for(calls["upload"].exists)
     assert time.monotonic() - ended > 1, "they count from what was done here last"
     end_all(watched.folder)
+
+
+def test_targets_with_other_roots_on_the_same_machine_take_turns_and_keep_it_on(
+    work: Workspace, tmp_path: Path
+) -> None:
+    other = brisk(tmp_path / "other")
+    other.environment["GONOGO_AGENT_HOME"] = work.environment["GONOGO_AGENT_HOME"]
+    calls = other.folder / "calls"
+    terms = {"argv": ["sh", "-c", f"echo called >> {calls}"], "collected_s": 0, "uncollected_s": None}
+    launch(other, "eeg/runs/first", "true", release=terms)
+    other.ended("eeg/runs/first")
+    wait_for(lambda: launch(work, "cvs/runs/one", waiting(work, "go"))["state"] == "started")
+    held = "../cvs/runs/one"
+    assert launch(other, "eeg/runs/one", "true") == {"state": "waiting", "run_dir": held, "key": ""}
+    assert other.call("turn", "eeg/runs/one") == {"waiting_for": held}
+    assert other.call("busy", ".")["runs"] == [held]
+    other.call("collected", "eeg/runs/first")
+    assert "still running here" in other.start("release", "eeg/runs/first").communicate(timeout=60)[1]
+    (other.folder / "requirements.txt").write_text("a-package\n")
+    assert other.call("setup", "--requirements", "requirements.txt") == {"waiting_for": held}
+    assert not calls.exists(), "it is not switched off under the other's run"
+    (work.folder / "go").touch()
+    work.ended("cvs/runs/one")
+    wait_for(calls.exists)
+    wait_for(lambda: not other.call("busy", ".")["runs"])
+    assert "../cvs/runs/one" in other.call("busy", ".")["unfetched"], "what would be lost is the whole machine's"
+    with (work.folder / ".env.lock").open("w") as setup:
+        fcntl.flock(setup, fcntl.LOCK_EX)
+        assert other.call("turn", "eeg/runs/one") == {"waiting_for": "a setup"}
+    wait_for(lambda: launch(other, "eeg/runs/one", "true")["state"] == "started")
+    end_all(other.folder)

@@ -80,7 +80,7 @@ def test_an_experiments_own_gates_win(site: Path) -> None:
     ("raw", "words"),
     [
         ({"experimnts": "cvs"}, ["experimnts", "did you mean 'experiments'"]),
-        ({"gates": {"quality": {"max_bad_scens": 0.1}}}, ["quality.max_bad_scens", "mean 'max_bad_items'"]),
+        ({"gates": {"quality": {"max_bad_itms": 0.1}}}, ["quality.max_bad_itms", "mean 'max_bad_items'"]),
         ({"budget_usd": "twenty"}, ["budget_usd", "'twenty'", "valid number"]),
         ({"budget_usd": -1}, ["budget_usd", "-1", "greater than or equal to 0"]),
         ({"experiments": "cvx"}, ["'cvx'", "did you mean 'cvs'", "config/experiments/"]),

@@ -36,6 +36,7 @@ AuthorizedKeysFile {authorized}
 StrictModes no
 UsePAM no
 PasswordAuthentication no
+SetEnv GONOGO_AGENT_HOME={folder}
 Subsystem sftp internal-sftp
 MaxStartups 64:30:128
 """

@@ -140,4 +140,17 @@ def test_killed_after_the_download_there_is_one_copy(
     (kept,) = [path for path in (run.config.archive_dir / "cvs").iterdir() if not path.name.startswith(".")]
     got = fetch(run, "cvs/runs/r1", "r1", str(report))
     assert got.folder == str(kept) == json.loads(report.read_text())["folder"]
-    assert list((run.config.archive_dir / "cvs").iterdir()) == [kept]
+    assert list((run.config.archive_dir / "cvs").glob("[!.]*")) == [kept]
+
+
+def test_what_was_fetched_is_reported_again_though_the_machine_is_gone(there: Site, run: Run, ended: Path) -> None:
+    report = run.config.results_dir / "cvs/fast/download/archive.json"
+    first = fetch(run, "cvs/runs/r1", "r1", str(report))
+    report.unlink()  # as Snakemake does where a full disk kept it from noting that the job was done
+    there.server.kill()
+    assert (
+        fetch(run, "cvs/runs/r1", "r1", str(report)).folder == first.folder == json.loads(report.read_text())["folder"]
+    )
+    there.up()
+    (Path(first.folder) / "out/model.ckpt").write_bytes(b"")
+    assert fetch(run, "cvs/runs/r1", "r1", str(report)).folder != first.folder, "it is whole no longer"

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory.check import verdict_of
-from gonogo.memory.estimate import estimate
+from gonogo.memory.estimate import estimate, with_saving
+from gonogo.memory.families import MEASURED
+from gonogo.memory.growth import growth
+from gonogo.memory.judge_parts import beside_the_peak
 from gonogo.memory.loaders import Loaders
 from gonogo.memory.request import TraceRequest
 from gonogo.memory.step import lightning_step
@@ -22,10 +30,12 @@ from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 from gonogo.verdict import Check, Status
 from tests.memory.cards import card
+from tests.memory.synthetic import events
 from tests.toy import PairData, Toy, ToyModule
 from tests.toy import config as toy_config
 
 WIDTH = 1024
+CONVOLUTIONAL = ("ConvNeXt", "Mnas", "Mobe", "RegNet", "ResNet", "VGG")
 DATA = [Path("data")]
 
 
@@ -202,6 +212,16 @@ def test_a_validation_that_cannot_be_traced_is_said(monkeypatch: pytest.MonkeyPa
     assert checks["parts"].status is Status.CAUTION and "ValueError: no such head" in checks["parts"].why
 
 
+class Counting(Wide):
+    def validation_step(self, batch: Any, index: int) -> None:
+        torch.bincount(self.net(batch[0]).argmax(1))
+
+
+def test_metrics_for_want_of_values_are_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = judged(traced(monkeypatch, Counting))["parts"]
+    assert parts.status is Status.GO and "validation was traced up to aten.bincount" in parts.why
+
+
 class Compiled(Wide):
     def __init__(self, training: Training) -> None:
         super().__init__(training)
@@ -222,3 +242,86 @@ def test_a_request_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (again.batches, again.growth, again.looked) == (found.batches, found.growth, found.looked)
     order = TraceRequest(data=DATA, seed=3)
     assert TraceRequest.model_validate_json(order.model_dump_json(by_alias=True)) == order
+
+
+class Packed(Wide):
+    """A frozen base at 4 bits, its norms cast to 32."""
+
+    def __init__(self, training: Training) -> None:
+        super().__init__(training)
+        self.register_buffer("base", torch.zeros(1 << 20, dtype=torch.uint8))
+        self.norm = nn.Parameter(torch.ones(1 << 18), requires_grad=False)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.net.parameters())
+
+
+def test_weights_of_few_bits_have_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = traced(monkeypatch, Packed)
+    assert found.loading_bytes == (1 << 21) * 2  # two weights a byte, two bytes each before they are packed
+    needed = estimate(found, Training(), card(16))
+    assert needed.components_bytes["frozen weights cast to 32 bits"] == 4 << 18
+    assert judged(found)["loading"].status is Status.GO and judged(found, 0.003)["loading"].status is Status.CAUTION
+    assert "loading" not in judged(traced(monkeypatch))
+
+
+class Recomputing(Wide):
+    """Checkpointing that keeps as much as it saves."""
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        return checkpoint(self.net, batch[0], use_reentrant=False).square().mean()
+
+
+def test_checkpointing_that_saves_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = traced(monkeypatch, Recomputing)
+    assert found.checkpointed == 2
+    on, training = card(), Training(micro_batch_size=4)
+    own = Case("case", toy_config(), Path())
+    plain = trace_step(lambda: lightning_step(own, training), plain=True)
+    saving = with_saving(estimate(found, training, on), estimate(plain, training, on))
+    (check,) = [
+        check for check in beside_the_peak(saving, on.visible_bytes, MemoryGate()) if check.id == "checkpointing"
+    ]
+    assert check.status is Status.CAUTION and check.value == "saves 0.0 GB here"
+
+
+def test_each_estimate_says_what_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = judged(traced(monkeypatch))["parts"].why
+    assert "2 optimizer steps of micro-batch 4 were traced" in why
+    assert "no measured peak is of a network of this kind" in why
+
+
+def test_the_stated_ranges_are_those_of_the_measured_peaks(root: Path) -> None:
+    rows = json.loads((root / "benchmarks/memory.json").read_text())["cases"]
+    for family, (count, below, above, farthest) in MEASURED.items():
+        signed = [
+            100 * (row["measured_bytes"] / row["predicted_bytes"] - 1)
+            for row in rows
+            if not row["oom"] and row["model"].startswith(CONVOLUTIONAL) == (family == "convolutional")
+        ]
+        twentieths = statistics.quantiles(signed, n=20, method="inclusive")
+        assert count == len(signed)
+        assert (below, above) == pytest.approx((twentieths[0], twentieths[-1]), abs=0.05)
+        assert farthest == pytest.approx(max(signed, key=abs), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kept_bytes", "planned", "status"),
+    [
+        (1 << 20, 0, Status.NO_GO),
+        (1 << 20, 1_000, None),
+        (1 << 20, 1_000_000, Status.NO_GO),
+        (40_000, 0, Status.CAUTION),
+        (4, 0, None),
+    ],
+)
+def test_growth_is_held_against_the_length_of_the_run(kept_bytes: int, planned: int, status: Status | None) -> None:
+    """Of a script, events alone: four steps, of which each keeps a block and another lets go of its own."""
+    blocks = [(2 * step, kept_bytes) for step in range(4)]
+    changes = [change for block, size in blocks for change in ((block, size), (block + 1, 9000), (block + 1, -9000))]
+    found = dataclasses.replace(events(changes), step=np.repeat(np.arange(4, dtype=np.int16), 3))
+    grown = growth(found)
+    assert grown is not None and grown.bytes_per_step == max(kept_bytes, 512)
+    checks = judged(Traced(1, 1, "32-true", events=found, growth=grown, planned_steps=planned))
+    assert (checks["growth"].status if "growth" in checks else None) is status
+    assert growth(found, 6) is None  # two steps tell nothing

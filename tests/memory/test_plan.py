@@ -14,6 +14,7 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import validate
 from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.estimate import MemoryEstimate, failed
+from gonogo.memory.judge import Measurements, judge
 from gonogo.memory.options import cheapest_first, divisors, precision_options, with_micro_batch
 from gonogo.memory.plan import Plan, plan_from
 from gonogo.memory.plan_search import Estimator, explore
@@ -126,6 +127,26 @@ def test_options_follow_where_the_smallest_micro_batch_is_too_much() -> None:
     step = next(step for step in found.ladder if step.verdict != "OOM")
     assert step.options == ["gradient checkpointing"] and step.slowdown == pytest.approx(4 / 3)
     assert step.slowdown_sources == ["gradient checkpointing: one forward more"]
+
+
+def test_a_change_that_needs_more_is_not_advised() -> None:
+    """A 4-bit base whose casts take more than it saves, before checkpointing, which saves."""
+    on, base = card(16), estimator(card(16))
+
+    def run(training: Training, options: Any) -> MemoryEstimate:
+        found = base(training, options)
+        extra = 2 * GB if options.get("four_bit") else 0
+        return found.model_copy(update={"reserved_bytes": (found.reserved_bytes or 0) + extra})
+
+    source = {"slowdown": 1.1, "slowdown_source": "a test", "exact": True}
+    four_bit = PlanOption(name="4-bit base", settings={"four_bit": True}, **source)
+    explored = explore(run, Training(micro_batch_size=8), on, [four_bit, CHECKPOINTING], precisions=False)
+    assert set(explored.useless) == {"4-bit base"} and explored.useless["4-bit base"] < 0
+    plans = [plan for plan in explored.candidates if plan.options]
+    assert plans and all(plan.options == ["gradient checkpointing"] for plan in plans)
+    checks, _ = judge(Measurements(accelerator=on, explored=explored), GATE)
+    (said,) = [check for check in checks if check.id == "no_saving"]
+    assert said.value == "4-bit base saves 0.0 GB here" and "4-bit base the step needs more" in said.why
 
 
 def test_precision_is_offered_as_the_card_multiplies() -> None:

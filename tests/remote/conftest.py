@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def ssh(instance: Path) -> Ssh:
+    shutil.rmtree(instance / "home/.gonogo", ignore_errors=True)  # the roots of other tests are other machines'
     return embedded_server.ensure(instance, os.getpid())
 
 

@@ -26,6 +26,7 @@ AuthorizedKeysFile {folder}/client_key.pub
 StrictModes no
 UsePAM no
 PasswordAuthentication no
+SetEnv GONOGO_AGENT_HOME={folder}
 """
 
 

@@ -26,7 +26,7 @@ class Workspace:
 
     def __init__(self, folder: Path, python: str = sys.executable) -> None:
         self.folder, self.python = folder, python
-        self.environment: dict[str, str] = {}
+        self.environment: dict[str, str] = {"GONOGO_AGENT_HOME": str(folder)}
         if not (folder / NAME).exists():
             folder.mkdir(exist_ok=True)
             (folder / NAME).write_bytes(archive())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import socket
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -424,6 +427,23 @@ def test_a_full_disk_here_keeps_no_machine(settings: Settings, tmp_path: Path, m
     monkeypatch.setattr(held_machines_module, "write_json", full)
     assert release_machine(settings, print)
     assert not (tmp_path / "machine").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_on_a_full_disk_here_a_machine_that_is_gone_is_held_no_longer(settings: Settings, tmp_path: Path) -> None:
+    settings = by_command(settings, tmp_path)
+    results = settings.config.results_dir
+    results.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(results)], check=False).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        note_held(settings)
+        with contextlib.suppress(OSError):
+            (results / "ballast").write_bytes(bytes(1 << 20))
+        assert release_machine(settings, print)
+        assert not (tmp_path / "machine").exists() and not held_file(settings).exists()
+    finally:
+        subprocess.run(["umount", "-l", str(results)], check=True)
 
 
 @pytest.mark.parametrize(

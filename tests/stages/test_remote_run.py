@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,14 +21,13 @@ from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, started_file
 from gonogo.stages.machine import workspace
 from gonogo.stages.remote_run import (
-    gpu_words,
     paid_run,
-    progress_line,
     run_key,
     run_name,
     saved_by,
     start_or_attach,
 )
+from gonogo.stages.run_progress import gpu_words, progress_line
 from tests.stages.conftest import said
 
 
@@ -106,6 +108,21 @@ def test_what_is_remembered_comes_from_the_machine_s_answer(run: Run) -> None:
     assert known is not None and (known.run_id, known.key) == (found.rpartition("/")[2], key)
     assert there.launched["once"], "a paid run is looked for in every folder"
     assert "which is done" in said(run)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_run_is_followed_though_a_full_disk_here_keeps_it_from_being_noted(run: Run) -> None:
+    results = run.config.results_dir
+    results.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(results)], check=False).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        with contextlib.suppress(OSError):
+            (results / "ballast").write_bytes(bytes(1 << 20))
+        found = attach(run, There("started", active=None, verify=VERIFIED))
+    finally:
+        subprocess.run(["umount", "-l", str(results)], check=True)
+    assert found.startswith("mine/runs/") and "cannot be noted here" in said(run) and "the disk is full" in said(run)
 
 
 def test_a_run_that_was_refused_is_not_remembered(run: Run) -> None:

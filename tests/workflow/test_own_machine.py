@@ -65,7 +65,7 @@ def made(
 ) -> Iterator[Box]:
     """`root_there` is how the target names `root`, whose files belong to `owner`."""
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
-    (tmp_path / "site").mkdir()
+    (tmp_path / "site").mkdir(exist_ok=True)
     box = Box(make_site(tmp_path / "site"), server, root, tmp_path / "machine")
     ssh = server.start()
     (tmp_path / "server/known_hosts").write_text(f"[127.0.0.1]:{ssh.port} {server.host_key()}\n")

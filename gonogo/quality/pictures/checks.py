@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gonogo.config.quality_thresholds import ImagesGate
+from gonogo.config.quality_thresholds import ImagesGate, QualityGate
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import Fault, MeasuredItem
+from gonogo.quality.pictures.classes import ClassFolders
+from gonogo.quality.pictures.mark_faults import mark_faults
 from gonogo.quality.pictures.masks import Masks, is_mask
+from gonogo.quality.pictures.neighbours import Neighbours
+from gonogo.quality.pictures.shared_marks import MARKS, SharedMarks
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
@@ -35,12 +39,16 @@ class ImageOverview(Overview):
 
     def __init__(self) -> None:
         super().__init__()
-        self._sizes, self._areas = array("Q"), np.zeros(0)
+        self.shared = SharedMarks(ImagesGate())
+        self._sizes = array("Q")
         self._modes, self._grey = Counter[str](), 0
         self._p99, self._range = (np.zeros(256, np.int64) for _ in range(2))
-        self.size, self.mode = (0, 0), ""
-        self.masks = Masks()
+        self.size, self.mode, self.pictures = (0, 0), "", 0
+        self.masks, self.neighbours, self.classes = Masks(), Neighbours(), ClassFolders()
         self.size_share = self.mode_share = self.grey_share = self.median_area = 0.0
+
+    def begin(self, gate: QualityGate) -> None:
+        self.shared = SharedMarks(gate.images)
 
     def add(self, item: MeasuredItem) -> None:
         picture: ImageItem = item  # type: ignore[assignment]
@@ -55,13 +63,16 @@ class ImageOverview(Overview):
         self._sizes.append(picture.width << 32 | picture.height)
         self._modes[picture.mode] += 1
         self._grey += picture.grey_in_rgb or picture.mode.startswith("grey")
+        self.shared.add(picture)
+        self.neighbours.add(picture)
+        self.classes.add(picture)
         if picture.pixels:
             self._p99[picture.pixels.p99] += 1
             self._range[picture.pixels.p99 - picture.pixels.p1] += 1
 
     def close(self) -> None:
         super().close()
-        total = len(self._sizes)
+        total = self.pictures = len(self._sizes)
         if not total:
             return
         sizes, counts = np.unique(np.frombuffer(self._sizes, np.uint64), return_counts=True)
@@ -89,7 +100,9 @@ def image_faults(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) 
     """The checks that fire for a picture that was read; none for a mask, which only the set's are about."""
     if is_mask(picture):
         return []
-    return [*_content_faults(picture, gate), *_odd(picture, overview, gate), *_format_faults(picture)]
+    own = _content_faults(picture, gate) or [fault for fault in mark_faults(picture, gate) if fault.id not in MARKS]
+    content = own or overview.shared.faults(picture)
+    return [*content, *_odd(picture, overview, gate), *_format_faults(picture)]
 
 
 def _content_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
@@ -152,7 +165,11 @@ def _format_faults(picture: ImageItem) -> list[Fault]:
     checks = [
         ("palette", "palette", picture.palette),
         ("transparent", f"see-through {percent(picture.not_opaque_share)}", picture.not_opaque_share > 0),
-        ("deep", picture.mode, picture.mode in ("rgb16", "rgba16")),
+        (
+            "deep",
+            f"{picture.mode}, {picture.bits_used} bits used",
+            picture.mode.endswith("16") and picture.bits_used > 0,
+        ),
         ("out_of_unit", f"outside 0-1 {percent(picture.outside_unit_share)}", picture.outside_unit_share > 0),
         ("cmyk", "CMYK", picture.mode.startswith("cmyk")),
         ("turned", f"EXIF orientation {picture.orientation}", picture.orientation != 1),
@@ -172,14 +189,32 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
         ),
         FaultGroup(
             "noise", "Pictures are not noise", {"noise", "specks", "not_finite"},
-            f"autocorrelation under {gate.min_autocorrelation:g}, single pixels over {percent(gate.max_speck_share)}, "
+            f"autocorrelation under {gate.min_autocorrelation:g}, σ̂ over {gate.max_noise_sigma:g}, "
+            f"single pixels over {percent(gate.max_speck_share)}, "
             "or any NaN or infinity", "are noise", "Check the generator's weights, and how the bytes were laid out.",
         ),
         FaultGroup(
-            "detail", "Pictures have detail", {"blurred", "blocks", "too_small"},
+            "detail", "Pictures have detail", {"blurred", "soft", "blocks", "too_small"},
             f"thumbnail's Laplacian variance / variance under {gate.min_detail:g}, a grid {gate.max_blocks:g} times as "
             f"strong as what is near it, or a side under {gate.min_side} pixels", "have no detail",
             "Leave out thumbnails, failed renders and over-compressed files.",
+        ),
+        FaultGroup(
+            "lines", "Rows and columns are whole", {"stripes", "repeated_lines", "lost_part", "rows_apart"},
+            f"lines that alternate (lag 2 / lag 1 under {gate.min_alternation:g}), cuts over {percent(gate.max_seams)} "
+            f"or repeated ones over {percent(gate.max_repeated_lines)}", "have lines lost, repeated or shifted",
+            "Check the writer: strides, the order of the rows, buffers that are too small.",
+        ),
+        FaultGroup(
+            "channels", "Channels are colours", {"channel_lost", "channels_alike", "colour_space", "planes"},
+            "one empty or full, two alike, chroma or hue stored as colour, or channels first read as last",
+            "have channels that are no colours",
+            "Check the order of axes and channels, and the colour space, where the pictures are written.",
+        ),
+        FaultGroup(
+            "levels", "Levels of the pictures", {"few_levels", "invisible", "overexposed"},
+            "a few levels at equal distances, or fully transparent", "have lost their levels",
+            "Look for a wrong type, bits cut off, and an opacity channel that was never filled.",
         ),
         FaultGroup(
             "format", "Pictures are of one size and mode, and plain", {
@@ -187,7 +222,8 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
                 "frames", "suffix",
             },
             "never bad: unlike nearly all others, or in a format that loaders read differently", "",
-            "Convert them once, on purpose: size, mode, opacity, EXIF rotation.",
+            "Convert them once, on purpose: size, mode, opacity, EXIF rotation. Of 16 bits Pillow's convert clips "
+            "what is above 255, OpenCV keeps them all.",
         ),
     ]  # fmt: skip
 
@@ -195,9 +231,10 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
 def set_checks(overview: ImageOverview, gate: ImagesGate) -> list[Check]:
     """A whole set that is dark or washed out, which no picture shows: a night photograph is no fault."""
     p99, span = overview.p99, overview.range
-    masks = overview.masks.check()
+    judged = [overview.masks.check(), overview.neighbours.check(), overview.classes.check(overview.pictures)]
     return [
-        *([masks] if masks else []),
+        *(check for check in judged if check),
+        *overview.shared.checks(),
         _median_check(
             "set_brightness", "Brightness of the set", p99, "luma, median of the 99th percentiles",
             gate.min_set_p99, gate.dim_set_p99, f"half of the pictures have hardly a pixel brighter than {p99} of 255",

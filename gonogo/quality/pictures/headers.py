@@ -6,6 +6,7 @@ for a whole JPEG. Pillow also does not open float RGB TIFFs, nor notice that the
 
 from __future__ import annotations
 
+import contextlib
 import io
 import operator
 import struct
@@ -24,6 +25,11 @@ COMPONENTS = {"Gray": 1, "CMYK": 4, "YCCK": 4}  # of simplejpeg's colour spaces;
 PALETTE, GREY_ALPHA, GREY, RGBA = 3, 4, 0, 6  # PNG colour types
 PNG_SAMPLES = {GREY: 1, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 ORIENTATION, TIFF_WIDTH, TIFF_HEIGHT, TIFF_PHOTOMETRIC, TIFF_SAMPLES = 274, 256, 257, 262, 277
+TIFF_COMPRESSION = 259
+RARE = {
+    code: f"TIFF compressed by {name}"
+    for code, name in {34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 34887: "LERC", 34712: "JPEG 2000"}.items()
+}
 TIFF_PALETTE, TIFF_SEPARATED = 3, 5
 TIFF_DATA = (273, 279), (324, 325)  # offsets and lengths of strips, of tiles
 GIF_IMAGE, GIF_END = 0x2C, 0x3B
@@ -65,7 +71,18 @@ def read_header(data: bytes) -> Header:
             if min(header.width, header.height, header.samples) < 1 and header.format != "exr":
                 raise ValueError("holds no pixels")
             return header
-    raise ValueError("not a PNG, JPEG, BMP, TIFF, WebP, GIF or .npy file" if data else "empty file")
+    raise ValueError(f"not a PNG, JPEG, BMP, TIFF, WebP, GIF or .npy file{_other_form(data)}" if data else "empty file")
+
+
+def _other_form(data: bytes) -> str:
+    """What it is instead, where that is known: `, but HEIC: convert it`."""
+    if data[4:8] == b"ftyp":
+        named = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"avif": "AVIF"}.get(data[8:12], "a film")
+        return f", but {named}: convert it"
+    start = data[:64].lstrip().lower()
+    forms = {b"<!doctype html": "an HTML page", b"<html": "an HTML page", b"<?xml": "XML", b"<svg": "SVG",
+             b"%pdf": "PDF", b"pk\x03\x04": "a ZIP archive", b"{": "JSON"}  # fmt: skip
+    return next((f", but {name}" for sign, name in forms.items() if start.startswith(sign)), "")
 
 
 def _png(data: bytes) -> Header:
@@ -127,6 +144,13 @@ def _tiff(data: bytes) -> Header:
         kind == TIFF_PALETTE,
         kind == TIFF_SEPARATED,
     )
+
+
+def compression(data: bytes) -> str:
+    """Of a TIFF, where it is one that few read; empty for others, and for other files."""
+    with contextlib.suppress(struct.error, StopIteration, ValueError, IndexError):
+        return RARE.get(next(_directories(data)).get(TIFF_COMPRESSION, (1,))[0], "")
+    return ""
 
 
 def _webp(data: bytes) -> Header:
@@ -197,7 +221,7 @@ def _orientation(exif: bytes) -> int:
     """1 where there is none, or none that can be read."""
     try:
         return next(_directories(exif))[ORIENTATION][0]
-    except (struct.error, StopIteration, KeyError, IndexError):
+    except (struct.error, StopIteration, KeyError, IndexError, ValueError):
         return 1
 
 
@@ -218,9 +242,13 @@ def _directories(data: bytes) -> Iterator[dict[int, tuple[int, ...]]]:
     if order is None:
         return
     at = struct.unpack_from(order + "I", data, 4)[0]
+    seen: set[int] = set()
     for _ in range(MOST_FRAMES):
         if not at:
             return
+        if at in seen:
+            raise ValueError("damaged: a directory of the file points back to one before it")
+        seen.add(at)
         tags, fields = {}, struct.unpack_from(order + "H", data, at)[0]
         for entry in range(at + 2, at + 2 + 12 * fields, 12):
             tag, kind, count = struct.unpack_from(order + "HHI", data, entry)

@@ -149,7 +149,9 @@ def _looks(measured: Sequence[ImageStatistics]) -> dict[str, dict[str, Any]]:
 
 def _plain(measured: ImageStatistics) -> dict[str, Any]:
     """What JSON holds of it, without the thumbnail."""
-    plain = {**measured.__dict__, "pixels": measured.pixels.__dict__ if measured.pixels else None}
+    plain = {**measured.__dict__}
+    for part in ("pixels", "marks"):
+        plain[part] = plain[part].__dict__ if plain[part] else None
     del plain["thumbnail"]
     return plain
 

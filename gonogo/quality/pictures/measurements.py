@@ -47,6 +47,39 @@ class PixelStatistics(ClosedModel):
     column_jump: float = Field(default=0, description="the same along the rows")
 
 
+class Marks(ClosedModel):
+    """Scalars by which a fault shows that many pictures of a set share. Levels run 0-255, shares 0-1."""
+
+    alternation: float = Field(description="mean square difference at lag 2 / lag 1, along rows or down columns, least")
+    step_ratio: float = Field(description="mean square difference at lag 1 / lag 8, the greater direction")
+    steps_across: float = Field(description="mean square difference of neighbours along the rows, luma")
+    steps_down: float = Field(description="the same down the columns")
+    flat_share: float = Field(description="pixels in which Immerkær's kernel finds no change at all")
+    mean_blue: float
+    mean_green: float
+    mean_red: float
+    sigma_blue: float
+    sigma_green: float
+    sigma_red: float
+    least_apart: float = Field(description="standard deviation of the difference of the two most alike channels")
+    most_apart: float = Field(description="of the two least alike")
+    likeness: float = Field(description="greatest correlation of two channels, of the thumbnail")
+    fine_likeness: float = Field(description="greatest correlation of two channels' second differences along rows")
+    cut_side: str = Field(default="", description="where a part of one colour ends at a straight cut; empty: nowhere")
+    cut_share: float = Field(default=0, description="of the height or width, or of the area of a quarter")
+    clipped_share: float = Field(default=0, description="points with one channel at its end, another in the middle")
+    clipped_spread: float = Field(default=0, description="standard deviation of the darkest channel among them")
+    fullest_level: float = Field(default=0, description="share of green's levels in the fullest window of 9")
+    second_level: float = Field(default=0, description="in the next fullest")
+    few_levels: float = Field(default=0, description="in the four fullest")
+    level_gap: int = Field(default=0, description="levels between the middles of the two nearest of them")
+    colours: int = Field(default=0, description="in 15 bits, counted where `fine_likeness` is low")
+    thirds: float = Field(default=0, description="correlation of the middle third of the columns with the others")
+    sharpest: float = Field(default=9, description="mean over rows of the greatest |Laplacian| at 64×64 / σ, luma")
+    repeated_rows: float = Field(default=0, description="rows equal to the one before that are not of one luma")
+    repeated_columns: float = Field(default=0, description="columns, likewise")
+
+
 class ImageStatistics(ClosedModel):
     """One picture file. `pixels` and `thumbnail` are None when `problem` says why it cannot be judged."""
 
@@ -67,9 +100,12 @@ class ImageStatistics(ClosedModel):
     grey_in_rgb: bool = Field(default=False, description="three channels, equal in every pixel")
     frames: int = Field(default=1, description="more than 1: animated or paged; the first one is measured")
     orientation: int = Field(default=1, description="EXIF; other than 1: some loaders turn the picture, others do not")
+    bits_used: int = Field(default=0, description="of 16-bit samples, by the greatest value; 0: another type")
     not_finite_share: float = Field(default=0.0, description="samples of a float picture that are NaN or Inf")
     outside_unit_share: float = Field(default=0.0, description="samples of a float picture outside 0-1")
+    invisible_share: float = Field(default=0.0, description="pixels whose opacity is zero")
     pixels: PixelStatistics | None = None
+    marks: Marks | None = None
     thumbnail: Any = Field(default=None, exclude=True, repr=False, description="(32, 32, 3) uint8 BGR; never written")
 
 

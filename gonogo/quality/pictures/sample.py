@@ -13,6 +13,7 @@ ROW_STEP = 5  # above, one row in five is measured for the levels, three in five
 POINTS, THUMBNAIL = (64, 64), (32, 32)
 MANY_PIXELS = 384  # a shorter side from which a picture is halved before points are taken
 BORDER_POINTS = 32  # on each side
+STORED_ROWS, STORED_COLUMNS = 6, 128  # at most, of what is kept as it is stored
 
 
 class Sample(NamedTuple):
@@ -20,6 +21,7 @@ class Sample(NamedTuple):
 
     levels: np.ndarray  # (256,) float32, how many pixels of the measured rows have each luma
     steps_1: tuple[float, float]  # mean square difference of luma at lag 1, along the rows and down the columns
+    steps_2: tuple[float, float]  # the same at lag 2
     steps_8: tuple[float, float]  # the same at lag 8
     laplacian: tuple[float, float]  # mean and mean square of the four neighbours' sum less four times the pixel
     # (256,) float32, how many pixels have each |response| to Immerkær's kernel, all above 255 as 255
@@ -29,6 +31,7 @@ class Sample(NamedTuple):
     border: np.ndarray  # (128, 3) uint8 BGR, pixels along the four sides
     points: np.ndarray  # uint8 BGR, the picture at 64×64 or, where it is smaller, as it is
     thumbnail: np.ndarray  # (32, 32, 3) uint8 BGR
+    rows: np.ndarray  # (n, w, 3) uint8 BGR, some rows as they are stored, the middle of each
 
 
 def take_sample(bgr: np.ndarray) -> Sample:
@@ -44,6 +47,7 @@ def take_sample(bgr: np.ndarray) -> Sample:
     return Sample(
         levels=_histogram(level),
         steps_1=(_mean_square(level[:, 1:], level[:, :-1]), _mean_square(neighbours[0], neighbours[1])),
+        steps_2=(_mean_square(level[:, 2:], level[:, :-2]), _mean_square(neighbours[0], neighbours[2])),
         steps_8=(_mean_square(level[:, 8:], level[:, :-8]), _mean_square(grey[first:-8:step], grey[first + 8 :: step])),
         laplacian=laplacian,
         responses=responses,
@@ -52,7 +56,19 @@ def take_sample(bgr: np.ndarray) -> Sample:
         border=bgr.reshape(-1, 3).take(_along_border(height, width), axis=0),
         points=points,
         thumbnail=cv2.resize(points, THUMBNAIL, interpolation=cv2.INTER_AREA),
+        rows=_stored_rows(bgr),
     )
+
+
+def _stored_rows(bgr: np.ndarray) -> np.ndarray:
+    height, width = bgr.shape[:2]
+    start = max(width - STORED_COLUMNS, 0) // 2
+    return bgr[_evenly(height), start : start + STORED_COLUMNS]
+
+
+@functools.lru_cache(maxsize=256)
+def _evenly(height: int) -> np.ndarray:
+    return np.linspace(0, height - 1, STORED_ROWS + 2).astype(int)[1:-1]
 
 
 @functools.lru_cache(maxsize=256)

@@ -11,15 +11,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gonogo.quality.pictures.decoding import Decoded, decode
+from gonogo.quality.pictures.decoding import Decoded, alone_if_large, decode
 from gonogo.quality.pictures.headers import SUFFIXES, Header
 from gonogo.quality.pictures.layout import compare, sketch
+from gonogo.quality.pictures.marks import measured_marks
 from gonogo.quality.pictures.measurements import ImageStatistics, PairStatistics
 from gonogo.quality.pictures.palette import foreign_share, tints
 from gonogo.quality.pictures.pixels import measured_pixels
 from gonogo.quality.pictures.sample import Sample, take_sample
 
 SMALLEST_SIDE = 16  # pixels; below, lag 8 and the 32×32 thumbnail say nothing
+SAMPLED = 128  # rows and columns of a 16-bit picture that its range is taken from
+UNSEEN = 0.001  # share of pixels beyond each end of that range
+LEAST_RANGE, MOST_RANGE = 64, 32_768  # levels of 65,536: of one colour below, and all bits in use above
 MODES = {1: "grey", 3: "rgb", 4: "rgba"}
 
 Recall = Callable[[str], ImageStatistics | None]
@@ -41,9 +45,11 @@ def images_statistics(paths: Sequence[Path | str], recall: Recall | None = None)
     """
     read = [_read(path, recall) for path in paths]
     sampled = [(statistics, sample) for statistics, sample in read if sample is not None]
-    pixels = measured_pixels([sample for _, sample in sampled])
-    for (statistics, sample), measured in zip(sampled, pixels, strict=True):
-        statistics.pixels, statistics.thumbnail = measured, sample.thumbnail
+    samples = [sample for _, sample in sampled]
+    pixels = measured_pixels(samples)
+    marks = measured_marks(samples, pixels)
+    for (statistics, sample), measured, marked in zip(sampled, pixels, marks, strict=True):
+        statistics.pixels, statistics.marks, statistics.thumbnail = measured, marked, sample.thumbnail
     return [statistics for statistics, _ in read]
 
 
@@ -76,7 +82,8 @@ def _read(path: Path | str, recall: Recall | None) -> tuple[ImageStatistics, Sam
     sha256 = hashlib.sha256(data).hexdigest()
     statistics, sample = recall(sha256) if recall else None, None
     if statistics is None:
-        statistics, sample = _decoded(decode(data), sha256, len(data))
+        with alone_if_large(data):
+            statistics, sample = _decoded(decode(data), sha256, len(data))
     wrong = _wrong_suffix(path, statistics.format)
     if statistics.wrong_suffix != wrong:
         statistics = statistics.model_copy(update={"wrong_suffix": wrong})
@@ -109,6 +116,8 @@ def _decoded(decoded: Decoded, sha256: str, file_bytes: int) -> tuple[ImageStati
     facts["bytes_per_sample"] = file_bytes / (height * width * header.samples)
     if picture.dtype.kind == "f":
         facts |= _float_facts(picture)
+    elif picture.dtype == np.uint16:
+        facts["bits_used"] = int(picture.max()).bit_length()
     if picture.ndim == 3 and picture.shape[2] == 4 and picture.dtype.kind in "uf":
         facts |= _alpha_facts(picture)
     if min(height, width) < SMALLEST_SIDE:
@@ -141,13 +150,19 @@ def _float_facts(picture: np.ndarray) -> dict[str, Any]:
 def _alpha_facts(picture: np.ndarray) -> dict[str, Any]:
     opaque = 1 if picture.dtype.kind == "f" else np.iinfo(picture.dtype).max
     alpha = picture[..., 3]
-    return {"alpha": True, "not_opaque_share": float(np.count_nonzero(alpha < opaque)) / alpha.size}
+    return {
+        "alpha": True,
+        "not_opaque_share": float(np.count_nonzero(alpha < opaque)) / alpha.size,
+        "invisible_share": 1 - float(np.count_nonzero(alpha)) / alpha.size,
+    }
 
 
 def _as_bgr8(picture: np.ndarray) -> tuple[np.ndarray, str]:
-    """What a loader would show: 16 bits scaled to 8, alpha dropped, grey repeated, floats taken as 0-1; or why not."""
+    """What a loader would show: 16 bits by the range that is used, alpha dropped, grey repeated, floats as 0-1; or why
+    not.
+    """
     if picture.dtype == np.uint16:
-        picture = cv2.convertScaleAbs(picture, alpha=1 / 257)
+        picture = _used_range(picture)
     elif picture.dtype.kind == "f":
         picture = (picture.clip(0, 1) * 255).round().astype(np.uint8)
     if picture.dtype != np.uint8:
@@ -157,6 +172,23 @@ def _as_bgr8(picture: np.ndarray) -> tuple[np.ndarray, str]:
     if picture.shape[2] == 4:
         return cv2.cvtColor(picture, cv2.COLOR_BGRA2BGR), ""
     return picture, "" if picture.shape[2] == 3 else f"{picture.shape[2]} channels"
+
+
+def _used_range(picture: np.ndarray) -> np.ndarray:
+    """16 bits to 8, from the darkest to the brightest level that a thousandth of the picture goes beyond.
+
+    Scanners leave bits unused, on top (12 bits in 16) or below (an offset of 32768); what is nearly of one level is
+    scaled as if all bits were used.
+    """
+    colours = picture[..., :3] if picture.ndim == 3 else picture
+    few = np.sort(colours[:: max(len(colours) // SAMPLED, 1), :: max(colours.shape[1] // SAMPLED, 1)], axis=None)
+    low, high = (int(few[min(int(share * few.size), few.size - 1)]) for share in (UNSEEN, 1 - UNSEEN))
+    if not LEAST_RANGE <= high - low < MOST_RANGE:
+        low, high = 0, 65535
+    scaled = cv2.convertScaleAbs(cv2.subtract(colours, np.full_like(colours, low)), alpha=255 / (high - low))
+    if picture.ndim == 3 and picture.shape[2] == 4:
+        return np.dstack([scaled, cv2.convertScaleAbs(picture[..., 3], alpha=1 / 257)])
+    return scaled
 
 
 def _all_grey(bgr: np.ndarray) -> bool:

@@ -16,6 +16,7 @@ from pydantic import Field
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.config.table_thresholds import ShardsGate
 from gonogo.quality.acceptance import AcceptanceRule
+from gonogo.quality.arrays import in_time
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector, Overview, split_of_words
 from gonogo.quality.hash_samples import EVERY, SplitHashes, packed
@@ -26,7 +27,8 @@ from gonogo.quality.wording import listed, percent
 from gonogo.verdict import Check, Status
 
 MOST_FORMS, MOST_CLASSES = 64, 1000
-USUAL = 0.5  # share of the set's samples that have a member, from which on it belongs to each
+USUAL = 0.5  # share of the set's samples that have a member, above which it belongs to each …
+LABELS, USUAL_LABEL = ("cls", "txt", "json", "caption"), 0.2  # … or of those that say what a sample is, from here on
 
 
 class ShardItem(MeasuredItem):
@@ -66,7 +68,11 @@ class ShardOverview(Overview):
 
     def close(self) -> None:
         super().close()
-        self.usual = {suffix for suffix, count in self._suffixes.items() if count > USUAL * self.samples}
+        self.usual = {
+            suffix
+            for suffix, count in self._suffixes.items()
+            if count > (USUAL_LABEL if suffix in LABELS else USUAL) * self.samples
+        }
 
 
 class Shards(FileInspector):
@@ -83,7 +89,7 @@ class Shards(FileInspector):
         forms, classes, hashes, seen = Counter[str](), Counter[str](), list[int](), set[int]()
         samples = members = scattered = bad = 0
         first = ""
-        for sample in read_samples(path):
+        for sample in in_time(path, read_samples(path)):
             samples += 1
             members += len(sample.members)
             key = hash(sample.key)

@@ -116,7 +116,7 @@ class _ColumnTally:
         elif pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind) or pyarrow.types.is_decimal(kind):
             codes = self._add_numbers(column.cast("float64", safe=False).to_numpy(zero_copy_only=False))
         else:
-            self._kind = self._kind or str(kind).partition("<")[0]
+            self._kind = self._kind or str(kind).partition("<")[0].partition("[")[0]
             self._missing += column.null_count
             codes = np.fromiter((_hashed(value) for value in column.to_pylist()), np.uint64, len(column))
         alive = codes[codes > 0]

@@ -15,6 +15,7 @@ from gonogo.quality.views.measurements import Point
 
 MOST_POINTS_PER_SIDE = 64  # of a depth map: 4,096 points tell a share within 1 %
 CELLS = 16  # a side, in which a frame is divided
+LEAST_RIGID = 1e-3  # of a last row: beyond, it is not that of a camera's matrix
 LEAST_CONVERGENCE = 1e-4  # eigenvalue, 0-1, below which viewing axes count as parallel (about 1° apart)
 
 
@@ -63,6 +64,9 @@ def read_pose(data: bytes) -> Pose:
         raise ValueError("world_to_camera and input_world_to_camera must be 4×4")
     if not all(np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > 1e-9 for matrix in matrices):
         raise ValueError("a matrix is not finite or cannot be inverted")
+    for key, matrix in zip(("world_to_camera", "input_world_to_camera"), matrices, strict=True):
+        if np.abs(matrix[3] - [0, 0, 0, 1]).max() > LEAST_RIGID:
+            raise ValueError(f"the last row of {key} is not 0 0 0 1: transposed?")
     if not (np.isfinite([focal_px, turn_deg]).all() and min(focal_px, width, height) > 0):
         raise ValueError("focal_px, width and height must be above 0, angle_deg finite")
     return Pose(matrices[0], matrices[1], focal_px, width, height, (turn_deg + 180) % 360 - 180)
@@ -85,6 +89,25 @@ def point_cloud(depth: np.ndarray, pose: Pose) -> np.ndarray:
     return in_camera @ to_world[:3, :3].T + to_world[:3, 3]
 
 
+def places(depth: np.ndarray) -> np.ndarray:
+    """(N, 2) of the points of `point_cloud`: column and row in the picture, as shares of its width and height."""
+    height, width = depth.shape
+    step = max(1, -(-max(height, width) // MOST_POINTS_PER_SIDE))
+    rows, columns = np.mgrid[0:height:step, 0:width:step]
+    distance = depth[::step, ::step].astype(float)
+    share = np.stack([(columns + 0.5) / width, (rows + 0.5) / height], axis=-1)
+    found: np.ndarray = share[np.isfinite(distance) & (distance > 0)]
+    return found
+
+
+def projected(points: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Where world points (N, 3) fall: (N, 2) shares of width and height, and whether in front and inside the frame."""
+    x, y, z = _to_camera(points, pose).T
+    scale = pose.focal_px / np.where(z < 0, -z, np.inf)
+    where = np.stack([x * scale / pose.width + 0.5, 0.5 - y * scale / pose.height], axis=1)
+    return where, (z < 0) & (where >= 0).all(axis=1) & (where < 1).all(axis=1)
+
+
 def visibility(points: np.ndarray, pose: Pose) -> tuple[float, float]:
     """What a camera sees of world points (N, 3), whether or not one hides another.
 
@@ -92,12 +115,9 @@ def visibility(points: np.ndarray, pose: Pose) -> tuple[float, float]:
         Share of the points in front of the camera and inside its frame; share of the frame, in 16×16 cells, that
         they fall in.
     """
-    x, y, z = _to_camera(points, pose).T
-    scale = pose.focal_px / np.where(z < 0, -z, np.inf)
-    column = np.floor((x * scale / pose.width + 0.5) * CELLS).astype(int)
-    row = np.floor((0.5 - y * scale / pose.height) * CELLS).astype(int)
-    inside = (z < 0) & (column >= 0) & (column < CELLS) & (row >= 0) & (row < CELLS)
-    cells = np.unique(row[inside] * CELLS + column[inside])
+    where, inside = projected(points, pose)
+    column, row = (where[inside] * CELLS).astype(int).T
+    cells = np.unique(row * CELLS + column)
     return float(inside.mean()), len(cells) / CELLS**2
 
 

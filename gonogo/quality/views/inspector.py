@@ -17,6 +17,7 @@ from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Scan, St
 from gonogo.quality.items import Finding, FindingSink, MeasuredItem
 from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
+from gonogo.quality.views.bad_views import BadViews
 from gonogo.quality.views.camera_check import Cameras
 from gonogo.quality.views.causes import CauseFinder, DataCause
 from gonogo.quality.views.fault_groups import VIEW_FAULT_GROUPS
@@ -25,6 +26,7 @@ from gonogo.quality.views.findings import SceneFinding, scene_finding
 from gonogo.quality.views.geometry import geometry_auc, geometry_check
 from gonogo.quality.views.measurements import INPUT, SceneMeasurement
 from gonogo.quality.views.overview import SceneOverview
+from gonogo.quality.views.pose_agreement import PoseAgreement
 from gonogo.quality.views.rows import scene_rows
 from gonogo.quality.views.set_checks import Pairing, matches, nothing_to_judge, view_variance
 from gonogo.quality.views.view_checks import SideViews, ViewFaultCounter
@@ -66,8 +68,21 @@ class Views(Inspector):
             for group in scene_fault_groups(overview.expected_views)
         )
         cause_finder, cameras, side = CauseFinder(gate), Cameras(gate, rule), SideViews(gate, rule)
+        bad_views, poses = BadViews(gate, rule), PoseAgreement()
         pairing, formats, bad, worst = Pairing(gate), Formats(), FaultCount(), WorstItems()
-        sinks: list[Any] = [*counters, cause_finder, cameras, side, pairing, inputs, view_counts, formats, worst]
+        sinks: list[Any] = [
+            *counters,
+            cause_finder,
+            cameras,
+            side,
+            pairing,
+            inputs,
+            view_counts,
+            formats,
+            worst,
+            bad_views,
+            poses,
+        ]
         for item in data.items(SceneMeasurement):
             finding = scene_finding(item, overview, gate)
             bad.add(item.path, finding.bad)
@@ -85,6 +100,7 @@ class Views(Inspector):
             files,
             *[counter.check(cause) for counter in counters],
             cameras.check(worst.findings),
+            poses.check(),
             *side.checks(),
             pairing.check(),
             view_variance(overview, pairing, gate),
@@ -93,6 +109,7 @@ class Views(Inspector):
             *overview.duplicates.checks("input"),
             view_counts.check(rule),
             formats.check(),
+            *bad_views.checks(),
             overall,
         ]
         return Judgement(checks, _main_cause(cause, checks, bad), worst.findings, len(data), bad.bad, more)

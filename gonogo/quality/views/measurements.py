@@ -40,6 +40,9 @@ class ViewMeasurement(ClosedModel):
     cloud_off_axis_deg: float | None = Field(
         default=None, description="between the viewing axis and the cloud's centre"
     )
+    pose_fit: dict[str, float] = Field(
+        default_factory=dict, description="likeness to the input as it is moved by this pose, and by others"
+    )
     thumbnail: str = Field(default="", description="8×8 BGR, base64")
 
 

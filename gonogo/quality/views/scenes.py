@@ -30,6 +30,7 @@ from gonogo.quality.views.measurements import (
     SceneMeasurement,
     ViewMeasurement,
 )
+from gonogo.quality.views.pose_agreement import agreement
 from gonogo.quality.views.reader import FileReader
 
 SCENE, VIEW = re.compile(r"image_\d+"), re.compile(r"view_\d+")
@@ -93,6 +94,9 @@ def read_scene(scene: ItemFiles, cache: StatisticsCache) -> ItemReading:
     )
     if depth is not None:
         _add_visibility(result, depth, poses)
+        fits = agreement(depth, source.thumbnail, poses, [picture.thumbnail for picture in pictures])
+        for view, fit in zip(views, fits, strict=True):
+            view.pose_fit = fit
     reader.hash_the_rest()
     result.files, result.problems = reader.files_expected, reader.problems
     return ItemReading(result, reader.hashes)

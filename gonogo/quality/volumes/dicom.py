@@ -19,6 +19,7 @@ from gonogo.quality.volumes.files import Volume
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 MAGIC, MAGIC_AT = b"DICM", 128
+MOST_VOXELS = 1_000_000_000  # of one file, which is unpacked whole
 GAP, SAME = 1.5, 0.01  # of the usual step between slices
 TAGS = [
     "SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "Rows", "Columns", "PixelSpacing",
@@ -138,6 +139,9 @@ def pixels(path: Path) -> Iterator[np.ndarray]:
 
     try:
         data = pydicom.dcmread(path)
+        voxels = int(data.get("Rows", 0)) * int(data.get("Columns", 0)) * int(data.get("NumberOfFrames", 1) or 1)
+        if voxels > MOST_VOXELS:
+            raise ValueError(f"{voxels / 1e6:.0f} million voxels in one file: not opened above {MOST_VOXELS // 10**6}")
         stored = data.pixel_array
     except Exception as error:
         raise ValueError(f"{path.name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None

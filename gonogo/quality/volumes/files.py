@@ -17,6 +17,7 @@ import numpy as np
 from gonogo.quality.arrays import NUMPY_SUFFIXES, chosen, is_numeric, numpy_arrays
 
 MOST_GZIP_RATIO = 1032  # deflate cannot pack tighter (zlib.net, "Maximum Compression Factor")
+MOST_SLICE = 2_000_000_000  # bytes of one slice, which is held whole
 NUMPY_NAMES = ("data", "volume", "image", "arr_0")  # arrays of a .npz that are meant, if there are several
 
 # what nibabel corrects in a header on reading is found by the checks, with the file's name
@@ -95,6 +96,8 @@ def _slices(stream: BinaryIO, proxy: Any, path: Path) -> Iterator[np.ndarray]:
     promised, on_disk = proxy.offset + size * count, path.stat().st_size
     if promised > on_disk * (MOST_GZIP_RATIO if isinstance(stream, gzip.GzipFile) else 1):
         raise ValueError(_cut_off(promised, on_disk, "on disk"))
+    if size > MOST_SLICE:
+        raise ValueError(f"a slice of {size / 1e9:.1f} GB: not opened above {MOST_SLICE / 1e9:.0f} GB")
     stream.seek(proxy.offset)
     for number in range(count):
         try:

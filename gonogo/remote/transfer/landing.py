@@ -15,7 +15,7 @@ from gonogo.remote.answers import quoted
 from gonogo.remote.file_lists import alike
 from gonogo.remote.transfer.common import Transfer
 
-LOCK, DONE = "lock", "done.json"
+LOCK, DONE, KNOWN_THERE = "lock", "done.json", "collected"
 
 
 def refuse_existing(path: Path) -> None:
@@ -46,12 +46,23 @@ def complete(growing: Path, files: Path, moved: Transfer) -> None:
 
 
 def already(partial: Path) -> Transfer | None:
-    """What an earlier call has downloaded to the end, if it was cut off before anybody noted that."""
+    """What an earlier call has downloaded to the end, where all of it is still there."""
     try:
         moved = Transfer(**json.loads((partial / DONE).read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    return moved if Path(moved.folder).is_dir() and not (partial / "files").exists() else None
+    whole = not (partial / "files").exists() and Path(moved.folder).is_dir()
+    return moved if whole and survey_size(moved.folder) == (moved.files_total, moved.bytes_total) else None
+
+
+def note_known_there(partial: Path) -> None:
+    """The machine has been told that what is there is here: it is not needed for that any more."""
+    write_json(partial / KNOWN_THERE, {})
+
+
+def without_the_machine(partial: Path) -> Transfer | None:
+    """`already`, where the machine knows it, too."""
+    return already(partial) if (partial / KNOWN_THERE).exists() else None
 
 
 def compare_count(final: Path, folder: Path, sizes: Mapping[str, int]) -> None:

@@ -7,13 +7,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
+from gonogo.base.replaced import Replaced
 from gonogo.memory.allocator import replay
 from gonogo.memory.compiled import described
 from gonogo.memory.devices import card_of
@@ -59,7 +60,7 @@ class CardPass:
     def around(self) -> Iterator[None]:
         card, files = card_of(self.request.architecture), Files(self.course)
         self.course.before_forward = files.follow_transformers
-        with ExitStack() as stack:
+        with Replaced() as stack:
             stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", message=".*FakeTensor.*")
             stack.enter_context(fake_gpu(card, self.recorder.assume))
@@ -73,13 +74,11 @@ class CardPass:
                 *self.repeats.replacements(),
                 (argparse.ArgumentParser, "parse_known_args", self._parsed(argparse.ArgumentParser.parse_known_args)),
             ]:
-                stack.callback(setattr, owner, name, getattr(owner, name))
-                setattr(owner, name, value)
+                stack.set(owner, name, value)
             stack.enter_context(self.course.followed())
             mode = stack.enter_context(HybridMode())
             stack.enter_context(self.recorder.following())
-            stack.callback(setattr, threading.Thread, "run", threading.Thread.run)
-            threading.Thread.run = self._also_there(threading.Thread.run, mode)  # type: ignore[method-assign]
+            stack.set(threading.Thread, "run", self._also_there(threading.Thread.run, mode))
             yield
 
     def facts(self) -> CardFacts:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import optimizer as optimizers
 
+from gonogo.base.replaced import Replaced
 from gonogo.memory.fake_gpu import forget_tracing
 from gonogo.memory.torch_private import FakeTensor, tree_leaves
 from gonogo.script.card.facts import StageName
@@ -85,19 +86,15 @@ class Course:
     @contextmanager
     def followed(self) -> Iterator[None]:
         """Within, all of it is noticed."""
-        with ExitStack() as stack:
+        with Replaced() as stack:
             for handle in (
                 optimizers.register_optimizer_step_pre_hook(self._step_begins),
                 optimizers.register_optimizer_step_post_hook(self._step_ends),
             ):
                 stack.callback(handle.remove)
-            for owner, name, value in (
-                (torch.optim.Optimizer, "__init__", self._optimizer_made(torch.optim.Optimizer.__init__)),
-                (torch.autograd, "backward", self._backward(torch.autograd.backward, counted=True)),
-                (torch.autograd, "grad", self._backward(torch.autograd.grad, counted=False)),
-            ):
-                stack.callback(setattr, owner, name, getattr(owner, name))
-                setattr(owner, name, value)
+            stack.set(torch.optim.Optimizer, "__init__", self._optimizer_made(torch.optim.Optimizer.__init__))
+            stack.set(torch.autograd, "backward", self._backward(torch.autograd.backward, counted=True))
+            stack.set(torch.autograd, "grad", self._backward(torch.autograd.grad, counted=False))
             yield
 
     def _optimizer_made(self, plain: Callable[..., None]) -> Callable[..., None]:

@@ -14,7 +14,7 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.cards import TRAINING, on
 from gonogo.memory.estimate import MemoryEstimate, failed
-from gonogo.memory.plan_search import Line
+from gonogo.memory.line import Line
 from gonogo.memory.trace_result import Traced
 from gonogo.script.card.facts import CardFacts
 from gonogo.script.passes import run_pass

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def _write_to_scratch() -> None:
-    from gonogo.script.replaced import Replaced
+    from gonogo.base.replaced import Replaced
     from gonogo.script.scratch import write_to_scratch
 
     places = json.loads(os.environ["GONOGO_SCRATCH"])

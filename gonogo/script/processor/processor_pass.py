@@ -13,11 +13,12 @@ from typing import Any
 
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.processor.conductor import Conductor
 from gonogo.script.processor.facts import ProcessorFacts, Reached, Timing
 from gonogo.script.processor.names import Names
 from gonogo.script.processor.redirect import redirected
-from gonogo.script.processor.session import Replacements, Session
+from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_files import FileWatch
 from gonogo.script.processor.watch_inputs import InputWatch
 from gonogo.script.processor.watch_loaders import LoaderWatch
@@ -59,7 +60,7 @@ class ProcessorPass:
     @contextmanager
     def around(self) -> Iterator[None]:
         """Everything in its place while the script runs."""
-        with Replacements() as replaced:
+        with Replaced() as replaced:
             handle = register_module_module_registration_hook(self.names.registered)
             replaced.callback(handle.remove)
             for watch in (self.modules, self.losses, self.steps, self.loaders, self.files):

@@ -14,7 +14,8 @@ from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
-from gonogo.script.processor.session import Replacements, Session
+from gonogo.base.replaced import Replaced
+from gonogo.script.processor.session import Session
 
 MEMORY_BYTES = 80 << 30
 Before = Callable[[Any, tuple[Any, ...], dict[str, Any]], Callable[[Any], None] | None]
@@ -103,7 +104,7 @@ def fast_bfloat16() -> bool:
 @contextmanager
 def redirected(session: Session, watched: Mapping[Any, Before]) -> Iterator[None]:
     """Within, the card is there as far as the script can tell, and all is done on the processor."""
-    with Replacements() as replaced:
+    with Replaced() as replaced:
         for owner, name, value in (*_answers(), *_movers(session)):
             replaced.put(owner, name, value)
         with OnProcessor(watched):

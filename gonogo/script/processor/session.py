@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Literal, TypeVar
@@ -93,12 +92,3 @@ class Session:
                 known = not own and "site-packages" not in path.parts and any(map(path.is_relative_to, self._folders))
             self._theirs[code] = known
         return known
-
-
-class Replacements(ExitStack):
-    """Attributes that are something else for a while."""
-
-    def put(self, owner: Any, name: str, value: Any) -> None:
-        if hasattr(owner, name):
-            self.callback(setattr, owner, name, getattr(owner, name))
-            setattr(owner, name, value)

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.processor.facts import MORE_THAN_TENSORS, Reached
-from gonogo.script.processor.session import Replacements, Session
+from gonogo.script.processor.session import Session
 
 NAMES = 100  # of saved files
 
@@ -23,7 +24,7 @@ class FileWatch:
     session: Session
     reached: Reached
 
-    def place(self, replaced: Replacements) -> None:
+    def place(self, replaced: Replaced) -> None:
         replaced.put(torch, "save", self._saving(torch.save, 1, self._load_again))
         for owner, name in ((os, "replace"), (os, "rename"), (shutil, "copyfile")):
             replaced.put(owner, name, self._renaming(getattr(owner, name), keep=owner is shutil))

@@ -15,10 +15,15 @@ from typing import Any
 from torch.utils.data import DataLoader, Subset
 from torch.utils.data import dataloader as loaders
 
+<<<<<<< HEAD
 from gonogo.learning.features import row_hashes
+=======
+from gonogo.base.replaced import Replaced
+from gonogo.learning.features import content_hash
+>>>>>>> main
 from gonogo.script.processor.facts import DataFacts, LoaderFacts
 from gonogo.script.processor.names import tensors_of, variable
-from gonogo.script.processor.session import Replacements, Session
+from gonogo.script.processor.session import Session
 
 MOST_SAMPLES = 4096  # whose digests are kept, of each loader
 SMALL = 16  # a sample of no more numbers, all of them whole, can recur by chance
@@ -56,7 +61,7 @@ class LoaderWatch:
     ended_early: bool = False
     current: int | None = None
 
-    def place(self, replaced: Replacements) -> None:
+    def place(self, replaced: Replaced) -> None:
         base, watch = loaders._BaseDataLoaderIter, self
         plain_init, plain_next, plain_loader = base.__init__, base.__next__, DataLoader.__init__
         signature = inspect.signature(plain_loader)

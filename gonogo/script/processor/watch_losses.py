@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.processor.facts import KeptGraph, LossSeries, NotFinite
 from gonogo.script.processor.names import holder_of_graph, tensors_of
-from gonogo.script.processor.session import Replacements, Session
+from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_modules import ModuleWatch
 
 MARKED_NODES = 4
@@ -37,9 +38,8 @@ class LossWatch:
     after: list[Callable[[], None]] = field(default_factory=list)
     kept: KeptGraph = field(default_factory=KeptGraph)
     _marks: list[weakref.ref[Mark]] = field(default_factory=list)
-    _order: dict[int, int] = field(default_factory=dict)
 
-    def place(self, replaced: Replacements) -> None:
+    def place(self, replaced: Replaced) -> None:
         plain = torch.autograd.backward
         watch, session = self, self.session
 

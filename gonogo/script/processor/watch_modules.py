@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.processor.facts import ModeFacts
 from gonogo.script.processor.names import Names, tensors_of
-from gonogo.script.processor.session import Replacements, Session
+from gonogo.script.processor.session import Session
 
 
 @dataclass
@@ -66,7 +67,7 @@ class ModuleWatch:
     _without_grad: int = 0
     _is_root: dict[int, bool] = field(default_factory=dict)
 
-    def place(self, replaced: Replacements) -> None:
+    def place(self, replaced: Replaced) -> None:
         plain = nn.Module.__call__
         watch = self
 

@@ -15,9 +15,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from gonogo.base.replaced import Replaced
 from gonogo.script.processor.facts import NotLearning, OptimizerFacts, ParameterFacts, SchedulerFacts
 from gonogo.script.processor.names import Names
-from gonogo.script.processor.session import Replacements, Session
+from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_modules import ModuleWatch
 
 SAMPLE = 12  # parameters whose change is measured
@@ -57,7 +58,7 @@ class StepWatch:
     _unheld: set[int] = field(default_factory=set)
     _forward_at: int = -1
 
-    def place(self, replaced: Replacements) -> None:
+    def place(self, replaced: Replaced) -> None:
         session, watch = self.session, self
         replaced.callback(
             register_optimizer_step_pre_hook(lambda o, a, k: self._hook("weights", self.before, o)).remove

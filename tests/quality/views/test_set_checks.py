@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from gonogo.verdict import Status
@@ -51,3 +52,23 @@ def test_views_of_other_pictures_do_not_show_their_inputs_scene(inspect: Inspect
     found = check(inspect(made), "matches")
     assert found.status is Status.CAUTION and int(found.value or 0) <= 2
     assert "nearest views" in found.why
+
+
+ONE_OF_FOUR = {
+    "black": np.zeros_like,
+    "noisy": lambda view: np.random.default_rng(int(view.sum()) % 999).uniform(0, 255, view.shape),
+    "negative": lambda view: 255 - view,
+}
+
+
+@pytest.mark.parametrize("fault", ONE_OF_FOUR)
+def test_one_bad_view_of_four_in_every_scene_stops(inspect: Inspect, fault: str) -> None:
+    made = scenes(8, angles_deg=(-20, -8, 8, 20))
+    for scene in made:
+        scene.views[2] = np.clip(ONE_OF_FOUR[fault](scene.views[2].astype(float)), 0, 255).astype(np.uint8)
+    found = inspect(made)
+    bad = check(found, "bad_views")
+    assert "bad_views" in stopped(found) and "of 32 views" in bad.why
+    assert len([path for path in bad.evidence if path.endswith("view_002/rgb.png")]) >= 2
+    identical = check(found, "identical_views")
+    assert (identical.status is not Status.GO) == (fault == "black")

@@ -1,0 +1,100 @@
+"""Faults that many pictures of a set share, and good sets that look a little like them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from gonogo.verdict import Status
+from tests.quality.picture_files import crops, write
+from tests.quality.pictures.test_inspector import check, judged, levels
+
+COUNT, SIDE = 30, 96
+Spoil = Callable[[np.ndarray], np.ndarray]
+
+
+def lower_half_black(picture: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(SIDE)[:, None, None] < SIDE // 2, picture, 0).astype(np.uint8)
+
+
+def every_other_row_black(picture: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(SIDE)[:, None, None] % 2, picture, 0).astype(np.uint8)
+
+
+FAULTS: dict[str, tuple[str, Spoil]] = {
+    "lower half black": ("shared_lost_part", lower_half_black),
+    "quarter white": ("shared_lost_part", lambda x: cv2.rectangle(x.copy(), (48, 48), (95, 95), (255,) * 3, -1)),
+    "every other row black": ("lines", every_other_row_black),
+    "bands of black": ("lines", lambda x: np.where(np.arange(SIDE)[:, None, None] % 16 < 8, x, 0).astype(np.uint8)),
+    "rows stuck": ("lines", lambda x: np.ascontiguousarray(x[np.minimum(np.arange(SIDE), 40)])),
+    "rows shuffled": ("shared_rows_apart", lambda x: x[np.random.default_rng(1).permutation(SIDE)]),
+    "green lost": ("channels", lambda x: x * np.array([1, 0, 1], np.uint8)),
+    "one channel twice": ("shared_channels_alike", lambda x: np.ascontiguousarray(x[..., [0, 0, 2]])),
+    "YUV": ("shared_colour_space", lambda x: cv2.cvtColor(x, cv2.COLOR_BGR2YUV)),
+    "channels first": ("shared_planes", lambda x: np.ascontiguousarray(x.transpose(2, 0, 1)).reshape(x.shape)),
+    "four levels": ("shared_few_levels", lambda x: (x // 64 * 64 + 32).astype(np.uint8)),
+    "overexposed": ("shared_overexposed", lambda x: levels(x * 3.0)),
+    "noise": ("noise", lambda x: levels(x + np.random.default_rng(2).normal(0, 60, x.shape))),
+    "blurred": ("shared_soft", lambda x: cv2.GaussianBlur(x, (0, 0), 4.5)),
+    "transparent": ("levels", lambda x: np.dstack([x, np.zeros(x.shape[:2], np.uint8)])),
+}
+
+
+def some_spoilt(folder: Path, spoil: Spoil, share: float) -> Path:
+    pictures = {}
+    for number, picture in enumerate(crops(COUNT, SIDE, seed=3)):
+        pictures[f"{number:02d}.png"] = spoil(picture) if number < share * COUNT else picture
+    return write(folder / "data", pictures)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_a_third_of_the_pictures_share_stops_the_set(tmp_path: Path, fault: str) -> None:
+    id_, spoil = FAULTS[fault]
+    judgement, found = judged(some_spoilt(tmp_path, spoil, 1 / 3))
+    named = check(judgement, id_)
+    assert named.status is Status.NO_GO, [(one.id, one.why) for one in judgement.checks if one.status != Status.GO]
+    assert len(named.evidence) >= 2 and f"of {COUNT}" in named.why
+    bad = {name for name, finding in found.items() if finding.bad}
+    assert bad <= {f"{number:02d}.png" for number in range(COUNT // 3)} and len(bad) >= 4
+
+
+def boxed(picture: np.ndarray) -> np.ndarray:
+    boxed = picture.copy()
+    boxed[:14] = boxed[-14:] = 0
+    return boxed
+
+
+def stained(picture: np.ndarray) -> np.ndarray:
+    """One stain before nothing."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    glow = levels((grey.astype(float) - np.quantile(grey, 0.7)) * 6)
+    return np.dstack([np.zeros_like(glow), glow, np.zeros_like(glow)])
+
+
+GOOD: dict[str, Spoil] = {
+    "letterboxed": boxed,
+    "stained": stained,
+    "grey as RGB": lambda x: cv2.cvtColor(cv2.cvtColor(x, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR),
+    "in false colours": lambda x: cv2.applyColorMap(cv2.cvtColor(x, cv2.COLOR_BGR2GRAY), cv2.COLORMAP_INFERNO),
+    "in jet": lambda x: cv2.applyColorMap(cv2.cvtColor(x, cv2.COLOR_BGR2GRAY), cv2.COLORMAP_JET),
+    "12 bits in 16": lambda x: cv2.cvtColor(x, cv2.COLOR_BGR2GRAY).astype(np.uint16) * 16,
+    "CT with an offset": lambda x: cv2.cvtColor(x, cv2.COLOR_BGR2GRAY).astype(np.uint16) * 8 + 31768,
+    "before white": lambda x: np.where(np.hypot(*np.mgrid[-48:48, -48:48])[..., None] < 30, x, 255).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("make", GOOD)
+def test_odd_but_good_sets_pass(tmp_path: Path, make: str) -> None:
+    judgement, found = judged(some_spoilt(tmp_path, GOOD[make], 1))
+    assert [(one.id, one.why) for one in judgement.checks if one.status is Status.NO_GO] == []
+    assert sum(finding.bad for finding in found.values()) <= 1
+
+
+def test_16_bits_are_judged_by_what_is_used_and_said(tmp_path: Path) -> None:
+    judgement, _ = judged(some_spoilt(tmp_path, GOOD["12 bits in 16"], 1))
+    assert "grey16, 12 bits used" in check(judgement, "format").why
+    assert "Pillow" in check(judgement, "format").hint
