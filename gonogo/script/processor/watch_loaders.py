@@ -15,12 +15,8 @@ from typing import Any
 from torch.utils.data import DataLoader, Subset
 from torch.utils.data import dataloader as loaders
 
-<<<<<<< HEAD
-from gonogo.learning.features import row_hashes
-=======
 from gonogo.base.replaced import Replaced
-from gonogo.learning.features import content_hash
->>>>>>> main
+from gonogo.learning.features import row_hashes
 from gonogo.script.processor.facts import DataFacts, LoaderFacts
 from gonogo.script.processor.names import tensors_of, variable
 from gonogo.script.processor.session import Session
