@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0", help="0,1,…")
     parser.add_argument("--families", default=",".join(name for name in FAMILIES))
     parser.add_argument("--setups", default="", help="names, separated by `;`; nothing: all")
+    parser.add_argument("--tally", action="store_true", help="run nothing: figures of the rows that are there")
     arguments = parser.parse_args()
     os.nice(5)
     torch.set_num_threads(1)
@@ -99,7 +100,7 @@ def main() -> None:
     done = {(row["family"], row["setup"], row["seed"]) for row in rows_in(arguments.rows)}
     keys = list(wanted(arguments.families.split(","), setups, seeds))
     for key in keys:
-        if key in done or not claimed(arguments.rows, key):
+        if arguments.tally or key in done or not claimed(arguments.rows, key):
             continue
         row = run(*key)
         with arguments.rows.open("a") as file:
