@@ -191,15 +191,19 @@ def transfer() -> str:
 
 def learning() -> str:
     found = read("learning")
-    fixtures = {one["fixture"] for one in found["fixtures"]}
-    rows = []
-    for name in sorted(fixtures, key=lambda name: (name != "good", name)):
-        of_it = [one for one in found["fixtures"] if one["fixture"] == name]
-        right, runs = sum(one["right"] for one in of_it), sum(one["seeds"] for one in of_it)
-        cpu = sorted(one["cpu_s"] for one in of_it)
-        rows.append((f"`{name}`", of_it[0]["expected"], f"{right} of {runs}", f"{cpu[0]:g} to {cpu[-1]:g}"))
-    rows.append(("all", "", f"{found['named_right']} of {found['named_total']}", ""))
-    return part("learning", ("run", "cause to be named", "named correctly", "CPU seconds per run"), rows)
+    rows = [
+        (one["setup"], ", ".join(one["causes"]) or "passes", f"{one['named']} of {one['runs']}",
+         "; ".join(one["otherwise"]), f"{one['cpu_s']:g}")
+        for one in found["setups"]
+    ]  # fmt: skip
+    text = part("learning", ("run", "to be named", "right", "otherwise", "CPU seconds per run"), rows)
+    for name, title in (("tuned", "Families in sight of which the thresholds were chosen"), ("aside", "Kept aside")):
+        one = found[name]
+        text += (
+            f"\n\n{title} ({one['families']}): {one['good_stopped']} of {one['good_runs']} good runs stopped, "
+            f"{one['faults_named']} of {one['fault_runs']} faults named."
+        )
+    return text
 
 
 def scripts() -> str:
@@ -308,6 +312,17 @@ def trust() -> str:
     return part("memory", ("", ""), rows)
 
 
+def scripted() -> str:
+    """Of the same runs: the gate's trace of a step, and the pass over a script."""
+    both = {"the memory gate": read("memory"), "`gonogo check`": read("memory_scripts")}
+    rows = []
+    for title, found in both.items():
+        right = sum(case["predicted_oom"] == case["oom"] for case in found["cases"])
+        rows.append((title, str(found["rows"] - found["unknown_rows"]), *_errors(found), f"{right} of {found['rows']}"))
+    head = ("", "runs", "median error", "mean", "worst", "out of memory predicted correctly")
+    return part("memory_scripts", head, rows)
+
+
 def plans() -> str:
     found = read("documented_plans")
     parts = []
@@ -331,7 +346,7 @@ PAGES = {
         "transfer": transfer(), "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
         "script_faults": script_faults(), "memory": memory(),
     },
-    "docs/memory.md": {"trust": trust(), "plans": plans()},
+    "docs/memory.md": {"trust": trust(), "scripted": scripted(), "plans": plans()},
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .json_files import read_json, write_json
 
-ROOTS = "roots.json"
+ROOTS, LISTED_AT_MOST = "roots.json", 100
 
 
 def shared_folder(root: Path) -> Path:
@@ -45,7 +45,7 @@ def _listed(folder: Path) -> list[Path]:
     with contextlib.suppress(OSError):
         found = read_json(folder / ROOTS)
         if isinstance(found, list):
-            return [Path(path) for path in found if isinstance(path, str)]
+            return [Path(path) for path in found[-LISTED_AT_MOST:] if isinstance(path, str)]
     return []
 
 

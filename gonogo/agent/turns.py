@@ -29,9 +29,16 @@ class Waits(Exception):
 
 @contextlib.contextmanager
 def one_at_a_time(root: Path) -> Iterator[None]:
-    """Held for moments by whoever begins something on this machine, so that of two only one does."""
-    with opened(shared_folder(root) / GUARD) as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+    """Held for moments by whoever begins something on this machine, so that of two only one does.
+
+    A home that is full, or cannot be locked, keeps nobody from beginning: then only this root's users take turns.
+    """
+    with contextlib.ExitStack() as held:
+        shared = shared_folder(root)
+        if shared != root:
+            with contextlib.suppress(OSError):
+                fcntl.flock(held.enter_context(opened(shared / GUARD)), fcntl.LOCK_EX)
+        fcntl.flock(held.enter_context(opened(root / GUARD)), fcntl.LOCK_EX)
         remember(root)
         yield
 

@@ -52,6 +52,10 @@ class Measure(ABC):
         """The unit in which changes of `shown` are reported."""
         return 1.0
 
+    def counts(self, targets: Tensor) -> bool:
+        """Whether the loss of these targets is of anything: not where all of them are left out."""
+        return True
+
     def as_vectors(self, targets: Tensor) -> Tensor:
         """Targets (N, …) such that near ones are alike."""
         return targets
@@ -174,6 +178,9 @@ class Classes(Measure):
         if targets.ndim > 1 or self.count > MOST_COLUMNS:
             return targets
         return functional.one_hot(targets.long().clamp(0, self.count - 1), self.count).float()
+
+    def counts(self, targets: Tensor) -> bool:
+        return bool(((targets >= 0) & (targets < self.count)).any())
 
     def _logits(self, outputs: Tensor) -> Tensor:
         return outputs.float().clamp(min=1e-12).log() if self._probabilities else outputs.float()

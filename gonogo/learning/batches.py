@@ -92,6 +92,13 @@ def with_inputs_of(experiment: LightningExperiment, batch: Any, other: Any) -> A
     return apply_to_collection(batch, Tensor, replaced)
 
 
+def with_leaf(batch: Any, old: Tensor, new: Tensor) -> Any | None:
+    """The batch with that very tensor exchanged; None: it does not hold it."""
+    if not any(leaf is old for leaf in leaves(batch)):
+        return None
+    return apply_to_collection(batch, Tensor, lambda leaf: new if leaf is old else leaf)
+
+
 def on(device: torch.device, batch: Any) -> Any:
     return move_data_to_device(batch, device)
 

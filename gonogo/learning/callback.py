@@ -17,6 +17,7 @@ from gonogo.learning.early_stop import StopSignal, should_stop, stop_signal
 from gonogo.learning.evaluate import THOROUGH, evaluate
 from gonogo.learning.gradients import GradientRecord
 from gonogo.learning.measurements import Evaluation, Measurements
+from gonogo.learning.run_watch import RunWatch
 from gonogo.learning.summary import summarized
 from gonogo.training.lightning_step import logged_loss
 from gonogo.training.spec import StoppedByGateError
@@ -32,6 +33,7 @@ class Watch(Callback):
     """Keeps what `judge` needs, whatever module is trained."""
 
     looks_planned = SMOKE_LOOKS
+    follows_steps = True
 
     def __init__(self, experiment: LightningExperiment, sampled: SampledData | None = None) -> None:
         self.experiment = experiment
@@ -39,6 +41,7 @@ class Watch(Callback):
         self.evaluations: list[Evaluation] = []  # one before the first step, then evenly spaced
         self.losses: list[float] = []
         self.gradients: GradientRecord | None = None
+        self.run: RunWatch | None = None
         self.spent_s = 0.0  # seconds that looking took, which a run without it would not
         self.prediction_s: list[float] = []  # of each evaluation, seconds that predicting all samples once took
         self._every = 0
@@ -50,16 +53,30 @@ class Watch(Callback):
         self.spent_s += time.monotonic() - began
         self.gradients = self.gradients or GradientRecord(module)
         planned = trainer.estimated_stepping_batches
+        if self.follows_steps:
+            self.run = RunWatch(module, trainer.optimizers)
         self._every = self._every or max(1, int(min(planned, 1e9)) // self.looks_planned)
         if not self.evaluations:
             self._evaluate(trainer, module, trainer.global_step)
 
     def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
         assert self.gradients is not None
+        if self.run is not None:
+            self.run.before_step(optimizer)
         if optimizer is trainer.optimizers[0]:  # of a module that steps several, one norm a batch
             self.gradients.step(trainer.optimizers)
 
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
+        if self.run is not None:
+            self.run.inputs.batch_begins(batch)
+
+    def on_train_end(self, *_: Any) -> None:
+        if self.run is not None:
+            self.run.end()
+
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        if self.run is not None:
+            self.run.inputs.batch_ends()
         loss = logged_loss(outputs)
         self.losses += [] if loss is None else [loss]
         step = trainer.global_step
@@ -74,6 +91,8 @@ class Watch(Callback):
     def _evaluate(self, trainer: Any, module: Any, step: int) -> None:
         assert self.sampled is not None
         began = time.monotonic()
+        if self.run is not None:
+            self.run.looked()
         held_out = at_most(self.experiment, self.sampled.held_out, SAMPLES)
         context = trainer.precision_plugin.val_step_context()
         found = evaluate(
@@ -98,6 +117,7 @@ class InFlight(Watch):
     """
 
     looks_planned = PAID_LOOKS
+    follows_steps = False
 
     def __init__(
         self, experiment: LightningExperiment, gate: LearningGate, out: Path, say: Callable[[str], None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.derived import blind, learned, memorized, rising
+from gonogo.learning.empty_checks import examples
 from gonogo.learning.measurements import Measurements, number
 from gonogo.verdict import Check, Status, threshold_check
 
@@ -14,6 +15,7 @@ TELLS = 0.9999  # correlation of an input's column with the target; of good tabl
 MORE_THAN_WITHIN = 1.5  # copies across the split over those within training
 FEWEST_DISTINCT = 0.1  # share of distinct samples; one input may have many targets
 FEWEST_SAMPLES = 64
+OTHER_MEAN = 2.0  # of held-out inputs from that of training inputs, in spreads of these
 OTHER_SPREAD = 4.0  # of held-out inputs over training inputs, or the other way round; of good sets up to 1.4
 MUCH_EASIER = 0.2  # skill on held-out samples above that on trained ones
 
@@ -23,6 +25,7 @@ def readable(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | 
     if data is None:
         return None
     inputs, targets = data.bad_inputs, data.bad_targets
+    left_out = "leaves out" in measured.stopped
     if measured.bad_batch:
         inputs, targets = (
             max(inputs, int(measured.bad_batch == "inputs")),
@@ -35,7 +38,10 @@ def readable(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | 
         inputs + targets,
         "0",
         inputs + targets == 0,
-        why=f"{what} hold NaN or infinity: the loss of their batch is NaN, whatever the learning rate",
+        why="a batch has no target that is learned from, so that its loss is NaN: masked labels, or an answer cut off"
+        if left_out and not data.bad_targets
+        else f"{what} hold NaN or infinity: the loss of their batch is NaN, whatever the learning rate"
+        f"{examples(data, 'bad')}",
         hint="Find them with torch.isfinite in the dataset; fix them or leave them out.",
     )
     return check, "DATA"
@@ -151,7 +157,7 @@ def leakage(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | N
         round(share, 4),
         threshold,
         share <= gate.max_leaked_share and not groups,
-        why="; ".join(parts) + f": validation figures say nothing{part}",
+        why="; ".join(parts) + f": validation figures say nothing{part}{examples(data, 'leaked')}",
         hint="Split by whole items, subjects or photographs, before anything is cut from them.",
     )
     return check, "LEAKAGE"
@@ -193,7 +199,7 @@ def variety_of_inputs(measured: Measurements, gate: LearningGate) -> tuple[Check
         why="the model gets the same input for every sample: there is nothing to tell its targets apart by",
         hint="Look at what the dataset returns as its input: is it read, and is it not zeroed?",
     )
-    return check, "INPUT IGNORED"
+    return check, "DATA"
 
 
 def repeated(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
@@ -227,13 +233,16 @@ def held_out_alike(measured: Measurements, gate: LearningGate) -> tuple[Check, s
     elif ratio is not None and not 1 / OTHER_SPREAD <= ratio <= OTHER_SPREAD:
         why = f"the spread of held-out inputs is {ratio:.3g} times that of training inputs"
         hint = "Both sides need the same preparation: normalise validation inputs as training inputs are."
+    elif (data.shift_of_held_out or 0) > OTHER_MEAN:
+        why = f"the mean of held-out inputs lies {data.shift_of_held_out:.3g} spreads from that of training inputs"
+        hint = "Both sides need the same preparation: normalise validation inputs as training inputs are."
     else:
         hint = ""
     check = threshold_check(
         "held_out_alike",
         "Held-out samples are like training samples",
         None if ratio is None else round(ratio, 3),
-        f"spread of inputs within {OTHER_SPREAD:g} times, targets that differ",
+        f"spread of inputs within {OTHER_SPREAD:g} times, mean within {OTHER_MEAN:g} spreads, targets that differ",
         not why,
         why=why,
         hint=hint,
@@ -250,7 +259,7 @@ def pairing(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | N
     unrelated = (
         p is not None
         and p > INDEPENDENT_P
-        and not learned(measured, gate)
+        and (data.masks or not learned(measured, gate))
         and not (number(measured.end.own_input_gain) or 0) > 0
     )
     learned_by_heart = memorized(measured, gate) and not rising(measured) and not blind(measured)

@@ -11,17 +11,23 @@ import torch
 from torch import Tensor
 
 from gonogo.base.errors import UserError
+from gonogo.experiment.measure import Classes
 from gonogo.learning.batches import KEPT_BYTES, bytes_of, same_chance, spread_out
-from gonogo.learning.dependence import independence_p
+from gonogo.learning.dependence import independence_p, masks_independence_p
+from gonogo.learning.emptiness import Emptiness
 from gonogo.learning.features import autocorrelation, content_hash, is_grid, spectra, vectors
 from gonogo.learning.given_away import GivenAway
-from gonogo.learning.leakage import Side, shared
+from gonogo.learning.leakage import Shared, Side, shared
+from gonogo.learning.masks import masked_pictures
 from gonogo.learning.measurements import DataSummary
+from gonogo.learning.sample_names import NamedSamples
+from gonogo.learning.token_shift import TokenShift
 
 if TYPE_CHECKING:
     from gonogo.experiment.lightning import LightningExperiment
 
 READ_SAMPLES = 2048  # of each side, for copies and statistics
+MOST_MASKED = 256  # pictures with a mask, whose pairing is asked
 HELD_SAMPLES = 256  # kept, to be evaluated on
 FEWEST_HELD_OUT = 8  # samples, before identical targets mean anything
 SAME_RANGE = 1.5  # inputs that go above this where the targets stay below 1 are in other units
@@ -98,6 +104,7 @@ def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = 
     with same_chance(torch.device("cpu")):
         train, seen, inputs, targets, mean = _side(experiment, data.train_dataloader(), held_samples)
         held, held_out, held_inputs, held_targets, _ = _side(experiment, data.val_dataloader(), held_samples)
+    measure = experiment.measure()
     both = shared(train.side, held.side)
     column = train.given.column()
     comparable, offset = _comparable(inputs, targets) if experiment.measure().quantities else (False, 0.0)
@@ -128,14 +135,45 @@ def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = 
         distinct_samples=len(set(train.side.hashes)) / max(1, len(train.side)),
         held_out_targets_vary=held_targets.varies or len(held.side) < FEWEST_HELD_OUT,
         spread_of_held_out=_ratio(held_inputs.spread, inputs.spread),
-        quantities=experiment.measure().quantities,
+        shift_of_held_out=_shift(held_inputs, inputs),
+        quantities=measure.quantities,
+        classes=measure.count if isinstance(measure, Classes) else None,
+        masks=bool(train.masked),
+        blank_samples=len(train.empty.blank),
+        unsupervised_samples=len(train.empty.unsupervised),
+        unsupervised_held_out=len(held.empty.unsupervised),
+        ignored_values=[value for value, _ in (train.empty.ignored + held.empty.ignored).most_common(3)],
+        outside_classes=[value for value, _ in (train.empty.strange + held.empty.strange).most_common(5)],
+        outside_samples=len(train.empty.outside) + len(held.empty.outside),
+        target_is_input=train.shift.itself,
+        target_is_next=train.shift.following,
+        examples=_examples(train, held, both),
     )
     return SampledData(summary, mean, seen, held_out)
+
+
+def _examples(train: _Read, held: _Read, both: Shared) -> dict[str, list[str]]:
+    """Two of what was counted, of the training side where it has any."""
+    found = {
+        name: train.names.examples(getattr(train.empty, name))
+        or [f"{one} (held out)" for one in held.names.examples(getattr(held.empty, name))]
+        for name in ("blank", "unsupervised", "outside")
+    }
+    found["bad"] = train.names.examples(train.bad) or [f"{one} (held out)" for one in held.names.examples(held.bad)]
+    pairs = [(held.names.examples([one]), train.names.examples([other])) for one, other in both.pairs]
+    found["leaked"] = [f"held-out {one[0]} = training {other[0]}" for one, other in pairs]
+    return {name: texts for name, texts in found.items() if texts}
 
 
 def _copied(train: GivenAway, held_out: GivenAway) -> int:
     known = set(filter(None, train.target_hashes))
     return sum(found in known for found in held_out.target_hashes if found)
+
+
+def _shift(held_out: Values, train: Values) -> float | None:
+    if held_out.mean is None or train.mean is None or not train.spread:
+        return None
+    return abs(held_out.mean - train.mean) / train.spread
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
@@ -144,10 +182,27 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
 
 @dataclass
 class _Read:
+    names: NamedSamples
+    empty: Emptiness
+    shift: TokenShift = field(default_factory=TokenShift)
+    bad: list[int] = field(default_factory=list)  # samples with NaN or infinity
+    masked: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # pictures, and what of them is each class
     side: Side = field(default_factory=Side)
     given: GivenAway = field(default_factory=GivenAway)
     input_hashes: list[bytes] = field(default_factory=list)
     input_spectra: list[np.ndarray] = field(default_factory=list)  # a row for each sample, where inputs are signals
+
+    def look(self, inputs: Tensor, targets: Tensor) -> None:
+        """A batch as the experiment gives it, before `add`."""
+        self.empty.add(inputs, targets)
+        self.shift.add(inputs, targets)
+        for values in (inputs, targets):
+            if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+                rows = ~torch.isfinite(values.reshape(len(values), -1)).all(1)
+                self.bad += [len(self.side) + index for index in torch.nonzero(rows).flatten().tolist()]
+        asked = not self.empty.measure.quantities and len(self.side) < MOST_MASKED
+        if asked and (pair := masked_pictures(inputs, targets)) is not None:
+            self.masked.append(pair)
 
     def add(self, inputs: Tensor, targets: Tensor, groups: Iterable[str] | None) -> None:
         xs, ys = vectors(inputs), vectors(targets)
@@ -163,6 +218,9 @@ class _Read:
         self.input_spectra += [] if rhythms is None else list(rhythms.numpy())
 
     def independence_p(self) -> float | None:
+        if self.masked and len({tuple(pictures.shape[1:]) for pictures, _ in self.masked}) == 1:
+            pictures, masks = (torch.cat(part).numpy() for part in zip(*self.masked, strict=True))
+            return masks_independence_p(pictures, masks)
         rows = np.stack(self.side.vectors)
         split = self.side.input_columns
         views = [rows[:, :split]]
@@ -174,12 +232,13 @@ class _Read:
 def _side(
     experiment: LightningExperiment, loader: Any, held_samples: int
 ) -> tuple[_Read, list[Any], Values, Values, Tensor]:
-    read, inputs, targets, measure = _Read(), Values(), Values(), experiment.measure()
+    measure = experiment.measure()
+    read, inputs, targets = _Read(NamedSamples(loader), Emptiness(measure)), Values(), Values()
     kept: list[Any] = []
     sums: tuple[Tensor, Tensor] | None = None
     kept_bytes = kept_samples = 0
     chosen = None
-    for batch in loader:
+    for batch in read.names.loader:
         x, y = experiment.inputs(batch), experiment.targets(batch)
         chosen = chosen or spread_out(loader, held_samples, len(y))
         if len(read.side) >= READ_SAMPLES:
@@ -187,6 +246,7 @@ def _side(
             break
         inputs.add(x)
         targets.add(y)
+        read.look(x.detach().cpu(), y.detach().cpu())
         read.given.add(x, y, [content_hash(target) for target in y])
         read.add(x.detach().cpu(), measure.as_vectors(y.detach().cpu()), experiment.groups(batch))
         total, count = measure.total(y)

@@ -45,8 +45,31 @@ def silenced(measured: Measurements) -> bool:
 
 
 def memorized(measured: Measurements, gate: LearningGate) -> bool:
+    """Whether what was learned is of no use on held-out samples, or no longer."""
     seen, skill = number(measured.seen_skill), number(measured.end.skill)
-    return seen is not None and skill is not None and skill <= 0 and seen > gate.min_skill and seen - skill > BY_HEART
+    if seen is None or skill is None or not knows_what_it_saw(measured, gate):
+        return False
+    return skill <= 0 or bool(lost(measured, gate))
+
+
+def knows_what_it_saw(measured: Measurements, gate: LearningGate) -> bool:
+    """Skill on samples that were trained on, far above that on others: it trains well, on something else."""
+    seen, skill = number(measured.seen_skill), number(measured.end.skill)
+    return seen is not None and seen > max(BY_HEART, gate.min_skill) and (skill is None or seen - skill > BY_HEART)
+
+
+def lost(measured: Measurements, gate: LearningGate) -> str:
+    """Skill that was there and is gone: less than half of the best is left, beyond the interval of both."""
+    known = [e for e in measured.evaluations if number(e.skill) is not None]
+    if not known:
+        return ""
+    best, end = max(known, key=lambda e: e.skill or 0.0), known[-1]
+    if best.skill is None or end.skill is None or best.skill <= max(gate.min_skill, 0) or end.skill > best.skill / 2:
+        return ""
+    high, low = number(end.skill_high), number(best.skill_low)
+    if (end.skill > 0) if high is None or low is None else high > low:  # without intervals, only what is gone for good
+        return ""
+    return f"held-out skill was {best.skill:.2f} at step {best.step} and is {end.skill:.2f} at step {end.step}"
 
 
 def recent(measured: Measurements) -> list[Evaluation]:

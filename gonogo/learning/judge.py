@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gonogo.config.gate_thresholds import LearningGate
-from gonogo.learning import data_checks, loss_checks, model_checks, progress_checks
+from gonogo.learning import data_checks, empty_checks, loss_checks, model_checks, progress_checks, step_checks
 from gonogo.learning.measurements import Measurements
 from gonogo.verdict import Check, Status
 
@@ -20,17 +20,33 @@ Test = Callable[[Measurements, LearningGate], tuple[Check, str] | None]
 # in the order in which they explain each other: the first that fails names the cause
 TESTS: tuple[Test, ...] = (
     data_checks.readable,
+    empty_checks.outside,
+    empty_checks.unsupervised,
+    step_checks.targets,
+    step_checks.last_batch,
     model_checks.finite,
     data_checks.brightness,
     data_checks.variety,
-    data_checks.noise,
     data_checks.variety_of_inputs,
+    empty_checks.blank,
+    data_checks.noise,
     data_checks.repeated,
     data_checks.held_out_alike,
     data_checks.given_away,
+    step_checks.causal,
     data_checks.leakage,
+    step_checks.same_batch,
     data_checks.held_out_easier,
+    step_checks.shapes,
+    step_checks.loss_input,
+    step_checks.constant_loss,
+    step_checks.cleared,
+    step_checks.weight_decay,
     model_checks.connected,
+    step_checks.weight_change,
+    step_checks.schedule,
+    step_checks.batch_norm,
+    model_checks.loss_of_outputs,
     model_checks.stable,
     data_checks.pairing,
     model_checks.one_batch,

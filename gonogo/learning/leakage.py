@@ -15,6 +15,8 @@ CLUMPED = 0.5  # of that distance: data comes in clumps, such as crops of one ph
 PAIRS_FROM = 512  # training samples whose distances to each other are computed
 AXES = 32  # principal axes along which samples are compared
 FEWEST = 8  # training samples
+SHOWN = 2  # examples
+ALIKE = 1e-6  # spread of a column over its values, below which it says nothing
 SMALL = 16  # a sample of no more numbers, all of them whole, can recur by chance
 
 
@@ -49,11 +51,13 @@ class Shared:
     Attributes:
         exact, near: counts of held-out samples; None: copies can arise by chance, so that they prove nothing.
         groups: names on both sides.
+        pairs: of the first few, the place of the held-out sample and that of the training sample, as they were read.
     """
 
     exact: int | None
     near: int | None
     groups: list[str]
+    pairs: list[tuple[int, int]] = field(default_factory=list)
 
 
 def shared(train: Side, held_out: Side) -> Shared:
@@ -63,28 +67,49 @@ def shared(train: Side, held_out: Side) -> Shared:
         return Shared(None, None, groups)
     if train.whole_numbers and train.numbers <= SMALL:
         return Shared(None, None, groups)
-    known = set(train.hashes)
+    known = {found: index for index, found in enumerate(train.hashes)}
     copies = np.array([found in known for found in held_out.hashes])
-    return Shared(int(copies.sum()), _near(train, held_out, ~copies), groups)
+    pairs = [(int(place), known[held_out.hashes[place]]) for place in np.flatnonzero(copies)[:SHOWN]]
+    near = _near(train, held_out, ~copies)
+    return Shared(int(copies.sum()), len(near), groups, (pairs + near)[:SHOWN])
 
 
-def _near(train: Side, held_out: Side, compared: np.ndarray) -> int:
-    """How many of the held-out samples in question lie so near to a training sample that chance does not explain it."""
-    mine, theirs = _evened(train), _evened(held_out)[compared]
-    mine, theirs = mine[np.isfinite(mine).all(1)], theirs[np.isfinite(theirs).all(1)]
+def _near(train: Side, held_out: Side, compared: np.ndarray) -> list[tuple[int, int]]:
+    """Held-out samples, of those in question, that lie nearer to a training sample than chance explains; places."""
+    units = _units(train)
+    mine, theirs = _evened(train, units), _evened(held_out, units)
+    my_places = np.flatnonzero(np.isfinite(mine).all(1))
+    their_places = np.flatnonzero(np.isfinite(theirs).all(1) & compared)
+    mine, theirs = mine[my_places], theirs[their_places]
     if not len(theirs) or len(mine) < FEWEST:
-        return 0
+        return []
     mine, theirs = _whitened(mine, theirs)
     radius = near_radius(mine, len(theirs))
-    exactly = "donot_use_mm_for_euclid_dist"  # the faster way rounds small distances to nothing
-    nearest = torch.cdist(torch.from_numpy(theirs), torch.from_numpy(mine), compute_mode=exactly).amin(1)
-    return int((nearest < radius).sum())
+    nearest, which = _distances(theirs, mine).min(1)
+    close = torch.nonzero(nearest < radius).flatten().tolist()
+    return [(int(their_places[index]), int(my_places[which[index]])) for index in close]
 
 
-def _evened(side: Side) -> np.ndarray:
+def _units(train: Side) -> np.ndarray:
+    """What each column is divided by: the spread of a table's, whatever its unit; pictures keep theirs."""
+    rows = np.stack(train.vectors)
+    spread = np.nan_to_num(np.nanstd(np.where(np.isfinite(rows), rows, np.nan), 0))
+    spread[spread <= ALIKE * np.abs(rows).max(0, initial=0)] = 1
+    for is_grid, columns in zip(train.grids, _parts(train), strict=True):
+        if is_grid:
+            spread[columns] = 1
+    return spread
+
+
+def _parts(side: Side) -> tuple[slice, slice]:
+    """Columns of the inputs, and of the targets."""
+    return slice(side.input_columns), slice(side.input_columns, None)
+
+
+def _evened(side: Side, units: np.ndarray) -> np.ndarray:
     """Vectors in which each picture has the same brightness and contrast: a dull one is near to every other."""
-    rows = np.stack(side.vectors)
-    for is_grid, columns in zip(side.grids, (slice(side.input_columns), slice(side.input_columns, None)), strict=True):
+    rows = np.stack(side.vectors) / units
+    for is_grid, columns in zip(side.grids, _parts(side), strict=True):
         if is_grid:
             part = rows[:, columns]
             spread = part.std(1, keepdims=True)
@@ -100,6 +125,12 @@ def _whitened(train: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.n
     count = max(1, min(AXES, count, len(train) // 4))
     turn = axes[:count].T / (strength[:count] / len(train) ** 0.5 + 1e-12)
     return ((train - middle) @ turn).astype(np.float32), ((held_out - middle) @ turn).astype(np.float32)
+
+
+def _distances(one: np.ndarray, other: np.ndarray) -> torch.Tensor:
+    """All with all; the faster way rounds small distances to nothing."""
+    exactly = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(torch.from_numpy(one), torch.from_numpy(other), compute_mode=exactly)
 
 
 def near_radius(train: np.ndarray, compared: int) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from gonogo.base.models import ClosedModel
+from gonogo.learning.loss_calls import LossCall, SeenError
+from gonogo.learning.step_facts import StepFacts
 from gonogo.measurements import Measured
 
 
@@ -45,6 +47,22 @@ class DataSummary(ClosedModel):
     held_out_targets_vary: bool = True
     spread_of_held_out: float | None = Field(None, description="of held-out inputs / that of training inputs")
     quantities: bool = Field(True, description="targets are numbers with a mean and a spread; false: classes, tokens")
+    shift_of_held_out: float | None = Field(
+        None, description="of the mean of held-out inputs from that of training inputs, in spreads of the latter"
+    )
+    blank_samples: int = Field(0, description="training samples whose input is one value throughout")
+    unsupervised_samples: int = Field(0, description="training samples without a position that is learned from")
+    unsupervised_held_out: int = 0
+    ignored_values: list[int] = Field(default_factory=list, description="targets that losses leave out")
+    outside_classes: list[int] = Field(default_factory=list, description="targets that are no class, nor ignored")
+    outside_samples: int = 0
+    classes: int | None = None
+    masks: bool = Field(False, description="`independence_p` is of masks and what they mark in their own pictures")
+    target_is_input: float | None = Field(None, description="share of target tokens that stand at their own place")
+    target_is_next: float | None = Field(None, description="share of target tokens that are the next input token")
+    examples: dict[str, list[str]] = Field(
+        default_factory=dict, description="what was counted → two of them, by index in their data set or by path"
+    )
 
 
 class Gradients(ClosedModel):
@@ -69,6 +87,16 @@ class OneBatch(ClosedModel):
     loss_fell: float | None = Field(None, description="share of its first loss by which it fell; null: not known")
     rose: bool = Field(description="its loss went above three times where it began, or was not finite")
     gradients: Gradients
+    ratio_of_batch: float | None = Field(
+        None, description="the ratio where batch norms take the batch's own statistics; null: there are none"
+    )
+    loss_calls: list[LossCall] = Field(default_factory=list, description="of its first steps")
+    explained: SeenError = Field(default_factory=SeenError, description="why a step ended with an error")
+    batch_norm_alone: str = Field("", description="batch norm that sees one value a channel in a batch of one")
+    batch_norms_apart: dict[str, float] = Field(
+        default_factory=dict,
+        description="frozen batch norm → distance of its means from a batch's, in deviations",
+    )
     other_rate: float | None = Field(None, description="factor on the learning rate with which it was tried again")
     other_ratio: float | None = Field(None, description="the ratio that this gave")
 
@@ -134,6 +162,13 @@ class Measurements(Measured):
     data: DataSummary | None = None
     one_batch: OneBatch | None = None
     gradients: Gradients | None = None
+    run: StepFacts | None = None
+    looks_ahead: float | None = Field(
+        None, description="change of earlier outputs / their spread, the last token changed; null: not of next tokens"
+    )
+    unused: list[str] | None = Field(
+        None, description="modules without a gradient that the answers do not depend on; null: not asked"
+    )
     curve: Curve | None = Field(None, description="of a command, of which only losses are known; else null")
 
     @property

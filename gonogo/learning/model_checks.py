@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
 from gonogo.config.gate_thresholds import LearningGate
-from gonogo.learning.derived import blind, flat, learned, rising, shrunk, silenced, skill_slope, unseen
+from gonogo.learning.derived import (
+    blind,
+    flat,
+    knows_what_it_saw,
+    learned,
+    lost,
+    rising,
+    shrunk,
+    silenced,
+    skill_slope,
+    unseen,
+)
+from gonogo.learning.findings import listed
 from gonogo.learning.measurements import Gradients, Measurements, number
 from gonogo.verdict import Check, Status, threshold_check
 
@@ -37,7 +50,8 @@ def connected(measured: Measurements, gate: LearningGate) -> tuple[Check, str] |
     if found is None:
         return None
     missing = [*found.unreached, *found.not_optimized]
-    share = len(missing) / max(1, found.modules)
+    needless = bool(measured.unused) and set(missing) <= set(measured.unused or ()) and learned(measured, gate)
+    share = 0.0 if needless else len(missing) / max(1, found.modules)
     grave = share > gate.max_unconnected_share or not (learned(measured, gate) or _fits(measured, gate))
     status = Status.GO if not missing else Status.NO_GO if grave else Status.CAUTION
     cause, why, hint = "WIRING", "", ""
@@ -46,12 +60,17 @@ def connected(measured: Measurements, gate: LearningGate) -> tuple[Check, str] |
         cause = "INPUT IGNORED"
         why = f"`{missing[0]}` reads nothing but zeros: its weight never gets a gradient, what follows it does"
         hint = "Follow the input to that module: it is zeroed or replaced on its way."
+    elif needless:
+        why = f"{shown(missing)} get no gradient, and the answers do not depend on them: {len(missing)} of "
+        why += f"{found.modules} modules are of no use so far"
+        hint = "Right for a head of a later stage; otherwise it is missing from forward() or from the loss."
     elif missing:
         which = (found.blocked or found.unreached or found.not_optimized)[0]
         what = "no gradient ever reaches" if found.unreached else "no optimizer holds"
-        why = f"{what} `{which}`, first of {len(missing)} of {found.modules} modules: it is not connected to the loss"
+        names = shown([which, *(name for name in missing if name != which)])
+        why = f"{what} {names}, {len(missing)} of {found.modules} modules: not connected to the loss"
         if not found.unreached:
-            why = f"{what} `{which}`, first of {len(missing)} of {found.modules} modules: it never changes"
+            why = f"{what} {names}, {len(missing)} of {found.modules} modules: they never change"
         hint = "Look for detach(), no_grad, an output that the loss does not use, or parameters left out."
     check = Check(
         id="gradients",
@@ -64,6 +83,11 @@ def connected(measured: Measurements, gate: LearningGate) -> tuple[Check, str] |
         hint=hint,
     )
     return check, cause
+
+
+def shown(names: Sequence[str]) -> str:
+    """`a`, `b` and 4 more."""
+    return listed(names, 2)
 
 
 def _gradients(measured: Measurements) -> Gradients | None:
@@ -94,8 +118,9 @@ def stable(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
 
 def _instability(measured: Measurements, gate: LearningGate) -> str:
     """What went up that should not; empty where nothing did."""
-    gone_wrong = _lost(measured, gate) or _worse_than_before(measured)
-    if gone_wrong or learned(measured, gate):
+    trains = knows_what_it_saw(measured, gate)
+    gone_wrong = "" if trains else lost(measured, gate) or _worse_than_before(measured)
+    if gone_wrong or trains or learned(measured, gate):
         return gone_wrong
     first, peak = number(measured.first_loss), number(measured.peak_loss)
     start = measured.start
@@ -130,18 +155,23 @@ def _worse_than_before(measured: Measurements) -> str:
     return f"held-out error is {end.error:.3g} after {end.step} steps, and was {start.error:.3g} before the first"
 
 
-def _lost(measured: Measurements, gate: LearningGate) -> str:
-    """Skill that was there and is gone: less than half of the best is left, beyond the interval of both."""
-    known = [e for e in measured.evaluations if number(e.skill) is not None]
-    if not known:
-        return ""
-    best, end = max(known, key=lambda e: e.skill or 0.0), known[-1]
-    if best.skill is None or end.skill is None or best.skill <= max(gate.min_skill, 0) or end.skill > best.skill / 2:
-        return ""
-    high, low = number(end.skill_high), number(best.skill_low)
-    if (end.skill > 0) if high is None or low is None else high > low:  # without intervals, only what is gone for good
-        return ""
-    return f"held-out skill was {best.skill:.2f} at step {best.step} and is {end.skill:.2f} at step {end.step}"
+def loss_of_outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Asked before stability: a loss that falls while the error stays or grows is of something else."""
+    one, value = measured.one_batch, measured.overfit_ratio
+    if one is None or one.rose or value is None or value < LEFT or (one.loss_fell or 0) < FELL:
+        return None
+    fitted = one.other_rate is not None and _fits_otherwise(one.other_ratio, value)
+    if learned(measured, gate) or fitted or blind(measured):
+        return None
+    why = f"one batch alone: its loss fell by {one.loss_fell:.0%}, and {value:.2f} of its variance is left"
+    check = Check(
+        id="loss_of_outputs", title="One batch: its error falls with its loss", value=round(value, 3),
+        threshold=f"< {LEFT:g} where the loss fell by {FELL:g}", status=Status.NO_GO,
+        why=f"{why}: the loss is of something else than the answers",
+        hint="Compare the shapes of outputs and targets at the loss ((N, 1) with (N,) is (N, N)), its sign, the weight "
+        "of its other terms, and what is done to the outputs after it.",
+    )  # fmt: skip
+    return check, "WIRING"
 
 
 def one_batch(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
@@ -179,10 +209,6 @@ def _judged(measured: Measurements, gate: LearningGate, value: float | None) -> 
             hint = f"Raise the learning rate, by up to {one.other_rate:g} times."
     elif one and one.rose:
         cause, why, hint = "DIVERGING", f"{start}: its loss rose", "Lower the learning rate by 10 or more."
-    elif one and value is not None and value >= LEFT and (one.loss_fell or 0) >= FELL:
-        cause, why = "WIRING", f"{start}, though its loss fell by {one.loss_fell:.0%}: the loss is of something else"
-        hint = "Compare the shapes of outputs and targets at the loss ((N, 1) with (N,) is (N, N)), its sign, and what "
-        hint += "is done to the outputs after it."
     elif one and one.falling and not (one.gradients.unreached or one.gradients.not_optimized or blind(measured)):
         cause, why = "UNDERTRAINED", f"{start}, and its loss still falls: gradients reach every module"
         hint = "Give smoke.overfit_steps more, or raise the learning rate."

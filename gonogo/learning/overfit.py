@@ -5,6 +5,7 @@ Where it fails, it is tried again with other learning rates: if one of them fits
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from statistics import fmean
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gonogo.base.errors import UserError
 from gonogo.learning.batches import same_chance
+from gonogo.learning.first_steps import FirstSteps
 from gonogo.learning.gradients import GradientRecord
+from gonogo.learning.loss_calls import SeenError
 from gonogo.learning.measurements import OneBatch
 from gonogo.learning.trend import theil_sen
 from gonogo.training.lightning_step import loss_of, training_step
@@ -52,23 +56,28 @@ def overfit_one_batch(
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] = rate * max(group["lr"], group.get("initial_lr", 0.0), group.get("max_lr", 0.0))
         group["initial_lr"] = group["lr"]
-    record = GradientRecord(module)
+    record, first = GradientRecord(module), FirstSteps(module, len(target))
     ratio = _ratio(experiment, module, batch, target)
     losses: list[float] = []
+    explained = SeenError()
     try:
-        for step, loss in enumerate(_steps(module, optimizers, batch, steps, record, spec.training.gradient_clip_val)):
+        clip = spec.training.gradient_clip_val
+        for step, loss in enumerate(_steps(module, optimizers, batch, steps, record, clip, first)):
             losses.append(loss)
             progress(f"one batch alone: step {step + 1}/{steps}  loss {loss:.4f}")
             if (step + 1) % max(1, steps // LOOKS) == 0 or step + 1 == steps:
                 ratio = _ratio(experiment, module, batch, target)
             if ratio < FITTED or not math.isfinite(loss):
                 break
-    except RuntimeError as error:
-        if "does not require grad" not in str(error):
+    except (RuntimeError, IndexError, ValueError) as error:
+        seen = first.explains(error)
+        if seen is None and "does not require grad" not in str(error):
             raise
+        explained = seen or explained
     return OneBatch(
         steps=len(losses), ratio=ratio, falling=_falling(losses), loss_fell=_fell(losses), rose=_rose(losses),
-        gradients=record.report(),
+        gradients=record.report(), ratio_of_batch=_ratio_of_batch(experiment, module, batch, target),
+        loss_calls=first.calls, explained=explained, batch_norm_alone=first.alone, batch_norms_apart=first.apart,
     )  # fmt: skip
 
 
@@ -96,6 +105,7 @@ def _steps(
     steps: int,
     record: GradientRecord,
     clip: float,
+    first: FirstSteps,
 ) -> Any:
     """Train; yields the loss of each step."""
     warm_ups = [
@@ -108,7 +118,8 @@ def _steps(
         module.train()
         if module.automatic_optimization:
             optimizers[0].zero_grad()
-        loss = loss_of(training_step(module, batch, step))
+        with first.looking():
+            loss = loss_of(training_step(module, batch, step))
         if loss is None:  # a batch that is skipped
             continue
         trained = True
@@ -134,6 +145,27 @@ def _ratio(experiment: LightningExperiment, module: LightningModule, batch: Any,
     module.eval()
     with torch.no_grad(), same_chance(target.device):
         return experiment.measure().remaining(module.predict_step(batch, 0), target)
+
+
+def _ratio_of_batch(
+    experiment: LightningExperiment, module: LightningModule, batch: Any, target: Tensor
+) -> float | None:
+    """The same where batch norms take the batch's own statistics, as in training; None: there are none."""
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+    if not norms or len(target) < 2:
+        return None
+    kept = [(norm, copy.deepcopy(norm.state_dict())) for norm in norms]
+    module.eval()
+    for norm in norms:
+        norm.train()
+    try:
+        with torch.no_grad(), same_chance(target.device):
+            return experiment.measure().remaining(module.predict_step(batch, 0), target)
+    except ValueError:  # one value a channel
+        return None
+    finally:
+        for norm, state in kept:
+            norm.load_state_dict(state)
 
 
 def _rose(losses: list[float]) -> bool:

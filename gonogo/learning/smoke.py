@@ -22,13 +22,17 @@ from gonogo.learning.callback import SAMPLES, Watch
 from gonogo.learning.data_summary import sample_data
 from gonogo.learning.ema import initial_share
 from gonogo.learning.evaluate import THOROUGH, evaluate
-from gonogo.learning.input_reach import modules_that_see
+from gonogo.learning.input_reach import looks_ahead, modules_that_see, without_effect
 from gonogo.learning.judge import judge
 from gonogo.learning.measurements import Measurements, OneBatch, number
 from gonogo.learning.overfit import overfit_one_batch, try_other_rates
+from gonogo.learning.run_facts import cannot_train, run_facts
+from gonogo.learning.step_checks import NO_LONGER_RUN
 from gonogo.learning.summary import summarized
+from gonogo.training.device import device_name
 from gonogo.training.lightning_run import joined, train_lightning
 from gonogo.training.spec import RunSpec, TrainingResult
+from gonogo.verdict import Status
 
 
 @dataclass
@@ -65,13 +69,18 @@ def smoke_run(
     began = time.monotonic()
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
     data.setup("fit")
-    watch = Watch(experiment, sample_data(experiment, data))
+    sampled = sample_data(experiment, data)
+    watch = Watch(experiment, sampled)
     start_s = time.monotonic() - began
     one = overfit_one_batch(experiment, spec, smoke.overfit_steps, progress)
     say(f"one batch alone: error {one.ratio:.3f} of its variance after {one.steps} steps")
+    loader = data.train_dataloader()
+    if why := cannot_train(sampled.summary, one, loader):
+        say(f"not trained: {why}")
+        return _untrained(rehearsal, watch, one, loader, start_s)
     result, module, data = train_lightning(experiment, spec, out, progress, watch=watch)
     _say_result(rehearsal, result)
-    measured = _measure(rehearsal, module, watch, result, one)
+    measured = _measure(rehearsal, module, watch, result, one, loader)
     if _needs_other_rates(measured, rehearsal.gate):
         one = try_other_rates(experiment, spec, one, smoke.overfit_steps, progress)
         measured = measured.model_copy(update={"one_batch": one})
@@ -84,9 +93,22 @@ def smoke_run(
         )
         result = joined(result, more)
         _say_result(rehearsal, result)
-        measured = _measure(rehearsal, module, watch, result, one)
+        measured = _measure(rehearsal, module, watch, result, one, loader)
     train_samples = _batches_of(data.train_dataloader()) * spec.training.micro_batch_size
     return measured, result, _speed(result, spec, train_samples, watch, start_s)
+
+
+def _untrained(
+    run: _Rehearsal, watch: Watch, one: OneBatch, loader: Any, start_s: float
+) -> tuple[Measurements, TrainingResult, Speed]:
+    """Of a run that would end with an error, as it would begin."""
+    result = TrainingResult(
+        steps=0, epochs=0, parameters=0, train_loss=[], val_steps=[], val_loss=[], step_s=[], wall_s=0.0,
+        peak_memory_bytes=0, device=device_name(), finite=True,
+    )  # fmt: skip
+    measured = _measure(run, run.experiment.module(run.spec.training), watch, result, one, loader)
+    size = run.spec.training.micro_batch_size
+    return measured, result, _speed(result, run.spec, _batches_of(loader) * size, watch, start_s)
 
 
 def _batches_of(loader: Any) -> int:
@@ -116,7 +138,9 @@ def _extension(run: _Rehearsal, measured: Measurements, result: TrainingResult) 
     It resumes where nothing else is missing and there are steps and minutes left. More steps do not help a learning
     rate that one batch shows to be too small.
     """
-    _, cause = judge(measured, run.gate)
+    checks, cause = judge(measured, run.gate)
+    if any(check.id in NO_LONGER_RUN and check.status is Status.NO_GO for check in checks):
+        return 0
     planned = run.spec.max_steps
     if cause != "UNDERTRAINED" or planned is None or result.steps < planned or measured.one_batch is None:
         return 0
@@ -129,7 +153,7 @@ def _extension(run: _Rehearsal, measured: Measurements, result: TrainingResult) 
 
 
 def _measure(
-    run: _Rehearsal, module: LightningModule, watch: Watch, result: TrainingResult, one: OneBatch
+    run: _Rehearsal, module: LightningModule, watch: Watch, result: TrainingResult, one: OneBatch, loader: Any
 ) -> Measurements:
     """Held-out error against that of predicting the mean, of copying the input, and of a zeroed input."""
     sampled, experiment = watch.sampled, run.experiment
@@ -140,11 +164,15 @@ def _measure(
     watched = [evaluation for evaluation in watch.evaluations if evaluation.step < result.steps]
     seeing = modules_that_see(experiment, module, sampled.held_out[0])
     training = run.spec.training
+    gradients = watch.gradients.report() if watch.gradients else one.gradients
     return summarized(
         [*watched, end],
         result.train_loss,
         data=sampled.summary,
-        gradients=watch.gradients.report() if watch.gradients else one.gradients,
+        gradients=gradients,
+        run=run_facts(watch, loader),
+        looks_ahead=looks_ahead(experiment, module, sampled.held_out[0], sampled.summary),
+        unused=without_effect(experiment, module, sampled.held_out[0], gradients.unreached),
         seen_skill=on_seen.skill,
         modules_that_see=None if seeing is None else seeing[:5],
         finite=result.finite,

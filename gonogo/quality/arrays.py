@@ -6,15 +6,18 @@ import contextlib
 import shutil
 import tempfile
 import threading
+import time
 import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
 NUMPY_SUFFIXES = (".npy", ".npz")
 MOST_UNPACKED, MOST_RATIO = 4_000_000_000, 100  # bytes of an .npz, and times its size, that are unpacked
+LEAST_S, SLOWEST_BYTES_A_S = 120.0, 250_000  # of computing for any file, and bytes a second beyond
+Part = TypeVar("Part")
 _ONE_HEADER = threading.Lock()
 
 
@@ -103,6 +106,20 @@ def listed_arrays(arrays: Mapping[str, Any], most: int = 5) -> str:
 def is_numeric(dtype: np.dtype) -> bool:
     """Whole or real numbers, or truth values."""
     return dtype.kind in "iufb"
+
+
+def in_time(path: Path, parts: Iterable[Part]) -> Iterator[Part]:
+    """The parts of a file, as long as they take no longer than any real file of its size would.
+
+    Raises:
+        ValueError: they do: a small file that unpacks to without end, or one that is made to be slow.
+    """
+    start, size = time.thread_time(), path.stat().st_size
+    most_s = LEAST_S + size / SLOWEST_BYTES_A_S
+    for part in parts:
+        if time.thread_time() - start > most_s:
+            raise ValueError(f"not read further: over {most_s:.0f} s of computing for {size / 1e6:.1f} MB")
+        yield part
 
 
 @contextlib.contextmanager

@@ -60,6 +60,8 @@ class Recorder(Callback):
         if not -float("inf") < loss < float("inf"):
             bad = self._not_finite(batch)
             found = f": the batch's {bad} hold NaN or infinity" if bad else ""
+            if bad and not self._experiment.measure().counts(self._experiment.targets(batch)):
+                found = ": the loss leaves out every target of the batch"
             raise NonFiniteLossError(f"the loss is {loss} at step {trainer.global_step}{found}", bad)
         last = trainer.global_step == trainer.estimated_stepping_batches
         if last or time.monotonic() - self._printed > 1.0:
@@ -79,6 +81,8 @@ class Recorder(Callback):
     def _not_finite(self, batch: Any) -> str:
         """Which part of the batch is not finite, if any."""
         parts = {"targets": self._experiment.targets(batch), "inputs": self._experiment.inputs(batch)}
+        if not self._experiment.measure().counts(parts["targets"]):
+            return "targets"
         return next((name for name, values in parts.items() if not bool(values.isfinite().all())), "")
 
 

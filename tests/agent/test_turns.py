@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,3 +141,25 @@ def test_targets_with_other_roots_on_the_same_machine_take_turns_and_keep_it_on(
         assert other.call("turn", "eeg/runs/one") == {"waiting_for": "a setup"}
     wait_for(lambda: launch(other, "eeg/runs/one", "true")["state"] == "started")
     end_all(other.folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_home_that_is_full_keeps_no_run_from_beginning(work: Workspace, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=4", "tmpfs", str(home)]
+    if subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        work.environment["GONOGO_AGENT_HOME"] = str(home)
+        (home / ".gonogo" / os.uname().nodename).mkdir(parents=True)
+        with contextlib.suppress(OSError):
+            for number in range(4):
+                (home / str(number)).touch()
+        assert work.call("turn", "cvs/runs/one") == {"waiting_for": ""}
+        launch(work, "cvs/runs/one", "true")
+        assert work.ended("cvs/runs/one")["cause"] == "finished"
+        assert work.call("busy", ".")["unfetched"] == ["cvs/runs/one"]
+    finally:
+        end_all(work.folder)
+        subprocess.run(["umount", "-l", str(home)], check=True)

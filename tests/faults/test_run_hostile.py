@@ -6,7 +6,9 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -154,3 +156,41 @@ def test_what_was_fetched_is_reported_again_though_the_machine_is_gone(there: Si
     there.up()
     (Path(first.folder) / "out/model.ckpt").write_bytes(b"")
     assert fetch(run, "cvs/runs/r1", "r1", str(report)).folder != first.folder, "it is whole no longer"
+
+
+HONEST = """
+import json, os, sys
+out = sys.argv[2]
+os.makedirs(os.path.join(out, "checkpoints"))
+open(os.path.join(out, "checkpoints", "best.ckpt"), "w").write(str(os.getpid()))
+facts = {"steps": 1, "epochs": 1, "parameters": 1, "train_loss": [1.0], "val_steps": [], "val_loss": []}
+facts.update(step_s=[1.0], wall_s=1.0, peak_memory_bytes=1, device="CPU", finite=True)
+json.dump(facts, open(os.path.join(out, "training.json"), "w"))
+"""
+
+
+@pytest.mark.slow
+def test_results_that_are_lost_here_before_the_download_are_not_paid_twice(
+    there: Site, run: Run, tmp_path: Path
+) -> None:
+    """A new laptop, or `rm -r results`: from the launch to the archive, with the run's own key alone."""
+    package = there.root / "cvs/code/gonogo/stages"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
+    (package / "train.py").write_text(HONEST)
+    inputs = SimpleNamespace(forecast=tmp_path / "here/forecast.json", memory="")
+    report = run.config.results_dir / "cvs/fast/cloud_train/run.json"
+    cloud_train.cloud_train(run, inputs, SimpleNamespace(run=report))
+    first = json.loads(report.read_text())
+    shutil.rmtree(run.config.results_dir)
+    assert not run.config.archive_dir.exists(), "nothing was fetched"
+    time.sleep(1.1)  # a new run would have a name of its own
+    cloud_train.cloud_train(run, inputs, SimpleNamespace(run=report))
+    again = json.loads(report.read_text())
+    assert (again["run_id"], again["usd"]) == (first["run_id"], first["usd"])
+    assert [path.name for path in (there.root / "cvs/runs").iterdir()] == [first["run_id"]]
+    archive = run.config.results_dir / "cvs/fast/download/archive.json"
+    got = fetch(run, again["run_dir"], again["run_id"], str(archive))
+    (checkpoint,) = (there.root / "cvs/runs").glob("*/out/checkpoints/best.ckpt")
+    assert (Path(got.folder) / "out/checkpoints/best.ckpt").read_text() == checkpoint.read_text()

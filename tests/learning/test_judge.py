@@ -59,7 +59,7 @@ def healthy(**changes: Any) -> Measurements:
         ({}, 0.5, ""),
         ({"bad_targets": 3}, 0.5, "DATA"),
         ({"targets_vary": False}, 0.5, "DATA"),
-        ({"inputs_vary": False}, 0.0, "INPUT IGNORED"),
+        ({"inputs_vary": False}, 0.0, "DATA"),
         ({"exact_copies": 2}, 0.5, "LEAKAGE"),
         ({"near_copies": 1}, 0.5, "LEAKAGE"),
         ({"shared_group_count": 1, "shared_groups": ["chelsea"]}, 0.5, "LEAKAGE"),

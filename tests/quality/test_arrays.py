@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gonogo.quality.arrays import numpy_arrays
+from gonogo.quality.arrays import in_time, numpy_arrays
 
 
 def test_headers_are_parsed_in_one_thread_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,3 +44,12 @@ def test_an_archive_that_unpacks_to_far_more_than_data_would_is_not_opened(tmp_p
     np.savez_compressed(tmp_path / "a.npz", data=np.zeros(4_000_000, np.uint8))
     with pytest.raises(ValueError, match="MB unpack to 0"), numpy_arrays(tmp_path / "a.npz"):
         pass
+
+
+def test_a_file_that_takes_far_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.bin").write_bytes(b"small")
+    monkeypatch.setattr("gonogo.quality.arrays.LEAST_S", 0.05)
+    assert list(in_time(tmp_path / "a.bin", range(9))) == list(range(9))
+    with pytest.raises(ValueError, match="not read further: over 0 s of computing"):
+        for _ in in_time(tmp_path / "a.bin", itertools.count()):
+            pass

@@ -18,6 +18,7 @@ from gonogo.base.errors import UserError
 from gonogo.config.load import load
 from gonogo.config.target import Release, Ssh, Target
 from gonogo.remote.answers import Exit
+from gonogo.remote.errors import NotOurTurn
 from gonogo.runtime.context import Run
 from gonogo.stages import remote_run
 from gonogo.stages import upload as upload_stage
@@ -74,6 +75,20 @@ def test_beyond_it_nothing_begins_and_the_machine_is_released(run: Run, tmp_path
     with pytest.raises(UserError, match=r"has been held for 1 h.*beyond max_held_usd \(\$2.00\)"):
         in_turn(over, lambda there: pytest.fail("it must not begin"))
     assert release_machine(over.settings, lambda said: None) and not (tmp_path / "machine").exists()
+
+
+def test_a_machine_that_says_for_ever_that_something_is_at_work_is_waited_for_until_then(run: Run) -> None:
+    asked = 0
+
+    def busy(there: Any) -> None:
+        nonlocal asked
+        asked += 1
+        raise NotOurTurn("me@box", f"run {asked}")
+
+    began = time.monotonic()
+    with pytest.raises(UserError, match="beyond max_held_hours"):
+        in_turn(limited(run, max_held_hours=1.0 + 2 / 3600), busy)
+    assert asked and time.monotonic() - began < 60
 
 
 def test_an_upload_that_is_under_way_ends_with_the_limit(

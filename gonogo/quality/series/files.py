@@ -78,10 +78,21 @@ def open_recording(path: Path, data_key: str = "", targets_key: str = "") -> Ite
             scalars = {name.lower(): array.item() for name, array in arrays.items() if array.size == 1}
             yield _recording(arrays, data_key, targets_key, lambda _: scalars)
         return
-    with h5py.File(path, "r", locking="best-effort") as file:
+    with _opened(path) as file:
         datasets: dict[str, Any] = {}
         file.visititems(lambda name, item: datasets.update({name: item}) if _is_array(item) else None)
         yield _recording(datasets, data_key, targets_key, lambda name: _attributes(file, name))
+
+
+def _opened(path: Path) -> h5py.File:
+    """
+    Raises:
+        ValueError: another process has the file open for writing.
+    """
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except BlockingIOError:
+        raise ValueError("another process has it open for writing; wait until it is closed") from None
 
 
 def _is_array(item: Any) -> bool:

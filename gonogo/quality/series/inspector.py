@@ -11,7 +11,7 @@ from PIL import Image
 
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import AcceptanceRule
-from gonogo.quality.arrays import is_numeric
+from gonogo.quality.arrays import in_time, is_numeric
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector
 from gonogo.quality.inspector import Scan
@@ -99,7 +99,7 @@ class SeriesFiles(FileInspector):
                 fields["group"] = recording.subject
             if not fields["unwritten"] and shape[1] <= MOST_CHANNELS:
                 statistics = SeriesStatistics(shape, recording.rate_hz)
-                for window, channel, sample, block in blocks(recording.data, data):
+                for window, channel, sample, block in in_time(path, blocks(recording.data, data)):
                     statistics.add(window, channel, sample, block)
                 fields |= statistics.result()
             for name, array in recording.arrays.items():

@@ -16,6 +16,7 @@ from pydantic import Field
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.config.table_thresholds import ShardsGate
 from gonogo.quality.acceptance import AcceptanceRule
+from gonogo.quality.arrays import in_time
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector, Overview, split_of_words
 from gonogo.quality.hash_samples import EVERY, SplitHashes, packed
@@ -88,7 +89,7 @@ class Shards(FileInspector):
         forms, classes, hashes, seen = Counter[str](), Counter[str](), list[int](), set[int]()
         samples = members = scattered = bad = 0
         first = ""
-        for sample in read_samples(path):
+        for sample in in_time(path, read_samples(path)):
             samples += 1
             members += len(sample.members)
             key = hash(sample.key)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.config.table_thresholds import TablesGate
 from gonogo.quality.acceptance import AcceptanceRule
+from gonogo.quality.arrays import in_time
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector, split_of_words
 from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache
@@ -64,7 +65,7 @@ class Tables(FileInspector):
             by_name = {name.lower(): name for name in names}
             usual = next((by_name[name] for name in TARGETS if name in by_name), "")
             statistics = TableStatistics(names, self._target or usual)
-            for batch in batches:
+            for batch in in_time(path, batches):
                 statistics.add(batch)
             return statistics.result(odd)
 

@@ -14,6 +14,7 @@ from typing import Any
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.config.quality_thresholds import TextGate
+from gonogo.quality.arrays import in_time
 from gonogo.quality.text.chats import chat_fault
 from gonogo.quality.text.encodings import BROKEN, CONTROL, mojibake
 from gonogo.quality.text.identity import TEXT_KEYS, identity
@@ -145,7 +146,7 @@ class _Tally:
         self._waiting: list[tuple[int, str]] = []
 
     def of(self, path: Path) -> dict[str, Any]:
-        for record in read_records(path):
+        for record in in_time(path, read_records(path)):
             self._add(record)
         self._count_tokens()
         return {

@@ -12,7 +12,7 @@ from gonogo.base.digests import digest, file_digest
 from gonogo.base.files import names_below
 from gonogo.config.quality_thresholds import QualityGate, VolumesGate
 from gonogo.quality.acceptance import AcceptanceRule
-from gonogo.quality.arrays import explained_errors
+from gonogo.quality.arrays import explained_errors, in_time
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector, split_of
 from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache
@@ -108,7 +108,7 @@ class Volumes(FileInspector):
 
         with open_volume(path) as volume:
             statistics = VolumeStatistics(volume)
-            for stored in volume.slices:
+            for stored in in_time(path, volume.slices):
                 statistics.add(stored)
             return {**volume.geometry, **statistics.result()}
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gonogo.learning.watch_loss_calls import LossCallWatch
 from gonogo.script.processor import frameworks
 from gonogo.script.processor.facts import Memorised, ProbeFacts, Reached
 from gonogo.script.processor.probes import MOST_MODELS, RandomState, probe
 from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_loaders import LoaderWatch
-from gonogo.script.processor.watch_loss_calls import LossCallWatch
 from gonogo.script.processor.watch_losses import LossWatch
 from gonogo.script.processor.watch_modules import ModuleWatch
 from gonogo.script.processor.watch_steps import StepWatch

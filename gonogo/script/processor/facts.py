@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from gonogo.learning.loss_calls import LossCall, NumbersOrNot, SeenError
+from gonogo.learning.optimizer_facts import OptimizerFacts, SchedulerFacts
 from gonogo.script.facts import PassFacts
-
-
-class NumbersOrNot(BaseModel):
-    """NaN and infinity are facts, and stay what they are in JSON."""
-
-    model_config = ConfigDict(ser_json_inf_nan="constants")
-
 
 MORE_THAN_TENSORS = "holds more than tensors"  # of a checkpoint: torch.load refuses it by default
 
@@ -58,32 +53,6 @@ class ParameterFacts(NumbersOrNot):
     first_gradient_norms: dict[str, float] = Field(default_factory=dict, description="the same at the first steps")
 
 
-class OptimizerFacts(NumbersOrNot):
-    """One optimizer of the script."""
-
-    name: str = Field(description="its class")
-    where: str = Field("", description="file:line of its step")
-    steps: int = 0
-    learning_rates: list[float] = Field(default_factory=list, description="largest of its groups, at each step")
-    norms: list[float | None] = Field(default_factory=list, description="of all gradients at each step")
-    without_gradients: int = Field(0, description="steps at which no parameter had a gradient other than zero")
-    zeroed_before_step: int = Field(0, description="of these: gradients were zeroed after the backward pass")
-    step_before_backward: int = Field(0, description="of these: the backward pass came after the step")
-    zero_where: str = Field("", description="file:line of that zero_grad")
-    stale_windows: int = Field(0, description="steps since the last of which gradients were never zeroed")
-    windows: int = Field(0, description="steps with a backward pass since the last one")
-    backwards_per_step: float = 0
-    changes: list[float] = Field(default_factory=list, description="|change| / |weights| at each step, of a sample")
-    weight_decay: float = 0
-
-
-class SchedulerFacts(NumbersOrNot):
-    name: str
-    where: str = ""
-    steps: int = 0
-    before_first_optimizer_step: int = 0
-
-
 class ModeFacts(NumbersOrNot):
     """In which mode modules were called."""
 
@@ -118,29 +87,6 @@ class TensorFacts(NumbersOrNot):
     same_samples: int = Field(0, description="batches in which all samples are the same")
     samples: int = 0
     distinct_samples: int = 0
-
-
-class LossCall(NumbersOrNot):
-    """One call of a loss function in training steps, by its line."""
-
-    function: str
-    where: str = ""
-    calls: int = 0
-    input: str = Field("", description="what its input is: probabilities, log-probabilities, scores")
-    classes: int = Field(0, description="of a classification")
-    out_of_range: str = Field("", description="targets outside of the classes: which")
-    wrong_type: str = Field("", description="dtype of targets, where it is not one that the function takes")
-    ignored: int = Field(0, description="calls in which every target was ignored")
-    ignored_share: float = Field(0, description="of all targets")
-    broadcast: str = Field("", description="shapes of input and target that differ: `(32, 1) and (32,)`")
-    class_counts: dict[str, int] = Field(default_factory=dict)
-    target_is_input: float | None = Field(None, description="share of targets equal to the token at their place")
-    target_is_next: float | None = Field(None, description="share of targets equal to the next input token")
-    target_minimum: float | None = None
-    target_maximum: float | None = None
-    target_spread: float | None = None
-    softmax_over_batch: bool = False
-    values: list[float] = Field(default_factory=list, description="that it returned, before the script scales them")
 
 
 class Reach(NumbersOrNot):
@@ -226,14 +172,6 @@ class Timing(NumbersOrNot):
     step_s: float | None = Field(None, description="median, this processor")
     data_s: float | None = Field(None, description="median of the time in which a step waited for its batch")
     first_step_s: float | None = Field(None, description="from the start of the script to its first step's end")
-
-
-class SeenError(NumbersOrNot):
-    """What was seen just before the script's own error, and explains it."""
-
-    check: str = ""
-    why: str = ""
-    hint: str = ""
 
 
 class ProcessorFacts(PassFacts):

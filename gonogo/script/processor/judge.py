@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning.findings import DIVERGING, CheckAndCause
 from gonogo.script.processor import judge_calls, judge_data, judge_errors, judge_learning, judge_wiring
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.script.processor.judging import DIVERGING, CheckAndCause, Test
+from gonogo.script.processor.judging import Test
 from gonogo.verdict import Check, Status
 
 WIRING_TESTS: tuple[Test, ...] = (

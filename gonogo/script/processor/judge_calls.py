@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning import loss_call_checks
+from gonogo.learning.findings import BLIND, LEAKAGE, CheckAndCause, at, bad, good, listed, unknown
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.script.processor.judging import BLIND, LEAKAGE, CheckAndCause, Test, at, bad, good, listed, unknown
+from gonogo.script.processor.judging import Test
 from gonogo.verdict import Status
 
 KEPT_SHARE = 0.5
@@ -65,34 +67,11 @@ def kept(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
 
 
 def loss_input(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
-    """Softmax before cross-entropy and its like."""
-    title = "Losses get what they expect"
-    for call in facts.loss_calls:
-        name, where = call.function, at(call.where)
-        if call.softmax_over_batch:
-            why = f"the input of {name}{where} went through a softmax over dim 0, the samples, not the classes"
-            return bad("loss_input", title, "softmax over the batch", why, "Use dim=1 (or dim=-1).")
-        if call.input == "probabilities" and name == "cross_entropy":
-            why = f"{name}{where} gets probabilities, and applies another softmax: it never gets near 0"
-            return bad("loss_input", title, call.input, why, "Hand in the scores; drop the softmax.")
-        if call.input == "probabilities" and name == "binary_cross_entropy_with_logits":
-            why = f"{name}{where} gets the output of a sigmoid, and applies another"
-            return bad("loss_input", title, call.input, why, "Hand in the scores; drop the sigmoid.")
-        if name == "nll_loss" and call.input in {"probabilities", "scores"}:
-            why = f"{name}{where} gets {call.input}, it expects log-probabilities"
-            return bad(
-                "loss_input", title, call.input, why, "Use log_softmax before it, or cross_entropy in its place."
-            )
-    return good("loss_input", title) if facts.loss_calls else None
+    return loss_call_checks.loss_input(facts.loss_calls)
 
 
 def shapes(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
-    title = "Outputs and targets have the same shape"
-    for call in facts.loss_calls:
-        if call.broadcast:
-            why = f"{call.function}{at(call.where)} got {call.broadcast}: every output is compared with every target"
-            return bad("shapes", title, call.broadcast, why, "squeeze(1) the output, or unsqueeze(1) the target.")
-    return good("shapes", title) if facts.loss_calls else None
+    return loss_call_checks.shapes(facts.loss_calls)
 
 
 def input_used(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:

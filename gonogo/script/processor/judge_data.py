@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning import loss_call_checks
 from gonogo.learning.data_checks import INDEPENDENT_P
+from gonogo.learning.findings import DATA, LEAKAGE, CheckAndCause, at, bad, good
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.script.processor.judging import DATA, LEAKAGE, CheckAndCause, Test, at, bad, good, takes_turns
+from gonogo.script.processor.judging import Test, takes_turns
 from gonogo.script.processor.trend import against_frequencies, first_pass_falls
 from gonogo.verdict import Status
 
 FEWEST_BATCHES = 5  # to say that they are all the same
 WARN_BLANK = 0.05
 LARGE = 50.0  # whole, non-negative numbers above it are pixels or counts that nobody scaled
-IGNORED_CALLS = 0.34
 LEAST_SHARED = 0.01  # of validation samples; fewer are CAUTION
 COPIED = 0.9
 FEWEST_PAIRS = 48
@@ -22,17 +23,7 @@ FEWEST_TARGETS = 32
 
 
 def targets(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
-    title, seen = "Targets fit the loss", facts.explained
-    if seen.check == "targets":
-        return bad("targets", title, None, seen.why, seen.hint, cause=DATA)
-    for call in facts.loss_calls:
-        if call.out_of_range:
-            return bad(
-                "targets", title, call.out_of_range,
-                f"targets of {call.function}{at(call.where)} are {call.out_of_range}, outside of what it takes",
-                "Binary losses take 0 to 1: divide masks by 255, or number the two classes 0 and 1.", cause=DATA,
-            )  # fmt: skip
-    return good("targets", title, threshold="within the classes, of the right type") if facts.loss_calls else None
+    return loss_call_checks.targets(facts.loss_calls, facts.explained)
 
 
 def embeddings(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
@@ -42,18 +33,7 @@ def embeddings(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | Non
 
 
 def ignored(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
-    title, calls = "Targets that are not ignored", [call for call in facts.loss_calls if call.classes]
-    if not calls:
-        return None
-    worst = max(calls, key=lambda call: call.ignored / max(1, call.calls))
-    share = worst.ignored / max(1, worst.calls)
-    value = f"all ignored in {worst.ignored} of {worst.calls} batches"
-    if share < IGNORED_CALLS:
-        return good("ignored_targets", title, value)
-    why = f"in {worst.ignored} of {worst.calls} batches every target of {worst.function}{at(worst.where)} is ignored: "
-    why += "the loss is 0 or NaN and nothing is learned from them"
-    hint = "Look at one batch of labels: the answer may be cut off at the maximum length, or the mask inverted."
-    return bad("ignored_targets", title, value, why, hint, cause=DATA)
+    return loss_call_checks.ignored(facts.loss_calls)
 
 
 def finite(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
@@ -229,17 +209,13 @@ def _only_frequencies(facts: ProcessorFacts) -> str | None:
 
 
 def last_batch(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
-    title, alone = "No last batch of one before a batch norm", facts.data.batch_norm_alone
     train = [one for one in facts.data.loaders if one.role == "train" and one.items and one.batch_size]
-    if not alone or not train:
+    if not train:
         return None
     one = train[0]
-    items, size = one.items or 0, one.batch_size or 1
-    if size == 1 or items % size != 1 or one.drop_last:
-        return good("last_batch", title, items % size, unit="items in the last batch")
-    why = f"`{one.name}` has {items} items in batches of {size}: the last batch is one item, and `{alone}` needs more "
-    why += f"than one value a channel; training will end with an error at batch {items // size + 1}"
-    return bad("last_batch", title, 1, why, "drop_last=True.", cause=DATA, unit="items in the last batch")
+    return loss_call_checks.last_batch(
+        facts.data.batch_norm_alone, one.items, one.batch_size, one.drop_last, f"`{one.name}`"
+    )
 
 
 def waiting(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning.findings import WIRING, CheckAndCause, bad, unknown
 from gonogo.script.endings import explain
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.script.processor.judging import WIRING, CheckAndCause, bad, unknown
 
 EXPLAINED: tuple[tuple[str, str, str, str], ...] = (
     (

@@ -6,20 +6,10 @@ import math
 from itertools import pairwise
 
 from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning.findings import DIVERGING, LOSS, UNDERTRAINED, CheckAndCause, at, bad, good, unknown
 from gonogo.learning.loss_trend import LossTrend
 from gonogo.script.processor.facts import MORE_THAN_TENSORS, ProcessorFacts
-from gonogo.script.processor.judging import (
-    DIVERGING,
-    LOSS,
-    UNDERTRAINED,
-    CheckAndCause,
-    Test,
-    at,
-    bad,
-    good,
-    takes_turns,
-    unknown,
-)  # fmt: skip
+from gonogo.script.processor.judging import Test, takes_turns
 from gonogo.script.processor.trend import (
     against_frequencies,
     falls_steadily,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 from gonogo.config.gate_thresholds import LearningGate
-from gonogo.script.processor.facts import OptimizerFacts, ProcessorFacts
-from gonogo.script.processor.judging import UNDERTRAINED, CheckAndCause, Test, at, bad, good, listed
+from gonogo.learning import optimizer_checks
+from gonogo.learning.findings import CheckAndCause, at, bad, good, listed
+from gonogo.script.processor.facts import ProcessorFacts
+from gonogo.script.processor.judging import Test
 from gonogo.verdict import Status
 
-MOST_STALE = 0.5  # windows between steps in which gradients were never cleared
 WITHOUT = 0.5  # steps without gradients
 FEWEST = 3
-NO_CHANGE = 1e-6  # |change| / |weights| of a step
 LARGE_SHARE = 0.1  # of all values, above which dead parameters are grave
-LR_GONE = 0.01  # of its highest value
-LR_GONE_STEPS = 0.3
 
 
 def gradients(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
@@ -80,19 +76,6 @@ def frozen(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
                unit=f"of {facts.parameters.total}", status=Status.CAUTION)  # fmt: skip
 
 
-def cleared(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
-    title, working = "Gradients are zeroed between steps", [o for o in facts.optimizers if o.windows >= FEWEST]
-    for one in working:
-        if one.stale_windows / one.windows > MOST_STALE:
-            why = (
-                f"the gradients of {one.name}{at(one.where)} were never zeroed in {one.stale_windows} of {one.windows} "
-            )
-            why += "steps: each step repeats all earlier gradients"
-            return bad("zero_grad", title, f"{one.stale_windows} of {one.windows} not", why,
-                       "Call optimizer.zero_grad() once for each step.")  # fmt: skip
-    return good("zero_grad", title) if working else None
-
-
 def order(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     """Steps that find no gradients."""
     title = "Steps find gradients"
@@ -115,57 +98,16 @@ def order(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     return good("step_order", title) if facts.optimizers else None
 
 
+def cleared(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
+    return optimizer_checks.cleared(facts.optimizers)
+
+
 def change(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
-    """Weights that the steps do not move."""
-    title = "Change of the weights a step"
-    for one in facts.optimizers:
-        moved = [c for c in one.changes if c == c]  # noqa: PLR0124
-        if one.steps < FEWEST or not moved or one.without_gradients / one.steps >= WITHOUT:
-            continue
-        typical, rate = _typical(moved), one.learning_rates[-1] if one.learning_rates else 0.0
-        if typical >= NO_CHANGE or _warming_up(one):
-            continue
-        why = f"a step of {one.name}{at(one.where)} changes the weights by {typical:.1g} of their size, "
-        why += f"with a learning rate of {rate:g}: they stay as they are"
-        return bad("weight_change", title, typical, why, "Raise the learning rate; look at the scheduler.",
-                   cause=UNDERTRAINED, threshold=f">= {NO_CHANGE:g}")  # fmt: skip
-    working = [_typical(o.changes) for o in facts.optimizers if o.changes]
-    return (
-        good("weight_change", title, float(f"{max(working):.2g}"), threshold=f">= {NO_CHANGE:g}") if working else None
-    )
-
-
-def _typical(changes: list[float]) -> float:
-    """The larger median of the first and the last quarter: one may be warm-up, the other an end that is found."""
-    few = max(FEWEST, len(changes) // 4)
-    return max(median(changes[:few]), median(changes[-few:]))
-
-
-def _warming_up(one: OptimizerFacts) -> bool:
-    rates = one.learning_rates
-    return len(rates) > 1 and rates[-1] > 1.02 * rates[0] and rates[-1] == max(rates)
+    return optimizer_checks.change(facts.optimizers)
 
 
 def schedule(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
-    title = "Learning rate over the steps"
-    for one in facts.optimizers:
-        rates = [rate for rate in one.learning_rates if rate == rate]  # noqa: PLR0124
-        if len(rates) < FEWEST or max(rates) <= 0:
-            continue
-        after = rates[rates.index(max(rates)) :]
-        low = sum(rate < LR_GONE * max(rates) for rate in after)
-        if low / len(rates) >= LR_GONE_STEPS:
-            scheduler = facts.schedulers[0] if facts.schedulers else None
-            by = f"{scheduler.name}{at(scheduler.where)} stepped {scheduler.steps} times" if scheduler else ""
-            why = f"the learning rate of {one.name} fell from {max(rates):g} to {rates[-1]:g} within {len(rates)} steps"
-            return bad("schedule", title, rates[-1], f"{why}; {by}" if by else why,
-                       "A schedule by epochs must step once an epoch, or be made for the number of batches.",
-                       cause=UNDERTRAINED)  # fmt: skip
-    early = [one for one in facts.schedulers if one.before_first_optimizer_step]
-    if early and facts.steps >= FEWEST:
-        why = f"{early[0].name}{at(early[0].where)} stepped before the optimizer: the first rate is never used"
-        return bad("schedule", title, None, why, "Call scheduler.step() after optimizer.step().", status=Status.CAUTION)
-    return good("schedule", title) if facts.schedulers else None
+    return optimizer_checks.schedule(facts.optimizers, facts.schedulers)
 
 
 TESTS: tuple[Test, ...] = (order, held, gradients, cleared, schedule, change)

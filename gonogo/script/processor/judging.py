@@ -1,55 +1,15 @@
-"""What the judge's tests share: a finding, its part and the cause that it names."""
+"""What the tests of a script's judge share: what they are, and which scripts they are not for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning.findings import CheckAndCause
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.verdict import Check, Status
-
-
-class CheckAndCause(NamedTuple):
-    """A check, and the cause it names where it is NO-GO."""
-
-    check: Check
-    cause: str
-
 
 Test = Callable[[ProcessorFacts, LearningGate], CheckAndCause | None]
 """None: the script gives no occasion to ask."""
-
-DATA, LEAKAGE, WIRING, BLIND = "DATA", "LEAKAGE", "WIRING", "INPUT IGNORED"
-DIVERGING, UNDERTRAINED, LOSS = "DIVERGING", "UNDERTRAINED", "LOSS"
-
-
-def good(id_: str, title: str, value: float | str | None = None, unit: str = "", threshold: str = "") -> CheckAndCause:
-    return CheckAndCause(Check(id=id_, title=title, value=value, unit=unit, threshold=threshold, status=Status.GO), "")
-
-
-def bad(
-    id_: str, title: str, value: float | str | None, why: str, hint: str, *, cause: str = WIRING,
-    status: Status = Status.NO_GO, unit: str = "", threshold: str = "",
-) -> CheckAndCause:  # fmt: skip
-    check = Check(
-        id=id_, title=title, value=value, unit=unit, threshold=threshold, status=status, why=why, hint=hint
-    )  # fmt: skip
-    return CheckAndCause(check, cause if status is Status.NO_GO else "")
-
-
-def unknown(id_: str, title: str, why: str, hint: str = "") -> CheckAndCause:
-    return bad(id_, title, None, why, hint, status=Status.UNKNOWN)
-
-
-def listed(names: Sequence[str], most: int = 3) -> str:
-    """`a`, `b` and 4 more."""
-    shown = ", ".join(f"`{name}`" for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
-
-
-def at(where: str) -> str:
-    return f" ({where})" if where else ""
 
 
 def takes_turns(facts: ProcessorFacts) -> bool:

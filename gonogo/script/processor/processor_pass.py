@@ -14,6 +14,7 @@ from typing import Any
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from gonogo.base.replaced import Replaced
+from gonogo.learning.watch_loss_calls import LossCallWatch
 from gonogo.script.processor.conductor import Conductor
 from gonogo.script.processor.facts import ProcessorFacts, Reached, Timing
 from gonogo.script.processor.names import Names
@@ -22,7 +23,6 @@ from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_files import FileWatch
 from gonogo.script.processor.watch_inputs import InputWatch
 from gonogo.script.processor.watch_loaders import LoaderWatch
-from gonogo.script.processor.watch_loss_calls import LossCallWatch
 from gonogo.script.processor.watch_losses import LossWatch
 from gonogo.script.processor.watch_modules import Call, ModuleWatch
 from gonogo.script.processor.watch_steps import StepWatch

@@ -15,11 +15,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
 from gonogo.base.replaced import Replaced
+from gonogo.learning.watch_loss_calls import Before
 from gonogo.script.processor.session import Session
 
 MEMORY_BYTES = 80 << 30
-Before = Callable[[Any, tuple[Any, ...], dict[str, Any]], Callable[[Any], None] | None]
-"""Called before a function of torch, with its arguments; may return what is called with its result."""
 
 
 def is_card(device: Any) -> bool:

@@ -9,8 +9,16 @@ import torch
 from torch import Tensor
 
 from gonogo.learning.dependence import FEWEST, independence_p, masks_independence_p
-from gonogo.learning.features import content_hash, spectra, vectors
+<<<<<<< HEAD
+from gonogo.learning.features import content_hash, row_hashes, spectra, vectors
 from gonogo.script.processor.facts import DataFacts, LossCall, TensorFacts
+=======
+from gonogo.learning.features import content_hash, spectra, vectors
+from gonogo.learning.loss_calls import LossCall
+from gonogo.learning.masks import masked_pictures
+from gonogo.learning.token_shift import TokenShift
+from gonogo.script.processor.facts import DataFacts, TensorFacts
+>>>>>>> main
 from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_modules import Call
 
@@ -18,9 +26,6 @@ MOST_PAIRS = 512  # samples kept to ask whether targets depend on inputs
 SAMPLED = 1 << 16  # values of a batch for its digest and statistics
 MOST_DIGESTS = 4096
 WIDEST_TARGET = 64
-MASKED_NDIM = 4  # of pictures with a mask each
-MASK_SIDE = 64  # pixels, of both
-MOST_REGIONS = 8  # classes of a mask; higher ones count as one
 BATCHES = 64  # whose statistics are taken
 
 
@@ -68,8 +73,8 @@ class InputWatch:
         facts.samples += len(tensor)
         samples = self._samples.setdefault(f"{id(into)} {name}", set())
         rows = tensor.reshape(len(tensor), -1)
-        for row in rows[:256]:
-            samples.add(content_hash(_sampled(row)))
+        step = max(1, rows.shape[1] // SAMPLED)
+        samples.update(row_hashes(rows[:256, ::step][:, :SAMPLED]))
         facts.distinct_samples = len(samples) if len(rows) <= 256 else facts.samples
         if tensor.dtype == torch.bool or tensor.is_complex():
             return
@@ -99,22 +104,10 @@ class InputWatch:
     def _shifted(self, call: LossCall, target: Tensor) -> None:
         """Token by token: is the target the token itself, or the next one?"""
         tokens = next((t for _, t in self._current if t.ndim == 2 and not t.is_floating_point()), None)
-        if tokens is None or tokens.shape[1] < 3 or target.is_floating_point() or tokens.dtype == torch.bool:
-            return
-        flat = target.reshape(-1)
-        width = flat.numel() // len(tokens)
-        if flat.numel() != width * len(tokens) or width not in {tokens.shape[1], tokens.shape[1] - 1}:
-            return
-        rows, known = flat.reshape(len(tokens), width), flat.reshape(len(tokens), width) >= 0
-        if int(known.sum()) < 8:
-            return
-        itself = (rows == tokens[:, :width]) & known
-        share = float(itself.sum() / known.sum())
-        call.target_is_input = share if call.target_is_input is None else min(call.target_is_input, share)
-        inner = min(width, tokens.shape[1] - 1)
-        following = (rows[:, :inner] == tokens[:, 1 : inner + 1]) & known[:, :inner]
-        share = float(following.sum() / known[:, :inner].sum().clamp(min=1))
-        call.target_is_next = share if call.target_is_next is None else min(call.target_is_next, share)
+        if tokens is not None:
+            shift = TokenShift(call.target_is_input, call.target_is_next)
+            shift.add(tokens, target)
+            call.target_is_input, call.target_is_next = shift.itself, shift.following
 
     def _copied(self, target: Tensor) -> None:
         """Whether one column or channel of an input is the target, bit for bit."""
@@ -149,10 +142,9 @@ class InputWatch:
         if name_given is None or len(name_given[1]) != len(target):
             return
         given = name_given[1]
-        regions = _regions(target) if given.ndim == MASKED_NDIM and given.shape[2:] == target.shape[-2:] else None
-        if regions is not None:
-            small = torch.nn.functional.adaptive_avg_pool2d
-            self._masked.append((small(given.float(), MASK_SIDE), small(regions, MASK_SIDE)))
+        masked = masked_pictures(given, target)
+        if masked is not None:
+            self._masked.append(masked)
             self._paired += len(target)
             return
         if not target.is_floating_point():
@@ -200,18 +192,6 @@ class InputWatch:
             views = [vectors(inputs).numpy().astype(np.float64)]
             views += [] if waves is None else [waves.numpy().astype(np.float64)]
             data.independence_p = independence_p(views, targets.numpy().astype(np.float64), labels)
-
-
-def _regions(target: Tensor) -> Tensor | None:
-    """(N, K, H, W) truth of each class, of whole numbers (N, H, W), or of one channel between 0 and 1; else None."""
-    masks = target[:, 0] if target.ndim == MASKED_NDIM and target.shape[1] == 1 else target
-    if masks.ndim != MASKED_NDIM - 1:
-        return None
-    if masks.is_floating_point():
-        inside = bool(((masks >= 0) & (masks <= 1)).all())
-        return torch.stack([1 - masks, masks], 1).float() if inside else None
-    classes = masks.long().clamp(0, MOST_REGIONS - 1)
-    return torch.nn.functional.one_hot(classes, MOST_REGIONS).movedim(-1, 1).float()
 
 
 def _sampled(tensor: Tensor) -> Tensor:

@@ -177,3 +177,13 @@ def test_blocks_cover_an_array_once_and_stay_small(shape: tuple[int, ...]) -> No
         assert array.reshape((1,) * (3 - array.ndim) + shape)[window, channel, sample] == 1
     assert (array == 1).all()
     assert largest <= 1 << 20
+
+
+def test_a_file_that_is_written_elsewhere_is_told(folder: Path) -> None:
+    hold = "import sys, h5py; held = h5py.File(sys.argv[1], 'a', locking=True); print('held', flush=True); input()"
+    command = [sys.executable, "-c", hold, str(folder / "good_0.h5")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == "held\n"
+        told = Judged(folder).told("good_0.h5")
+        writer.communicate("\n")
+    assert told == {"unreadable": "another process has it open for writing; wait until it is closed"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gonogo.config.gate_thresholds import LearningGate
-from gonogo.script.processor.facts import DataFacts, LossCall, LossSeries, ProcessorFacts
+from gonogo.learning.loss_calls import LossCall
+from gonogo.script.processor.facts import DataFacts, LossSeries, ProcessorFacts
 from gonogo.script.processor.judge_data import pairing
 from gonogo.verdict import Status
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from gonogo.script.processor.facts import DataFacts, LoaderFacts, LossCall
+from gonogo.learning.loss_calls import LossCall
+from gonogo.script.processor.facts import DataFacts, LoaderFacts
 from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_inputs import InputWatch
 from gonogo.script.processor.watch_modules import Call

@@ -6,15 +6,13 @@ import inspect
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gonogo.script.processor.facts import LossCall, SeenError
-from gonogo.script.processor.redirect import Before
-from gonogo.script.processor.session import Session
+from gonogo.learning.loss_calls import LossCall, SeenError
 
 LOOKED_AT = 4  # calls of each line whose input is looked at closely
 MOST_VALUES = 1 << 22  # of an input that is looked at closely
@@ -28,9 +26,26 @@ SUBTRACTING = (Tensor.sub, Tensor.__sub__, Tensor.__rsub__, torch.sub)
 _SIGNATURES = {function: inspect.signature(function) for function in (*CLASSIFYING, *BINARY, *REGRESSING)}
 
 
+Before = Callable[[Any, tuple[Any, ...], dict[str, Any]], Callable[[Any], None] | None]
+"""Called before a function of torch, with its arguments; may return what is called with its result."""
+
+
+class WatchedTraining(Protocol):
+    """Where training is, whose line is running, and what becomes of a watcher's own errors."""
+
+    in_backward: bool
+
+    @property
+    def watching(self) -> bool: ...
+
+    def where(self) -> str: ...
+
+    def guard(self, watcher: str, look: Callable[..., Any], *args: Any) -> Any: ...
+
+
 @dataclass
 class LossCallWatch:
-    session: Session
+    session: WatchedTraining
     calls: dict[tuple[str, str], LossCall] = field(default_factory=dict)
     explains: SeenError = field(default_factory=SeenError)
     listeners: list[Callable[[LossCall, Tensor, Tensor], None]] = field(default_factory=list)
