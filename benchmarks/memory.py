@@ -41,6 +41,11 @@ from gonogo.memory.trace_result import Traced  # noqa: E402
 # driver and libraries before the first tensor, with kernels loaded lazily (CUDA 11.7 and later)
 CONTEXT_BYTES = 300_000_000
 LIMIT_S = 300
+LOOP = (  # all that the traced loop is made of
+    "model", "library", "constructor_or_class", "num_classes", "batch_size", "input_shape", "seq_len", "optimizer",
+    "dtype", "amp", "zero_grad_mode",
+)  # fmt: skip
+Known = dict[tuple[str, ...], tuple[str, float, float, Traced | None]]
 PEERS = {"mem_tracker": "MemTracker", "four_times_parameters": "4 x parameters", "accelerate": "accelerate"}
 
 
@@ -81,6 +86,8 @@ def run_script(row: dict[str, str], folder: Path) -> tuple[str, float, float]:
     if facts.error is not None:
         return f"{facts.error.name}: {facts.error.message}", seconds, 0.0
     last = " ".join(passed.last_lines[-1:]) if facts.ending == "killed" else ""
+    if facts.ending == "out_of_memory" and not facts.steps:
+        return "its weights are built for real, and need more memory than this machine had free", seconds, 0.0
     short = f"{facts.ending} after {facts.steps} steps {facts.untraceable} {last}".strip()
     return "" if facts.steps >= 2 else short, seconds, 0.0
 
@@ -104,12 +111,20 @@ def with_torchvision() -> None:
     sys.path.append(str(folder))
 
 
-def predict(row: dict[str, str], with_peers: bool, scripts: bool = False) -> dict[str, Any]:
-    """What the tools say of a row, and what it cost."""
+def predict(row: dict[str, str], with_peers: bool, scripts: bool = False, known: Known | None = None) -> dict[str, Any]:
+    """What the tools say of a row, and what it cost.
+
+    Args:
+        known: what the loops so far left; a row that repeats one of them is not traced again.
+    """
+    known = {} if known is None else known
+    loop = tuple(row[name] for name in LOOP)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        error, seconds, rss = (run_script if scripts else run_child)(row, folder)
-        traced = None if error else Traced.load(folder)
+        if loop not in known:
+            error, seconds, rss = (run_script if scripts else run_child)(row, folder)
+            known[loop] = error, seconds, rss, None if error else Traced.load(folder)
+        error, seconds, rss, traced = known[loop]
         found: dict[str, Any] = {
             "id": row["id"], "model": row["model"], "optimizer": row["optimizer"], "batch_size": row["batch_size"],
             "measured_bytes": int(row["measured_peak_bytes"]), "oom": row["oom"] == "true",
@@ -207,9 +222,11 @@ def main() -> None:
     with arguments.truths.open(newline="") as file:
         truths = [row for row in csv.DictReader(file) if not only or row["id"] in only][:: arguments.every]
     print("GB: measured, predicted, error, ran/predicted, " + ", ".join(PEERS.values()) + "; the trace's cost")
-    rows = []
+    rows: list[dict[str, Any]] = []
+    known: Known = {}
     for row in truths:
-        rows.append(predict(row, not (arguments.without_peers or arguments.scripts), arguments.scripts))
+        peers = not (arguments.without_peers or arguments.scripts)
+        rows.append(predict(row, peers, arguments.scripts, known if arguments.scripts else None))
         print(line(rows[-1]), flush=True)
     found = summary(rows)
     for key, value in found.items():

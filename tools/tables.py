@@ -312,6 +312,17 @@ def trust() -> str:
     return part("memory", ("", ""), rows)
 
 
+def scripted() -> str:
+    """Of the same runs: the gate's trace of a step, and the pass over a script."""
+    both = {"the memory gate": read("memory"), "`gonogo check`": read("memory_scripts")}
+    rows = []
+    for title, found in both.items():
+        right = sum(case["predicted_oom"] == case["oom"] for case in found["cases"])
+        rows.append((title, str(found["rows"] - found["unknown_rows"]), *_errors(found), f"{right} of {found['rows']}"))
+    head = ("", "runs", "median error", "mean", "worst", "out of memory predicted correctly")
+    return part("memory_scripts", head, rows)
+
+
 def plans() -> str:
     found = read("documented_plans")
     parts = []
@@ -335,7 +346,7 @@ PAGES = {
         "transfer": transfer(), "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
         "script_faults": script_faults(), "memory": memory(),
     },
-    "docs/memory.md": {"trust": trust(), "plans": plans()},
+    "docs/memory.md": {"trust": trust(), "scripted": scripted(), "plans": plans()},
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from gonogo.agent.checkpoints import is_packed
 from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 from gonogo.config.load import Settings
@@ -15,12 +16,17 @@ def final_checkpoint(archive: Path) -> Path:
     """The best checkpoint of an archive, from the report of its download.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or one that would fill the memory of whoever opens it.
     """
     folder = Path(json.loads(archive.read_text())["folder"])
     for name in ("best.ckpt", "last.ckpt"):
         checkpoint = folder / "out" / "checkpoints" / name
         if checkpoint.exists():
+            if is_packed(checkpoint):
+                raise UserError(
+                    f"{checkpoint}: unpacks to far more than it is, as no checkpoint of torch does: it was not opened. "
+                    "Check the machine that it comes from before using it again."
+                )
             return checkpoint
     raise UserError(f"{folder}: no checkpoint in out/checkpoints. Download again: {rerun_command(forcerun='download')}")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gonogo.learning.features import autocorrelation
+from gonogo.learning.features import autocorrelation, content_hash, row_hashes
 from tests.learning.fixtures import pictures
 
 
@@ -22,3 +22,8 @@ def test_noise_has_no_autocorrelation(crops: tuple[np.ndarray, np.ndarray]) -> N
     )
     assert (autocorrelation(natural) or 0) > 0.6 and abs(autocorrelation(mixed) or 0) < 0.05
     assert autocorrelation(natural.flatten(1)) is None
+
+
+def test_hashes_of_rows_are_those_of_each_sample() -> None:
+    values = [torch.randn(5, 3, 4), torch.arange(5), torch.randn(5, 7).bfloat16(), torch.rand(5, 2) > 0.5]
+    assert row_hashes(*values) == [content_hash(*(one[i] for one in values)) for i in range(5)]

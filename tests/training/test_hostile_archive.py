@@ -6,10 +6,15 @@ import json
 import struct
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
+from gonogo.agent.checkpoints import is_complete
+from gonogo.base.errors import UserError
+from gonogo.experiment.starting_checkpoint import final_checkpoint
 from gonogo.report.success_criteria import criteria
 from gonogo.training.spec import TrainingResult
 from tests.conftest import ROOT
@@ -149,3 +154,19 @@ def test_checkpoints_without_end_are_counted(tmp_path: Path) -> None:
         (tmp_path / f"out/checkpoints/{number}.ckpt").touch()
     (saved,) = [one for one in criteria(tmp_path) if one.name == "Checkpoints are saved"]
     assert len(saved.evidence) < 1000 and "300" in saved.evidence
+
+
+def test_a_checkpoint_that_unpacks_to_far_more_than_it_is_is_not_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "run/out/checkpoints"
+    folder.mkdir(parents=True)
+    (tmp_path / "archive.json").write_text(json.dumps({"folder": str(tmp_path / "run")}))
+    torch.save({"a": torch.zeros(1000)}, folder / "best.ckpt")
+    assert final_checkpoint(tmp_path / "archive.json") == folder / "best.ckpt" and is_complete(folder / "best.ckpt")
+    with zipfile.ZipFile(folder / "best.ckpt") as saved:
+        records = {name: saved.read(name) for name in saved.namelist()}
+    with zipfile.ZipFile(folder / "best.ckpt", "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name, content in records.items():
+            bomb.writestr(name, bytes(20_000_000) if name.endswith("data/0") else content)
+    with pytest.raises(UserError, match="unpacks to far more than it is"):
+        final_checkpoint(tmp_path / "archive.json")
+    assert not is_complete(folder / "best.ckpt")

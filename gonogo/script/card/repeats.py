@@ -32,8 +32,9 @@ class Template:
 
     def __init__(self, out: Any) -> None:
         leaves, self.shape = tree_flatten(out)
-        self.leaves = [_like(leaf) if isinstance(leaf, FakeTensor) else leaf for leaf in leaves]
-        fit = all(isinstance(leaf, (_Like, *PLAIN)) for leaf in self.leaves)
+        made = [_like(leaf) if isinstance(leaf, FakeTensor) else leaf for leaf in leaves]
+        fit = all(isinstance(leaf, (_Like, *PLAIN)) for leaf in made)
+        self.leaves = made if fit else []  # any other object, such as a cache, may hold tensors: it is not kept alive
         self.usable = fit and any(isinstance(leaf, _Like) for leaf in self.leaves)
         self.times = 1
 

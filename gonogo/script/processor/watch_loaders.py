@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Subset
 from torch.utils.data import dataloader as loaders
 
 from gonogo.base.replaced import Replaced
-from gonogo.learning.features import content_hash
+from gonogo.learning.features import row_hashes
 from gonogo.script.processor.facts import DataFacts, LoaderFacts
 from gonogo.script.processor.names import tensors_of, variable
 from gonogo.script.processor.session import Session
@@ -127,8 +127,8 @@ class LoaderWatch:
         numbers = sum(tensor[0].numel() for tensor in tensors)
         one.tellable &= numbers > SMALL or any(tensor.is_floating_point() for tensor in tensors)
         first_pass = one.facts.length is None or one.batches <= one.facts.length
-        for index in range(min(size, MOST_SAMPLES - one.sampled)):
-            digest = content_hash(*(tensor[index] for tensor in tensors))
+        most = min(size, MOST_SAMPLES - one.sampled)
+        for digest in row_hashes(*(tensor[:most] for tensor in tensors)):
             one.twins += first_pass and digest in one.samples
             one.samples.add(digest)
         one.sampled += size
