@@ -28,6 +28,7 @@ from gonogo.quality.fault_counts import (
 from gonogo.quality.inspector import Inspector, ItemFiles, ItemReading, Scan, StatisticsCache
 from gonogo.quality.items import Fault, FileProblem, Finding, FindingSink, MeasuredItem
 from gonogo.quality.judgement import Judgement
+from gonogo.quality.label_findings import Form, LabelFindings
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.verdict import Check, Status
 
@@ -69,6 +70,7 @@ class Overview:
 
     def __init__(self) -> None:
         self.duplicates = DuplicateIndex()
+        self.beside: dict[Form, LabelFindings] = {}  # what labels beside the items show
 
     def begin(self, gate: QualityGate) -> None:
         """Called once, before the first item."""
@@ -168,6 +170,7 @@ class FileInspector(Inspector):
 
     def judge(self, data: MeasuredSet, gate: QualityGate, rule: AcceptanceRule, each: FindingSink) -> Judgement:
         overview, readable = self.overview(), UnreadableFiles(rule, self.item, data.strays)
+        overview.beside = data.labels
         overview.begin(gate)
         for item in data.items(self.Item):
             overview.add(item)

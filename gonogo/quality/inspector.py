@@ -14,6 +14,7 @@ from gonogo.config.quality_thresholds import QualityGate
 from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.items import Finding, FindingSink, MeasuredItem
 from gonogo.quality.judgement import Judgement
+from gonogo.quality.label_findings import LabelFindings
 from gonogo.quality.left_out import METADATA
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.table import item_row
@@ -117,6 +118,18 @@ class Inspector(ABC):
     def measure_all(self, items: Sequence[ItemFiles], cache: StatisticsCache) -> Iterable[ItemReading]:
         """`measure` of each; a kind that is faster with several at once overrides this."""
         return (self.measure(files, cache) for files in items)
+
+    def labels_beside(
+        self, folder: Path, items: Sequence[ItemFiles], others: Sequence[str], measured: Path
+    ) -> tuple[list[LabelFindings], list[str]]:
+        """What labels beside the items show, and which of the other files were judged for that.
+
+        Args:
+            folder: the data folder.
+            others: files of no item, from the folder.
+            measured: the items as they were measured, a line each.
+        """
+        return [], []
 
     def look_closer(self, files: ItemFiles) -> int | None:
         """A figure that is too slow for every item, and is measured of a few in each part; None: not measurable."""

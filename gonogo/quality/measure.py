@@ -78,14 +78,17 @@ def measure_part(
                 for at in range(done, done + chunk.items if progress else 0):
                     progress(at + 1, len(items))  # type: ignore[misc]
                 done += chunk.items
+        labels, read = kind.labels_beside(folder, items, others, temporary / ITEMS)
+        judged = set(read)
         part = MeasuredPart(
             kind=kind.name,
             folder=str(folder),
             items=len(items),
-            files=files,
+            files=files + len(judged),
             closer=[(content, kind.look_closer(items[at])) for content, at in least],
             unreadable=unreadable[:100],
-            left_out=left_out(kind.metadata, str(folder), others, unlisted),
+            labels=labels,
+            left_out=left_out(kind.metadata, str(folder), [name for name in others if name not in judged], unlisted),
             whole=whole,
             inputs_digest=total.hex(),
         )

@@ -15,6 +15,7 @@ from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.measurements import Measured
 from gonogo.quality.items import FileProblem, MeasuredItem
+from gonogo.quality.label_findings import Form, LabelFindings, summed_findings
 from gonogo.quality.left_out import LeftOut, summed
 
 ITEMS, PART = "items.jsonl", "part.json"
@@ -34,6 +35,7 @@ class MeasuredPart(Measured):
     )
     unreadable: list[FileProblem] = Field(description="the first files that could not be, of those of no item")
     left_out: list[LeftOut] = Field(description="what no check judged, by its sort")
+    labels: list[LabelFindings] = Field(default_factory=list, description="what labels beside the items show, by form")
     whole: bool = Field(
         default=False, description="no item of the data set is missing: it is no sample of a larger one"
     )
@@ -112,6 +114,11 @@ class MeasuredSet:
     def left_out(self) -> list[LeftOut]:
         """What no check judged, by its sort."""
         return summed(files for part in self.parts for files in part.left_out)
+
+    @property
+    def labels(self) -> dict[Form, LabelFindings]:
+        """What labels beside the items show, by form."""
+        return summed_findings(found for part in self.parts for found in part.labels)
 
     def __len__(self) -> int:
         return sum(part.items for part in self.parts)

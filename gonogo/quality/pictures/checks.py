@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gonogo.config.quality_thresholds import ImagesGate, QualityGate
+from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.pictures.classes import ClassFolders
+from gonogo.quality.pictures.label_checks import label_check
 from gonogo.quality.pictures.mark_faults import mark_faults
 from gonogo.quality.pictures.masks import Masks, is_mask
 from gonogo.quality.pictures.neighbours import Neighbours
@@ -228,12 +230,18 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
     ]  # fmt: skip
 
 
-def set_checks(overview: ImageOverview, gate: ImagesGate) -> list[Check]:
+def set_checks(overview: ImageOverview, gate: ImagesGate, rule: AcceptanceRule) -> list[Check]:
     """A whole set that is dark or washed out, which no picture shows: a night photograph is no fault."""
     p99, span = overview.p99, overview.range
-    judged = [overview.masks.check(), overview.neighbours.check(), overview.classes.check(overview.pictures)]
+    beside = overview.beside
+    judged = [
+        overview.masks.check(beside.get("masks"), rule),
+        overview.neighbours.check(),
+        overview.classes.check(overview.pictures, beside.get("empty_folders")),
+    ]
     return [
         *(check for check in judged if check),
+        *(label_check(found, rule) for form, found in sorted(beside.items()) if form in ("yolo", "coco")),
         *overview.shared.checks(),
         _median_check(
             "set_brightness", "Brightness of the set", p99, "luma, median of the 99th percentiles",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gonogo.quality.file_kind import SPLITS, split_of_folder
+from gonogo.quality.label_findings import LabelFindings
 from gonogo.quality.wording import listed
 from gonogo.verdict import Check, Status, worst
 
@@ -46,17 +47,28 @@ class ClassFolders:
         if len(self._first) < 10_000:
             self._first.setdefault(key, picture.path)
 
-    def check(self, total: int) -> Check | None:
-        """None where folders are no classes: fewer than two, in several places, or of a part of the pictures."""
-        if len(self._counts) < 2 or len(self._parents) != 1 or self._counts.total() < total:
+    def check(self, total: int, empty: LabelFindings | None = None) -> Check | None:
+        """None where folders are no classes: fewer than two, in several places, or of a part of the pictures.
+
+        Args:
+            empty: folders beside them that hold nothing.
+        """
+        unfilled = empty.problems if empty else []
+        several = len(self._counts) + bool(unfilled) >= 2
+        if not self._counts or not several or len(self._parents) != 1 or self._counts.total() < total:
             return None
         (least, fewest), (most, greatest) = self._counts.most_common()[-1], self._counts.most_common(1)[0]
         shared = self._shared()
         tiny = sorted(name for name, count in self._counts.items() if count < TINY)
-        found = []
+        found: list[str] = []
+        paths = [path for one in unfilled for path in one.first]
+        if unfilled:
+            names = listed([one.what for one in unfilled])
+            found.append(f"{len(unfilled)} class folders are empty: {names}")
         if len(shared):
-            paths = [self._first[key] for key in shared.tolist() if key in self._first][:EXAMPLES]
-            found.append(f"{len(shared)} pictures lie in two classes at once ({', '.join(paths)})")
+            twice = [self._first[key] for key in shared.tolist() if key in self._first][:EXAMPLES]
+            found.append(f"{len(shared)} pictures lie in two classes at once ({', '.join(twice)})")
+            paths = [*twice, *paths]
         if tiny:
             found.append(f"{len(tiny)} of {len(self._counts)} classes have fewer than {TINY} pictures: {listed(tiny)}")
         if greatest > IMBALANCE * fewest:
@@ -67,7 +79,7 @@ class ClassFolders:
         return Check(
             id="classes", title="Classes by folder", value=len(self._counts), unit=f"classes of {total} pictures",
             threshold=f"CAUTION under {TINY} pictures or above {IMBALANCE}:1; NO-GO where {TOLERATED:.0%} are in two",
-            status=status, why="; ".join(found), evidence=paths if len(shared) else [],
+            status=status, why="; ".join(found), evidence=paths[:EXAMPLES],
             hint="Leave out or fill up small classes, weight them, and give each picture one label." if found else "",
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import cv2
@@ -16,10 +17,12 @@ from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector, split_of
 from gonogo.quality.inspector import ItemFiles, ItemReading, StatisticsCache
 from gonogo.quality.items import Fault, FileProblem, MeasuredItem
+from gonogo.quality.label_findings import LabelFindings
 from gonogo.quality.pictures.checks import ImageOverview, image_fault_groups, image_faults, set_checks
 from gonogo.quality.pictures.hashes import grey_thumbnails, near_hashes
 from gonogo.quality.pictures.headers import SUFFIXES
 from gonogo.quality.pictures.items import ImageItem
+from gonogo.quality.pictures.labels import read_labels
 from gonogo.quality.pictures.measurements import ImageStatistics
 from gonogo.quality.pictures.statistics import SMALLEST_SIDE, images_statistics
 from gonogo.verdict import Check
@@ -70,7 +73,12 @@ class Images(FileInspector):
         return image_fault_groups(gate.images)
 
     def set_checks(self, overview: Any, gate: QualityGate, rule: AcceptanceRule) -> list[Check]:
-        return set_checks(overview, gate.images)
+        return set_checks(overview, gate.images, rule)
+
+    def labels_beside(
+        self, folder: Path, items: Sequence[ItemFiles], others: Sequence[str], measured: Path
+    ) -> tuple[list[LabelFindings], list[str]]:
+        return read_labels(folder, [item.name for item in items], others, measured)
 
     def draw(self, item: ImageItem) -> Image.Image:
         with Image.open(item.path) as file:

@@ -59,7 +59,7 @@ def test_masks_that_mark_nothing_or_fit_no_picture(pictures: Path) -> None:
     put(pictures, {f"masks/{n:02d}.png": mask(n)[: SIDE - 2 * (n == 3)] for n in range(COUNT)})
     put(pictures, {"masks/99.png": mask(1)})
     found = check(judged(pictures)[0], "masks")
-    assert found.status is Status.CAUTION
+    assert found.status is Status.NO_GO  # one of 12 is more than 5 %
     assert f"1 of {COUNT + 1} masks have no picture" in found.why and "masks are of another size" in found.why
 
 
