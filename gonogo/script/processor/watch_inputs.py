@@ -9,16 +9,11 @@ import torch
 from torch import Tensor
 
 from gonogo.learning.dependence import FEWEST, independence_p, masks_independence_p
-<<<<<<< HEAD
 from gonogo.learning.features import content_hash, row_hashes, spectra, vectors
-from gonogo.script.processor.facts import DataFacts, LossCall, TensorFacts
-=======
-from gonogo.learning.features import content_hash, spectra, vectors
 from gonogo.learning.loss_calls import LossCall
 from gonogo.learning.masks import masked_pictures
 from gonogo.learning.token_shift import TokenShift
 from gonogo.script.processor.facts import DataFacts, TensorFacts
->>>>>>> main
 from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_modules import Call
 
