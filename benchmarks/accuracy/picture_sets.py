@@ -400,7 +400,6 @@ FAULTS: dict[str, Spoil] = {
     "YCrCb as RGB": _converted(cv2.COLOR_BGR2YCrCb),
     "Lab as RGB": _converted(cv2.COLOR_BGR2LAB),
     "HSV as RGB": _converted(cv2.COLOR_BGR2HSV),
-    "2 levels": _few_levels(2),
     "4 levels": _few_levels(4),
     "three times as bright": lambda rng, picture: _levels(picture * 3.0),
     "black but for 5 %": lambda rng, picture: _levels(picture * 0.05),
@@ -419,6 +418,7 @@ FAULTS: dict[str, Spoil] = {
     "fully transparent": _invisible,
 }
 UNDECIDED: dict[str, Spoil] = {
+    "2 levels": _few_levels(2),
     "inverted": lambda rng, picture: 255 - picture,
     "overflow": _wrapped,
     "vignette": _vignette,

@@ -33,7 +33,8 @@ def review(run: Path) -> tuple[str, Status]:
     log = run / "log.txt"
     if not log.is_file():
         raise UserError(f"{run}: no log.txt there; name the folder of a run, such as archive/EXPERIMENT/RUN")
-    raised, asked = flags(LogLines(log)), criteria(run)
+    raised = flags(LogLines(log))
+    asked = criteria(run, raised)
     lines = ["Flags", *(f"  {flag.status.light} {flag.meaning}\n      {flag.line}" for flag in raised)]
     lines += [] if raised else ["  none"]
     lines += ["", "Success criteria", *(f"  {criterion.box}" for criterion in asked), "", "Files"]

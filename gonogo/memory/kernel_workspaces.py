@@ -15,6 +15,7 @@ from torch import Tensor
 
 aten = torch.ops.aten
 FLOAT, INTEGER = 4, 8  # bytes
+MIOPEN_MOST = 7_000_000_000  # as published, of 3-D convolutions
 SMALL_EMBEDDING = 3072  # indices up to which the backward does not sort
 
 
@@ -24,10 +25,11 @@ def scratch_bytes(func: Any, args: tuple[Any, ...]) -> list[int]:
     return [] if rule is None else [size for size in rule(args) if size]
 
 
-def fastest_bytes(func: Any, args: tuple[Any, ...]) -> int:
+def fastest_bytes(func: Any, args: tuple[Any, ...], miopen: bool = False) -> int:
     """Workspace of a convolution's fastest algorithm, which is taken where it fits; 0: none.
 
-    Tensor cores read channels last: in float32 and in another order, all operands are copied so.
+    Tensor cores read channels last: in float32 and in another order, all operands are copied so. MIOpen writes what the
+    kernel sees at each place of one image (im2col), as far as it was ever seen to go.
     """
     if func not in _CONVOLUTIONS:
         return 0
@@ -39,7 +41,9 @@ def fastest_bytes(func: Any, args: tuple[Any, ...]) -> int:
     if weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous():
         return 0
     if func is aten.convolution_backward.default:
-        return sum(_bytes(operand) for operand in operands)
+        places = math.prod(operands[0].shape[2:])
+        columns = math.prod(weight.shape[1:]) * places * FLOAT
+        return min(columns, MIOPEN_MOST) if miopen else sum(_bytes(operand) for operand in operands)
     given, strides, padding, dilation = args[0], args[3], args[4], args[5]
     spatial = [
         (size + 2 * pad - spread * (kernel - 1) - 1) // stride + 1
@@ -47,6 +51,8 @@ def fastest_bytes(func: Any, args: tuple[Any, ...]) -> int:
             given.shape[2:], weight.shape[2:], strides, padding, dilation, strict=False
         )
     ]
+    if miopen:
+        return min(math.prod(weight.shape[1:]) * math.prod(spatial) * FLOAT, MIOPEN_MOST)
     out = 0 if args[6] else len(given) * weight.shape[0] * math.prod(spatial) * FLOAT
     return _bytes(given) + _bytes(weight) + out
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from gonogo.experiment.adapted import AdaptedExperiment
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.memory.loader_look import Look, look, resized, samples
 
+LIMIT_S = 120.0  # of making and reading them
 CHEAP_S = 1.0  # of making the loaders: they are then made for every batch size
 
 
@@ -35,14 +39,12 @@ class Loaders:
             return
         began = time.monotonic()
         try:
-            with torch.random.fork_rng([]):
+            with torch.random.fork_rng([]), at_most(LIMIT_S):
                 made = self._made(training)
                 self._took_s = time.monotonic() - began
                 self.validation = look(_first(made.val_dataloader()), 0)
                 self.train = look(_first(made.train_dataloader()), training.micro_batch_size)
-        except (MemoryError, KeyboardInterrupt):
-            raise
-        except Exception as problem:  # the project's own code, which training will meet again
+        except Exception as problem:  # the project's own code, which training will meet again; or too much memory
             said = next((line for line in str(problem).splitlines() if line.strip()), "")
             self.problem = f"{type(problem).__name__}: {said}"
         self._by_size[training.micro_batch_size] = self.validation.first
@@ -89,6 +91,25 @@ class Loaders:
         made = self._experiment.datamodule(training, self._data, self._seed)
         made.setup("fit")
         return made
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raises TimeoutError after so long, in the main thread; elsewhere there is no limit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_: Any) -> None:
+        raise TimeoutError(f"longer than {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _first(loader: Any) -> Any:

@@ -74,6 +74,7 @@ class AllocationRecorder(TorchDispatchMode):
         last_op: the operation that ran last.
         kinds: block → what its owner says it is ("weights", "gradients", …).
         live_bytes: that are allocated now.
+        miopen: AMD's library runs convolutions.
         places: block → line of the project's code that made it, while `placing` is on.
     """
 
@@ -87,7 +88,7 @@ class AllocationRecorder(TorchDispatchMode):
         self.guesses: dict[str, None] = {}
         self.kinds: dict[int, str] = {}
         self.live_bytes = 0
-        self.placing = False
+        self.placing = self.miopen = False
         self.places: dict[int, str] = {}
         self.workspaces: list[tuple[int, int]] = []  # (row, bytes) of convolutions' fastest algorithms
         self._rows: list[tuple[int, int, int, int, int, int]] = []
@@ -126,7 +127,7 @@ class AllocationRecorder(TorchDispatchMode):
         if func in constant_values.INDEXED:
             args = constant_values.with_places(func, args)
         module = self._module()
-        if self.device == "cuda" and (fastest := fastest_bytes(func, args)):
+        if self.device == "cuda" and (fastest := fastest_bytes(func, args, self.miopen)):
             self.workspaces.append((len(self._rows), fastest))
         if self.device == "cuda" and (sizes := scratch_bytes(func, args)):
             scratch = [self._allocate(size, module) for size in sizes]

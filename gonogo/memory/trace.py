@@ -70,6 +70,7 @@ def trace_step(
     started = time.time()
     traced = traced or Traced(0, 0, "")
     recorder = AllocationRecorder(device)
+    recorder.miopen = card is not None and card.miopen
     mode = FakeGPUMode if device == "cuda" else FakeTensorMode
     around = fake_gpu(card or Card(), recorder.assume) if device == "cuda" else contextlib.nullcontext()
     try:

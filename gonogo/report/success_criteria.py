@@ -6,13 +6,13 @@ A run's folder holds `log.txt`, and in `out/` `training.json`, `metrics.csv` and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from gonogo.base.text import clean
-from gonogo.report.log_flags import LogLines, flags
+from gonogo.report.log_flags import Flag, LogLines, flags
 from gonogo.training.spec import TrainingResult
 from gonogo.verdict import Status
 
@@ -65,15 +65,21 @@ def _contents(run: Path) -> RunFolderContents:
     )
 
 
-def criteria(run: Path) -> list[Criterion]:
-    """Of the run in this folder; all pending where the folder is not there yet."""
+def criteria(run: Path, raised: Sequence[Flag] | None = None) -> list[Criterion]:
+    """Of the run in this folder; all pending where the folder is not there yet.
+
+    Args:
+        raised: the flags of its log; None: they are looked for.
+    """
     left = _contents(run)
+    if raised is None:
+        raised = flags(left.lines)
     asked: list[tuple[str, Callable[[RunFolderContents], tuple[bool | None, str]]]] = [
         ("Training starts without import errors", _starts),
         ("Data loads and the model takes its first step", _steps),
         ("Loss falls", _falls),
         ("Checkpoints are saved", _saves),
-        ("The log raises no red flag", _flags),
+        ("The log raises no red flag", lambda left: _flags(left, raised)),
         ("Training ends by itself", _ends),
     ]
     answers = [(name, *ask(left)) for name, ask in asked]
@@ -114,8 +120,8 @@ def _saves(left: RunFolderContents) -> tuple[bool | None, str]:
     return (False, "none in out/checkpoints") if left.ended else (None, "")
 
 
-def _flags(left: RunFolderContents) -> tuple[bool | None, str]:
-    red = [flag for flag in flags(left.lines) if flag.status is Status.NO_GO]
+def _flags(left: RunFolderContents, raised: Sequence[Flag]) -> tuple[bool | None, str]:
+    red = [flag for flag in raised if flag.status is Status.NO_GO]
     if red:
         return False, red[0].meaning
     return (True, "none") if left.ended else (None, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,12 +19,14 @@ from torch.utils.data import DataLoader
 
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.experiment.step import Step
 from gonogo.memory.check import verdict_of
+from gonogo.memory.devices import card_of
 from gonogo.memory.estimate import estimate, with_saving
 from gonogo.memory.families import MEASURED
 from gonogo.memory.growth import growth
 from gonogo.memory.judge_parts import beside_the_peak
-from gonogo.memory.loaders import Loaders
+from gonogo.memory.loaders import Loaders, at_most
 from gonogo.memory.request import TraceRequest
 from gonogo.memory.step import lightning_step
 from gonogo.memory.trace import trace_step
@@ -325,3 +328,42 @@ def test_growth_is_held_against_the_length_of_the_run(kept_bytes: int, planned: 
     checks = judged(Traced(1, 1, "32-true", events=found, growth=grown, planned_steps=planned))
     assert (checks["growth"].status if "growth" in checks else None) is status
     assert growth(found, 6) is None  # two steps tell nothing
+
+
+def test_loaders_that_cannot_be_read_cost_nothing_but_their_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*_: Any) -> None:
+        raise MemoryError("all of the RAM")
+
+    monkeypatch.setattr(Case, "datamodule", too_much)
+    why = judged(traced(monkeypatch))["parts"].why
+    assert "the loaders were not read (MemoryError: all of the RAM)" in why
+    with pytest.raises(TimeoutError, match="longer than 0 s"), at_most(0.05):
+        time.sleep(20)
+
+
+def test_convolutions_have_a_second_figure_with_their_fastest_algorithms() -> None:
+    image, width = 4 * 3 * 64 * 64, 16 * 64 * 64
+
+    def build(kernel: int) -> Callable[[], Step]:
+        def make() -> Step:
+            net = nn.Conv2d(3, 16, kernel, padding=kernel // 2, bias=False)
+            return Step(
+                model=net, optimizer=torch.optim.SGD(net.parameters()), run=lambda x: net(x).square().mean(),
+                batch=torch.zeros(4, 3, 64, 64), micro_batch_size=4,
+            )  # fmt: skip
+
+        return make
+
+    found = trace_step(build(3))
+    assert found.workspaces[0][1] == 4 * (image + 16 * 27 + 4 * width)  # operands and result, channels last
+    assert not trace_step(build(1)).workspaces
+    amd = trace_step(build(3), card=card_of("cdna3"))
+    assert amd.workspaces[0][1] == 4 * 27 * 64 * 64  # im2col of one image
+    wide = estimate(
+        dataclasses.replace(found, workspaces=[(row, 1 << 30) for row, _ in found.workspaces]), Training(), card(16)
+    )
+    assert wide.fastest_bytes is not None and wide.needed_bytes is not None
+    assert wide.fastest_bytes - wide.needed_bytes == pytest.approx(1 << 30, rel=0.05)
+    (check,) = [check for check in beside_the_peak(wide, 16 * 10**9, MemoryGate()) if check.id == "workspaces"]
+    assert check.status is Status.CAUTION and "of workspace" in check.why
+    assert all(check.id != "workspaces" for check in judged(found).values())

@@ -21,7 +21,6 @@ SATURATED, COLOURED = 252, (21, 224)  # a clipped colour: one channel at its end
 WHITE_SHARE = 0.15  # from which on clipped colours are looked for
 WINDOW, WINDOWS = 9, 4  # levels; a picture in few levels lies in so many windows
 UNEVEN = 1.25  # of the greatest gap to the least, of levels at equal distances
-NEARLY_ALL = 0.9  # share of a picture in two levels
 LEAST_WINDOW = 0.01  # share of pixels; windows with fewer do not count for the gap
 FEW_BITS = 6.8  # of luma; a picture with more is not in few levels
 UNLIKE = 0.6  # fine likeness below which colours are counted
@@ -85,12 +84,13 @@ def _fine_likeness(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _channels(thumbnails: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    planes = np.stack(thumbnails).reshape(len(thumbnails), -1, 3).transpose(0, 2, 1).astype(np.float32)
-    mean = planes.mean(axis=2, dtype=np.float64)
-    planes -= mean[..., None].astype(np.float32)
-    products = (planes @ planes.transpose(0, 2, 1)).astype(np.float64) / planes.shape[2]
+    points = np.stack([thumbnail[::2, ::2] for thumbnail in thumbnails]).reshape(len(thumbnails), -1, 3)
+    values = points.astype(np.float32)  # whole numbers, of which sums of squares are exact
+    count = values.shape[1]
+    mean = (np.ones((1, count), np.float32) @ values)[:, 0].astype(np.float64) / count
+    products = (values.transpose(0, 2, 1) @ values).astype(np.float64) / count - mean[:, :, None] * mean[:, None]
     variance = np.diagonal(products, axis1=1, axis2=2)
-    sigma = np.sqrt(variance)
+    sigma = np.sqrt(variance.clip(0))
     pairs = ((0, 1), (0, 2), (1, 2))
     apart = np.sqrt(np.stack([variance[:, a] + variance[:, b] - 2 * products[:, a, b] for a, b in pairs]).clip(0))
     likeness = np.stack([products[:, a, b] / np.maximum(sigma[:, a] * sigma[:, b], 1) for a, b in pairs])
@@ -153,16 +153,14 @@ def _levels(rows: np.ndarray) -> dict[str, float]:
         "fullest_level": round(used[0], DIGITS),
         "second_level": round(used[1], DIGITS),
         "few_levels": round(sum(used), DIGITS),
-        "level_gap": _regular_gap(sorted(places), sum(used[:2])),
+        "level_gap": _regular_gap(sorted(places)),
     }
 
 
-def _regular_gap(places: Sequence[int], two: float) -> int:
-    """The distance of neighbouring windows that lie at equal distances, or of two that hold nearly all; else 0."""
+def _regular_gap(places: Sequence[int]) -> int:
+    """The distance of neighbouring windows, where they are three or more at equal distances; else 0."""
     gaps = np.diff(places)
-    if not len(gaps) or (len(gaps) == 1 and two < NEARLY_ALL):
-        return 0
-    return int(gaps.min()) if gaps.max() <= UNEVEN * gaps.min() else 0
+    return int(gaps.min()) if len(gaps) > 1 and gaps.max() <= UNEVEN * gaps.min() else 0
 
 
 def _colours(points: np.ndarray) -> int:

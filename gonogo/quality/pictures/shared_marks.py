@@ -45,6 +45,11 @@ MARKS = {
         "are in a few levels at equal distances",
         "Look for a wrong type (bool, few bits), and for colours that were quantised.",
     ),
+    "channel_lost": (
+        "Channels that are lost",
+        "have a channel that is empty or full",
+        "Check how many channels were written, and what the writer fills them with.",
+    ),
     "channels_alike": (
         "Channels of the set",
         "hold one channel twice beside another",

@@ -46,6 +46,7 @@ class CardPass:
         self.request, self.enough = request, enough
         self.untraceable = ""
         self.recorder = CardRecorder(request.folder, self._give_up)
+        self.recorder.miopen = card_of(request.architecture).miopen
         self.course = Course(self.recorder)
         self.work = WorkCounter(self.course)
         self.repeats = ForwardRepeats(self.course, self.work, request.steps)

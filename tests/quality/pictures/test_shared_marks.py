@@ -32,7 +32,7 @@ FAULTS: dict[str, tuple[str, Spoil]] = {
     "bands of black": ("lines", lambda x: np.where(np.arange(SIDE)[:, None, None] % 16 < 8, x, 0).astype(np.uint8)),
     "rows stuck": ("lines", lambda x: np.ascontiguousarray(x[np.minimum(np.arange(SIDE), 40)])),
     "rows shuffled": ("shared_rows_apart", lambda x: x[np.random.default_rng(1).permutation(SIDE)]),
-    "green lost": ("channels", lambda x: x * np.array([1, 0, 1], np.uint8)),
+    "green lost": ("shared_channel_lost", lambda x: x * np.array([1, 0, 1], np.uint8)),
     "one channel twice": ("shared_channels_alike", lambda x: np.ascontiguousarray(x[..., [0, 0, 2]])),
     "YUV": ("shared_colour_space", lambda x: cv2.cvtColor(x, cv2.COLOR_BGR2YUV)),
     "channels first": ("shared_planes", lambda x: np.ascontiguousarray(x.transpose(2, 0, 1)).reshape(x.shape)),
