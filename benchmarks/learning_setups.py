@@ -147,7 +147,7 @@ def _one_sample(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Ar
 
 
 def _too_high(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    y[TRAIN // 2].flat[0] = family.classes
+    y.reshape(len(y), -1)[TRAIN // 2, 0] = family.classes
     return x, y
 
 

@@ -129,10 +129,12 @@ def run_all(given: argparse.Namespace) -> int:
         if left < 5:
             print(f"{given.minutes:g} minutes are over; run this again for the rest, from {name!r} on")
             break
-        measured[name] = _child(
-            "measure", case, given.on, environment, given.folder, min(case.limit_s, left), limit_bytes
-        )
-        measured[name] |= {"limit_bytes": limit_bytes}
+        seconds = min(case.limit_s, left)
+        found = _child("measure", case, given.on, environment, given.folder, seconds, limit_bytes)
+        if "error" in found and seconds < case.limit_s:  # its time was cut: it is left for the next call
+            print(f"{given.minutes:g} minutes are over at {name!r}")
+            break
+        measured[name] = {**found, "limit_bytes": limit_bytes}
         save(results, given.on, predictions, measured)
         print(_line(name, given.on, predictions.get(case.name, {}), measured[name]), flush=True)
     found = save(results, given.on, predictions, measured)
