@@ -17,7 +17,8 @@ NEEDED = ("pydantic>=2.8,<3", "pyyaml>=6,<7")  # by what runs a command on the m
 OTHER_NAME = {"pytorch": "torch", "pytorch-cpu": "torch", "pytorch-gpu": "torch", "opencv": "opencv-python-headless",
               "py-opencv": "opencv-python-headless", "tensorboardx": "tensorboardX"}  # fmt: skip
 NO_PACKAGE = re.compile(r"^(python|pip|cuda.*|cudatoolkit|cudnn|pytorch-cuda|pytorch-mutex|mkl.*|blas|libblas|_.*)$")
-LOCAL = re.compile(r"^(-e\s|--editable|\.{0,2}/|\.$|file:)")
+LOCAL = re.compile(r"^(?:(?:-e|--editable)[\s=]+)?(?P<path>(?:file:|\.{0,2}/|\.{1,2}(?=$|\[|\s))[^\[;#]*)")
+EDITABLE = re.compile(r"^(-e|--editable)[\s=]+")
 
 
 def pip_lines(file: Path) -> list[str]:
@@ -41,7 +42,7 @@ def pip_lines(file: Path) -> list[str]:
             case ".lock":
                 found = _of_uv_lock(tomllib.loads(text))
             case ".yml" | ".yaml":
-                found = list(_of_conda(yaml.safe_load(text)))
+                found = list(_of_conda(file, yaml.safe_load(text)))
             case _:
                 raise UserError(
                     f"requirements: {file}: name a requirements.txt, pyproject.toml, uv.lock or environment.yml"
@@ -60,7 +61,7 @@ def _of_text(file: Path, text: str, seen: tuple[Path, ...]) -> Iterator[str]:
     """With `-r OTHER` written out; `-c` and index options stay."""
     for raw in text.replace("\\\n", " ").splitlines():
         line = re.sub(r"(^|\s)#.*$", "", raw).strip()
-        if not line or LOCAL.match(line):
+        if not line or _is_the_repository(file, line):
             continue
         if match := re.match(r"(?:-r|--requirement)[\s=]+(.+)", line):
             other = file.parent / match[1].strip()
@@ -73,6 +74,30 @@ def _of_text(file: Path, text: str, seen: tuple[Path, ...]) -> Iterator[str]:
             continue  # a file of this machine; what it fixes is in the lock, where there is one
         else:
             yield re.sub(r"\s+--hash=\S+", "", line)
+
+
+def _is_the_repository(file: Path, line: str) -> bool:
+    """Whether a line installs the repository that `file` is in.
+
+    Raises:
+        UserError: it installs something else of this computer, which the machine does not have.
+    """
+    local = LOCAL.match(line)
+    if local is None:
+        if EDITABLE.match(line) and "://" not in line and "git+" not in line:
+            raise UserError(_only_here(file, line))
+        return False
+    path = (file.parent / local["path"].strip().removeprefix("file:").replace("///", "/", 1)).resolve()
+    if path in file.resolve().parents and not path.is_file():
+        return True
+    raise UserError(_only_here(file, line))
+
+
+def _only_here(file: Path, line: str) -> str:
+    return (
+        f"requirements: {file}: {line!r} is a path of this computer, which the machine does not have. Name a version "
+        "or a URL; or remove the line, where the code is imported from the repository as it lies"
+    )
 
 
 def _of_pyproject(content: Mapping[str, Any]) -> list[str]:
@@ -116,10 +141,10 @@ def _of_uv_lock(content: Mapping[str, Any]) -> list[str]:
     return sorted(found.values())
 
 
-def _of_conda(content: Mapping[str, Any]) -> Iterator[str]:
+def _of_conda(file: Path, content: Mapping[str, Any]) -> Iterator[str]:
     for entry in content["dependencies"]:
         if isinstance(entry, Mapping):
-            yield from (line for line in entry.get("pip", []) if not LOCAL.match(line))
+            yield from (line for line in entry.get("pip", []) if not _is_the_repository(file, line))
             continue
         words = re.split(r"\s*([=<>!~]+)\s*", entry.rpartition("::")[2].strip(), maxsplit=1)
         name = words[0].split("[")[0].strip()

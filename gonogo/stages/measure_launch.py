@@ -13,6 +13,7 @@ from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.plan_consistency import contradictions
 from gonogo.gates import registry, standing
 from gonogo.gates.launch import Approval, Item, Measurements
+from gonogo.project.requirements import pip_lines
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import InputDigests, confirm_up_to, data_digest
 
@@ -54,6 +55,8 @@ def items(digests: InputDigests) -> list[Item]:
         forbidden_environment(run.settings.accelerator, environment),
     ]
     found += [Item(name=name, ok=ok, detail=detail) for name, ok, detail in run.load_experiment().assets_needed()]
+    if own := run.experiment_config.requirements:
+        found.append(packages_are_named(run.settings.root / own.expanduser()))
     if isinstance(connection, Ssh):
         found += [
             file_exists("SSH key", connection.key_file),
@@ -83,6 +86,14 @@ def forbidden_environment(accelerator: Accelerator, environment: Mapping[str, st
     present = [name for name in accelerator.forbidden_environment if name in environment]
     detail = f"{', '.join(present)} must not be set on {accelerator.title}" if present else "no forbidden variable"
     return Item(name=f"Environment for {accelerator.title}", ok=not present, detail=detail)
+
+
+def packages_are_named(requirements: Path) -> Item:
+    name = "Packages that the machine installs"
+    try:
+        return Item(name=name, ok=True, detail=f"{len(pip_lines(requirements))} of {requirements}")
+    except UserError as error:
+        return Item(name=name, ok=False, detail=str(error))
 
 
 def file_exists(name: str, path: Path) -> Item:

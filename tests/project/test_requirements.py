@@ -60,7 +60,7 @@ pydantic = "2.9"
     [
         (
             "requirements.txt",
-            "# ours\n-e .\n./lib\n-r more.txt\ntorch == 2.8.0  # pinned\n-c caps.txt\n"
+            "# ours\n-e .\n.[train]\n-r more.txt\ntorch == 2.8.0  # pinned\n-c caps.txt\n"
             "numpy==1.26 \\\n  --hash=sha256:ab\n",
             ["tqdm", "torch == 2.8.0", "numpy==1.26"],
         ),
@@ -93,6 +93,10 @@ def test_each_kind_of_file_becomes_lines_for_pip(name: str, text: str, lines: li
         ("pyproject.toml", "[project\n", "not what such a file holds"),
         ("pyproject.toml", "[tool.black]\n", "neither"),
         ("environment.yml", "- a\n- b\n", "not what such a file holds"),
+        ("requirements.txt", "./wheels/mine-1.0-py3-none-any.whl\n", "'./wheels/mine.*' is a path of this computer"),
+        ("requirements.txt", "-e packages/mine\n", "'-e packages/mine' is a path of this computer"),
+        ("requirements.txt", "file:///opt/wheels/mine.whl\n", "is a path of this computer"),
+        ("environment.yml", "dependencies: [{pip: [../other]}]\n", "is a path of this computer"),
         ("packages.csv", "torch", "name a requirements.txt, pyproject.toml, uv.lock or environment.yml"),
     ],
 )

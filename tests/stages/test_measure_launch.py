@@ -11,7 +11,7 @@ from gonogo.config.target import Target
 from gonogo.runtime.context import Run
 from gonogo.stages import freshness
 from gonogo.stages.freshness import InputDigests, data_digest
-from gonogo.stages.measure_launch import forbidden_environment, unbuffered, verdicts_hold
+from gonogo.stages.measure_launch import forbidden_environment, packages_are_named, unbuffered, verdicts_hold
 
 
 def test_a_log_that_would_arrive_in_blocks_is_named() -> None:
@@ -50,3 +50,12 @@ def test_verdicts_are_confirmed_without_reading_the_data_once_more(
     with pytest.raises(FileNotFoundError, match="verdict"):  # the digests come first
         verdicts_hold(digests)
     assert read.count(run.shards) == 1
+
+
+def test_packages_of_this_computer_are_no_packages_of_the_machine(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("torch\ntqdm\n-e .\n")
+    assert packages_are_named(requirements).ok
+    requirements.write_text("./wheels/mine-1.0-py3-none-any.whl\n")
+    refused = packages_are_named(requirements)
+    assert not refused.ok and "is a path of this computer" in refused.detail

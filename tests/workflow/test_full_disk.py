@@ -99,3 +99,4 @@ def test_nothing_verified_is_lost_nothing_is_paid_twice_and_the_machine_goes(box
     assert not list((box.site.folder / "results/held").glob("*.json"))
     (kept,) = (box.site.folder / "archive/tiny").glob("[0-9]*")
     assert (kept / "out/checkpoints/best.ckpt").exists()
+    box.server.start()  # for the fixture to end
