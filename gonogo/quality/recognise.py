@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from gonogo.base.errors import UserError
 from gonogo.base.files import names_below
 from gonogo.quality.left_out import is_note
+from gonogo.quality.pictures.label_names import LABEL_FOLDER
 
 KIND_OF = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".exr"), "images"),
@@ -26,6 +27,7 @@ ABOUT = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".json", ".jsonl", ".ndjson", ".t
 ARRAYS = (".npy", ".npz")
 LOOKED_INTO = 3  # arrays, or files without a known ending
 FEWEST_SHARE = 0.05  # of the files of known kinds: fewer lie beside the data, unless they are in a folder of their own
+BESIDE = ("captions", "meta", "metadata", "splits", "docs")  # folders of what is about data
 SWEEP_BYTES = 16  # of a point of LiDAR
 
 
@@ -113,7 +115,7 @@ def _has_own_folder(kind: str, endings: dict[str, Counter[str]], names: Sequence
     held: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for name in names:
         top, slash, _ = name.partition("/")
-        if slash and top.lower() not in ("labels", "annotations", "captions", "meta", "metadata", "splits", "docs"):
+        if slash and not LABEL_FOLDER.fullmatch(top) and top.lower() not in BESIDE:
             held[top][KIND_OF.get(_ending(name), "")] += 1
     known = [KIND_OF.get(suffix, "") for suffix in endings[kind]]
     return any(count.total() >= fewest and set(count) <= {*known} and count[kind] for count in held.values())

@@ -11,13 +11,19 @@ from gonogo.quality.file_kind import split_of_folder
 
 _WORDS = r"(masks?|labels?|label_?ids|segs?|segmentations?|annotations?|annots?|gt|ground_?truths?)"
 LABEL_FOLDER = re.compile(
-    rf"(.+[-_. ])?{_WORDS}([-_. ]?(png|tr|ts|train|val|test|\d+))?|segmentation(class|object)(aug|raw)?", re.IGNORECASE
+    rf"(.+[-_. ])?{_WORDS}([-_. ]?(png|tr|ts|train|val|test|\d+))?|(train|val|test)(annots?|masks?|labels?)|"
+    r"segmentation(class|object)(aug|raw)?|gt(fine|coarse)|(labels?|annotations?)[-_. ]\w+",
+    re.IGNORECASE,
 )
-LABEL_ENDING = re.compile(rf"[-_. ]{_WORDS}$", re.IGNORECASE)
+LABEL_ENDING = re.compile(
+    rf"[-_. ](gt(fine|coarse)_(color|labelids|instanceids|labeltrainids)|{_WORDS})$", re.IGNORECASE
+)
 PICTURE_FOLDER = re.compile(
-    r"(.+[-_. ])?(jpeg)?(images?|imgs?|pictures?|photos?)([-_. ]?(tr|ts|train|val|test|\d+))?", re.IGNORECASE
+    r"(.+[-_. ])?(jpeg)?(images?|imgs?|pictures?|photos?)([-_. ]?(tr|ts|train|val|test|\d+))?|leftimg8bit",
+    re.IGNORECASE,
 )
-_SHORT = re.compile(r".*(?:images|labels)(tr|ts)", re.IGNORECASE)
+PICTURE_ENDING = re.compile(r"_leftImg8bit$")
+_SHORT = re.compile(r".*(?:images|labels)(tr|ts)|(train|val|test)(?:annots?|masks?|labels?)", re.IGNORECASE)
 
 
 class Picture(NamedTuple):
@@ -31,14 +37,23 @@ class Picture(NamedTuple):
 
 def is_label_name(name: str) -> bool:
     """Whether a folder or the end of the name says so."""
-    path = PurePosixPath(name)
-    return LABEL_ENDING.search(path.stem) is not None or any(LABEL_FOLDER.fullmatch(part) for part in path.parts[:-1])
+    folder, _, file = name.rpartition("/")
+    return _is_label_place(folder) or LABEL_ENDING.search(PurePosixPath(file).stem) is not None
+
+
+def stem_of(name: str) -> str:
+    """What a picture and its label have in common, wherever they lie: of `a_mask.png`, `a`."""
+    return PICTURE_ENDING.sub("", LABEL_ENDING.sub("", PurePosixPath(name).stem))
 
 
 def key_of(name: str) -> str:
     """The same for a picture and its label: `images/train/a.jpg`, `labels/train/a.txt`, `train/masks/a_mask.png`."""
-    folder, _, file = name.rpartition("/")
-    return _place_of(folder) + LABEL_ENDING.sub("", PurePosixPath(file).stem)
+    return _place_of(name.rpartition("/")[0]) + stem_of(name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_label_place(folder: str) -> bool:
+    return any(LABEL_FOLDER.fullmatch(part) for part in PurePosixPath(folder).parts)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -53,4 +68,4 @@ def _is_either(part: str) -> bool:
 
 def _split_of(part: str) -> str:
     short = _SHORT.fullmatch(part)
-    return short[1].lower() if short else split_of_folder(part)
+    return (short[1] or short[2]).lower() if short else split_of_folder(part)

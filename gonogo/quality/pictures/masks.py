@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.label_findings import LabelFindings
-from gonogo.quality.pictures.label_names import LABEL_ENDING, is_label_name, key_of
+from gonogo.quality.pictures.label_names import is_label_name, key_of, stem_of
 from gonogo.quality.wording import listed, percent
 from gonogo.verdict import Check, Status
 
@@ -32,16 +31,18 @@ def is_mask(picture: ImageItem) -> bool:
 
 
 class _Files:
-    """Names and sizes of many files; 25 bytes each, and the first paths."""
+    """Names and sizes of many files; 33 bytes each, and the first paths."""
 
     def __init__(self) -> None:
-        self._keys, self._stems, self._sizes, self._turns = array("Q"), array("Q"), array("Q"), array("B")
+        self._keys, self._stems, self._sizes = array("Q"), array("Q"), array("Q")
+        self._folders, self._turns = array("Q"), array("B")
         self.paths: list[str] = []
 
     def add(self, picture: ImageItem) -> None:
         self._keys.append(hash(key_of(picture.name)) & KEY)
-        self._stems.append(hash(LABEL_ENDING.sub("", PurePath(picture.name).stem)) & KEY)
+        self._stems.append(hash(stem_of(picture.name)) & KEY)
         self._sizes.append(picture.width << 32 | picture.height)
+        self._folders.append(hash(picture.name.rpartition("/")[0]) & KEY)
         self._turns.append(picture.orientation & 0xFF)
         if len(self.paths) < NAMED:
             self.paths.append(picture.path)
@@ -56,6 +57,16 @@ class _Files:
     @property
     def turns(self) -> np.ndarray:
         return np.frombuffer(self._turns, np.uint8)
+
+    def in_half_full_folders(self, partnered: np.ndarray) -> np.ndarray:
+        """Places without a partner in folders where at least half have one.
+
+        Args:
+            partnered: (n,) bool.
+        """
+        folders = np.unique(np.frombuffer(self._folders, np.uint64), return_inverse=True)[1]
+        shares = np.bincount(folders, partnered) / np.bincount(folders)
+        return np.flatnonzero(~partnered & (shares[folders] >= MOSTLY))
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -109,7 +120,7 @@ class Masks:
         )  # fmt: skip
 
     def _pair(self, found: list[tuple[str, list[str]]]) -> tuple[int, int]:
-        """How many masks have a picture of their name, and are of another size than it; notes what is wrong."""
+        """How many masks have a picture of their name, and are surely of another size than it; notes what is wrong."""
         masks, pictures = self._masks, self._pictures
         if not len(pictures):
             return 0, 0
@@ -132,7 +143,7 @@ class Masks:
                 swapped = (size & 0xFFFFFFFF) << 32 | size >> 32
                 (turned if ((sizes == swapped) & (turns >= TURNED)).any() else unlike).append(at)
         alone = np.flatnonzero(~matched)
-        bare = np.flatnonzero(~np.isin(keys, own)) if paired >= MOSTLY * len(masks) else alone[:0]
+        bare = pictures.in_half_full_folders(np.isin(keys, own))
         total = len(masks)
         sorts: list[tuple[str, _Files, list[int] | np.ndarray]] = [
             (f"{len(unlike)} of {total} masks are of another size than the picture of their name", masks, unlike),
@@ -147,7 +158,8 @@ class Masks:
         for what, files, places in sorts:
             if len(places) and paired:
                 found.append((what, files.examples(np.asarray(places))))
-        return paired, len(unlike)
+        certain = not by_stem or len(np.unique(keys)) == len(keys)
+        return paired, len(unlike) if certain else 0
 
 
 def _listed_values(values: LabelFindings | None) -> list[str]:
