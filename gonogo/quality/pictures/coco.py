@@ -15,7 +15,7 @@ from gonogo.quality.pictures.label_names import Picture
 BOUNDS = JsonBounds(32 << 20, 2_000_000)
 LIKELY = ("instances", "annotation", "coco", "keypoints")  # in the name of a file
 BEYOND_PIXELS, BEYOND_SHARE = 2.0, 0.01  # of the side: a box may reach so far outside, by rounding
-TURNED = 5  # EXIF orientations from here on exchange width and height
+TURNED = range(5, 9)  # EXIF orientations that exchange width and height
 
 
 def read_coco(
@@ -52,7 +52,7 @@ def _content(found: LabelFindings, path: Path) -> dict[str, list[Any]] | None:
             text = stream.read(BOUNDS.size_bytes + 1)
         if b'"annotations"' not in text or b'"bbox"' not in text:
             return None
-        value = parsed(text, BOUNDS, "utf-8")
+        value = parsed(text, BOUNDS, "utf-8-sig")
     except (OSError, ValueError) as error:
         reason = f": {error}" if str(error).startswith("more than") else ""
         found.note(f"files of boxes cannot be checked{reason}", str(path))
@@ -95,7 +95,7 @@ def _judge_images(
 def _judge_size(found: LabelFindings, size: tuple[float, float], pictures: Sequence[Picture]) -> None:
     found.pictures += 1
     picture = next((one for one in pictures if size in ((one.width, one.height), (one.height, one.width))), pictures[0])
-    stored, turned = (picture.width, picture.height), picture.orientation >= TURNED
+    stored, turned = (picture.width, picture.height), picture.orientation in TURNED
     if turned and size in (stored, stored[::-1]):
         which = "the unturned picture" if size == stored else "the turned picture"
         found.note(f"pictures are turned by EXIF, and their boxes are of {which}: loaders differ", picture.name)

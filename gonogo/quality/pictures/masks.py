@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_BITS = 4.0  # entropy of a mask's levels; photographs and renders have 5 to 8
 MOSTLY = 0.5  # share of masks that mark nothing: CAUTION above
-TURNED = 5  # EXIF orientations from here on exchange width and height
+TURNED = range(5, 9)  # EXIF orientations that exchange width and height
 NAMED, EXAMPLES, VALUES = 10_000, 2, 12  # paths that are kept, and named; values that are listed
 KEY = 0xFFFFFFFFFFFFFFFF
 
@@ -137,11 +137,11 @@ class Masks:
             partners = order[starts[at] : ends[at]]
             size, turns = int(masks.sizes[at]), pictures.turns[partners]
             sizes = pictures.sizes[partners]
-            if masks.turns[at] == 1 and (turns > 1).any() and (sizes == size).any():
+            if masks.turns[at] <= 1 and (turns > 1).any() and (sizes == size).any():
                 turned.append(at)
             elif not (sizes == size).any():
                 swapped = (size & 0xFFFFFFFF) << 32 | size >> 32
-                (turned if ((sizes == swapped) & (turns >= TURNED)).any() else unlike).append(at)
+                (turned if ((sizes == swapped) & np.isin(turns, TURNED)).any() else unlike).append(at)
         alone = np.flatnonzero(~matched)
         bare = pictures.in_half_full_folders(np.isin(keys, own))
         total = len(masks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +13,7 @@ import yaml
 
 from gonogo.quality.label_findings import LabelFindings
 from gonogo.quality.left_out import PAPERS
-from gonogo.quality.pictures.label_names import LABEL_FOLDER, Picture, key_of
+from gonogo.quality.pictures.label_names import LABEL_FOLDER, Picture, key_of, stem_of
 
 LISTS = re.compile(r"(classes|names|labels?|train|val|valid|test|trainval|_darknet|predefined_classes)", re.IGNORECASE)
 MOST_BYTES, MOST_LINES = 1 << 20, 20_000  # of a label file; more is no label of one picture
@@ -21,6 +21,7 @@ NAMES_BYTES = 1 << 16
 LOOKED_INTO = 20  # files that say whether the texts are labels at all
 ROUNDING = 1e-3  # beyond 0 and 1
 BOX = 5  # fields; 6 with a confidence, more with an outline or points
+LAST_ORIENTATION = 8  # of EXIF
 SEEN = 2.0  # of a point: its visibility
 
 
@@ -36,8 +37,8 @@ def read_yolo(
     texts = [name for name in others if name.lower().endswith(".txt") and not _is_list(name)]
     if not texts:
         return None, []
-    by_key = {key_of(picture.name): picture for picture in pictures}
-    ours = [name for name in texts if key_of(name) in by_key or _in_label_folder(name)]
+    key, by_key = _keys(texts, pictures)
+    ours = [name for name in texts if key(name) in by_key or _in_label_folder(name)]
     if not _are_labels(folder, ours):
         return None, []
     found = LabelFindings(form="yolo", files=len(ours))
@@ -45,9 +46,8 @@ def read_yolo(
     labelled: set[str] = set()
     in_pixels = 0
     for name in ours:
-        key = key_of(name)
-        labelled.add(key)
-        if key not in by_key:
+        labelled.add(key(name))
+        if key(name) not in by_key:
             found.note("label files have no picture of their name", str(folder / name))
         in_pixels += _judge_file(found, folder, name, count)
     if ours and not found.labels:
@@ -59,6 +59,13 @@ def read_yolo(
         )
     _note_pictures(found, folder, by_key, labelled)
     return found, [*ours, *filter(None, [names_file])]
+
+
+def _keys(texts: Sequence[str], pictures: Sequence[Picture]) -> tuple[Callable[[str], str], dict[str, Picture]]:
+    """What a text and its picture share, and pictures by it: folders and stem, or the stem alone where more do."""
+    exact, loose = ({key(picture.name): picture for picture in pictures} for key in (key_of, stem_of))
+    by_place, by_stem = sum(key_of(name) in exact for name in texts), sum(stem_of(name) in loose for name in texts)
+    return (key_of, exact) if by_place >= max(0.5 * len(texts), 1) or by_place >= by_stem else (stem_of, loose)
 
 
 def _judge_file(found: LabelFindings, folder: Path, name: str, count: int | None) -> bool:
@@ -80,7 +87,7 @@ def _judge_file(found: LabelFindings, folder: Path, name: str, count: int | None
         if fault:
             kinds[fault] += 1
         if values:
-            found.tally(f"{values[0]:.0f}")
+            found.tally(f"{values[0]:.6g}")
             whole += max(values[1:BOX]) > 1 and all(value.is_integer() for value in values[1:BOX])
     for what, times in kinds.items():
         found.note(what, path, times)
@@ -169,7 +176,7 @@ def _class_count(folder: Path, others: Sequence[str]) -> tuple[int | None, str]:
 def _named_classes(text: str) -> int:
     try:
         values: Any = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
+    except Exception:  # whatever the constructors of values raise
         return 0
     names = values.get("names") if isinstance(values, dict) else None
     if isinstance(names, Mapping):
@@ -195,7 +202,7 @@ def _note_pictures(found: LabelFindings, folder: Path, by_key: Mapping[str, Pict
         if key not in labelled:
             if str(PurePosixPath(picture.name).parent) in folders:
                 found.note("pictures have no label file, though others do", path)
-        elif picture.orientation != 1:
+        elif 1 < picture.orientation <= LAST_ORIENTATION:
             found.note("labelled pictures are turned by EXIF: some loaders turn them and some do not", path)
 
 

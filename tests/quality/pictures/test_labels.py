@@ -165,8 +165,8 @@ def yolo(jpegs: Path, folder: Path) -> str:
 
 
 def outlines(jpegs: Path, folder: Path) -> str:
-    place(jpegs, folder, "train/images/{}.jpg")
-    texts(folder, "train/labels/{}.txt", lambda n: "1 0.1 0.1 0.5 0.1 0.5 0.6 0.2 0.9\n")
+    place(jpegs, folder, "rgb/{}.jpg")
+    texts(folder, "labels/{}.txt", lambda n: "1 0.1 0.1 0.5 0.1 0.5 0.6 0.2 0.9\n")
     (folder / "classes.txt").write_text("cat\ndog\n")
     return "yolo_labels"
 
