@@ -122,7 +122,7 @@ class Masks:
 
     def _shares(self) -> list[str]:
         total = len(self._pictures)
-        return [f"{self.partnered} of {total} pictures have a mask"] if self.partnered < total else []
+        return [f"{self.partnered} of {total} pictures have a mask"] if 0 < self.partnered < total else []
 
     def _pair(self, found: list[tuple[str, list[str]]]) -> tuple[int, int]:
         """How many masks have a picture of their name, and are surely of another size than it; notes what is wrong."""

@@ -184,6 +184,14 @@ def beside(jpegs: Path, folder: Path) -> str:
     return "yolo_labels"
 
 
+def darknet(jpegs: Path, folder: Path) -> str:
+    place(jpegs, folder, "obj_train_data/{}.jpg")
+    texts(folder, "obj_train_data/{}.txt", lambda n: LINE)
+    (folder / "obj.names").write_text("cat\n")
+    (folder / "obj.data").write_text("classes = 1\nnames = obj.names\n")
+    return "yolo_labels"
+
+
 def boxes(jpegs: Path, folder: Path) -> str:
     place(jpegs, folder, "train2017/{}.jpg")
     coco(folder)
@@ -216,7 +224,7 @@ def other_boxes(jpegs: Path, folder: Path) -> str:
     return ""
 
 
-GOOD = (segmentation, two_splits, ending, side_by_side, defects, streets, road, yolo, outlines, joints, beside, boxes,
+GOOD = (segmentation, two_splits, ending, side_by_side, defects, streets, road, yolo, outlines, joints, beside, darknet, boxes,
         roboflow, captions, other_boxes)  # fmt: skip
 LABELS = ("masks", "yolo_labels", "coco_labels", "classes")
 
