@@ -224,8 +224,8 @@ def other_boxes(jpegs: Path, folder: Path) -> str:
     return ""
 
 
-GOOD = (segmentation, two_splits, ending, side_by_side, defects, streets, road, yolo, outlines, joints, beside, darknet, boxes,
-        roboflow, captions, other_boxes)  # fmt: skip
+GOOD = (segmentation, two_splits, ending, side_by_side, defects, streets, road, yolo, outlines, joints, beside, darknet,
+        boxes, roboflow, captions, other_boxes)  # fmt: skip
 LABELS = ("masks", "yolo_labels", "coco_labels", "classes")
 
 
