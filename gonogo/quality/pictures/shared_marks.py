@@ -27,7 +27,7 @@ SMOOTH_DOWN = 2.0
 FRAMED = 0.9  # of the border in one colour: a thing before it, which nothing has cut
 MOST_PADDING = 0.45  # of a side; padding 16:9 to a square takes 44 %, title bars, bonnets and half scans less
 MAPPED_COLOURS = 85  # in 15 bits; a light shown through a map of colours has fewer, and so have some faults
-ICON_SIDE = 64  # pixels; an icon has smooth edges in clipped colours, a thumbnail this small may well be soft
+ICON_SIDE = 64  # pixels; a smaller picture is drawn, with smooth edges in clipped colours
 
 MARKS = {
     "overexposed": (
@@ -136,12 +136,11 @@ class SharedMarks:
             and marks.alternation_down < SMOOTH_DOWN
             and marks.flat_share <= FLAT_SHARE  # staves and piano rolls are drawn in rows
         )
-        small = min(picture.width, picture.height) <= ICON_SIDE
-        icon = small or picture.alpha
+        icon = picture.alpha or min(picture.width, picture.height) < ICON_SIDE
         mapped = marks.colours < MAPPED_COLOURS
         checks = [
             ("overexposed", f"clipped {marks.clipped_share:.0%}", clipped and not before_white and not icon, mapped),
-            ("soft", f"nothing sharp {marks.sharpest:.2f}", soft and not small and marks.most_apart > COLOURED, mapped),
+            ("soft", f"nothing sharp {marks.sharpest:.2f}", soft and marks.most_apart > COLOURED, mapped),
             ("rows_apart", f"rows apart {marks.steps_down / marks.steps_across:.1f}", rows_apart, False),
         ]
         return found + [Fault(id_, reason, warns) for id_, reason, fires, warns in checks if fires]
