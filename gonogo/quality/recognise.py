@@ -28,7 +28,9 @@ ARRAYS = (".npy", ".npz")
 AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aac", ".aif", ".aiff", ".opus"}
 LOOKED_INTO = 3  # arrays, or files without a known ending
 FEWEST_SHARE = 0.05  # of the files of known kinds: fewer lie beside the data, unless they are in a folder of their own
-BESIDE = ("captions", "meta", "metadata", "splits", "docs")  # folders of what is about data
+BESIDE = {
+    *("captions", "meta", "metadata", "splits", "docs", "imagesets", "image_sets", "lists", "list", "filelists"),
+}  # folders of what is about data
 SWEEP_BYTES = 16  # of a point of LiDAR
 
 
