@@ -31,7 +31,7 @@ ONE_LIGHT = 0.5  # levels between the two other channels: a table of colours (bl
 STAINS_APART = 0.3  # fine likeness of two stains is less, of two channels of a photograph .37 or more
 FLOWING = 0.04  # step ratio of a wheel of colours or a gradient, in which no detail is left to compare
 UNIT_ERROR = 0.03  # normals have up to .012, colour spaces .056 or more
-INDEPENDENT = 0.2  # likeness of three stains, and of directions as colours, is less
+INDEPENDENT = 0.3  # likeness of three stains, whichever two, is under .18; of most hues and lights it is more
 LEAST_FLAT = 0.15  # of pixels, in a photograph of few levels; a map of land use in tiny patches has .07
 THIRDS, THIRDS_DETAIL = 0.8, 0.9  # correlation of thirds that are one picture; autocorrelation of what is too smooth
 
@@ -97,7 +97,7 @@ def _channel_marks(y: PixelStatistics, marks: Marks, noise: float, drawn: bool, 
     alike = marks.least_apart < ALIKE * marks.most_apart
     if y.p50 >= NEARLY_BLACK:  # a stain before nothing may well have one channel, or two alike
         if lost:  # and no colour space leaves one so
-            yield from _lost_channel(marks, f"{names[least]} is {means[least]:.0f}", sigmas[middle])
+            yield from _lost_channel(marks, f"{names[least]} is {means[least]:.0f}", sigmas[middle], drawn)
         elif not drawn and sigmas[middle] > 1 and alike and marks.third_likeness < ONE_TINT:
             yield Fault("channels_alike", "two channels alike", warns=marks.third_fine_likeness < WRITTEN_TWICE)
     if lost or marks.unit_error < UNIT_ERROR:
@@ -110,12 +110,12 @@ def _channel_marks(y: PixelStatistics, marks: Marks, noise: float, drawn: bool, 
     by_nature = y.p50 < NEARLY_BLACK or marks.step_ratio < FLOWING
     if apart and lossless and marks.colours > MANY_COLOURS and noise < MOST_NOISE and not by_nature:
         reason = f"channels apart {marks.fine_likeness:.2f}"
-        yield Fault("colour_space", reason, warns=marks.likeness < INDEPENDENT)
+        independent = max(abs(marks.likeness), marks.third_likeness) < INDEPENDENT
+        yield Fault("colour_space", reason, warns=independent)
 
 
-def _lost_channel(marks: Marks, reason: str, middle: float) -> Iterator[Fault]:
+def _lost_channel(marks: Marks, reason: str, middle: float, drawn: bool) -> Iterator[Fault]:
     """Where a channel is empty or full; none where a table of colours or two stains leave it so."""
-    if middle <= 1:  # one channel is left: a stain in its colour, or two that were lost
-        yield Fault("channel_lost", reason, warns=True)
-    elif marks.least_apart >= ONE_LIGHT and marks.fine_likeness >= STAINS_APART:
-        yield Fault("channel_lost", reason)
+    only_one = middle <= 1  # a stain in its colour, or two that were lost
+    if only_one or (marks.least_apart >= ONE_LIGHT and marks.fine_likeness >= STAINS_APART):
+        yield Fault("channel_lost", reason, warns=only_one or drawn)  # a drawing may be in reds on white

@@ -55,7 +55,7 @@ MARKS = {
         "Channels that are lost",
         "have a channel that is empty or full",
         "Check how many channels were written, and what the writer fills them with; a stain in its one "
-        "colour looks the same.",
+        "colour and a drawing in shades of one look the same.",
     ),
     "channels_alike": (
         "Channels of the set",
