@@ -27,7 +27,9 @@ ABOUT = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".json", ".jsonl", ".ndjson", ".t
 ARRAYS = (".npy", ".npz")
 LOOKED_INTO = 3  # arrays, or files without a known ending
 FEWEST_SHARE = 0.05  # of the files of known kinds: fewer lie beside the data, unless they are in a folder of their own
-BESIDE = ("captions", "meta", "metadata", "splits", "docs")  # folders of what is about data
+BESIDE = {
+    *("captions", "meta", "metadata", "splits", "docs", "imagesets", "image_sets", "lists", "list", "filelists"),
+}  # folders of what is about data
 SWEEP_BYTES = 16  # of a point of LiDAR
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from PIL import Image
 
 from gonogo.base.errors import UserError
 from gonogo.quality.inspect import inspect
 from gonogo.quality.recognise import recognised
 from gonogo.verdict import Status
+from tests.quality.picture_files import crops, write
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -78,12 +78,10 @@ def test_what_cannot_be_told_is_said_with_the_likeliest(tmp_path: Path) -> None:
 
 def test_a_folder_of_two_kinds_gets_one_verdict(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    (data / "pictures").mkdir(parents=True)
+    write(data, {f"pictures/{n}.png": picture for n, picture in enumerate(crops(6, 64))})
     (data / "eeg").mkdir()
     for seed in range(6):
         random = np.random.default_rng(seed)
-        small = random.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((64, 64), Image.Resampling.BICUBIC).save(data / f"pictures/{seed}.png")
         with h5py.File(data / f"eeg/{seed}.h5", "w") as file:
             steps = random.normal(0, 1, (4, 4002))
             signal = steps[:, 2:] + steps[:, 1:-1] + steps[:, :-2]

@@ -82,6 +82,7 @@ class Masks:
     def __init__(self) -> None:
         self._masks, self._pictures = _Files(), _Files()
         self._empty = array("Q")  # places among the masks
+        self.partnered = 0  # pictures with a mask of their name
 
     def add(self, picture: ImageItem, mask: bool) -> None:
         """An item that was read."""
@@ -114,10 +115,14 @@ class Masks:
             threshold=f"NO-GO where none marks anything, or above {percent(rule.tolerance)} of another size; CAUTION "
             f"above {percent(MOSTLY)} empty, or where pairs or values do not match",
             status=Status.NO_GO if grave else Status.CAUTION if found else Status.GO,
-            why="; ".join([*why, *_listed_values(values)]),
+            why="; ".join([*why, *self._shares(), *_listed_values(values)]),
             evidence=[path for _, paths in found for path in paths][:10],
             hint="Check how the masks were drawn, resized, saved (PNG, not JPEG) and named." if found else "",
         )  # fmt: skip
+
+    def _shares(self) -> list[str]:
+        total = len(self._pictures)
+        return [f"{self.partnered} of {total} pictures have a mask"] if 0 < self.partnered < total else []
 
     def _pair(self, found: list[tuple[str, list[str]]]) -> tuple[int, int]:
         """How many masks have a picture of their name, and are surely of another size than it; notes what is wrong."""
@@ -143,7 +148,9 @@ class Masks:
                 swapped = (size & 0xFFFFFFFF) << 32 | size >> 32
                 (turned if ((sizes == swapped) & np.isin(turns, TURNED)).any() else unlike).append(at)
         alone = np.flatnonzero(~matched)
-        bare = pictures.in_half_full_folders(np.isin(keys, own))
+        partnered = np.isin(keys, own)
+        self.partnered = int(partnered.sum())
+        bare = pictures.in_half_full_folders(partnered)
         total = len(masks)
         sorts: list[tuple[str, _Files, list[int] | np.ndarray]] = [
             (f"{len(unlike)} of {total} masks are of another size than the picture of their name", masks, unlike),

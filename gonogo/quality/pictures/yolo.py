@@ -16,6 +16,7 @@ from gonogo.quality.left_out import PAPERS
 from gonogo.quality.pictures.label_names import LABEL_FOLDER, Picture, key_of, stem_of
 
 LISTS = re.compile(r"(classes|names|labels?|train|val|valid|test|trainval|_darknet|predefined_classes)", re.IGNORECASE)
+ABOUT = (".names", ".data")  # of Darknet: lists of classes, and of where they lie
 MOST_BYTES, MOST_LINES = 1 << 20, 20_000  # of a label file; more is no label of one picture
 NAMES_BYTES = 1 << 16
 LOOKED_INTO = 20  # files that say whether the texts are labels at all
@@ -58,7 +59,8 @@ def read_yolo(
             "files have boxes in pixels, where YOLO wants shares of the picture", str(folder / ours[0]), in_pixels
         )
     _note_pictures(found, folder, by_key, labelled)
-    return found, [*ours, *filter(None, [names_file])]
+    about = [name for name in others if name == names_file or name.lower().endswith(ABOUT)]
+    return found, [*ours, *about]
 
 
 def _keys(texts: Sequence[str], pictures: Sequence[Picture]) -> tuple[Callable[[str], str], dict[str, Picture]]:
