@@ -277,7 +277,7 @@ def test_a_set_of_ribs_is_a_caution_and_bands_that_were_lost_stop(tmp_path: Path
     folder = write(tmp_path / "ribs", {f"{n:02d}.png": ribs(n) for n in range(20)})
     found = check(judged(folder)[0], "lines")
     assert found.status is Status.CAUTION and "or ribs" in found.why and "max_seams: 1" in found.hint
-    lost = {f"{n:02d}.png": picture for n, picture in enumerate(crops(20, 2 * SIDE))}
+    lost = {f"{n:02d}.png": cv2.resize(picture, (2 * SIDE, 2 * SIDE)) for n, picture in enumerate(crops(20, SIDE))}
     for picture in lost.values():
         picture.reshape(-1, 8, *picture.shape[1:])[::2] = 0
     assert check(judged(write(tmp_path / "lost", lost))[0], "lines").status is Status.NO_GO
