@@ -16,7 +16,11 @@ class VolumesGate(StrictModel):
     Source of the defaults: a judgement, from how clinical CT is stored; none was tuned on a dataset.
     """
 
-    modality: Literal["ct", "any"] = Field("ct", description="`any`: Hounsfield units and air shares are not judged")
+    modality: Literal["auto", "ct", "any"] = Field(
+        "auto",
+        description="`any`: Hounsfield units and air shares are not judged; `auto`: `ct`, unless names, dataset.json "
+        "or values without negatives say another modality",
+    )
     min_hu: float = Field(-2048, description="CT: lowest possible value")
     max_hu: float = Field(4095, description="CT: highest possible value, 12 bits with metal")
     max_out_of_range: Fraction = Field(

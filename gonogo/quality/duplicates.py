@@ -34,10 +34,11 @@ class DuplicateIndex:
         copies: items with the content of another of their split.
         near_copies: items that look like another of their split, and have a content of their own.
         leaking: items with the content, group or looks of one in another split.
+        surely_leaking: those without drawings that only look like one.
     """
 
     def __init__(self) -> None:
-        self.items = self.copies = self.near_copies = self.leaking = 0
+        self.items = self.copies = self.near_copies = self.leaking = self.surely_leaking = 0
         self._clear()
         self._splits: dict[str, int] = {}  # name → bit
         self._originals: dict[int, str] = {}  # identity → path of its first item, empty beyond `REMEMBERED`
@@ -48,6 +49,7 @@ class DuplicateIndex:
         """Of every item, some 50 bytes; dropped when the index is closed."""
         self._content, self._group, self._near = array("Q"), array("Q"), array("Q")
         self._comparisons, self._colours, self._split = array("Q"), array("Q"), array("B")
+        self._drawn = array("B")
 
     def add(self, item: MeasuredItem) -> None:
         if not item.content or item.problems:
@@ -59,24 +61,28 @@ class DuplicateIndex:
         self._comparisons.extend((high, low))
         self._colours.append(colours)
         self._split.append(self._bit(item.split))
+        self._drawn.append(item.drawn)
 
     def close(self) -> None:
         content, group, near, comparisons, colours = (
             np.frombuffer(keys, np.uint64)
             for keys in (self._content, self._group, self._near, self._comparisons, self._colours)
         )
-        split = np.frombuffer(self._split, np.uint8)
+        split, drawn = np.frombuffer(self._split, np.uint8), np.frombuffer(self._drawn, np.uint8) > 0
         self._near_duplicates = NearDuplicates(near, comparisons, colours, split)
         self._clear()
         self.items = len(content)
         self._contents, self._groups = _Splits(content, split), _Splits(group, split)
         components, reached = self._near_duplicates.components(near)
-        leaking = (self._contents.of(content) | self._groups.of(group) | reached) & ~split
-        self.leaking = int(np.count_nonzero(leaking[split > 0]))
+        same = self._contents.of(content) | self._groups.of(group)
+        self.leaking, self.surely_leaking = (
+            int(np.count_nonzero((masks & ~split)[split > 0])) for masks in (same | reached, same | reached * ~drawn)
+        )
         _, once = np.unique(_within(content, split), return_index=True)
         self.copies = len(content) - len(once)
         with_looks = once[near[once] > 0]
         self.near_copies = len(with_looks) - len(np.unique(_within(components[with_looks], split[with_looks])))
+        self._drawings = 2 * int(np.count_nonzero(drawn)) > self.items
         self._repeated = _repeated(_within(content, split))
         self._near_duplicates.keep(_repeated(components[with_looks]))
 
@@ -125,7 +131,7 @@ class DuplicateIndex:
                 if paths and len(self._leaks) < NAMED_PAIRS:
                     self._leaks.append((paths[0], item.path, words))
                 where = paths[0] if paths else splits[0][0]
-                faults = [Fault("leaks", f"{words} in {_short(where, item)}")]
+                faults = [Fault("leaks", f"{words} in {_short(where, item)}", warns=what == NEAR and item.drawn)]
         return faults
 
     def _original(self, what: int, key: int, bit: int, item: MeasuredItem) -> str:
@@ -158,10 +164,13 @@ class DuplicateIndex:
         pairs = "; ".join(f"{first} and {second} ({words})" for first, second, words in self._leaks)
         why = f"{self.leaking} of {self.items} {item}s have a match in another split: {pairs}"
         hint = "Split by subject or source before anything is cut or copied; of each pair keep one side."
+        if not self.surely_leaking:
+            hint = f"Different drawings on one layout can look the same: compare the pairs. {hint}"
         return Check(
             id=id_, title=title, value=self.leaking, unit=f"{item}s",
-            threshold="none with the content, the group or the looks of one in another split",
-            status=Status.NO_GO if self.leaking else Status.GO,
+            threshold="none with the content, the group or the looks of one in another split; CAUTION for the looks of "
+            "drawings",
+            status=Status.NO_GO if self.surely_leaking else Status.CAUTION if self.leaking else Status.GO,
             why=why if self.leaking else "", hint=hint if self.leaking else "",
             evidence=[path for first, second, _ in self._leaks for path in (first, second)],
         )  # fmt: skip
@@ -169,18 +178,22 @@ class DuplicateIndex:
     def _repetition(self, item: str) -> Check:
         """Copies within a split; NO-GO where most of the set is one and the same."""
         copies, total, crowd = self.copies + self.near_copies, self.items, self._near_duplicates.crowd
-        collapsed = total >= FEW and max(crowd, self.copies) > COLLAPSE * total
+        alike = 0 if self._drawings else crowd
+        collapsed = total >= FEW and max(alike, self.copies) > COLLAPSE * total
         why = f"{self.copies} of {total} {item}s are exact copies of others, {self.near_copies} look like another"
         if collapsed:
             why = f"most are the same: {why}" + (f"; {crowd} look like one" if crowd > COLLAPSE * total else "")
+        hint = "Keep one of each, or count them on purpose."
+        if self.near_copies and self._drawings:
+            hint = f"Different drawings on one layout can look the same: compare the pairs. {hint}"
         if self._copied:
             why += ": " + "; ".join(f"{copy} of {original}" for original, copy in self._copied)
         return Check(
             id="repetition", title=f"{item.capitalize()}s that are there once",
             value=round(100 * copies / total, 1) if total else None, unit=f"% of {item}s are copies",
-            threshold=f"none; NO-GO where more than {percent(COLLAPSE)} are the same",
+            threshold=f"none; NO-GO where more than {percent(COLLAPSE)} are the same, of drawings to the byte",
             status=Status.NO_GO if collapsed else Status.CAUTION if copies else Status.GO,
-            why=why if copies else "", hint="Keep one of each, or count them on purpose." if copies else "",
+            why=why if copies else "", hint=hint if copies else "",
             evidence=[path for pair in self._copied for path in pair],
         )  # fmt: skip
 

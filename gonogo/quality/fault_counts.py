@@ -66,6 +66,7 @@ class FaultGroup:
     criterion: str  # when an item counts as bad, in words and with its threshold
     claim: str  # what is wrong, after "12 of 80 volumes": `are not in Hounsfield units`
     hint: str
+    only_warns: bool = False  # none of its faults makes an item bad
 
 
 class FaultGroupCounter:
@@ -103,6 +104,11 @@ class FaultGroupCounter:
         if warned.bad:
             check.status = worst([check.status, Status.CAUTION])
             check.hint, check.evidence = group.hint, (check.evidence + warned.first)[:NAMED]
+        if group.only_warns:
+            check.threshold = f"CAUTION for any; {group.criterion}"
+            if warned.bad:
+                check.value, check.unit = round(100 * warned.bad / warned.total, 1), f"% of {self._item}s {group.claim}"
+                check.why = f"{warned.bad} {of} {group.claim}: {self._example[False]}"
         return check
 
 

@@ -33,6 +33,11 @@ class MeasuredItem(ClosedModel):
         """From where the data folder is named."""
         return f"{self.folder}/{self.name}"
 
+    @property
+    def drawn(self) -> bool:
+        """Whether it is mostly of one value, as drawings are: two of these look alike and are not the same."""
+        return False
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -28,7 +28,7 @@ def judge(
     judgement = kind_of(data.kind).judge(data, gate, rule, each)
     covered = coverage(data.files, data.left_out, gate)
     judgement.checks.append(covered)
-    judgement.covered = covered.why
+    judgement.covered = "; ".join(filter(None, [covered.why, judgement.covered]))
     if judgement.status is Status.NO_GO or covered.status is Status.UNKNOWN:
         judgement.more = 0  # whatever more items show
     return judgement

@@ -19,7 +19,7 @@ class Judgement:
         worst: findings of the worst items, worst first, at most `fault_counts.KEPT` of them.
         items, bad: how many there are.
         more: items to generate before this can be decided; 0: decided.
-        covered: how many files it is about, and what was left out.
+        covered: how many files it is about, what was left out, and as what it was judged where that was not asked for.
     """
 
     checks: list[Check]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +25,7 @@ KIND_OF = {
 DOUBLE = (".gz",)  # endings that go with the one before
 ABOUT = {".csv", ".tsv", ".csv.gz", ".tsv.gz", ".json", ".jsonl", ".ndjson", ".txt", ".md"}  # beside data: about it
 ARRAYS = (".npy", ".npz")
+AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aac", ".aif", ".aiff", ".opus"}
 LOOKED_INTO = 3  # arrays, or files without a known ending
 FEWEST_SHARE = 0.05  # of the files of known kinds: fewer lie beside the data, unless they are in a folder of their own
 BESIDE = {
@@ -184,18 +185,25 @@ def _of_shape(shape: tuple[int, ...], dtype: str) -> str:
 
 
 def _likeliest(guesses: Counter[str], unsure: dict[str, str]) -> str:
-    """Three kinds, with why, and how to say which."""
+    """Kinds that can read it, with why, and how to say which."""
     if unsure:
         said = next(iter(unsure.values()))
         kinds = (("images", "one picture each"), ("volumes", "three axes"), ("series", "(channels, samples)"))
         return f"It holds {said}, which could be {_or(kinds)}. Say which: --kind"
     held = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in guesses.most_common(3))
-    kinds = (
-        ("files", "whatever they are: whole, not empty, there once"),
-        ("points", "if .bin or .npy are clouds"),
-        ("text", "if they are plain text under another ending"),
+    said = f"It holds {held}, which no kind but `files` reads (whatever they are: whole, not empty, there once)."
+    if ".bin" in guesses:
+        return f"{said} Say which: --kind files, or --kind points if .bin are clouds"
+    if AUDIO & {*guesses}:
+        return f"{said} {_audio(AUDIO & {*guesses})} For the files as they are: --kind files"
+    return f"{said} Text is read from .jsonl, .json, .txt and .md. For the files as they are: --kind files"
+
+
+def _audio(endings: Set[str]) -> str:
+    return (
+        f"Sound in {', '.join(sorted(endings))} is not read: write waveforms as (channels, samples) to .h5 or .npy "
+        "(--kind series), or spectrograms as .png (--kind images)."
     )
-    return f"It holds {held}, which no kind but `files` reads; likeliest are {_or(kinds)}. Say which: --kind"
 
 
 def _or(kinds: Sequence[tuple[str, str]]) -> str:

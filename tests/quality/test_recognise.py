@@ -70,10 +70,21 @@ def test_what_cannot_be_told_is_said_with_the_likeliest(tmp_path: Path) -> None:
         UserError, match=r"arrays such as \(12, 12, 12\), which could be images .*, volumes .* or series"
     ):
         recognised(tmp_path / "odd")
-    with pytest.raises(UserError, match=r"It holds 2 \.xyzzy, which no kind but `files` reads; likeliest are files"):
+    with pytest.raises(UserError, match=r"It holds 2 \.xyzzy, which no kind but `files` reads .*--kind files$"):
         recognised(touch(tmp_path / "none", "a.xyzzy", "b.xyzzy"))
     with pytest.raises(UserError, match="there is no file in it"):
         recognised(touch(tmp_path / "empty", ".hidden"))
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("a.py", r"Text is read from \.jsonl, \.json, \.txt and \.md"),
+    ("a.wav", r"Sound in \.wav is not read: .*\.npy \(--kind series\), or spectrograms as \.png \(--kind images"),
+    ("a.bin", "--kind points if .bin are clouds"),
+])  # fmt: skip
+def test_no_kind_is_advised_that_would_refuse_the_folder(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(UserError, match=said) as refused:
+        recognised(touch(tmp_path, name))
+    assert "--kind text" not in str(refused.value) and "text (" not in str(refused.value)
 
 
 def test_a_folder_of_two_kinds_gets_one_verdict(tmp_path: Path) -> None:

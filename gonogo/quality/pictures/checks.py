@@ -19,6 +19,7 @@ from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.pictures.classes import ClassFolders
 from gonogo.quality.pictures.label_checks import label_check
+from gonogo.quality.pictures.light import is_sparse, levels_in_use, light_faults
 from gonogo.quality.pictures.mark_faults import mark_faults
 from gonogo.quality.pictures.masks import Masks, is_mask
 from gonogo.quality.pictures.neighbours import Neighbours
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from gonogo.quality.pictures.items import ImageItem
     from gonogo.quality.pictures.measurements import PixelStatistics
 
-DRAWN_SHARE = 0.9  # of one luma bin: a drawing, whose percentiles say nothing of its range
+ENLARGED = 0.4  # of rows and of columns that are the one before: pixels enlarged to blocks, as a digit of 8x8
 SMOOTH_LAPLACIAN = 1.6  # variance, luma: a picture with more has something sharp in it somewhere
 FEW_LEVELS = 2  # bits; a chessboard has blocks, too
+RIBS = 0.17  # of the lines cut: below, it may be corrugated iron or a blind; every 8th row lost gives 0.24
+BANDS = 0.2  # of the lines equal to the one before: bands were lost, no ribs; those give 0.4 and more
 GREATEST_NOISE = 60  # where the measure of noise saturates, luma
 
 
@@ -41,16 +44,16 @@ class ImageOverview(Overview):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shared = SharedMarks(ImagesGate())
+        self.shared, self._gate, self._ribs = SharedMarks(ImagesGate()), QualityGate(), 0
         self._sizes = array("Q")
         self._modes, self._grey = Counter[str](), 0
         self._p99, self._range = (np.zeros(256, np.int64) for _ in range(2))
-        self.size, self.mode, self.pictures = (0, 0), "", 0
+        self.size, self.mode, self.pictures, self._sparse = (0, 0), "", 0, 0
         self.masks, self.neighbours, self.classes = Masks(), Neighbours(), ClassFolders()
         self.size_share = self.mode_share = self.grey_share = self.median_area = 0.0
 
     def begin(self, gate: QualityGate) -> None:
-        self.shared = SharedMarks(gate.images)
+        self.shared, self._gate = SharedMarks(gate.images), gate
 
     def add(self, item: MeasuredItem) -> None:
         picture: ImageItem = item  # type: ignore[assignment]
@@ -65,12 +68,14 @@ class ImageOverview(Overview):
         self._sizes.append(picture.width << 32 | picture.height)
         self._modes[picture.mode] += 1
         self._grey += picture.grey_in_rgb or picture.mode.startswith("grey")
+        self._ribs += _may_be_ribs(picture, self._gate.images)
         self.shared.add(picture)
         self.neighbours.add(picture)
         self.classes.add(picture)
         if picture.pixels:
             self._p99[picture.pixels.p99] += 1
-            self._range[picture.pixels.p99 - picture.pixels.p1] += 1
+            self._range[levels_in_use(picture.pixels)] += 1
+            self._sparse += is_sparse(picture.pixels)
 
     def close(self) -> None:
         super().close()
@@ -89,6 +94,11 @@ class ImageOverview(Overview):
         self._sizes = array("Q")
 
     @property
+    def ribbed(self) -> bool:
+        """Whether more pictures than may be bad show what is either ribs or lines cut."""
+        return self._ribs > self._gate.max_bad_items * self.pictures
+
+    @property
     def p99(self) -> int | None:
         """Median over the pictures; None where there is none."""
         return _median(self._p99)
@@ -97,14 +107,29 @@ class ImageOverview(Overview):
     def range(self) -> int | None:
         return _median(self._range)
 
+    @property
+    def sparse(self) -> bool:
+        """Whether most pictures are a few bright things before nothing."""
+        return 2 * self._sparse > self.pictures
+
 
 def image_faults(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
     """The checks that fire for a picture that was read; none for a mask, which only the set's are about."""
     if is_mask(picture):
         return []
     own = _content_faults(picture, gate) or [fault for fault in mark_faults(picture, gate) if fault.id not in MARKS]
+    if overview.ribbed and [fault.id for fault in own] == ["stripes"] and _may_be_ribs(picture, gate):
+        own = overview.shared.faults(picture) or [Fault("stripes", f"{own[0].reason}, or ribs", warns=True)]
     content = own or overview.shared.faults(picture)
     return [*content, *_odd(picture, overview, gate), *_format_faults(picture)]
+
+
+def _may_be_ribs(picture: ImageItem, gate: ImagesGate) -> bool:
+    """Whether its lines are cut no more, and no less, than those of corrugated iron and of blinds."""
+    y, marks = picture.pixels, picture.marks
+    if y is None or marks is None or marks.alternation < gate.min_alternation:
+        return False
+    return gate.max_seams < y.seams < RIBS and y.repeated_lines < BANDS
 
 
 def _content_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
@@ -115,29 +140,18 @@ def _content_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
         return [Fault("not_finite", f"NaN or Inf {percent(picture.not_finite_share)}")]
     if picture.pixels is None:
         return []
-    return (_light_faults(picture.pixels, gate) or _structure_faults(picture, picture.pixels, gate))[:1]
-
-
-def _light_faults(y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
-    checks = [
-        ("dark", "black" if y.p99 <= 1 else f"dark {y.p99 / 255:.2f}", y.p99 < gate.dark_p99),
-        ("white", f"white {y.white_share:.1%}", y.white_share > gate.max_white_share),
-        ("constant", "one colour", y.sigma < gate.min_sigma or y.mode_share > gate.max_mode_share),
-        (
-            "washed_out",
-            f"flat {(y.p99 - y.p1) / 255:.2f}",
-            y.p99 - y.p1 < gate.min_range and y.mode_share < DRAWN_SHARE,
-        ),
-    ]
-    return [Fault(id_, reason) for id_, reason, fires in checks if fires]
+    return (light_faults(picture, picture.pixels, gate) or _structure_faults(picture, picture.pixels, gate))[:1]
 
 
 def _structure_faults(picture: ImageItem, y: PixelStatistics, gate: ImagesGate) -> list[Fault]:
+    marks = picture.marks
+    enlarged = marks is not None and min(marks.repeated_rows, marks.repeated_columns) > ENLARGED
+    blocks = y.blocks > gate.max_blocks and y.entropy_bits > FEW_LEVELS and not enlarged
     white_noise = y.noise_sigma > gate.min_noise_share * min(y.sigma, GREATEST_NOISE)
     checks = [
         ("noise", f"noise {y.autocorrelation_1:.2f}", white_noise and y.autocorrelation_1 < gate.min_autocorrelation),
         ("specks", f"specks {y.specks:.0%}", y.specks > gate.max_speck_share),
-        ("blocks", f"blocks {y.blocks:.1f}", y.blocks > gate.max_blocks and y.entropy_bits > FEW_LEVELS),
+        ("blocks", f"blocks {y.blocks:.1f}", blocks),
         (
             "blurred",
             f"no detail {picture.detail:.3f}",
@@ -187,13 +201,17 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
             "light", "Pictures show something", {"dark", "white", "constant", "washed_out"},
             f"p99 under {gate.dark_p99:g}, white over {percent(gate.max_white_share)}, σ under {gate.min_sigma:g}, or "
             f"p99 - p1 under {gate.min_range:g}", "are black, white, of one colour or washed out",
-            "Check how they were exposed, rendered or converted: 16 bits read as 8, or 0-1 written as 0-255.",
+            "Check how they were exposed, rendered or converted: 16 bits read as 8, or 0-1 written as 0-255. "
+            "Opacity is dropped: lay black icons on a background first.",
         ),
         FaultGroup(
             "noise", "Pictures are not noise", {"noise", "specks", "not_finite"},
             f"autocorrelation under {gate.min_autocorrelation:g}, σ̂ over {gate.max_noise_sigma:g}, "
             f"single pixels over {percent(gate.max_speck_share)}, "
-            "or any NaN or infinity", "are noise", "Check the generator's weights, and how the bytes were laid out.",
+            "or any NaN or infinity", "are noise",
+            "Check the generator's weights, and how the bytes were laid out. SAR, cryo-EM, tomography and single "
+            "photons look the same; of these: gates.quality.images: {max_noise_sigma: 255, min_autocorrelation: -1, "
+            "max_speck_share: 1}.",
         ),
         FaultGroup(
             "detail", "Pictures have detail", {"blurred", "soft", "blocks", "too_small"},
@@ -205,7 +223,8 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
             "lines", "Rows and columns are whole", {"stripes", "repeated_lines", "lost_part", "rows_apart"},
             f"lines that alternate (lag 2 / lag 1 under {gate.min_alternation:g}), cuts over {percent(gate.max_seams)} "
             f"or repeated ones over {percent(gate.max_repeated_lines)}", "have lines lost, repeated or shifted",
-            "Check the writer: strides, the order of the rows, buffers that are too small.",
+            "Check the writer: strides, the order of the rows, buffers that are too small. Of ribs, blinds and hard "
+            "stripes: gates.quality.images.max_seams: 1.",
         ),
         FaultGroup(
             "channels", "Channels are colours", {"channel_lost", "channels_alike", "colour_space", "planes"},
@@ -246,7 +265,9 @@ def set_checks(overview: ImageOverview, gate: ImagesGate, rule: AcceptanceRule) 
         _median_check(
             "set_brightness", "Brightness of the set", p99, "luma, median of the 99th percentiles",
             gate.min_set_p99, gate.dim_set_p99, f"half of the pictures have hardly a pixel brighter than {p99} of 255",
-            "If they were not all taken at night, check the exposure, or whether 16 bits were read as 8.",
+            "If they were not all taken at night, check the exposure, or whether 16 bits were read as 8"
+            + ("; a few bright cells or stars before nothing look the same." if overview.sparse else "."),
+            excused=overview.sparse,
         ),
         _median_check(
             "set_contrast", "Contrast of the set", span, "luma, median of p99 - p1",
@@ -257,12 +278,13 @@ def set_checks(overview: ImageOverview, gate: ImagesGate, rule: AcceptanceRule) 
 
 
 def _median_check(
-    id: str, title: str, value: int | None, unit: str, least: float, doubtful: float, why: str, hint: str
-) -> Check:
+    id: str, title: str, value: int | None, unit: str, least: float, doubtful: float, why: str, hint: str,
+    excused: bool = False,
+) -> Check:  # fmt: skip
     if value is None:
         status = Status.UNKNOWN
     else:
-        status = Status.NO_GO if value < least else Status.CAUTION if value < doubtful else Status.GO
+        status = Status.NO_GO if value < least and not excused else Status.CAUTION if value < doubtful else Status.GO
     low = status in (Status.NO_GO, Status.CAUTION)
     return Check(
         id=id, title=title, value=value, unit=unit, threshold=f">= {least:g}; CAUTION below {doubtful:g}",

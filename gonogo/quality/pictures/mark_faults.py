@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LEAST_SIDE, LEAST_LINES = 32, 48  # pixels; below, a few lines are a large share
 PAPER, PAPER_RANGE = 150, 0.35  # median luma of a page, and how little of the range lies above it
 FLAT_SHARE = 0.8  # of pixels without any change: a drawing or a logo
-NEARLY_BLACK = 24  # luma, median: a stain before nothing may well have one channel
+NEARLY_BLACK = 24  # luma, median: stains before nothing
 ENDS = (8, 247)  # levels within which a channel is empty or full
 EMPTY_SIGMA = 0.06  # of the liveliest channel's standard deviation
 ALIKE, UNLIKE = 0.055, 8.0  # two channels' difference / the third's; levels that the third differs by
@@ -25,6 +25,14 @@ MANY_COLOURS = 185  # in 15 bits, of 768 pixels; a map of colours has up to 170,
 APART_FINE, APART = 0.4, 0.7  # correlations of channels that do not belong together
 MOST_NOISE = 0.4  # of the fine changes may be noise, where channels are compared
 MOST_IN_ONE, LEAST_IN_SECOND, FEW_SHARE, LEVEL_GAP = 0.92, 0.05, 0.65, 24
+ONE_TINT = 0.995  # correlation of the third channel with two that are alike: a duotone, whose channels are one light
+WRITTEN_TWICE = 0.3  # fine likeness of that third: photographs have .39 or more, two stains and two views under .18
+ONE_LIGHT = 0.5  # levels between the two other channels: a table of colours (blue, white, red), whose third is full
+STAINS_APART = 0.3  # fine likeness of two stains is less, of two channels of a photograph .37 or more
+FLOWING = 0.04  # step ratio of a wheel of colours or a gradient, in which no detail is left to compare
+UNIT_ERROR = 0.03  # normals have up to .012, colour spaces .056 or more
+INDEPENDENT = 0.2  # likeness of three stains, and of directions as colours, is less
+LEAST_FLAT = 0.15  # of pixels, in a photograph of few levels; a map of land use in tiny patches has .07
 THIRDS, THIRDS_DETAIL = 0.8, 0.9  # correlation of thirds that are one picture; autocorrelation of what is too smooth
 
 
@@ -35,7 +43,8 @@ def mark_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
     y, marks, side = picture.pixels, picture.marks, min(picture.width, picture.height)
     if y is None or marks is None or side < LEAST_SIDE:
         return []
-    return list(_marks(y, marks, gate, side >= LEAST_LINES, picture.format != "jpeg"))[:1]
+    found = list(_marks(y, marks, gate, side >= LEAST_LINES, picture.format != "jpeg"))
+    return sorted(found, key=lambda fault: fault.warns)[:1]
 
 
 def _marks(y: PixelStatistics, marks: Marks, gate: ImagesGate, lines: bool, lossless: bool) -> Iterator[Fault]:
@@ -62,6 +71,7 @@ def _marks(y: PixelStatistics, marks: Marks, gate: ImagesGate, lines: bool, loss
         and marks.level_gap >= LEVEL_GAP
         and marks.fullest_level < MOST_IN_ONE
         and marks.second_level > LEAST_IN_SECOND
+        and marks.flat_share > LEAST_FLAT
         and not (drawn if coloured else page)
     ):
         yield Fault("few_levels", f"few levels {marks.few_levels:.0%}")
@@ -83,14 +93,29 @@ def _channel_marks(y: PixelStatistics, marks: Marks, noise: float, drawn: bool, 
     sigmas = [getattr(marks, f"sigma_{name}") for name in names]
     least, middle, most = sorted(range(3), key=lambda at: sigmas[at])
     at_end = means[least] < ENDS[0] or means[least] > ENDS[1]
-    if sigmas[least] < EMPTY_SIGMA * sigmas[most] and at_end and y.p50 >= NEARLY_BLACK:
-        yield Fault("channel_lost", f"{names[least]} is {means[least]:.0f}")
-    elif not drawn and marks.least_apart < ALIKE * marks.most_apart and sigmas[middle] > 1:
-        yield Fault("channels_alike", "two channels alike")
+    lost = sigmas[least] < EMPTY_SIGMA * sigmas[most] and at_end
+    alike = marks.least_apart < ALIKE * marks.most_apart
+    if y.p50 >= NEARLY_BLACK:  # a stain before nothing may well have one channel, or two alike
+        if lost:  # and no colour space leaves one so
+            yield from _lost_channel(marks, f"{names[least]} is {means[least]:.0f}", sigmas[middle])
+        elif not drawn and sigmas[middle] > 1 and alike and marks.third_likeness < ONE_TINT:
+            yield Fault("channels_alike", "two channels alike", warns=marks.third_fine_likeness < WRITTEN_TWICE)
+    if lost or marks.unit_error < UNIT_ERROR:
+        return
     chroma = all(abs(means[at] - CENTRE) < CENTRE_REACH and sigmas[at] < CENTRE_SIGMA for at in (least, middle))
     apart = max(marks.fine_likeness if sigmas[middle] > 1 else 0, marks.likeness) < CHROMA_LIKENESS
     if chroma and apart and sigmas[most] > LUMA_RATIO * sigmas[middle]:
         yield Fault("colour_space", f"chroma as colour {marks.fine_likeness:.2f}")
     apart = marks.fine_likeness < APART_FINE and marks.likeness < APART
-    if apart and lossless and marks.colours > MANY_COLOURS and noise < MOST_NOISE:
-        yield Fault("colour_space", f"channels apart {marks.fine_likeness:.2f}")
+    by_nature = y.p50 < NEARLY_BLACK or marks.step_ratio < FLOWING
+    if apart and lossless and marks.colours > MANY_COLOURS and noise < MOST_NOISE and not by_nature:
+        reason = f"channels apart {marks.fine_likeness:.2f}"
+        yield Fault("colour_space", reason, warns=marks.likeness < INDEPENDENT)
+
+
+def _lost_channel(marks: Marks, reason: str, middle: float) -> Iterator[Fault]:
+    """Where a channel is empty or full; none where a table of colours or two stains leave it so."""
+    if middle <= 1:  # one channel is left: a stain in its colour, or two that were lost
+        yield Fault("channel_lost", reason, warns=True)
+    elif marks.least_apart >= ONE_LIGHT and marks.fine_likeness >= STAINS_APART:
+        yield Fault("channel_lost", reason)

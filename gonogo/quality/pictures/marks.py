@@ -31,6 +31,7 @@ COLOUR_BITS = 5  # of each channel, for counting colours
 LEAST_CHANGE = 1e-3  # beside variances in levels squared
 DIGITS = 4  # decimals that are kept
 CHANNELS = ("blue", "green", "red")
+PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
 def measured_marks(samples: Sequence[Sample], pixels: Sequence[PixelStatistics]) -> list[Marks]:
@@ -39,8 +40,7 @@ def measured_marks(samples: Sequence[Sample], pixels: Sequence[PixelStatistics])
         return []
     columns = {
         **_steps(samples),
-        **_channels([sample.thumbnail for sample in samples]),
-        "fine_likeness": _fine_likeness([sample.rows for sample in samples]),
+        **_channels([sample.thumbnail for sample in samples], _fine_likeness([sample.rows for sample in samples])),
     }
     rows = np.stack(list(columns.values()), axis=1).round(DIGITS).tolist()
     plain = has_plain_side(np.stack([sample.border for sample in samples])).tolist()
@@ -62,13 +62,17 @@ def _steps(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
         "step_ratio": (one / eight).max(axis=1),
         "steps_across": one[:, 0],
         "steps_down": one[:, 1],
+        "alternation_down": two[:, 1] / one[:, 1],
         "flat_share": responses[:, 0] / responses[:, 1],
     }
 
 
 def _fine_likeness(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Of each picture's rows (n, w, 3): the greatest correlation of two channels' second differences along them."""
-    found = np.ones(len(rows))
+    """(N, 3) of each picture's rows (n, w, 3): correlations of the second differences along them, for `PAIRS`.
+
+    1 where only one channel has any.
+    """
+    found = np.ones((len(rows), len(PAIRS)))
     shapes = np.array([part.shape[:2] for part in rows])
     for shape in np.unique(shapes, axis=0):
         (alike,) = np.nonzero((shapes == shape).all(axis=1))
@@ -78,12 +82,12 @@ def _fine_likeness(rows: Sequence[np.ndarray]) -> np.ndarray:
         products = flat @ flat.transpose(0, 2, 1)
         scale = np.sqrt(np.diagonal(products, axis1=1, axis2=2))
         likeness = products / np.maximum(scale[:, :, None] * scale[:, None], 1)
-        greatest = np.maximum(np.maximum(likeness[:, 0, 1], likeness[:, 0, 2]), likeness[:, 1, 2])
-        found[alike] = np.where(np.count_nonzero(scale > 1, axis=1) < 2, 1, greatest)
+        of_pairs = np.stack([likeness[:, a, b] for a, b in PAIRS], axis=1)
+        found[alike] = np.where(np.count_nonzero(scale > 1, axis=1, keepdims=True) < 2, 1, of_pairs)
     return found
 
 
-def _channels(thumbnails: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def _channels(thumbnails: Sequence[np.ndarray], fine: np.ndarray) -> dict[str, np.ndarray]:
     points = np.stack([thumbnail[::2, ::2] for thumbnail in thumbnails]).reshape(len(thumbnails), -1, 3)
     values = points.astype(np.float32)  # whole numbers, of which sums of squares are exact
     count = values.shape[1]
@@ -91,15 +95,18 @@ def _channels(thumbnails: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     products = (values.transpose(0, 2, 1) @ values).astype(np.float64) / count - mean[:, :, None] * mean[:, None]
     variance = np.diagonal(products, axis1=1, axis2=2)
     sigma = np.sqrt(variance.clip(0))
-    pairs = ((0, 1), (0, 2), (1, 2))
-    apart = np.sqrt(np.stack([variance[:, a] + variance[:, b] - 2 * products[:, a, b] for a, b in pairs]).clip(0))
-    likeness = np.stack([products[:, a, b] / np.maximum(sigma[:, a] * sigma[:, b], 1) for a, b in pairs])
+    apart = np.sqrt(np.stack([variance[:, a] + variance[:, b] - 2 * products[:, a, b] for a, b in PAIRS]).clip(0))
+    likeness = np.stack([products[:, a, b] / np.maximum(sigma[:, a] * sigma[:, b], 1) for a, b in PAIRS])
+    nearest = np.arange(len(PAIRS))[:, None] == apart.argmin(axis=0)
     return {
         **{f"mean_{name}": mean[:, at] for at, name in enumerate(CHANNELS)},
         **{f"sigma_{name}": sigma[:, at] for at, name in enumerate(CHANNELS)},
         "least_apart": apart.min(axis=0),
         "most_apart": apart.max(axis=0),
         "likeness": likeness.max(axis=0),
+        "third_likeness": np.where(nearest, -1, np.abs(likeness)).max(axis=0),
+        "fine_likeness": fine.max(axis=1),
+        "third_fine_likeness": np.where(nearest, -1, fine.T).max(axis=0),
     }
 
 
@@ -113,6 +120,8 @@ def _closer(sample: Sample, pixel: PixelStatistics, marks: dict[str, Any], plain
     if pixel.entropy_bits < FEW_BITS:
         found |= _levels(sample.rows)
     if marks["fine_likeness"] < UNLIKE:
+        found["unit_error"] = _unit_error(sample.rows)
+    if marks["fine_likeness"] < UNLIKE or marks["step_ratio"] < SMOOTH or pixel.white_share > WHITE_SHARE:
         found["colours"] = _colours(sample.rows)
     if marks["fine_likeness"] < PLANES_UNLIKE and marks["most_apart"] < PLANES_APART:
         found["thirds"] = _thirds(sample.points)
@@ -167,6 +176,12 @@ def _colours(points: np.ndarray) -> int:
     """How many there are, in `COLOUR_BITS` a channel."""
     few = (points >> (8 - COLOUR_BITS)).astype(np.uint16)
     return len(np.unique(few[..., 0] << 2 * COLOUR_BITS | few[..., 1] << COLOUR_BITS | few[..., 2]))
+
+
+def _unit_error(rows: np.ndarray) -> float:
+    """How far colours, as vectors in [-1, 1], are from the length 1 that normals have; the median."""
+    length = np.linalg.norm(rows.reshape(-1, 3) / np.float32(127.5) - 1, axis=1)
+    return round(float(np.median(np.abs(length - 1))), DIGITS)
 
 
 def _thirds(points: np.ndarray) -> float:

@@ -54,6 +54,7 @@ class Marks(ClosedModel):
     step_ratio: float = Field(description="mean square difference at lag 1 / lag 8, the greater direction")
     steps_across: float = Field(description="mean square difference of neighbours along the rows, luma")
     steps_down: float = Field(description="the same down the columns")
+    alternation_down: float = Field(description="mean square difference at lag 2 / lag 1, down the columns")
     flat_share: float = Field(description="pixels in which Immerkær's kernel finds no change at all")
     mean_blue: float
     mean_green: float
@@ -65,6 +66,8 @@ class Marks(ClosedModel):
     most_apart: float = Field(description="of the two least alike")
     likeness: float = Field(description="greatest correlation of two channels, of the thumbnail")
     fine_likeness: float = Field(description="greatest correlation of two channels' second differences along rows")
+    third_likeness: float = Field(description="greatest |correlation| of the third channel with those two")
+    third_fine_likeness: float = Field(description="greatest correlation of its second differences with theirs")
     cut_side: str = Field(default="", description="where a part of one colour ends at a straight cut; empty: nowhere")
     cut_share: float = Field(default=0, description="of the height or width, or of the area of a quarter")
     clipped_share: float = Field(default=0, description="points with one channel at its end, another in the middle")
@@ -73,7 +76,8 @@ class Marks(ClosedModel):
     second_level: float = Field(default=0, description="in the next fullest")
     few_levels: float = Field(default=0, description="in the four fullest")
     level_gap: int = Field(default=0, description="levels between the middles of the two nearest of them")
-    colours: int = Field(default=0, description="in 15 bits, counted where `fine_likeness` is low")
+    colours: int = Field(default=0, description="in 15 bits; where channels differ in detail, or it is smooth or white")
+    unit_error: float = Field(default=1, description="of colours as vectors from grey, median | |v| - 1 |; likewise")
     thirds: float = Field(default=0, description="correlation of the middle third of the columns with the others")
     sharpest: float = Field(default=9, description="mean over rows of the greatest |Laplacian| at 64×64 / σ, luma")
     repeated_rows: float = Field(default=0, description="rows equal to the one before that are not of one luma")

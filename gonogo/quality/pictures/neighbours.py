@@ -26,11 +26,11 @@ TRAIN = "train"
 
 
 class Neighbours:
-    """Names, splits and looks of numbered pictures; 33 bytes each."""
+    """Names, splits and looks of numbered pictures; 34 bytes each."""
 
     def __init__(self) -> None:
         self._stems, self._numbers, self._looks = array("Q"), array("Q"), array("Q")
-        self._train = array("B")
+        self._train, self._drawn = array("B"), array("B")
         self._paths: list[str] = []  # of the first held-out ones
         self._held_out = 0
 
@@ -47,32 +47,38 @@ class Neighbours:
         self._numbers.append(int(found[2][-18:]))
         self._looks.extend(as_numbers(picture.near)[:2])
         self._train.append(picture.split == TRAIN)
+        self._drawn.append(picture.drawn)
         if picture.split != TRAIN and len(self._paths) < 2:
             self._paths.append(picture.path)
 
     def check(self) -> Check | None:
         """None where no split holds neighbours of another's."""
-        nearer, pairs = self._pairs()
+        nearer, pairs, drawn = self._pairs()
         if pairs < LEAST or nearer <= MOST * pairs:
             return None
         return Check(
             id="neighbours", title="Films and crops are on one side of a split", value=nearer,
             unit=f"of {self._held_out} held-out pictures",
-            threshold=f"NO-GO where more than {percent(MOST)} of those with a neighbour by number look like it",
-            status=Status.NO_GO, evidence=self._paths,
+            threshold=f"NO-GO where more than {percent(MOST)} of those with a neighbour by number look like it, of "
+            "drawings CAUTION",
+            status=Status.CAUTION if 2 * drawn > nearer else Status.NO_GO, evidence=self._paths,
             why=f"{nearer} of {pairs} held-out pictures with a neighbour by number in training look much more like it "
-            f"than like others of that name ({', '.join(self._paths)}): frames of one film, or crops of one picture",
+            f"than like others of that name ({', '.join(self._paths)}): frames of one film, or crops of one picture"
+            + (", or drawings numbered by class" if 2 * drawn > nearer else ""),
             hint="Split by film or source picture before frames or crops are cut.",
         )  # fmt: skip
 
-    def _pairs(self) -> tuple[int, int]:
-        """Held-out pictures much nearer to their neighbour in training than to others, and those with a neighbour."""
+    def _pairs(self) -> tuple[int, int, int]:
+        """Held-out pictures much nearer to their neighbour in training than to others; those with a neighbour; and
+        how many of the nearer ones are drawings.
+        """
         if not len(self._stems):
-            return 0, 0
+            return 0, 0, 0
         stems, numbers = (np.frombuffer(part, np.uint64) for part in (self._stems, self._numbers))
         order = np.lexsort((numbers, stems))
         stems, numbers = stems[order], numbers[order].astype(np.int64)
         looks = np.frombuffer(self._looks, np.uint64).reshape(-1, 2)[order]
+        drawn = np.frombuffer(self._drawn, np.uint8)[order]
         train = np.frombuffer(self._train, np.uint8)[order].astype(bool)
         nearest = np.full(len(stems), 255)
         for step in range(1, REACH + 1):
@@ -83,7 +89,8 @@ class Neighbours:
             np.minimum.at(nearest, held_out, apart)
         with_neighbour = np.flatnonzero(nearest < 255)
         typical = _typical(stems, looks)[with_neighbour]
-        return int(np.count_nonzero(nearest[with_neighbour] < MUCH_NEARER * typical)), len(with_neighbour)
+        nearer = with_neighbour[nearest[with_neighbour] < MUCH_NEARER * typical]
+        return len(nearer), len(with_neighbour), int(drawn[nearer].sum())
 
 
 def _typical(stems: np.ndarray, looks: np.ndarray) -> np.ndarray:

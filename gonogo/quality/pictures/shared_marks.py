@@ -9,13 +9,12 @@ from gonogo.config.quality_thresholds import ImagesGate
 from gonogo.quality.acceptance import AT_ONCE, tail
 from gonogo.quality.fault_counts import FaultCount
 from gonogo.quality.items import Fault
-from gonogo.quality.pictures.mark_faults import mark_faults
+from gonogo.quality.pictures.mark_faults import FLAT_SHARE, mark_faults
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
 if TYPE_CHECKING:
     from gonogo.quality.pictures.items import ImageItem
-    from gonogo.quality.pictures.measurements import Marks
 
 PLACES = 32  # of a side, in which cuts are told apart
 SAME_PLACE = 0.5  # of all cuts that are at one place, where one step has made them
@@ -23,17 +22,24 @@ EXAMPLES = 2  # of each place, by path
 COLOURED = 8.0  # levels by which channels differ; grey pictures, as from a microscope, are soft by nature
 WHITE_BORDER, WHITE_LEVEL = 0.9, 240  # of an object before white
 DECORRELATED, CORRELATED = 0.85, 0.93  # of neighbours down the columns, and along the rows
+# lag 2 / lag 1 down the columns: rows that do not fit have up to 1.96, smooth layers of rock and of tissue more
+SMOOTH_DOWN = 2.0
+FRAMED = 0.9  # of the border in one colour: a thing before it, which nothing has cut
+MOST_PADDING = 0.45  # of a side; padding 16:9 to a square takes 44 %, title bars, bonnets and half scans less
+MAPPED_COLOURS = 85  # in 15 bits; a light shown through a map of colours has fewer, and so have some faults
+ICON_SIDE = 64  # pixels; a smaller picture is drawn, with smooth edges in clipped colours
 
 MARKS = {
     "overexposed": (
         "Light of the set",
         "are overexposed: colours are clipped beside large white parts",
-        "Look for a gain or gamma applied twice, and for floats beyond 1.",
+        "Look for a gain or gamma applied twice, and for floats beyond 1; a stretched map of colours looks the same.",
     ),
     "soft": (
         "Detail of the set",
         "have no sharp edge anywhere",
-        "Check whether they were enlarged, smoothed, or decoded at a fraction of their size.",
+        "Check whether they were enlarged, smoothed, or decoded at a fraction of their size; a smooth field in a map "
+        "of colours, as of weather, looks the same.",
     ),
     "rows_apart": (
         "Rows of the set",
@@ -48,17 +54,19 @@ MARKS = {
     "channel_lost": (
         "Channels that are lost",
         "have a channel that is empty or full",
-        "Check how many channels were written, and what the writer fills them with.",
+        "Check how many channels were written, and what the writer fills them with; a stain in its one "
+        "colour looks the same.",
     ),
     "channels_alike": (
         "Channels of the set",
         "hold one channel twice beside another",
-        "Check how channels were joined.",
+        "Check how channels were joined; a magenta/green merge of two stains and an anaglyph look the same.",
     ),
     "colour_space": (
         "Colour space of the set",
         "have channels that are no red, green and blue: chroma or hue stored as colour",
-        "Convert YUV, Lab or HSV to RGB before the pictures are written.",
+        "Convert YUV, Lab or HSV to RGB before the pictures are written; a merge of three stains and directions shown "
+        "as colours look the same.",
     ),
     "planes": (
         "Order of the axes",
@@ -74,6 +82,7 @@ class SharedMarks:
     def __init__(self, gate: ImagesGate) -> None:
         self._gate = gate
         self._counts = {id_: FaultCount() for id_ in MARKS}
+        self._certain = Counter[str]()  # pictures in which only a fault looks so
         self._cuts = Counter[tuple[str, int]]()
         self._total, self._first_cuts = 0, dict[tuple[str, int], list[str]]()
 
@@ -82,10 +91,12 @@ class SharedMarks:
         if picture.pixels is None or picture.marks is None:
             return
         self._total += 1
-        borne = {fault.id for fault in self._borne(picture)}
+        borne = self._borne(picture)
+        ids = {fault.id for fault in borne}
+        self._certain.update({fault.id for fault in borne if not fault.warns})
         for id_, count in self._counts.items():
-            count.add(picture.path, id_ in borne)
-        if place := self._place(picture.marks):
+            count.add(picture.path, id_ in ids)
+        if place := self._place(picture):
             self._cuts[place] += 1
             first = self._first_cuts.setdefault(place, [])
             first.extend([picture.path] if len(first) < EXAMPLES else [])
@@ -97,11 +108,15 @@ class SharedMarks:
             return []
         shared = self._shared_cuts()
         found = []
-        if shared and self._place(marks) in shared:
-            found.append(Fault("lost_part", f"{marks.cut_side} {marks.cut_share:.0%} lost"))
+        if shared and (place := self._place(picture)) in shared:
+            padding = place is not None and _may_be_padding(place)
+            found.append(Fault("lost_part", f"{marks.cut_side} {marks.cut_share:.0%} lost", warns=padding))
         if any(self._is_shared(count.bad) for count in self._counts.values()):
-            found += [fault for fault in self._borne(picture) if self._is_shared(self._counts[fault.id].bad)]
-        return found[:1]
+            for fault in self._borne(picture):
+                status = self._mark_status(fault.id)
+                if status is not Status.GO:
+                    found.append(Fault(fault.id, fault.reason, fault.warns or status is Status.CAUTION))
+        return sorted(found, key=lambda fault: fault.warns)[:1]
 
     def checks(self) -> list[Check]:
         return [self._cut_check(), *(self._check(id_, count) for id_, count in self._counts.items())]
@@ -118,16 +133,23 @@ class SharedMarks:
             marks.steps_down > gate.max_rows_apart * marks.steps_across
             and 1 - marks.steps_down / variance < DECORRELATED
             and 1 - marks.steps_across / variance > CORRELATED
+            and marks.alternation_down < SMOOTH_DOWN
+            and marks.flat_share <= FLAT_SHARE  # staves and piano rolls are drawn in rows
         )
+        icon = picture.alpha or min(picture.width, picture.height) < ICON_SIDE
+        mapped = marks.colours < MAPPED_COLOURS
         checks = [
-            ("overexposed", f"clipped {marks.clipped_share:.0%}", clipped and not before_white),
-            ("soft", f"nothing sharp {marks.sharpest:.2f}", soft and marks.most_apart > COLOURED),
-            ("rows_apart", f"rows apart {marks.steps_down / marks.steps_across:.1f}", rows_apart),
+            ("overexposed", f"clipped {marks.clipped_share:.0%}", clipped and not before_white and not icon, mapped),
+            ("soft", f"nothing sharp {marks.sharpest:.2f}", soft and marks.most_apart > COLOURED, mapped),
+            ("rows_apart", f"rows apart {marks.steps_down / marks.steps_across:.1f}", rows_apart, False),
         ]
-        return found + [Fault(id_, reason) for id_, reason, fires in checks if fires]
+        return found + [Fault(id_, reason, warns) for id_, reason, fires, warns in checks if fires]
 
-    def _place(self, marks: Marks) -> tuple[str, int] | None:
-        if not marks.cut_side or marks.cut_share < self._gate.max_lost_part:
+    def _place(self, picture: ImageItem) -> tuple[str, int] | None:
+        marks, y = picture.marks, picture.pixels
+        if marks is None or y is None or not marks.cut_side or marks.cut_share < self._gate.max_lost_part:
+            return None
+        if y.border_share > FRAMED:
             return None
         return marks.cut_side, round(marks.cut_share * PLACES)
 
@@ -141,10 +163,11 @@ class SharedMarks:
 
     def _check(self, id_: str, count: FaultCount) -> Check:
         title, claim, hint = MARKS[id_]
-        stopped = self._is_shared(count.bad)
+        status = self._mark_status(id_)
+        stopped = status in (Status.NO_GO, Status.CAUTION)
         return Check(
             id=f"shared_{id_}", title=title, value=count.bad, unit=f"of {self._total} pictures",
-            threshold=self._threshold(), status=self._status(stopped), hint=hint if stopped else "",
+            threshold=self._threshold(), status=status, hint=hint if stopped else "",
             why=f"{count.bad} of {self._total} pictures {claim} ({count.names})" if stopped else "",
             evidence=count.first if stopped else [],
         )  # fmt: skip
@@ -153,6 +176,12 @@ class SharedMarks:
         shared = [place for place in self._shared_cuts() if place]
         count = sum(self._cuts[place] for place in shared)
         names = [name for place in shared for name in self._first_cuts[place]]
+        status = Status.GO if self._total else Status.UNKNOWN
+        hint = "Check what writes them: a buffer that is too small, a crop, tiles never rendered."
+        if shared:
+            padding = all(_may_be_padding(place) for place in shared)
+            status = Status.CAUTION if padding else Status.NO_GO
+            hint += " Padding, a title bar, a bonnet and half a scan look the same." if padding else ""
         where = ", ".join(side if " " in side else f"{side} {at / PLACES:.0%}" for side, at in shared)
         why = (
             f"{count} of {self._total} pictures are of one colour in the same part, which ends at a straight line: "
@@ -161,12 +190,20 @@ class SharedMarks:
         return Check(
             id="shared_lost_part", title="Parts that are lost", value=count, unit=f"of {self._total} pictures",
             threshold=f"{self._threshold()}; a part of {percent(self._gate.max_lost_part)} or more",
-            status=self._status(bool(shared)), why=why if shared else "", evidence=names,
-            hint="Check what writes them: a buffer that is too small, a crop, tiles never rendered." if shared else "",
+            status=status, why=why if shared else "", evidence=names, hint=hint if shared else "",
         )  # fmt: skip
 
-    def _status(self, stopped: bool) -> Status:
-        return Status.NO_GO if stopped else Status.GO if self._total else Status.UNKNOWN
+    def _mark_status(self, id_: str) -> Status:
+        """CAUTION where good pictures may look the same in most that bear it."""
+        if not self._is_shared(self._counts[id_].bad):
+            return Status.GO if self._total else Status.UNKNOWN
+        return Status.NO_GO if self._is_shared(self._certain[id_]) else Status.CAUTION
 
     def _threshold(self) -> str:
         return f"no more than by chance, where {percent(self._gate.marked_by_nature)} of good pictures look like it"
+
+
+def _may_be_padding(place: tuple[str, int]) -> bool:
+    """Whether a good set may be of one colour there: less than half of one side."""
+    side, at = place
+    return " " not in side and at / PLACES < MOST_PADDING

@@ -24,7 +24,7 @@ def recording_faults(item: SeriesItem, overview: SeriesOverview, gate: SeriesGat
     if item.unwritten:
         yield Fault("incomplete", f"{item.unwritten}: an interrupted write")
     if item.checksum is False:
-        yield Fault("no_checksum", "neither checksum nor gzip: a changed byte would go unnoticed", warns=True)
+        yield Fault("no_checksum", "neither checksum nor gzip: a changed byte would not be noticed", warns=True)
     yield from _layout(item, overview)
     yield from _rate(item, overview)
     if item.channel_sigma:

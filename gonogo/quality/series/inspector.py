@@ -144,9 +144,9 @@ class SeriesFiles(FileInspector):
                 "end too early or have gaps", "Make these files again; look for a full disk or an interrupted run.",
             ),
             FaultGroup(
-                "checksum", "A changed byte would be noticed", {"no_checksum"},
-                "a data set with neither fletcher32 nor gzip is a warning", "have no checksum",
-                "Write with `fletcher32=True` or `compression='gzip'`.",
+                "checksum", "Recordings have a checksum", {"no_checksum"},
+                "a data set with neither fletcher32 nor gzip", "have no checksum",
+                "Write with `fletcher32=True` or `compression='gzip'`.", only_warns=True,
             ),
             FaultGroup(
                 "finite", "Samples are finite", {"nonfinite"}, "any NaN or infinity", "hold NaN or infinity",

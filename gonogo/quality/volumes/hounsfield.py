@@ -10,6 +10,7 @@ from gonogo.quality.wording import number
 LEAST_AIR = 0.001  # share of voxels below AIR_HU: less, and nothing of the scanner's air is left
 RESCALE_INTERCEPT = (800, 1250)  # between air and tissue where only the intercept of -1000 or -1024 is missing
 TISSUE_HU = (-200, 300)  # where a body has most of its voxels, from fat to contrast-filled organs
+UNEXPLAINED = ", none below 0: no Hounsfield units; the rescale slope or intercept is lost"
 WRAPPED = 61440  # 16-bit values above are negatives down to -4096
 
 
@@ -28,6 +29,13 @@ def not_hounsfield(item: VolumeItem, low: float, high: float) -> str:
     return ""
 
 
+def foreign_values(item: VolumeItem) -> bool:
+    """Whether no voxel is negative, and nothing shows that the values once were Hounsfield units."""
+    return bool(item.low is not None and item.low >= 0 and item.high is not None) and _without_negatives(
+        item, item.high or 0.0
+    ).endswith(UNEXPLAINED)
+
+
 def _without_negatives(item: VolumeItem, high: float) -> str:
     if high <= 255:
         return ": squeezed into 0 to 255"
@@ -35,7 +43,7 @@ def _without_negatives(item: VolumeItem, high: float) -> str:
         return f": negatives wrapped around, {number(high)} was {number(high - 65536)} HU"
     air, tissue = _mode(item, 0, 512), _mode(item, 512, 2048)
     if air is None or tissue is None or not RESCALE_INTERCEPT[0] <= tissue - air <= RESCALE_INTERCEPT[1]:
-        return ", none below 0: no Hounsfield units; the rescale slope or intercept is lost"
+        return UNEXPLAINED
     return f": air at {number(air)}, tissue at {number(tissue)}: the rescale intercept is lost"
 
 

@@ -16,13 +16,16 @@ from gonogo.quality.arrays import explained_errors, in_time
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import FileInspector, split_of
 from gonogo.quality.inspector import ItemFiles, ItemReading, Scan, StatisticsCache
-from gonogo.quality.items import Fault, FileProblem, Finding, MeasuredItem
+from gonogo.quality.items import Fault, FileProblem, Finding, FindingSink, MeasuredItem
+from gonogo.quality.judgement import Judgement
 from gonogo.quality.left_out import METADATA
+from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.subjects import subject_of
 from gonogo.quality.volumes.checks import covered, volume_faults
 from gonogo.quality.volumes.dicom import is_dicom, open_series, series
 from gonogo.quality.volumes.items import VolumeItem, VolumeOverview
 from gonogo.quality.volumes.labels import measured_label, paired
+from gonogo.quality.volumes.modality import told_modality, written_modality
 from gonogo.quality.volumes.statistics import VolumeStatistics
 from gonogo.quality.wording import percent, times
 from gonogo.verdict import Check, Status
@@ -70,6 +73,8 @@ class Volumes(FileInspector):
         if is_dicom(files.folder, files.name):
             return self._measured_series(files)
         reading = super().measure(files, cache)
+        assert isinstance(reading.item, VolumeItem)
+        reading.item.modality = written_modality(files.folder, files.name)
         for label in files.files[1:]:
             self._add_label(reading, files.folder, label)
         return reading
@@ -111,6 +116,17 @@ class Volumes(FileInspector):
             for stored in in_time(path, volume.slices):
                 statistics.add(stored)
             return {**volume.geometry, **statistics.result()}
+
+    def judge(self, data: MeasuredSet, gate: QualityGate, rule: AcceptanceRule, each: FindingSink) -> Judgement:
+        if gate.volumes.modality != "auto":
+            return super().judge(data, gate, rule, each)
+        modality, check = told_modality(data.items(VolumeItem))
+        own = gate.volumes.model_copy(update={"modality": modality})
+        judgement = super().judge(data, gate.model_copy(update={"volumes": own}), rule, each)
+        if check:
+            judgement.checks.append(check)
+            judgement.covered = "judged as `modality: any`, not as CT"
+        return judgement
 
     def overview(self) -> VolumeOverview:
         return VolumeOverview()
@@ -178,7 +194,7 @@ class Volumes(FileInspector):
                 "Resample labels with nearest neighbours to the image's own grid, and write the image's header.",
             ),
         ]  # fmt: skip
-        return groups + (_ct_fault_groups(own) if own.modality == "ct" else [])
+        return groups + (_ct_fault_groups(own) if own.modality != "any" else [])
 
 
 def label_values(overview: Any) -> Check:

@@ -52,6 +52,7 @@ class VolumeItem(MeasuredItem):
     jump_at: int = 0
     missing_slices: int = Field(default=0, description="of a DICOM series, by the positions of the others")
     doubled_slices: int = Field(default=0, description="of a DICOM series, at the position of another")
+    modality: str = Field(default="", description="`ct` or `other` by its name or dataset.json; empty: neither says")
     label: LabelVolume | None = Field(default=None, description="beside it")
 
     @property

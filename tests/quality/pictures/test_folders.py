@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -45,6 +46,42 @@ def test_frames_of_films_split_at_random_leak_and_whole_films_do_not(tmp_path: P
     leaking = check(judged(write(tmp_path / "mixed", mixed))[0], "neighbours")
     assert leaking.status is Status.NO_GO and len(leaking.evidence) == 2 and "held-out pictures" in leaking.why
     assert not [one for one in judged(write(tmp_path / "whole", whole))[0].checks if one.id == "neighbours"]
+
+
+def pie(seed: int) -> np.ndarray:
+    """A chart of four random parts on white; all are of one layout."""
+    chart, rng, start = np.full((SIDE * 2, SIDE * 2, 3), 255, np.uint8), np.random.default_rng(seed), 0.0
+    colours = ((40, 60, 200), (60, 160, 60), (200, 120, 40), (30, 200, 230))
+    for share, colour in zip((0.2, 0.35, 0.25, 0.2), colours, strict=True):
+        end = start + 360 * share + rng.uniform(-6, 6)
+        cv2.ellipse(chart, (SIDE, SIDE), (SIDE // 2, SIDE // 2), 0.0, start, end, colour, -1)
+        start = end
+    return chart
+
+
+def test_drawings_that_only_look_alike_are_a_caution(tmp_path: Path) -> None:
+    named = {f"{'val' if n % 3 == 1 else 'train'}/chart.{n}.png": pie(n) for n in range(40)}
+    judgement, _ = judged(write(tmp_path / "data", named))
+    for id_ in ("leakage", "repetition"):
+        found = check(judgement, id_)
+        assert found.status is Status.CAUTION and "Different drawings" in found.hint, found
+    assert judgement.bad == 0
+    again = write(tmp_path / "data", {"val/again.png": pie(0)})
+    found = check(judged(again)[0], "leakage")
+    assert found.status is Status.NO_GO and "same content" in found.why
+
+
+def test_numbered_drawings_that_look_alike_by_class_are_a_caution(tmp_path: Path) -> None:
+    def glyph(number: int) -> np.ndarray:
+        page = np.full((SIDE, SIDE, 3), 250, np.uint8)
+        place = (SIDE // 8 + number % 3, SIDE * 3 // 4 + number % 2)
+        return cv2.putText(
+            page, chr(65 + number // 6), place, cv2.FONT_HERSHEY_SIMPLEX, SIDE / 40, (20, 20, 20), SIDE // 16
+        )
+
+    named = {f"{'val' if n % 6 == 2 else 'train'}/g_{n:04d}.png": glyph(n) for n in range(96)}
+    found = check(judged(write(tmp_path / "data", named))[0], "neighbours")
+    assert found.status is Status.CAUTION and "drawings numbered by class" in found.why
 
 
 def test_numbered_pictures_that_have_nothing_in_common_do_not_leak(tmp_path: Path) -> None:

@@ -183,6 +183,9 @@ def test_a_whole_set_with_warnings_is_caution_and_no_item_is_bad(tmp_path: Path)
     judged = Judged(tmp_path / "data")
     assert judged.judgement.status is Status.CAUTION
     assert (judged.judgement.bad, judged.judgement.cause) == (0, "")
+    (check,) = [one for one in judged.judgement.checks if one.id == "checksum"]
+    assert (check.value, check.unit) == (100, "% of recordings have no checksum")
+    assert "8 of 8 recordings have no checksum" in check.why and "would not be noticed" in check.why
 
 
 def test_windows_that_are_in_two_splits_are_leakage(tmp_path: Path) -> None:

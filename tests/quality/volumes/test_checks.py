@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -224,3 +225,41 @@ def test_a_sparse_slice_at_the_end_and_one_empty_slice_of_many_are_good(tmp_path
     judged = Judged(tmp_path / "data", modality="any")
     assert "1 of 64 slices empty between" in judged.told("v_3.nii.gz")["hollow"]
     assert (judged.check("slices").status, judged.judgement.bad) == (Status.CAUTION, 0)
+
+
+def mr(seed: int = 0) -> np.ndarray:
+    """A cylinder of tissue in nothing, uint16, of no unit."""
+    return np.where(ct(seed) > -500, ct(seed) * 2 + 400, 5).clip(0).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("sub-{}/anat/sub-{}_T1w.nii.gz", None),
+        ("sub-{}/func/sub-{}_task-rest_bold.nii.gz", None),
+        ("imagesTr/BRATS_{}{}_0000.nii.gz", {"channel_names": {"0": "MRI"}}),
+        ("imagesTr/BRATS_{}{}.nii.gz", {"modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd"}}),
+    ],
+)
+def test_mr_by_names_or_dataset_json_is_no_ct_unless_the_config_says_so(
+    tmp_path: Path, name: str, listed: dict[str, object] | None
+) -> None:
+    for number in range(5):
+        save(tmp_path / "data" / name.format(number, number), mr(number))
+    if listed:
+        (tmp_path / "data/dataset.json").write_text(json.dumps(listed))
+    judged = Judged(tmp_path / "data")
+    assert judged.judgement.status is Status.GO
+    assert "not as CT" in judged.judgement.covered
+    assert judged.check("modality").value == "any"
+    assert Judged(tmp_path / "data", modality="ct").check("hounsfield").status is Status.NO_GO
+
+
+def test_values_of_no_ct_are_told_apart_and_the_modality_is_asked_for(tmp_path: Path) -> None:
+    for number in range(8):
+        save(tmp_path / f"data/v_{number}.nii.gz", mr(number))
+    judged = Judged(tmp_path / "data")
+    assert (judged.judgement.status, judged.check("modality").status) == (Status.CAUTION, Status.CAUTION)
+    assert "modality: any" in judged.check("modality").hint
+    (tmp_path / "data/dataset.json").write_text('{"channel_names": {"0": "CT"}}')
+    assert Judged(tmp_path / "data").check("hounsfield").status is Status.NO_GO
