@@ -83,6 +83,7 @@ class OneBatch(ClosedModel):
 
     steps: int
     ratio: float | None
+    first_ratio: float | None = Field(None, description="the ratio before its first step")
     falling: bool = Field(description="its loss still fell, beyond noise, over the second half of the steps")
     loss_fell: float | None = Field(None, description="share of its first loss by which it fell; null: not known")
     rose: bool = Field(description="its loss went above three times where it began, or was not finite")

@@ -161,7 +161,9 @@ def loss_of_outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, 
     if one is None or one.rose or value is None or value < LEFT or (one.loss_fell or 0) < FELL:
         return None
     fitted = one.other_rate is not None and _fits_otherwise(one.other_ratio, value)
-    if learned(measured, gate) or fitted or blind(measured):
+    at_first = number(one.first_ratio)
+    both_fell = at_first is not None and value < (1 - FELL) * at_first  # to what predicting the mean gives
+    if learned(measured, gate) or fitted or both_fell or blind(measured):
         return None
     why = f"one batch alone: its loss fell by {one.loss_fell:.0%}, and {value:.2f} of its variance is left"
     check = Check(

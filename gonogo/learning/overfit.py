@@ -57,7 +57,7 @@ def overfit_one_batch(
         group["lr"] = rate * max(group["lr"], group.get("initial_lr", 0.0), group.get("max_lr", 0.0))
         group["initial_lr"] = group["lr"]
     record, first = GradientRecord(module), FirstSteps(module, len(target))
-    ratio = _ratio(experiment, module, batch, target)
+    ratio = first_ratio = _ratio(experiment, module, batch, target)
     losses: list[float] = []
     explained = SeenError()
     try:
@@ -75,7 +75,8 @@ def overfit_one_batch(
             raise
         explained = seen or explained
     return OneBatch(
-        steps=len(losses), ratio=ratio, falling=_falling(losses), loss_fell=_fell(losses), rose=_rose(losses),
+        steps=len(losses), ratio=ratio, first_ratio=first_ratio,
+        falling=_falling(losses), loss_fell=_fell(losses), rose=_rose(losses),
         gradients=record.report(), ratio_of_batch=_ratio_of_batch(experiment, module, batch, target),
         loss_calls=first.calls, explained=explained, batch_norm_alone=first.alone, batch_norms_apart=first.apart,
     )  # fmt: skip

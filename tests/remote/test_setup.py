@@ -327,7 +327,7 @@ def test_an_old_driver_is_named_and_another_build_is_taken(
     tools("nvidia-smi", _smi("550.54.15"))
     asked: list[list[str]] = []
 
-    def run_nothing(argv: list[str], lock: int) -> tuple[int, str]:
+    def run_nothing(argv: list[str], lock: int, until: float) -> tuple[int, str]:
         asked.append(argv)
         Path("env").mkdir(exist_ok=True)
         return 0, ""

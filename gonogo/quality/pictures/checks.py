@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ENLARGED = 0.4  # of rows and of columns that are the one before: pixels enlarged to blocks, as a digit of 8x8
 SMOOTH_LAPLACIAN = 1.6  # variance, luma: a picture with more has something sharp in it somewhere
 FEW_LEVELS = 2  # bits; a chessboard has blocks, too
+RIBS = 0.17  # of the lines cut: below, it may be corrugated iron or a blind; every 8th row lost gives 0.24
+BANDS = 0.2  # of the lines equal to the one before: bands were lost, no ribs; those give 0.4 and more
 GREATEST_NOISE = 60  # where the measure of noise saturates, luma
 
 
@@ -42,7 +44,7 @@ class ImageOverview(Overview):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shared = SharedMarks(ImagesGate())
+        self.shared, self._gate, self._ribs = SharedMarks(ImagesGate()), QualityGate(), 0
         self._sizes = array("Q")
         self._modes, self._grey = Counter[str](), 0
         self._p99, self._range = (np.zeros(256, np.int64) for _ in range(2))
@@ -51,7 +53,7 @@ class ImageOverview(Overview):
         self.size_share = self.mode_share = self.grey_share = self.median_area = 0.0
 
     def begin(self, gate: QualityGate) -> None:
-        self.shared = SharedMarks(gate.images)
+        self.shared, self._gate = SharedMarks(gate.images), gate
 
     def add(self, item: MeasuredItem) -> None:
         picture: ImageItem = item  # type: ignore[assignment]
@@ -66,6 +68,7 @@ class ImageOverview(Overview):
         self._sizes.append(picture.width << 32 | picture.height)
         self._modes[picture.mode] += 1
         self._grey += picture.grey_in_rgb or picture.mode.startswith("grey")
+        self._ribs += _may_be_ribs(picture, self._gate.images)
         self.shared.add(picture)
         self.neighbours.add(picture)
         self.classes.add(picture)
@@ -91,6 +94,11 @@ class ImageOverview(Overview):
         self._sizes = array("Q")
 
     @property
+    def ribbed(self) -> bool:
+        """Whether more pictures than may be bad show what is either ribs or lines cut."""
+        return self._ribs > self._gate.max_bad_items * self.pictures
+
+    @property
     def p99(self) -> int | None:
         """Median over the pictures; None where there is none."""
         return _median(self._p99)
@@ -110,8 +118,18 @@ def image_faults(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) 
     if is_mask(picture):
         return []
     own = _content_faults(picture, gate) or [fault for fault in mark_faults(picture, gate) if fault.id not in MARKS]
+    if overview.ribbed and [fault.id for fault in own] == ["stripes"] and _may_be_ribs(picture, gate):
+        own = overview.shared.faults(picture) or [Fault("stripes", f"{own[0].reason}, or ribs", warns=True)]
     content = own or overview.shared.faults(picture)
     return [*content, *_odd(picture, overview, gate), *_format_faults(picture)]
+
+
+def _may_be_ribs(picture: ImageItem, gate: ImagesGate) -> bool:
+    """Whether its lines are cut no more, and no less, than those of corrugated iron and of blinds."""
+    y, marks = picture.pixels, picture.marks
+    if y is None or marks is None or marks.alternation < gate.min_alternation:
+        return False
+    return gate.max_seams < y.seams < RIBS and y.repeated_lines < BANDS
 
 
 def _content_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
@@ -191,8 +209,9 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
             f"autocorrelation under {gate.min_autocorrelation:g}, σ̂ over {gate.max_noise_sigma:g}, "
             f"single pixels over {percent(gate.max_speck_share)}, "
             "or any NaN or infinity", "are noise",
-            "Check the generator's weights, and how the bytes were laid out; radar, cryo-EM and single-photon pictures "
-            "look the same.",
+            "Check the generator's weights, and how the bytes were laid out. SAR, cryo-EM, tomography and single "
+            "photons look the same; of these: gates.quality.images: {max_noise_sigma: 255, min_autocorrelation: -1, "
+            "max_speck_share: 1}.",
         ),
         FaultGroup(
             "detail", "Pictures have detail", {"blurred", "soft", "blocks", "too_small"},
@@ -204,7 +223,8 @@ def image_fault_groups(gate: ImagesGate) -> list[FaultGroup]:
             "lines", "Rows and columns are whole", {"stripes", "repeated_lines", "lost_part", "rows_apart"},
             f"lines that alternate (lag 2 / lag 1 under {gate.min_alternation:g}), cuts over {percent(gate.max_seams)} "
             f"or repeated ones over {percent(gate.max_repeated_lines)}", "have lines lost, repeated or shifted",
-            "Check the writer: strides, the order of the rows, buffers that are too small.",
+            "Check the writer: strides, the order of the rows, buffers that are too small. Of ribs, blinds and hard "
+            "stripes: gates.quality.images.max_seams: 1.",
         ),
         FaultGroup(
             "channels", "Channels are colours", {"channel_lost", "channels_alike", "colour_space", "planes"},

@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
-from gonogo.config.quality_thresholds import QualityGate
+from gonogo.config.quality_thresholds import ImagesGate, QualityGate
 from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.items import Finding
 from gonogo.quality.judgement import Judgement
@@ -47,8 +48,8 @@ def photograph() -> np.ndarray:
     return crops(1, SIDE, seed=5)[0]
 
 
-def noise(sigma: float, shape: tuple[int, ...] = (SIDE, SIDE, 3)) -> np.ndarray:
-    return np.random.default_rng(0).normal(0, sigma, shape)
+def noise(sigma: float, shape: tuple[int, ...] = (SIDE, SIDE, 3), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, sigma, shape)
 
 
 def levels(picture: np.ndarray) -> np.ndarray:
@@ -260,6 +261,38 @@ def test_a_photograph_saved_again_in_another_split_leaks(tmp_path: Path) -> None
     assert check(judgement, "leakage").status is Status.NO_GO
     assert judgement.cause == "LEAKAGE"
     assert {name for name, finding in findings.items() if "leaks" in finding.ids} == {"train/4.png", "val/again.jpg"}
+
+
+def ribs(seed: int) -> np.ndarray:
+    """Uneven light on rough boards, with a dark joint about every 16 rows: two jumps each."""
+    rng = np.random.default_rng(seed)
+    light = cv2.resize(rng.uniform(90, 220, (4, 4, 3)), (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_CUBIC)
+    boards = light + cv2.GaussianBlur(rng.normal(0, 36, light.shape[:2]), (0, 0), 0.8)[..., None]
+    joints = np.cumsum(rng.integers(14, 19, 16))
+    boards[joints[joints < 2 * SIDE]] -= 50
+    return levels(boards)
+
+
+def test_a_set_of_ribs_is_a_caution_and_bands_that_were_lost_stop(tmp_path: Path) -> None:
+    folder = write(tmp_path / "ribs", {f"{n:02d}.png": ribs(n) for n in range(20)})
+    found = check(judged(folder)[0], "lines")
+    assert found.status is Status.CAUTION and "or ribs" in found.why and "max_seams: 1" in found.hint
+    lost = {f"{n:02d}.png": cv2.resize(picture, (2 * SIDE, 2 * SIDE)) for n, picture in enumerate(crops(20, SIDE))}
+    for picture in lost.values():
+        picture.reshape(-1, 8, *picture.shape[1:])[::2] = 0
+    assert check(judged(write(tmp_path / "lost", lost))[0], "lines").status is Status.NO_GO
+
+
+def test_noise_by_nature_is_named_with_the_keys_that_let_it_pass(tmp_path: Path) -> None:
+    grains = [np.repeat(noise(24, (SIDE, SIDE, 1), seed), 3, axis=2) for seed in range(12)]
+    folder = write(tmp_path / "grain", {f"{n:02d}.png": levels(127 + grain) for n, grain in enumerate(grains)})
+    found = check(judged(folder)[0], "noise")
+    assert found.status is Status.NO_GO and "SAR, cryo-EM" in found.hint
+    named = yaml.safe_load(found.hint.partition("gates.quality.images: ")[2].removesuffix("."))
+    gate = QualityGate(images=ImagesGate(**named))
+    data = MeasuredSet.read(tmp_path / "grain.measured")
+    judgement = kind_of("images").judge(data, gate, AcceptanceRule(0.05), lambda finding: None)
+    assert check(judgement, "noise").status is Status.GO
 
 
 def test_small_icons_have_no_looks(tmp_path: Path) -> None:
