@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -78,12 +79,26 @@ class Recorder(Callback):
         self.val_steps.append(trainer.global_step)
         self.val_loss.append(float(trainer.callback_metrics["val_loss"]))
 
+    def on_save_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
+        """A learning rate that numpy computed is saved as a number: what reads checkpoints runs nothing of them."""
+        for key in {"optimizer_states", "lr_schedulers"} & checkpoint.keys():
+            checkpoint[key] = _as_numbers(checkpoint[key])
+
     def _not_finite(self, batch: Any) -> str:
         """Which part of the batch is not finite, if any."""
         parts = {"targets": self._experiment.targets(batch), "inputs": self._experiment.inputs(batch)}
         if not self._experiment.measure().counts(parts["targets"]):
             return "targets"
         return next((name for name, values in parts.items() if not bool(values.isfinite().all())), "")
+
+
+def _as_numbers(value: Any) -> Any:
+    """The same, with Python's numbers in the place of numpy's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: _as_numbers(each) for key, each in value.items()}
+    return [_as_numbers(each) for each in value] if type(value) is list else value
 
 
 class BeforeValidation(Callback):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,6 +139,22 @@ def test_a_smoke_run_rehearses_what_comes_later(
         train(toy(), spec(max_steps=1), tmp_path, lambda line: None)  # before an epoch ends
     with pytest.raises(UserError, match="fails after training" if fault != "saving" else "numpy"):
         train(toy(), spec(max_steps=4), tmp_path / "whole", lambda line: None)
+
+
+def test_a_learning_rate_that_numpy_computed_is_saved_as_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = ToyModule.configure_optimizers
+
+    def scheduled(self: ToyModule) -> Any:
+        optimizer = plain(self)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: np.cos(0.01 * step))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    monkeypatch.setattr(ToyModule, "configure_optimizers", scheduled)
+    train(toy(), spec(max_steps=3), tmp_path, lambda line: None)
+    saved = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    assert 0 < saved["optimizer_states"][0]["param_groups"][0]["lr"] < 1
 
 
 def test_the_first_validation_finds_a_checkpoint_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
