@@ -136,12 +136,13 @@ class SharedMarks:
             and marks.alternation_down < SMOOTH_DOWN
             and marks.flat_share <= FLAT_SHARE  # staves and piano rolls are drawn in rows
         )
-        icon = picture.alpha or min(picture.width, picture.height) < ICON_SIDE
+        small = min(picture.width, picture.height) < ICON_SIDE  # stripes of so few rows may be a motif
+        icon = picture.alpha or small
         mapped = marks.colours < MAPPED_COLOURS
         checks = [
             ("overexposed", f"clipped {marks.clipped_share:.0%}", clipped and not before_white and not icon, mapped),
             ("soft", f"nothing sharp {marks.sharpest:.2f}", soft and marks.most_apart > COLOURED, mapped),
-            ("rows_apart", f"rows apart {marks.steps_down / marks.steps_across:.1f}", rows_apart, False),
+            ("rows_apart", f"rows apart {marks.steps_down / marks.steps_across:.1f}", rows_apart, small),
         ]
         return found + [Fault(id_, reason, warns) for id_, reason, fires, warns in checks if fires]
 
