@@ -96,11 +96,11 @@ KNOWN_ERRORS = (
 ENDS_CHARACTERS = 4096
 
 
-def ends_of(text: str) -> str:
+def ends_of(text: str, characters: int = ENDS_CHARACTERS) -> str:
     """The text; of a long one its two ends, on lines of their own: a pattern with `.*` takes the square of a line."""
-    if len(text) <= 2 * ENDS_CHARACTERS:
+    if len(text) <= 2 * characters:
         return text
-    return f"{text[:ENDS_CHARACTERS]}\n{text[-ENDS_CHARACTERS:]}"
+    return f"{text[:characters]}\n{text[-characters:]}"
 
 
 def known_error(text: str) -> KnownError | None:

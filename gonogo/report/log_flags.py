@@ -37,6 +37,7 @@ EVENTS = {
 
 LONGEST_LINE_BYTES = 64 << 10  # as the agent cuts them
 READ_BYTES, READ_LINES, EMPTY_LINES = 256 << 20, 500_000, 1_000_000  # the agent writes no more bytes
+ENDS_CHARACTERS = 500  # of a line, at each end: half a million lines are matched
 END_BYTES = 1 << 20  # of a longer log its end is read, too
 
 
@@ -64,7 +65,7 @@ class LogLines:
         while count < READ_LINES and empty < EMPTY_LINES and log.tell() < until_bytes:
             if not (line := log.readline(LONGEST_LINE_BYTES)):
                 return
-            text = ends_of(line.decode(errors="replace").rstrip("\r\n"))
+            text = ends_of(line.decode(errors="replace").rstrip("\r\n"), ENDS_CHARACTERS)
             if text:
                 count += 1
                 yield text
@@ -84,7 +85,7 @@ def flags(lines: Iterable[str]) -> list[Flag]:
 
 def flag_of(line: str) -> Flag | None:
     """What one line says; None: nothing out of the ordinary."""
-    line = ends_of(line)
+    line = ends_of(line, ENDS_CHARACTERS)
     for pattern, (status, meaning) in EVENTS.items():
         if pattern.search(line):
             return Flag(status, meaning, clean(line))
