@@ -3,9 +3,9 @@ clouds and shards, in sets of twelve files that are made from what packages ship
 
     python benchmarks/kinds.py [--json FILE] [--seed N] [--sets N]
 
-Good sets are real data, cut and mixed anew for each set (benchmarks/accuracy/kinds_good.py). Bad ones are good ones of
-which all files, or 30 %, are spoilt (kinds_bad.py). A good item counts as falsely bad where a check makes it bad; a
-warning does not. Needs pyarrow, pyedflib, scikit-learn, statsmodels and nilearn for their data.
+Good sets are real data, cut and mixed differently for each set (benchmarks/accuracy/kinds_good.py). Bad ones are good
+ones of which all files, or 30 %, are spoilt (kinds_bad.py). A good item counts as falsely bad where a check makes it
+bad; a warning does not. Needs pyarrow, pyedflib, scikit-learn, statsmodels and nilearn for their data.
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks import learning_changes as changes
+from benchmarks.learning_changes import Random
 from benchmarks.learning_families import FAMILIES, HELD_OUT, TRAIN, Arrays, Family, as_tensor
 
 if TYPE_CHECKING:
     from benchmarks.learning_runs import BenchModule
-
-Random = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -88,140 +88,6 @@ def single(family: Family) -> bool:
 
 def positioned(family: Family) -> bool:
     return family in (FAMILIES["text"], FAMILIES["masks"])
-
-
-def _permuted(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    return x, np.concatenate([rng.permutation(y[:TRAIN]), rng.permutation(y[TRAIN:])])
-
-
-def _rolled(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    return x, np.roll(y, 1, 0)
-
-
-def _noise(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    return x, rng.permutation(y.ravel()).reshape(y.shape)
-
-
-def _spoilt(which: str) -> Any:
-    def change(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-        (x if which == "x" else y)[TRAIN // 2].flat[0] = np.nan
-        return x, y
-
-    return change
-
-
-def _same_targets(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    y[:] = y[0]
-    return x, y
-
-
-def _black(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    return np.zeros_like(x), y
-
-
-def _blank(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    x[rng.random(len(x)) < 0.7] = 0
-    return x, y
-
-
-def _dark(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    return x, y * np.float32(0.05)
-
-
-def _held_out(change: Callable[[np.ndarray], np.ndarray]) -> Any:
-    def changed(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-        x[TRAIN:] = change(x[TRAIN:])
-        return x, y
-
-    return changed
-
-
-def _held_out_alike(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    y[TRAIN:] = y[TRAIN]
-    return x, y
-
-
-def _one_sample(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    x[:TRAIN], y[:TRAIN] = x[np.arange(TRAIN) % 8], y[np.arange(TRAIN) % 8]
-    return x, y
-
-
-def _too_high(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    y.reshape(len(y), -1)[TRAIN // 2, 0] = family.classes
-    return x, y
-
-
-def _unsupervised(share: float) -> Any:
-    def change(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-        y[rng.random(len(y)) < share] = -100
-        return x, y
-
-    return change
-
-
-def _copied(grain: float) -> Any:
-    def change(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-        count = 12
-        x[TRAIN : TRAIN + count], y[TRAIN : TRAIN + count] = x[:count], y[:count]
-        if grain:
-            x[TRAIN : TRAIN + count] += (grain * x.std() * rng.normal(size=x[:count].shape)).astype(np.float32)
-        return x, y
-
-    return change
-
-
-def _answer_inside(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    """The last column, or channel, is the target; the family's shapes stay."""
-    if x.ndim == 2:
-        x[:, -1] = (y.reshape(len(y), -1)[:, 0] - y.mean()) / y.std()
-    else:
-        x[:, -1] = y[:, -1]
-    return x, y
-
-
-def _unshifted(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    return x, x.copy()
-
-
-def _mislabelled(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    wrong = rng.random(len(y)) < 0.2
-    y[wrong] = rng.permutation(y[wrong])
-    return x, y
-
-
-def _imbalanced(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    """Nine in ten are of the first class, in both sides."""
-    mostly = np.flatnonzero(y == 0)
-    order = np.where(rng.random(len(y)) < 0.6, rng.choice(mostly, len(y)), np.arange(len(y)))
-    grain = (0.05 * x.std() * rng.normal(size=x.shape)).astype(np.float32)
-    first = np.zeros(len(y), bool)
-    first[np.unique(order, return_index=True)[1]] = True
-    moved = np.where(first.reshape(-1, *[1] * (x.ndim - 1)), x[order], np.roll(x[order], 1, -1) * 0.9 + grain)
-    return moved.astype(np.float32), y[order]
-
-
-def _large(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    return x, (50 * y + 300).astype(np.float32)
-
-
-def _negative(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    return x, (y - y.max() - 1 * y.std()).astype(np.float32)
-
-
-def _sparse(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    """Zero but for the strongest tenth."""
-    return x, np.where(y > np.quantile(y, 0.85), y - np.quantile(y, 0.85), 0).astype(np.float32)
-
-
-def _noisy(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    return x, (y + y.std(0) * rng.normal(size=y.shape)).astype(np.float32)
-
-
-def _twice(x: np.ndarray, y: np.ndarray, rng: Random, family: Family) -> Arrays:
-    """Each training sample is there twice, as in an oversampled set."""
-    half = TRAIN // 2
-    x[half:TRAIN], y[half:TRAIN] = x[:half], y[:half]
-    return x, y
 
 
 def _sums_to_one(module: BenchModule, x: Tensor) -> Tensor:
@@ -304,32 +170,33 @@ def _dropping(module: BenchModule, x: Tensor) -> Tensor:
 
 FAULTS: dict[str, Setup] = {
     # the data
-    "pairs permuted": Setup(("DATA",), fits=paired, data=_permuted),
-    "pairs rolled by one": Setup(("DATA",), fits=paired, data=_rolled),
-    "targets are noise": Setup(("DATA",), fits=lambda f: paired(f) and not tokens(f), data=_noise),
-    "NaN in a target": Setup(("DATA",), "target", fits=lambda f: quantities(f) and paired(f), data=_spoilt("y")),
-    "NaN in an input": Setup(("DATA",), "input", fits=floats, data=_spoilt("x")),
-    "targets all the same": Setup(("DATA",), fits=paired, data=_same_targets),
-    "inputs all black": Setup(("DATA",), fits=lambda f: floats(f) and paired(f), data=_black),
-    "inputs mostly blank": Setup(("DATA",), fits=lambda f: floats(f) and paired(f), data=_blank),
-    "targets dark": Setup(("DATA",), fits=lambda f: f is FAMILIES["photos"], data=_dark),
+    "pairs permuted": Setup(("DATA",), fits=paired, data=changes.permuted),
+    "pairs rolled by one": Setup(("DATA",), fits=paired, data=changes.rolled),
+    "targets are noise": Setup(("DATA",), fits=lambda f: paired(f) and not tokens(f), data=changes.noise),
+    "NaN in a target": Setup(("DATA",), "target", fits=lambda f: quantities(f) and paired(f), data=changes.spoilt("y")),
+    "NaN in an input": Setup(("DATA",), "input", fits=floats, data=changes.spoilt("x")),
+    "targets all the same": Setup(("DATA",), fits=paired, data=changes.same_targets),
+    "inputs all black": Setup(("DATA",), fits=lambda f: floats(f) and paired(f), data=changes.black),
+    "inputs mostly blank": Setup(("DATA",), fits=lambda f: floats(f) and paired(f), data=changes.blank),
+    "targets dark": Setup(("DATA",), fits=lambda f: f is FAMILIES["photos"], data=changes.dark),
     "validation not scaled": Setup(("DATA",), "spread", fits=lambda f: floats(f) and paired(f),
-                                   data=_held_out(lambda x: 255 * x)),
+                                   data=changes.held_out(lambda x: 255 * x)),
     "validation scaled twice": Setup(("DATA",), fits=lambda f: floats(f) and paired(f),
-                                     data=_held_out(lambda x: x / 255)),
+                                     data=changes.held_out(lambda x: x / 255)),
     "validation shifted": Setup(("DATA",), fits=lambda f: floats(f) and paired(f),
-                                data=_held_out(lambda x: x + 3 * x.std())),
-    "one target in validation": Setup(("DATA",), fits=single, data=_held_out_alike),
+                                data=changes.held_out(lambda x: x + 3 * x.std())),
+    "one target in validation": Setup(("DATA",), fits=single, data=changes.held_out_alike),
     "eight samples again and again": Setup(("DATA",), fits=lambda f: paired(f) and not positioned(f),
-                                           data=_one_sample),
-    "a class too high": Setup(("DATA",), "class", fits=classes, data=_too_high),
-    "labels all masked": Setup(("DATA",), "-100", fits=positioned, data=_unsupervised(1.0)),
-    "labels mostly masked": Setup(("DATA",), "-100", fits=positioned, data=_unsupervised(0.75)),
-    "copies on both sides": Setup(("LEAKAGE",), data=_copied(0)),
-    "noisy copies on both sides": Setup(("LEAKAGE",), fits=lambda f: floats(f) and paired(f), data=_copied(0.02)),
+                                           data=changes.one_sample),
+    "a class too high": Setup(("DATA",), "class", fits=classes, data=changes.too_high),
+    "labels all masked": Setup(("DATA",), "-100", fits=positioned, data=changes.unsupervised(1.0)),
+    "labels mostly masked": Setup(("DATA",), "-100", fits=positioned, data=changes.unsupervised(0.75)),
+    "copies on both sides": Setup(("LEAKAGE",), data=changes.copied(0)),
+    "noisy copies on both sides": Setup(("LEAKAGE",), fits=lambda f: floats(f) and paired(f),
+                                        data=changes.copied(0.02)),
     "the answer in the input": Setup(("LEAKAGE",), fits=lambda f: f in (FAMILIES["table"], FAMILIES["prices"],
-                                     FAMILIES["photos"]), data=_answer_inside),
-    "tokens not shifted": Setup(("LEAKAGE",), fits=tokens, data=_unshifted),
+                                     FAMILIES["photos"]), data=changes.answer_inside),
+    "tokens not shifted": Setup(("LEAKAGE",), fits=tokens, data=changes.unshifted),
     "no causal mask": Setup(("LEAKAGE",), fits=tokens, built=lambda m: setattr(m.body, "causal", False)),
     # the model
     "input zeroed in the model": Setup(("INPUT IGNORED",),
@@ -376,21 +243,23 @@ FAULTS: dict[str, Setup] = {
 
 GOOD: dict[str, Setup] = {
     "plain": Setup(),
-    "a fifth of the labels wrong": Setup(fits=paired, data=_mislabelled, steps=300),
-    "nine in ten of one class": Setup(fits=lambda f: classes(f) and single(f), data=_imbalanced),
+    "a fifth of the labels wrong": Setup(fits=paired, data=changes.mislabelled, steps=300),
+    "nine in ten of one class": Setup(fits=lambda f: classes(f) and single(f), data=changes.imbalanced),
     "long warm-up": Setup(optimizer=_scheduled(lambda s: min(1.0, s / 100)), steps=250),
     "accumulation of four": Setup(training={"accumulate_grad_batches": 4, "micro_batch_size": 4}),
     "twelve validation samples": Setup(held_out=12),
-    "targets of any scale": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["rhythms"]), data=_large,
+    "targets of any scale": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["rhythms"]), data=changes.large,
                                   built=lambda m: m.scale_back(300, 50)),
     "negative targets": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["walks"], FAMILIES["rhythms"]),
-                              data=_negative, steps=250),
+                              data=changes.negative, steps=250),
     "bf16": Setup(training={"precision": "bf16-mixed"}),
     "pretrained": Setup(built=_pretrained),
     "pretrained and half frozen": Setup(built=_frozen_start, fits=lambda f: f is not FAMILIES["walks"]),
-    "sparse targets": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["photos"]), data=_sparse, steps=300),
+    "sparse targets": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["photos"]), data=changes.sparse,
+                            steps=300),
     "two tasks": Setup(loss=_two_tasks, fits=lambda f: quantities(f) and paired(f)),
-    "noise as large as the signal": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["walks"]), data=_noisy),
+    "noise as large as the signal": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["walks"]),
+                                          data=changes.noisy),
     "dropout": Setup(forward=_dropping),
     "momentum": Setup(rate=5, optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=m.rate, momentum=0.9), steps=250),
     "cosine": Setup(optimizer=_scheduled(lambda s: 0.5 + 0.5 * np.cos(np.pi * min(s, 200) / 200)), steps=200),
@@ -399,12 +268,12 @@ GOOD: dict[str, Setup] = {
     "steps that return None": Setup(skips=5),
     "an unused head": Setup(built=_extra_head),
     "a small set": Setup(train=96, steps=150),
-    "samples twice": Setup(fits=paired, data=_twice),
+    "samples twice": Setup(fits=paired, data=changes.twice),
     "noise on the inputs": Setup(fits=floats, forward=_noisy_input),
     "weight decay": Setup(optimizer=_adamw(0.1)),
     "smoothed labels": Setup(fits=classes, loss=_smoothed),
     "moving average": Setup(training={"ema_decay": 0.9}),
-    "some labels masked": Setup(fits=positioned, data=_unsupervised(0.03)),
+    "some labels masked": Setup(fits=positioned, data=changes.unsupervised(0.03)),
     "a batch of 64": Setup(training={"micro_batch_size": 64}, steps=120),
 }  # fmt: skip
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.on_card_cases import Case
+from benchmarks.real_bytes import RealBytes
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.experiment.step import Step
 from gonogo.memory.devices import card_of
 from gonogo.memory.estimate import estimate
-from gonogo.memory.torch_private import tree_leaves, tree_map_only
+from gonogo.memory.torch_private import tree_map_only
 from gonogo.memory.trace import trace_step
 
 STEPS = 3
@@ -140,33 +139,3 @@ def _moved(batch: Any, on: str) -> Any:
 
 def _autocast(step: Step, on: str) -> Any:
     return torch.autocast(on, dtype=torch.bfloat16, enabled=step.precision == "bf16-mixed")
-
-
-class RealBytes(TorchDispatchMode):
-    """Live bytes of real tensors' storages."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.live = self.peak = 0
-        self._known: dict[int, Any] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, torch.Tensor):
-                self.count(leaf)
-        return out
-
-    def count(self, tensor: torch.Tensor) -> None:
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if key in self._known:
-            return
-
-        def gone(_: Any) -> None:
-            del self._known[key]
-            self.live -= size
-
-        self._known[key] = weakref.ref(storage, gone)
-        self.live += size
-        self.peak = max(self.peak, self.live)

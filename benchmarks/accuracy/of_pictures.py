@@ -13,7 +13,8 @@ import numpy as np
 
 from accuracy.packages import Packages
 from accuracy.photographs import Photographs
-from accuracy.picture_sets import FAULTS, GOOD, PACKAGED, UNDECIDED, write_set
+from accuracy.picture_faults import FAULTS, UNDECIDED
+from accuracy.picture_sets import GOOD, PACKAGED, write_set
 from gonogo.quality.inspect import inspect
 from gonogo.verdict import Status
 

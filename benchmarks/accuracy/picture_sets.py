@@ -11,6 +11,7 @@ import numpy as np
 from accuracy.good import INPUTS
 from accuracy.packages import Packages
 from accuracy.photographs import Photographs
+from accuracy.picture_faults import EXACT, FAULTS, levels
 
 PICTURES = 40
 SIDES = (96, 160, 256, 384)
@@ -18,7 +19,6 @@ SUFFIXES = (".png", ".jpg")
 JPEG_QUALITIES = (80, 90, 95)
 
 Make = Callable[[np.random.Generator, Photographs, Packages, int], np.ndarray]
-Spoil = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 
 def write_set(
@@ -45,13 +45,6 @@ def write_set(
         cv2.imwrite(str(folder / f"{rng.integers(1 << 40):010x}{suffix}"), picture, options)
 
 
-def _levels(picture: np.ndarray) -> np.ndarray:
-    return picture.clip(0, 255).astype(np.uint8)
-
-
-# --- good ---
-
-
 def _of(name: str) -> Make:
     return lambda rng, photographs, packages, size: INPUTS[name](rng, photographs, size)
 
@@ -72,7 +65,7 @@ def _letterboxed(rng: np.random.Generator, photographs: Photographs, packages: P
 def _thermal(rng: np.random.Generator, photographs: Photographs, packages: Packages, size: int) -> np.ndarray:
     """Warm shapes on a cool ground, in the colours that a camera paints them with."""
     heat = cv2.GaussianBlur(cv2.cvtColor(photographs.crop(rng, size), cv2.COLOR_BGR2GRAY), (0, 0), size / 120)
-    return cv2.applyColorMap(_levels(heat + rng.normal(0, 1.5, heat.shape)), cv2.COLORMAP_INFERNO)
+    return cv2.applyColorMap(levels(heat + rng.normal(0, 1.5, heat.shape)), cv2.COLORMAP_INFERNO)
 
 
 def _jet(rng: np.random.Generator, photographs: Photographs, packages: Packages, size: int) -> np.ndarray:
@@ -89,7 +82,7 @@ def _depth(rng: np.random.Generator, photographs: Photographs, packages: Package
         width, height = (int(size * rng.uniform(0.05, 0.3)) for _ in range(2))
         top = max(int(foot * size) - height, 0)
         depth[top : int(foot * size), left : left + width] = 20 + 200 * (foot - horizon) / (1 - horizon)
-    return _levels(depth + (depth > 0) * rng.normal(0, 1, depth.shape))
+    return levels(depth + (depth > 0) * rng.normal(0, 1, depth.shape))
 
 
 def _deep(picture: np.ndarray, bits: int) -> np.ndarray:
@@ -116,7 +109,7 @@ def _fluorescence(rng: np.random.Generator, photographs: Photographs, packages: 
         cv2.ellipse(light, centre, axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(60, 230)), -1)
     light = cv2.GaussianBlur(light, (0, 0), size / 120) + rng.normal(4, 1.5, light.shape)
     picture = np.zeros((size, size, 3), np.uint8)
-    picture[..., 1] = _levels(light)
+    picture[..., 1] = levels(light)
     return picture
 
 
@@ -130,7 +123,7 @@ def _spectrogram(rng: np.random.Generator, photographs: Photographs, packages: P
         power += voiced * np.exp(-(((1 - rows) - harmonic * pitch) ** 2) / 4e-5) / harmonic
     decibels = 10 * np.log10(power + 1e-6)
     low = np.percentile(decibels, 1)
-    return cv2.applyColorMap(_levels(255 * (decibels - low) / (decibels.max() - low)), cv2.COLORMAP_VIRIDIS)
+    return cv2.applyColorMap(levels(255 * (decibels - low) / (decibels.max() - low)), cv2.COLORMAP_VIRIDIS)
 
 
 def _logo(rng: np.random.Generator, photographs: Photographs, packages: Packages, size: int) -> np.ndarray:
@@ -175,18 +168,18 @@ def _scan(rng: np.random.Generator, photographs: Photographs, packages: Packages
 def _grain(rng: np.random.Generator, photographs: Photographs, packages: Packages, size: int) -> np.ndarray:
     """A photograph at high sensitivity."""
     picture = photographs.crop(rng, size)
-    return _levels(picture + rng.normal(0, rng.uniform(6, 14), picture.shape))
+    return levels(picture + rng.normal(0, rng.uniform(6, 14), picture.shape))
 
 
 def _infrared(rng: np.random.Generator, photographs: Photographs, packages: Packages, size: int) -> np.ndarray:
     """From above, in false colours: infrared as red, red as green, green as blue."""
     blue, green, red = cv2.split(photographs.crop(rng, size))
-    infrared = _levels(1.3 * green.astype(float) - 0.3 * blue + 20)
+    infrared = levels(1.3 * green.astype(float) - 0.3 * blue + 20)
     return np.ascontiguousarray(cv2.merge([green, red, infrared]))
 
 
 def _underwater(rng: np.random.Generator, photographs: Photographs, packages: Packages, size: int) -> np.ndarray:
-    return _levels(photographs.crop(rng, size) * np.array([1.0, 0.75, 0.3]) + np.array([25, 20, 5]))
+    return levels(photographs.crop(rng, size) * np.array([1.0, 0.75, 0.3]) + np.array([25, 20, 5]))
 
 
 def _round(rng: np.random.Generator, photographs: Photographs, packages: Packages, size: int) -> np.ndarray:
@@ -204,7 +197,7 @@ def _palette(rng: np.random.Generator, photographs: Photographs, packages: Packa
     cv2.setRNGSeed(int(rng.integers(1 << 30)))
     _, _, colours = cv2.kmeans(few, 64, None, (3, 8, 1.0), 1, cv2.KMEANS_PP_CENTERS)
     nearest = np.argmin(((pixels[:, None] - colours[None]) ** 2).sum(axis=2), axis=1)
-    return _levels(colours[nearest].reshape(picture.shape))
+    return levels(colours[nearest].reshape(picture.shape))
 
 
 def _packaged(name: str) -> Make:
@@ -265,165 +258,3 @@ PACKAGED = {"digits", "faces", "histology", "printed text", "cells", "moon"}  # 
 
 def photographs_grey(rng: np.random.Generator, photographs: Photographs, size: int) -> np.ndarray:
     return cv2.cvtColor(photographs.crop(rng, size), cv2.COLOR_BGR2GRAY)
-
-
-# --- what a broken step does to pictures; the same in each ---
-
-
-def _part(rows: slice, columns: slice, value: int) -> Spoil:
-    """A part, in shares of the side, of one value."""
-
-    def spoil(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-        height, width = picture.shape[:2]
-        spoilt = picture.copy()
-        spoilt[
-            slice(*(None if at is None else int(height * at) for at in (rows.start, rows.stop))),
-            slice(*(None if at is None else int(width * at) for at in (columns.start, columns.stop))),
-        ] = value
-        return spoilt
-
-    return spoil
-
-
-def _stripes(step: int, wide: int, down: bool = True) -> Spoil:
-    def spoil(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-        spoilt = picture.copy()
-        lines = np.arange(picture.shape[0 if down else 1]) % step < wide
-        if down:
-            spoilt[lines] = 0
-        else:
-            spoilt[:, lines] = 0
-        return spoilt
-
-    return spoil
-
-
-def _channel(which: int, value: int) -> Spoil:
-    def spoil(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-        spoilt = picture.copy()
-        spoilt[..., which] = value
-        return spoilt
-
-    return spoil
-
-
-def _same_channel(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """Blue is written twice."""
-    return np.ascontiguousarray(picture[..., [0, 0, 2]])
-
-
-def _converted(code: int) -> Spoil:
-    return lambda rng, picture: cv2.cvtColor(picture, code)
-
-
-def _few_levels(count: int) -> Spoil:
-    step = 256 / count
-    return lambda rng, picture: _levels(np.floor(picture / step) * step + step / 2)
-
-
-def _noisy(sigma: float) -> Spoil:
-    return lambda rng, picture: _levels(picture + rng.normal(0, sigma, picture.shape))
-
-
-def _specks(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    spoilt, hit = picture.copy(), rng.random(picture.shape[:2])
-    spoilt[hit < 0.1], spoilt[hit > 0.9] = 0, 255
-    return spoilt
-
-
-def _blurred(share: float) -> Spoil:
-    return lambda rng, picture: cv2.GaussianBlur(picture, (0, 0), share * picture.shape[1])
-
-
-def _enlarged(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    height, width = picture.shape[:2]
-    small = cv2.resize(picture, (width // 12, height // 12), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-def _rows_repeated(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(picture[np.arange(len(picture)) // 4 * 4])
-
-
-def _rows_stuck(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    spoilt = picture.copy()
-    spoilt[len(picture) // 2 :] = spoilt[len(picture) // 2]
-    return spoilt
-
-
-def _sheared(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """Read with a row that is a few pixels too short."""
-    height, width = picture.shape[:2]
-    shift = np.arange(height) * max(width // 16, 3)
-    return np.ascontiguousarray(picture[np.arange(height)[:, None], (np.arange(width)[None] + shift[:, None]) % width])
-
-
-def _shuffled_rows(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(picture[rng.permutation(len(picture))])
-
-
-def _planar(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """Channels first, read as channels last."""
-    return np.ascontiguousarray(picture.transpose(2, 0, 1)).reshape(picture.shape)
-
-
-def _wrapped(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """Brightened without a limit: 256 becomes 0."""
-    return (picture.astype(np.int32) * 2).astype(np.uint8)
-
-
-def _invisible(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    return np.dstack([picture, np.zeros(picture.shape[:2], np.uint8)])
-
-
-def _vignette(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    rows, columns = (np.linspace(-1, 1, extent) for extent in picture.shape[:2])
-    return _levels(picture * np.exp(-3 * (rows[:, None] ** 2 + columns[None] ** 2))[..., None])
-
-
-FAULTS: dict[str, Spoil] = {
-    "lower half black": _part(slice(0.5, None), slice(None), 0),
-    "upper 40 % grey": _part(slice(None, 0.4), slice(None), 128),
-    "left half black": _part(slice(None), slice(None, 0.5), 0),
-    "right third white": _part(slice(None), slice(0.67, None), 255),
-    "quarter black": _part(slice(0.5, None), slice(0.5, None), 0),
-    "every 2nd row black": _stripes(2, 1),
-    "every 8th row black": _stripes(8, 1),
-    "bands of 8 rows black": _stripes(16, 8),
-    "every 2nd column black": _stripes(2, 1, down=False),
-    "every 10th column black": _stripes(10, 1, down=False),
-    "blue is 0": _channel(0, 0),
-    "green is 0": _channel(1, 0),
-    "red is 255": _channel(2, 255),
-    "two channels alike": _same_channel,
-    "YUV as RGB": _converted(cv2.COLOR_BGR2YUV),
-    "YCrCb as RGB": _converted(cv2.COLOR_BGR2YCrCb),
-    "Lab as RGB": _converted(cv2.COLOR_BGR2LAB),
-    "HSV as RGB": _converted(cv2.COLOR_BGR2HSV),
-    "4 levels": _few_levels(4),
-    "three times as bright": lambda rng, picture: _levels(picture * 3.0),
-    "black but for 5 %": lambda rng, picture: _levels(picture * 0.05),
-    "contrast 5 %": lambda rng, picture: _levels(picture * 0.05 + 120),
-    "noise of σ 60": _noisy(60),
-    "noise of σ 40": _noisy(40),
-    "salt and pepper": _specks,
-    "blur of 3 %": _blurred(0.03),
-    "blur of 5 %": _blurred(0.05),
-    "enlarged 12 times": _enlarged,
-    "rows repeated": _rows_repeated,
-    "rows stuck": _rows_stuck,
-    "sheared": _sheared,
-    "rows shuffled": _shuffled_rows,
-    "channels first": _planar,
-    "fully transparent": _invisible,
-}
-UNDECIDED: dict[str, Spoil] = {
-    "2 levels": _few_levels(2),
-    "inverted": lambda rng, picture: 255 - picture,
-    "overflow": _wrapped,
-    "vignette": _vignette,
-    "channels swapped": lambda rng, picture: np.ascontiguousarray(picture[..., ::-1]),
-}
-"""Measured too, and not promised: without an input beside them good sets may look the same."""
-FAULTS |= UNDECIDED
-EXACT = {"fully transparent"}

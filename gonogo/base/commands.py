@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 OPTIONS = "GONOGO_SNAKEMAKE_OPTIONS"  # handed on in the environment
+CUSTOM = "custom"  # the mode that keys of --config make
 CHANGES = "GONOGO_CONFIG_CHANGES"  # handed on, too: `KEY=VALUE …` of --config
 RULE_NAMES = "GONOGO_RULE_NAMES"  # handed on, too: `mine_*`, where a Snakefile says `use rule * from … as mine_*`
 DEFAULT = "--profile local"
@@ -66,7 +67,7 @@ def rerun_command(*, forcerun: str = "", **config: str) -> str:
         config: keys of the configuration; of the mode `custom`, which the command line made, its keys are added.
     """
     changes = shlex.split(os.environ.get(CHANGES, ""))
-    if config.get("mode") == "custom" and changes:
+    if config.get("mode") == CUSTOM and changes:
         kept = {key: value for key, value in config.items() if key != "mode"}
         config = {**dict(word.split("=", 1) for word in changes if "=" in word), **kept}
     words = ["snakemake", *shlex.split(os.environ.get(OPTIONS, DEFAULT))]

@@ -6,14 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from gonogo.base.commands import CUSTOM
 from gonogo.base.errors import UserError
 from gonogo.base.mappings import deep_merged
 from gonogo.config.experiment import ExperimentConfig, ModeConfig, Training
 from gonogo.config.explain import unknown_name
 from gonogo.config.unread import unread
 from gonogo.config.workflow import Config
-
-CUSTOM = "custom"
 
 
 def spread(raw: Mapping[str, Any]) -> dict[str, Any]:

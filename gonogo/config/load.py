@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from gonogo.base.commands import CUSTOM
 from gonogo.base.errors import UserError
 from gonogo.base.mappings import deep_merged
 from gonogo.base.shipped import own_or_shipped
 from gonogo.base.text import keep_secret
 from gonogo.config.accelerator import Accelerator, doubts
-from gonogo.config.custom_mode import CUSTOM, spread, with_custom_mode
+from gonogo.config.custom_mode import spread, with_custom_mode
 from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
 from gonogo.config.experiment import ExperimentConfig, Training, training_for, training_on_cpu
 from gonogo.config.explain import explain_error, unknown_name

@@ -11,7 +11,7 @@ from torch import Tensor
 from gonogo.experiment.measure import Classes, Measure
 
 FEWEST_VALUES = 8  # of an input, all of which are the same only where it is blank
-IGNORED = (-100, -1, 255)  # what losses are told to leave out
+IGNORED = (-100, -1, 255)  # `ignore_index` of common losses
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The first steps on one batch, looked at closely: what losses are given, and batch norms that need more samples."""
+"""The first steps on one batch, examined: what losses are given, and batch norms that need more samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
 from gonogo.learning.loss_calls import LossCall, SeenError
-from gonogo.learning.watch_loss_calls import LossCallWatch
+from gonogo.learning.watch_loss_calls import LossCallWatch, watched_call
 
 LOOKED_AT = 3  # steps
 OWN = Path(__file__).parents[1]
@@ -29,12 +29,7 @@ class Shown(TorchFunctionMode):
         self.watched = watched
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        before = self.watched.get(func)
-        after = before(func, args, kwargs or {}) if before is not None else None
-        result = func(*args, **(kwargs or {}))
-        if after is not None:
-            after(result)
-        return result
+        return watched_call(self.watched, func, args, kwargs)
 
 
 class FirstSteps:

@@ -44,7 +44,7 @@ class FirstInputs:
         return look
 
     def batch_begins(self, batch: Any) -> None:
-        """Outside of batches nothing is looked at; nor what has another length, as positions have."""
+        """From here to its end inputs are seen, of those that have its length: positions have another."""
         self._seen, self._in_batch = {}, True
         self._sizes = {len(leaf) for leaf in leaves(batch) if leaf.ndim}
 

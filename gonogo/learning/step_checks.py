@@ -112,9 +112,8 @@ def batch_norm(measured: Measurements, gate: LearningGate) -> CheckAndCause | No
     if kept or of_batch > 1 or learned(measured, gate):
         return good("batch_norm", title, None if ratio is None else round(ratio, 3))
     why = f"one batch alone leaves {of_batch:.2f} of its variance with the batch's own statistics, and "
-    why += (
-        f"{'no number' if ratio is None else f'{ratio:.2f}'} in eval mode: what batch norms keep is not what they see"
-    )
+    left = "NaN" if ratio is None else f"{ratio:.2f}"
+    why += f"{left} in eval mode: what batch norms keep is not what they see"
     hint = "Look at their momentum (0 keeps nothing), at batches of a few samples, and at who calls eval() or copies."
     return bad("batch_norm", title, None if ratio is None else round(ratio, 3), why, hint)
 

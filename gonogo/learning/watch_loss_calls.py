@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gonogo.learning.loss_calls import LossCall, SeenError
 
-LOOKED_AT = 4  # calls of each line whose input is looked at closely
-MOST_VALUES = 1 << 22  # of an input that is looked at closely
+LOOKED_AT = 4  # calls of each line whose input is examined
+MOST_VALUES = 1 << 22  # of an input that is examined
 MOST_RETURNED = 4096
 MOST_CLASSES = 4096  # whose counts are kept
 CLOSE = 1e-3  # of sums of probabilities to 1
@@ -28,6 +28,16 @@ _SIGNATURES = {function: inspect.signature(function) for function in (*CLASSIFYI
 
 Before = Callable[[Any, tuple[Any, ...], dict[str, Any]], Callable[[Any], None] | None]
 """Called before a function of torch, with its arguments; may return what is called with its result."""
+
+
+def watched_call(watched: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
+    """The result of a function of torch, shown to the one of `watched` (function → `Before`) that it is there for."""
+    before = watched.get(function)
+    after = before(function, args, kwargs or {}) if before is not None else None
+    result = function(*args, **(kwargs or {}))
+    if after is not None:
+        after(result)
+    return result
 
 
 class WatchedTraining(Protocol):

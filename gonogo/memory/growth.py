@@ -35,7 +35,7 @@ def growth(events: Events, upto: int | None = None) -> Growth | None:
     """What every step but the first and the last left behind; None where one of them left nothing.
 
     Args:
-        upto: rows that are looked at; None: all.
+        upto: rows that count; None: all.
     """
     import numpy as np
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 from gonogo.base.digests import FolderDigest, file_digest
@@ -58,13 +58,7 @@ def measure_part(
         leave = tuple(elsewhere)
         others = [*others, *(file for item in items if item.name.lower().endswith(leave) for file in item.files)]
         items = [item for item in items if not item.name.lower().endswith(leave)]
-    total = FolderDigest()
-    unreadable = []
-    for path in others:
-        try:
-            total.add(path, file_digest(folder / path))
-        except OSError as error:
-            unreadable.append(FileProblem(path=path, reason=f"cannot be read: {error.strerror}"))
+    total, unreadable = _digest(folder, others)
     files = done = 0
     least: list[tuple[str, int]] = []
     with folder_replacing(out) as temporary:
@@ -94,3 +88,14 @@ def measure_part(
         )
         write_text(temporary / PART, part.model_dump_json(indent=1) + "\n")
     return part
+
+
+def _digest(folder: Path, others: Sequence[str]) -> tuple[FolderDigest, list[FileProblem]]:
+    """Of the files that are no items, and those of them that cannot be read."""
+    total, unreadable = FolderDigest(), []
+    for path in others:
+        try:
+            total.add(path, file_digest(folder / path))
+        except OSError as error:
+            unreadable.append(FileProblem(path=path, reason=f"cannot be read: {error.strerror}"))
+    return total, unreadable

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from gonogo.base.errors import UserError
+from gonogo.base.mappings import deep_merged
 from gonogo.config.gate_thresholds import LearningGate
 from gonogo.config.load import load_experiment
 from gonogo.config.unread import LEARNING
@@ -25,9 +26,10 @@ REHEARSED = {"command": {"generate": "g {indices} {out}", "train": "t {data} {ma
 CLASS = {"class": "experiments.cvs.experiment:CVS"}
 
 
-def load(tmp_path: Path, base: dict[str, Any], **more: Any) -> None:
+def load(tmp_path: Path, base: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The configuration that was loaded, as a mapping."""
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**base, **more}))
-    load_experiment(tmp_path, "mine")
+    return load_experiment(tmp_path, "mine").model_dump()
 
 
 @pytest.mark.parametrize("kind", LEARNING)
@@ -71,4 +73,5 @@ def test_what_nothing_reads_is_refused(tmp_path: Path, base: dict[str, Any], mor
     ],
 )
 def test_what_is_read_is_taken(tmp_path: Path, base: dict[str, Any], more: dict[str, Any]) -> None:
-    load(tmp_path, base, **more)
+    loaded = load(tmp_path, base, **more)
+    assert deep_merged(loaded, more) == loaded  # each value is there

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,40 +9,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
+from benchmarks.real_bytes import RealBytes
 from gonogo.experiment.step import Step
 from tests.memory.steps import peak, traced
-
-
-class RealBytes(TorchDispatchMode):
-    """Live bytes of real tensors' storages."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.live = self.peak = 0
-        self.known: dict[int, Any] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, torch.Tensor):
-                self.count(leaf)
-        return out
-
-    def count(self, tensor: torch.Tensor) -> None:
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self.known:
-            self.known[key] = weakref.ref(storage, lambda _: self.gone(key, size))
-            self.live += size
-            self.peak = max(self.peak, self.live)
-
-    def gone(self, key: int, size: int) -> None:
-        del self.known[key]
-        self.live -= size
 
 
 def really(build: Callable[[], Step], copied: bool, steps: int = 2) -> int:

@@ -1,4 +1,4 @@
-"""Names on a sheet are of letters that can be told apart."""
+"""Names on a sheet are readable, whatever letters they have."""
 
 from __future__ import annotations
 

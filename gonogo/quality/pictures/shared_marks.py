@@ -16,7 +16,7 @@ from gonogo.verdict import Check, Status
 if TYPE_CHECKING:
     from gonogo.quality.pictures.items import ImageItem
 
-PLACES = 32  # of a side, in which cuts are told apart
+PLACES = 32  # of a side: cuts in the same one count as the same
 SAME_PLACE = 0.5  # of all cuts that are at one place, where one step has made them
 EXAMPLES = 2  # of each place, by path
 COLOURED = 8.0  # levels by which channels differ; grey pictures, as from a microscope, are soft by nature

@@ -13,7 +13,7 @@ import numpy as np
 from gonogo.quality.hash_samples import packed
 from gonogo.quality.tables.items import Column
 
-MOST_VALUES = 256  # of a column, that are told apart
+MOST_VALUES = 256  # of a column, that are counted one by one
 FEWEST_ROWS, ROWS_A_VALUE = 20, 8  # from which on columns that go together are no chance
 IDS = frozenset(("id", "_id", "idx", "index", "uuid", "guid", "row", "rowid", "unnamed: 0", "", "__index_level_0__"))
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)

@@ -70,19 +70,8 @@ class Views(Inspector):
         cause_finder, cameras, side = CauseFinder(gate), Cameras(gate, rule), SideViews(gate, rule)
         bad_views, poses = BadViews(gate, rule), PoseAgreement()
         pairing, formats, bad, worst = Pairing(gate), Formats(), FaultCount(), WorstItems()
-        sinks: list[Any] = [
-            *counters,
-            cause_finder,
-            cameras,
-            side,
-            pairing,
-            inputs,
-            view_counts,
-            formats,
-            worst,
-            bad_views,
-            poses,
-        ]
+        sinks: list[Any] = [*counters, cause_finder, cameras, side, pairing, inputs, view_counts, formats, worst]
+        sinks += [bad_views, poses]
         for item in data.items(SceneMeasurement):
             finding = scene_finding(item, overview, gate)
             bad.add(item.path, finding.bad)

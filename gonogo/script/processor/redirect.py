@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
 from gonogo.base.replaced import Replaced
-from gonogo.learning.watch_loss_calls import Before
+from gonogo.learning.watch_loss_calls import Before, watched_call
 from gonogo.script.processor.session import Session
 
 MEMORY_BYTES = 80 << 30
@@ -59,12 +59,7 @@ class OnProcessor(TorchFunctionMode):
                 if type(value) is str or type(value) is torch.device:
                     args = tuple(_type_here(one) for one in args)
                     break
-        before = self.watched.get(func)
-        after = before(func, args, kwargs or {}) if before is not None else None
-        result = func(*args, **(kwargs or {}))
-        if after is not None:
-            after(result)
-        return result
+        return watched_call(self.watched, func, args, kwargs)
 
 
 def _copied(tensor: Tensor) -> Tensor:

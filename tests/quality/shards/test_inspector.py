@@ -1,4 +1,4 @@
-"""Shards of samples: good ones pass, and each fault is told."""
+"""Shards of samples: good ones pass, and each fault is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of every form: good ones pass, and each fault is told."""
+"""Tables of every form: good ones pass, and each fault is named."""
 
 from __future__ import annotations
 
