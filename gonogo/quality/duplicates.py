@@ -188,10 +188,11 @@ class DuplicateIndex:
             hint = f"Different drawings on one layout can look the same: compare the pairs. {hint}"
         if self._copied:
             why += ": " + "; ".join(f"{copy} of {original}" for original, copy in self._copied)
+        same = "the same to the byte" if self._drawings else "the same"
         return Check(
             id="repetition", title=f"{item.capitalize()}s that are there once",
             value=round(100 * copies / total, 1) if total else None, unit=f"% of {item}s are copies",
-            threshold=f"none; NO-GO where more than {percent(COLLAPSE)} are the same, of drawings to the byte",
+            threshold=f"none; NO-GO where more than {percent(COLLAPSE)} are {same}",
             status=Status.NO_GO if collapsed else Status.CAUTION if copies else Status.GO,
             why=why if copies else "", hint=hint if copies else "",
             evidence=[path for pair in self._copied for path in pair],

@@ -12,6 +12,9 @@ import numpy as np
 
 from gonogo.quality.arrays import mapped, numpy_arrays
 
+# for the whole process: clouds are read in threads, which `catch_warnings` does not keep apart
+warnings.filterwarnings("ignore", message="loadtxt: input contained no data")
+
 SUFFIXES = (".ply", ".xyz", ".obj", ".stl", ".glb", ".npy", ".npz", ".bin")
 POINTS_KEYS = ("points", "xyz", "pos", "positions", "coords", "vertices")
 NORMALS_KEYS = ("normals", "normal")
@@ -112,9 +115,7 @@ def _sweep(path: Path) -> np.ndarray:
 def _parsed_columns(path: Path) -> np.ndarray:
     with path.open("rb") as stream:
         delimiter = "," if b"," in stream.readline() else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of an empty file
-        return np.loadtxt(path, delimiter=delimiter, comments=["#", "//"], ndmin=2, dtype=np.float64)
+    return np.loadtxt(path, delimiter=delimiter, comments=["#", "//"], ndmin=2, dtype=np.float64)
 
 
 def _from_columns(array: np.ndarray) -> Cloud:
