@@ -29,7 +29,9 @@ class Michelangelo(nn.Module):
         self.query = nn.Parameter(0.02 * torch.randn(settings.latents + 1, width))
         self.input_proj = nn.Linear(EMBEDDED, width)
         self.cross_attn = Look(width, heads)
-        self.self_attn = nn.ModuleDict({"resblocks": nn.ModuleList(Think(width, heads) for _ in range(settings.layers))})
+        self.self_attn = nn.ModuleDict(
+            {"resblocks": nn.ModuleList(Think(width, heads) for _ in range(settings.layers))}
+        )
         self.ln_post = nn.LayerNorm(width)
 
     def forward(self, cloud: Tensor) -> Tensor:

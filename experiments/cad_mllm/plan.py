@@ -19,18 +19,13 @@ def plan_options(model: ModelSettings) -> list[PlanOption]:
     if not model.gradient_checkpointing:
         found.append(_option("gradient checkpointing", {"gradient_checkpointing": True}, 1.5, RECOMPUTED))
     if model.base.pretrained is not None and model.base.bits is None:
-        packed = {"base": {"bits": 4}}
-        found.append(_option("a base at 4 bits", packed, 1.3, UNPACKED, exact=False, lessens_weights=True))
+        packed = _option("a base at 4 bits", {"base": {"bits": 4}}, 1.3, UNPACKED, exact=False)
+        found.append(packed.model_copy(update={"lessens_weights": True}))
     shorter = model.max_seq_length // 2
     if shorter > 2 * model.max_caption_tokens:
         found.append(_option(f"sequences of {shorter} tokens", {"max_seq_length": shorter}, 1.0, SHORTER, exact=False))
     return found
 
 
-def _option(
-    name: str, keys: dict[str, object], slowdown: float, source: str, *, exact: bool = True, lessens_weights: bool = False
-) -> PlanOption:
-    return PlanOption(
-        name=name, settings={"model": keys}, slowdown=slowdown, slowdown_source=source, exact=exact,
-        lessens_weights=lessens_weights,
-    )  # fmt: skip
+def _option(name: str, keys: dict[str, object], slowdown: float, source: str, *, exact: bool = True) -> PlanOption:
+    return PlanOption(name=name, settings={"model": keys}, slowdown=slowdown, slowdown_source=source, exact=exact)

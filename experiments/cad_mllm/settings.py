@@ -39,7 +39,8 @@ class Base(StrictModel):
         None, description="folder of a Qwen3 with its tokenizer, as saved by transformers; null: made by `prepare`"
     )
     bits: Literal[4] | None = Field(
-        None, description="4: linear layers of `pretrained` at 4 bits, by bitsandbytes (extra `four-bit`); null: as saved"
+        None,
+        description="4: layers of `pretrained` at 4 bits, by bitsandbytes (extra `four-bit`); null: as saved",
     )
     hidden_size: Count = 128
     intermediate_size: Count = 384

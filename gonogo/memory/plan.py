@@ -239,7 +239,6 @@ class _Table:
             )  # fmt: skip
         return settings
 
-
     def _filling(self, asked: Training, bound: int) -> Training | None:
         """None: not even one sample is within the bound."""
         whole = asked.effective_batch_size
