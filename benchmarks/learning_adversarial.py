@@ -34,15 +34,12 @@ class AdversarialModule(BenchModule):
         if self.setup.caches:
             batch = self._kept = self._kept or batch
         own, opponent = self.optimizers()
-        made = self.drawn(batch)
-        real, fake = self.critic(batch[0]), self.critic(made.detach())
+        made, real = self.drawn(batch), batch[0].clone().requires_grad_()
+        scores, fake = self.critic(real), self.critic(made.detach())
+        against = F.softplus(-scores).mean() + F.softplus(fake).mean() + self._slope(scores, real)
         if self.setup.clears:
             opponent.zero_grad()
-        self.manual_backward(
-            F.softplus(-real).mean() + F.softplus(fake).mean()
-            if self.setup.critic is None
-            else self.setup.critic(real, fake)
-        )
+        self.manual_backward(self.setup.critic(scores, fake) if self.setup.critic else against)
         without_step_count(opponent).step()
         loss = F.softplus(-self.critic(made)).mean()
         loss = self.setup.loss(self, made, batch[1], batch[0]) if self.setup.loss else loss
@@ -58,7 +55,12 @@ class AdversarialModule(BenchModule):
     def configure_optimizers(self) -> Any:
         parts = [*self.body.parameters(), *self.head.parameters()]
         own = self.setup.optimizer(self) if self.setup.optimizer else self._adam([p for p in parts if p.requires_grad])
-        return [own, self._adam(self.critic.parameters())]
+        return [own, self._adam(self.critic.parameters(), 4.0)]
 
-    def _adam(self, parameters: Any) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=self.rate, betas=(0.5, 0.9))
+    def _slope(self, scores: Tensor, real: Tensor) -> Tensor:
+        """Of the critic at real samples, without which the two circle around each other (Mescheder et al. 2018)."""
+        (slope,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
+        return slope.square().sum(1).mean() / 2
+
+    def _adam(self, parameters: Any, faster: float = 1.0) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=faster * self.rate, betas=(0.0, 0.9))

@@ -261,7 +261,7 @@ FAMILIES: dict[str, Family] = {
     "labels": Family(_labels, lambda: _dense(16, 5), "labels"),
     "vae": Family(_autoencoded, _variational, grid=True, rate=3e-3),
     "diffusion": Family(_autoencoded, denoiser, grid=True, rate=3e-3),
-    "gan": Family(rows, generator, "samples", rate=2e-3),
+    "gan": Family(rows, generator, "samples", rate=1e-3),
     "clouds": Family(_clouds, lambda: (Pooled(), nn.Sequential(nn.ReLU(), nn.Linear(48, 3))), "classes", 3),
     "walks": Family(_walks, lambda: (Recurrent(), nn.Linear(24, 1)), rate=6e-3),
 }

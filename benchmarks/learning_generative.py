@@ -42,8 +42,8 @@ class Noised(nn.Module):
 
 def denoiser() -> tuple[nn.Module, nn.Module]:
     """Body and head; the answer is the picture without its noise."""
-    head = nn.Sequential(nn.Conv2d(24, 24, 5, padding=2), nn.GroupNorm(4, 24), nn.SiLU(), nn.Conv2d(24, 24, 5, padding=2),
-                         nn.SiLU(), nn.Conv2d(24, 3, 3, padding=1))  # fmt: skip
+    head = nn.Sequential(nn.Conv2d(24, 24, 5, padding=2), nn.GroupNorm(4, 24), nn.SiLU(),
+                         nn.Conv2d(24, 24, 5, padding=2), nn.SiLU(), nn.Conv2d(24, 3, 3, padding=1))  # fmt: skip
     return Noised(), head
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from gonogo.base.units import gigabytes
 from gonogo.config.gate_thresholds import MemoryGate
-from gonogo.memory.estimate import MemoryEstimate
 from gonogo.memory.capacity import is_tight
+from gonogo.memory.estimate import MemoryEstimate
 from gonogo.memory.families import farthest_bytes, stated
 from gonogo.memory.growth import Growth
 from gonogo.verdict import Check, Status
