@@ -80,7 +80,7 @@ def test_a_test_that_hangs_is_named_once_with_its_place_and_the_others_are_run(t
     for name in ("b", "c"):
         (tmp_path / f"test_{name}.py").write_text(OTHER)
     words = ["-n", "2", "--dist", "loadfile", "--rootdir", ".", "-p", "no:cacheprovider"]
-    words += ["-o", "faulthandler_timeout=1", "-o", "faulthandler_exit_on_timeout=true"]
+    words += ["-o", "faulthandler_timeout=3", "-o", "faulthandler_exit_on_timeout=true"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
