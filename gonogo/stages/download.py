@@ -34,8 +34,7 @@ def download(run: Run, inputs: Any, outputs: Any) -> None:
 def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Transfer:
     """The run's folder in the archive, verified, under a name that no other download has; the machine may go then.
 
-    What was fetched before, is known to the machine as fetched, and could not be reported, is reported without the
-    machine: it may be gone.
+    What was fetched before, and is known to the machine as fetched, is reported again without it: it may be gone.
 
     Args:
         name: of the archive's folder, in words of our own.
@@ -71,7 +70,8 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
     if report:
         facts = {"folder": got.folder, "run_id": Path(run_dir).name, **transfers.facts(got)}
         write_json(report, {**facts, "missing": got.missing, "left_on_machine": got.lost})
-    shutil.rmtree(partial, ignore_errors=True)  # reported: whoever asks again wants it fetched again
+    if not report or got.lost:
+        shutil.rmtree(partial, ignore_errors=True)
     run.say(f"{transfers.summary(got, 'verified')} in {got.folder}")
     if got.missing:
         run.say(f"CAUTION: not fetched: {shown_missing(got.missing)}")
