@@ -118,6 +118,10 @@ class Experiment(ABC):
         """
         return assets_in(self.settings)
 
+    def more_packages(self) -> list[str]:
+        """What training needs beyond the packages that ship, as pip writes it: the machine installs it, too."""
+        return []
+
     def lacking(self) -> list[str]:
         """What must be there before a first stage can run and is not, each with what to do; empty: nothing."""
         named = {"inputs": self.inputs_folder(), "data": self.data_folder()}
