@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from gonogo.experiment.contract import Experiment as Experiment
     from gonogo.experiment.contract import Progress as Progress
     from gonogo.experiment.lightning import LightningExperiment as LightningExperiment
+    from gonogo.experiment.own_inputs import listed_examples as listed_examples
+    from gonogo.experiment.own_inputs import too_few as too_few
+    from gonogo.experiment.own_inputs import unusable as unusable
     from gonogo.experiment.plan_option import PlanOption as PlanOption
     from gonogo.experiment.plan_option import gradient_checkpointing as gradient_checkpointing
     from gonogo.experiment.pretrained import Asset as Asset
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from gonogo.memory.check import check_memory as check_memory
     from gonogo.quality.inspect import check_data as check_data
     from gonogo.quality.inspector import Inspector as Inspector
+    from gonogo.quality.series.files import open_recording as open_recording
     from gonogo.quality.subjects import subject_of as subject_of
     from gonogo.quality.text.inspector import Texts as Texts
     from gonogo.quality.volumes.patches import patch_coverage as patch_coverage
@@ -70,6 +74,7 @@ _NAMES = {
     "gonogo.config.quality_thresholds": ("QualityGate",),
     "gonogo.experiment.contract": ("Experiment", "Progress"),
     "gonogo.experiment.lightning": ("LightningExperiment",),
+    "gonogo.experiment.own_inputs": ("listed_examples", "too_few", "unusable"),
     "gonogo.experiment.plan_option": ("PlanOption", "gradient_checkpointing"),
     "gonogo.experiment.pretrained": ("Asset",),
     "gonogo.experiment.source_files": ("Stage",),
@@ -80,6 +85,7 @@ _NAMES = {
     "gonogo.memory.check": ("check_memory",),
     "gonogo.quality.inspect": ("check_data",),
     "gonogo.quality.inspector": ("Inspector",),
+    "gonogo.quality.series.files": ("open_recording",),
     "gonogo.quality.subjects": ("subject_of",),
     "gonogo.quality.text.inspector": ("Texts",),
     "gonogo.quality.volumes.patches": ("patch_coverage", "patch_starts"),
