@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from gonogo.quality.series.files import open_recording as open_recording
     from gonogo.quality.subjects import subject_of as subject_of
     from gonogo.quality.text.inspector import Texts as Texts
+    from gonogo.quality.volumes.dicom import open_series as open_series
+    from gonogo.quality.volumes.inspector import Volumes as Volumes
     from gonogo.quality.volumes.patches import patch_coverage as patch_coverage
     from gonogo.quality.volumes.patches import patch_starts as patch_starts
     from gonogo.script.check_script import check_script as check_script
@@ -88,6 +90,8 @@ _NAMES = {
     "gonogo.quality.series.files": ("open_recording",),
     "gonogo.quality.subjects": ("subject_of",),
     "gonogo.quality.text.inspector": ("Texts",),
+    "gonogo.quality.volumes.dicom": ("open_series",),
+    "gonogo.quality.volumes.inspector": ("Volumes",),
     "gonogo.quality.volumes.patches": ("patch_coverage", "patch_starts"),
     "gonogo.script.check_script": ("check_script",),
     "gonogo.training.data_loading": ("loader", "trained"),
