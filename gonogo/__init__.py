@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gonogo.base.models import Fraction as Fraction
     from gonogo.base.models import Positive as Positive
     from gonogo.base.models import StrictModel as StrictModel
+    from gonogo.base.os_paths import LocalPath as LocalPath
     from gonogo.config.experiment import ExperimentConfig as ExperimentConfig
     from gonogo.config.experiment import Training as Training
     from gonogo.config.quality_thresholds import QualityGate as QualityGate
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from gonogo.memory.check import check_memory as check_memory
     from gonogo.quality.inspect import check_data as check_data
     from gonogo.quality.inspector import Inspector as Inspector
+    from gonogo.quality.points.clouds import read_cloud as read_cloud
     from gonogo.quality.series.files import open_recording as open_recording
     from gonogo.quality.subjects import subject_of as subject_of
     from gonogo.quality.text.inspector import Texts as Texts
@@ -72,6 +74,7 @@ _NAMES = {
     "gonogo.base.files": ("folder_replacing", "replacing", "write_json", "write_text"),
     "gonogo.base.mappings": ("deep_merged",),
     "gonogo.base.models": ("Count", "Fraction", "Positive", "StrictModel"),
+    "gonogo.base.os_paths": ("LocalPath",),
     "gonogo.config.experiment": ("ExperimentConfig", "Training"),
     "gonogo.config.quality_thresholds": ("QualityGate",),
     "gonogo.experiment.contract": ("Experiment", "Progress"),
@@ -87,6 +90,7 @@ _NAMES = {
     "gonogo.memory.check": ("check_memory",),
     "gonogo.quality.inspect": ("check_data",),
     "gonogo.quality.inspector": ("Inspector",),
+    "gonogo.quality.points.clouds": ("read_cloud",),
     "gonogo.quality.series.files": ("open_recording",),
     "gonogo.quality.subjects": ("subject_of",),
     "gonogo.quality.text.inspector": ("Texts",),
