@@ -82,12 +82,14 @@ def prepare(folder: Path, settings: DataSettings, seed: int) -> list[str]:
     captures = read_captures(folder)
     items = len(items_of(captures, settings, seed))
     pictures = sum(len(capture.frames) for capture in captures)
-    told = [f"{folder}: {len(captures)} captures, {pictures} pictures, {items} items of 1 + {settings.views} pictures"]
+    told = [
+        f"{folder}: captures: {len(captures)}, pictures: {pictures}, items: {items} of 1 + {settings.views} pictures"
+    ]
     told += [f"{capture.name}: {note}" for capture in captures for note in capture.notes]
     if not items:
         raise UserError(
-            f"inputs: {folder}: no picture has {settings.views} others within {settings.cameras.arc_deg / 2:g}° of it: lower "
-            "settings.data.views, or raise settings.data.cameras.arc_deg"
+            f"inputs: {folder}: no picture has {settings.views} others within {settings.cameras.arc_deg / 2:g}° of it: "
+            "lower settings.data.views, or raise settings.data.cameras.arc_deg"
         )
     if len(captures) == 1:
         told.append("only one capture: held-out items are other pictures of the same scene, not of another one")

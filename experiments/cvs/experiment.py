@@ -92,6 +92,5 @@ class CVS(LightningExperiment):
         return [gradient_checkpointing("residual block")]
 
     def _inputs(self) -> Path:
-        folder = self.inputs_folder()
-        assert folder is not None, "config/experiments/cvs.yaml sets `inputs`"
-        return folder
+        """The photographs or captures; without any, and as dummy data, the shipped photographs."""
+        return self.inputs_folder() or self.root / "resources/photographs"
