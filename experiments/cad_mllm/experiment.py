@@ -38,7 +38,11 @@ class CADMLLM(LightningExperiment):
         if stage == "train":
             return super().settings_for(stage)
         base = self.smoke_settings.model.base
-        return [self.settings.data.model_dump(mode="json"), base.model_dump(mode="json")]
+        parts = [self._parts_wanted()] if self.inputs_folder() else []  # `prepare` translates no more
+        return [self.settings.data.model_dump(mode="json"), base.model_dump(mode="json"), *parts]
+
+    def _parts_wanted(self) -> int:
+        return max(self.config.dataset_items, self.config.sample_items)
 
     @property
     def smoke_settings(self) -> CADSettings:
@@ -76,9 +80,8 @@ class CADMLLM(LightningExperiment):
             from experiments.cad_mllm import omnicad, tokens
 
             known = None if self.settings.model.base.pretrained else tokens.KNOWN
-            wanted = max(self.config.dataset_items, self.config.sample_items)
             out.mkdir(parents=True, exist_ok=True)
-            omnicad.prepare(folder, self.settings.data, wanted, out, own_words=known)
+            omnicad.prepare(folder, self.settings.data, self._parts_wanted(), out, own_words=known)
         return {}
 
     def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:

@@ -113,6 +113,7 @@ def test_every_stage_reads_the_four_folders(tmp_path: Path) -> None:
     folder = write_omnicad(tmp_path / "in")
     mine = own("image", folder, tmp_path / "run/assets")
     assert mine.lacking() == []
+    assert mine.fingerprint("generate") != own("image", folder, tmp_path, items=11).fingerprint("generate")
     data = generated(mine, tmp_path / "data", 12)
     assert {path.suffix for path in data.iterdir()} == {".json", ".npy", ".png"} and len(list(data.iterdir())) == 36
     record = json.loads((data / "part_000003.json").read_text())

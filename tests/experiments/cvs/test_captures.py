@@ -104,7 +104,7 @@ def test_a_capture_gives_items_of_neighbours_and_no_picture_twice(tmp_path: Path
     pictures = [path.read_bytes() for path in data.rglob("*.png")]
     assert len(pictures) == 36 == len(set(pictures))
     told = (tmp_path / "assets/inputs.md").read_text()
-    assert f"captures: 2, pictures: {2 * len(frames)}, items: " in told and "of 1 + 2 each" in told
+    assert f"captures: 2, pictures: {2 * len(frames)}, items: " in told and "of 1 + 2 pictures" in told
     judged = inspect(data, "views").verdict
     assert not [check for check in judged.checks if check.status is Status.NO_GO], judged.summary
     module = CVSDataModule(own(tmp_path / "in").settings, own(tmp_path / "in").config.training, [data], 0, 0.4)
