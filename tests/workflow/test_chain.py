@@ -19,7 +19,8 @@ import torch
 
 from gonogo.gates import registry, standing
 from gonogo.verdict import Status, Verdict
-from tests.report.page.browser import browser, faults
+from tests.report.page.browser import faults
+from tests.waiting import LIMIT_S
 from tests.workflow.conftest import Site
 
 CHAIN = [
@@ -124,7 +125,9 @@ def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
     ((program, *arguments),) = commands(site, "Launch")
     assert program == "snakemake"
     again = [sys.executable, "-m", program, *arguments, "--dry-run"]
-    done = subprocess.run(again, cwd=site.folder, env=site.environment(), capture_output=True, check=False)
+    done = subprocess.run(
+        again, cwd=site.folder, env=site.environment(), capture_output=True, check=False, timeout=LIMIT_S
+    )
     assert done.returncode == 0, done.stderr
     looked_at = [words[-1] for words in commands(site, "Monitoring")]
     assert looked_at and all((site.folder / path).exists() for path in looked_at), looked_at

@@ -99,7 +99,7 @@ def range_chart(name: str, low: float, mid: float, high: float, actual: float | 
 
 
 @dataclass(frozen=True)
-class Slice:
+class MemorySlice:
     """One component of the memory bar; shares of the whole bar in percent."""
 
     name: str
@@ -109,14 +109,14 @@ class Slice:
     colour: int
 
 
-def slices(components: dict[str, int], capacity_bytes: int | None) -> list[Slice]:
+def slices(components: dict[str, int], capacity_bytes: int | None) -> list[MemorySlice]:
     """Components, largest first, as shares of the card, or of their own sum where it is more or the card unknown."""
     total = sum(components.values())
     full = max(total, capacity_bytes or 0) or 1
     found, begin = [], 0.0
     for index, (name, size) in enumerate(sorted(components.items(), key=lambda item: -item[1])):
         share = 100 * size / full
-        found.append(Slice(clean(name), size, begin, share, index % 6))
+        found.append(MemorySlice(clean(name), size, begin, share, index % 6))
         begin += share
     return found
 

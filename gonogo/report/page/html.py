@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,13 +15,14 @@ from gonogo.base.text import shown as shown_text
 from gonogo.base.units import dollars, duration, gigabytes
 from gonogo.report import wording
 from gonogo.report.page.charts import meter
-from gonogo.report.page.pictures import Embedded, first_picture, proof
+from gonogo.report.page.pictures import PagePicture, first_picture, proof
 from gonogo.report.page.sections import Sections, sections, total
-from gonogo.report.page.state import ChainState
+from gonogo.report.page.state import ChainState, Light
 from gonogo.report.page.words import expected, first_screen, sentence
 from gonogo.report.rendering import NOT_MEASURED, TEMPLATES, html_part
 from gonogo.verdict import Check, Status, Verdict
 
+NOTHING = Markup("")
 MOST_FILES = 3  # named of a check's evidence
 MOST_METERS = 4  # on the first screen, where no picture proves the finding
 
@@ -31,8 +32,8 @@ def chain_page(
     command: str,
     provenance: Mapping[str, str] | None = None,
     *,
-    actions: Markup = Markup(""),
-    script: Markup = Markup(""),
+    actions: Markup = NOTHING,
+    script: Markup = NOTHING,
 ) -> str:
     """The page of an experiment in one mode, whatever state it is in.
 
@@ -45,45 +46,47 @@ def chain_page(
     parts, document = sections(state), state.document
     shown, alt, drawn = _proof(state, parts)
     seen = state.running[-1] if state.running else state.ended_badly
+    told = html_part(shown_text(document.read_text(errors="replace")), "story-") if document else NOTHING
     return _environment().get_template("chain.html.j2").render(
         state=state, first=first_screen(state, command), parts=parts, shown=shown, shown_alt=alt, drawn=drawn,
         open_checks=_open_checks(state), expected=expected(state), counted=_counted(state), spent=total(parts.costs),
-        bar=_bar(parts) if parts.memory else "", tail_of=seen.stage if seen else "", actions=actions, script=script,
-        document=html_part(shown_text(document.read_text(errors="replace")), "story-") if document else "",
-        document_of=document.name if document else "", provenance=dict(provenance or {}), css=Markup((TEMPLATES / "chain.css").read_text()),
+        bar=_bar(parts) if parts.memory else "", tail_of=seen.stage if seen else "", document=told,
+        document_of=document.name if document else "", provenance=dict(provenance or {}), actions=actions,
+        script=script, css=Markup((TEMPLATES / "chain.css").read_text()),
     )  # fmt: skip
 
 
-def _proof(state: ChainState, parts: Sections) -> tuple[Embedded | None, str, Markup]:
-    """What the first screen shows: a picture with its words, or a drawing."""
-    stopped = state.stopped if not state.running else None
-    if stopped and stopped.verdict:
-        verdict = stopped.verdict
-        if verdict.gate == "learning" and parts.curves:
-            return None, parts.curves[0].title, parts.curves[0].chart
-        if verdict.gate == "memory" and parts.memory:
-            return None, "What a training step needs, against the card", _bar(parts)
-        evidence = [path for path in wording.evidence_paths(verdict) if path]
-        if picture := _picture([stopped.folder / "contact_sheet.png", *map(Path, evidence)]):
-            return picture, _words(verdict), Markup("")
-        return None, "What was measured, against what was asked", _meters(verdict)
-    reached = [light for light in reversed(state.lights) if light.verdict]
-    for light in reached:
+Proof: TypeAlias = tuple[PagePicture | None, str, Markup]  # a picture or a drawing, and the words under it
+
+
+def _proof(state: ChainState, parts: Sections) -> Proof:
+    """What the first screen shows."""
+    if state.stopped and state.stopped.verdict and not state.running:
+        return _proof_of(state.stopped, state.stopped.verdict, parts)
+    for light in reversed([light for light in state.lights if light.verdict]):
         if light.gate.name == "learning" and parts.curves:
             return None, parts.curves[-1].title, parts.curves[-1].chart
         if picture := _picture([light.folder / "contact_sheet.png"]):
             what = "Predictions for held-out items" if light.gate.name == "results" else "What was generated"
-            return picture, what, Markup("")
+            return picture, what, NOTHING
     return None, "", Markup("<p>No picture was made yet.</p>")
 
 
-def _picture(paths: list[Path]) -> Embedded | None:
+def _proof_of(light: Light, verdict: Verdict, parts: Sections) -> Proof:
+    """Of a gate that stopped the work."""
+    if verdict.gate == "learning" and parts.curves:
+        return None, parts.curves[0].title, parts.curves[0].chart
+    if verdict.gate == "memory" and parts.memory:
+        return None, "What a training step needs, against the card", _bar(parts)
+    if picture := _picture([light.folder / "contact_sheet.png", *map(Path, wording.evidence_paths(verdict))]):
+        judged = verdict.gate in ("quality", "results")
+        return picture, "Worst first, each with its reason" if judged else "What it looks like", NOTHING
+    return None, "What was measured, against what was asked", _meters(verdict)
+
+
+def _picture(paths: list[Path]) -> PagePicture | None:
     found = first_picture(paths)
     return proof(found) if found else None
-
-
-def _words(verdict: Verdict) -> str:
-    return "Worst first, each with its reason" if verdict.gate in ("quality", "results") else "What it looks like"
 
 
 def _meters(verdict: Verdict) -> Markup:
@@ -105,7 +108,7 @@ def _open_checks(state: ChainState) -> list[tuple[Verdict, Check]]:
 
 def _counted(state: ChainState) -> str:
     """`3 checks failed, 1 is doubtful, 21 passed`."""
-    counts = {status: 0 for status in Status}
+    counts = dict.fromkeys(Status, 0)
     for verdict in state.verdicts:
         for check in verdict.checks:
             counts[check.status] += 1

@@ -22,7 +22,7 @@ QUALITIES = (82, 65, 45)
 
 
 @dataclass(frozen=True)
-class Embedded:
+class PagePicture:
     """A picture as an address that holds all of it."""
 
     address: Markup
@@ -30,7 +30,7 @@ class Embedded:
     height: int
 
 
-def embedded(path: Path, most_bytes: int = MOST_BYTES) -> Embedded | None:
+def embedded(path: Path, most_bytes: int = MOST_BYTES) -> PagePicture | None:
     """The whole picture; None where it is not there or cannot be read."""
     if path.suffix == ".svg":
         return _vector(path)
@@ -38,7 +38,7 @@ def embedded(path: Path, most_bytes: int = MOST_BYTES) -> Embedded | None:
     return None if picture is None else _encoded(picture, most_bytes)
 
 
-def proof(path: Path) -> Embedded | None:
+def proof(path: Path) -> PagePicture | None:
     """The upper part, which holds the worst items, cut between two rows of them where there is room between."""
     picture = _opened(path)
     if picture is None:
@@ -82,7 +82,7 @@ def _opened(path: Path) -> Image | None:
         return None
 
 
-def _encoded(picture: Image, most_bytes: int) -> Embedded:
+def _encoded(picture: Image, most_bytes: int) -> PagePicture:
     scale = min(1.0, WIDEST / picture.width, TALLEST / picture.height)
     while True:
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -91,17 +91,17 @@ def _encoded(picture: Image, most_bytes: int) -> Embedded:
             file = io.BytesIO()
             shown.save(file, "WEBP", quality=quality, method=2)
             if len(file.getvalue()) <= most_bytes or max(size) < 64:
-                return Embedded(_address("image/webp", file.getvalue()), *size)
+                return PagePicture(_address("image/webp", file.getvalue()), *size)
         scale *= 0.7
 
 
-def _vector(path: Path) -> Embedded | None:
+def _vector(path: Path) -> PagePicture | None:
     """SVG as a picture: nothing in it is executed."""
     try:
         data = path.read_bytes()
     except OSError:
         return None
-    return Embedded(_address("image/svg+xml", data), 0, 0) if len(data) <= MOST_BYTES else None
+    return PagePicture(_address("image/svg+xml", data), 0, 0) if len(data) <= MOST_BYTES else None
 
 
 def _address(kind: str, data: bytes) -> Markup:

@@ -17,8 +17,8 @@ from gonogo.forecast.forecast import Forecast
 from gonogo.learning.measurements import Measurements
 from gonogo.memory.plan import Plan
 from gonogo.report.curves import curve_of
-from gonogo.report.page.charts import Slice, loss_chart, range_chart, slices
-from gonogo.report.page.pictures import Embedded, embedded
+from gonogo.report.page.charts import MemorySlice, loss_chart, range_chart, slices
+from gonogo.report.page.pictures import PagePicture, embedded
 from gonogo.report.page.state import ChainState
 from gonogo.training.spec import TrainingResult
 
@@ -35,12 +35,12 @@ class Sheet:
     """One contact sheet, or one page of distributions."""
 
     title: str
-    picture: Embedded
+    picture: PagePicture
     path: str
 
 
 @dataclass(frozen=True)
-class Curve:
+class DrawnCurve:
     title: str
     chart: Markup
     marks: int  # measurements during the run
@@ -51,7 +51,7 @@ class MemoryBar:
     accelerator: str
     needed_bytes: int
     capacity_bytes: int | None
-    slices: list[Slice]
+    slices: list[MemorySlice]
     micro_batch_size: int
 
 
@@ -66,7 +66,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Cost:
+class StageSum:
     """One stage, all of its executions together."""
 
     stage: str
@@ -79,10 +79,10 @@ class Cost:
 class Sections:
     sheets: list[Sheet] = field(default_factory=list)
     distributions: list[Sheet] = field(default_factory=list)
-    curves: list[Curve] = field(default_factory=list)
+    curves: list[DrawnCurve] = field(default_factory=list)
     memory: MemoryBar | None = None
     intervals: list[Interval] = field(default_factory=list)
-    costs: list[Cost] = field(default_factory=list)
+    costs: list[StageSum] = field(default_factory=list)
 
 
 def sections(state: ChainState) -> Sections:
@@ -123,7 +123,7 @@ def _pictures(state: ChainState, name: str) -> list[Sheet]:
     return found
 
 
-def _curves(state: ChainState, paths: ResultPaths) -> list[Curve]:
+def _curves(state: ChainState, paths: ResultPaths) -> list[DrawnCurve]:
     found = []
     measured = read(Measurements, paths.smoke_train / "measurements.json") or read(
         Measurements, paths.experiment / "learning" / "measurements.json"
@@ -132,7 +132,7 @@ def _curves(state: ChainState, paths: ResultPaths) -> list[Curve]:
     if smoke and measured:
         marks = [(at.step, at.skill) for at in measured.evaluations if at.skill is not None]
         if chart := loss_chart(curve_of(smoke, measured, state.experiment), marks):
-            found.append(Curve(f"Smoke run, {smoke.steps:,} steps on {smoke.device}", chart, len(marks)))
+            found.append(DrawnCurve(f"Smoke run, {smoke.steps:,} steps on {smoke.device}", chart, len(marks)))
     paid = _json(paths.paid_run)
     try:
         run = TrainingResult.model_validate(paid["result"]) if "result" in paid else None
@@ -141,7 +141,7 @@ def _curves(state: ChainState, paths: ResultPaths) -> list[Curve]:
     if run and measured:
         chart = loss_chart(curve_of(run, measured, state.experiment))
         if chart:
-            found.append(Curve(f"Paid run, {run.steps:,} steps on {run.device}", chart, 0))
+            found.append(DrawnCurve(f"Paid run, {run.steps:,} steps on {run.device}", chart, 0))
     return found
 
 
@@ -178,14 +178,14 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _costs(state: ChainState) -> list[Cost]:
+def _costs(state: ChainState) -> list[StageSum]:
     total: dict[str, tuple[float, float]] = {}
     for row in state.rows:
         wall, usd = total.get(row.stage, (0.0, 0.0))
         total[row.stage] = (wall + row.wall_s, usd + row.usd)
     longest = max((wall for wall, _ in total.values()), default=0.0) or 1.0
-    return [Cost(stage, wall, usd, 100 * wall / longest) for stage, (wall, usd) in total.items()]
+    return [StageSum(stage, wall, usd, 100 * wall / longest) for stage, (wall, usd) in total.items()]
 
 
-def total(costs: Sequence[Cost]) -> tuple[float, float]:
+def total(costs: Sequence[StageSum]) -> tuple[float, float]:
     return sum(cost.wall_s for cost in costs), sum(cost.usd for cost in costs)

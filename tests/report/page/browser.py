@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -36,19 +36,21 @@ def faults(browser: Browser, page: Path | str) -> list[str]:
         page: a file, or an address on this machine.
     """
     address = page.resolve().as_uri() if isinstance(page, Path) else page
+    return [fault for screen in SCREENS for fault in _faults_on(browser, address, *screen)]
+
+
+def _faults_on(browser: Browser, address: str, scheme: Literal["light", "dark"], width: int, height: int) -> list[str]:
     found: list[str] = []
-    for scheme, width, height in SCREENS:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        context.route("**/*", lambda route: _only_here(route, address, found))
-        shown = context.new_page()
-        shown.set_default_timeout(60_000)
-        shown.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
-        shown.on("pageerror", lambda error: found.append(str(error)))
-        shown.goto(address)
-        where = f"{scheme}, {width} × {height}"
-        found += [f"{where}: {fault}" for fault in [*_first_screen(shown, height), *_overflow(shown), *_axe(shown)]]
-        context.close()
-    return found
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    context.route("**/*", lambda route: _only_here(route, address, found))
+    shown = context.new_page()
+    shown.set_default_timeout(60_000)
+    shown.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+    shown.on("pageerror", lambda error: found.append(str(error)))
+    shown.goto(address)
+    found += [*_first_screen(shown, height), *_overflow(shown), *_axe(shown)]
+    context.close()
+    return [f"{scheme}, {width} × {height}: {fault}" for fault in found]
 
 
 def _only_here(route: Route, address: str, found: list[str]) -> None:
