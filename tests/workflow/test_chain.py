@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 
 def archives(site: Site) -> list[Path]:
-    return sorted((site.folder / "archive").glob("*/*"))
+    return sorted((site.folder / "archive").glob("*/[!.]*"))
 
 
 def orphans(site: Site) -> list[str]:
