@@ -16,16 +16,18 @@ from gonogo.base.files import write_text
 from gonogo.base.mappings import deep_merged
 from gonogo.base.torch_startup import skip_final_gc, without_gc
 from gonogo.config.experiment import Training
+from gonogo.config.tracking import missing
 from gonogo.experiment.contract import Experiment
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.load import load_experiment
 from gonogo.training.run import train
-from gonogo.training.spec import RunSpec
+from gonogo.training.spec import BUDGET, WATCH, RunSpec
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
-STOPPED_BY_GATE, NOT_FINITE, FAILED = 4, 3, 1  # exit codes
+NOT_FINITE, FAILED = 3, 1  # exit codes
+STOPPED_BY_GATE, STOPPED = 4, {WATCH: 5, BUDGET: 6}  # exit codes, too
 UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
 
@@ -33,7 +35,8 @@ TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
 def main(argv: list[str] | None = None) -> int:
     """Train as RUN.json says, leaving everything in OUT.
 
-    Exit code 4: stopped by the learning gate, whose thresholds RUN.json gives. 3: the loss stopped being a number.
+    Exit code 4: stopped by the learning gate, whose thresholds RUN.json gives. 5: by a bound of `watch`. 6: it would
+    go beyond its limit. 3: the loss stopped being a number.
     """
     parser = argparse.ArgumentParser(prog="python -m gonogo.stages.train", description=main.__doc__)
     parser.add_argument("run", type=Path, metavar="RUN.json")
@@ -53,6 +56,9 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.max_steps is not None:
         spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None, "one_of_each": True})
     print(f"training {spec.experiment}: loading", flush=True)
+    if lacking := missing(spec.tracking):
+        print(f"error: {lacking}", flush=True)
+        return FAILED
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
     experiment.starts_from = spec.starts_from
     experiment.data_at = spec.data[0] if spec.experiment_config.data else None
@@ -76,6 +82,8 @@ def main(argv: list[str] | None = None) -> int:
         f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}",
         flush=True,
     )
+    if result.cause in STOPPED:
+        return STOPPED[result.cause]
     if result.cause:
         print(f"stopped by the learning gate: {result.cause}", flush=True)
         return STOPPED_BY_GATE
