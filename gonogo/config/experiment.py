@@ -111,7 +111,7 @@ GAUGES = (
 
 
 class Indicator(StrictModel):
-    """What a metric should have reached by some epoch, or the bounds of a gauge; a miss is CAUTION, or stops the run."""
+    """What a metric should have reached by some epoch, or bounds of a gauge; a miss is CAUTION, or stops the run."""
 
     by_epoch: int = Field(
         0,

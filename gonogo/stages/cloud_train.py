@@ -20,6 +20,7 @@ from gonogo.stages.download import fetch
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.held import forget_or_keep, started_file
 from gonogo.stages.held_limit import over_words, short_of
+from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.remote_run import run_to_end, training_result
 from gonogo.stages.run_terms import oom_ladder
 from gonogo.training.spec import TrainingResult
@@ -35,6 +36,7 @@ STOPPED = {
 }
 
 
+@on_the_bill
 def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
     """Raises UserError where the run did not finish; what there is of it is fetched.
 

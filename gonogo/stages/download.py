@@ -20,11 +20,13 @@ from gonogo.remote.transfer import download as receive
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
 from gonogo.stages.machine import ssh_settings
+from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.release import note_held
 
 LOOK_EVERY_S = 30.0
 
 
+@on_the_bill
 def download(run: Run, inputs: Any, outputs: Any) -> None:
     """Fetch the run's folder, verified, into an archive folder that no other download will ever use."""
     ran = json.loads(Path(inputs.run).read_text())

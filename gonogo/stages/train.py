@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NOT_FINITE, FAILED = 3, 1  # exit codes
 STOPPED_BY_GATE, STOPPED = 4, {WATCH: 5, BUDGET: 6}  # exit codes, too
+STOPPED_BY = {WATCH: "a bound of `watch`", BUDGET: "its limit"}
 UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
 
@@ -56,13 +57,12 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.max_steps is not None:
         spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None, "one_of_each": True})
     print(f"training {spec.experiment}: loading", flush=True)
-    if lacking := missing(spec.tracking):
-        print(f"error: {lacking}", flush=True)
-        return FAILED
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
     experiment.starts_from = spec.starts_from
     experiment.data_at = spec.data[0] if spec.experiment_config.data else None
     try:
+        if lacking := missing(spec.tracking):
+            raise UserError(lacking)
         watch = _learning_gate(experiment, spec, arguments.out)
         result = train(experiment, spec, arguments.out, _say, watch=watch, checkpoint=arguments.resume)
     except ProgramError as error:
@@ -82,11 +82,9 @@ def main(argv: list[str] | None = None) -> int:
         f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}",
         flush=True,
     )
-    if result.cause in STOPPED:
-        return STOPPED[result.cause]
     if result.cause:
-        print(f"stopped by the learning gate: {result.cause}", flush=True)
-        return STOPPED_BY_GATE
+        print(f"stopped by {STOPPED_BY.get(result.cause, 'the learning gate')}: {result.cause}", flush=True)
+        return STOPPED.get(result.cause, STOPPED_BY_GATE)
     return 0 if result.finite else NOT_FINITE
 
 

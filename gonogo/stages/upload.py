@@ -26,6 +26,7 @@ from gonogo.stages import transfers
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.held_limit import refuse_beyond, within
 from gonogo.stages.machine import ssh_settings, workspace
+from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.release import note_held
 from gonogo.stages.remote_run import at_work, canary_key, run_key
 from gonogo.training.spec import Limit, RunSpec
@@ -70,6 +71,7 @@ def limit_of(run: Run) -> Limit:
     )
 
 
+@on_the_bill
 def upload(run: Run, inputs: Any, outputs: Any) -> None:
     """Send code, data and the run's own config; only what differs from what is there.
 

@@ -58,7 +58,7 @@ class ProgramRecord:
         return self._watch.alerts
 
     def take(self, losses: LossLog) -> tuple[str, str]:
-        """Take in what there is by now. Returns why the run should stop: one word, and a sentence; empty: it should not.
+        """Take in what there is by now. Returns why the run should stop, one word and a sentence; empty: it should not.
 
         Args:
             losses: as they were read last.

@@ -70,7 +70,7 @@ class TrackioLogger(Logger):
         import trackio
 
         self._trackio, self._project, self._name = trackio, project, name
-        self._run = trackio.init(project=project, name=name, embed=False, auto_log_gpu=False)
+        self._run = trackio.init(project=project, name=name, embed=False, auto_log_gpu=False, auto_log_cpu=False)
 
     @property
     def name(self) -> str:
@@ -139,6 +139,6 @@ class SafeLogger(Logger):
 
 def _finish(logger: Logger, status: str) -> None:
     logger.finalize(status)
-    experiment = getattr(logger, "experiment", None)
-    if hasattr(experiment, "finish"):  # wandb's, whose own process would be left behind
-        experiment.finish()
+    end = getattr(getattr(logger, "experiment", None), "finish", None)
+    if end is not None:  # wandb's, whose own process would be left behind
+        end()
