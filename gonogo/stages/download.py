@@ -21,6 +21,7 @@ from gonogo.runtime.context import Run
 from gonogo.stages import transfers
 from gonogo.stages.machine import ssh_settings
 from gonogo.stages.machine_bill import on_the_bill
+from gonogo.stages.monitoring import tracked
 from gonogo.stages.release import note_held
 
 LOOK_EVERY_S = 30.0
@@ -75,6 +76,7 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
         write_json(report, {**facts, "missing": got.missing, "left_on_machine": got.lost})
     shutil.rmtree(partial, ignore_errors=True)  # reported: whoever asks again wants it fetched again
     run.say(f"{transfers.summary(got, 'verified')} in {got.folder}")
+    tracked(run, Path(got.folder))
     if got.missing:
         run.say(f"CAUTION: not fetched: {shown_missing(got.missing)}")
     if got.lost:

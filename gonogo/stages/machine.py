@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.config.target import Embedded, Ssh
+from gonogo.config.tracking import Tracker, requirements
 from gonogo.project.requirements import pip_lines
 from gonogo.remote import embedded_server
 from gonogo.remote.answers import Turn
@@ -33,13 +35,21 @@ def ssh_settings(run: Run) -> Ssh:
 
 
 def own_packages(run: Run) -> list[str]:
-    """What pip installs for an experiment that names its `requirements`; empty: what ships.
+    """What pip installs for an experiment that names its `requirements`, trackers included; empty: what ships.
 
     Raises:
         UserError: the file cannot be read, or is of another kind.
     """
     own = run.experiment_config.requirements
-    return pip_lines(run.settings.root / own.expanduser()) if own else []
+    return with_trackers(pip_lines(run.settings.root / own.expanduser()), run.config.tracking) if own else []
+
+
+def with_trackers(lines: list[str], trackers: Sequence[Tracker]) -> list[str]:
+    """Lines for pip, with those that trackers need; they are written through Lightning's loggers."""
+    needed = requirements(trackers)
+    have = {re.split(r"[^\w.-]", line.strip())[0].lower() for line in lines}
+    more = [*needed, *(["lightning>=2.5,<3"] if needed else [])]
+    return [*lines, *(line for line in more if re.split(r"[^\w.-]", line)[0] not in have)]
 
 
 def environment(run: Run) -> str:
