@@ -71,7 +71,7 @@ def progress_line(beat: Heartbeat, left_s: float | None, latest: str, machine_us
     cost += f" (machine {dollars(machine_usd)})" if machine_usd else ""
     elapsed = "" if beat.elapsed_s is None else duration(beat.elapsed_s)
     gpu = gpu_words(beat.gpu)
-    quiet = f"  NO STEP FOR {duration(beat.quiet_s)}" if beat.quiet_s else ""
+    quiet = f"  🟡 NO STEP FOR {duration(beat.quiet_s)}" if beat.quiet_s else ""
     if beat.age_s > FROZEN_S:
         quiet += f"  NOT WATCHED ON THE MACHINE FOR {duration(beat.age_s)}"
     left = "" if left_s is None else f"  {duration(left_s)} left"
