@@ -34,9 +34,13 @@ if TYPE_CHECKING:
     from gonogo.experiment.contract import Experiment as Experiment
     from gonogo.experiment.contract import Progress as Progress
     from gonogo.experiment.lightning import LightningExperiment as LightningExperiment
+    from gonogo.experiment.measure import Classes as Classes
+    from gonogo.experiment.measure import Quantities as Quantities
+    from gonogo.experiment.measure import YesNo as YesNo
     from gonogo.experiment.plan_option import PlanOption as PlanOption
     from gonogo.experiment.plan_option import gradient_checkpointing as gradient_checkpointing
     from gonogo.experiment.pretrained import Asset as Asset
+    from gonogo.experiment.samples import Samples as Samples
     from gonogo.experiment.source_files import Stage as Stage
     from gonogo.experiment.step import Step as Step
     from gonogo.learning.ema import ema_is_useful as ema_is_useful
@@ -70,8 +74,10 @@ _NAMES = {
     "gonogo.config.quality_thresholds": ("QualityGate",),
     "gonogo.experiment.contract": ("Experiment", "Progress"),
     "gonogo.experiment.lightning": ("LightningExperiment",),
+    "gonogo.experiment.measure": ("Classes", "Quantities", "YesNo"),
     "gonogo.experiment.plan_option": ("PlanOption", "gradient_checkpointing"),
     "gonogo.experiment.pretrained": ("Asset",),
+    "gonogo.experiment.samples": ("Samples",),
     "gonogo.experiment.source_files": ("Stage",),
     "gonogo.experiment.step": ("Step",),
     "gonogo.learning.ema": ("ema_is_useful",),
