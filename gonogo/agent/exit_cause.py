@@ -12,8 +12,8 @@ BY_CODE = {
     0: "finished",
     3: "nan",
     4: "stopped_by_gate",
-    5: "stopped_by_watch",
-    6: "over_estimate",
+    40: "stopped_by_watch",
+    41: "over_estimate",
     143: "killed",
 }
 ABORTS = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}

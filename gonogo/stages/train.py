@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
 NOT_FINITE, FAILED = 3, 1  # exit codes
-STOPPED_BY_GATE, STOPPED = 4, {WATCH: 5, BUDGET: 6}  # exit codes, too
+STOPPED_BY_GATE, STOPPED = 4, {WATCH: 40, BUDGET: 41}  # exit codes, too
 STOPPED_BY = {WATCH: "a bound of `watch`", BUDGET: "its limit"}
 UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
@@ -36,7 +36,7 @@ TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
 def main(argv: list[str] | None = None) -> int:
     """Train as RUN.json says, leaving everything in OUT.
 
-    Exit code 4: stopped by the learning gate, whose thresholds RUN.json gives. 5: by a bound of `watch`. 6: it would
+    Exit code 4: stopped by the learning gate, whose thresholds RUN.json gives. 40: by a bound of `watch`. 41: it would
     go beyond its limit. 3: the loss stopped being a number.
     """
     parser = argparse.ArgumentParser(prog="python -m gonogo.stages.train", description=main.__doc__)

@@ -116,8 +116,8 @@ def test_a_miss_that_warns_is_an_alert_of_the_results(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("watch", "limit", "code"),
     [
-        ({"step_s": {"at_most": 1e-9, "then": "stop"}}, None, 5),
-        ({}, Limit(seconds=0.01, words="max_hours of the target (1 h)", stops=True), 6),
+        ({"step_s": {"at_most": 1e-9, "then": "stop"}}, None, 40),
+        ({}, Limit(seconds=0.01, words="max_hours of the target (1 h)", stops=True), 41),
     ],
 )
 def test_the_program_on_the_machine_says_so_by_its_exit_code(
