@@ -68,10 +68,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         # another host's name for this address is how a strange page would read this one
-        if self.headers.get("Host", "") not in (
-            f"{HOST}:{self.server.server_port}",
-            f"localhost:{self.server.server_port}",
-        ):
+        if self.headers.get("Host", "") not in (f"{name}:{self.server.server_port}" for name in (HOST, "localhost")):
             self._send(HTTPStatus.MISDIRECTED_REQUEST, "text/plain", "ask 127.0.0.1")
             return
         path = unquote(urlsplit(self.path).path)

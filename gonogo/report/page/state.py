@@ -220,14 +220,17 @@ def all_states(results: Path) -> list[ChainState]:
 
 
 def stamp(results: Path, experiment: str = "") -> str:
-    """Changes whenever a page may: the times and sizes of what it is made from. Empty experiment: of all of them."""
-    names = [experiment] if experiment else experiments(results)
-    seen = [_seen(results / LEDGER), _seen(results / f"{LEDGER}-wal")]
-    for name in names:
-        for place in (results / name, *sorted(folder for folder in (results / name).glob("*") if folder.is_dir())):
-            seen += [f"{place.name} {_seen(place)}", _seen(place / "logs"), *map(_seen, place.glob("*/verdict.json"))]
-            if experiment:
-                seen += map(_seen, [*place.glob("logs/*.log"), *place.glob("*.log"), *place.glob("*/*.json")])
+    """Changes whenever a page may: the times and sizes of what it is made from.
+
+    Args:
+        experiment: empty: of the list of all, where a stage that begins or ends adds to the ledger.
+    """
+    seen = [_seen(results), _seen(results / LEDGER), _seen(results / f"{LEDGER}-wal")]
+    if experiment:
+        folder = results / experiment
+        for place in (folder, *sorted(inner for inner in folder.glob("*") if inner.is_dir())):
+            files = [place, *place.glob("*/verdict.json"), *place.glob("logs/*.log"), *place.glob("*.log")]
+            seen += [f"{file.name} {_seen(file)}" for file in [*files, *place.glob("*/*.json")]]
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
 
 
