@@ -9,16 +9,13 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
 from gonogo.base.shipped import own_or_shipped
 from gonogo.base.units import gigabytes
-from gonogo.config.tracking import requirements as packages_of
 from gonogo.memory.plan import Plan
 from gonogo.remote.machine import Machine
 from gonogo.remote.setup import INSTALL_S, RunNeeds, SetupReport, set_up
 from gonogo.runtime.context import Run
 from gonogo.stages.held_limit import left_s
-from gonogo.stages.machine import environment, in_turn, is_alone, our_turn, own_packages, with_trackers, workspace
+from gonogo.stages.machine import TRAIN_LOCK, environment, in_turn, is_alone, our_turn, own_packages, workspace
 from gonogo.stages.machine_bill import on_the_bill
-
-TRAIN_LOCK = "requirements-train.lock"
 
 
 @on_the_bill
@@ -29,10 +26,7 @@ def setup(run: Run, inputs: Any, outputs: Any) -> None:
         UserError: the machine lacks something that the run needs.
     """
     requirements = own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
-    own = own_packages(run)
-    if not own and packages_of(run.config.tracking):
-        own = with_trackers(requirements.read_text().splitlines(), run.config.tracking)
-    if own:
+    if own := own_packages(run):
         requirements = Path(outputs.setup).with_name("requirements.txt")
         write_text(requirements, "\n".join(own) + "\n")
 
