@@ -49,10 +49,10 @@ def test_good_data_goes(good: Path, tmp_path: Path) -> None:
 
 
 def test_bad_data_does_not_and_every_file_is_named(dark: Path, tmp_path: Path) -> None:
-    outputs = {name: tmp_path / name for name in ("found.json", "items.csv", "sheet.png", "shares.svg")}
+    outputs = {name: tmp_path / name for name in ("found.json", "items.csv", "sheet.png", "shares.svg", "found.sarif")}
     done = inspect(
         dark, "--kind", "views", "--json", outputs["found.json"], "--table", outputs["items.csv"],
-        "--sheet", outputs["sheet.png"], "--distributions", outputs["shares.svg"],
+        "--sheet", outputs["sheet.png"], "--distributions", outputs["shares.svg"], "--sarif", outputs["found.sarif"],
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "views are black" in done.stdout and "The worst files" in done.stdout
