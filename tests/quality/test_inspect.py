@@ -66,6 +66,14 @@ def test_bad_data_does_not_and_every_file_is_named(dark: Path, tmp_path: Path) -
         assert sum(row["status"] == "NO_GO" for row in csv.DictReader(stream)) == len(bad)
     assert Image.open(outputs["sheet.png"]).width > 1000
     assert "dark" in outputs["shares.svg"].read_text()
+    (run,) = read(outputs["found.sarif"])["runs"]
+    result = next(one for one in run["results"] if "black" in one["message"]["text"])
+    places = {place["physicalLocation"]["artifactLocation"]["uri"] for place in result["locations"]}
+    assert (
+        result["level"] == "error"
+        and places
+        and {Path(place.removeprefix("file://")) for place in places} <= {Path(path) for path in bad}
+    ), result
 
 
 def test_a_clean_sample_is_not_yet_an_answer(good: Path) -> None:
