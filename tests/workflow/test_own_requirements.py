@@ -44,7 +44,9 @@ def test_training_on_the_machine_finds_what_the_requirements_name(tmp_path: Path
         path=path,
     )
     (config,) = (repository / "config/experiments").glob("*.yaml")
-    config.write_text(config.read_text().replace("statement: ''", "statement: Nine of ten shapes are named correctly."))
+    said = config.read_text().replace("statement: ''", "statement: Nine of ten shapes are named correctly.")
+    assert "\ngates:" not in said
+    config.write_text(f"{said}\ngates:\n  canary: {{max_slowdown: 100}}\n")  # others are at work on this computer
     (tmp_path / "server").mkdir(mode=0o700)
     server = OpenSsh(tmp_path / "server")
     ssh = server.start()
