@@ -132,7 +132,7 @@ def test_killed_in_every_stage_it_goes_on_and_does_nothing_twice(box: Box) -> No
     # its log is whole, and no line came twice
     steps = [int(line.split()[2].partition("/")[0]) for line in log.read_text().splitlines() if " step " in line]
     assert steps == sorted(set(steps)) and steps[0] < 10 and steps[-1] == 40
-    (archive,) = (folder / "archive/walk").iterdir()
+    (archive,) = (folder / "archive/walk").glob("[!.]*")
     assert archive.name.endswith(run.name) and not list(archive.rglob(".*"))
     assert (archive / "out/checkpoints/last.ckpt").read_text() == "40"
     assert (results / "report/report.html").exists()
