@@ -346,7 +346,7 @@ def hostile() -> str:
         ("operations of the client, each against each lie", f"{found['operations']}, {found['cases']:,} in all"),
         ("that ended in a traceback", str(len(found["tracebacks"]))),
         ("peak memory of the client", f'{found["peak"]["mb"]} MB ("{found["peak"]["lie"]}")'),
-        ("the same, where an answer is no answer at all", f"{found['least_peak_mb']} MB"),
+        ("peak memory at the least harmful lie", f"{found['least_peak_mb']} MB"),
         *(
             (title, f'{case[key]:.1f} s ({case["operation"]}, "{case["lie"]}")')
             for title, key in (("longest case", "seconds"), ("most processor time of a case", "cpu_s"))
