@@ -65,7 +65,9 @@ class Marks(ClosedModel):
     least_apart: float = Field(description="standard deviation of the difference of the two most alike channels")
     most_apart: float = Field(description="of the two least alike")
     likeness: float = Field(description="greatest correlation of two channels, of the thumbnail")
-    fine_likeness: float = Field(description="greatest correlation of two channels' second differences along rows")
+    fine_likeness: float = Field(
+        description="greatest correlation of two channels' second differences along rows; 1 where channels are alike"
+    )
     third_likeness: float = Field(description="greatest |correlation| of the third channel with those two")
     third_fine_likeness: float = Field(description="greatest correlation of its second differences with theirs")
     cut_side: str = Field(default="", description="where a part of one colour ends at a straight cut; empty: nowhere")
