@@ -31,6 +31,7 @@ LEAST_FLAT = 0.14  # of pixels without change; a picture in few levels has more
 UNLIKE = 0.6  # fine likeness below which colours are counted
 PLANES_UNLIKE, PLANES_APART = 0.75, 16  # fine likeness and levels within which thirds are compared
 SMOOTH = 0.03  # step ratio below which the sharpest places are looked for
+NOISY = 8  # Immerkær's σ̂ from which on it is asked what lies below the noise
 REPEATED = 0.2  # share of repeated lines from which those of a single colour are excluded
 AT_ONCE = 8  # pictures: what is made of them stays below 128 KiB, and is not mapped and zeroed each time
 COLOUR_BITS = 5  # of each channel, for counting colours
@@ -156,6 +157,8 @@ def _closer(sample: Sample, pixel: PixelStatistics, marks: dict[str, Any], plain
         found["thirds"] = _thirds(sample.points)
     if marks["step_ratio"] < SMOOTH:
         found["sharpest"] = _sharpest(sample.points)
+    if pixel.noise_sigma > NOISY:
+        found["structure"] = _structure(sample.thumbnail)
     if pixel.repeated_lines > REPEATED:
         repeated = [np.count_nonzero(jumps == 0) / len(jumps) for jumps in (sample.row_jumps, sample.column_jumps)]
         luma = cv2.cvtColor(sample.points, cv2.COLOR_BGR2GRAY)
@@ -232,3 +235,14 @@ def _sharpest(points: np.ndarray) -> float:
     luma = cv2.cvtColor(points, cv2.COLOR_BGR2GRAY)
     edges = np.abs(cv2.Laplacian(luma, cv2.CV_16S)[1:-1, 1:-1]).max(axis=1)
     return round(float(edges.mean()) / max(float(luma.std()), 1.0), DIGITS)
+
+
+def _structure(thumbnail: np.ndarray) -> float:
+    """Lag-1 autocorrelation of luma, rows and columns; 0 where nothing varies."""
+    luma = grey_thumbnails(thumbnail[None])[0].astype(np.float32)
+    luma -= luma.mean()
+    variance = float(np.square(luma).mean())
+    if variance < 1:
+        return 0.0
+    along = [float((luma[:, 1:] * luma[:, :-1]).mean()), float((luma[1:] * luma[:-1]).mean())]
+    return round(sum(along) / 2 / variance, DIGITS)

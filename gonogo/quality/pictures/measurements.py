@@ -82,6 +82,7 @@ class Marks(ClosedModel):
     unit_error: float = Field(default=1, description="of colours as vectors from grey, median | |v| - 1 |; likewise")
     thirds: float = Field(default=0, description="correlation of the middle third of the columns with the others")
     sharpest: float = Field(default=9, description="mean over rows of the greatest |Laplacian| at 64×64 / σ, luma")
+    structure: float = Field(default=0, description="lag-1 autocorrelation of the thumbnail's luma, where it is noisy")
     repeated_rows: float = Field(default=0, description="rows equal to the one before that are not of one luma")
     repeated_columns: float = Field(default=0, description="columns, likewise")
 
