@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 RIBS = 0.17  # of the lines cut: below, it may be corrugated iron or a blind; every 8th row lost gives 0.24
 BANDS = 0.2  # of the lines equal to the one before: bands were lost, no ribs; those give 0.4 and more
 STRUCTURE = 0.08  # below the noise: white noise has up to 0.05, most of speckle, cryo-EM and tomography 0.16 and more
-SPECKLED = 0.5  # of the pictures that are noise by nature; SAR does not come among clean pictures
+OF_ALL = 0.35  # of the pictures; SAR and stains do not come among clean photographs
 BLACK_AND_WHITE = 0.05  # of the pixels are black and as many white: salt and pepper …
-TWO_LEVELS = 1.1  # bits; … unless there is nothing else, as in a halftone
+FEW_LEVELS = 2.1  # bits; … unless there is little else, as in a halftone
+COLOURED = 1.5  # levels by which channels differ
+EMPTY = 0.05  # of what the liveliest channel varies, or of what two channels differ
 SHAPED = (0.02, 0.98)  # share of pixels without opacity: what it leaves is a shape
 
 
@@ -52,7 +54,16 @@ def _may_be_speckle(picture: ImageItem, gate: QualityGate) -> bool:
     y = picture.pixels
     if y is None or not (picture.grey_in_rgb or picture.mode.startswith("grey")):
         return False
-    return min(y.black_share, y.white_share) < BLACK_AND_WHITE or y.entropy_bits < TWO_LEVELS
+    return min(y.black_share, y.white_share) < BLACK_AND_WHITE or y.entropy_bits < FEW_LEVELS
+
+
+def _is_stain(picture: ImageItem, gate: QualityGate) -> bool:
+    """Whether it is coloured and a channel is empty, or one is there twice, its noise included: one light or two."""
+    marks = picture.marks
+    if marks is None or marks.most_apart < COLOURED:
+        return False
+    sigmas = (marks.sigma_blue, marks.sigma_green, marks.sigma_red)
+    return min(sigmas) < EMPTY * max(sigmas) or marks.least_apart < EMPTY * marks.most_apart
 
 
 def _is_shaped(picture: ImageItem, gate: QualityGate) -> bool:
@@ -62,7 +73,8 @@ def _is_shaped(picture: ImageItem, gate: QualityGate) -> bool:
 
 LOOKS: Mapping[str, Look] = {
     "ribs": Look("or ribs", frozenset({"stripes"}), _may_be_ribs, _may_be_ribs, lambda gate: gate.max_bad_items),
-    "speckle": Look("or speckle", frozenset({"noise", "specks"}), _is_speckle, _may_be_speckle, lambda gate: SPECKLED),
+    "speckle": Look("or speckle", frozenset({"noise", "specks"}), _is_speckle, _may_be_speckle, lambda gate: OF_ALL),
+    "stain": Look("or a stain", frozenset({"dark", "washed_out", "noise"}), _is_stain, _is_stain, lambda gate: OF_ALL),
     "opacity": Look(
         "or a shape in its opacity",
         frozenset({"dark", "constant", "white", "washed_out"}),

@@ -106,10 +106,9 @@ class ImageOverview(Overview):
         """Whether most pictures are a few bright things before nothing."""
         return 2 * self._sparse > self.pictures
 
-    @property
-    def shaped(self) -> bool:
-        """Whether so many pictures are shapes in their opacity that light says nothing."""
-        return self.nature.is_shared("opacity", self.gate)
+    def is_natural(self, *looks: str) -> bool:
+        """Whether one of these looks may lie in the nature of the set."""
+        return any(self.nature.is_shared(look, self.gate) for look in looks)
 
 
 def image_faults(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
@@ -258,12 +257,12 @@ def set_checks(overview: ImageOverview, gate: ImagesGate, rule: AcceptanceRule) 
             gate.min_set_p99, gate.dim_set_p99, f"half of the pictures have hardly a pixel brighter than {p99} of 255",
             "If they were not all taken at night, check the exposure, or whether 16 bits were read as 8"
             + ("; a few bright cells or stars before nothing look the same." if overview.sparse else "."),
-            excused=overview.sparse or overview.shaped or overview.nature.is_shared("speckle", overview.gate),
+            excused=overview.sparse or overview.is_natural("opacity", "speckle", "stain"),
         ),
         _median_check(
             "set_contrast", "Contrast of the set", span, "luma, median of p99 - p1",
             gate.min_set_range, 2 * gate.min_set_range, f"half of the pictures use no more than {span} of 255 levels",
-            "Check how they were normalised before they were written.", excused=overview.shaped,
+            "Check how they were normalised before they were written.", excused=overview.is_natural("opacity"),
         ),
     ]  # fmt: skip
 
