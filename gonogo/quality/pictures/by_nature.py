@@ -26,7 +26,7 @@ EMPTY = 0.05  # of what the liveliest channel varies, or of what two channels di
 SHAPED = (0.02, 0.98)  # share of pixels without opacity: what it leaves is a shape
 
 
-class Look(NamedTuple):
+class NaturalLook(NamedTuple):
     """One that can be either."""
 
     words: str  # after the fault's reason: `lines cut 12%, or ribs`
@@ -71,11 +71,15 @@ def _is_shaped(picture: ImageItem, gate: QualityGate) -> bool:
     return picture.alpha and SHAPED[0] < picture.invisible_share < SHAPED[1]
 
 
-LOOKS: Mapping[str, Look] = {
-    "ribs": Look("or ribs", frozenset({"stripes"}), _may_be_ribs, _may_be_ribs, lambda gate: gate.max_bad_items),
-    "speckle": Look("or speckle", frozenset({"noise", "specks"}), _is_speckle, _may_be_speckle, lambda gate: OF_ALL),
-    "stain": Look("or a stain", frozenset({"dark", "washed_out", "noise"}), _is_stain, _is_stain, lambda gate: OF_ALL),
-    "opacity": Look(
+LOOKS: Mapping[str, NaturalLook] = {
+    "ribs": NaturalLook("or ribs", frozenset({"stripes"}), _may_be_ribs, _may_be_ribs, lambda gate: gate.max_bad_items),
+    "speckle": NaturalLook(
+        "or speckle", frozenset({"noise", "specks"}), _is_speckle, _may_be_speckle, lambda gate: OF_ALL
+    ),
+    "stain": NaturalLook(
+        "or a stain", frozenset({"dark", "washed_out", "noise"}), _is_stain, _is_stain, lambda gate: OF_ALL
+    ),
+    "opacity": NaturalLook(
         "or a shape in its opacity",
         frozenset({"dark", "constant", "white", "washed_out"}),
         _is_shaped,
