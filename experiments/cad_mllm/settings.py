@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from gonogo import Asset, Count, Fraction, Positive, StrictModel
+from gonogo import Asset, Count, Fraction, LocalPath, Positive, StrictModel
 
 Modality: TypeAlias = Literal["text", "points", "image"]
 Combination: TypeAlias = Literal["text", "text+points", "text+image", "text+points+image"]
+
+
+class OmniFolders(StrictModel):
+    """Where the four kinds of files lie, from `inputs`, or anywhere."""
+
+    txt: LocalPath = Field(Path("txt"), description="captions: `--omnicad_txt_path`")
+    json_models: LocalPath = Field(Path("json"), alias="json", description="CAD models: `--omnicad_json_root`")
+    img: LocalPath = Field(Path("img"), description="pictures: `--omnicad_img_root`")
+    pointcloud: LocalPath = Field(Path("pointcloud"), description="point clouds: `--omnicad_pc_root`")
 
 
 class DataSettings(StrictModel):
@@ -22,6 +32,7 @@ class DataSettings(StrictModel):
     caption_detail: Fraction = Field(0.6, description="probability that a caption names a size")
     points: Count = Field(256, description="points of a cloud, sampled from the surface, with normals")
     image_size: int = Field(32, ge=8, multiple_of=8, description="side of the picture, pixels")
+    folders: OmniFolders = OmniFolders()
 
 
 class Lora(StrictModel):
@@ -38,6 +49,10 @@ class Base(StrictModel):
     pretrained: Asset | None = Field(
         None, description="folder of a Qwen3 with its tokenizer, as saved by transformers; null: made by `prepare`"
     )
+    bits: Literal[4] | None = Field(
+        None,
+        description="4: layers of `pretrained` at 4 bits, by bitsandbytes (extra `four-bit`); null: as saved",
+    )
     hidden_size: Count = 128
     intermediate_size: Count = 384
     layers: Count = 2
@@ -53,17 +68,32 @@ class Base(StrictModel):
     def _heads_divide(self) -> Self:
         if self.heads % self.key_value_heads:
             raise ValueError(f"heads ({self.heads}) must be a multiple of key_value_heads ({self.key_value_heads})")
+        if self.bits and self.pretrained is None:
+            raise ValueError("bits: 4 is for a `pretrained` base; write `bits: null` for the one that is made here")
         return self
 
 
 class PointEncoder(StrictModel):
     """Perceiver: latents attend to the cloud (Jaegle et al. 2021; Zhao et al. 2023). Frozen."""
 
+    kind: Literal["perceiver", "michelangelo"] = Field(
+        "perceiver",
+        description="`michelangelo`: the published encoder, whose weights have latents 256, width 768, heads 12, "
+        "layers 8",
+    )
     weights: Asset | None = Field(None, description="state of a trained encoder; null: fixed weights, see encoders.py")
     latents: Count = Field(10, description="tokens per cloud")
     width: Count = Field(64, multiple_of=4)
     heads: Count = 4
     layers: int = Field(0, ge=0, description="layers of self-attention among the latents")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        if self.kind == "michelangelo" and self.weights is None:
+            raise ValueError("`kind: michelangelo` needs `weights`: the published encoder's file")
+        return self
 
 
 class ImageEncoder(StrictModel):

@@ -18,6 +18,7 @@ from gonogo.base.extras import install_line
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import validate
 from gonogo.config.quality_thresholds import QualityGate
+from gonogo.experiment.pretrained import Asset, assets_in
 from gonogo.experiment.source_files import Methods, Stage, sendable, source_digest, without_unused
 from gonogo.quality.inspector import Inspector
 from gonogo.quality.registry import check_kind, kind_of
@@ -110,6 +111,17 @@ class Experiment(ABC):
         """Pretrained files that the settings name: (name, whether it is there and runs, detail)."""
         return []
 
+    def pretrained(self) -> dict[str, Asset]:
+        """Dotted key below `settings` → pretrained file whose path it is, of those that training reads.
+
+        They are sent to the machine, or fetched by it; found in the settings where they are an `Asset`.
+        """
+        return assets_in(self.settings)
+
+    def more_packages(self) -> list[str]:
+        """What training needs beyond the packages that ship, as pip writes it: the machine installs it, too."""
+        return []
+
     def lacking(self) -> list[str]:
         """What must be there before a first stage can run and is not, each with what to do; empty: nothing."""
         named = {"inputs": self.inputs_folder(), "data": self.data_folder()}
@@ -128,8 +140,10 @@ class Experiment(ABC):
         return []
 
     def inputs_folder(self) -> Path | None:
-        """Where the inputs lie; relative paths count from the repository's root."""
-        return None if self.config.inputs is None else self.root / self.config.inputs.expanduser()
+        """Where the inputs lie, from the repository's root; None without any, and where dummy data replaces them."""
+        if self.config.inputs is None or self.config.dummy_data:
+            return None
+        return self.root / self.config.inputs.expanduser()
 
     def data_folder(self) -> Path | None:
         """Where the data lies, if it exists and is not generated; relative paths count from the repository's root."""

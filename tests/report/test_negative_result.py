@@ -11,6 +11,7 @@ from gonogo.report.negative_result import NegativeFacts, StageCost, commit_messa
 from gonogo.report.verdict_by_part import parts
 from gonogo.verdict import Check, Status
 from tests.report.verdicts import DARK, dark, going, good, make, overridden, ready, unknown
+from tests.waiting import LIMIT_S
 
 SECTIONS = [
     "Executive summary",
@@ -230,7 +231,7 @@ def test_only_bad_data_wastes_storage() -> None:
 
 
 def test_the_commit_message_is_text_and_git_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True, timeout=LIMIT_S)
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)
     document = negative_result(dark(), facts())

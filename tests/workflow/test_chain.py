@@ -19,6 +19,8 @@ import torch
 
 from gonogo.gates import registry, standing
 from gonogo.verdict import Status, Verdict
+from tests.report.page.browser import faults
+from tests.waiting import LIMIT_S
 from tests.workflow.conftest import Site
 
 CHAIN = [
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 
 def archives(site: Site) -> list[Path]:
-    return sorted((site.folder / "archive").glob("*/*"))
+    return sorted((site.folder / "archive").glob("*/[!.]*"))
 
 
 def orphans(site: Site) -> list[str]:
@@ -77,7 +79,13 @@ def test_the_download_is_whole_and_what_was_trained(site: Site) -> None:
     checkpoint = torch.load(archive / "out/checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 2 * 10  # ten training items of eight views, eight a batch, two epochs
     assert (archive / "out/samples/epoch_0002/predictions.png").stat().st_size > 1000
-    assert (site.folder / "results/tiny/validate/report/report.html").stat().st_size > 10_000
+    page = site.folder / "results/tiny/report.html"
+    assert page.read_bytes() == (site.folder / "results/tiny/validate/report/report.html").read_bytes()
+    assert "Every gate passed" in page.read_text() and 10_000 < page.stat().st_size < 5_000_000
+
+
+def test_the_page_of_a_finished_run_is_readable_on_the_first_screen(site: Site, browser) -> None:
+    assert faults(browser, site.folder / "results/tiny/report.html") == []
 
 
 def test_time_is_accounted_for(site: Site) -> None:
@@ -117,7 +125,9 @@ def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
     ((program, *arguments),) = commands(site, "Launch")
     assert program == "snakemake"
     again = [sys.executable, "-m", program, *arguments, "--dry-run"]
-    done = subprocess.run(again, cwd=site.folder, env=site.environment(), capture_output=True, check=False)
+    done = subprocess.run(
+        again, cwd=site.folder, env=site.environment(), capture_output=True, check=False, timeout=LIMIT_S
+    )
     assert done.returncode == 0, done.stderr
     looked_at = [words[-1] for words in commands(site, "Monitoring")]
     assert looked_at and all((site.folder / path).exists() for path in looked_at), looked_at
