@@ -184,12 +184,12 @@ def _levels(rows: np.ndarray) -> dict[str, float]:
     count = int(bins.sum())
     used: list[int] = []
     places: list[int] = []
-    for _ in range(WINDOWS):
+    for left in reversed(range(WINDOWS)):
         cumulative = np.concatenate([BEFORE, bins, BEFORE[1:]]).cumsum()
         sums = cumulative[WINDOW:] - cumulative[:-WINDOW]
         at = int(sums.argmax())
         used.append(int(sums[at]))
-        if WINDOWS * used[0] < FEW * count:
+        if sum(used) + left * used[-1] < FEW * count:
             return {}
         if used[-1] > LEAST_WINDOW * count and all(abs(at - other) > 2 * WINDOW for other in places):
             places.append(at)
