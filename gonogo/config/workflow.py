@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from gonogo.base.models import StrictModel
 from gonogo.config.gate_thresholds import Gates
+from gonogo.config.tracking import Tracker
 from gonogo.verdict import Override
 
 
@@ -38,6 +39,11 @@ class Config(StrictModel):
         description="keys of their `settings` to change, by dotted path: `--config 'settings={data.image_size: 64}'`; "
         "a mode `custom`, too",
     )
+    stages: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="experiment → keys of `training` for it alone, and `starts_from: FILE`, a checkpoint in place of "
+        "the stages before it: `--config 'stages={cad_mllm.epochs: 1}'`; a mode `custom`, too",
+    )
     note: str = Field("", description="free text about this run; `gonogo runs --note WORDS` finds it")
     mounts: dict[str, str] = Field(
         default_factory=dict,
@@ -47,5 +53,20 @@ class Config(StrictModel):
     results_dir: Path = Field(Path("results"), description="folder of all that a run creates; can be deleted")
     archive_dir: Path = Field(Path("archive"), description="folder of what was downloaded; nothing is ever overwritten")
     budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
+    over_budget: Literal["stop", "continue"] = Field(
+        "stop",
+        description="what a paid run does that by its first epoch (or tenth of its steps) will go beyond `budget_usd` "
+        "or `max_hours`: `stop` at once, with its checkpoint kept, or `continue` until the limit ends it",
+    )
+    tracking: Annotated[list[Tracker], BeforeValidator(_names)] = Field(
+        ["csv"],
+        description="where canary and paid run log metrics: `csv`, which is always written, `tensorboard`, `wandb` "
+        "(offline without WANDB_API_KEY on the machine), `mlflow`, `trackio`; on the command line with commas",
+    )
     overrides: list[Override] = Field(default_factory=list, description="gates that a named person decided to pass")
     gates: Gates = Gates()
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether keys of experiments are changed here."""
+        return bool(self.training or self.settings or self.stages)

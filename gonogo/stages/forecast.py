@@ -53,7 +53,9 @@ def beside_training(run: Run) -> list[StageTime]:
     config, target = run.experiment_config, run.target
     here = run.settings.accelerator.is_this_machine
     rows = ledger.rows(run.ledger_path, experiment=run.experiment)
-    uploaded = [*run.data_folders, *([run.paths.assets] if run.load_experiment().trains_with_assets else [])]
+    experiment = run.load_experiment()
+    models = [path for key, asset in experiment.pretrained().items() for path in asset.sent(key).values()]
+    uploaded = [*run.data_folders, *([run.paths.assets] if experiment.trains_with_assets else []), *models]
     moved = {"upload": uploaded, "download": [run.paths.smoke_train]}
     return [
         *from_sample(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
+from gonogo.base.shipped import own_or_shipped
 from gonogo.config.target import Embedded, Ssh
+from gonogo.config.tracking import Tracker, requirements
 from gonogo.project.requirements import pip_lines
 from gonogo.remote import embedded_server
 from gonogo.remote.answers import Turn
@@ -20,6 +23,7 @@ from gonogo.runtime.session import owner_pid
 from gonogo.stages.held_limit import within
 from gonogo.stages.release import note_held
 
+TRAIN_LOCK = "requirements-train.lock"
 FIRST_PAUSE_S, TURN_EVERY_S = 1.0, 15.0
 Result = TypeVar("Result")
 
@@ -33,13 +37,28 @@ def ssh_settings(run: Run) -> Ssh:
 
 
 def own_packages(run: Run) -> list[str]:
-    """What pip installs for an experiment that names its `requirements`; empty: what ships.
+    """What pip installs for an experiment that names its `requirements` or `more_packages`, or for `tracking`; empty:
+    what ships.
 
     Raises:
         UserError: the file cannot be read, or is of another kind.
     """
-    own = run.experiment_config.requirements
-    return pip_lines(run.settings.root / own.expanduser()) if own else []
+    trackers = run.config.tracking
+    if own := run.experiment_config.requirements:
+        return with_trackers(pip_lines(run.settings.root / own.expanduser()), trackers)
+    more = run.load_experiment().more_packages()
+    if not more and not requirements(trackers):
+        return []
+    shipped = own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
+    return with_trackers([*shipped.read_text().splitlines(), *more], trackers)
+
+
+def with_trackers(lines: list[str], trackers: Sequence[Tracker]) -> list[str]:
+    """Lines for pip, with those that trackers need; they are written through Lightning's loggers."""
+    needed = requirements(trackers)
+    have = {re.split(r"[^\w.-]", line.strip())[0].lower() for line in lines}
+    more = [*needed, *(["lightning>=2.5,<3"] if needed else [])]
+    return [*lines, *(line for line in more if re.split(r"[^\w.-]", line)[0] not in have)]
 
 
 def environment(run: Run) -> str:

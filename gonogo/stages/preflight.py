@@ -17,6 +17,7 @@ from gonogo.report.preflight import CommandToRun, Mode, PreflightFacts, prefligh
 from gonogo.report.quick_adjustments import adjustments
 from gonogo.runtime.context import Run
 from gonogo.stages.forecast import forecast_of
+from gonogo.stages.monitoring import monitoring
 from gonogo.verdict import Verdict
 
 
@@ -58,13 +59,7 @@ def _facts(run: Run, launch: Measurements) -> PreflightFacts:
         adjustments=adjustments(run.training, run.settings.accelerator),
         approval=f"{approval.by}, {approval.approved_at}" if approval else "",
         launch=[CommandToRun(does="start, or resume", command=start)],
-        monitor=[
-            CommandToRun(does="follow the run's log", command=f"tail -f {run.paths.cloud_train / 'log.txt'}"),
-            CommandToRun(
-                does="where the time went, once an invocation has ended",
-                command=f"cat {run.config.results_dir / 'timing.json'}",
-            ),
-        ],
+        monitor=monitoring(run),
     )
 
 

@@ -1,35 +1,44 @@
 """upload: data, code and the run's own config, sent to the machine.
 
-On the machine, below the target's root: `EXPERIMENT/code`, `EXPERIMENT/data`, `EXPERIMENT/runs/RUN_ID`.
+On the machine, below the target's root: `EXPERIMENT/code`, `EXPERIMENT/data`, `EXPERIMENT/runs/RUN_ID`. Pretrained
+files lie below `code`, where they lie below the working folder here.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gonogo
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json, write_text
+from gonogo.base.mappings import deep_merged, nested
 from gonogo.base.ranges import Range
-from gonogo.base.units import duration, gigabytes
+from gonogo.base.units import dollars, duration, gigabytes
+from gonogo.config.experiment import ExperimentConfig
 from gonogo.experiment.contract import Experiment
+from gonogo.experiment.pretrained import Asset
 from gonogo.experiment.source_files import code_files, sendable
+from gonogo.forecast.forecast import Forecast
 from gonogo.gates.standing import override_for
-from gonogo.remote.answers import quoted
+from gonogo.remote.answers import Fetched, quoted
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer import Transfer, persistently
 from gonogo.remote.transfer import upload as send
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
 from gonogo.stages.freshness import InputDigests, confirm_up_to
-from gonogo.stages.held_limit import refuse_beyond, within
+from gonogo.stages.held_limit import left_s, refuse_beyond, within
 from gonogo.stages.machine import ssh_settings, workspace
+from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.release import note_held
 from gonogo.stages.remote_run import at_work, canary_key, run_key
-from gonogo.training.spec import RunSpec
+from gonogo.training.spec import Limit, RunSpec
 
 UNNEEDED = Transfer(0, 0, 0, 0, 0.0, "nothing to send")
+FETCH_S = 3 * 3600.0  # for one file, on the machine's own line
 START = "start/begin.ckpt"  # on the machine: what training begins with
 
 
@@ -40,18 +49,38 @@ def run_spec(run: Run) -> RunSpec:
     experiment = run.load_experiment()
     return RunSpec(
         experiment=run.experiment,
-        experiment_config=run.experiment_config,
+        experiment_config=with_places(experiment),
         training=run.training,
         data=[Path("..", name) for name in run.data],
         seed=run.config.seed,
         assets=Path("../assets") if experiment.trains_with_assets else None,
         starts_from=Path(f"../{START}") if experiment.starts_from else None,
         gate=run.gates.learning if counts and not passed_by else None,
+        tracking=run.config.tracking,
+        limit=limit_of(run),
     )
 
 
+def limit_of(run: Run) -> Limit:
+    """Dollars or hours, whichever end the run first."""
+    target, config = run.target, run.config
+    forecast = Forecast.model_validate_json(run.paths.forecast.read_text()) if run.paths.forecast.exists() else None
+    limits = [(3600 * target.max_hours, f"max_hours of the target ({target.max_hours:g} h)")]
+    if target.usd_per_hour and config.budget_usd:
+        limits.append((3600 * config.budget_usd / target.usd_per_hour, f"budget_usd ({dollars(config.budget_usd)})"))
+    seconds, words = min(limits)
+    return Limit(
+        seconds=seconds,
+        words=words,
+        usd_per_hour=target.usd_per_hour,
+        stops=config.over_budget == "stop",
+        steps=forecast.steps if forecast else None,
+    )
+
+
+@on_the_bill
 def upload(run: Run, inputs: Any, outputs: Any) -> None:
-    """Send code, data and the run's own config; only what differs from what is there.
+    """Send code, data, pretrained files and the run's own config; only what differs from what is there.
 
     Nothing is sent while this very run, or its canary, is at work there: it trains on what was sent before.
 
@@ -68,10 +97,13 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     parts |= {"assets": run.paths.assets} if experiment.trains_with_assets else {}
     parts |= {START: experiment.starts_from} if experiment.starts_from else {}
     parts |= {f"code/{name}": path for name, path in sent_code(experiment).items()}
+    pretrained = experiment.pretrained()
+    sent_models = {f"code/{name}": path for key, asset in pretrained.items() for name, path in asset.sent(key).items()}
+    parts |= sent_models
     parts[f"code/run_{run.mode}.json"] = spec_file
 
     # whoever links a data set together means the files; of code only what lies in its folder is sent
-    linked = list(run.data) if run.experiment_config.data else []
+    linked = [*sent_models, *(run.data if run.experiment_config.data else [])]
 
     def ahead(size_bytes: int, files: int, seconds: Range) -> None:
         run.say(
@@ -89,7 +121,9 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
         if (ours := _at_work(run, there, digests)) is not None:
             run.say(f"{ours} is at work there with this data, code and config: nothing is sent")
             return UNNEEDED
-        return send(there, parts, workspace(run), progress, ahead, linked)
+        sent = send(there, parts, workspace(run), progress, ahead, linked)
+        fetch_there(run, there, pretrained)
+        return sent
 
     if doubt := note_held(run.settings, run.experiment):
         run.say(f"CAUTION: as it is now, the machine could not be released at the end: {doubt}")
@@ -98,6 +132,28 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     write_json(outputs.upload, transfers.facts(sent))
     if sent is not UNNEEDED:
         run.say(transfers.summary(sent, "sent"))
+
+
+def with_places(experiment: Experiment) -> ExperimentConfig:
+    """The experiment's config, its pretrained files where they lie on the machine."""
+    config = experiment.config
+    settings = config.settings
+    for key, asset in experiment.pretrained().items():
+        if (place := asset.place(key)) != asset.path.as_posix():
+            settings = deep_merged(settings, nested(key, place))
+    return config if settings is config.settings else config.model_copy(update={"settings": settings})
+
+
+def fetch_there(run: Run, there: Machine, pretrained: Mapping[str, Asset]) -> None:
+    """Let the machine fetch what it is to fetch itself, one file at a time, each checked against its sha256 there."""
+    for key, asset in pretrained.items():
+        for name, (address, sha256) in asset.fetched(key).items():
+            run.progress(f"the machine fetches {address}")
+            wanted = json.dumps([{"name": name, "address": address, "sha256": sha256}])
+            folder = f"{workspace(run)}/code"
+            got = there.ask(Fetched, "fetch", folder, stdin=wanted, timeout_s=min(FETCH_S, max(1.0, left_s(run))))
+            done = f"fetched, {gigabytes(got.bytes)}" if got.files else "there already"
+            run.say(f"{name}: {done}, sha256 as named ({address})")
 
 
 def _at_work(run: Run, there: Machine, digests: InputDigests) -> str | None:
