@@ -137,7 +137,7 @@ def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
     for name in ("review", "runs"):
         done = subprocess.run(
             [sys.executable, "-m", "gonogo.cli.main", *own[name]], cwd=site.folder, env=site.environment(), check=False,
-            capture_output=True, text=True,
+            capture_output=True, text=True, timeout=LIMIT_S,
         )  # fmt: skip
         assert done.returncode == 0 and done.stdout.strip(), done.stderr
 
