@@ -94,9 +94,8 @@ def test_speckle_among_clean_pictures_stops_the_set(tmp_path: Path) -> None:
 
 def test_a_ground_whose_rows_are_of_one_depth_each_is_not_in_few_levels(tmp_path: Path) -> None:
     def ground(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        depth = (20 + 4.2 * (np.arange(SIDE) // 2))[:, None] + np.zeros((1, SIDE))
-        depth[:, : SIDE // 2] += rng.integers(-1, 1, (SIDE, SIDE // 2))
-        return levels(depth)
+        rows = np.arange(SIDE)[:, None]
+        return levels(np.where(rows > SIDE // 3, 20 + 3.3 * (rows - SIDE // 3) + rng.integers(-1, 2, (SIDE, SIDE)), 0))
 
     judgement, _ = judged(of(tmp_path, ground, 1))
     assert check(judgement, "shared_few_levels").status is Status.GO
