@@ -17,6 +17,7 @@ from gonogo.config.command import Value, filled
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.contract import Experiment, Progress
 from gonogo.experiment.program import run_program
+from gonogo.experiment.script_files import scripts_in
 from gonogo.experiment.source_files import Methods, Stage, named_files, repository_files, sendable, without_unused
 from gonogo.quality.registry import kind_of
 
@@ -119,6 +120,10 @@ class CommandExperiment(Experiment):
         data = self.data_folder()
         files = [file for file in repository_files(self.root) if data is None or not file.is_relative_to(data)]
         return sendable(files, self.root)
+
+    def scripts(self, *, of_inference: bool) -> list[Path]:
+        keys = LINES["predict"] if of_inference else LINES["train"]
+        return [file for key in keys for file in scripts_in(getattr(self.command, key), self.root)]
 
     def source_files_of(self, stage: Stage) -> list[Path]:
         """All of `code` but documents (a README), and but what only other commands name and no other file imports.

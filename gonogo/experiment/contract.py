@@ -18,6 +18,7 @@ from gonogo.base.extras import install_line
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import validate
 from gonogo.config.quality_thresholds import QualityGate
+from gonogo.experiment.script_files import imports_of
 from gonogo.experiment.source_files import Methods, Stage, sendable, source_digest, without_unused
 from gonogo.quality.inspector import Inspector
 from gonogo.quality.registry import check_kind, kind_of
@@ -180,6 +181,10 @@ class Experiment(ABC):
         if stage == "predict":
             return files
         return without_unused(files, [file for file in files if file.name in self.predict_code], self._unused(stage))
+
+    def scripts(self, *, of_inference: bool) -> list[Path]:
+        """The files that training, or predicting, cannot do without, whether they are there or not."""
+        return [self._file(), *imports_of(self._file(), self.import_root(), of_inference=of_inference)]
 
     def import_root(self) -> Path:
         """The folder that the experiment's package is imported from."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
 from gonogo.base.models import ClosedModel
 from gonogo.base.ranges import Range
+from gonogo.report.commit_text import of_success
 from gonogo.report.timing import StageTiming
 from gonogo.report.verdict_by_part import parts
+from gonogo.report.wording import number
 from gonogo.verdict import Status, Verdict, worst
 
 
@@ -43,6 +46,15 @@ class Leg(BaseModel):
     loss: float | None = Field(description="at the end")
     hours: float | None
     usd: float | None
+
+    @property
+    def samples_per_s(self) -> float | None:
+        """By the median step; None where it was not measured."""
+        return self.batch / self.step_s if self.batch and self.step_s else None
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.device.lower().startswith("cpu")
 
 
 class ReportPicture(BaseModel):
@@ -86,4 +98,23 @@ def run_report(facts: RunFacts) -> str:
     """The report in Markdown; pictures are linked from the report's folder."""
     from gonogo.report.rendering import markdown_page
 
-    return markdown_page("run_report.md.j2", facts=facts, by_part=parts(facts.verdicts))
+    by_part = parts(facts.verdicts)
+    return markdown_page(
+        "run_report.md.j2", facts=facts, by_part=by_part, beside_cpu=beside_cpu(facts.legs),
+        commit_message=of_success(facts, by_part),
+    )  # fmt: skip
+
+
+def beside_cpu(legs: Sequence[Leg]) -> list[str]:
+    """How many times as fast each device was as a processor, sample by sample; nothing where only one was measured."""
+    processors = [leg for leg in legs if leg.samples_per_s and leg.on_cpu]
+    if not processors:
+        return []
+    base = processors[0]
+    assert base.samples_per_s
+    return [
+        f"{leg.name}: {leg.samples_per_s / base.samples_per_s:.3g} times the samples a second of {base.name} "
+        f"({number(leg.samples_per_s)} against {number(base.samples_per_s)})"
+        for leg in legs
+        if leg.samples_per_s and not leg.on_cpu
+    ]

@@ -16,6 +16,7 @@ from gonogo.forecast.forecast import Forecast
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.remote.answers import quoted
 from gonogo.report.exit_causes import cause_words, why
+from gonogo.report.log_flags import LogLines, flags
 from gonogo.runtime.context import Run
 from gonogo.stages.download import fetch
 from gonogo.stages.freshness import InputDigests, confirm_up_to
@@ -24,6 +25,7 @@ from gonogo.stages.held_limit import over_words, short_of
 from gonogo.stages.remote_run import run_to_end, training_result
 from gonogo.stages.run_terms import oom_ladder
 from gonogo.training.spec import TrainingResult
+from gonogo.verdict import Status
 
 
 def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
@@ -72,9 +74,15 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
     run.say(f"{result.steps} steps in {duration(ended.elapsed_s)} (forecast {planned}), {dollars(run.usd)}")
 
 
+def _known(log: Path) -> str:
+    """The gravest error in the run's log, in words, with what helps; empty where none is known."""
+    grave = next((flag for flag in flags(LogLines(log)) if flag.status is Status.NO_GO), None)
+    return "" if grave is None else f"Its log says: {quoted(grave.line)}. Known: {grave.meaning} "
+
+
 def _advice(kept: Path, cause: str) -> str:
     """Where to look, and what the learning gate said where it stopped the run."""
-    files = f"Its log and checkpoints are in {kept}."
+    files = f"{_known(kept / 'log.txt')}Its log and checkpoints are in {kept}."
     result = kept / "out/training.json"
     if cause != "stopped_by_gate" or not result.exists():
         return files

@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 from gonogo.base.commands import rerun_command
-from gonogo.base.files import survey_size, write_text
+from gonogo.base.files import write_text
 from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.speed import Speed
 from gonogo.gates import standing
@@ -17,6 +17,7 @@ from gonogo.report.preflight import CommandToRun, Mode, PreflightFacts, prefligh
 from gonogo.report.quick_adjustments import adjustments
 from gonogo.runtime.context import Run
 from gonogo.stages.forecast import forecast_of
+from gonogo.stages.sent_parts import sent_bytes
 from gonogo.verdict import Verdict
 
 
@@ -44,7 +45,7 @@ def _facts(run: Run, launch: Measurements) -> PreflightFacts:
         setup_hours=planned.setup_hours.mid,
         budget_usd=launch.budget_usd,
         budget_buffer=run.gates.launch.budget_buffer,
-        upload_bytes=sum(survey_size(folder)[1] for folder in run.data_folders),
+        upload_bytes=sent_bytes(run),
         stages=planned.stages,
         items=launch.items,
         modes=_modes(run, planned),

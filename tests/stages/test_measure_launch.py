@@ -10,8 +10,8 @@ from gonogo.config.load import load_accelerator, validate
 from gonogo.config.target import Target
 from gonogo.runtime.context import Run
 from gonogo.stages import freshness
+from gonogo.stages.critical_items import forbidden_environment, packages_are_named, unbuffered, verdicts_hold
 from gonogo.stages.freshness import InputDigests, data_digest
-from gonogo.stages.measure_launch import forbidden_environment, packages_are_named, unbuffered, verdicts_hold
 
 
 def test_a_log_that_would_arrive_in_blocks_is_named() -> None:

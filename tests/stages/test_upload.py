@@ -13,7 +13,8 @@ from gonogo.runtime.context import Run
 from gonogo.stages import upload as stage_module
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.remote_run import run_key
-from gonogo.stages.upload import package_files, run_spec, sent_code, upload
+from gonogo.stages.sent_parts import package_files, sent_code
+from gonogo.stages.upload import run_spec, upload
 from tests.conftest import ROOT
 from tests.stages.conftest import Files, said
 from tests.stages.test_remote_run import There
