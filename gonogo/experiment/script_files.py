@@ -53,6 +53,6 @@ def _path_of(module: str, root: Path) -> Path | None:
 def scripts_in(line: str, root: Path) -> list[Path]:
     """The scripts that a command line names as a path below `root`, or as a module after `-m`."""
     words = shlex.split(line)
-    found = [root / word for word in words if word.endswith(SCRIPTS) and not Path(word).is_absolute()]
+    found = [root / word for word in words if word.endswith(SCRIPTS) and not word.startswith("/") and "{" not in word]
     modules = [words[index + 1] for index, word in enumerate(words[:-1]) if word == "-m"]
     return found + [path for module in modules if (path := _path_of(module, root)) is not None]

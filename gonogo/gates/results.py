@@ -49,7 +49,7 @@ class Measurements(Measured):
         description="measurements of the predictions, inspected as data is; null: answers that are no such items, or "
         "no predictions",
     )
-    validation: ValidationTrend | None = Field(None, description="of the paid run; null: it left no validation losses")
+    validation: ValidationTrend | None = Field(None, description="of the paid run")
     logged: TrainingLog | None = Field(None, description="of a command that predicts nothing: what its run logged")
 
 
@@ -76,7 +76,8 @@ def judge(measured: Measurements, gate: ResultsGate) -> ResultsJudgement:
         return ResultsJudgement([_no_result()], "", predictions)
     checks = [_skill(measured, gate), *_expected(measured, gate)]
     checks += [] if data is None else kind_of(data.kind).prediction_checks(measured.beside_references, gate)
-    checks += [_convergence(measured.validation), *([_indicators(measured)] if measured.alerts else [])]
+    checks += [_convergence(measured.validation)] if measured.validation else []
+    checks += [_indicators(measured)] if measured.alerts else []
     checks += [] if predictions is None else predictions.checks
     return ResultsJudgement(checks, "" if status_of(checks).passes else "RESULT", predictions)
 
@@ -87,7 +88,8 @@ def _of_log(measured: Measurements, log: TrainingLog, gate: ResultsGate) -> Resu
     if not measured.is_result:
         checks.append(_no_result("The run ended, and came back"))
         return ResultsJudgement(checks, "RESULT" if not checks[0].status.passes else "", None)
-    checks += [_loss_fell(log), _convergence(measured.validation), *_expected(measured, gate)]
+    checks += [_loss_fell(log), *([_convergence(measured.validation)] if measured.validation else [])]
+    checks += _expected(measured, gate)
     return ResultsJudgement(checks, "" if status_of(checks).passes else "RESULT", None)
 
 
@@ -119,11 +121,11 @@ def _loss_fell(log: TrainingLog) -> Check:
     )
 
 
-def _convergence(found: ValidationTrend | None) -> Check:
+def _convergence(found: ValidationTrend) -> Check:
     """A warning and no more: the best checkpoint was kept. Falling is no fault, and says that more would help."""
     id_, title = "convergence", "Validation loss at the end of the paid run"
-    if found is None or found.state == "unknown":
-        return not_measured(id_, title, found.text if found else "the run left no validation losses")
+    if found.state == "unknown":
+        return not_measured(id_, title, found.text)
     rising = found.state == "rising" and found.beyond_noise
     hint = "Take the best checkpoint; next time stop there, lower the learning rate, or take more data."
     return Check(

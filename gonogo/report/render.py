@@ -131,9 +131,8 @@ def _passed(checks: list[Check]) -> RenderableType:
 
 
 def _grey(checks: list[Check]) -> RenderableType:
-    said = "; ".join(
-        f"{clean(check.id.replace('_', ' '))}{f' ({clean(check.why)})' if check.why else ''}" for check in checks
-    )
+    names = [(clean(check.id.replace("_", " ")), clean(check.why)) for check in checks]
+    said = "; ".join(f"{name} ({why})" if why else name for name, why in names)
     mark = Text(Status.UNKNOWN.mark, style=Status.UNKNOWN.colour)
     return _marked(mark, Text(f"not measured: {said}", style="dim", overflow="fold"))
 

@@ -30,12 +30,12 @@ class StoredFolder(BaseModel):
         if self.kind == PAID:
             return "only if its checkpoints are no longer wanted: another paid run makes them again"
         if stage := MADE_BY.get(self.kind):
-            return f"yes: `{stage}` makes it again"
+            return f"yes: the stage {stage} makes it again"
         return "no: verdicts, documents and logs"
 
 
 def spoilt(verdict: Verdict, folders: Sequence[StoredFolder]) -> list[StoredFolder]:
-    """Those whose contents the fault makes worthless: made of bad data, trained by faulty code, or missing the target."""
+    """Those that the fault makes worthless: bad data and what was trained on it, or what faulty code trained."""
     part: PartName | None = at_fault(verdict)
     lost = {
         "data": {*DATA, *TRAINED, PAID} if verdict.gate == "generator" else {*DATA[1:], *TRAINED, PAID},

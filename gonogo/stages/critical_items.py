@@ -34,7 +34,7 @@ def critical_items(digests: InputDigests) -> list[Item]:
         else Item(name="Inference script", ok=True, detail="none: the results gate judges what the run logs"),
         *pretrained(experiment),
         packages_here(experiment),
-        packages_are_named(run),
+        packages_are_named(_requirements(run)),
         unbuffered(run.target.environment),
         forbidden_environment(run.settings.accelerator, run.target.environment),
     ]
@@ -76,17 +76,11 @@ def scripts(name: str, experiment: Experiment, *, of_inference: bool) -> Item:
         return Item(name=name, ok=False, detail=f"{', '.join(lacking)}: not there")
     sent = {file.resolve() for file in experiment.source_files()}
     unsent = [said for file, said in zip(files, shown, strict=True) if file.is_file() and file.resolve() not in sent]
-    if unsent and not of_inference and _is_of_the_project(experiment):
-        return Item(
-            name=name, ok=False, detail=f"{', '.join(unsent)}: not among the files that are sent; add to `code`"
-        )
+    if unsent and not of_inference and experiment.config.code:
+        why = "not among the files that are sent; name it in `code`"
+        return Item(name=name, ok=False, detail=f"{', '.join(unsent)}: {why}")
     more = f" and {len(shown) - NAMED} more" if len(shown) > NAMED else ""
     return Item(name=name, ok=True, detail=", ".join(shown[:NAMED]) + more or "a program that is installed")
-
-
-def _is_of_the_project(experiment: Experiment) -> bool:
-    """Whether `code` says what is sent."""
-    return bool(experiment.config.code)
 
 
 def pretrained(experiment: Experiment) -> list[Item]:
@@ -111,18 +105,21 @@ def packages_here(experiment: Experiment) -> Item:
     return Item(name=name, ok=True, detail=", ".join(needed) or "no others than gonogo's own")
 
 
-def packages_are_named(run: Run) -> Item:
+def packages_are_named(requirements: Path) -> Item:
+    """Of a user's own file, or of the lock that ships."""
     name = "Packages that the machine installs"
-    own = run.experiment_config.requirements
-    file = run.settings.root / own.expanduser() if own else own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
     try:
-        lines = pip_lines(file) if own else file.read_text().splitlines()
+        lines = requirements.read_text().splitlines() if requirements.name == TRAIN_LOCK else pip_lines(requirements)
     except UserError as error:
         return Item(name=name, ok=False, detail=str(error))
     except OSError:
-        return Item(name=name, ok=False, detail=f"{file}: not there")
-    count = len([line for line in lines if line[:1].isalnum()])
-    return Item(name=name, ok=True, detail=f"{count} of {file}")
+        return Item(name=name, ok=False, detail=f"{requirements}: not there")
+    return Item(name=name, ok=True, detail=f"{sum(line[:1].isalnum() for line in lines)} of {requirements}")
+
+
+def _requirements(run: Run) -> Path:
+    own = run.experiment_config.requirements
+    return run.settings.root / own.expanduser() if own else own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
 
 
 def unbuffered(environment: Mapping[str, str]) -> Item:

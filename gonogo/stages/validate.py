@@ -90,13 +90,13 @@ def _measure_log(run: Run, archive: Path, outputs: Any) -> None:
     run.say(f"{result.steps} steps" + (f", loss {first:.3g} → {last:.3g}" if first and last else ""))
 
 
-def validation_of(training: Path) -> ValidationTrend | None:
-    """Whether the run's validation loss converged; None where it logged none, or a foreign script trained."""
+def validation_of(training: Path) -> ValidationTrend:
+    """Whether the run's validation loss converged; `unknown` where it logged too few, or a foreign script trained."""
     try:
         result = TrainingResult.read(training)
         found = converged(result.val_steps, result.val_loss)
     except (OSError, ValueError):
-        return None
+        found = converged([], [])
     return ValidationTrend(state=found.state, beyond_noise=found.beyond_noise, text=found.text)
 
 

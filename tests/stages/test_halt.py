@@ -20,7 +20,7 @@ def test_a_no_go_is_told_with_what_passed_before_and_how_to_run_again(
     run = stage_run("halt")
     for gate in registry.upto("memory"):
         status = Status.NO_GO if gate.name == "memory" else Status.GO
-        check = Check(id="x", title="A thing", status=status, why="the card is too small")
+        check = Check(id="x", title="A thing", value=1, status=status, why="the card is too small")
         verdict = decide(
             [check], gate=gate.name, scope=gate.scope, experiment="mine", cause="MEMORY", measured_at=now(),
             inputs_digest="",

@@ -21,6 +21,7 @@ from gonogo.remote.answers import Exit
 from gonogo.remote.errors import NotOurTurn
 from gonogo.runtime.context import Run
 from gonogo.stages import remote_run, sent_parts
+from gonogo.stages import upload as upload_stage
 from gonogo.stages.held_limit import left_s, over_words, refuse_beyond, run_at_most_s, short_of
 from gonogo.stages.held_machines import changing, held_file
 from gonogo.stages.machine import in_turn
