@@ -266,9 +266,9 @@ def test_effort_and_odds_come_from_the_ledger() -> None:
     assert way_back(known[:2], session="s0") == WayBack(0, 0, None), "the halt that is being reported is none of them"
     revival = section(negative_result(dark(), facts(way_back=found)), "Revival")
     assert "35 h 58 min from a halt to the next run that passed (median of 2 in this ledger)" in revival
-    assert "of 3 earlier halts in this ledger, 2 were followed by a run that passed" in revival
+    assert "Of 3 earlier halts in this ledger, 2 were followed by a run that passed" in revival
     assert "Repeating what was lost: 1 h 01 min, $1.99, as measured this time: sample 6.0 s, " in revival
-    assert "The rest of the plan: 3 h 05 min and $6.00" in revival
+    assert "The rest of the plan: 3 h 05 min, $6.00, as forecast." in revival
     assert "not measured; no earlier halt" in section(negative_result(dark(), facts()), "Revival")
 
 

@@ -72,8 +72,8 @@ def test_what_is_deleted_fails_its_row_and_refuses_the_launch(
     after = {item.name: item for item in critical_items(digests)}
     assert not after[row].ok and Path(gone).name in after[row].detail
     measured = Measurements(
-        items=list(after.values()), expected_statement="skill", hours=ANY, usd=ANY, usd_per_hour=0, budget_usd=1,
-        max_hours=1, approval=None, sample_digest="",
+        items=list(after.values()), expected_statement="skill", hours=ANY, usd=ANY, usd_per_hour=0, budget_usd=10,
+        max_hours=10, approval=None, sample_digest="",
     )  # fmt: skip
     checks, cause = judge(measured, LaunchGate())
     assert cause == "CHECKLIST" and f"{row}: {after[row].detail}" in checks[0].why
