@@ -25,7 +25,7 @@ test-fast: $(VENV)/ready  ## the tests that need neither torch nor SSH
 
 test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
 	@echo "gonogo: running the slow tests (about 15 minutes on two cores)"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(SLOW)" $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -o faulthandler_timeout=1800 -m "$(SLOW)" $(PYTEST_ARGS)
 
 test-cuda-build: $(CUDA_BUILD)/ready  ## the tests of traces with PyPI's CUDA build of torch, as on a machine without a GPU
 	@echo "gonogo: running the tests of traces with a CUDA build of torch (about 3 minutes)"

@@ -3,6 +3,7 @@ scenes; beside it CleanVision and preflight-ml.
 
     python benchmarks/gate_accuracy.py [--json FILE] [--seed N] [--items N] [--sets N] [--peer-python PYTHON]
     python benchmarks/gate_accuracy.py --pictures [--json FILE] [--photographs FOLDER …] [--packages FOLDER …]
+    python benchmarks/gate_accuracy.py --one-view [--json FILE] [--seed N]
 
 Good views are photographs and what is easily taken for a fault (night, snow, drawings, …), seen by a camera that moved,
 and renders of `cvs`. Bad ones are made from good ones, each so strong that nobody would use it. What one view cannot
@@ -14,8 +15,10 @@ JPEG of quality 30, noise of σ 15, half the contrast, a quarter more or less li
 
 Keys of the JSON: false_alarm_rate, miss_rate (items), wrong_go_sets (bad ones that passed, be it with CAUTION) and
 wrong_no_go_sets (counts), sets_good, sets_bad, classes, sets (by class), peers (null where there is no --peer-python),
-and of --pictures, which leaves the others as they are: picture_sets (single pictures: good sets by make, and sets of
-which all or 30 % share a fault; figures with Wilson's 95 % intervals, and by which checks they were stopped).
+wilson_95 (the same counts of sets with their intervals); and of --pictures and --one-view, which leave the others as
+they are: picture_sets (single pictures: good sets by make, and sets of which all or 30 % share a fault; figures with
+Wilson's 95 % intervals, and by which checks they were stopped), one_view_sets (ten scenes, one bad view of four in
+each).
 """
 
 from __future__ import annotations
@@ -31,7 +34,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from accuracy.intervals import share_of, show_shares
 from accuracy.items import Tally, judged
+from accuracy.of_one_view import judge_one_view_sets, show_one_view_sets, summed_one_view
 from accuracy.of_pictures import judge_picture_sets, show_picture_sets, summed
 from accuracy.packages import Packages
 from accuracy.photographs import FOLDERS, Photographs
@@ -46,6 +51,7 @@ SEED, ITEMS, SETS = 2026, 100, 200
 PEER_HINT = "give --peer-python: a Python with cleanvision and preflight-ml"
 Verdicts = dict[str, tuple[str, str]]  # name of a set → its kind (empty: good), and what was said of it
 
+ADDED = ("picture_sets", "one_view_sets")  # each measured by a run of its own
 BAD_VIEWS_PER_SCENE = 0.25  # as the gate has it; CleanVision's flags are counted by the gate's own rule
 CV_BAD_SCENES = 4  # of ten, from which the gate says NO-GO
 
@@ -91,6 +97,13 @@ def wrong(verdicts: Verdicts) -> tuple[int, int]:
     passing = {Status.GO.value, Status.CAUTION.value}
     passed = sum(bool(kind) and said in passing for kind, said in verdicts.values())
     return passed, sum(not kind and said == Status.NO_GO.value for kind, said in verdicts.values())
+
+
+def set_intervals(verdicts: Verdicts) -> dict[str, Any]:
+    """`wrong`, as shares of the bad and of the good sets, with their intervals."""
+    go, no_go = wrong(verdicts)
+    bad = sum(bool(kind) for kind, _ in verdicts.values())
+    return {"bad_sets_passed": share_of(go, bad), "good_sets_stopped": share_of(no_go, len(verdicts) - bad)}
 
 
 def table(found: dict[str, Tally], peer: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -164,6 +177,7 @@ def show(result: dict[str, Any]) -> None:
     print(f"misses {result['miss_rate']:.2%} (of what one view can show)")
     print(f"{result['sets_bad']} bad sets: {result['wrong_go_sets']} passed; ", end="")
     print(f"{result['sets_good']} good sets: {result['wrong_no_go_sets']} NO-GO")
+    show_shares(result["wilson_95"])
     for row in result["sets"]:
         print(f"  {row['kind']:30s} {row['verdicts']}")
     for name, figures in (result["peers"] or {"no peers": PEER_HINT}).items():
@@ -177,9 +191,25 @@ def of_pictures(arguments: argparse.Namespace) -> None:
         rows = judge_picture_sets(Path(scratch), arguments.seed, photographs, packages)
     result = {**circumstances(), "seed": arguments.seed, "photographs": len(photographs.scenes), **summed(rows)}
     show_picture_sets(result)
-    if arguments.json:
-        before = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
-        arguments.json.write_text(json.dumps({**before, "picture_sets": result}, indent=1) + "\n")
+    _add(arguments.json, "picture_sets", result)
+
+
+def of_one_view(arguments: argparse.Namespace) -> None:
+    """Judge sets in which each scene has one bad view; likewise."""
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = judge_one_view_sets(Path(scratch), arguments.seed, Photographs())
+    result = {**circumstances(), "seed": arguments.seed, **summed_one_view(rows)}
+    show_one_view_sets(result)
+    _add(arguments.json, "one_view_sets", result)
+
+
+def _add(path: Path | None, key: str, result: dict[str, Any]) -> None:
+    if path:
+        path.write_text(json.dumps({**_before(path), key: result}, indent=1) + "\n")
+
+
+def _before(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def main() -> None:
@@ -190,12 +220,13 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=SETS)
     parser.add_argument("--peer-python", type=Path, metavar="PYTHON", help="has cleanvision and preflight-ml")
     parser.add_argument("--pictures", action="store_true", help="only sets of single pictures")
+    parser.add_argument("--one-view", action="store_true", help="only sets with one bad view of four in each scene")
     parser.add_argument("--photographs", type=Path, nargs="*", default=[], metavar="FOLDER", help="more photographs")
     parser.add_argument("--packages", type=Path, nargs="*", default=[], metavar="FOLDER", help="unpacked wheels")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    if arguments.pictures:
-        of_pictures(arguments)
+    if arguments.pictures or arguments.one_view:
+        (of_pictures if arguments.pictures else of_one_view)(arguments)
         return
     photographs = Photographs()
     with tempfile.TemporaryDirectory() as scratch:
@@ -215,12 +246,15 @@ def main() -> None:
         "sets_good": sum(not kind for kind, _ in verdicts.values()),
         "sets_bad": sum(bool(kind) for kind, _ in verdicts.values()),
         "classes": rows,
+        "wilson_95": set_intervals(verdicts),
         "sets": of_sets(verdicts),
         "peers": peer_figures(peer, rows, verdicts) if peer else None,
     }
     show(result)
     if arguments.json:
-        save(arguments.json, result)
+        save(
+            arguments.json, {**{key: found for key, found in _before(arguments.json).items() if key in ADDED}, **result}
+        )
 
 
 if __name__ == "__main__":

@@ -63,7 +63,11 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.to_port))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.to_port))
+                except OSError:  # no server there now
+                    near.close()
+                    continue
                 with self._lock:
                     self._sockets += [near, far]
                 for source, sink, way in ((near, far, "up"), (far, near, "down")):

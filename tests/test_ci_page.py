@@ -17,6 +17,7 @@ from PIL import Image
 
 from gonogo.cli.main import main
 from tests.conftest import ROOT
+from tests.waiting import LIMIT_S
 
 PAGE = (ROOT / "docs/ci.md").read_text()
 
@@ -56,11 +57,19 @@ def test_the_pytest_example_passes_and_fails_where_the_data_is_black(repository:
     (repository / "test_gates.py").write_text(block("python"))
     run = [sys.executable, "-m", "pytest", "-q", "test_gates.py", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(run, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        run, cwd=repository, env=environment, capture_output=True, text=True, check=False, timeout=LIMIT_S
+    )
     assert done.returncode == 0, done.stdout
     for picture in (repository / "data").glob("*.png"):
         Image.new("RGB", (96, 96)).save(picture)
     done = subprocess.run(
-        [*run, "-k", "data"], cwd=repository, env=environment, capture_output=True, text=True, check=False
+        [*run, "-k", "data"],
+        cwd=repository,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
     )
     assert done.returncode == 1 and "black" in done.stdout

@@ -16,6 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 from PIL import Image
 
+from tests.waiting import LIMIT_S
 from tools import locks
 from tools.locks import locked
 
@@ -32,7 +33,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], cwd=root, check=True,
-        capture_output=True,
+        capture_output=True, timeout=LIMIT_S,
     )  # fmt: skip
     return next(folder.glob("*.whl"))
 
@@ -41,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter with the wheel and this environment's libraries, and without this checkout."""
     venv = tmp_path_factory.mktemp("venv")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, timeout=LIMIT_S)
     packages = next(venv.glob("lib/python*/site-packages"))
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
@@ -51,7 +52,13 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(python), *arguments], cwd=folder, capture_output=True, text=True, check=False, env={"OMP_NUM_THREADS": "1"}
+        [str(python), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"OMP_NUM_THREADS": "1"},
+        timeout=LIMIT_S,
     )
 
 
@@ -93,7 +100,9 @@ def test_an_installed_workflow_plans_a_users_own_experiment(python: Path, tmp_pa
 def test_importing_the_package_takes_no_time(root: Path) -> None:
     """50 ms are the limit; counted here is what it imports, which a loaded machine does not change."""
     program = "import sys; before = set(sys.modules); import gonogo; print(*sorted(set(sys.modules) - before))"
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True, timeout=LIMIT_S
+    ).stdout
     loaded = {name.split(".")[0] for name in told.split()}
     assert loaded - sys.stdlib_module_names <= {"gonogo"} and len(told.split()) < 60
 
@@ -149,7 +158,7 @@ def without_workflow(root: Path, folder: Path, program: str) -> subprocess.Compl
     environment = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, "-c", WITHOUT_WORKFLOW + program], cwd=folder, capture_output=True, text=True, check=False,
-        env=environment,
+        env=environment, timeout=LIMIT_S,
     )  # fmt: skip
 
 

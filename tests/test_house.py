@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.waiting import LIMIT_S
 from tools.generated import filled
 from tools.house import House, as_mermaid, in_circles, layers, needed_arrows, read_house, summary
 
@@ -80,7 +81,9 @@ def linted(root: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
         with (copy / "gonogo" / file).open("a") as module:
             module.write(f"\n{line}\n")
     linter = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([linter, "--no-cache"], cwd=copy, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [linter, "--no-cache"], cwd=copy, capture_output=True, text=True, check=False, timeout=LIMIT_S
+    )
     assert done.returncode == 1, done.stdout
     return " ".join(done.stdout.split())
 
@@ -117,5 +120,7 @@ def test_no_stage_imports_torch_before_its_work_begins(root: Path) -> None:
     """It would count as the chain's overhead, and stages that do not train would wait for it."""
     names = [path.stem for path in (root / "workflow/scripts").glob("*.py")]
     code = f"import sys; {'; '.join(f'import gonogo.stages.{name}' for name in names)}; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, timeout=LIMIT_S
+    )
     assert done.stdout == "False\n"

@@ -12,6 +12,7 @@ import pytest
 
 import gonogo
 from tests.conftest import ROOT
+from tests.waiting import LIMIT_S
 
 HEAVY = {"torch", "lightning", "numpy", "paramiko", "matplotlib", "scipy", "cv2", "tokenizers"}
 
@@ -40,7 +41,9 @@ def test_every_name_is_documented() -> None:
 def imported_by(statement: str) -> set[str]:
     """Top-level packages that a fresh interpreter has imported after it."""
     code = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=LIMIT_S
+    )
     return set(done.stdout.split())
 
 

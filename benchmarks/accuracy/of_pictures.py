@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from accuracy.intervals import share, show_shares
 from accuracy.packages import Packages
 from accuracy.photographs import Photographs
 from accuracy.picture_faults import FAULTS, UNDECIDED
@@ -72,19 +73,13 @@ def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The rates with their intervals, and the rows that they come from."""
     good = [row for row in rows if not row["fault"]]
     found: dict[str, Any] = {
-        "good_sets_stopped": _share(good, "stopped", "sets"),
-        "good_items_bad": _share(good, "bad_items", "items"),
+        "good_sets_stopped": share(good, "stopped", "sets"),
+        "good_items_bad": share(good, "bad_items", "items"),
     }
     for prevalence in PREVALENCES:
         bad = [row for row in rows if row["fault"] and row["promised"] and row["prevalence"] == prevalence]
-        found[f"bad_sets_stopped_at_{prevalence:.0%}"] = _share(bad, "stopped", "sets")
+        found[f"bad_sets_stopped_at_{prevalence:.0%}"] = share(bad, "stopped", "sets")
     return {**found, "rows": rows}
-
-
-def _share(rows: list[dict[str, Any]], part: str, whole: str) -> dict[str, Any]:
-    count, total = (sum(row[key] for row in rows) for key in (part, whole))
-    low, high = wilson(count, total)
-    return {"count": count, "of": total, "wilson_95": [round(low, 4), round(high, 4)]}
 
 
 def show_picture_sets(result: dict[str, Any]) -> None:
@@ -92,20 +87,4 @@ def show_picture_sets(result: dict[str, Any]) -> None:
         name = f"{row['fault']} at {row['prevalence']:.0%}" if row["fault"] else row["make"]
         what = f"{row['stopped']} of {row['sets']} stopped, {row['bad_items']} of {row['items']} items bad"
         print(f"  {name:36s} {what}  {dict(row['faults'])}")
-    for name, share in result.items():
-        if isinstance(share, dict) and "wilson_95" in share:
-            low, high = share["wilson_95"]
-            print(f"{name}: {share['count']} of {share['of']} ({low:.1%} - {high:.1%})")
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, JASA 22, 1927)."""
-    if not total:
-        return 0.0, 1.0
-    z, share = 1.96, count / total
-    middle, reach = (
-        share + z * z / (2 * total),
-        z * float(np.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)),
-    )
-    scale = 1 + z * z / total
-    return max((middle - reach) / scale, 0.0), min((middle + reach) / scale, 1.0)
+    show_shares(result)

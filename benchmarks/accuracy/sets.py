@@ -20,8 +20,14 @@ UNKNOWABLE = ("ghosts", "another scene")  # the second one is what `shuffled` is
 BAD_SETS = (*(kind for kind in KINDS if kind not in UNKNOWABLE), *OF_SETS)
 
 
-def write_set(folder: Path, kind: str, rng: np.random.Generator, photographs: Photographs) -> None:
-    """Ten scenes; of a bad `kind`, half of them or more are bad, all their views. Empty `kind`: a good set."""
+def write_set(
+    folder: Path, kind: str, rng: np.random.Generator, photographs: Photographs, one_view: bool = False
+) -> None:
+    """Ten scenes; of a bad `kind`, half of them or more are bad, all their views. Empty `kind`: a good set.
+
+    Args:
+        one_view: each scene has one bad view instead, of a kind of single views.
+    """
     size = int(rng.choice(SIZES))
     inputs = [_input(rng, photographs, size, kind) for _ in range(SCENES)]
     views = [[moved(rng, x) for _ in range(VIEWS)] for x in inputs]
@@ -31,6 +37,10 @@ def write_set(folder: Path, kind: str, rng: np.random.Generator, photographs: Ph
         views = [moved_on.get(number, own) for number, own in enumerate(views)]
     elif kind == "collapsed":
         views = [[_alike(rng, np.mean(views, axis=(0, 1))) for _ in range(VIEWS)] for _ in inputs]
+    elif one_view:
+        for x, own in zip(inputs, views, strict=True):
+            at = int(rng.integers(VIEWS))
+            own[at] = KINDS[kind].spoil(rng, x, own[at])
     elif kind in KINDS:
         for number in bad:
             views[number] = [KINDS[kind].spoil(rng, inputs[number], view) for view in views[number]]

@@ -100,6 +100,7 @@ def _run(argv: list[str], lock: int, until: float) -> tuple[int, str]:
         output = program.communicate(timeout=max(0.1, until - time.monotonic()))[0]
     except subprocess.TimeoutExpired:
         os.killpg(program.pid, signal.SIGKILL)
-        program.communicate()
+        program.stdout.close()  # type: ignore[union-attr]  # not read to its end: what left the group may hold it
+        program.wait()
         raise Problem(f"{' '.join(argv[1:4])} on the machine had not ended in time, and was ended") from None
     return program.returncode, output.decode(errors="replace")

@@ -85,10 +85,17 @@ def _follow(child: subprocess.Popen[bytes], rung_s: float) -> tuple[LadderResult
                     *lines, pending = (pending + data).split(b"\n")
                     for line in lines:
                         began = _line(found, line.decode(errors="replace"), began)
+    if not hung:
+        try:  # it may have closed its output, and live on
+            child.wait(rung_s)
+        except subprocess.TimeoutExpired:
+            hung = True
     if hung:
         os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
     _close(found, began)
-    child.communicate()
+    for stream in (child.stdout, child.stderr):  # not read to their ends: a process that left the group may hold them
+        stream.close()
     return found, errors.decode(errors="replace"), hung
 
 

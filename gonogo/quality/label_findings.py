@@ -12,7 +12,7 @@ from gonogo.base.models import ClosedModel
 
 EXAMPLES = 2
 MOST_VALUES = 256  # distinct values that are counted
-Form = Literal["yolo", "coco", "masks", "empty_folders"]
+Form = Literal["yolo", "coco", "voc", "masks", "empty_folders"]
 
 
 class LabelProblem(ClosedModel):
@@ -28,7 +28,7 @@ class LabelFindings(ClosedModel):
 
     form: Form
     files: int = Field(default=0, description="label files that were read, beside those that are items")
-    labels: int = Field(default=0, description="that were checked: of YOLO files with boxes, of COCO boxes")
+    labels: int = Field(default=0, description="that were checked: of YOLO files with boxes, of others boxes")
     bad: int = Field(default=0, description="of these, that no training can use as they are")
     pictures: int = Field(default=0, description="whose size the labels name, and which are here")
     bad_pictures: int = Field(default=0, description="of these, of another size")

@@ -14,8 +14,17 @@ from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json
 from gonogo.remote.answers import Done, quoted
+from gonogo.remote.errors import Unreachable
 from gonogo.remote.machine import Machine
-from gonogo.remote.transfer import Transfer, note_known_there, persistently, shown_missing, without_the_machine
+from gonogo.remote.transfer import (
+    Transfer,
+    note_known_there,
+    note_reported,
+    persistently,
+    shown_missing,
+    was_reported,
+    without_the_machine,
+)
 from gonogo.remote.transfer import download as receive
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
@@ -34,8 +43,8 @@ def download(run: Run, inputs: Any, outputs: Any) -> None:
 def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Transfer:
     """The run's folder in the archive, verified, under a name that no other download has; the machine may go then.
 
-    What was fetched before, is known to the machine as fetched, and could not be reported, is reported without the
-    machine: it may be gone.
+    What was fetched before and is known to the machine as fetched needs no machine, which may be gone: it is reported
+    at once where it was not yet, and where the machine of one that is asked for again does not answer.
 
     Args:
         name: of the archive's folder, in words of our own.
@@ -53,6 +62,8 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
             raise UserError(f"{quoted(name)!r} is no name of a folder in {home}: nothing was fetched")
 
     def bring(there: Machine) -> Transfer:
+        if was_reported(partial):
+            shutil.rmtree(partial)
         show = _renewing_lease(there, run_dir, transfers.progress(run.progress))
         got = receive(there, run_dir, folder, show, partial)
         os.sync()  # a power cut here must not take what the machine may then forget
@@ -62,16 +73,17 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
         return got
 
     got = without_the_machine(partial) if report else None
-    if got is not None:
-        run.say("fetched before: the machine is not needed")
+    if got is None or was_reported(partial):
+        got = _from_machine(run, bring, got)
     else:
-        note_held(run.settings, run.experiment)
-        with run.work():
-            got = persistently(lambda: ssh_settings(run), run.target, bring, run.say, 60 * run.target.lease_minutes)
+        run.say("fetched before: the machine is not needed")
     if report:
         facts = {"folder": got.folder, "run_id": Path(run_dir).name, **transfers.facts(got)}
         write_json(report, {**facts, "missing": got.missing, "left_on_machine": got.lost})
-    shutil.rmtree(partial, ignore_errors=True)  # reported: whoever asks again wants it fetched again
+    if report and not got.lost:
+        note_reported(partial)
+    else:
+        shutil.rmtree(partial, ignore_errors=True)
     run.say(f"{transfers.summary(got, 'verified')} in {got.folder}")
     if got.missing:
         run.say(f"CAUTION: not fetched: {shown_missing(got.missing)}")
@@ -81,6 +93,20 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
             f"fetch it again ({rerun_command(forcerun='download')}); or give them up: gonogo release --discard"
         )
     return got
+
+
+def _from_machine(run: Run, bring: Callable[[Machine], Transfer], before: Transfer | None) -> Transfer:
+    """What `bring` fetches; what was fetched `before`, where there is that, and the machine does not answer."""
+    note_held(run.settings, run.experiment)
+    patience_s = 0.0 if before else 60 * run.target.lease_minutes
+    with run.work():
+        try:
+            return persistently(lambda: ssh_settings(run), run.target, bring, run.say, patience_s)
+        except Unreachable as error:
+            if before is None:
+                raise
+            run.say(f"{error} What was fetched before is reported.")
+            return before
 
 
 def _renewing_lease(there: Machine, run_dir: str, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:

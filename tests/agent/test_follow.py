@@ -16,8 +16,8 @@ import pytest
 
 from gonogo.base import processes
 from gonogo.remote.agent_archive import NAME
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all
+from tests.waiting import LIMIT_S, line_with, lines_of, wait_for
 
 SLEEP = ["sh", "-c", "echo begun; exec sleep 60"]
 
@@ -96,8 +96,7 @@ def test_follow_ends_when_nobody_listens(work: Workspace) -> None:
             stderr=subprocess.PIPE,
         )
         stream = getattr(follower, end)
-        assert follower.stdout is not None
-        follower.stdout.readline()
+        line_with(follower, b"\n")
         stream.close()
         follower.wait(timeout=60)
 
@@ -119,18 +118,18 @@ def test_a_log_that_is_faster_than_the_link_leaves_room_for_heartbeats(work: Wor
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    assert watching.stdout is not None
     assert watching.stdin is not None
     read_bytes, beats, began = 0, 0, time.monotonic()
     watching.stdin.write(b"\n")
     watching.stdin.flush()
-    while read_bytes < 6_000_000:
-        line = watching.stdout.readline()
+    for line in lines_of(watching):
         read_bytes += len(line)
         beats += line.startswith(b'{"heartbeat"')
+        if read_bytes >= 6_000_000:
+            break
         time.sleep(0.02)
     took_s = time.monotonic() - began
     watching.kill()
-    watching.wait()
+    watching.wait(timeout=LIMIT_S)
     assert beats >= took_s / 2, "one a second, were the machine idle"
     assert (work.folder / "runs/one/lease").stat().st_mtime > 0, "what the client said was heard"

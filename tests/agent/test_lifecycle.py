@@ -20,8 +20,8 @@ from gonogo.agent.resumption import next_attempt
 from gonogo.agent.run_folder import NO_PAST
 from gonogo.base import processes
 from gonogo.remote.agent_archive import NAME
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all
+from tests.waiting import LIMIT_S, wait_for
 
 SLEEP = ["sh", "-c", "echo begun; exec sleep 60"]
 
@@ -79,7 +79,7 @@ def test_asking_never_looks_like_holding(work: Workspace) -> None:
     askers = [work.start("active", ".") for _ in range(6)]
     assert work.launch(["true"])["state"] == "started"
     for asker in askers:
-        asker.communicate()
+        asker.communicate(timeout=LIMIT_S)
 
 
 def test_a_key_that_finished_is_done_and_one_that_failed_runs_again(work: Workspace) -> None:
@@ -225,6 +225,13 @@ def test_when_all_of_it_is_killed_the_run_is_lost_and_can_be_started_again(work:
 def test_the_child_outlives_the_shell_that_launched_it(work: Workspace) -> None:
     (work.folder / "order").write_text('{"key": "k", "argv": ["sleep", "60"]}')
     command = f"{sys.executable} {NAME} launch runs/one < order; kill -9 0"
-    subprocess.run(["sh", "-c", command], cwd=work.folder, start_new_session=True, stdout=subprocess.PIPE, check=False)
+    subprocess.run(
+        ["sh", "-c", command],
+        cwd=work.folder,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        check=False,
+        timeout=LIMIT_S,
+    )
     wait_for((work.folder / "runs/one/heartbeat.json").exists)
     assert processes.alive(work.beat()["child_pid"])

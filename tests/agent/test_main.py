@@ -13,6 +13,7 @@ import pytest
 
 from gonogo import agent
 from tests.remote.workspace import Workspace, end_all
+from tests.waiting import LIMIT_S
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_standard_library_only_and_the_syntax_of_python_3_8(path: Path) -> None:
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13"])
 def test_runs_on_other_pythons(version: str, work: Workspace) -> None:
     python = shutil.which(f"python{version}")
-    if python is None or subprocess.run([python, "-V"], capture_output=True, check=False).returncode:
+    if python is None or subprocess.run([python, "-V"], capture_output=True, check=False, timeout=LIMIT_S).returncode:
         pytest.skip(f"no python{version} here")
     work.python = python
     (work.folder / "data").mkdir()

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from tests.faults.training import brisk
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all
+from tests.waiting import LIMIT_S, wait_for
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_it_does_not_switch_itself_off_during_an_upload_and_the_minutes_count_fr
     assert time.monotonic() - fetched > 2, "they count from the download"
     assert not calls["upload"].exists(), "an upload is under way"
     upload.kill()
-    upload.wait()
+    upload.wait(timeout=LIMIT_S)
     ended = time.monotonic()
     wait_for(calls["upload"].exists)
     assert time.monotonic() - ended > 1, "they count from what was done here last"
@@ -148,7 +148,7 @@ def test_a_home_that_is_full_keeps_no_run_from_beginning(work: Workspace, tmp_pa
     home = tmp_path / "home"
     home.mkdir()
     words = ["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=4", "tmpfs", str(home)]
-    if subprocess.run(words, check=False, capture_output=True).returncode:
+    if subprocess.run(words, check=False, capture_output=True, timeout=LIMIT_S).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         work.environment["GONOGO_AGENT_HOME"] = str(home)
@@ -162,4 +162,4 @@ def test_a_home_that_is_full_keeps_no_run_from_beginning(work: Workspace, tmp_pa
         assert work.call("busy", ".")["unfetched"] == ["cvs/runs/one"]
     finally:
         end_all(work.folder)
-        subprocess.run(["umount", "-l", str(home)], check=True)
+        subprocess.run(["umount", "-l", str(home)], check=True, timeout=LIMIT_S)

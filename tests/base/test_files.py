@@ -20,6 +20,7 @@ from gonogo.base.files import (
     write_json,
     write_text,
 )
+from tests.waiting import LIMIT_S
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -100,7 +101,9 @@ def test_what_is_written_is_readable_for_whom_the_umask_says(tmp_path: Path) -> 
         "import sys; from gonogo.base.files import folder_replacing, write_text; write_text(sys.argv[1], 'x')\n"
         "with folder_replacing(sys.argv[2]) as folder: pass"
     )
-    subprocess.run([sys.executable, "-c", script, tmp_path / "a", tmp_path / "b"], umask=0o027, check=True)
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "a", tmp_path / "b"], umask=0o027, check=True, timeout=LIMIT_S
+    )
     assert [oct((tmp_path / name).stat().st_mode & 0o777) for name in "ab"] == ["0o640", "0o750"]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from gonogo.base.errors import UserError
 from gonogo.base.locks import hold
+from tests.waiting import LIMIT_S, line_with
 
 HOLDER = """
 import sys, time
@@ -24,11 +25,11 @@ time.sleep(60)
 
 def test_one_at_a_time_and_a_killed_run_leaves_no_lock(tmp_path: Path, root: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, cwd=root)
-    assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+    line_with(holder, b"held")
     with pytest.raises(UserError, match=f"process {holder.pid}"):
         hold(tmp_path)
     os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
+    holder.wait(timeout=LIMIT_S)
     time.sleep(0.05)
     hold(tmp_path)
 

@@ -11,12 +11,13 @@ import time
 import pytest
 
 from gonogo.base import processes
+from tests.waiting import LIMIT_S
 
 
 def _grandchild() -> int:
     """Pid of a sleeping process that is not our child."""
     started = subprocess.run(
-        ["/bin/sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"], stdout=subprocess.PIPE, check=True
+        ["/bin/sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"], stdout=subprocess.PIPE, check=True, timeout=LIMIT_S
     )
     return int(started.stdout)
 
@@ -36,7 +37,7 @@ def test_calls_back_when_a_stranger_dies(pidfd: bool, number: int, monkeypatch: 
 
 def test_calls_back_at_once_for_one_that_is_gone() -> None:
     child = subprocess.Popen(["true"])
-    child.wait()
+    child.wait(timeout=LIMIT_S)
     gone = threading.Event()
     processes.watch(child.pid, gone.set)
     assert gone.wait(60)
@@ -50,7 +51,7 @@ def test_a_zombie_is_dead() -> None:
     assert child.returncode is None, "nobody has waited for it yet"
     assert not processes.alive(child.pid)
     assert processes.born(child.pid) == ""
-    child.wait()
+    child.wait(timeout=LIMIT_S)
 
 
 def test_two_processes_are_told_apart_by_their_birth() -> None:
@@ -59,4 +60,4 @@ def test_two_processes_are_told_apart_by_their_birth() -> None:
     child = subprocess.Popen(["sleep", "10"])
     assert processes.born(child.pid) not in ("", processes.born(os.getpid()))
     child.kill()
-    child.wait()
+    child.wait(timeout=LIMIT_S)

@@ -13,6 +13,7 @@ from gonogo.cli import site
 from gonogo.cli.main import main
 from gonogo.experiment.load import load_experiment
 from tests.project.conftest import fill, repository
+from tests.waiting import LIMIT_S
 
 __all__ = ["repository"]
 
@@ -98,7 +99,7 @@ def test_snakemake_plans_what_was_written_under_any_rule_names(name: str, reposi
     fill(repository / "data/flowers/val/rose", 9)
     planned = subprocess.run(
         [sys.executable, "-m", "snakemake", "--profile", "local", "-n"],
-        cwd=repository, capture_output=True, text=True, check=False,
+        cwd=repository, capture_output=True, text=True, check=False, timeout=LIMIT_S,
     )  # fmt: skip
     said = planned.stdout + planned.stderr
     assert planned.returncode == 0 and "Traceback" not in said, said

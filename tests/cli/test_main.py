@@ -10,6 +10,7 @@ import pytest
 
 from gonogo.cli.main import COMMANDS, main
 from gonogo.cli.remote import known_runs
+from tests.waiting import LIMIT_S
 
 # each with what it needs to get as far as the folder's config
 NEEDS_A_FOLDER = [
@@ -43,7 +44,7 @@ def test_every_command_has_its_help(command: str, capsys: pytest.CaptureFixture[
 
 def test_help_lists_each_command_with_one_line_and_imports_none() -> None:
     code = "import sys; from gonogo.cli.main import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=LIMIT_S)
     *said, modules = done.stdout.splitlines()
     for command, (_, line) in COMMANDS.items():
         (row,) = [row for row in range(len(said)) if said[row].split()[:1] == [command]]

@@ -13,6 +13,7 @@ from torch import nn
 
 from gonogo.cli.main import main
 from gonogo.memory.events import Events
+from tests.waiting import LIMIT_S
 
 
 def entry() -> Any:
@@ -58,5 +59,7 @@ def test_wrong_arguments_are_told(root: Path, arguments: list[str], named: str, 
 
 
 def test_the_old_command_names_the_new_one() -> None:
-    done = subprocess.run([sys.executable, "-m", "gonogo.memory"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "gonogo.memory"], capture_output=True, text=True, check=False, timeout=LIMIT_S
+    )
     assert done.returncode == 2 and "gonogo memory" in done.stderr and "Traceback" not in done.stderr

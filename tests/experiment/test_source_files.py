@@ -15,6 +15,7 @@ from gonogo.experiment.source_files import (
     source_digest,
     without_unused,
 )
+from tests.waiting import LIMIT_S
 
 
 def make(folder: Path, files: dict[str, str]) -> None:
@@ -112,8 +113,8 @@ def test_of_a_repository_what_git_tracks_is_code(tmp_path: Path) -> None:
     code = ["config/model.yaml", "lib/net.py", "new.py", "notes.txt", "train.py"]
     assert found() == sorted([*code, "ignored.py", "new.bin"])
     git = ["git", "-C", str(tmp_path)]
-    subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "add", "--all", "--force", *files], check=True)
+    subprocess.run([*git, "init", "-q"], check=True, timeout=LIMIT_S)
+    subprocess.run([*git, "add", "--all", "--force", *files], check=True, timeout=LIMIT_S)
     assert found() == code
     (tmp_path / "notes.txt").unlink()  # tracked, and not there
     assert "notes.txt" not in found()

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 from benchmarks.proxy import Proxy, proxy
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import embedded_server
+from tests.waiting import LIMIT_S, wait_for
 
 SSHD = Path("/usr/sbin/sshd")
 KINDS = [
@@ -64,7 +64,7 @@ class OpenSsh:
                 Path("/run/sshd").mkdir(exist_ok=True)
         config, log = str(self.folder / "sshd_config"), str(self.folder / "sshd.log")
         self.process = subprocess.Popen([str(SSHD), "-D", "-f", config, "-E", log])
-        _wait_for_port(self.port)
+        wait_for(lambda: _listens(self.port))
         return Ssh(
             host="127.0.0.1",
             port=self.port,
@@ -76,7 +76,7 @@ class OpenSsh:
     def make_keys(self) -> None:
         for path in (self.folder / "host_key", self.folder / "client_key"):
             if not path.exists():
-                subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(path)], check=True)
+                subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(path)], check=True, timeout=LIMIT_S)
 
     def host_key(self) -> str:
         return " ".join((self.folder / "host_key.pub").read_text().split()[:2])
@@ -89,7 +89,7 @@ class OpenSsh:
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.name().startswith("sshd"):
                     process.kill()
-        self.process.wait()
+        self.process.wait(timeout=LIMIT_S)
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Embedded:
     def make_keys(self) -> None:
         for path in (self.folder / "host_key", self.folder / "client_key"):
             if not path.exists():
-                subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(path)], check=True)
+                subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(path)], check=True, timeout=LIMIT_S)
 
     def host_key(self) -> str:
         return " ".join((self.folder / "known_hosts").read_text().split()[1:3])
@@ -112,17 +112,12 @@ class Embedded:
     def kill(self) -> None:
         instance = embedded_server.Instance.model_validate_json((self.folder / "instance.json").read_text())
         os.kill(instance.pid, signal.SIGKILL)
-        while instance.alive:
-            time.sleep(0.02)
+        wait_for(lambda: not instance.alive)
 
 
-def _wait_for_port(port: int) -> None:
-    for _ in range(250):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise TimeoutError(f"nothing listens on {port}")
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclass

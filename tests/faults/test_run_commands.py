@@ -20,8 +20,8 @@ from gonogo.remote import embedded_server
 from gonogo.remote.machine import connect
 from tests.conftest import ROOT
 from tests.faults.training import RESUMABLE, TRAINING
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import end_all
+from tests.waiting import line_with, wait_for
 
 
 @dataclass
@@ -69,9 +69,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_once_and_twice_lets_go_and_the_run_goes_on(folder: Folder, times: int) -> None:
     watching = folder.command("attach", "cvs")
-    assert watching.stdout is not None
-    while "step" not in watching.stdout.readline():
-        assert watching.poll() is None
+    line_with(watching, "step")
     for _ in range(times):
         watching.send_signal(signal.SIGINT)
         time.sleep(0.05)
@@ -102,9 +100,7 @@ def test_stop_and_what_attach_says_then(folder: Folder) -> None:
 def test_a_folder_that_knows_nothing_of_the_run_attaches_to_it_and_stops_it(folder: Folder) -> None:
     (folder.path / "results/cvs/validate/cloud_train/validate.started.json").unlink()
     watching = folder.command("attach")
-    assert watching.stdout is not None
-    while "step" not in watching.stdout.readline():
-        assert watching.poll() is None
+    line_with(watching, "step")
     unnamed = folder.command("stop")
     assert "known here: none; on the machine: r1" in unnamed.communicate(timeout=60)[1] and unnamed.returncode == 1
     assert folder.command("stop", "cvs").communicate(timeout=60)[0] == "r1 was told to stop\n"

@@ -23,8 +23,8 @@ from gonogo.agent import json_files, run_folder
 from gonogo.agent.exit_cause import exit_cause
 from gonogo.remote.agent_archive import NAME
 from tests.faults.training import RESUMABLE, RUN, brisk, launch
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all, wrapped_python
+from tests.waiting import LIMIT_S, wait_for
 
 FILL = "cat /dev/zero > out/big 2> /dev/null; "  # to the last byte
 
@@ -41,7 +41,10 @@ def small(tmp_path: Path) -> Iterator[Workspace]:
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m,nr_inodes=200", "tmpfs", str(folder)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=3m,nr_inodes=200", "tmpfs", str(folder)],
+        check=False,
+        capture_output=True,
+        timeout=LIMIT_S,
     )
     if mounted.returncode:
         pytest.skip("no disk can be mounted here")
@@ -49,7 +52,7 @@ def small(tmp_path: Path) -> Iterator[Workspace]:
         yield brisk(folder)
     finally:
         end_all(folder)
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True, timeout=LIMIT_S)
 
 
 def mark(work: Workspace, word: str) -> str:

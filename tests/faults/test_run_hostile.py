@@ -154,8 +154,10 @@ def test_what_was_fetched_is_reported_again_though_the_machine_is_gone(there: Si
         fetch(run, "cvs/runs/r1", "r1", str(report)).folder == first.folder == json.loads(report.read_text())["folder"]
     )
     there.up()
-    (Path(first.folder) / "out/model.ckpt").write_bytes(b"")
-    assert fetch(run, "cvs/runs/r1", "r1", str(report)).folder != first.folder, "it is whole no longer"
+    again = fetch(run, "cvs/runs/r1", "r1", str(report))
+    assert again.folder != first.folder, "it was reported: whoever asks again wants it fetched again"
+    (Path(again.folder) / "out/model.ckpt").write_bytes(b"")
+    assert fetch(run, "cvs/runs/r1", "r1", str(report)).folder != again.folder, "it is whole no longer"
 
 
 HONEST = """

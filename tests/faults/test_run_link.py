@@ -25,6 +25,7 @@ from gonogo.remote.setup import set_up
 from tests.faults.servers import KINDS, Site, site
 from tests.faults.training import RESUMABLE, TRAINING, counts
 from tests.remote.workspace import Workspace, end_all, wrapped_python
+from tests.waiting import LIMIT_S, line_with
 
 RUN_DIR = "work/runs/one"
 
@@ -104,10 +105,9 @@ def test_client_killed_the_next_one_attaches(there: Site) -> None:
     )
     words = [there.ssh.model_dump_json(), there.target.model_dump_json(), RUN_DIR]
     client = subprocess.Popen([sys.executable, "-c", script, *words], stdout=subprocess.PIPE, text=True)
-    assert client.stdout is not None
-    assert "begins at 0" in client.stdout.readline()
+    line_with(client, "begins at 0")
     client.kill()
-    client.wait()
+    client.wait(timeout=LIMIT_S)
     again = launch(there, waits)
     assert (again.state, again.key) == ("already", "k")
     (there.root / RUN_DIR / "go").touch()
@@ -167,7 +167,9 @@ def test_changed_host_key_nothing_is_sent(there: Site) -> None:
 
 
 def test_wrong_key(there: Site, tmp_path: Path) -> None:
-    subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True, timeout=LIMIT_S
+    )
     stranger = there.ssh.model_copy(update={"key_file": tmp_path / "other"})
     with pytest.raises(UserError, match="refuses the key"), connect(stranger, there.target):
         pass

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from tests.faults.training import RUN, brisk
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import torch
 from gonogo.agent.checkpoints import is_complete
 from gonogo.agent.exit_cause import oom_kills
 from tests.faults.training import ONCE, RUN, brisk, counts, launch, said
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all
+from tests.waiting import wait_for
 
 
 @pytest.fixture

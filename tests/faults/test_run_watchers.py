@@ -19,8 +19,8 @@ from gonogo.agent.gpu import Gpu
 from gonogo.base import processes
 from gonogo.remote.agent_archive import NAME
 from tests.faults.training import ONCE, RESUMABLE, RUN, brisk, counts, launch, said
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from gonogo.remote.errors import Unreachable
 from gonogo.remote.machine import connect
 from gonogo.remote.transfer import Transfer, download, persistently, streams, upload, verify, worker_pool
 from tests.faults.servers import KINDS, Site, site
+from tests.waiting import LIMIT_S, lines_of
 
 BIG_BYTES, SMALL_FILES, SMALL_BYTES = 64 << 20, 80, 100_000
 TOTAL = BIG_BYTES + SMALL_FILES * SMALL_BYTES
@@ -171,12 +172,11 @@ with connect(ssh, target) as machine:
 def test_client_is_killed(there: Site, data: Path) -> None:
     words = [there.ssh.model_dump_json(), there.target.model_dump_json(), str(data)]
     client = subprocess.Popen([sys.executable, "-c", CLIENT, *words], stdout=subprocess.PIPE, text=True)
-    assert client.stdout is not None
-    for line in client.stdout:
+    for line in lines_of(client):
         if int(line) > TOTAL / 2:
             break
     client.send_signal(signal.SIGKILL)
-    client.wait()
+    client.wait(timeout=LIMIT_S)
     assert_nothing_half_written(there.root / "work" / "data", contents(data))
     there.line.mend()
     rest = send(there, data)

@@ -20,6 +20,7 @@ from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import connect
 from gonogo.remote.transfer import download, upload, verify
 from tests.faults.servers import KINDS, SSHD, OpenSsh, Site, site
+from tests.waiting import LIMIT_S
 
 SIZE = 8 << 20
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
@@ -47,10 +48,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 4 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=False, timeout=LIMIT_S
+    ).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    subprocess.run(["umount", "-l", str(folder)], check=True, timeout=LIMIT_S)
 
 
 def send(there: Site, folder: Path) -> int:
@@ -116,7 +119,7 @@ def test_disk_there_fills_up_meanwhile(
     (there.root / "work").symlink_to(small_disk)
     with pytest.raises(RemoteError, match="No space left"):
         send(there, big)
-    subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True, timeout=LIMIT_S)
     assert send(there, big) < SIZE
     assert (small_disk / "data" / "one.bin").read_bytes() == (big / "one.bin").read_bytes()
 
@@ -143,7 +146,7 @@ def test_disk_here_fills_up_meanwhile(
     with connect(there.ssh, there.target) as machine:
         with pytest.raises(UserError, match="the disk is full"):
             download(machine, "results", small_disk / "archive" / "one", quiet)
-        subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True, timeout=LIMIT_S)
         got = download(machine, "results", small_disk / "archive" / "one", quiet)
     assert 0 < got.bytes_sent < SIZE, "what had come was not sent again"
     assert (small_disk / "archive" / "one" / "one.bin").read_bytes() == (big / "one.bin").read_bytes()
@@ -153,7 +156,7 @@ def test_disk_here_fills_up_meanwhile(
 def test_read_only_target(there: Site, big: Path, small_disk: Path) -> None:
     there.root.mkdir()
     (there.root / "work").symlink_to(small_disk)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True, timeout=LIMIT_S)
     with pytest.raises(RemoteError, match="Read-only file system"):
         send(there, big)
 
@@ -202,6 +205,6 @@ def test_slow_and_lossy_line(tmp_path: Path, big: Path) -> None:
             done = subprocess.run(made.near(*words), capture_output=True, text=True, timeout=60, check=False)
         finally:
             daemon.terminate()
-            daemon.wait()
+            daemon.wait(timeout=LIMIT_S)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "there" / "work" / "data" / "one.bin").read_bytes() == (big / "one.bin").read_bytes()

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from gonogo.agent.device_probe import RUNGS
+from gonogo.health import device_ladder
 from gonogo.health.device_ladder import LadderResult, climb, verdict
 from gonogo.verdict import Status
+from tests.remote.workspace import wrapped_python
 
 DEVICE = Path(__file__).parent / "device"
 
@@ -51,6 +53,16 @@ def test_a_device_that_hangs_is_killed_in_time(faulty: pytest.MonkeyPatch) -> No
     rung, problem = climbed("hang", faulty, rung_s=12)
     assert rung == "copy" and problem == "hung for 12 s and was killed"
     assert time.monotonic() - began < 600, "it would hang for an hour"
+
+
+@pytest.mark.parametrize("body", ["setsid sleep 30 & sleep 30", "exec >&- 2>&-; sleep 30"])
+def test_what_holds_its_output_or_closes_it_holds_up_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str
+) -> None:
+    monkeypatch.setattr(device_ladder.sys, "executable", wrapped_python(tmp_path / "python", before=body))
+    began = time.monotonic()
+    assert climb("cpu", rung_s=0.3).problem == "hung for 0.3 s and was killed"
+    assert time.monotonic() - began < 20
 
 
 def test_a_healthy_device_reaches_the_top(faulty: pytest.MonkeyPatch) -> None:

@@ -23,9 +23,9 @@ from gonogo.stages.run_terms import cpu_fallback
 from gonogo.training.spec import RunSpec, TrainingResult
 from gonogo.verdict import Status
 from tests.conftest import ROOT
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import Workspace, end_all
 from tests.toy import config
+from tests.waiting import wait_for
 
 DEVICE = Path(__file__).parent / "device"
 RUN = "runs/one"

@@ -20,7 +20,8 @@ from gonogo.stages.train import STOPPED_BY_GATE
 from gonogo.training.spec import RunSpec, TrainingResult
 from tests.conftest import ROOT
 from tests.learning.fixtures import Family, specification
-from tests.remote.conftest import instance, machine, root_there, ssh, target, wait_for
+from tests.remote.conftest import instance, machine, root_there, ssh, target
+from tests.waiting import LIMIT_S, wait_for
 
 __all__ = ["instance", "machine", "root_there", "ssh", "target"]  # fixtures
 
@@ -72,7 +73,10 @@ def test_without_thresholds_nobody_goes_along(tmp_path: Path) -> None:
     spec = paid("shuffled", epochs=2).model_copy(update={"gate": None})
     (tmp_path / "run.json").write_text(spec.model_dump_json(by_alias=True))
     command = [sys.executable, "-m", "gonogo.stages.train", str(tmp_path / "run.json"), str(tmp_path / "out")]
-    assert subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=False, timeout=LIMIT_S).returncode
+        == 0
+    )
     assert not (tmp_path / "out/in_flight.jsonl").exists()
 
 

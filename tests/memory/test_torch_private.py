@@ -15,6 +15,7 @@ import torch
 from gonogo.base.errors import UserError
 from gonogo.memory import torch_private
 from gonogo.memory.torch_private import TESTED
+from tests.waiting import LIMIT_S
 
 REMOVED = ["torch._C._select_conv_backend", "torch._subclasses.fake_tensor.FakeTensorMode", "torch._decomp.meta_table"]
 
@@ -31,7 +32,9 @@ try:
 except UserError as error:
     print(error)
 """
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True, timeout=LIMIT_S
+    ).stdout
     assert told.count("\n") == 1 and name in told and f"torch {torch.__version__}" in told
     assert f"works with torch {TESTED[0]} to {TESTED[-1]}" in told and f"pip install 'torch=={TESTED[-1]}.*'" in told
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import LIMIT_S
+
 TRAIN = """
 import argparse
 
@@ -50,6 +52,6 @@ def repository(tmp_path: Path) -> Path:
     (root / "requirements.txt").write_text("torch\npillow\n")
     (root / "README.md").write_text("Run `python train.py data/flowers`.\n")
     git = ["git", "-C", str(root)]
-    subprocess.run([*git, "init", "-q"], check=True)
-    subprocess.run([*git, "add", "*.py", "requirements.txt", "README.md"], check=True)
+    subprocess.run([*git, "init", "-q"], check=True, timeout=LIMIT_S)
+    subprocess.run([*git, "add", "*.py", "requirements.txt", "README.md"], check=True, timeout=LIMIT_S)
     return root

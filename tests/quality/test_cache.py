@@ -20,6 +20,7 @@ from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import ITEMS
 from gonogo.quality.pictures import statistics
 from tests.conftest import ROOT
+from tests.waiting import LIMIT_S, lines_of
 
 from .picture_files import crops, write
 
@@ -77,14 +78,12 @@ def test_a_scan_that_was_killed_goes_on_where_it_was(
     process = subprocess.Popen(
         [sys.executable, "-c", scan, data, path, tmp_path / "killed"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None
-    for line in process.stdout:
+    for line in lines_of(process):
         if int(line) >= 3 * BATCH:
             break
     workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    process.wait(timeout=LIMIT_S)
     assert psutil.wait_procs(workers, timeout=10)[1] == []
     assert not (tmp_path / "killed").exists()
     monkeypatch.setattr("gonogo.quality.workers.MANY_FILES", dict.fromkeys(["fork", "forkserver"], count + 1))
@@ -157,7 +156,7 @@ def test_threads_share_a_cache(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(timeout=LIMIT_S)
     with open_cache(tmp_path / "cache.db", "images") as cache:
         assert [cache.get(key(number)) for number in range(1250)] == [{"number": number} for number in range(1250)]
 
@@ -172,7 +171,7 @@ def test_processes_share_a_cache(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, str(tmp_path / "cache.db")]
     running = [subprocess.Popen([*command, str(start)], cwd=ROOT) for start in (0, 2000)]
-    assert [process.wait() for process in running] == [0, 0]
+    assert [process.wait(timeout=LIMIT_S) for process in running] == [0, 0]
     with open_cache(tmp_path / "cache.db", "images") as cache:
         assert all(cache.get(key(number)) == {"number": number} for number in range(4000))
 

@@ -14,6 +14,7 @@ from gonogo.quality.distributions import BINS, Distribution, Distributions, abov
 from gonogo.quality.inspector import Inspector
 from gonogo.quality.registry import kind_of
 from gonogo.quality.views.distributions import views_distributions
+from tests.waiting import LIMIT_S
 
 SVG = "{http://www.w3.org/2000/svg}"
 DISTRIBUTIONS = [
@@ -103,7 +104,7 @@ def test_drawing_needs_no_plotting_library() -> None:
     import sys
 
     code = "import sys, gonogo.quality.distributions; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=LIMIT_S).returncode == 0
 
 
 @pytest.mark.parametrize("kind", ["images"])

@@ -24,6 +24,7 @@ from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
+from tests.waiting import LIMIT_S
 
 from .picture_files import crops, write
 
@@ -204,5 +205,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path) -> None:
             picture = rng.integers(0, 256, (18, 18), dtype=np.uint8)
             (folder / f"{number:05d}.bmp").write_bytes(cv2.imencode(".bmp", picture)[1].tobytes())
         command = [sys.executable, "-c", code, str(folder), str(tmp_path / f"out_{count}")]
-        peaks_kib.append(int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout))
+        peaks_kib.append(
+            int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=LIMIT_S).stdout)
+        )
     assert peaks_kib[1] - peaks_kib[0] < 25_000

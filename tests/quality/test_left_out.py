@@ -24,6 +24,7 @@ from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.registry import KINDS, kind_of
 from gonogo.verdict import Check, Status, Verdict
+from tests.waiting import LIMIT_S
 
 from .picture_files import crops, write
 from .scenes import make_scene
@@ -156,7 +157,7 @@ def test_folders_may_lie_as_deep_as_the_system_lets_them(tmp_path: Path) -> None
     finally:
         os.chdir(here)
     found = walk(tmp_path)
-    subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)  # what Python removes by recursion
+    subprocess.run(["rm", "-rf", tmp_path / "d"], check=True, timeout=LIMIT_S)  # what Python removes by recursion
     assert found == []
 
 

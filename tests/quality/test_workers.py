@@ -17,6 +17,7 @@ from gonogo.quality.cache import open_cache
 from gonogo.quality.measure import measure_part
 from gonogo.quality.measured_set import ITEMS
 from tests.conftest import ROOT
+from tests.waiting import LIMIT_S, line_with
 
 from .picture_files import crops, write
 
@@ -94,7 +95,7 @@ def test_no_fork_beside_another_thread() -> None:
         assert not workers.is_single_threaded()
     finally:
         let_go.set()
-        other.join()
+        other.join(timeout=LIMIT_S)
 
 
 @pytest.mark.parametrize("start", ["fork", "forkserver"])
@@ -104,8 +105,7 @@ def test_no_worker_outlives_its_owner(tmp_path: Path, start: str, how: signal.Si
     crop = crops(1)[0]
     data = write(tmp_path / "data", {f"{n:05d}.png": crop for n in range(4000)})
     process = scan(data, tmp_path / "out", start)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "1\n"
+    line_with(process, "1")
     workers_of_it = psutil.Process(process.pid).children(recursive=True)
     assert len(workers_of_it) >= 2
     if how == signal.SIGINT:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,11 +70,3 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def quiet(done: int, total: int) -> None:
     """Progress that nobody reads."""
-
-
-def wait_for(done: Callable[[], object], seconds: float = 60.0) -> None:
-    """Until `done()` is true; fails after `seconds`."""
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, f"still not after {seconds} s"
-        time.sleep(0.02)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gonogo.config.target import Ssh
-from tests.remote.conftest import wait_for
+from tests.waiting import LIMIT_S, wait_for
 
 SSHD = Path("/usr/sbin/sshd")
 NEEDED = pytest.mark.skipif(not SSHD.exists(), reason="OpenSSH's server is not installed")
@@ -46,7 +46,9 @@ def sshd(folder: Path, *lines: str, client_key: Path | None = None) -> Iterator[
     """A running server whose configuration ends with these lines, its key in `folder/known_hosts`."""
     folder.mkdir(exist_ok=True)
     for name in ("host_key", "client_key"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True, timeout=LIMIT_S
+        )
     if client_key:
         (folder / "client_key.pub").write_text(client_key.with_suffix(".pub").read_text())
     port = free_port()
@@ -67,4 +69,4 @@ def sshd(folder: Path, *lines: str, client_key: Path | None = None) -> Iterator[
         )
     finally:
         server.terminate()
-        server.wait()
+        server.wait(timeout=LIMIT_S)

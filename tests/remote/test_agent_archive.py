@@ -16,6 +16,7 @@ import pytest
 
 from gonogo import agent
 from gonogo.remote import agent_archive
+from tests.waiting import LIMIT_S
 
 SOURCES = sorted(Path(agent.__file__).parent.glob("*.py"))
 
@@ -59,7 +60,9 @@ def test_a_command_that_answers_at_once_compiles_little_of_it(tmp_path: Path) ->
         f"import sys; sys.path.insert(0, {agent_archive.NAME!r}); from {agent_archive.PACKAGE}.__main__ import main; "
         f"main(['status', 'runs/one']); print(*[m.rpartition('.')[2] for m in sys.modules if m.startswith('gonogo')])"
     )
-    said = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=LIMIT_S
+    )
     loaded = set(said.stdout.splitlines()[-1].split())
     assert "status" in loaded
     assert not loaded & {"supervisor", "timer", "lifecycle", "incoming", "setup", "device_probe"}
@@ -82,6 +85,7 @@ def test_no_module_is_compiled_twice(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
+        timeout=LIMIT_S,
     )
     compiled = done.stderr.splitlines()
     assert len(compiled) > 3

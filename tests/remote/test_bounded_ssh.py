@@ -20,6 +20,7 @@ from gonogo.remote import bounded_ssh
 from gonogo.remote.bounded_ssh import BoundedTransport, bound_buffers
 from gonogo.remote.connection import open_connection
 from gonogo.remote.errors import Unreachable
+from tests.waiting import LIMIT_S
 
 BLOCK = b"x" * 65536
 
@@ -64,7 +65,7 @@ def serving(talk: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[i
 
 @pytest.mark.parametrize("talk", [greeting_without_end, lines_without_end, huge_packet])
 def test_before_the_key_is_known_nothing_large_is_read(talk: Callable[[socket.socket], None], tmp_path: Path) -> None:
-    subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True, timeout=LIMIT_S)
     (tmp_path / "known_hosts").touch()
     with serving(talk) as (port, taken):
         ssh = Ssh(

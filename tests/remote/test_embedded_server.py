@@ -16,8 +16,8 @@ from gonogo.base.errors import UserError
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import embedded_server
 from gonogo.remote.machine import Machine, connect
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import run
+from tests.waiting import LIMIT_S, line_with, wait_for
 
 START = """
 import os, sys, time
@@ -36,8 +36,7 @@ def _instance(folder: Path) -> embedded_server.Instance:
 
 def _owner(folder: Path) -> subprocess.Popen[str]:
     owner = subprocess.Popen([sys.executable, "-c", START, str(folder)], stdout=subprocess.PIPE, text=True)
-    assert owner.stdout is not None
-    assert owner.stdout.readline().strip().isdigit()
+    assert line_with(owner, "").strip().isdigit()
     return owner
 
 
@@ -47,7 +46,7 @@ def test_ends_within_a_second_of_its_owner(tmp_path: Path, number: int) -> None:
     server = _instance(tmp_path)
     assert server.alive and server.answers
     owner.send_signal(number)
-    owner.wait()
+    owner.wait(timeout=LIMIT_S)
     wait_for(lambda: not server.alive, seconds=1)
     assert not server.answers
     assert not (tmp_path / "client_key").exists(), "a key that opens nothing any more was left"
@@ -56,7 +55,7 @@ def test_ends_within_a_second_of_its_owner(tmp_path: Path, number: int) -> None:
 def test_the_same_owner_gets_the_same_server_from_many_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", START, str(tmp_path), str(os.getpid())]
     asking = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    ports = {process.communicate()[0].strip() for process in asking}
+    ports = {process.communicate(timeout=LIMIT_S)[0].strip() for process in asking}
     assert ports == {str(_instance(tmp_path).port)}
     embedded_server.stop(tmp_path)
 
@@ -85,7 +84,7 @@ def test_another_living_owner_is_refused_and_a_dead_one_is_not(tmp_path: Path) -
     owner.kill()  # and at once, before its server has noticed:
     embedded_server.ensure(tmp_path, os.getpid())
     assert _instance(tmp_path).owner_pid == os.getpid()
-    owner.wait()
+    owner.wait(timeout=LIMIT_S)
     embedded_server.stop(tmp_path)
 
 
@@ -96,7 +95,7 @@ def test_keys_are_for_us_alone(instance: Path) -> None:
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     child = subprocess.Popen(["true"])
-    child.wait()
+    child.wait(timeout=LIMIT_S)
     with pytest.raises(UserError, match="did not start"):
         embedded_server.ensure(tmp_path, child.pid)
 
@@ -134,5 +133,7 @@ def test_what_is_detached_survives_the_server(tmp_path: Path) -> None:
 
 
 def _alive_servers(folder: Path) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT_S
+    ).stdout
     return [line for line in listed.splitlines() if "gonogo.remote.embedded_server" in line and str(folder) in line]

@@ -20,8 +20,8 @@ from gonogo.remote.answers import Heartbeat
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import end_all, timings_of, wrapped_python
+from tests.waiting import wait_for
 
 COUNT = "import sys, time\nfor i in range({n}):\n    print('step', i)\n    time.sleep({pause})\nsys.exit({code})"
 

@@ -21,6 +21,7 @@ from gonogo.remote.agent_archive import NAME
 from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import Machine, connect
 from tests.remote.workspace import run, wrapped_python
+from tests.waiting import LIMIT_S
 
 
 def test_arguments_reach_the_command_as_they_are(machine: Machine, instance: Path) -> None:
@@ -150,7 +151,9 @@ def test_something_else_listens(ssh: Ssh) -> None:
 
         threading.Thread(target=answer, daemon=True).start()
         there = _changed(ssh, port=server.getsockname()[1]).model_dump_json()
-        done = subprocess.run([sys.executable, "-c", script, there], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", script, there], capture_output=True, text=True, check=False, timeout=LIMIT_S
+        )
     assert "no SSH server answers" in done.stderr
     assert done.stderr.startswith("Traceback"), "paramiko wrote to the terminal before the error was raised"
 

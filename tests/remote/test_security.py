@@ -25,8 +25,8 @@ from gonogo.remote.transfer import download
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.run_terms import secrets
 from gonogo.training.spec import TrainingResult
-from tests.remote.conftest import wait_for
 from tests.remote.workspace import end_all, run
+from tests.waiting import wait_for
 
 PLANTED = "planted-" + "7f3a" * 6
 NASTY = ["a; touch pwned", "$(touch pwned)", "`touch pwned`", "a' b", "--help", "a\nb"]

@@ -24,7 +24,8 @@ from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer import checkpoints
 from gonogo.remote.transfer.checkpoints import LISTED, fetch_checkpoints, fetching_checkpoints
-from tests.remote.conftest import contents, wait_for
+from tests.remote.conftest import contents
+from tests.waiting import LIMIT_S, wait_for
 
 
 def _checkpoint(size: int = 2_000_000) -> bytes:
@@ -199,13 +200,15 @@ def test_a_full_disk_here_is_told_and_the_next_try_goes_well(
     monkeypatch.setattr(checkpoints, "check_room", lambda *known: None)
     disk, said = tmp_path / "disk", []
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], check=False, timeout=LIMIT_S
+    ).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         with fetching_checkpoints(lambda: ssh, target, "run", disk / "c", 0.05, said.append):
             wait_for(lambda: any("the disk is full" in line for line in said))
-            subprocess.run(["mount", "-o", "remount,size=32m", str(disk)], check=True)
+            subprocess.run(["mount", "-o", "remount,size=32m", str(disk)], check=True, timeout=LIMIT_S)
             wait_for(lambda: any(line.startswith("downloaded") for line in said))
         assert {path.name for path in (disk / "c").glob("*.ckpt")} == {"epoch_0020.ckpt", "best.ckpt"}
     finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+        subprocess.run(["umount", "-l", str(disk)], check=True, timeout=LIMIT_S)

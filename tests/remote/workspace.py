@@ -18,7 +18,7 @@ from gonogo.agent import processes, timings
 from gonogo.agent.exit_cause import CAUSES
 from gonogo.remote.agent_archive import NAME, archive
 from gonogo.remote.machine import Machine
-from tests.remote.conftest import wait_for
+from tests.waiting import wait_for
 
 
 class Workspace:

@@ -15,6 +15,7 @@ from gonogo.report.way_back import WayBack, way_back
 from gonogo.runtime.ledger import Row
 from gonogo.verdict import Check, Status
 from tests.report.verdicts import DARK, dark, going, good, make, overridden, ready, unknown
+from tests.waiting import LIMIT_S
 
 SECTIONS = [
     "Executive summary",
@@ -276,7 +277,7 @@ def test_effort_and_odds_come_from_the_ledger() -> None:
 
 
 def test_the_commit_message_is_text_and_git_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True, timeout=LIMIT_S)
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)
     document = negative_result(dark(), facts())

@@ -22,6 +22,7 @@ from tests.report.verdicts import (
     overridden,
     unknown,
 )
+from tests.waiting import LIMIT_S
 
 ALL = [dark, overridden, cautious, unknown, lambda: going("learning")]
 
@@ -234,7 +235,7 @@ def test_rendering_starts_fast() -> None:
         "new = {*sys.modules} - before; print(*{name.partition('.')[0] for name in new}); print(len(new))"
     )
     packages, modules = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT_S
     ).stdout.splitlines()
     assert not {"jinja2", "matplotlib", "torch", "numpy"} & {*packages.split()}
     assert int(modules) < 100

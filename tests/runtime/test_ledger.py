@@ -14,6 +14,7 @@ import pytest
 from gonogo.cli.main import main
 from gonogo.runtime import ledger
 from gonogo.runtime.ledger import Row, union_s
+from tests.waiting import LIMIT_S, line_with
 
 
 def test_rows_come_back_by_session_and_experiment(tmp_path: Path) -> None:
@@ -58,11 +59,11 @@ time.sleep(600)
 def test_a_crashed_run_is_closed_and_never_left_running(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     child = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE)
-    assert child.stdout is not None and child.stdout.readline() == b"begun\n"
+    line_with(child, b"begun")
     assert [row.outcome for row in ledger.rows(path, running=True)] == ["running"]
     assert ledger.rows(path) == []
     child.kill()
-    child.communicate()
+    child.communicate(timeout=LIMIT_S)
     assert [row.outcome for row in ledger.rows(path, running=True)] == ["crashed"]
     assert [row.outcome for row in ledger.rows(path)] == ["crashed"]
 

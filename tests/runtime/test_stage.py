@@ -17,6 +17,7 @@ from gonogo.runtime import ledger
 from gonogo.runtime.session import ROOT as ROOT_VARIABLE
 from gonogo.runtime.stage import stage
 from tests.conftest import ROOT
+from tests.waiting import LIMIT_S
 
 
 class Wildcards(SimpleNamespace):
@@ -90,5 +91,7 @@ def test_jobs_write_utf_8_whatever_the_locale_is() -> None:
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUTF8"}
     environment["LC_ALL"] = "C.UTF-8"  # in which Python does not choose that mode by itself
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True, timeout=LIMIT_S
+    )
     assert done.stdout.strip() == "1"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gonogo.base.processes import alive
 from tests.conftest import ROOT
+from tests.waiting import LIMIT_S
 
 SCRIPT = """
 import os, pathlib, subprocess, sys, tempfile, time
@@ -44,7 +45,7 @@ def test_it_ends_soon_and_leaves_no_process(tmp_path: Path) -> None:
         seconds = time.monotonic() - asked
     finally:
         check.kill()
-        check.wait()
+        check.wait(timeout=LIMIT_S)
     assert check.returncode == 130 and "no process of the script is left" in said and "Traceback" not in said
     assert not any(alive(pid) for pid in pids)
     print(f"ended in {seconds:.1f} s")

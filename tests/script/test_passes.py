@@ -13,6 +13,7 @@ import pytest
 from gonogo.base.processes import alive
 from gonogo.script import child, passes
 from tests.script.conftest import Run
+from tests.waiting import wait_for
 
 
 def pids_of(lines: list[str]) -> list[int]:
@@ -108,8 +109,7 @@ def test_it_stops_soon_when_asked(run_script: Run, monkeypatch: pytest.MonkeyPat
     left: list[float] = []
 
     def when_begun() -> None:
-        while not began.exists():
-            time.sleep(0.02)
+        wait_for(began.exists)
         left.append(time.monotonic())
         stop.set()
 

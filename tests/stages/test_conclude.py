@@ -20,6 +20,7 @@ from gonogo.stages import conclude as stage_module
 from gonogo.stages import release
 from gonogo.stages.conclude import AtTheEnd, conclude
 from gonogo.stages.held_machines import Alarm, held_file
+from tests.waiting import LIMIT_S
 
 
 @pytest.fixture
@@ -162,7 +163,7 @@ def test_where_snakemake_calls_no_hook_it_is_released_as_the_process_ends(held: 
         "raise RuntimeError('a fault of its own')\n"
     )
     words = [sys.executable, "-c", program, str(held.config.results_dir.resolve())]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=LIMIT_S)
     assert done.stdout == "released\n"
     assert done.returncode == 1 and "a fault of its own" in done.stderr
 

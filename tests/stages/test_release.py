@@ -29,9 +29,9 @@ from gonogo.stages import release as giving
 from gonogo.stages import ways_to_go
 from gonogo.stages.held_machines import Alarm, Unknown, changing, held_file, held_machines, note_run
 from gonogo.stages.release import note_held, release_machine
-from tests.remote.conftest import wait_for
 from tests.remote.droplets import Cloud, cloud
 from tests.remote.workspace import end_all, timings_of, wrapped_python
+from tests.waiting import LIMIT_S, wait_for
 
 __all__ = ["cloud"]
 
@@ -390,8 +390,7 @@ def test_results_of_another_folder_or_laptop_keep_it_and_so_does_an_upload(
         machine.install_agent()
         for run, keep in (("theirs/runs/r", True), ("theirs/runs/canary", False)):
             machine.launch(run, key="k", workspace="theirs", arguments=["-c", ""], keep=keep)
-            while machine.run_agent("status", run)["state"] == "running":
-                time.sleep(0.05)
+            wait_for(lambda run=run: machine.run_agent("status", run)["state"] != "running")  # type: ignore[misc]
         with pytest.raises(UserError, match=r"the results of theirs/runs/r there were never downloaded"):
             release_machine(settings, print)
         machine.run_agent("collected", "theirs/runs/r")
@@ -434,7 +433,9 @@ def test_on_a_full_disk_here_a_machine_that_is_gone_is_held_no_longer(settings: 
     settings = by_command(settings, tmp_path)
     results = settings.config.results_dir
     results.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(results)], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(results)], check=False, timeout=LIMIT_S
+    ).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         note_held(settings)
@@ -443,7 +444,7 @@ def test_on_a_full_disk_here_a_machine_that_is_gone_is_held_no_longer(settings: 
         assert release_machine(settings, print)
         assert not (tmp_path / "machine").exists() and not held_file(settings).exists()
     finally:
-        subprocess.run(["umount", "-l", str(results)], check=True)
+        subprocess.run(["umount", "-l", str(results)], check=True, timeout=LIMIT_S)
 
 
 @pytest.mark.parametrize(
@@ -479,8 +480,7 @@ def test_shut_down_through_the_agent_exactly_once(
     with connect(settings.target.connection, settings.target) as machine:
         machine.install_agent()
         machine.launch("ws/runs/r", key="k", workspace="ws", arguments=["-c", ""], release=order)
-        while machine.run_agent("status", "ws/runs/r")["state"] == "running":
-            time.sleep(0.05)
+        wait_for(lambda: machine.run_agent("status", "ws/runs/r")["state"] != "running")
         machine.run_agent("collected", "ws/runs/r")
     note_run(settings, "ws/runs/r")
     note_run(settings, "ws/runs/never started")

@@ -29,6 +29,7 @@ from gonogo.stages.remote_run import (
 )
 from gonogo.stages.run_progress import gpu_words, progress_line
 from tests.stages.conftest import said
+from tests.waiting import LIMIT_S
 
 
 def test_an_order_says_nothing_that_the_agent_does_not_know() -> None:
@@ -114,14 +115,16 @@ def test_what_is_remembered_comes_from_the_machine_s_answer(run: Run) -> None:
 def test_a_run_is_followed_though_a_full_disk_here_keeps_it_from_being_noted(run: Run) -> None:
     results = run.config.results_dir
     results.mkdir(parents=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(results)], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(results)], check=False, timeout=LIMIT_S
+    ).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         with contextlib.suppress(OSError):
             (results / "ballast").write_bytes(bytes(1 << 20))
         found = attach(run, There("started", active=None, verify=VERIFIED))
     finally:
-        subprocess.run(["umount", "-l", str(results)], check=True)
+        subprocess.run(["umount", "-l", str(results)], check=True, timeout=LIMIT_S)
     assert found.startswith("mine/runs/") and "cannot be noted here" in said(run) and "the disk is full" in said(run)
 
 

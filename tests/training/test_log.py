@@ -12,6 +12,7 @@ from gonogo.training.log import FILE, environment
 from gonogo.training.metrics_csv import LossLog
 from gonogo.training.run import train
 from tests.experiment.scripts import experiment, spec
+from tests.waiting import LIMIT_S
 
 SCRIPT = """
 import sys
@@ -26,7 +27,13 @@ print(*sorted({"torch", "numpy", "pydantic"} & set(sys.modules)))
 
 def run(folder: Path, variables: dict[str, str]) -> str:
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=folder, env=variables, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCRIPT],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LIMIT_S,
     ).stdout
 
 

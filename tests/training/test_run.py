@@ -21,6 +21,7 @@ from gonogo.training.run import train
 from gonogo.training.spec import PHASE, RunSpec, TrainingResult
 from tests.conftest import ROOT
 from tests.toy import ToyModule, config, toy
+from tests.waiting import line_with
 
 TRAINING = Training(
     epochs=40, micro_batch_size=32, learning_rate=0.01, checkpoint_every_epochs=20, sample_every_epochs=10
@@ -191,9 +192,7 @@ def test_a_run_that_is_terminated_does_not_pass_for_finished(tmp_path: Path) -> 
     run.write_text(spec(training=TRAINING.model_copy(update={"epochs": 100_000})).model_dump_json(by_alias=True))
     command = [sys.executable, "-m", "gonogo.stages.train", str(run), str(tmp_path / "out")]
     training = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert training.stdout is not None
-    while "step" not in training.stdout.readline():
-        assert training.poll() is None
+    line_with(training, "step")
     training.terminate()
     training.communicate(timeout=60)
     assert training.returncode == 128 + signal.SIGTERM

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.waiting import LIMIT_S
 from tests.workflow.conftest import Site
 
 
@@ -79,10 +80,10 @@ def small_disk(tmp_path: Path) -> Path:
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False, timeout=LIMIT_S).returncode:
         pytest.skip("mounting a small disk needs root")
     yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    subprocess.run(["umount", "-l", str(folder)], check=True, timeout=LIMIT_S)
 
 
 def test_a_full_disk(fresh: Site, small_disk: Path) -> None:

@@ -56,7 +56,7 @@ def run(site: Site, lines: str) -> str:
 
 def came_back(site: Site, name: str) -> tuple[Path, dict[str, float]]:
     """The archive, and the metrics of what was predicted with it."""
-    (archive,) = (site.folder / "archive" / name).iterdir()
+    (archive,) = (site.folder / "archive" / name).glob("[!.]*")
     assert (archive / "out/checkpoints/best.ckpt").stat().st_size > 1000
     results = site.folder / "results" / name / "validate"
     assert (results / "report/report.html").stat().st_size > 5000

@@ -19,6 +19,7 @@ import torch
 
 from gonogo.gates import registry, standing
 from gonogo.verdict import Status, Verdict
+from tests.waiting import LIMIT_S
 from tests.workflow.conftest import Site
 
 CHAIN = [
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 
 def archives(site: Site) -> list[Path]:
-    return sorted((site.folder / "archive").glob("*/*"))
+    return sorted((site.folder / "archive").glob("*/[!.]*"))
 
 
 def orphans(site: Site) -> list[str]:
@@ -117,7 +118,9 @@ def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
     ((program, *arguments),) = commands(site, "Launch")
     assert program == "snakemake"
     again = [sys.executable, "-m", program, *arguments, "--dry-run"]
-    done = subprocess.run(again, cwd=site.folder, env=site.environment(), capture_output=True, check=False)
+    done = subprocess.run(
+        again, cwd=site.folder, env=site.environment(), capture_output=True, check=False, timeout=LIMIT_S
+    )
     assert done.returncode == 0, done.stderr
     looked_at = [words[-1] for words in commands(site, "Monitoring")]
     assert looked_at and all((site.folder / path).exists() for path in looked_at), looked_at

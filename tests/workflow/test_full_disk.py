@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.servers import SSHD, OpenSsh
-from tests.workflow.conftest import wait_for
+from tests.waiting import LIMIT_S, wait_for
 from tests.workflow.test_own_machine import Box, made, server_folder
 
 pytestmark = [
@@ -31,13 +31,13 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
     disk = tmp_path / "site"
     disk.mkdir()
     words = ["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", str(disk)]
-    if subprocess.run(words, check=False, capture_output=True).returncode:
+    if subprocess.run(words, check=False, capture_output=True, timeout=LIMIT_S).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     there = tmp_path / "there"
     try:
         yield from made(tmp_path, monkeypatch, OpenSsh(server_folder(tmp_path)), there, str(there))
     finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+        subprocess.run(["umount", "-l", str(disk)], check=True, timeout=LIMIT_S)
 
 
 def fill(box: Box) -> None:

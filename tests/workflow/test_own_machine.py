@@ -23,7 +23,8 @@ import yaml
 from tests.conftest import ROOT
 from tests.faults.servers import SSHD, OpenSsh
 from tests.remote.workspace import end_all
-from tests.workflow.conftest import Site, make_site, wait_for
+from tests.waiting import LIMIT_S, wait_for
+from tests.workflow.conftest import Site, make_site
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SSHD.exists(), reason="OpenSSH's server is not installed")]
 SECRET = "planted-" + "4c1d" * 6
@@ -89,7 +90,7 @@ def made(
     (box.site.folder / "config/targets/box.yaml").write_text(yaml.safe_dump(target))
     installed(root, python)
     if owner:
-        subprocess.run(["chown", "-R", owner, str(root)], check=True)
+        subprocess.run(["chown", "-R", owner, str(root)], check=True, timeout=LIMIT_S)
     yield box
     end_all(root)
     server.kill()
@@ -102,12 +103,14 @@ def stranger() -> Iterator[pwd.struct_passwd | None]:
         yield None
         return
     name = f"gonogo{os.getpid()}"
-    subprocess.run(["useradd", "--create-home", "--password", "*", "--shell", "/bin/sh", name], check=True)
+    subprocess.run(
+        ["useradd", "--create-home", "--password", "*", "--shell", "/bin/sh", name], check=True, timeout=LIMIT_S
+    )
     try:
         yield pwd.getpwnam(name)
     finally:
-        subprocess.run(["pkill", "-KILL", "-u", name], check=False)
-        subprocess.run(["userdel", "--remove", name], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["pkill", "-KILL", "-u", name], check=False, timeout=LIMIT_S)
+        subprocess.run(["userdel", "--remove", name], check=False, stderr=subprocess.DEVNULL, timeout=LIMIT_S)
 
 
 @pytest.fixture
@@ -118,7 +121,7 @@ def their_box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stranger: pwd.str
     home = Path(stranger.pw_dir)
     (home / ".ssh").mkdir(mode=0o700)
     shutil.copy(tmp_path / "server/client_key.pub", home / ".ssh/authorized_keys")
-    subprocess.run(["chown", "-R", stranger.pw_name, str(home / ".ssh")], check=True)
+    subprocess.run(["chown", "-R", stranger.pw_name, str(home / ".ssh")], check=True, timeout=LIMIT_S)
     python = open_to(stranger.pw_name)
     yield from made(tmp_path, monkeypatch, server, home / "gonogo", "gonogo", stranger.pw_name, python)
 
@@ -130,7 +133,7 @@ def open_to(user: str) -> str:
     packages = f"PYTHONPATH={sysconfig.get_path('purelib')}"
     for python in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
         words = ["su", user, "--shell", "/bin/sh", "--command", f'{packages} {python} -c "{ask}"']
-        if subprocess.run(words, check=False, capture_output=True).returncode == 0:
+        if subprocess.run(words, check=False, capture_output=True, timeout=LIMIT_S).returncode == 0:
             return python
     return ""
 

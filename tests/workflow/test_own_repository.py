@@ -69,7 +69,7 @@ def test_three_commands_and_one_line_bring_it_to_its_report(repository: Path) ->
     assert all(verdict(repository, gate).status.passes for gate in [*GATES, *IN_MODE])
     assert verdict(repository, "learning").status is Status.GO
     assert len(verdict(repository, "learning").checks) > 10
-    (archive,) = (repository / "archive").glob("*/*")
+    (archive,) = (repository / "archive").glob("*/[!.]*")
     assert (archive / "out/model.pt").stat().st_size > 1000
     assert (archive / "out/steps.csv").read_text().startswith("step,train_loss,seconds\n1,")
 

@@ -18,7 +18,7 @@ from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.pictures.classes import ClassFolders
-from gonogo.quality.pictures.label_checks import label_check
+from gonogo.quality.pictures.label_checks import FORMS, label_check
 from gonogo.quality.pictures.light import is_sparse, levels_in_use, light_faults
 from gonogo.quality.pictures.mark_faults import mark_faults
 from gonogo.quality.pictures.masks import Masks, is_mask
@@ -260,7 +260,7 @@ def set_checks(overview: ImageOverview, gate: ImagesGate, rule: AcceptanceRule) 
     ]
     return [
         *(check for check in judged if check),
-        *(label_check(found, rule) for form, found in sorted(beside.items()) if form in ("yolo", "coco")),
+        *(label_check(found, rule) for form, found in sorted(beside.items()) if form in FORMS),
         *overview.shared.checks(),
         _median_check(
             "set_brightness", "Brightness of the set", p99, "luma, median of the 99th percentiles",

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gonogo.base.bounded_json import JsonBounds, parsed
 from gonogo.quality.label_findings import LabelFindings
+from gonogo.quality.pictures.boxes import by_file_name, extent_fault, is_number, judge_size, named
 from gonogo.quality.pictures.label_names import Picture
 
 BOUNDS = JsonBounds(32 << 20, 2_000_000)
 LIKELY = ("instances", "annotation", "coco", "keypoints")  # in the name of a file
-BEYOND_PIXELS, BEYOND_SHARE = 2.0, 0.01  # of the side: a box may reach so far outside, by rounding
-TURNED = range(5, 9)  # EXIF orientations that exchange width and height
 
 
 def read_coco(
@@ -28,18 +25,16 @@ def read_coco(
         others: names of files in it that are no pictures.
     """
     found, judged = LabelFindings(form="coco"), []
-    by_name: defaultdict[str, list[Picture]] = defaultdict(list)
+    by_name: Mapping[str, Sequence[Picture]] = {}
     for name in others:
         if not name.lower().endswith(".json") or not _is_likely(name):
             continue
         content = _content(found, folder / name)
         if content is None:
             continue
-        if not by_name:
-            for picture in pictures:
-                by_name[PurePosixPath(picture.name).name].append(picture)
+        by_name = by_name or by_file_name(pictures)
         judged.append(name)
-        images = _judge_images(found, str(folder / name), content, by_name)
+        images = _judge_images(found, folder, name, content, by_name)
         _judge_boxes(found, str(folder / name), content, images)
     found.files = len(judged)
     return (found, judged) if judged or found.problems else (None, [])
@@ -68,10 +63,15 @@ def _content(found: LabelFindings, path: Path) -> dict[str, list[Any]] | None:
 
 
 def _judge_images(
-    found: LabelFindings, path: str, content: Mapping[str, list[Any]], by_name: Mapping[str, Sequence[Picture]]
+    found: LabelFindings,
+    folder: Path,
+    file: str,
+    content: Mapping[str, list[Any]],
+    by_name: Mapping[str, Sequence[Picture]],
 ) -> dict[int | str, tuple[float, float]]:
     """The size of each image by its id, (0, 0) where neither the file nor a picture says it."""
     sizes: dict[int | str, tuple[float, float]] = {}
+    path = str(folder / file)
     for image in content["images"]:
         number = _id(image, "id")
         if number is None:
@@ -82,26 +82,14 @@ def _judge_images(
         size = (_number(image, "width"), _number(image, "height"))
         sizes[number] = size if min(size) > 0 else (0, 0)
         name = image.get("file_name")
-        pictures = _named(str(name), by_name) if name else ()
+        pictures = named(str(name), by_name) if name else ()
         if not pictures:
             found.note("images have no picture file here", f"{path}, image {str(name)[:200]}")
         elif min(size) > 0:
-            _judge_size(found, size, pictures)
+            judge_size(found, folder, size, pictures)
         else:
             sizes[number] = pictures[0].width, pictures[0].height
     return sizes
-
-
-def _judge_size(found: LabelFindings, size: tuple[float, float], pictures: Sequence[Picture]) -> None:
-    found.pictures += 1
-    picture = next((one for one in pictures if size in ((one.width, one.height), (one.height, one.width))), pictures[0])
-    stored, turned = (picture.width, picture.height), picture.orientation in TURNED
-    if turned and size in (stored, stored[::-1]):
-        which = "the unturned picture" if size == stored else "the turned picture"
-        found.note(f"pictures are turned by EXIF, and their boxes are of {which}: loaders differ", picture.name)
-    elif size != stored:
-        found.bad_pictures += 1
-        found.note("pictures are of another size than the file of boxes says", picture.name)
 
 
 def _judge_boxes(
@@ -139,23 +127,10 @@ def _fault(annotation: Any, names: Mapping[Any, Any], sizes: Mapping[int | str, 
 
 
 def _box_fault(box: Any, size: tuple[float, float]) -> str:
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
         return "boxes are not four numbers"
     left, top, width, height = map(float, box)
-    if width <= 0 or height <= 0:
-        return "boxes have no width or height"
-    for start, length, side in zip((left, top), (width, height), size, strict=True):
-        beyond = max(BEYOND_PIXELS, BEYOND_SHARE * side)
-        if side and (start < -beyond or start + length > side + beyond):
-            return "boxes reach outside the picture"
-    return ""
-
-
-def _named(name: str, by_name: Mapping[str, Sequence[Picture]]) -> Sequence[Picture]:
-    """Pictures of this name; where it has folders, those in them, if there are any."""
-    path = name.replace("\\", "/").removeprefix("./")
-    alike = by_name.get(path.rpartition("/")[2], ())
-    return [one for one in alike if f"/{one.name}".endswith(f"/{path}")] or alike
+    return extent_fault((left, top), (left + width, top + height), size)
 
 
 def _is_likely(name: str) -> bool:
@@ -170,11 +145,4 @@ def _id(value: Any, key: str) -> int | str | None:
 
 def _number(value: Any, key: str) -> float:
     found: Any = value.get(key) if isinstance(value, dict) else None
-    return float(found) if _is_number(found) else 0.0
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        return False
+    return float(found) if is_number(found) else 0.0

@@ -8,12 +8,16 @@ from gonogo.quality.wording import listed, percent
 from gonogo.verdict import Check, Status
 
 CLASSES = 12  # that are listed
+FORMS = {
+    "yolo": ("YOLO labels", "label files with boxes"),
+    "coco": ("COCO boxes", "boxes"),
+    "voc": ("Pascal VOC boxes", "boxes"),
+}  # title and what is counted
 
 
 def label_check(found: LabelFindings, rule: AcceptanceRule) -> Check:
     """NO-GO where more labels than tolerated cannot be used as they are."""
-    of_files = found.form == "yolo"
-    title, unit = ("YOLO labels", "label files with boxes") if of_files else ("COCO boxes", "boxes")
+    title, unit = FORMS[found.form]
     grave = rule.stops(found.bad, found.labels) or rule.stops(found.bad_pictures, found.pictures)
     said = [f"{one.count} {one.what} ({', '.join(one.first)})" for one in found.problems]
     shares = [f"{found.bad} of {found.labels} {unit} are bad"] if found.bad else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -49,6 +50,13 @@ def stem_of(name: str) -> str:
 def key_of(name: str) -> str:
     """The same for a picture and its label: `images/train/a.jpg`, `labels/train/a.txt`, `train/masks/a_mask.png`."""
     return _place_of(name.rpartition("/")[0]) + stem_of(name)
+
+
+def paired_by(labels: Sequence[str], pictures: Sequence[Picture]) -> tuple[Callable[[str], str], dict[str, Picture]]:
+    """What a label and its picture share, and pictures by it: folders and stem, or the stem alone where more do."""
+    exact, loose = ({key(picture.name): picture for picture in pictures} for key in (key_of, stem_of))
+    by_place, by_stem = sum(key_of(name) in exact for name in labels), sum(stem_of(name) in loose for name in labels)
+    return (key_of, exact) if by_place >= max(0.5 * len(labels), 1) or by_place >= by_stem else (stem_of, loose)
 
 
 @functools.lru_cache(maxsize=1024)

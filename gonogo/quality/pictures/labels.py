@@ -12,6 +12,7 @@ from gonogo.quality.pictures.items import ImageItem
 from gonogo.quality.pictures.label_names import Picture, is_label_name
 from gonogo.quality.pictures.mask_values import read_mask_values
 from gonogo.quality.pictures.masks import is_mask
+from gonogo.quality.pictures.voc import read_voc
 from gonogo.quality.pictures.yolo import read_yolo
 
 MOST_PICTURES = 300_000  # held against label files at once: 100 MB
@@ -30,7 +31,7 @@ def read_labels(
     """
     empty = read_empty_folders(folder, names)
     findings = [empty] if empty else []
-    texts = [name for name in others if name.lower().endswith((".txt", ".json"))]
+    texts = [name for name in others if name.lower().endswith((".txt", ".json", ".xml"))]
     if not texts and not any(map(is_label_name, names)):
         return findings, []
     pictures, masks = _measured(items)
@@ -38,7 +39,7 @@ def read_labels(
         findings.append(read_mask_values(folder, masks))
     judged: list[str] = []
     if texts and len(names) <= MOST_PICTURES:
-        for read in (read_yolo, read_coco):
+        for read in (read_yolo, read_coco, read_voc):
             found, files = read(folder, others, pictures)
             if found:
                 findings.append(found)

@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import yaml
 
 from gonogo.quality.label_findings import LabelFindings
 from gonogo.quality.left_out import PAPERS
-from gonogo.quality.pictures.label_names import LABEL_FOLDER, Picture, key_of, stem_of
+from gonogo.quality.pictures.boxes import MIRRORED, TURNED, note_turned, note_unlabelled
+from gonogo.quality.pictures.class_names import listed_classes
+from gonogo.quality.pictures.label_names import LABEL_FOLDER, Picture, paired_by
 
 LISTS = re.compile(r"(classes|names|labels?|train|val|valid|test|trainval|_darknet|predefined_classes)", re.IGNORECASE)
 ABOUT = (".names", ".data")  # of Darknet: lists of classes, and of where they lie
 MOST_BYTES, MOST_LINES = 1 << 20, 20_000  # of a label file; more is no label of one picture
-NAMES_BYTES = 1 << 16
 LOOKED_INTO = 20  # files that say whether the texts are labels at all
 ROUNDING = 1e-3  # beyond 0 and 1
 BOX = 5  # fields; 6 with a confidence, more with an outline or points
-LAST_ORIENTATION = 8  # of EXIF
 SEEN = 2.0  # of a point: its visibility
 
 
@@ -38,12 +35,13 @@ def read_yolo(
     texts = [name for name in others if name.lower().endswith(".txt") and not _is_list(name)]
     if not texts:
         return None, []
-    key, by_key = _keys(texts, pictures)
+    key, by_key = paired_by(texts, pictures)
     ours = [name for name in texts if key(name) in by_key or _in_label_folder(name)]
     if not _are_labels(folder, ours):
         return None, []
     found = LabelFindings(form="yolo", files=len(ours))
-    count, names_file = _class_count(folder, others)
+    listed = listed_classes(folder, others)
+    count, names_file = listed.classes or None, listed.file
     labelled: set[str] = set()
     in_pixels = 0
     for name in ours:
@@ -58,16 +56,12 @@ def read_yolo(
         found.note(
             "files have boxes in pixels, where YOLO wants shares of the picture", str(folder / ours[0]), in_pixels
         )
-    _note_pictures(found, folder, by_key, labelled)
+    note_unlabelled(found, folder, by_key, labelled)
+    for one, picture in by_key.items():
+        if one in labelled:
+            note_turned(found, folder, picture, (*MIRRORED, *TURNED))
     about = [name for name in others if name == names_file or name.lower().endswith(ABOUT)]
     return found, [*ours, *about]
-
-
-def _keys(texts: Sequence[str], pictures: Sequence[Picture]) -> tuple[Callable[[str], str], dict[str, Picture]]:
-    """What a text and its picture share, and pictures by it: folders and stem, or the stem alone where more do."""
-    exact, loose = ({key(picture.name): picture for picture in pictures} for key in (key_of, stem_of))
-    by_place, by_stem = sum(key_of(name) in exact for name in texts), sum(stem_of(name) in loose for name in texts)
-    return (key_of, exact) if by_place >= max(0.5 * len(texts), 1) or by_place >= by_stem else (stem_of, loose)
 
 
 def _judge_file(found: LabelFindings, folder: Path, name: str, count: int | None) -> bool:
@@ -160,52 +154,6 @@ def _are_labels(folder: Path, names: Sequence[str]) -> bool:
         held += bool(lines)
         alike += any(_numbers(line) for line in lines[:LOOKED_INTO])
     return alike > 0.5 * held if held else empty and any(map(_in_label_folder, names))
-
-
-def _class_count(folder: Path, others: Sequence[str]) -> tuple[int | None, str]:
-    """How many classes there are by the names in a YAML file or `classes.txt`, and that file; None: nothing says."""
-    for name in [one for one in others if one.lower().endswith((".yaml", ".yml"))][:LOOKED_INTO]:
-        if count := _named_classes(_small(folder / name)):
-            return count, name
-    for name in others:
-        if PurePosixPath(name).name.lower() in ("classes.txt", "obj.names", "classes.names"):
-            text = _small(folder / name)
-            if count := sum(1 for line in text.splitlines() if line.strip()):
-                return count, name
-    return None, ""
-
-
-def _named_classes(text: str) -> int:
-    try:
-        values: Any = yaml.safe_load(text)
-    except Exception:  # whatever the constructors of values raise
-        return 0
-    names = values.get("names") if isinstance(values, dict) else None
-    if isinstance(names, Mapping):
-        return max((key for key in names if isinstance(key, int)), default=-1) + 1
-    return len(names) if isinstance(names, list) else 0
-
-
-def _small(path: Path) -> str:
-    """A file's text; empty where it is too large, or no text."""
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(NAMES_BYTES + 1)
-        return data.decode() if len(data) <= NAMES_BYTES else ""
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _note_pictures(found: LabelFindings, folder: Path, by_key: Mapping[str, Picture], labelled: set[str]) -> None:
-    """Pictures without labels, in folders where others have some, and such as a viewer turns."""
-    folders = {str(PurePosixPath(by_key[key].name).parent) for key in labelled if key in by_key}
-    for key, picture in by_key.items():
-        path = str(folder / picture.name)
-        if key not in labelled:
-            if str(PurePosixPath(picture.name).parent) in folders:
-                found.note("pictures have no label file, though others do", path)
-        elif 1 < picture.orientation <= LAST_ORIENTATION:
-            found.note("labelled pictures are turned by EXIF: some loaders turn them and some do not", path)
 
 
 def _is_list(name: str) -> bool:

@@ -3,7 +3,7 @@
 from gonogo.remote.transfer.checkpoints import Saved, fetching_checkpoints
 from gonogo.remote.transfer.common import Transfer, shown_missing
 from gonogo.remote.transfer.downloads import download
-from gonogo.remote.transfer.landing import note_known_there, without_the_machine
+from gonogo.remote.transfer.landing import note_known_there, note_reported, was_reported, without_the_machine
 from gonogo.remote.transfer.retry import persistently
 from gonogo.remote.transfer.throughput import ThroughputMeter
 from gonogo.remote.transfer.uploads import upload
@@ -16,9 +16,11 @@ __all__ = [
     "download",
     "fetching_checkpoints",
     "note_known_there",
+    "note_reported",
     "persistently",
     "shown_missing",
     "upload",
     "verify",
+    "was_reported",
     "without_the_machine",
 ]

@@ -15,7 +15,7 @@ from gonogo.remote.answers import quoted
 from gonogo.remote.file_lists import alike
 from gonogo.remote.transfer.common import Transfer
 
-LOCK, DONE, KNOWN_THERE = "lock", "done.json", "collected"
+LOCK, DONE, KNOWN_THERE, REPORTED = "lock", "done.json", "collected", "reported"
 
 
 def refuse_existing(path: Path) -> None:
@@ -63,6 +63,15 @@ def note_known_there(partial: Path) -> None:
 def without_the_machine(partial: Path) -> Transfer | None:
     """`already`, where the machine knows it, too."""
     return already(partial) if (partial / KNOWN_THERE).exists() else None
+
+
+def note_reported(partial: Path) -> None:
+    """The download is in a report: whoever asks for it from now on wants it again."""
+    write_json(partial / REPORTED, {})
+
+
+def was_reported(partial: Path) -> bool:
+    return (partial / REPORTED).exists()
 
 
 def compare_count(final: Path, folder: Path, sizes: Mapping[str, int]) -> None:

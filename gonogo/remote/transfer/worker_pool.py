@@ -162,8 +162,8 @@ class TransferPool:
                     self._streams.add(stream)
                 if first:
                     self._asked.wait()
-                    if self.over.is_set():
-                        return
+                if self.over.is_set():  # set before the stream was known, nothing would stop it
+                    return
                 self._begin(stream, first)
                 if first:
                     self._begun = True

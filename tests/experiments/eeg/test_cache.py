@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,10 @@ def test_files_are_opened_late_kept_open_and_not_shared_with_a_fork(tmp_path: Pa
     assert files.get(path) is first
     child = os.fork()
     if not child:
-        os._exit(0 if files.get(path).id.id and files.get(path) is not first else 1)
+        try:  # whatever happens, no second process goes on with the tests
+            signal.alarm(60)
+            os._exit(0 if files.get(path).id.id and files.get(path) is not first else 1)
+        finally:
+            os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
     assert files.get(path) is first

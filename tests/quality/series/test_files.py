@@ -16,6 +16,7 @@ import pytest
 
 from gonogo.quality.series.files import blocks
 from gonogo.verdict import Status
+from tests.waiting import LIMIT_S, line_with, lines_of
 
 from .recordings import CHANNELS, GZIP, RATE, SAMPLES, Judged, eeg, flat, save
 
@@ -114,12 +115,11 @@ def test_a_writer_killed_half_way_leaves_no_good_recording(folder: Path, how: st
     writer = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(WRITER), str(path), how], stdout=subprocess.PIPE, text=True
     )
-    assert writer.stdout is not None
-    for line in writer.stdout:
+    for line in lines_of(writer):
         if int(line) >= 200:
             break
     os.kill(writer.pid, signal.SIGKILL)
-    writer.wait()
+    writer.wait(timeout=LIMIT_S)
     judged = Judged(folder)
     assert judged.findings["killed.h5"].bad
     assert set(judged.told("killed.h5")) & {"unreadable", "incomplete"}
@@ -183,7 +183,7 @@ def test_a_file_that_is_written_elsewhere_is_told(folder: Path) -> None:
     hold = "import sys, h5py; held = h5py.File(sys.argv[1], 'a', locking=True); print('held', flush=True); input()"
     command = [sys.executable, "-c", hold, str(folder / "good_0.h5")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None and writer.stdout.readline() == "held\n"
+        line_with(writer, "held")
         told = Judged(folder).told("good_0.h5")
-        writer.communicate("\n")
+        writer.communicate("\n", timeout=LIMIT_S)
     assert told == {"unreadable": "another process has it open for writing; wait until it is closed"}

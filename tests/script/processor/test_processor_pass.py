@@ -15,6 +15,7 @@ from gonogo.script.processor.judge import judge
 from gonogo.script.request import PassRequest, ScriptCommand
 from gonogo.verdict import Status
 from tests.script.processor.faults import FAULTS, HEALTHY, Fault
+from tests.waiting import LIMIT_S, lines_of
 
 SCRIPTS = Path(__file__).with_name("scripts")
 
@@ -75,14 +76,13 @@ def test_a_healthy_script_is_not_stopped_and_its_results_are_its_own(name: str, 
         [sys.executable, "-u", script.name], cwd=script.parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         text=True,
     )  # fmt: skip
-    assert alone.stdout is not None
     own = []
-    for line in alone.stdout:
+    for line in lines_of(alone):
         own += [line.rstrip("\n")] if line.startswith("loss ") else []
         if len(own) == 12:
             break
     alone.kill()
-    alone.wait()
+    alone.wait(timeout=LIMIT_S)
     assert watched == own
 
 
