@@ -18,6 +18,7 @@ from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.contract import Experiment, Progress
 from gonogo.experiment.program import run_program
 from gonogo.experiment.script_files import scripts_in
+from gonogo.experiment.script_flags import unknown_flags
 from gonogo.experiment.source_files import Methods, Stage, named_files, repository_files, sendable, without_unused
 from gonogo.quality.registry import kind_of
 
@@ -124,6 +125,9 @@ class CommandExperiment(Experiment):
     def scripts(self, *, of_inference: bool) -> list[Path]:
         keys = LINES["predict"] if of_inference else LINES["train"]
         return [file for key in keys for file in scripts_in(getattr(self.command, key), self.root)]
+
+    def flags_of_commands(self) -> list[str] | None:
+        return unknown_flags(f"{self.command.train} {self.command.resume}", self.root)
 
     def source_files_of(self, stage: Stage) -> list[Path]:
         """All of `code` but documents (a README), and but what only other commands name and no other file imports.

@@ -221,6 +221,16 @@ class Experiment(ABC):
         files = {*map(Path, map(inspect.getfile, bases)), *self.source_files()}
         return any(READS_INPUTS.search(file.read_text(errors="replace")) for file in files)
 
+    def flags_of_commands(self) -> list[str] | None:
+        """What is wrong with the flags of its training command; None: there is none, or its script does not tell."""
+        return None
+
+    def check_commands(self) -> None:
+        """Raise UserError where the training command has a flag that its script does not take."""
+        if wrong := self.flags_of_commands():
+            where = f"config/experiments/{self.name}.yaml: command.train"
+            raise UserError(f"{where}: {'; '.join(wrong)}. Correct the flag, or add it to the script")
+
     def check_packages(self) -> None:
         """Raise UserError for a library that this experiment needs and that is not installed."""
         for package, extra in {**self.framework, **self.packages}.items():

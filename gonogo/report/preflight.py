@@ -70,6 +70,7 @@ class PreflightFacts(ClosedModel):
     research: list[Claim] = Field(default_factory=list, description="what the plan relies on")
     expected_metrics: dict[str, float] = Field(default_factory=dict, description="metric → least value")
     adjustments: list[Adjustment] = Field(default_factory=list, description="what to change for a symptom")
+    criteria: list[str] = Field(default_factory=list, description="boxes that the run will tick, open before it")
     approval: str = Field("", description="who signed the sample off, when; empty: nobody")
     launch: list[CommandToRun] = Field(description="the workflow's own commands")
     monitor: list[CommandToRun]

@@ -32,6 +32,7 @@ def critical_items(digests: InputDigests) -> list[Item]:
         scripts("Inference script", experiment, of_inference=True)
         if experiment.predicts
         else Item(name="Inference script", ok=True, detail="none: the results gate judges what the run logs"),
+        *command_flags(experiment),
         *pretrained(experiment),
         packages_here(experiment),
         packages_are_named(_requirements(run)),
@@ -81,6 +82,15 @@ def scripts(name: str, experiment: Experiment, *, of_inference: bool) -> Item:
         return Item(name=name, ok=False, detail=f"{', '.join(unsent)}: {why}")
     more = f" and {len(shown) - NAMED} more" if len(shown) > NAMED else ""
     return Item(name=name, ok=True, detail=", ".join(shown[:NAMED]) + more or "a program that is installed")
+
+
+def command_flags(experiment: Experiment) -> list[Item]:
+    """Of an experiment that is given as commands."""
+    if experiment.config.command is None:
+        return []
+    name, wrong = "Flags of the training command", experiment.flags_of_commands()
+    known = "its script takes all of them" if wrong is not None else "not known: the script's source does not tell"
+    return [Item(name=name, ok=not wrong, detail="; ".join(wrong or []) or known)]
 
 
 def pretrained(experiment: Experiment) -> list[Item]:

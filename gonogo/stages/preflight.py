@@ -15,6 +15,7 @@ from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.plan import Plan
 from gonogo.report.preflight import CommandToRun, Mode, PreflightFacts, preflight
 from gonogo.report.quick_adjustments import adjustments
+from gonogo.report.success_criteria import criteria
 from gonogo.runtime.context import Run
 from gonogo.stages.forecast import forecast_of
 from gonogo.stages.sent_parts import sent_bytes
@@ -57,6 +58,7 @@ def _facts(run: Run, launch: Measurements) -> PreflightFacts:
         research=run.experiment_config.research,
         expected_metrics=run.experiment_config.expected.metrics,
         adjustments=adjustments(run.training, run.settings.accelerator),
+        criteria=[criterion.box for criterion in criteria(run.paths.cloud_train / "not run yet")],
         approval=f"{approval.by}, {approval.approved_at}" if approval else "",
         launch=[CommandToRun(does="start, or resume", command=start)],
         monitor=[

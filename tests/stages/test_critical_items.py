@@ -10,7 +10,7 @@ import pytest
 
 from gonogo.config.gate_thresholds import LaunchGate
 from gonogo.config.load import load
-from gonogo.experiment.load import load_experiment
+from gonogo.experiment.load import load_experiment, load_experiments_or_exit
 from gonogo.gates.launch import Item, Measurements, judge
 from gonogo.runtime.context import Run
 from gonogo.stages import critical_items as stage_module
@@ -36,8 +36,9 @@ def items_of(run: Run) -> dict[str, Item]:
 
 def test_the_table_has_a_row_for_what_the_run_cannot_do_without(ready: Run) -> None:
     found = items_of(ready)
-    assert list(found)[:7] == [
-        "Verdicts", "Data set", "Training script", "Inference script", "Pretrained files", "Packages on this machine",
+    assert list(found)[:8] == [
+        "Verdicts", "Data set", "Training script", "Inference script", "Flags of the training command",
+        "Pretrained files", "Packages on this machine",
         "Packages that the machine installs",
     ]  # fmt: skip
     assert all(item.ok for item in found.values()), found
@@ -97,3 +98,11 @@ def test_of_a_class_its_own_modules_are_looked_at_those_of_predictions_apart(tmp
     assert {"experiment.py", "module.py", "data.py", "generate.py"} <= training and "predict.py" not in training
     assert "predict.py" in inference
     assert all(file.exists() for one in (False, True) for file in cvs.scripts(of_inference=one))
+
+
+def test_the_workflow_stops_before_anything_is_made(stage_run: Callable[..., Run]) -> None:
+    run = stage_run("prepare")
+    declared = "p.add_argument('words', nargs='*'); p.add_argument('--lr')"
+    Path("my/script.py").write_text(f"import argparse\np = argparse.ArgumentParser()\n{declared}\np.parse_args()\n")
+    with pytest.raises(SystemExit, match=r"mine.yaml: command.train: my/script.py takes no --from"):
+        load_experiments_or_exit(load({"experiments": "mine", "mode": "mine"}, run.settings.root))
