@@ -6,7 +6,8 @@ A run takes one to four CPU seconds. Rows are appended to `--rows` (default: ben
 system's folder for temporary files) as they come, and are not run again; several processes may share it.
 
 Keys of the JSON: for the families that thresholds were chosen with and for those kept aside, good runs stopped, faults
-named; and `setups`: a row for each fault and good set-up.
+named; `seconds` that the gate takes beside the training steps, and its judge alone, medians and the longest; and
+`setups`: a row for each fault and good set-up.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import fcntl
 import json
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +41,7 @@ def wanted(families: list[str], setups: list[str], seeds: list[int]) -> Iterator
         for turn in range(len(families)):
             for place, name in enumerate(setups):
                 family = families[(place + turn) % len(families)]
-                if (FAULTS.get(name) or GOOD[name]).fits(FAMILIES[family]):
+                if (FAULTS.get(name) or GOOD[name]).suits(FAMILIES[family]):
                     yield family, name, seed
 
 
@@ -81,7 +83,14 @@ def figures(rows: list[Row]) -> dict[str, Any]:
             "cpu_s": round(sum(row["cpu_s"] for row in of_it) / len(of_it), 1),
         })  # fmt: skip
     return {"tuned": summary(tuned), "aside": summary(aside), "faults": len(FAULTS), "good": len(GOOD),
+            "seconds": {name: seconds(rows, name) for name in ("gate_s", "steps_s", "judge_s")},
             "setups": setups}  # fmt: skip
+
+
+def seconds(rows: list[Row], name: str) -> dict[str, float] | None:
+    """Of the runs that measured it; None: none did."""
+    known = [row[name] for row in rows if row.get(name) is not None]
+    return {"runs": len(known), "median": statistics.median(known), "most": max(known)} if known else None
 
 
 def main() -> None:

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.learning_generative import Arrays, denoiser, generator, rows
 from gonogo.experiment.measure import Classes, Measure, Quantities, YesNo
+from gonogo.experiment.samples import Samples
 from tests.learning.fixtures import _photographs, numbers, pictures
 
 TRAIN, HELD_OUT = 320, 64
 VOCABULARY, TOKENS = 24, 16
-Arrays = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Family:
     Attributes:
         make: of a count, its randomness and that of the task: inputs and targets, float32 or int64.
         net: body and head.
-        kind: quantities, classes or labels: how targets are answered.
+        kind: quantities, classes or labels: how targets are answered; samples: of a generator, which answers none.
         classes: of a classification.
         norm: has batch norm.
     """
@@ -46,6 +47,8 @@ class Family:
     unit: tuple[float, float] = (0.0, 1.0)  # mean and spread that the model's answers are scaled back with
 
     def measure(self, error: Callable[[Tensor, Tensor], Tensor]) -> Measure:
+        if self.kind == "samples":
+            return Samples()
         if self.kind == "labels":
             return YesNo()
         return Classes(self.classes) if self.kind == "classes" else Quantities(error)
@@ -257,6 +260,8 @@ FAMILIES: dict[str, Family] = {
     "rhythms": Family(_rhythms, _rhythm_net, rate=2e-3),
     "labels": Family(_labels, lambda: _dense(16, 5), "labels"),
     "vae": Family(_autoencoded, _variational, grid=True, rate=3e-3),
+    "diffusion": Family(_autoencoded, denoiser, grid=True, rate=3e-3),
+    "gan": Family(rows, generator, "samples", rate=1e-3),
     "clouds": Family(_clouds, lambda: (Pooled(), nn.Sequential(nn.ReLU(), nn.Linear(48, 3))), "classes", 3),
     "walks": Family(_walks, lambda: (Recurrent(), nn.Linear(24, 1)), rate=6e-3),
 }

@@ -117,6 +117,10 @@ class Bench(PairExperiment):
     settings: BenchSettings
 
     def module(self, training: Training) -> BenchModule:
+        if FAMILIES[self.settings.family].kind == "samples":
+            from benchmarks.learning_adversarial import AdversarialModule
+
+            return AdversarialModule(self.settings, training.learning_rate)
         return BenchModule(self.settings, training.learning_rate)
 
     def datamodule(self, training: Training, folders: Sequence[Path], seed: int) -> BenchData:
@@ -150,14 +154,16 @@ def run(family: str, setup: str, seed: int) -> dict[str, Any]:
     spec = RunSpec(
         experiment="bench", experiment_config=config, training=training, data=[], seed=seed, max_steps=of.steps
     )
-    began = time.process_time()
-    cause, checks = "", []
+    began, started = time.process_time(), time.monotonic()
+    cause, checks, step_s, judge_s = "", [], 0.0, None
     try:
         with tempfile.TemporaryDirectory() as out:
             smoke = Smoke(overfit_steps=OVERFIT_STEPS, max_extension=of.extension)
             experiment = Bench("bench", config, Path())
-            measured, _, _ = smoke_run(experiment, spec, smoke, Path(out), lambda line: None, lambda line: None)
+            measured, trained, _ = smoke_run(experiment, spec, smoke, Path(out), lambda line: None, lambda line: None)
+        step_s, judging = sum(trained.step_s), time.monotonic()
         checks, cause = judge(Measurements.model_validate_json(measured.model_dump_json()), LearningGate())
+        judge_s = round(time.monotonic() - judging, 5)
     except UserError as error:
         cause, said = "ERROR", {"error": str(error)}
     except Exception as error:  # a traceback is a fault of the gate's own
@@ -177,5 +183,6 @@ def run(family: str, setup: str, seed: int) -> dict[str, Any]:
     named = right and (not of.word or any(of.word.lower() in text.lower() for text in stopped))
     return {
         "family": family, "setup": setup, "seed": seed, "good": not of.causes, "cause": cause, "right": right,
-        "named": named, "said": said, "cpu_s": round(time.process_time() - began, 1),
+        "named": named, "said": said, "cpu_s": round(time.process_time() - began, 1), "judge_s": judge_s,
+        "gate_s": round(time.monotonic() - started - step_s, 2), "steps_s": round(step_s, 2),
     }  # fmt: skip

@@ -27,20 +27,23 @@ class Setup:
     Attributes:
         word: that the sentence of the failed check must contain; empty: the cause is enough.
         fits: for which families there is such a thing.
+        generators: whether a generator of samples can have it, too.
         data: changes inputs and targets of both sides.
         built: changes the module once it is made.
-        forward, loss, optimizer, zero_grad: replace the module's own.
+        forward, loss, optimizer, zero_grad, critic: replace the module's own; the last of a generator's opponent.
         rate: factor on the learning rate.
     """
 
     causes: tuple[str, ...] = ()
     word: str = ""
     fits: Callable[[Family], bool] = lambda family: True
+    generators: bool = False
     data: Callable[[np.ndarray, np.ndarray, Random, Family], Arrays] | None = None
     built: Callable[[BenchModule], None] | None = None
     forward: Callable[[BenchModule, Tensor], Tensor] | None = None
     loss: Callable[[BenchModule, Tensor, Tensor, Tensor], Tensor] | None = None
     optimizer: Callable[[BenchModule], Any] | None = None
+    critic: Callable[[Tensor, Tensor], Tensor] | None = None
     clears: bool = True
     training: dict[str, Any] = field(default_factory=dict)
     rate: float = 1.0
@@ -51,6 +54,9 @@ class Setup:
     length: bool = True
     skips: int = 0  # every so many steps return None
     caches: bool = False  # the first batch is used for all
+
+    def suits(self, family: Family) -> bool:
+        return self.generators if family.kind == "samples" else self.fits(family)
 
 
 def quantities(family: Family) -> bool:
@@ -73,8 +79,16 @@ def coded(family: Family) -> bool:
     return family is FAMILIES["vae"]
 
 
+def denoised(family: Family) -> bool:
+    return family is FAMILIES["diffusion"]
+
+
+def generator(family: Family) -> bool:
+    return family.kind == "samples"
+
+
 def paired(family: Family) -> bool:
-    return not coded(family)
+    return not (coded(family) or denoised(family))
 
 
 def normed(family: Family) -> bool:
@@ -191,7 +205,7 @@ FAULTS: dict[str, Setup] = {
     "a class too high": Setup(("DATA",), "class", fits=classes, data=changes.too_high),
     "labels all masked": Setup(("DATA",), "-100", fits=positioned, data=changes.unsupervised(1.0)),
     "labels mostly masked": Setup(("DATA",), "-100", fits=positioned, data=changes.unsupervised(0.75)),
-    "copies on both sides": Setup(("LEAKAGE",), data=changes.copied(0)),
+    "copies on both sides": Setup(("LEAKAGE",), data=changes.copied(0), generators=True),
     "noisy copies on both sides": Setup(("LEAKAGE",), fits=lambda f: floats(f) and paired(f),
                                         data=changes.copied(0.02)),
     "the answer in the input": Setup(("LEAKAGE",), fits=lambda f: f in (FAMILIES["table"], FAMILIES["prices"],
@@ -200,14 +214,15 @@ FAULTS: dict[str, Setup] = {
     "no causal mask": Setup(("LEAKAGE",), fits=tokens, built=lambda m: setattr(m.body, "causal", False)),
     # the model
     "input zeroed in the model": Setup(("INPUT IGNORED",),
-                                       forward=lambda m, x: m.head(m.body(torch.zeros_like(x)))),
-    "body detached": Setup(("WIRING",), "body", forward=lambda m, x: m.head(m.body(x).detach())),
+                                       forward=lambda m, x: m.head(m.body(torch.zeros_like(x))), generators=True),
+    "body detached": Setup(("WIRING",), "body", forward=lambda m, x: m.head(m.body(x).detach()), generators=True),
     "loss detached": Setup(("WIRING",), loss=lambda m, o, y, x: m.own_loss(o.detach(), y)
                            + 0 * sum(p.sum() for p in m.parameters())),
     "loss times zero": Setup(("WIRING",), loss=lambda m, o, y, x: 0 * m.own_loss(o, y)),
     "optimizer of another model": Setup(("WIRING",), optimizer=_foreign),
     "optimizer of the head alone": Setup(("WIRING",), "optimizer", fits=lambda f: f is not FAMILIES["vae"],
-                                         optimizer=lambda m: torch.optim.Adam(m.head.parameters(), lr=m.rate)),
+                                         optimizer=lambda m: torch.optim.Adam(m.head.parameters(), lr=m.rate),
+                                         generators=True),
     "dead units": Setup(("WIRING", "INPUT IGNORED"), fits=lambda f: f in (FAMILIES["table"], FAMILIES["labels"],
                         FAMILIES["rhythms"]), built=_dead),
     "sign of the loss": Setup(("WIRING",), fits=lambda f: not coded(f), loss=lambda m, o, y, x: -m.own_loss(o, y)),
@@ -224,14 +239,24 @@ FAULTS: dict[str, Setup] = {
                                      + (o - 2e5) / 8e4 - (y - 2e5) / 8e4 * 1e-3).square().mean()),
     "posterior collapse": Setup(("WIRING", "INPUT IGNORED"), fits=coded,
                                 loss=lambda m, o, y, x: F.mse_loss(o, y) + 10 * m.body.divergence),
-    "one batch for all": Setup(("DATA",), "batch", caches=True),
-    "gradients never zeroed": Setup(("WIRING",), "zeroed", clears=False),
+    "loss against the noise": Setup(("WIRING",), fits=denoised,
+                                    loss=lambda m, o, y, x: F.mse_loss(o, m.body.noise)),
+    "nothing but noise": Setup(("INPUT IGNORED",), fits=denoised,
+                               built=lambda m: setattr(m.body, "level", lambda x: torch.ones(len(x), 1, 1, 1))),
+    "generator detached": Setup(("WIRING",), fits=generator, generators=True,
+                                loss=lambda m, o, y, x: F.softplus(-m.critic(o.detach())).mean()),
+    "generator helps its critic": Setup(("WIRING",), fits=generator, generators=True,
+                                        loss=lambda m, o, y, x: F.softplus(m.critic(o)).mean()),
+    "critic sees no fakes": Setup(("WIRING",), fits=generator, generators=True,
+                                  critic=lambda real, fake: F.softplus(-real).mean()),
+    "one batch for all": Setup(("DATA",), "batch", caches=True, generators=True),
+    "gradients never zeroed": Setup(("WIRING",), "zeroed", clears=False, generators=True),
     "a last batch of one": Setup(("DATA",), "last batch", fits=lambda f: f is FAMILIES["prices"], train=TRAIN - 15,
                                  steps=12, extension=1.0),
     # the training
-    "rate times 1,000": Setup(("DIVERGING",), rate=1e3, extension=1.0),
-    "rate times 1e-4": Setup(("UNDERTRAINED",), rate=1e-4, extension=1.0),
-    "three steps": Setup(("UNDERTRAINED",), steps=3, extension=1.0),
+    "rate times 1,000": Setup(("DIVERGING",), rate=1e3, extension=1.0, generators=True),
+    "rate times 1e-4": Setup(("UNDERTRAINED",), rate=1e-4, extension=1.0, generators=True),
+    "three steps": Setup(("UNDERTRAINED",), steps=3, extension=1.0, generators=True),
     "explodes late": Setup(("DIVERGING",), rate=10, optimizer=_scheduled(
         lambda s: 1.0 if s < 110 else 800.0, torch.optim.SGD, momentum=0.9), extension=1.0, fits=quantities),
     "rate gone after four steps": Setup(("UNDERTRAINED",), "rate", optimizer=_scheduled(
@@ -242,17 +267,17 @@ FAULTS: dict[str, Setup] = {
 }  # fmt: skip
 
 GOOD: dict[str, Setup] = {
-    "plain": Setup(),
+    "plain": Setup(generators=True),
     "a fifth of the labels wrong": Setup(fits=paired, data=changes.mislabelled, steps=300),
     "nine in ten of one class": Setup(fits=lambda f: classes(f) and single(f), data=changes.imbalanced),
     "long warm-up": Setup(optimizer=_scheduled(lambda s: min(1.0, s / 100)), steps=250),
     "accumulation of four": Setup(training={"accumulate_grad_batches": 4, "micro_batch_size": 4}),
-    "twelve validation samples": Setup(held_out=12),
+    "twelve validation samples": Setup(held_out=12, generators=True),
     "targets of any scale": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["rhythms"]), data=changes.large,
                                   built=lambda m: m.scale_back(300, 50)),
     "negative targets": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["walks"], FAMILIES["rhythms"]),
                               data=changes.negative, steps=250),
-    "bf16": Setup(training={"precision": "bf16-mixed"}),
+    "bf16": Setup(training={"precision": "bf16-mixed"}, generators=True),
     "pretrained": Setup(built=_pretrained),
     "pretrained and half frozen": Setup(built=_frozen_start, fits=lambda f: f is not FAMILIES["walks"]),
     "sparse targets": Setup(fits=lambda f: f in (FAMILIES["table"], FAMILIES["photos"]), data=changes.sparse,
@@ -264,17 +289,17 @@ GOOD: dict[str, Setup] = {
     "momentum": Setup(rate=5, optimizer=lambda m: torch.optim.SGD(m.parameters(), lr=m.rate, momentum=0.9), steps=250),
     "cosine": Setup(optimizer=_scheduled(lambda s: 0.5 + 0.5 * np.cos(np.pi * min(s, 200) / 200)), steps=200),
     "clipped": Setup(training={"gradient_clip_val": 0.5}, steps=250),
-    "no length": Setup(length=False),
-    "steps that return None": Setup(skips=5),
+    "no length": Setup(length=False, generators=True),
+    "steps that return None": Setup(skips=5, generators=True),
     "an unused head": Setup(built=_extra_head),
-    "a small set": Setup(train=96, steps=150),
+    "a small set": Setup(train=96, steps=150, generators=True),
     "samples twice": Setup(fits=paired, data=changes.twice),
     "noise on the inputs": Setup(fits=floats, forward=_noisy_input),
     "weight decay": Setup(optimizer=_adamw(0.1)),
     "smoothed labels": Setup(fits=classes, loss=_smoothed),
-    "moving average": Setup(training={"ema_decay": 0.9}),
+    "moving average": Setup(training={"ema_decay": 0.9}, generators=True),
     "some labels masked": Setup(fits=positioned, data=changes.unsupervised(0.03)),
-    "a batch of 64": Setup(training={"micro_batch_size": 64}, steps=120),
+    "a batch of 64": Setup(training={"micro_batch_size": 64}, steps=120, generators=True),
 }  # fmt: skip
 
 

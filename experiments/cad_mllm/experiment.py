@@ -29,7 +29,7 @@ class CADMLLM(LightningExperiment):
         ("transformers", "peft", "trimesh", "manifold3d", "tokenizers"), "cad"
     )
     generate_code: ClassVar[tuple[str, ...]] = (
-        "parts.py", "program.py", "shapes.py", "generate.py", "tokens.py", "base.py",
+        "parts.py", "program.py", "shapes.py", "generate.py", "tokens.py", "base.py", "deepcad.py", "omnicad.py",
     )  # fmt: skip
     predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "picture.py", "export.py", "infer.py")
     trains_with_assets = True
@@ -38,7 +38,11 @@ class CADMLLM(LightningExperiment):
         if stage == "train":
             return super().settings_for(stage)
         base = self.smoke_settings.model.base
-        return [self.settings.data.model_dump(mode="json"), base.model_dump(mode="json")]
+        parts = [self._parts_wanted()] if self.inputs_folder() else []  # `prepare` translates no more
+        return [self.settings.data.model_dump(mode="json"), base.model_dump(mode="json"), *parts]
+
+    def _parts_wanted(self) -> int:
+        return max(self.config.dataset_items, self.config.sample_items)
 
     @property
     def smoke_settings(self) -> CADSettings:
@@ -55,8 +59,12 @@ class CADMLLM(LightningExperiment):
         return [asset.needed(name) for name, asset in named.items() if asset is not None]
 
     def lacking(self) -> list[str]:
-        """Also the modalities that this stage reads and whose files are missing."""
-        data = self.settings.data
+        """Also the modalities that this stage reads and whose files are missing, as counted on disk."""
+        data, folder = self.settings.data, self.inputs_folder()
+        if folder is not None and folder.is_dir():
+            from experiments.cad_mllm.omnicad import lacking
+
+            return super().lacking() + lacking(folder, data, self.config.dataset_items)
         missing = [name for name in data.modalities if name in data.absent]
         return super().lacking() + [f"{name}: no files yet (settings.data.absent)" for name in missing]
 
@@ -68,11 +76,23 @@ class CADMLLM(LightningExperiment):
         base = self.smoke_settings.model.base
         if base.pretrained is None:
             make_base(base, out, out.parents[1] / ".cad_mllm", seed)
+        if (folder := self.inputs_folder()) is not None:
+            from experiments.cad_mllm import omnicad, tokens
+
+            known = None if self.settings.model.base.pretrained else tokens.KNOWN
+            out.mkdir(parents=True, exist_ok=True)
+            omnicad.prepare(folder, self.settings.data, self._parts_wanted(), out, own_words=known)
         return {}
 
     def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
         from experiments.cad_mllm.generate import generate
+        from experiments.cad_mllm.omnicad import convert
 
+        if (folder := self.inputs_folder()) is not None:
+            assert self.assets is not None, "`prepare` filled it"
+            out.mkdir(parents=True, exist_ok=True)
+            convert(folder, self.settings.data, self.assets, indices, out, seed, progress)
+            return
         generate(self.settings.data, indices, out, seed, progress)
 
     def inspector(self, gate: QualityGate) -> Inspector:

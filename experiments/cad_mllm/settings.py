@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from gonogo import Asset, Count, Fraction, Positive, StrictModel
+from gonogo import Asset, Count, Fraction, LocalPath, Positive, StrictModel
 
 Modality: TypeAlias = Literal["text", "points", "image"]
 Combination: TypeAlias = Literal["text", "text+points", "text+image", "text+points+image"]
+
+
+class OmniFolders(StrictModel):
+    """Where the four kinds of files lie, from `inputs`, or anywhere."""
+
+    txt: LocalPath = Field(Path("txt"), description="captions: `--omnicad_txt_path`")
+    json_models: LocalPath = Field(Path("json"), alias="json", description="CAD models: `--omnicad_json_root`")
+    img: LocalPath = Field(Path("img"), description="pictures: `--omnicad_img_root`")
+    pointcloud: LocalPath = Field(Path("pointcloud"), description="point clouds: `--omnicad_pc_root`")
 
 
 class DataSettings(StrictModel):
@@ -22,6 +32,7 @@ class DataSettings(StrictModel):
     caption_detail: Fraction = Field(0.6, description="probability that a caption names a size")
     points: Count = Field(256, description="points of a cloud, sampled from the surface, with normals")
     image_size: int = Field(32, ge=8, multiple_of=8, description="side of the picture, pixels")
+    folders: OmniFolders = OmniFolders()
 
 
 class Lora(StrictModel):

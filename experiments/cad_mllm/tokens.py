@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 OWN = {"pad": "<pad>", "begin": "<begin>", "program": "<program>", "end": "<end>"}
 QWEN = {"pad": "<|endoftext|>", "begin": "<|im_start|>", "program": "<|fim_prefix|>", "end": "<|im_end|>"}
 UNKNOWN = "<unknown>"
+KNOWN = frozenset((*WORDS, *CAPTION_WORDS))  # words of the built-in tokenizer
 
 
 class Tokens:

@@ -195,11 +195,13 @@ def read_input(item: Path, settings: CVSSettings) -> Input:
 
 def read_view(folder: Path, size: int) -> View:
     target = _read(folder / "rgb.png", lambda path: _picture(path, size))
+    pose = torch.from_numpy(_read(folder / "pose.json", _pose))
+    if not (folder / "depth.npy").exists():  # of a captured view
+        return View(_channels_first(target), torch.zeros(1, size, size, dtype=torch.bool), pose)
     depth = _read(
         folder / "depth.npy", lambda path: np.load(path, allow_pickle=False).astype(np.float32).reshape(size, size)
     )
-    pose = _read(folder / "pose.json", _pose)
-    return View(_channels_first(target), depth_edges(torch.from_numpy(depth)[None]), torch.from_numpy(pose))
+    return View(_channels_first(target), depth_edges(torch.from_numpy(depth)[None]), pose)
 
 
 def dinov2_tokens(picture: np.ndarray, model: Path | None) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.cvs.settings import CVSSettings
-from gonogo import LightningExperiment, PlanOption, Progress, Stage, Training, gradient_checkpointing
+from gonogo import LightningExperiment, PlanOption, Progress, Stage, Training, gradient_checkpointing, write_text
 
 
 class CVS(LightningExperiment):
@@ -18,6 +18,7 @@ class CVS(LightningExperiment):
     settings: CVSSettings
     generate_code: ClassVar[tuple[str, ...]] = (
         "photographs.py", "depth.py", "splats.py", "decoder.py", "cameras.py", "generate.py", "pretrained.py",
+        "captures.py",
     )  # fmt: skip
 
     def settings_for(self, stage: Stage) -> Any:
@@ -29,13 +30,24 @@ class CVS(LightningExperiment):
         return check_models(self.settings)
 
     def prepare(self, out: Path, seed: int) -> dict[str, Any]:
+        from experiments.cvs import captures
         from experiments.cvs.generate import prepare
 
+        out.mkdir(parents=True, exist_ok=True)
+        if captures.find_captures(self._inputs()):
+            told = captures.prepare(self._inputs(), self.settings.data, seed)
+            print("\n".join(told), flush=True)
+            write_text(out / "inputs.md", "".join(f"- {line}\n" for line in told))
+            return {}
         return prepare(self.settings.data, self._inputs(), out, seed)
 
     def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
+        from experiments.cvs import captures
         from experiments.cvs.generate import generate
 
+        if captures.find_captures(self._inputs()):
+            captures.convert(self._inputs(), self.settings.data, indices, out, seed, progress)
+            return
         assert self.assets is not None
         generate(self.settings.data, self._inputs(), self.assets, indices, out, seed, progress)
 
@@ -80,6 +92,5 @@ class CVS(LightningExperiment):
         return [gradient_checkpointing("residual block")]
 
     def _inputs(self) -> Path:
-        folder = self.inputs_folder()
-        assert folder is not None, "config/experiments/cvs.yaml sets `inputs`"
-        return folder
+        """The photographs or captures; without any, and as dummy data, the shipped photographs."""
+        return self.inputs_folder() or self.root / "resources/photographs"

@@ -84,10 +84,9 @@ def picture(inputs: Tensor, outputs: Tensor, targets: Tensor, out: Path) -> None
 
 def _write(item: Path, predicted: Tensor, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("input.png", "input_depth.npy"):
-        shutil.copyfile(item / name, out / name)
-    if (item / "source.json").exists():
-        shutil.copyfile(item / "source.json", out / "source.json")
+    for name in ("input.png", "input_depth.npy", "source.json"):
+        if (item / name).exists():
+            shutil.copyfile(item / name, out / name)
     for view, pixels in zip(view_folders(item), _pixels(predicted), strict=True):
         folder = out / view.name
         folder.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.eeg.settings import EEGSettings
-from gonogo import LightningExperiment, Progress, Stage, Training
+from gonogo import LightningExperiment, Progress, Stage, Training, UserError
 
 
 class EEG(LightningExperiment):
@@ -17,19 +17,35 @@ class EEG(LightningExperiment):
     Settings = EEGSettings
     settings: EEGSettings
     packages: ClassVar[dict[str, str]] = {"h5py": "eeg"}
-    generate_code: ClassVar[tuple[str, ...]] = ("subjects.py", "cache.py", "generate.py")
+    generate_code: ClassVar[tuple[str, ...]] = ("subjects.py", "cache.py", "recorded.py", "generate.py")
 
     def settings_for(self, stage: Stage) -> Any:
         return self.settings.data.model_dump(mode="json") if stage == "generate" else super().settings_for(stage)
 
     def prepare(self, out: Path, seed: int) -> dict[str, Any]:
-        out.mkdir(parents=True, exist_ok=True)
+        from experiments.eeg.generate import prepare
+
+        prepare(self.settings.data, self.inputs_folder(), out)
         return {}
 
     def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:
         from experiments.eeg.generate import generate
 
-        generate(self.settings.data, indices, out, seed, progress)
+        generate(self.settings.data, self.inputs_folder(), indices, out, seed, progress)
+
+    def lacking(self) -> list[str]:
+        """Also recordings that `inputs` should hold and does not, or that cannot be used."""
+        from experiments.eeg.recorded import find
+
+        missing, folder = super().lacking(), self.inputs_folder()
+        if missing or folder is None:
+            return missing
+        try:
+            there = len(find(folder, self.settings.data).sources)
+        except UserError as error:
+            return [str(error)]
+        wanted = self.config.dataset_items
+        return [f"inputs: {there} recordings of {wanted} (dataset_items)"] if there < wanted else []
 
     def module(self, training: Training) -> Any:
         from experiments.eeg.module import EEGModule

@@ -9,13 +9,26 @@ from pydantic import Field, model_validator
 from gonogo import Count, Fraction, Positive, StrictModel
 
 
+class RecordedSettings(StrictModel):
+    """How the files of `inputs:` are read."""
+
+    files: tuple[str, ...] = Field(
+        (), description="paths below `inputs` that must be there, and that alone are read; empty: all that are there"
+    )
+    target: str = Field(
+        "", description="data set of a cache (empty: `targets` or `labels`), or column of participants.tsv, to predict"
+    )
+    unit: str = Field("µV", description="of files that name none: V, mV or µV")
+    resample: bool = Field(False, description="EDF, BDF and FIF of another rate are resampled; else refused")
+
+
 class DataSettings(StrictModel):
     """The recordings: subjects, signal, and faults on the way to the file."""
 
     channels: int = Field(8, ge=4, description="electrodes, evenly over the scalp")
     sample_rate_hz: Positive = 100.0
     window_samples: int = Field(200, ge=32, description="samples of a window")
-    windows: Count = Field(8, description="windows of a recording, at different moments")
+    windows: Count = Field(8, description="windows of a recording, at different moments; of `inputs`, at most")
     recordings_per_subject: Count = Field(2, description="consecutive items from one subject")
     factor_effect: float = Field(
         0.5,
@@ -30,6 +43,7 @@ class DataSettings(StrictModel):
     stop_after: Count | None = Field(
         None, description="windows after which the writer stops, leaving its file incomplete; null: never"
     )
+    recorded: RecordedSettings = RecordedSettings()
 
     @model_validator(mode="after")
     def _alpha_is_below_half_the_rate(self) -> Self:

@@ -30,7 +30,7 @@ class VQGAN3D(LightningExperiment):
     Settings = VQGAN3DSettings
     settings: VQGAN3DSettings
     packages: ClassVar[dict[str, str]] = {"monai": "ct", "nibabel": "ct"}
-    generate_code: ClassVar[tuple[str, ...]] = ("generate.py", "phantom.py", "scans.py")
+    generate_code: ClassVar[tuple[str, ...]] = ("generate.py", "phantom.py", "scans.py", "own_scans.py")
 
     def __init__(self, name: str, config: ExperimentConfig, root: Path, assets: Path | None = None) -> None:
         super().__init__(name, config, root, assets)
@@ -47,7 +47,9 @@ class VQGAN3D(LightningExperiment):
         return self.settings.scans.model_dump(mode="json") if stage == "generate" else super().settings_for(stage)
 
     def prepare(self, out: Path, seed: int) -> dict[str, Any]:
-        out.mkdir(parents=True, exist_ok=True)
+        from experiments.vqgan3d.generate import prepare
+
+        prepare(self.settings.scans, self.inputs_folder(), out)
         return {}
 
     def generate(self, indices: Sequence[int], out: Path, seed: int, progress: Progress) -> None:

@@ -10,11 +10,29 @@ import numpy as np
 
 from experiments.vqgan3d.phantom import phantom
 from experiments.vqgan3d.settings import ScanSettings
-from gonogo import UserError
+from gonogo import too_few, write_text
 
 RESCALE_INTERCEPT = -1024  # of most scanners: stored value + intercept = HU
 
 Progress = Callable[[int, int], None]
+
+
+def prepare(settings: ScanSettings, inputs: Path | None, out: Path) -> None:
+    """Check the scans of `inputs`, and write how many there are to `inputs.md`.
+
+    Raises:
+        UserError: there are none, or some cannot be used.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if inputs is None:
+        return
+    from experiments.vqgan3d.own_scans import find_scans
+
+    scans = find_scans(inputs, settings)
+    of_series = sum(len(scan.files) > 1 for scan in scans)
+    told = f"{inputs}: {len(scans)} scans, {of_series} of them DICOM series"
+    print(told, flush=True)
+    write_text(out / "inputs.md", f"- {told}\n")
 
 
 def generate(
@@ -23,14 +41,14 @@ def generate(
     """Write the volumes with these indices into `out`: phantoms, or the scans of `inputs` in the order of their names.
 
     A phantom is `volume_0007.nii.gz`; a scan keeps its name after the number, `volume_0007_sub-07_ct.nii.gz`, which
-    identifies its subject.
+    identifies its subject; a DICOM series is named after its patient.
 
     Raises:
         UserError: there are fewer scans than requested, or one of them cannot be read.
     """
     if inputs is not None:  # phantoms need neither MONAI nor torch, whose import takes seconds
-        from experiments.vqgan3d.scans import read_scan, scan_files
-    scans = None if inputs is None else scan_files(inputs)
+        from experiments.vqgan3d.own_scans import find_scans
+    scans = None if inputs is None else find_scans(inputs, settings)
     out.mkdir(parents=True, exist_ok=True)
     for done, index in enumerate(indices, start=1):
         if scans is None:
@@ -38,9 +56,10 @@ def generate(
             name, affine = f"volume_{index:04d}", np.diag([-size[0], -size[1], size[2], 1.0])
         else:
             if index >= len(scans):
-                raise UserError(f"{inputs}: {len(scans)} scans; item {index} was requested: lower `dataset_items`")
-            hu, affine = read_scan(scans[index], settings.spacing_mm)
-            name = f"volume_{index:04d}_{scans[index].name.split('.nii')[0]}"
+                assert inputs is not None
+                raise too_few(inputs, len(scans), index, "scans")
+            hu, affine = scans[index].read(settings)
+            name = f"volume_{index:04d}_{scans[index].name}"
         write_volume(out / f"{name}.nii.gz", hu, affine, settings)
         progress(done, len(indices))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.transforms import Compose, EnsureChannelFirst, LoadImage, Orientation, Spacing
+from monai.data.meta_tensor import MetaTensor
+from monai.transforms import Compose, EnsureChannelFirst, LoadImage, Orientation, Spacing, Transform
 
 from gonogo import UserError
 
@@ -34,21 +35,32 @@ def read_scan(path: Path, spacing_mm: Sequence[float] | None = None) -> tuple[np
     Raises:
         UserError: the file cannot be read, or is not a volume with three axes.
     """
-    steps = [
-        LoadImage(reader="NibabelReader", image_only=True),
-        EnsureChannelFirst(),
-        Orientation(ORIENTATION, labels=None),
-    ]
-    if spacing_mm is not None:
-        steps.append(Spacing(spacing_mm, mode="bilinear", padding_mode="border"))
+    load = LoadImage(reader="NibabelReader", image_only=True)
     try:
-        volume = Compose(steps)(path)
+        volume = Compose([load, EnsureChannelFirst(), *_alignment(spacing_mm)])(path)
     except Exception as error:  # readers may raise any exception on damaged bytes
         reason = str(error.__cause__ or error).strip().splitlines()
         raise UserError(f"{path}: cannot be read as a volume ({reason[-1] if reason else error})") from None
     if volume.ndim != 4 or volume.shape[0] != 1:
         raise UserError(f"{path}: one volume with three axes is needed, not {tuple(volume.shape)}")
     return volume[0].numpy().astype(np.float32), volume.affine.numpy().astype(float)
+
+
+def aligned(
+    voxels: np.ndarray, affine: np.ndarray, spacing_mm: Sequence[float] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same of voxels (X, Y, Z) that are in memory, with their affine to RAS mm."""
+    volume = Compose(_alignment(spacing_mm))(
+        MetaTensor(torch.from_numpy(voxels)[None], affine=torch.from_numpy(affine))
+    )
+    return volume[0].numpy().astype(np.float32), volume.affine.numpy().astype(float)
+
+
+def _alignment(spacing_mm: Sequence[float] | None) -> list[Transform]:
+    turned: list[Transform] = [Orientation(ORIENTATION, labels=None)]
+    if spacing_mm is not None:
+        turned.append(Spacing(spacing_mm, mode="bilinear", padding_mode="border"))
+    return turned
 
 
 def normalised(hu: torch.Tensor, window_hu: tuple[float, float]) -> torch.Tensor:

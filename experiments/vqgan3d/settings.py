@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,9 @@ class ScanSettings(StrictModel):
     keep_affine: bool = Field(True, description="false: written by a program that lost voxel size and orientation")
     spacing_mm: tuple[Positive, Positive, Positive] | None = Field(
         None, description="scans of `inputs` are resampled to it; null: unchanged"
+    )
+    dicom_series: Literal["only", "longest"] = Field(
+        "only", description="of a folder that mixes DICOM series: `only`, refused; `longest`, the one of most slices"
     )
 
 

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 
@@ -26,12 +26,25 @@ def local(path: str, system: System | None = None, mounts: Mapping[str, str] | N
         mounts: beginnings of paths elsewhere → here; the longest wins.
     """
     system = system or ("windows" if sys.platform == "win32" else "posix")
-    for there, here in sorted((mounts or {}).items(), key=lambda pair: -len(pair[0])):
+    path = _mounted(path, mounts or {})
+    return _for_windows(path) if system == "windows" else _for_posix(path)
+
+
+def mapped(value: Any, mounts: Mapping[str, str]) -> Any:
+    """Nested values with each text that begins with a mount's path in its form here; all else unchanged."""
+    if isinstance(value, str):
+        return _mounted(value, mounts)
+    if isinstance(value, Mapping):
+        return {key: mapped(inner, mounts) for key, inner in value.items()}
+    return [mapped(inner, mounts) for inner in value] if isinstance(value, list) else value
+
+
+def _mounted(path: str, mounts: Mapping[str, str]) -> str:
+    for there, here in sorted(mounts.items(), key=lambda pair: -len(pair[0])):
         rest = path.removeprefix(there)
         if rest != path and (not rest or rest[0] in "/\\"):
-            path = here + (rest if "\\" in here else rest.replace("\\", "/"))
-            break
-    return _for_windows(path) if system == "windows" else _for_posix(path)
+            return here + (rest if "\\" in here else rest.replace("\\", "/"))
+    return path
 
 
 def _for_posix(path: str) -> str:

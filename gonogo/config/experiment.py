@@ -163,7 +163,9 @@ class ExperimentConfig(StrictModel):
         "`{checkpoint: FILE}`",
     )
     dummy_data: bool = Field(
-        False, description="stand-in for the real data; every verdict and the archive's name say so"
+        False,
+        description="the class makes its own, synthetic data in place of `inputs`, which is not read; or `data` stands "
+        "in for the real one. Every verdict and the archive's name say so",
     )
     data_ready: dt.datetime | None = Field(
         None, description="when the data is expected; `gonogo schedule` plans no run before"

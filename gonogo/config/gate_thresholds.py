@@ -41,8 +41,11 @@ class GeneratorGate(RootModel[dict[str, MetricBound]]):
     @model_validator(mode="before")
     @classmethod
     def _by_metric(cls, given: Any) -> Any:
-        """Raise ValueError for a plain number, as keys `min_METRIC` had it."""
-        for key, value in given.items() if isinstance(given, Mapping) else ():
+        """Without those that a file sets to null over the file that it extends; ValueError for a plain number, as keys
+        `min_METRIC` had it."""
+        if not isinstance(given, Mapping):
+            return given
+        for key, value in given.items():
             if isinstance(value, (int, float, str)):
                 side, _, metric = key.partition("_") if key.startswith(("min_", "max_")) else ("", "", key)
                 bound = "at_most" if side == "max" else "at_least"
@@ -50,7 +53,9 @@ class GeneratorGate(RootModel[dict[str, MetricBound]]):
                     f"thresholds are named by the experiment's metrics: in place of `{key}: {value}` write in its "
                     f"file `gates: {{generator: {{{metric}: {{{bound}: {value}}}}}}}`"
                 )
-        return given
+        return (
+            {key: value for key, value in given.items() if value is not None} if isinstance(given, Mapping) else given
+        )
 
 
 class LearningGate(StrictModel):

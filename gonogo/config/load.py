@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from gonogo.base.commands import CUSTOM
 from gonogo.base.errors import UserError
 from gonogo.base.mappings import deep_merged
+from gonogo.base.os_paths import mapped
 from gonogo.base.shipped import own_or_shipped
 from gonogo.base.text import keep_secret
 from gonogo.config.accelerator import Accelerator, doubts
@@ -74,7 +75,7 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     config = validate(Config, spread(raw), "config/config.yaml or --config")
     experiments: dict[str, ExperimentConfig] = {}
     for name in config.experiments:
-        experiments |= _with_those_before(folder / "experiments", name, root)
+        experiments |= _with_those_before(folder / "experiments", name, root, config.mounts)
     experiments = {name: _in_its_modes(name, experiment, config) for name, experiment in experiments.items()}
     if config.training or config.settings:
         config = config.model_copy(update={"mode": CUSTOM})
@@ -145,8 +146,8 @@ def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
         sys.exit(f"error: {error}")
 
 
-def load_experiment(folder: Path, name: str) -> ExperimentConfig:
-    """One experiment's file, merged over the one that it extends."""
+def load_experiment(folder: Path, name: str, mounts: Mapping[str, str] | None = None) -> ExperimentConfig:
+    """One experiment's file, merged over the one that it extends, its paths where `mounts` say that they lie here."""
     raw = _read(folder, name, "experiments")
     if raw.get("data") and "dataset_items" in raw:
         raise UserError(
@@ -159,21 +160,22 @@ def load_experiment(folder: Path, name: str) -> ExperimentConfig:
         seen.append(parent)
         base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
         raw = deep_merged(base, {key: value for key, value in raw.items() if key != "extends"})
+    raw = mapped(raw, mounts or {})
     config = validate(ExperimentConfig, raw, f"config/experiments/{name}.yaml")
     if said := unread(raw, config):
         raise UserError(f"config/experiments/{name}.yaml: {said}")
     return config
 
 
-def _with_those_before(folder: Path, name: str, root: Path) -> dict[str, ExperimentConfig]:
+def _with_those_before(folder: Path, name: str, root: Path, mounts: Mapping[str, str]) -> dict[str, ExperimentConfig]:
     """An experiment after those that it starts from, the first of them first."""
-    found = {name: load_experiment(folder, name)}
+    found = {name: load_experiment(folder, name, mounts)}
     while isinstance(earlier := found[(last := next(iter(found)))].starts_from, str):
         where = f"config/experiments/{last}.yaml: starts_from"
         if earlier in found:
             raise UserError(f"{where}: {' → '.join([*reversed(found), earlier])} is a circle")
         _read(folder, earlier, where)
-        found = {earlier: load_experiment(folder, earlier), **found}
+        found = {earlier: load_experiment(folder, earlier, mounts), **found}
     if earlier is not None and not (root / earlier.checkpoint.expanduser()).is_file():
         raise UserError(
             f"config/experiments/{last}.yaml: starts_from.checkpoint: {earlier.checkpoint}: no such file. Name one, or "

@@ -39,6 +39,11 @@ class Config(StrictModel):
         "a mode `custom`, too",
     )
     note: str = Field("", description="free text about this run; `gonogo runs --note WORDS` finds it")
+    mounts: dict[str, str] = Field(
+        default_factory=dict,
+        description="beginnings of paths elsewhere → where they lie here, in all experiments' files: "
+        "`{/content/drive/MyDrive: 'W:\\Drive'}`",
+    )
     results_dir: Path = Field(Path("results"), description="folder of all that a run creates; can be deleted")
     archive_dir: Path = Field(Path("archive"), description="folder of what was downloaded; nothing is ever overwritten")
     budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")

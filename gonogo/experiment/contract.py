@@ -129,8 +129,10 @@ class Experiment(ABC):
         return []
 
     def inputs_folder(self) -> Path | None:
-        """Where the inputs lie; relative paths count from the repository's root."""
-        return None if self.config.inputs is None else self.root / self.config.inputs.expanduser()
+        """Where the inputs lie, from the repository's root; None without any, and where dummy data replaces them."""
+        if self.config.inputs is None or self.config.dummy_data:
+            return None
+        return self.root / self.config.inputs.expanduser()
 
     def data_folder(self) -> Path | None:
         """Where the data lies, if it exists and is not generated; relative paths count from the repository's root."""

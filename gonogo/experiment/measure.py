@@ -22,6 +22,7 @@ class Measure(ABC):
     """Errors, and what is left of one batch, for one kind of target."""
 
     quantities: bool  # whether means and spreads of outputs, targets and inputs can be held against each other
+    paired = True  # whether each output answers its own target; of a generator's samples none does
     unit: str  # of `errors`, for people
 
     @abstractmethod
@@ -51,6 +52,10 @@ class Measure(ABC):
     def spread(self, targets: Tensor) -> float:
         """The unit in which changes of `shown` are reported."""
         return 1.0
+
+    def variety(self, outputs: Tensor, targets: Tensor) -> float | None:
+        """Of samples, how far they lie apart, over how far targets do; None where outputs answer targets."""
+        return None
 
     def counts(self, targets: Tensor) -> bool:
         """Whether the loss of these targets is of anything: not where all of them are left out."""

@@ -254,7 +254,7 @@ def held_out_alike(measured: Measurements, gate: LearningGate) -> tuple[Check, s
 def pairing(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     """Inputs and targets that do not belong together: nothing learned, and the data itself shows no relation."""
     data = measured.data
-    if data is None:
+    if data is None or not data.paired:
         return None
     p = data.independence_p
     unrelated = (

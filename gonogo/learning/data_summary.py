@@ -15,7 +15,7 @@ from gonogo.experiment.measure import Classes
 from gonogo.learning.batches import KEPT_BYTES, bytes_of, same_chance, spread_out
 from gonogo.learning.dependence import independence_p, masks_independence_p
 from gonogo.learning.emptiness import Emptiness
-from gonogo.learning.features import autocorrelation, content_hash, is_grid, spectra, vectors
+from gonogo.learning.features import autocorrelation, content_hash, is_grid, spectra, turned, vectors
 from gonogo.learning.given_away import GivenAway
 from gonogo.learning.leakage import Shared, Side, shared
 from gonogo.learning.masks import masked_pictures
@@ -103,7 +103,9 @@ def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = 
     """Read up to READ_SAMPLES samples of each side from the real dataloaders."""
     with same_chance(torch.device("cpu")):
         train, seen, inputs, targets, mean = _side(experiment, data.train_dataloader(), held_samples)
-        held, held_out, held_inputs, held_targets, _ = _side(experiment, data.val_dataloader(), held_samples)
+        held, held_out, held_inputs, held_targets, _ = _side(
+            experiment, data.val_dataloader(), held_samples, held_out=True
+        )
     measure = experiment.measure()
     both = shared(train.side, held.side)
     column = train.given.column()
@@ -121,7 +123,7 @@ def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = 
         zero=offset,
         input_autocorrelation=inputs.lag,
         target_autocorrelation=targets.lag if targets.grid else None,
-        independence_p=None if inputs.bad or targets.bad else train.independence_p(),
+        independence_p=None if inputs.bad or targets.bad or not measure.paired else train.independence_p(),
         exact_copies=both.exact,
         near_copies=both.near,
         shared_groups=both.groups[:5],
@@ -137,6 +139,7 @@ def sample_data(experiment: LightningExperiment, data: Any, held_samples: int = 
         spread_of_held_out=_ratio(held_inputs.spread, inputs.spread),
         shift_of_held_out=_shift(held_inputs, inputs),
         quantities=measure.quantities,
+        paired=measure.paired,
         classes=measure.count if isinstance(measure, Classes) else None,
         masks=bool(train.masked),
         blank_samples=len(train.empty.blank),
@@ -184,6 +187,7 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
 class _Read:
     names: NamedSamples
     empty: Emptiness
+    held_out: bool = False
     shift: TokenShift = field(default_factory=TokenShift)
     bad: list[int] = field(default_factory=list)  # samples with NaN or infinity
     masked: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # pictures, and what of them is each class
@@ -209,6 +213,11 @@ class _Read:
         side = self.side
         side.hashes += [content_hash(x, y) for x, y in zip(inputs, targets, strict=True)]
         side.vectors += list(torch.cat([xs, ys], 1).numpy())
+        if self.held_out:
+            ways = turned(inputs, targets)
+            side.turned = side.turned or [[] for _ in ways]
+            for rows, way in zip(side.turned, ways, strict=True):
+                rows += list(way.numpy())
         side.input_columns, side.grids = xs.shape[1], (is_grid(inputs), is_grid(targets))
         side.groups |= set(groups or ())
         side.numbers = (inputs.numel() + targets.numel()) // max(1, len(targets))
@@ -230,10 +239,10 @@ class _Read:
 
 
 def _side(
-    experiment: LightningExperiment, loader: Any, held_samples: int
+    experiment: LightningExperiment, loader: Any, held_samples: int, *, held_out: bool = False
 ) -> tuple[_Read, list[Any], Values, Values, Tensor]:
     measure = experiment.measure()
-    read, inputs, targets = _Read(NamedSamples(loader), Emptiness(measure)), Values(), Values()
+    read, inputs, targets = _Read(NamedSamples(loader), Emptiness(measure), held_out), Values(), Values()
     kept: list[Any] = []
     sums: tuple[Tensor, Tensor] | None = None
     kept_bytes = kept_samples = 0

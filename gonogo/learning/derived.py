@@ -94,6 +94,11 @@ def falling(measured: Measurements) -> bool:
     return slope is not None and slope.high < 0
 
 
+def paired(measured: Measurements) -> bool:
+    """Whether outputs answer targets; a generator's samples do not."""
+    return measured.data is None or measured.data.paired
+
+
 def unseen(measured: Measurements) -> bool:
     """Whether no module of the model is given anything that depends on the input."""
     return measured.modules_that_see == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -42,6 +43,7 @@ class _Statistics:
     outputs: list[Tensor] = field(default_factory=list)
     targets: list[Tensor] = field(default_factory=list)
     changes: list[Tensor] = field(default_factory=list)
+    varieties: list[float] = field(default_factory=list)
 
 
 def evaluate(
@@ -75,7 +77,9 @@ def evaluate(
             if measure.quantities:
                 seen.outputs.append(outputs.float().cpu())
                 seen.targets.append(targets.float().cpu())
-            if thorough:
+            variety = measure.variety(outputs, targets)
+            seen.varieties += [] if variety is None else [variety]
+            if thorough and measure.paired:
                 blind = _predict(module, experiment.without_input(here))
                 changed = measure.shown(blind, targets) - measure.shown(outputs, targets)
                 seen.changes.append(changed.square().mean())
@@ -127,11 +131,13 @@ def _statistics(measure: Measure, seen: _Statistics, mean: Tensor) -> dict[str, 
                 "output_change": change}  # fmt: skip
     outputs, targets = torch.cat(seen.outputs), torch.cat(seen.targets)
     about = outputs - mean
+    calibration = float((about * (targets - mean)).sum() / about.square().sum().clamp(min=1e-12))
     return {
         "output_mean": float(outputs.mean()),
         "target_mean": float(targets.mean()),
         "output_sigma": float(outputs.std(correction=0)),
         "target_sigma": float(targets.std(correction=0)),
-        "calibration": float((about * (targets - mean)).sum() / about.square().sum().clamp(min=1e-12)),
+        "calibration": calibration if measure.paired else None,
+        "variety": fmean(seen.varieties) if seen.varieties else None,
         "output_change": None if change is None else change / max(measure.spread(targets), 1e-12),
     }

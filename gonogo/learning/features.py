@@ -52,12 +52,43 @@ def vectors(values: Tensor) -> Tensor:
     The projection's signs are random and always the same; it keeps distances within a few percent (Johnson and
     Lindenstrauss 1984).
     """
+    return _projected(_thumbnails(values))
+
+
+def turned(inputs: Tensor, targets: Tensor) -> list[Tensor]:
+    """Pictures (N, C, H, W) turned and mirrored, each with its target, as (N, D) of both; of others nothing.
+
+    A target that is a picture too is turned with its input; any other stays.
+    """
+    if inputs.ndim < 4 or not is_grid(inputs):
+        return []
+    x, y = _thumbnails(inputs), _thumbnails(targets)
+    both = is_grid(targets) and x.shape[-2:] == y.shape[-2:]
+    ways = [(part, mirrored) for part in (False, True) for mirrored in ((), (-1,), (-2,), (-2, -1))][1:]
+    if x.shape[-1] != x.shape[-2]:
+        ways = ways[:3]
+    found = []
+    for across, axes in ways:
+        parts = [_turned(x, across, axes), _turned(y, across, axes) if both else y]
+        found.append(torch.cat([_projected(part) for part in parts], 1))
+    return found
+
+
+def _turned(values: Tensor, across: bool, axes: tuple[int, ...]) -> Tensor:
+    return (values.transpose(-1, -2) if across else values).flip(axes)
+
+
+def _thumbnails(values: Tensor) -> Tensor:
+    """Pictures and signals with SIDE values a side at most; others as they are; float32."""
     values = values.detach().float().cpu()
-    if is_grid(values):
-        sides = (min(SIDE, values.shape[-2]), min(SIDE, values.shape[-1]))
-        lead = values.shape[1:-2]
-        values = torch.nn.functional.adaptive_avg_pool2d(values.reshape(len(values), -1, *values.shape[-2:]), sides)
-        values = values.reshape(len(values), *lead, *sides)
+    if not is_grid(values):
+        return values
+    sides = (min(SIDE, values.shape[-2]), min(SIDE, values.shape[-1]))
+    small = torch.nn.functional.adaptive_avg_pool2d(values.reshape(len(values), -1, *values.shape[-2:]), sides)
+    return small.reshape(len(values), *values.shape[1:-2], *sides)
+
+
+def _projected(values: Tensor) -> Tensor:
     flat = values.reshape(len(values), -1)
     if flat.shape[1] > WIDEST:
         signs = torch.randn(flat.shape[1], WIDEST // 2, generator=torch.Generator().manual_seed(0))

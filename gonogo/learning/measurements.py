@@ -47,6 +47,7 @@ class DataSummary(ClosedModel):
     held_out_targets_vary: bool = True
     spread_of_held_out: float | None = Field(None, description="of held-out inputs / that of training inputs")
     quantities: bool = Field(True, description="targets are numbers with a mean and a spread; false: classes, tokens")
+    paired: bool = Field(True, description="each output answers its own target; false: samples of a generator")
     shift_of_held_out: float | None = Field(
         None, description="of the mean of held-out inputs from that of training inputs, in spreads of the latter"
     )
@@ -123,6 +124,9 @@ class Evaluation(ClosedModel):
     skill_without_input: float | None = None
     output_change: float | None = Field(
         None, description="root mean square change of outputs when the input is zeroed / spread of the targets"
+    )
+    variety: float | None = Field(
+        None, description="of samples: mean distance from each other / that of targets; null: outputs answer targets"
     )
     own_input_gain: float | None = Field(
         None, description="skill with the own input - skill with another sample's; the low end of its interval"

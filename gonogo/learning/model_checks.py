@@ -12,6 +12,7 @@ from gonogo.learning.derived import (
     knows_what_it_saw,
     learned,
     lost,
+    paired,
     rising,
     shrunk,
     silenced,
@@ -26,6 +27,7 @@ FITS = 0.5  # with another learning rate one batch fits: the ratio is below this
 EXPLODED = 100.0  # gradient norm at the end over that at the start
 SPIKED = 10.0  # highest loss over the first
 FELL, LEFT = 0.2, 0.95  # of one batch alone: its loss, and what is left of its error, that contradict each other
+ALIKE = 1e-3  # distance of a generator's samples from each other, over that of targets: rounding, and no more
 WORSE = 2.0  # held-out error over the greater of: before the first step, predicting the mean
 WORSE_NATS = 1.1  # the same of classes
 ENDS = 0.1  # share of the steps that is taken for the start and the end
@@ -160,6 +162,8 @@ def loss_of_outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, 
     one, value = measured.one_batch, measured.overfit_ratio
     if one is None or one.rose or value is None or value < LEFT or (one.loss_fell or 0) < FELL:
         return None
+    if not paired(measured):  # a generator's loss says how it stands against its opponent
+        return None
     fitted = one.other_rate is not None and _fits_otherwise(one.other_ratio, value)
     at_first = number(one.first_ratio)
     both_fell = at_first is not None and value < (1 - FELL) * at_first  # to what predicting the mean gives
@@ -174,6 +178,23 @@ def loss_of_outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, 
         "of its other terms, and what is done to the outputs after it.",
     )  # fmt: skip
     return check, "WIRING"
+
+
+def samples_vary(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Of a generator: its samples must differ from each other, as its input, the noise, does."""
+    variety = number(measured.end.variety)
+    if variety is None:
+        return None
+    check = threshold_check(
+        "samples_vary",
+        "Distance of samples from each other / of targets",
+        round(variety, 4),
+        f">= {ALIKE:g}; `output_statistics` asks for more",
+        variety >= ALIKE,
+        why="all samples are the same, whatever noise they are made of: the generator does not use it",
+        hint="Look for noise that is zeroed, drawn once, or drowned on its way into the generator.",
+    )
+    return check, "INPUT IGNORED"
 
 
 def one_batch(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
@@ -241,8 +262,10 @@ def _answers_with_the_mean(measured: Measurements, gate: LearningGate) -> bool:
     return abs(with_input) < gate.min_skill and with_input - without < gate.min_input_skill
 
 
-def input_used(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
+def input_used(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
     """Asked of a model that has learned something, of one whose outputs do not move, and of one that stands still."""
+    if not paired(measured):
+        return None
     title, threshold = "Skill lost when the input is zeroed", f">= {gate.min_input_skill}"
     with_input, without = number(measured.end.skill), number(measured.end.skill_without_input)
     if with_input is None or without is None:

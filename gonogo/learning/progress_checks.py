@@ -30,7 +30,8 @@ def outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | N
     sigma = max(measured.end.target_sigma or 0, 1e-9)
     ratio = out / y if abs(y) > 1e-9 else None
     placed = (ratio is not None and low <= ratio <= high) or abs(out - y) <= gate.max_output_mean_shift * sigma
-    spread = (number(measured.end.output_sigma) or 0) / sigma
+    variety = number(measured.end.variety)
+    spread = (number(measured.end.output_sigma) or 0) / sigma if variety is None else variety
     wide = spread >= gate.min_output_sigma_ratio
     status, cause = Status.GO, ""
     seen = f"mean {out:.3g} against {y:.3g}, spread {spread:.2f} of theirs"

@@ -162,7 +162,8 @@ def _measure(
     seen = at_most(experiment, sampled.seen, SAMPLES)
     on_seen = evaluate(experiment, module, seen, sampled.mean, result.steps, thorough=False)
     watched = [evaluation for evaluation in watch.evaluations if evaluation.step < result.steps]
-    seeing = modules_that_see(experiment, module, sampled.held_out[0])
+    paired = experiment.measure().paired
+    seeing = modules_that_see(experiment, module, sampled.held_out[0]) if paired else None
     training = run.spec.training
     gradients = watch.gradients.report() if watch.gradients else one.gradients
     return summarized(

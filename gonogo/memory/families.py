@@ -19,6 +19,15 @@ _CONVOLUTION = re.compile(r"convolution|conv[123]d")
 _ATTENTION = re.compile(r"attention|_softmax")
 
 
+def farthest_bytes(family: Family, needed_bytes: int) -> int:
+    """What a run would need whose peak lies above its estimate as far as the farthest measured one of its family did.
+
+    Of a family of which none was measured, the farthest of all.
+    """
+    above = MEASURED[family][3] if family in MEASURED else max(found[3] for found in MEASURED.values())
+    return int(needed_bytes * (1 + max(above, 0.0) / 100))
+
+
 def stated(family: Family) -> str:
     """The range of a family's measured peaks about their estimates, in words."""
     if family not in MEASURED:

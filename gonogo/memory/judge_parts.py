@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from gonogo.base.units import gigabytes
 from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.memory.capacity import is_tight
 from gonogo.memory.estimate import MemoryEstimate
-from gonogo.memory.families import stated
+from gonogo.memory.families import farthest_bytes, stated
 from gonogo.memory.growth import Growth
 from gonogo.verdict import Check, Status
 
@@ -31,7 +32,27 @@ def beside_the_peak(found: MemoryEstimate, capacity_bytes: int | None, gate: Mem
 
 def beside_any_peak(found: MemoryEstimate, capacity_bytes: int | None, gate: MemoryGate) -> list[Check]:
     """Of a script too, whose parts have a check of their own."""
-    return [*_growth(found, capacity_bytes), *_compiled(found, gate), *_workspaces(found, capacity_bytes, gate)]
+    return [
+        *_farthest(found, capacity_bytes, gate),
+        *_growth(found, capacity_bytes),
+        *_compiled(found, gate),
+        *_workspaces(found, capacity_bytes, gate),
+    ]
+
+
+def _farthest(found: MemoryEstimate, capacity_bytes: int | None, gate: MemoryGate) -> Iterator[Check]:
+    """Where the peak is judged to have room, and an error as large as the largest that was measured would fill it."""
+    needed = found.needed_bytes
+    if needed is None or capacity_bytes is None or not found.fits or is_tight(needed, capacity_bytes, gate):
+        return
+    could = farthest_bytes(found.family, needed)
+    if could > capacity_bytes:
+        yield Check(
+            id="farthest_error", title="With the largest error that was measured", value=round(could / 1e9, 2),
+            unit="GB", threshold=f"<= {capacity_bytes / 1e9:.2f} GB", status=Status.CAUTION,
+            why=f"{stated(found.family)}: a run so far off would not fit",
+            hint="The canary measures the real peak; a smaller micro-batch leaves room for it.",
+        )  # fmt: skip
 
 
 def _parts(found: MemoryEstimate) -> Iterator[Check]:

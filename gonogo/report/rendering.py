@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOT_MEASURED = "not measured"
+_REACHED_BY_KEYS = ' tabindex="0" role="region" aria-label="Table"'
 
 _MARKDOWN = re.compile(r"[\\`*~|\[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _HTML_IN_MARKDOWN = re.compile(r"[<&](?=[\w/!?#])")
@@ -52,22 +53,43 @@ def html_page(markdown: str, status: Status, folder: Path = Path()) -> str:
         status: whose colour the page has.
         folder: what the addresses of its pictures are relative to; a picture that is missing is named.
     """
+    title, body = _read_document(markdown, folder)
+    page = string.Template((TEMPLATES / "page.html").read_text())
+    return page.substitute(title=html.escape(title), status=status.value, body=body)
+
+
+def html_part(markdown: str, anchor: str) -> Markup:
+    """A document as a part of a page that shows its pictures elsewhere: its headings are two steps lower.
+
+    Args:
+        anchor: begins the names of its headings, which the page may have as well.
+    """
+    return Markup(_read_document(markdown, None, anchor, lower=2)[1])
+
+
+def _read_document(markdown: str, folder: Path | None, anchor: str = "", lower: int = 0) -> tuple[str, str]:
+    """Title and body as HTML; `folder` None: only what pictures are called."""
     from markdown_it import MarkdownIt
 
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
     reader.add_render_rule("image", _picture)
-    reader.add_render_rule("table_open", lambda self, *rest: '<div class="scroll"><table>\n')
+    reader.add_render_rule("table_open", lambda self, *rest: f'<div class="scroll"{_REACHED_BY_KEYS}><table>\n')
     reader.add_render_rule("table_close", lambda self, *rest: "</table></div>\n")
     tokens = reader.parse(markdown)
     for heading, inline in itertools.pairwise(tokens):
         if heading.type == "heading_open":
-            heading.attrSet("id", _slug(_plain(inline)))
+            heading.attrSet("id", anchor + _slug(_plain(inline)))
+    for token in tokens:
+        if token.type.startswith("heading_"):
+            token.tag = f"h{min(6, int(token.tag[1]) + lower)}"
+        for child in token.children or ():
+            if child.type == "link_open" and str(child.attrs.get("href", "")).startswith("#"):
+                child.attrSet("href", f"#{anchor}{str(child.attrs['href'])[1:]}")
     title = next((_plain(inline) for inline in tokens if inline.type == "inline"), "")
     body = reader.renderer.render(tokens, reader.options, {"folder": folder})
     for shown in Status:
         body = body.replace(f"{shown.light} {shown.label}", f'<span class="status {shown}">{shown.label}</span>')
-    page = string.Template((TEMPLATES / "page.html").read_text())
-    return page.substitute(title=html.escape(title), status=status.value, body=body)
+    return title, body
 
 
 def markdown_text(text: str) -> str:
@@ -87,6 +109,8 @@ def _plain(inline: Token) -> str:
 
 def _picture(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
     address = unquote(str(tokens[index].attrs["src"]))
+    if env["folder"] is None:
+        return f"<em>{html.escape(tokens[index].content)}</em>"
     file = env["folder"] / address
     if not file.is_file():
         return f"<em>{html.escape(address)} is missing</em>"

@@ -46,7 +46,21 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
         _report(settings, rows)
     except Exception as error:
         _tell(f"error: timing.json was not written: {error}")
+    _pages(settings, rows)
     return released
+
+
+def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
+    """The page of each experiment that this invocation left half-way: `halt` and `report` have written the others."""
+    last = {row.experiment: row.stage for row in rows if row.experiment in settings.config.experiments}
+    for experiment, stage in last.items():
+        if stage not in ("halt", "report"):
+            try:
+                from gonogo.stages.page import write_page
+
+                _tell(f"{experiment}: half-way; the page: {write_page(settings, experiment)}")
+            except Exception as error:
+                _tell(f"error: the page of {experiment} was not written: {error}")
 
 
 class AtTheEnd:

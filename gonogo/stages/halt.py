@@ -12,19 +12,20 @@ from gonogo.base.files import write_text
 from gonogo.gates import standing
 from gonogo.report.evidence import evidence
 from gonogo.report.negative_result import NegativeFacts, StageCost, negative_result
-from gonogo.report.render import to_html, to_text
+from gonogo.report.render import to_text
 from gonogo.report.way_back import way_back
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
 from gonogo.runtime.session import session_name
 from gonogo.stages.kept_files import evidence_paths, stored_folders
+from gonogo.stages.page import write_page
 from gonogo.verdict import Verdict
 
 WIDEST = 110  # columns
 
 
 def halt(run: Run, inputs: Any, outputs: Any) -> NoReturn:
-    """Print the verdict, write `negative_result.md` and `verdict.html` beside it, and exit with code 1."""
+    """Print the verdict, write `negative_result.md` beside it and the experiment's page, and exit with code 1."""
     verdict_file = Path(inputs.verdict)
     verdict, folder = Verdict.read(verdict_file), verdict_file.parent
     document = folder / "negative_result.md"
@@ -43,8 +44,8 @@ def halt(run: Run, inputs: Any, outputs: Any) -> NoReturn:
         rerun=rerun_command(experiments=run.experiment, mode=config.mode, target=config.target),
     )
     write_text(document, negative_result(verdict, facts))
-    write_text(folder / "verdict.html", to_html(verdict))
+    page = write_page(run.settings, run.experiment)
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
     print(to_text(verdict, colour=run.colour, width=width), file=sys.stderr)
-    print(f"  the full report: {document}", file=sys.stderr, flush=True)
+    print(f"  the page: {page}\n  the full report: {document}", file=sys.stderr, flush=True)
     sys.exit(1)

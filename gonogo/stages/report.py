@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,19 @@ from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_r
 from gonogo.report.timing import timings
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
+from gonogo.stages.page import write_page
 from gonogo.training.spec import TrainingResult
 
 
 def report(run: Run, inputs: Any, outputs: Any) -> None:
-    """The whole run on one page: as Markdown, and as HTML that stands alone, its pictures embedded."""
-    from gonogo.report.rendering import html_page
-
+    """The whole run: as Markdown, and as the experiment's page, which stands alone, its pictures embedded."""
     folder = Path(outputs.html).parent
     facts = run_facts(run, folder)
     page = run_report(facts)
     write_text(outputs.markdown, page)
-    write_text(outputs.html, html_page(page, facts.status, folder))
-    run.say(f"{facts.status.label}: {outputs.html}")
+    shown = write_page(run.settings, run.experiment)
+    shutil.copyfile(shown, outputs.html)
+    run.say(f"{facts.status.label}: {shown}")
 
 
 def run_facts(run: Run, folder: Path) -> RunFacts:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gonogo.base.errors import UserError
 from gonogo.base.os_paths import local
+from gonogo.cli.next_actions import actions, as_text
 from gonogo.config.experiment import ExperimentConfig
-from gonogo.config.load import validate
+from gonogo.config.load import load, validate
 from gonogo.experiment.pretrained import Asset
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -56,3 +60,22 @@ def test_configurations_may_be_written_on_windows() -> None:
     config = ExperimentConfig.model_validate({"class": "a:B", "inputs": r"W:\a b"})
     assert config.inputs == Path("/mnt/w/a b")
     assert Asset(path=r"C:\m.pt", min_bytes=1, max_bytes=2, source="x").path == Path("/mnt/c/m.pt")
+
+
+def test_mounts_of_the_configuration_reach_every_path_of_an_experiments_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    mine = {
+        "extends": "cad_mllm_text", "inputs": "/content/drive/MyDrive/Omni-CAD-subset",
+        "settings": {"data": {"folders": {"txt": "./data/Omni-CAD-subset-complete/txt"}}},
+    }  # fmt: skip
+    (tmp_path / "config/experiments/mine.yaml").write_text(yaml.safe_dump(mine))
+    mounts = {"/content/drive/MyDrive": r"W:\My Drive", "./data/Omni-CAD-subset-complete": "data/Omni-CAD-subset"}
+    settings = load({"experiments": "mine", "mounts": mounts}, tmp_path)
+    experiment = settings.experiments["mine"]
+    assert experiment.inputs == Path("/mnt/w/My Drive/Omni-CAD-subset")
+    assert experiment.settings["data"]["folders"]["txt"] == "data/Omni-CAD-subset/txt"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config/config.yaml").write_text(yaml.safe_dump({"mounts": mounts}))
+    assert "inputs: /mnt/w/My Drive/Omni-CAD-subset is not there" in as_text(actions(Path(), ["mine"]))

@@ -108,3 +108,12 @@ def test_inputs_that_no_code_reads_are_an_error(mine: Package) -> None:
         experiment.check_inputs()
     mine.edit("render.py", "...", "return self.inputs_folder()")
     experiment.check_inputs()
+
+
+@pytest.mark.parametrize("name", ["eeg", "vqgan3d_full", "cad_mllm_points", "cvs"])
+def test_dummy_data_is_made_in_place_of_inputs_that_are_not_there(name: str) -> None:
+    config = load({"experiments": name}, ROOT).experiments[name]
+    real = config.model_copy(update={"inputs": Path("data/of_no_one"), "starts_from": None})
+    assert "inputs: " in load_experiment(name, real, ROOT).lacking()[0]
+    dummy = load_experiment(name, real.model_copy(update={"dummy_data": True}), ROOT)
+    assert dummy.lacking() == [] and dummy.inputs_listing() == ""

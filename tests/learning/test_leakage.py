@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gonogo.learning.features import content_hash, is_grid, vectors
+from gonogo.learning.features import content_hash, is_grid, turned, vectors
 from gonogo.learning.leakage import Side, shared
 from tests.learning.fixtures import pictures
 
@@ -22,6 +22,7 @@ def side(x: np.ndarray, y: np.ndarray, groups: set[str] | None = None) -> Side:
     return Side(
         hashes=[content_hash(a, b) for a, b in zip(inputs, targets, strict=True)],
         vectors=list(torch.cat([columns, vectors(targets)], 1).numpy()),
+        turned=[list(way.numpy()) for way in turned(inputs, targets)],
         input_columns=columns.shape[1],
         grids=(is_grid(inputs), is_grid(targets)),
         groups=groups or set(),
@@ -36,7 +37,7 @@ def test_crops_of_the_same_photographs_are_no_copies(crops: tuple[np.ndarray, np
     assert (found.exact, found.near, found.groups) == (0, 0, [])
 
 
-@pytest.mark.parametrize("change", ["none", "grain", "darker", "eight bits"])
+@pytest.mark.parametrize("change", ["none", "grain", "darker", "eight bits", "mirrored", "turned and dark"])
 def test_copies_are_found(crops: tuple[np.ndarray, np.ndarray], change: str) -> None:
     x, y = crops[0].copy(), crops[1].copy()
     rng = np.random.default_rng(0)
@@ -44,6 +45,8 @@ def test_copies_are_found(crops: tuple[np.ndarray, np.ndarray], change: str) -> 
         "none": lambda z: z,
         "grain": lambda z: z + 0.01 * rng.normal(size=z.shape).astype(np.float32),
         "darker": lambda z: 0.97 * z,
+        "mirrored": lambda z: z[..., ::-1],
+        "turned and dark": lambda z: 0.9 * np.rot90(z, 1, (-2, -1)),
         "eight bits": lambda z: np.round(z * 255).astype(np.float32) / 255,
     }[change]
     x[200:207], y[200:207] = copy(x[:7]), copy(y[:7])
@@ -51,6 +54,24 @@ def test_copies_are_found(crops: tuple[np.ndarray, np.ndarray], change: str) -> 
     assert (found.exact == 7) == (change == "none")
     count = (found.exact or 0) + (found.near or 0)
     assert 5 <= count <= 7 if change == "grain" else count == 7  # one is enough for the verdict
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_copies_with_noise_are_found_by_how_alone_they_are(
+    crops: tuple[np.ndarray, np.ndarray], augmented: bool
+) -> None:
+    """Noise of 5 %: ten copies; or a set in which each picture is there four times, split at random."""
+    rng = np.random.default_rng(0)
+    x, y = crops[0].copy(), crops[1].copy()
+    if augmented:
+        order = rng.permutation(np.repeat(np.arange(65), 4))
+        x, y = x[order], y[order]
+    else:
+        x[200:210], y[200:210] = x[:10], y[:10]
+    noisy = slice(None) if augmented else slice(200, 210)
+    x[noisy] += 0.05 * x.std() * rng.normal(size=x[noisy].shape).astype(np.float32)
+    found = shared(side(x[:200], y[:200]), side(x[200:], y[200:]))
+    assert (found.near or 0) >= (40 if augmented else 8)
 
 
 def test_views_that_share_an_input_are_no_copies_of_other_items(crops: tuple[np.ndarray, np.ndarray]) -> None:

@@ -22,7 +22,7 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.experiment.step import Step
 from gonogo.memory.check import verdict_of
 from gonogo.memory.devices import card_of
-from gonogo.memory.estimate import estimate, with_saving
+from gonogo.memory.estimate import MemoryEstimate, estimate, with_saving
 from gonogo.memory.families import MEASURED
 from gonogo.memory.growth import growth
 from gonogo.memory.judge_parts import beside_the_peak
@@ -306,6 +306,23 @@ def test_the_stated_ranges_are_those_of_the_measured_peaks(root: Path) -> None:
         assert count == len(signed)
         assert (below, above) == pytest.approx((twentieths[0], twentieths[-1]), abs=0.05)
         assert farthest == pytest.approx(max(signed, key=abs), abs=0.05)
+
+
+@pytest.mark.parametrize(("card_gb", "said"), [(1.16, True), (1.3, False)])
+def test_an_error_as_large_as_any_measured_is_never_without_caution(card_gb: float, said: bool) -> None:
+    """Of a GO too, whose margin is half of what one convolutional network needed beyond its estimate."""
+    needed = 10 * 10**9
+    found = MemoryEstimate(
+        micro_batch_size=1, accumulate_grad_batches=1, precision="32-true", reserved_bytes=needed, fits=True,
+        family="convolutional",
+    )  # fmt: skip
+    checks = {check.id: check for check in beside_the_peak(found, int(card_gb * needed), MemoryGate())}
+    assert ("farthest_error" in checks) is said
+    if said:
+        assert (
+            checks["farthest_error"].status is Status.CAUTION
+            and "the farthest at +20 %" in checks["farthest_error"].why
+        )
 
 
 @pytest.mark.parametrize(

@@ -35,4 +35,8 @@ def test_a_no_go_is_told_with_what_passed_before_and_how_to_run_again(
     document = (file.parent / "negative_result.md").read_text()
     assert "snakemake --profile cloud --config experiments=mine mode=mine target=local" in document
     assert "learning" in document and "It ends." in document
-    assert (file.parent / "verdict.html").exists()
+    page = (run.paths.experiment / "report.html").read_text()
+    assert str(run.paths.experiment / "report.html") in shown
+    assert "The planned training step does not fit the card." in page and "--config experiments=mine mode=mine" in page
+    assert "It ends." in page, "the whole story is not in the page"
+    assert "Setting expected.statement" in page and "skill above nothing" in page

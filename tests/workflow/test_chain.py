@@ -19,6 +19,7 @@ import torch
 
 from gonogo.gates import registry, standing
 from gonogo.verdict import Status, Verdict
+from tests.report.page.browser import faults
 from tests.waiting import LIMIT_S
 from tests.workflow.conftest import Site
 
@@ -78,7 +79,13 @@ def test_the_download_is_whole_and_what_was_trained(site: Site) -> None:
     checkpoint = torch.load(archive / "out/checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 2 * 10  # ten training items of eight views, eight a batch, two epochs
     assert (archive / "out/samples/epoch_0002/predictions.png").stat().st_size > 1000
-    assert (site.folder / "results/tiny/validate/report/report.html").stat().st_size > 10_000
+    page = site.folder / "results/tiny/report.html"
+    assert page.read_bytes() == (site.folder / "results/tiny/validate/report/report.html").read_bytes()
+    assert "Every gate passed" in page.read_text() and 10_000 < page.stat().st_size < 5_000_000
+
+
+def test_the_page_of_a_finished_run_is_readable_on_the_first_screen(site: Site, browser) -> None:
+    assert faults(browser, site.folder / "results/tiny/report.html") == []
 
 
 def test_time_is_accounted_for(site: Site) -> None:

@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from gonogo.verdict import Status, Verdict
+from tests.report.page.browser import browser, faults
 from tests.workflow.conftest import Site
+
+__all__ = ["browser"]
 
 
 def test_the_founding_failure_is_stopped_with_its_cause(fresh: Site) -> None:
@@ -26,9 +29,18 @@ def test_the_founding_failure_is_stopped_with_its_cause(fresh: Site) -> None:
     assert "dataset" not in fresh.stages("cvs_dark") and not (fresh.folder / "results/cvs_dark/dataset").exists()
     # the evidence is there, and nothing left the machine
     assert Image.open(folder / "contact_sheet.png").size[0] > 1000
+    page = fresh.folder / "results/cvs_dark/report.html"
+    assert "results/cvs_dark/report.html" in done.stderr and page.stat().st_size < 2_000_000
+    assert "The cameras do not see the scene." in page.read_text()
     document = (folder / "negative_result.md").read_text()
     assert "CAMERA" in document and "contact_sheet.png" in document
     assert not (fresh.folder / "results/instance").exists() and not (fresh.folder / "archive").exists()
+
+
+@pytest.mark.slow
+def test_its_page_is_readable_on_the_first_screen(browser, fresh: Site) -> None:
+    fresh.run("--config", "experiments=cvs_dark", timeout_s=900)
+    assert faults(browser, fresh.folder / "results/cvs_dark/report.html") == []
 
 
 @pytest.mark.slow

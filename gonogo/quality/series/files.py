@@ -57,6 +57,11 @@ class Recording:
         return unit if isinstance(unit, str) else ""
 
     @property
+    def unwritten(self) -> str:
+        """What of the data was never written; empty: nothing."""
+        return unwritten(self.arrays[self.data])
+
+    @property
     def subject(self) -> str:
         subject = next((self.attributes[name] for name in SUBJECT_NAMES if name in self.attributes), "")
         return subject.decode(errors="replace") if isinstance(subject, bytes) else str(subject)

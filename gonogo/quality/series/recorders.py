@@ -39,8 +39,10 @@ def open_recorder_file(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     Channels of another rate, kind or unit than most are left out; `left_out` names them.
 
     Raises:
+        UserError: its package is not installed.
         Exception: of any type, as the library raises it.
     """
+    check_packages([path.name])
     with _edf(path) if path.name.lower().endswith(EDF) else _fif(path) as opened:
         yield opened
 

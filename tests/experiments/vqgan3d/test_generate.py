@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import plistlib
+import shutil
 import tarfile
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from experiments.vqgan3d.generate import generate, write_volume
+from experiments.vqgan3d.generate import generate, prepare, write_volume
 from experiments.vqgan3d.phantom import phantom
 from experiments.vqgan3d.scans import read_scan
 from experiments.vqgan3d.settings import ScanSettings
@@ -26,6 +27,8 @@ from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.registry import kind_of
 from gonogo.verdict import Check, Status
 from tests.conftest import ROOT
+from tests.quality.volumes.scans import SPACING, ct
+from tests.quality.volumes.test_dicom import write_series
 
 HEAD_CT = Path("/usr/share/doc/invesalius-examples/examples/Cranium.inv3")
 
@@ -106,6 +109,39 @@ def test_spoilt_volumes_are_stopped_in_seconds(tmp_path: Path, name: str) -> Non
 # --- user-supplied scans ---
 
 
+def test_dicom_series_are_volumes_named_after_their_patients(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        write_series(tmp_path / f"in/study{seed}/axial", seed)
+    prepare(ScanSettings(), tmp_path / "in", tmp_path / "assets")
+    assert "2 scans, 2 of them DICOM series" in (tmp_path / "assets/inputs.md").read_text()
+    generate(ScanSettings(), tmp_path / "in", [0, 1], tmp_path / "out", 0, quiet)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["volume_0000_sub-p1.nii.gz", "volume_0001_sub-p2.nii.gz"]
+    hu, affine = read_scan(tmp_path / "out" / names[0])
+    assert (hu == ct(1).clip(-1024)).all() and np.allclose(np.diag(affine)[:3], [-SPACING[0], -SPACING[1], SPACING[2]])
+    generate(ScanSettings(spacing_mm=(1.6, 1.6, 3.0)), tmp_path / "in", [0], tmp_path / "thin", 0, quiet)
+    assert read_scan(tmp_path / "thin" / names[0])[0].shape == (24, 20, 16)
+
+
+def test_mixed_and_cut_series_are_named_with_counts_and_the_longest_may_be_taken(tmp_path: Path) -> None:
+    write_series(tmp_path / "in/good", 1)
+    write_series(tmp_path / "in/mixed", 2)
+    write_series(tmp_path / "in/mixed", 3, slices=[0, 1, 2], uid=".9")
+    for name, seed in (("gap_a", 4), ("gap_b", 5)):
+        write_series(tmp_path / f"in/{name}", seed, [at for at in range(32) if not 10 <= at < 16])
+    with pytest.raises(UserError) as caught:
+        prepare(ScanSettings(), tmp_path / "in", tmp_path / "assets")
+    told = str(caught.value)
+    assert (
+        "3 of 4 scans cannot be used: 6 slices missing, of 26 (2: gap_a, gap_b); 2 series mixed in one folder" in told
+    )
+    assert "of 32, 3 files: set settings.scans.dicom_series: longest (1: mixed)" in told
+    for name in ("gap_a", "gap_b"):
+        shutil.rmtree(tmp_path / "in" / name)
+    generate(ScanSettings(dicom_series="longest"), tmp_path / "in", [1], tmp_path / "out", 0, quiet)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["volume_0001_sub-p2.nii.gz"]
+
+
 def test_scans_are_taken_in_the_order_of_their_names_and_turned(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     voxels = rng.integers(-1000, 1000, (20, 22, 24)).astype(np.int16)
@@ -128,10 +164,10 @@ def test_scans_are_resampled_where_a_voxel_size_is_set(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_the_inputs_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no scans \(\*\.nii\.gz"):
+    with pytest.raises(UserError, match=r"no volume here \(\.nii, \.nii\.gz"):
         generate(ScanSettings(), tmp_path, [0], tmp_path / "out", 0, quiet)
     write_volume(tmp_path / "a.nii.gz", np.zeros((20, 20, 20)), np.eye(4))
-    with pytest.raises(UserError, match="1 scans; item 1 was requested: lower `dataset_items`"):
+    with pytest.raises(UserError, match="1 scans; number 2 was requested: set `dataset_items: 1`"):
         generate(ScanSettings(), tmp_path, [0, 1], tmp_path / "out", 0, quiet)
     (tmp_path / "bad.nii.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match=r"bad\.nii\.gz: cannot be read as a volume"):

@@ -1,0 +1,315 @@
+"""Captured views with known cameras as items: `transforms.json` of NeRF tools, or COLMAP's text model.
+
+A capture is a folder with `transforms.json` (instant-ngp, nerfstudio, Blender), or with COLMAP's `cameras.txt` and
+`images.txt`, also in its `sparse/0`. An item is one picture and its nearest neighbours; no picture is in two items.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from experiments.cvs.cameras import Camera, pose
+from experiments.cvs.settings import DataSettings
+from gonogo import Progress, UserError, listed_examples, too_few, unusable, write_json
+
+TRANSFORMS, COLMAP = "transforms.json", "images.txt"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".JPG", ".PNG")
+PICTURE_FOLDERS = ("images", ".")  # of COLMAP, from the capture's folder
+FOCAL_AND_LENS = {  # COLMAP's camera models: numbers before the lens's distortion
+    "SIMPLE_PINHOLE": 3, "PINHOLE": 4, "SIMPLE_RADIAL": 3, "RADIAL": 3, "OPENCV": 4, "FULL_OPENCV": 4,
+}  # fmt: skip
+TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # from y down, looking along +z
+RIGID = 1e-2  # of a rotation's products
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture.
+
+    Attributes:
+        camera: of the whole picture, with the size that the capture names.
+    """
+
+    path: Path
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class Capture:
+    name: str
+    frames: list[Frame]
+    notes: list[str]
+
+
+def find_captures(folder: Path) -> list[Path]:
+    """Folders of captures below a folder, sorted; none where it holds photographs without cameras."""
+    names = (TRANSFORMS, COLMAP)
+    return sorted({path.parent for path in folder.rglob("*") if path.name in names and path.is_file()})
+
+
+def read_captures(folder: Path) -> list[Capture]:
+    """Every capture below a folder.
+
+    Raises:
+        UserError: a camera, a pose or a picture is missing or wrong; names how many, and examples.
+    """
+    return [_read(place, folder) for place in find_captures(folder)]
+
+
+def items_of(captures: Sequence[Capture], settings: DataSettings, seed: int) -> list[tuple[str, list[Frame]]]:
+    """Name of its capture and frames of each item, the input first; captures take turns.
+
+    A capture's unit is unknown: what its cameras look at is put where the generator puts a cloud.
+    """
+    middle = (settings.near + settings.far) / 2
+    scaled = [replace(capture, frames=_scaled(capture.frames, middle)) for capture in captures]
+    by_capture = [[(capture.name, frames) for frames in _neighbours(capture, settings, seed)] for capture in scaled]
+    longest = max(map(len, by_capture), default=0)
+    return [items[turn] for turn in range(longest) for items in by_capture if turn < len(items)]
+
+
+def prepare(folder: Path, settings: DataSettings, seed: int) -> list[str]:
+    """What is there, and what is wrong with it but does not stop the work; one sentence each."""
+    captures = read_captures(folder)
+    items = len(items_of(captures, settings, seed))
+    pictures = sum(len(capture.frames) for capture in captures)
+    told = [
+        f"{folder}: captures: {len(captures)}, pictures: {pictures}, items: {items} of 1 + {settings.views} pictures"
+    ]
+    told += [f"{capture.name}: {note}" for capture in captures for note in capture.notes]
+    if not items:
+        raise UserError(
+            f"inputs: {folder}: no picture has {settings.views} others within {settings.cameras.arc_deg / 2:g}° of it: "
+            "lower settings.data.views, or raise settings.data.cameras.arc_deg"
+        )
+    if len(captures) == 1:
+        told.append("only one capture: held-out items are other pictures of the same scene, not of another one")
+    return told
+
+
+def convert(
+    folder: Path, settings: DataSettings, indices: Sequence[int], out: Path, seed: int, progress: Progress | None
+) -> None:
+    """Write the items with these indices as the generator writes its own, less the depths.
+
+    Raises:
+        UserError: there are fewer items, or a picture cannot be read.
+    """
+    items = items_of(read_captures(folder), settings, seed)
+    for done, index in enumerate(indices, start=1):
+        if index >= len(items):
+            raise too_few(folder, len(items), index, f"items of 1 + {settings.views} pictures")
+        name, (first, *others) = items[index]
+        item = out / f"image_{index:04d}"
+        item.mkdir(parents=True, exist_ok=True)
+        _square(first, settings.image_size).save(item / "input.png")
+        write_json(item / "source.json", {"group": name})
+        for number, frame in enumerate(others):
+            view = item / f"view_{number:03d}"
+            view.mkdir(exist_ok=True)
+            _square(frame, settings.image_size).save(view / "rgb.png")
+            seen, reference = (_squared(one.camera).resized(settings.image_size) for one in (frame, first))
+            write_json(view / "pose.json", pose(seen, reference))
+        if progress is not None:
+            progress(done, len(indices))
+
+
+def _neighbours(capture: Capture, settings: DataSettings, seed: int) -> list[list[Frame]]:
+    """A picture and those that look most nearly the same way, within half the arc; each picture once.
+
+    Those with the fewest neighbours left come first, so that few pictures are left over.
+    """
+    frames = [capture.frames[at] for at in np.random.default_rng(seed).permutation(len(capture.frames))]
+    axes = np.array([frame.camera.forward for frame in frames])
+    alike = axes @ axes.T
+    near = alike >= math.cos(math.radians(settings.cameras.arc_deg / 2))
+    np.fill_diagonal(near, False)
+    found = []
+    while (counts := near.sum(1)).max(initial=0) >= settings.views:
+        first = int(np.argmin(np.where(counts >= settings.views, counts, len(frames))))
+        order = np.argsort(np.where(near[first], -alike[first], 2.0), kind="stable")
+        taken = [first, *order[: settings.views].tolist()]
+        found.append([frames[at] for at in taken])
+        near[taken] = near[:, taken] = False
+    return found
+
+
+def _square(frame: Frame, size: int) -> Image.Image:
+    """The middle of a picture, on white where it is transparent."""
+    try:
+        with Image.open(frame.path) as file:
+            picture = file.convert("RGBA")
+    except OSError as error:
+        raise UserError(f"{frame.path}: not a readable picture ({error})") from None
+    white = Image.new("RGBA", picture.size, "white")
+    side = min(picture.size)
+    left, top = ((length - side) / 2 for length in picture.size)
+    whole = Image.alpha_composite(white, picture).convert("RGB")
+    return whole.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
+
+
+def _squared(camera: Camera) -> Camera:
+    side = min(camera.width, camera.height)
+    return replace(camera, width=side, height=side)
+
+
+def _scaled(frames: Sequence[Frame], distance: float) -> list[Frame]:
+    """The same with what the cameras look at `distance` scene units away, in the median."""
+    axes = np.array([frame.camera.forward for frame in frames])
+    places = np.array([np.linalg.inv(frame.camera.world_to_camera)[:3, 3] for frame in frames])
+    across = np.eye(3) - axes[:, :, None] * axes[:, None]
+    # the point nearest to all viewing axes; where they are parallel, the middle of the cameras
+    centre = np.linalg.lstsq(across.sum(0), (across @ places[:, :, None]).sum(0)[:, 0], rcond=1e-3)[0]
+    away = float(np.median(np.linalg.norm(places - centre, axis=1)))
+    scale = distance / max(away, 1e-9)
+    found = []
+    for frame in frames:
+        matrix = frame.camera.world_to_camera.copy()
+        matrix[:3, 3] *= scale
+        found.append(Frame(frame.path, replace(frame.camera, world_to_camera=matrix)))
+    return found
+
+
+def _read(place: Path, folder: Path) -> Capture:
+    name = place.relative_to(folder).as_posix()
+    try:
+        found = _of_transforms(place) if (place / TRANSFORMS).is_file() else _of_colmap(place, folder)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, (KeyError, IndexError)) else str(error)
+        raise UserError(f"inputs: {place}: {reason}") from None
+    frames, notes = found
+    problems = defaultdict[str, list[str]](list)
+    for path, camera in frames:
+        if camera is None:
+            problems["no camera matrix of 4 × 4 that turns and moves"].append(path.name)
+        elif not path.is_file():
+            problems["no such picture"].append(path.name)
+    if problems:
+        raise unusable(place, problems, len(frames), "pictures")
+    if len(frames) < 2:
+        raise UserError(f"inputs: {place}: {len(frames)} pictures; at least two are needed")
+    known = [Frame(path, camera) for path, camera in frames if camera is not None]
+    return Capture(name if name != "." else folder.name, known, notes)
+
+
+Read = tuple[list[tuple[Path, Camera | None]], list[str]]
+
+
+def _of_transforms(place: Path) -> Read:
+    raw = json.loads((place / TRANSFORMS).read_text(encoding="utf-8"))
+    if not isinstance(raw, dict) or not isinstance(raw.get("frames"), list):
+        raise ValueError(f"{TRANSFORMS}: no `frames`")
+    frames, blind = [], []
+    for frame in raw["frames"]:
+        own = {**raw, **frame}
+        path = _picture(place / str(frame["file_path"]))
+        size = _size(own, path)
+        focal_px = _focal_px(own, size[0])
+        if focal_px is None:
+            blind.append(path.name)
+            continue
+        frames.append((path, _camera(frame.get("transform_matrix"), focal_px, size)))
+    if blind:
+        raise ValueError(
+            f"{TRANSFORMS}: no camera for {listed_examples(blind)} of {len(raw['frames'])}: give `fl_x` and `w`, or "
+            "`camera_angle_x`"
+        )
+    lens = [key for key in ("k1", "k2", "p1", "p2") if abs(float(raw.get(key, 0))) > 0]
+    return frames, _lens_note(bool(lens))
+
+
+def _picture(path: Path) -> Path:
+    """Blender's paths lack the suffix."""
+    if path.is_file():
+        return path
+    return next((found for suffix in SUFFIXES if (found := path.with_name(path.name + suffix)).is_file()), path)
+
+
+def _size(own: dict[str, Any], path: Path) -> tuple[int, int]:
+    if "w" in own and "h" in own:
+        return int(own["w"]), int(own["h"])
+    if not path.is_file():
+        return 1, 1
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def _focal_px(own: dict[str, Any], width: int) -> float | None:
+    if "fl_x" in own and "w" in own:
+        return float(own["fl_x"])
+    if "camera_angle_x" in own:
+        return width / 2 / math.tan(float(own["camera_angle_x"]) / 2)
+    return None
+
+
+def _camera(camera_to_world: Any, focal_px: float, size: tuple[int, int]) -> Camera | None:
+    """The camera of a pose in OpenGL's axes; None where it is no rotation and translation."""
+    try:
+        matrix = np.array(camera_to_world, float)
+    except (TypeError, ValueError):
+        return None
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        return None
+    scale = abs(float(np.linalg.det(matrix[:3, :3]))) ** (1 / 3)
+    if scale < RIGID:
+        return None
+    turned = matrix[:3, :3] / scale
+    if np.abs(turned @ turned.T - np.eye(3)).max() > RIGID:
+        return None
+    matrix[:3, :3] = turned
+    return Camera(np.linalg.inv(matrix), focal_px, *size)
+
+
+def _of_colmap(place: Path, folder: Path) -> Read:
+    cameras, distorted = {}, False
+    for line in _lines(place / "cameras.txt"):
+        key, model, width, height, *numbers = line.split()
+        if model not in FOCAL_AND_LENS:
+            raise ValueError(f"cameras.txt: camera {key} is {model}; known are {', '.join(FOCAL_AND_LENS)}")
+        cameras[key] = float(numbers[0]), (int(width), int(height))
+        distorted |= any(abs(float(number)) > 0 for number in numbers[FOCAL_AND_LENS[model] :])
+    pictures = next(
+        root / name for root in (place, *place.parents) for name in PICTURE_FOLDERS
+        if (root / name).is_dir() and (name != "." or root == folder)
+    )  # fmt: skip
+    frames: list[tuple[Path, Camera | None]] = []
+    for line in _lines(place / COLMAP):
+        words = line.split(maxsplit=9)
+        if len(words) < 10 or words[8] not in cameras or not words[9].endswith(SUFFIXES):
+            continue  # the line of points that follows each picture's
+        w, x, y, z, *move = map(float, words[1:8])
+        world_to_camera = np.eye(4)
+        world_to_camera[:3, :3] = _rotation(w, x, y, z)
+        world_to_camera[:3, 3] = move
+        focal_px, size = cameras[words[8]]
+        frames.append((pictures / words[9], Camera(TO_OPENGL @ world_to_camera, focal_px, *size)))
+    return frames, _lens_note(distorted)
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
+
+
+def _rotation(w: float, x: float, y: float, z: float) -> np.ndarray:
+    length = math.sqrt(w * w + x * x + y * y + z * z)
+    if length < RIGID:
+        raise ValueError("images.txt: a quaternion of zeros")
+    w, x, y, z = (value / length for value in (w, x, y, z))
+    return np.array([
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ])  # fmt: skip
+
+
+def _lens_note(distorted: bool) -> list[str]:
+    return ["the lens's distortion is not corrected: undistort the pictures first"] if distorted else []
