@@ -47,7 +47,7 @@ def _path_of(module: str, root: Path) -> Path | None:
     if not path.parent.is_dir() or path.parent == root:
         return None
     built = next(path.parent.glob(f"{path.name}.*.so"), None)
-    return built or (path if path.is_dir() else path.with_suffix(".py"))
+    return None if path.is_dir() else built or path.with_suffix(".py")
 
 
 def scripts_in(line: str, root: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -131,6 +132,13 @@ def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
     assert done.returncode == 0, done.stderr
     looked_at = [words[-1] for words in commands(site, "Monitoring")]
     assert looked_at and all((site.folder / path).exists() for path in looked_at), looked_at
+
+
+def test_the_upload_that_the_checklist_tells_is_what_was_sent(site: Site) -> None:
+    folder = site.folder / "results/tiny/validate"
+    told = re.search(r"## Upload\n\n([\d.]+) MB", (folder / "launch/preflight.md").read_text())
+    sent = json.loads((folder / "upload/upload.json").read_text())["bytes_total"]
+    assert told is not None and 0.8 * sent <= 1e6 * float(told[1]) <= 1.2 * sent
 
 
 def test_a_changed_threshold_only_judges(site: Site) -> None:
