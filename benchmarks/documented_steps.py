@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from experiments.cad_mllm.four_bit import FourBit
 from gonogo.base.mappings import deep_merged
 from gonogo.config.experiment import Training
 from gonogo.config.load import load_experiment
@@ -33,7 +34,6 @@ QWEN3_8B = {
     "tie_word_embeddings": False,
 }  # fmt: skip
 LOSS_ROWS = 1024  # tokens whose logits exist at a time, where the loss is taken in chunks
-BLOCK = 64  # weights that share a scale, where the base is kept at 4 bits
 
 
 def cvs_step(training: Training, options: Mapping[str, Any]) -> Step:
@@ -61,40 +61,10 @@ def vqgan_step(training: Training, options: Mapping[str, Any]) -> Step:
 # --- Qwen3-8B with LoRA ----------------------------------------------------------------------------------
 
 
-class _TimesDequantised(torch.autograd.Function):
-    """x · Wᵀ with W unpacked for the length of the product, in the backward once more."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, packed: Tensor, shape: tuple[int, int]) -> Tensor:
-        ctx.save_for_backward(packed)
-        ctx.shape = shape
-        return x @ torch.empty(shape, dtype=x.dtype, device=x.device).T
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = gradients
-        return gradient @ torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device), None, None
-
-
-class FourBit(nn.Module):
-    """A frozen linear layer at 4 bits a weight and a 32-bit scale a block, as bitsandbytes keeps it (QLoRA, 2023)."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.shape = (linear.out_features, linear.in_features)
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        size = linear.weight.numel()
-        self.register_buffer("packed", torch.zeros(size // 2, dtype=torch.uint8))
-        self.register_buffer("scale", torch.zeros(size // BLOCK, dtype=torch.float32))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _TimesDequantised.apply(x, self.packed, self.shape)
-
-
 class LowRank(nn.Module):
     """base(x) + B·A·x · 2, the base frozen (LoRA, Hu et al. 2021; alpha is twice the rank)."""
 
-    def __init__(self, base: nn.Linear | FourBit, rank: int, dtype: torch.dtype) -> None:
+    def __init__(self, base: nn.Linear, rank: int, dtype: torch.dtype) -> None:
         super().__init__()
         self.base = base
         self.a = nn.Linear(base.in_features, rank, bias=False, dtype=dtype)
@@ -121,7 +91,7 @@ def qwen_step(training: Training, options: Mapping[str, Any]) -> Step:
         for owner in (layer.self_attn, layer.mlp):
             for name, linear in list(owner.named_children()):
                 if isinstance(linear, nn.Linear):
-                    base: nn.Linear | FourBit = FourBit(linear) if options.get("four_bit") else linear
+                    base: nn.Linear = FourBit(linear) if options.get("four_bit") else linear
                     adapted = name in ("q_proj", "v_proj")
                     rank = options.get("rank", 32)
                     setattr(owner, name, LowRank(base, rank, torch.bfloat16) if adapted else base)

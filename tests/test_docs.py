@@ -147,7 +147,7 @@ def thresholds(gate: StrictModel) -> Iterator[tuple[str, str]]:
         if isinstance(value, tuple):
             yield name, "-".join(f"{bound:g}" for bound in value)
         elif not isinstance(value, (dict, StrictModel)):
-            yield name, value if isinstance(value, str) else f"{value:g}"
+            yield name, str(value).lower() if isinstance(value, (str, bool)) else f"{value:g}"
 
 
 @pytest.mark.parametrize("gate", [gate.path for gate in registry.GATES])

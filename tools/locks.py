@@ -21,7 +21,8 @@ from tools.generated import ROOT
 # of the extra `workflow`, what runs here and never on the machine
 ONLY_HERE = {"snakemake", "pygments", "paramiko", "fabric", "asyncssh"}
 DEVELOPMENT = {"dev", "bench", "lpips"}  # extras that no run needs
-NOT_ON_THE_MACHINE = {*DEVELOPMENT, "aws", "edf", "fif", "tables", "dicom"}  # data is judged here
+ON_DEMAND = {"four-bit"}  # `Experiment.more_packages` names them, where a run needs them
+NOT_ON_THE_MACHINE = {*DEVELOPMENT, *ON_DEMAND, "aws", "edf", "fif", "tables", "dicom"}  # data is judged here
 SNAKEFILE = ("pydantic", "pyyaml", "psutil")  # what the Snakefile imports, in Snakemake's own process
 PYTHON = "3.11"
 TRAIN, JOBS, PARSING = "requirements-train.lock", "workflow/envs/gonogo.yaml", "workflow/envs/snakefile.yaml"
@@ -88,7 +89,9 @@ def environment(lines: list[str], *conda: str) -> str:
 def files() -> dict[str, str]:
     """Name → text of each file."""
     on_the_machine = [one for one in asked_for(NOT_ON_THE_MACHINE) if canonical(one.name) not in ONLY_HERE]
-    of_jobs = [one for one in asked_for(DEVELOPMENT) if one.name != "snakemake"]  # which hands itself to its jobs
+    of_jobs = [
+        one for one in asked_for(DEVELOPMENT | ON_DEMAND) if one.name != "snakemake"
+    ]  # which hands itself to its jobs
     return {
         TRAIN: "\n".join(pins(on_the_machine)) + "\n",
         JOBS: environment(pins(of_jobs), f"python={PYTHON}"),

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.cad_mllm import four_bit
 from experiments.cad_mllm.parts import caption, draw
 from experiments.cad_mllm.settings import Base
 from experiments.cad_mllm.tokens import Tokens, tokens_of
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 WEIGHTS = "base.pt"
 BATCH = 32
+# key of `Base` → transformers' name
+SIZES = {
+    "hidden_size": "hidden_size", "intermediate_size": "intermediate_size", "layers": "num_hidden_layers",
+    "heads": "num_attention_heads", "key_value_heads": "num_key_value_heads", "head_dim": "head_dim",
+    "vocabulary": "vocab_size", "tied": "tie_word_embeddings",
+}  # fmt: skip
 ROPE_THETA, POSITIONS = 1e6, 40960  # Qwen3's own
 
 
@@ -59,9 +66,12 @@ def load_base(base: Base, assets: Path | None) -> tuple[Qwen3ForCausalLM, str]:
     """
     tokens = tokens_of(base.pretrained if assets else None)
     if assets is None:
-        return base_model(base, tokens), ""
+        traced = base_model(base, tokens)
+        if base.bits:
+            four_bit.packed_layers(traced.model.layers)
+        return traced, ""
     if base.pretrained is not None:
-        return _pretrained(base.pretrained.check("settings.model.base.pretrained"))
+        return _pretrained(base.pretrained.check("settings.model.base.pretrained"), base)
     path, model = assets / WEIGHTS, base_model(base, tokens)
     if not path.is_file():
         raise UserError(f"{path}: the base model is missing. Make it: run the workflow with --forcerun prepare")
@@ -73,15 +83,31 @@ def load_base(base: Base, assets: Path | None) -> tuple[Qwen3ForCausalLM, str]:
     return model, file_digest(path)
 
 
-def _pretrained(folder: Path) -> tuple[Qwen3ForCausalLM, str]:
-    from transformers.models.qwen3 import Qwen3ForCausalLM
+def _pretrained(folder: Path, base: Base) -> tuple[Qwen3ForCausalLM, str]:
+    from transformers.models.qwen3 import Qwen3Config, Qwen3ForCausalLM
 
+    key = "settings.model.base"
     try:
-        model = Qwen3ForCausalLM.from_pretrained(folder, local_files_only=True)
-    except OSError as error:
-        raise UserError(f"settings.model.base.pretrained: {folder}: {str(error).splitlines()[0]}") from None
+        _check_sizes(Qwen3Config.from_pretrained(folder, local_files_only=True), base, f"{key}.pretrained: {folder}")
+        if base.bits:
+            model = four_bit.load(folder, f"{key}.bits")
+        else:
+            model = Qwen3ForCausalLM.from_pretrained(folder, local_files_only=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(f"{key}.pretrained: {folder}: {str(error).splitlines()[0]}") from None
     weights = sorted((path.name, path.stat().st_size) for path in folder.glob("*.safetensors"))
     return model, digest(file_digest(folder / "config.json"), weights)
+
+
+def _check_sizes(said: Any, base: Base, where: str) -> None:
+    """Raise UserError for the first size in which the folder's config.json and the settings differ."""
+    for key, name in SIZES.items():
+        here, there = getattr(base, key), getattr(said, name)
+        if here != there and (here or key != "vocabulary"):
+            raise UserError(
+                f"{where}: its config.json has {name} {there}, settings.model.base.{key} is {here}: the memory plan "
+                "would be of another model. Write the model's own, or name another folder."
+            )
 
 
 # --- training of the small base -----------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -104,21 +105,44 @@ def embedded(cloud: Tensor) -> Tensor:
 
 
 def load_encoder(encoder: nn.Module, asset: Asset | None, key: str) -> None:
-    """Load trained weights into a frozen encoder, if any are named.
+    """Load trained weights into a frozen encoder, if any are named; from a larger model's file, its part of it.
 
     Raises:
-        UserError: the file is missing, damaged, or belongs to another encoder.
+        UserError: the file is missing, damaged, or belongs to another encoder; names its first wrong key.
     """
     if asset is None:
         return
-    path = asset.check(key)
+    path, again = asset.check(key), f"Get it from {asset.source}"
     try:
-        encoder.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
+        found = part_of(state, encoder.state_dict())
     except Exception as error:  # torch may raise any exception on damaged bytes
         problem = str(error).splitlines()[0]
-        raise UserError(
-            f"{key}: {path}: not the state of this encoder ({problem}). Get it from {asset.source}"
-        ) from None
+        raise UserError(f"{key}: {path}: not the state of this encoder ({problem}). {again}") from None
+    if wrong := first_wrong(found, encoder.state_dict()):
+        raise UserError(f"{key}: {path}: not the state of this encoder: {wrong}. {again}")
+    encoder.load_state_dict({name: found[name] for name in encoder.state_dict()})
+
+
+def part_of(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What is below the prefix that the encoder has in this state; all of it where it has none."""
+    first = next(iter(own), "")
+    found = next((name for name in state if name == first or name.endswith(f".{first}")), first)
+    prefix = found.removesuffix(first)
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def first_wrong(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """The first key that is missing, of another shape or unknown, in words; empty: all are right."""
+    for name, value in own.items():
+        if name not in state:
+            return f"it has no {name}"
+        if state[name].shape != value.shape:
+            return f"{name} is {tuple(state[name].shape)} there and {tuple(value.shape)} here"
+    known = {name.partition(".")[0] for name in own}
+    more = [name for name in state if name not in own and name.partition(".")[0] in known]
+    return f"it also has {more[0]}" if more else ""
 
 
 def _directions(count: int) -> Tensor:

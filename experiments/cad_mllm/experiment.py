@@ -58,6 +58,9 @@ class CADMLLM(LightningExperiment):
         }
         return [asset.needed(name) for name, asset in named.items() if asset is not None]
 
+    def more_packages(self) -> list[str]:
+        return ["bitsandbytes>=0.46"] if self.settings.model.base.bits else []
+
     def lacking(self) -> list[str]:
         """Also the modalities that this stage reads and whose files are missing, as counted on disk."""
         data, folder = self.settings.data, self.inputs_folder()

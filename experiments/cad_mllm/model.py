@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from experiments.cad_mllm.base import load_base
 from experiments.cad_mllm.data import Batch, shown
 from experiments.cad_mllm.encoders import Patches, Perceiver, load_encoder
+from experiments.cad_mllm.michelangelo import Michelangelo
 from experiments.cad_mllm.settings import CADSettings, Lora
 from experiments.cad_mllm.tokens import tokens_of
 
@@ -42,7 +43,8 @@ class CADModel(nn.Module):
         self.language = with_adapters(base, model.lora)
         self.encoders, self.projectors = nn.ModuleDict(), nn.ModuleDict()
         if "points" in settings.data.modalities:
-            self._add("points", Perceiver(model.point_encoder), base.config.hidden_size)
+            kind = Michelangelo if model.point_encoder.kind == "michelangelo" else Perceiver
+            self._add("points", kind(model.point_encoder), base.config.hidden_size)
         if "image" in settings.data.modalities:
             self._add("image", Patches(model.image_encoder, settings.data.image_size), base.config.hidden_size)
         if assets is not None:
@@ -50,7 +52,7 @@ class CADModel(nn.Module):
         self.encoders.requires_grad_(False)
         self.register_buffer("alphabet", torch.tensor(self.tokens.alphabet), persistent=False)
 
-    def _add(self, modality: str, encoder: Perceiver | Patches, hidden: int) -> None:
+    def _add(self, modality: str, encoder: Perceiver | Michelangelo | Patches, hidden: int) -> None:
         self.encoders[modality] = encoder
         self.projectors[modality] = projector(encoder.width, self.settings.model.projector_width, hidden)
 

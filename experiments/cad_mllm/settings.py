@@ -49,6 +49,10 @@ class Base(StrictModel):
     pretrained: Asset | None = Field(
         None, description="folder of a Qwen3 with its tokenizer, as saved by transformers; null: made by `prepare`"
     )
+    bits: Literal[4] | None = Field(
+        None,
+        description="4: layers of `pretrained` at 4 bits, by bitsandbytes (extra `four-bit`); null: as saved",
+    )
     hidden_size: Count = 128
     intermediate_size: Count = 384
     layers: Count = 2
@@ -64,17 +68,32 @@ class Base(StrictModel):
     def _heads_divide(self) -> Self:
         if self.heads % self.key_value_heads:
             raise ValueError(f"heads ({self.heads}) must be a multiple of key_value_heads ({self.key_value_heads})")
+        if self.bits and self.pretrained is None:
+            raise ValueError("bits: 4 is for a `pretrained` base; write `bits: null` for the one that is made here")
         return self
 
 
 class PointEncoder(StrictModel):
     """Perceiver: latents attend to the cloud (Jaegle et al. 2021; Zhao et al. 2023). Frozen."""
 
+    kind: Literal["perceiver", "michelangelo"] = Field(
+        "perceiver",
+        description="`michelangelo`: the published encoder, whose weights have latents 256, width 768, heads 12, "
+        "layers 8",
+    )
     weights: Asset | None = Field(None, description="state of a trained encoder; null: fixed weights, see encoders.py")
     latents: Count = Field(10, description="tokens per cloud")
     width: Count = Field(64, multiple_of=4)
     heads: Count = 4
     layers: int = Field(0, ge=0, description="layers of self-attention among the latents")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        if self.kind == "michelangelo" and self.weights is None:
+            raise ValueError("`kind: michelangelo` needs `weights`: the published encoder's file")
+        return self
 
 
 class ImageEncoder(StrictModel):

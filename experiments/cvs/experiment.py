@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.cvs.settings import CVSSettings
-from gonogo import LightningExperiment, PlanOption, Progress, Stage, Training, gradient_checkpointing, write_text
+from gonogo import (
+    Asset,
+    LightningExperiment,
+    PlanOption,
+    Progress,
+    Stage,
+    Training,
+    gradient_checkpointing,
+    write_text,
+)
 
 
 class CVS(LightningExperiment):
@@ -28,6 +37,14 @@ class CVS(LightningExperiment):
         from experiments.cvs.depth import check_models
 
         return check_models(self.settings)
+
+    def pretrained(self) -> dict[str, Asset]:
+        from experiments.cvs.pretrained import ANY_BYTES, TOKEN_SOURCE
+
+        path = self.settings.model.token_model
+        if path is None or self.settings.model.image_tokens != "dinov2":
+            return {}
+        return {"model.token_model": Asset(path=path, min_bytes=1, max_bytes=ANY_BYTES, source=TOKEN_SOURCE)}
 
     def prepare(self, out: Path, seed: int) -> dict[str, Any]:
         from experiments.cvs import captures

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MODEL_SIDE = 518  # input side of Depth Anything V2 and DINOv2: 37 patches of 14 px
 PATCH = 14
 TOKEN_WIDTH = 384  # DINOv2 small
+ANY_BYTES = 1 << 40  # whether a model runs is tried; its size is not judged
 
 DEPTH_SOURCE = "https://huggingface.co/onnx-community/depth-anything-v2-small (onnx/model.onnx, Apache-2.0)"
 TOKEN_SOURCE = "https://huggingface.co/onnx-community/dinov2-small (onnx/model.onnx, Apache-2.0)"

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Any, Arguments], Any]]] = {
     "put": ("files", lambda files, args: files.put_text(args.folder, sys.stdin.buffer.read())),
     "checkpoints": ("files", lambda files, args: files.checkpoints(args.folder)),
     "saved": ("saved", lambda saved, args: saved.saved(args.folder, json.load(sys.stdin), args.run)),
+    "fetch": ("fetch", lambda fetch, args: fetch.fetch(args.folder, json.load(sys.stdin))),
     "reuse": ("incoming", lambda incoming, args: incoming.reuse(args.folder, json.load(sys.stdin))),
     "verify": ("incoming", lambda incoming, args: incoming.verify(args.folder)),
     "active": ("locks", lambda locks, args: locks.active(args.folder)),
@@ -68,7 +69,7 @@ STREAMS: dict[str, tuple[str, Callable[[Any, Arguments], None]]] = {
 }
 
 # while one of these is under way, the machine does not shut itself down
-USES = ("manifest", "remove", "reuse", "verify", "checkpoints", "receive", "send", "launch", "adopt", "setup")
+USES = ("manifest", "fetch", "remove", "reuse", "verify", "checkpoints", "receive", "send", "launch", "adopt", "setup")
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:

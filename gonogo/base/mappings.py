@@ -26,3 +26,10 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             leaves[prefix + key] = round(value, 6) if isinstance(value, float) else value
     return leaves
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """`nested("a.b", 1)` is {"a": {"b": 1}}."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)

@@ -30,6 +30,8 @@ COMMANDS = {
     "release": ("machines", "release the machine, once all results are downloaded and verified"),
     "machines": ("machines", "list what is held and bills on, and machines with a target's tag that nobody holds"),
     "review": ("review", "summarise a run's folder: log warnings, success criteria, files"),
+    "watch": ("watch", "show in the terminal where each chain stands, what runs and what it has cost"),
+    "serve": ("serve", "serve the experiments' pages to a browser on this machine, kept up to date"),
     "runs": ("runs", "list what each stage took, in time and money"),
     "health": ("health", "test this machine's GPU and CPU, each in a separate process"),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from gonogo.base.commands import CUSTOM
 from gonogo.base.errors import UserError
-from gonogo.base.mappings import deep_merged
+from gonogo.base.mappings import deep_merged, nested
 from gonogo.config.experiment import ExperimentConfig, ModeConfig, Training
 from gonogo.config.explain import unknown_name
 from gonogo.config.unread import unread
@@ -29,7 +29,7 @@ def spread(raw: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"config/config.yaml or --config: {key}: unknown key {unknown_name(key, keys)}")
     own = {key: value for key, value in raw.items() if key not in Training.model_fields}
     alone = {key: value for key, value in raw.items() if key in Training.model_fields}
-    for key in ("training", "settings"):
+    for key in ("training", "settings", "stages"):
         if isinstance(own.get(key), Mapping):
             own[key] = _nested(own[key])
     return {**own, "training": deep_merged(own.get("training") or {}, alone)} if alone else own
@@ -59,10 +59,7 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys as mappings, and words as the numbers and truth values that they say."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        inner = _nested(value) if isinstance(value, Mapping) else _said(value)
-        for part in reversed(str(key).split(".")):
-            inner = {part: inner}
-        found = deep_merged(found, inner)
+        found = deep_merged(found, nested(str(key), _nested(value) if isinstance(value, Mapping) else _said(value)))
     return found
 
 

@@ -124,6 +124,9 @@ class MemoryGate(StrictModel):
         "halt",
         description="`replan`: train with the cheapest change of micro-batch, accumulation or precision that fits",
     )
+    larger_batches: bool = Field(
+        False, description="the plan's three settings fill the card, with a larger effective batch than asked for"
+    )
 
     @property
     def error_range(self) -> str:

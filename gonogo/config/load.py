@@ -22,7 +22,7 @@ from gonogo.base.text import keep_secret
 from gonogo.config.accelerator import Accelerator, doubts
 from gonogo.config.custom_mode import spread, with_custom_mode
 from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
-from gonogo.config.experiment import ExperimentConfig, Training, training_for, training_on_cpu
+from gonogo.config.experiment import ExperimentConfig, StartFile, Training, training_for, training_on_cpu
 from gonogo.config.explain import explain_error, unknown_name
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.result_paths import ResultPaths
@@ -34,6 +34,7 @@ M = TypeVar("M", bound=BaseModel)
 NAME = re.compile(r"\w[^/\x00-\x1f]*")  # of an experiment: one of a folder, and no option of a program
 RESERVED = ("env", "agent.pyz", "requirements.txt")  # beside it below the target's root
 PROVIDERS_SECRETS = ("DIGITALOCEAN_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+STARTS_FROM = "starts_from"
 CPU = "cpu"  # in config/accelerators.yaml
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster, and every process reads config/
 
@@ -75,9 +76,12 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     config = validate(Config, spread(raw), "config/config.yaml or --config")
     experiments: dict[str, ExperimentConfig] = {}
     for name in config.experiments:
-        experiments |= _with_those_before(folder / "experiments", name, root, config.mounts)
+        experiments |= _with_those_before(folder / "experiments", name, root, config)
+    for stage in config.stages:
+        if stage not in experiments:
+            raise UserError(f"stages: unknown {unknown_name(stage, experiments)} Those are run, one after another.")
     experiments = {name: _in_its_modes(name, experiment, config) for name, experiment in experiments.items()}
-    if config.training or config.settings:
+    if config.is_custom:
         config = config.model_copy(update={"mode": CUSTOM})
     gates = {name: _gates(name, config, experiment) for name, experiment in experiments.items()}
     for key in ("results_dir", "archive_dir"):
@@ -113,10 +117,12 @@ def _in_its_modes(name: str, experiment: ExperimentConfig, config: Config) -> Ex
     for mode, chosen in experiment.modes.items():
         validate(Training, {**training, **chosen.training}, where, f"modes.{mode}.training")
     validate(Training, {**training, **experiment.on_cpu}, where, "on_cpu")
-    if not config.training and not config.settings:
+    if not config.is_custom:
         return experiment
     validate(Training, config.training, "--config", "training")
-    return with_custom_mode(experiment, config.mode, config.training, config.settings, where)
+    own = {key: value for key, value in config.stages.get(name, {}).items() if key != STARTS_FROM}
+    validate(Training, own, "--config", f"stages.{name}")
+    return with_custom_mode(experiment, config.mode, {**config.training, **own}, config.settings, where)
 
 
 def load_target(folder: Path, name: str) -> Target:
@@ -167,21 +173,29 @@ def load_experiment(folder: Path, name: str, mounts: Mapping[str, str] | None = 
     return config
 
 
-def _with_those_before(folder: Path, name: str, root: Path, mounts: Mapping[str, str]) -> dict[str, ExperimentConfig]:
+def _with_those_before(folder: Path, name: str, root: Path, config: Config) -> dict[str, ExperimentConfig]:
     """An experiment after those that it starts from, the first of them first."""
-    found = {name: load_experiment(folder, name, mounts)}
+    found = {name: _starting(config, name, load_experiment(folder, name, config.mounts))}
     while isinstance(earlier := found[(last := next(iter(found)))].starts_from, str):
         where = f"config/experiments/{last}.yaml: starts_from"
         if earlier in found:
             raise UserError(f"{where}: {' → '.join([*reversed(found), earlier])} is a circle")
         _read(folder, earlier, where)
-        found = {earlier: load_experiment(folder, earlier, mounts), **found}
+        found = {earlier: _starting(config, earlier, load_experiment(folder, earlier, config.mounts)), **found}
     if earlier is not None and not (root / earlier.checkpoint.expanduser()).is_file():
-        raise UserError(
-            f"config/experiments/{last}.yaml: starts_from.checkpoint: {earlier.checkpoint}: no such file. Name one, or "
-            "the experiment that makes it"
-        )
+        said = STARTS_FROM in config.stages.get(last, {})
+        where = f"stages.{last}.{STARTS_FROM}" if said else f"config/experiments/{last}.yaml: starts_from.checkpoint"
+        raise UserError(f"{where}: {earlier.checkpoint}: no such file. Name one, or the experiment that makes it")
     return found
+
+
+def _starting(config: Config, name: str, experiment: ExperimentConfig) -> ExperimentConfig:
+    """The experiment, beginning with the checkpoint that the command line names for it."""
+    file = config.stages.get(name, {}).get(STARTS_FROM)
+    if file is None:
+        return experiment
+    start = validate(StartFile, {"checkpoint": file}, "--config", f"stages.{name}.{STARTS_FROM}")
+    return experiment.model_copy(update={STARTS_FROM: start})
 
 
 def load_accelerator(folder: Path, name: str) -> Accelerator:

@@ -38,6 +38,11 @@ class Config(StrictModel):
         description="keys of their `settings` to change, by dotted path: `--config 'settings={data.image_size: 64}'`; "
         "a mode `custom`, too",
     )
+    stages: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="experiment → keys of `training` for it alone, and `starts_from: FILE`, a checkpoint in place of "
+        "the stages before it: `--config 'stages={cad_mllm.epochs: 1}'`; a mode `custom`, too",
+    )
     note: str = Field("", description="free text about this run; `gonogo runs --note WORDS` finds it")
     mounts: dict[str, str] = Field(
         default_factory=dict,
@@ -49,3 +54,8 @@ class Config(StrictModel):
     budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
     overrides: list[Override] = Field(default_factory=list, description="gates that a named person decided to pass")
     gates: Gates = Gates()
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether keys of experiments are changed here."""
+        return bool(self.training or self.settings or self.stages)

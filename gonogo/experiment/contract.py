@@ -18,6 +18,7 @@ from gonogo.base.extras import install_line
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import validate
 from gonogo.config.quality_thresholds import QualityGate
+from gonogo.experiment.pretrained import Asset, assets_in
 from gonogo.experiment.script_files import imports_of
 from gonogo.experiment.source_files import Methods, Stage, sendable, source_digest, without_unused
 from gonogo.quality.inspector import Inspector
@@ -109,6 +110,17 @@ class Experiment(ABC):
 
     def assets_needed(self) -> list[tuple[str, bool, str]]:
         """Pretrained files that the settings name: (name, whether it is there and runs, detail)."""
+        return []
+
+    def pretrained(self) -> dict[str, Asset]:
+        """Dotted key below `settings` → pretrained file whose path it is, of those that training reads.
+
+        They are sent to the machine, or fetched by it; found in the settings where they are an `Asset`.
+        """
+        return assets_in(self.settings)
+
+    def more_packages(self) -> list[str]:
+        """What training needs beyond the packages that ship, as pip writes it: the machine installs it, too."""
         return []
 
     def lacking(self) -> list[str]:

@@ -1,10 +1,13 @@
-"""Pretrained files that an experiment names: are they there, of the right size, and where are they to be had?"""
+"""Pretrained files that an experiment names: are they there, of the right size, and how do they reach the machine?"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from gonogo.base.errors import UserError
 from gonogo.base.models import Count, StrictModel
@@ -12,6 +15,18 @@ from gonogo.base.os_paths import LocalPath
 from gonogo.base.units import gigabytes
 
 WEIGHTS = "*.safetensors"  # of a folder, what is weighed
+ELSEWHERE = "pretrained"  # folder on the machine of what has no place below its working folder
+
+
+def _https(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme != "https" or not parts.hostname or not PurePosixPath(parts.path).name:
+        raise ValueError(f"{address!r} should be the https address of a file")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_https)]
+Sha256 = Annotated[str, StringConstraints(to_lower=True, pattern=re.compile(r"^[0-9a-fA-F]{64}$"))]
 
 
 class Asset(StrictModel):
@@ -21,6 +36,11 @@ class Asset(StrictModel):
     min_bytes: Count = Field(description="a smaller file is cut short")
     max_bytes: Count = Field(description="a larger one is another file")
     source: str = Field(description="where it is to be had, for whoever lacks it")
+    fetch: dict[Address, Sha256] = Field(
+        default_factory=dict,
+        description="https address → sha256 of what the machine fetches itself, of a folder by the file's name; "
+        "the rest is sent",
+    )
 
     @property
     def where(self) -> Path:
@@ -59,3 +79,41 @@ class Asset(StrictModel):
         if problem := self.problem():
             raise UserError(f"{key}: {problem}")
         return self.where
+
+    def place(self, key: str) -> str:
+        """Its path on the machine, relative to the folder of the code: the same as here, where that is below ours."""
+        parts = self.where.parts
+        if self.where.is_absolute() or any(part.startswith(".") for part in parts):
+            return f"{ELSEWHERE}/{key}/{self.where.name.lstrip('.') or 'file'}"
+        return self.where.as_posix()
+
+    def fetched(self, key: str) -> dict[str, tuple[str, str]]:
+        """Path on the machine → address and sha256, of what it fetches itself."""
+        place = self.place(key)
+        names = {address: PurePosixPath(urlsplit(address).path).name for address in self.fetch}
+        return {
+            f"{place}/{names[address]}" if self.where.is_dir() else place: (address, sha256)
+            for address, sha256 in self.fetch.items()
+        }
+
+    def sent(self, key: str) -> dict[str, Path]:
+        """Path on the machine → file or folder here, of what is sent."""
+        place, fetched = self.place(key), self.fetched(key)
+        if not fetched:
+            return {place: self.where}
+        files = [file.relative_to(self.where) for file in self.where.rglob("*") if file.is_file()]
+        shown = [file for file in files if not any(part.startswith(".") for part in file.parts)]
+        names = {f"{place}/{file.as_posix()}": self.where / file for file in shown}
+        return {name: file for name, file in names.items() if name not in fetched}
+
+
+def assets_in(settings: BaseModel, prefix: str = "") -> dict[str, Asset]:
+    """Dotted key of its path → each asset that the settings name."""
+    found: dict[str, Asset] = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, Asset):
+            found[f"{prefix}{name}.path"] = value
+        elif isinstance(value, BaseModel):
+            found |= assets_in(value, f"{prefix}{name}.")
+    return found

@@ -16,7 +16,8 @@ LINK, LOOPBACK = Range(low=10, mid=100, high=1000), Range(low=80, mid=400, high=
 
 
 def size_bytes(folders: Sequence[Path]) -> int:
-    return sum(survey_size(folder)[1] for folder in folders)
+    """Of folders, and of files."""
+    return sum(folder.stat().st_size if folder.is_file() else survey_size(folder)[1] for folder in folders)
 
 
 def by_items(stage: str, part_s: float, part_items: int, items: int, side_by_side: int = 1) -> StageTime:

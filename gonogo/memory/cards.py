@@ -62,9 +62,9 @@ def catalogue(folder: Path = Path("config")) -> dict[str, Accelerator]:
     return {name: card for name, card in found.items() if not card.is_this_machine}
 
 
-def on(traced: Traced, card: Accelerator) -> MemoryEstimate:
-    """What the traced script needs on a card, and whether the allocator serves it there."""
-    return estimate(traced, TRAINING, card)
+def on(traced: Traced, card: Accelerator, training: Training = TRAINING) -> MemoryEstimate:
+    """What the traced step needs on a card, and whether the allocator serves it there."""
+    return estimate(traced, training, card)
 
 
 def weigh(needed_bytes: int | None, fits: bool | None, capacity: int | None, gate: MemoryGate) -> Status:
@@ -76,12 +76,14 @@ def weigh(needed_bytes: int | None, fits: bool | None, capacity: int | None, gat
     return Status.CAUTION if is_tight(needed_bytes, capacity, gate) else Status.GO
 
 
-def needs(traced: Traced, traced_for: Architecture, cards: Mapping[str, Accelerator]) -> list[CardNeed]:
+def needs(
+    traced: Traced, traced_for: Architecture, cards: Mapping[str, Accelerator], training: Training = TRAINING
+) -> list[CardNeed]:
     """What each card would be asked for, the one with the least memory first."""
     found = []
     chosen = traced.events is not None and any(word in op for op in traced.events.ops for word in CHOSEN_BY_CARD)
     for name, card in cards.items():
-        needed = on(traced, card)
+        needed = on(traced, card, training)
         mine, its = card_of(traced_for), card_of(card.architecture)
         other = (mine.flash, mine.efficient, mine.miopen) != (its.flash, its.efficient, its.miopen)
         need = CardNeed(
@@ -98,6 +100,11 @@ def table(found: Sequence[CardNeed], gate: MemoryGate) -> list[CardRow]:
         CardRow(**need.model_dump(), status=weigh(need.needed_bytes, need.fits, need.capacity_bytes, gate))
         for need in found
     ]
+
+
+def cheapest_first(rows: Sequence[CardRow]) -> list[CardRow]:
+    """By price, then by memory; those without a price last."""
+    return sorted(rows, key=lambda row: (row.usd_per_hour or (float("inf"),), row.capacity_bytes or 0))
 
 
 def cheapest(rows: list[CardRow]) -> CardRow | None:

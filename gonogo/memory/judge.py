@@ -63,7 +63,8 @@ def judge(measured: Measurements, gate: MemoryGate) -> PlanJudgement:
     checks += _useless(measured.explored)
     if plan is not measured.explored.asked:
         checks.append(_replanned(plan, measured, gate))
-    checks += [*_largest(measured), *_cheapest(measured, gate)]
+    if measured.explored.run is not None:  # of a script: the plans of others list the cards in their document alone
+        checks += [*_largest(measured), *_cheapest(measured, gate)]
     return PlanJudgement(checks, "MEMORY" if any(check.status is Status.NO_GO for check in checks) else "", plan)
 
 
@@ -182,16 +183,28 @@ def _replanned(plan: Candidate, measured: Measurements, gate: MemoryGate) -> Che
 
 
 def _precision(plan: Candidate, card: Accelerator) -> list[Check]:
-    """Nothing where the card multiplies in the plan's precision; elsewhere it would run, but slower than forecast."""
+    """Whether the card multiplies in the plan's precision; where a better one is at hand, what it would be."""
     precision = plan.training.precision
     dtype = _MULTIPLIES_IN[precision]
-    if card.tflops_fp32 is None or card.is_this_machine or getattr(card, f"tflops_{dtype}") is not None:
+    if card.tflops_fp32 is None or card.is_this_machine:
         return []
-    return [
-        Check(
-            id="precision", title=f"Precision on {card.title}", value=precision,
-            threshold="one that the card multiplies in", status=Status.CAUTION,
-            why=f"{card.title} has no {dtype} in hardware: {precision} runs there, but slowly",
-            hint="Use 16-mixed or 32-true.",
-        )
-    ]  # fmt: skip
+    found = Check(
+        id="precision", title=f"Precision on {card.title}", value=precision,
+        threshold="one that the card multiplies in", status=Status.GO, why=_better_precision(dtype, card),
+    )  # fmt: skip
+    if getattr(card, f"tflops_{dtype}") is None:
+        why = f"{card.title} has no {dtype} in hardware: {precision} runs there, but slowly"
+        changed = {"status": Status.CAUTION, "why": why, "hint": "Use 16-mixed or 32-true."}
+        return [found.model_copy(update=changed)]
+    return [found] if found.why else []
+
+
+def _better_precision(dtype: str, card: Accelerator) -> str:
+    """In plain words; empty: there is none. torch leaves TF32 off for products of matrices."""
+    half = f"bf16-mixed, at {card.tflops_bf16:g} TFLOPS, needs no loss scale" if card.tflops_bf16 else ""
+    if dtype == "fp16" and half:
+        return f"fp16 is not TF32: it overflows above 65,504, which a loss scale only delays. {half}: use that here"
+    if dtype == "fp32" and card.tflops_tf32:
+        switched = f"with torch.set_float32_matmul_precision('high') in TF32, at {card.tflops_tf32:g}"
+        return f"products of matrices run at {card.tflops_fp32:g} TFLOPS; {switched}. {half}"
+    return ""

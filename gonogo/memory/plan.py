@@ -11,6 +11,8 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.memory.capacity import LEAST_ROOM_BYTES
+from gonogo.memory.cards import CardRow, cheapest_first
+from gonogo.memory.cards import table as weighed
 from gonogo.memory.choice import changes, choose, weigh
 from gonogo.memory.estimate import MemoryEstimate
 from gonogo.memory.line import Line
@@ -44,7 +46,7 @@ class Change(BaseModel):
 
 
 class Setting(BaseModel):
-    """One of three ways to fill the card, all with the same effective batch."""
+    """One of three ways to fill the card; all with the effective batch asked for, or each with its own."""
 
     name: str
     meaning: str
@@ -54,6 +56,7 @@ class Setting(BaseModel):
     needed_bytes: int
     share: float
     verdict: str
+    traced: bool = Field(True, description="false: interpolated, or beyond the sizes that were traced")
 
 
 class LadderStep(BaseModel):
@@ -87,6 +90,9 @@ class Plan(BaseModel):
     batches: list[BatchRow] = Field(default_factory=list)
     changes: list[Change] = Field(default_factory=list, description="made by `on_no_go: replan`, or advised")
     settings: list[Setting] = Field(default_factory=list)
+    cards: list[CardRow] = Field(
+        default_factory=list, description="of the catalogue, cheapest first, for the plan that was asked for"
+    )
     ladder: list[LadderStep] = Field(
         default_factory=list, description="what to change, step by step, if memory runs out"
     )
@@ -138,14 +144,16 @@ def plan_from(
         largest_safe=None,
         largest_fitting=explored.largest_fitting,
         search_ended=explored.search_ended,
+        cards=cheapest_first(weighed(explored.cards, gate)),
     )
-    if explored.capacity_bytes is None or explored.line is None:
+    if explored.capacity_bytes is None or asked.needed_bytes is None:
         return plan
-    table = _Table(explored, explored.capacity_bytes, explored.line, gate)
-    plan.largest_safe = table.largest_safe()
-    plan.batches = [table.row(size) for size in table.sizes()]
+    if explored.line is not None:
+        table = _Table(explored, explored.capacity_bytes, explored.line, gate)
+        plan.largest_safe = table.largest_safe()
+        plan.batches = [table.row(size) for size in table.sizes()]
+        plan.settings = table.settings(asked.training) if explored.accumulates else []
     plan.changes = list(_log(explored, candidate, gate))
-    plan.settings = table.settings(asked.training) if explored.accumulates else []
     downwards = explored.candidates[explored.candidates.index(candidate) :]
     plan.ladder = [_step(item, explored.capacity_bytes, gate) for item in downwards]
     return plan
@@ -189,42 +197,56 @@ class _Table:
         chosen_sizes = set(list(dict.fromkeys([asked, *sorted(ends), *around]))[:TABLE_SIZES])
         return sorted(chosen_sizes)
 
+    def largest(self) -> int:
+        """That fits: as far as it was searched, and where larger batches are asked for as far as the line goes."""
+        if self.explored.search_ended and self.gate.larger_batches:
+            return self.line.largest_within(self.capacity)
+        return self.explored.largest_fitting or 0
+
     def largest_safe(self) -> int:
         """With the room that the gate wants; assumed values are not counted."""
         gate, capacity = self.gate, self.capacity
         room = min(
             capacity - max(LEAST_ROOM_BYTES, gate.caution_margin * capacity), capacity / (1 + gate.estimate_error)
         )
-        size = self.line.largest_within(room)
-        largest = self.explored.largest_fitting
-        size = size if largest is None else min(size, largest)
+        size = min(self.line.largest_within(room), self.largest())
         while size > 0 and weigh(self.candidate(size), capacity, gate) is Status.NO_GO:
             size -= 1
         return size
 
     def settings(self, asked: Training) -> list[Setting]:
-        """The effective batch in the largest parts that stay within each bound."""
-        largest = self.explored.largest_fitting or 0
+        """The effective batch in the largest parts that stay within each bound; where larger batches are asked for,
+        the largest batches that do.
+        """
         careful = self.line.largest_within(CONSERVATIVE * self.capacity)
         bounds = [
             ("conservative", f"at most {100 * CONSERVATIVE:.0f} % of the card", careful),
             ("moderate", "with the room that the gate wants", self.largest_safe()),
-            ("aggressive", "the largest that fits the card", largest),
+            ("aggressive", "the largest that fits the card", self.largest()),
         ]
         settings = []
         for name, meaning, bound in bounds:
-            size = next((part for part in divisors(asked.effective_batch_size) if part <= bound), None)
-            if size is None:
+            training = self._filling(asked, bound)
+            if training is None:
                 continue
-            row, training = self.row(size), with_micro_batch(asked, size)
+            size, row = training.micro_batch_size, self.row(training.micro_batch_size)
             settings.append(
                 Setting(
                     name=name, meaning=meaning, micro_batch_size=size, precision=training.precision,
                     accumulate_grad_batches=training.accumulate_grad_batches, needed_bytes=row.needed_bytes,
-                    share=row.share, verdict=row.verdict,
+                    share=row.share, verdict=row.verdict, traced=row.traced,
                 )
             )  # fmt: skip
         return settings
+
+    def _filling(self, asked: Training, bound: int) -> Training | None:
+        """None: not even one sample is within the bound."""
+        whole = asked.effective_batch_size
+        if self.gate.larger_batches and bound > whole:
+            changed = {"micro_batch_size": bound // whole * whole, "accumulate_grad_batches": 1}
+            return asked.model_copy(update=changed)
+        size = next((part for part in divisors(whole) if part <= bound), None)
+        return None if size is None else with_micro_batch(asked, size)
 
 
 def _log(explored: Explored, candidate: Candidate, gate: MemoryGate) -> Iterator[Change]:

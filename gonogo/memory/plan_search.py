@@ -82,7 +82,7 @@ class Explored(BaseModel):
     )
     useless: dict[str, int] = Field(default_factory=dict, description="option that saves nothing → what it does save")
     cards: list[CardNeed] = Field(
-        default_factory=list, description="of the plan asked for, on each card of the catalogue; of scripts"
+        default_factory=list, description="of the plan asked for, on each card of the catalogue"
     )
     run: ScriptRun | None = Field(None, description="of a script: what its step computes, and how many it makes")
 

@@ -17,6 +17,7 @@ from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.load import load_experiment
 from gonogo.memory.capacity import capacity_bytes
+from gonogo.memory.cards import CardNeed, catalogue, needs
 from gonogo.memory.estimate import MemoryEstimate, estimate, failed, with_saving
 from gonogo.memory.plan_search import Candidate, Explored, Options, explore
 from gonogo.memory.request import TraceRequest
@@ -71,12 +72,15 @@ def _asked_alone(task: PlanSearch) -> Explored:
 
 def explored_here(task: PlanSearch) -> Explored:
     """All traces in this process."""
+    cards: list[CardNeed] = []
 
     def run(training: Training, options: Options) -> MemoryEstimate:
         try:
             traced = traced_here(task.request(training, options))
         except UserError as error:  # an option's keys that the experiment refuses
             return failed(training, str(error))
+        if not cards and traced.events is not None:  # the first trace is of the plan asked for
+            cards.extend(needs(traced, task.accelerator.architecture, catalogue(), training))
         found = estimate(traced, training, task.accelerator, task.environment)
         if traced.checkpointed and training == task.training and not options:
             plain = estimate(
@@ -86,7 +90,8 @@ def explored_here(task: PlanSearch) -> Explored:
         return found
 
     offered = load_experiment(task.experiment, task.experiment_config, Path.cwd()).plan_options()
-    return explore(run, task.training, task.accelerator, offered)
+    found = explore(run, task.training, task.accelerator, offered)
+    return found.model_copy(update={"cards": cards})
 
 
 def main() -> None:

@@ -191,6 +191,13 @@ class Released(AgentAnswer):
     said: Shown = ""
 
 
+class Fetched(AgentAnswer):
+    """What the machine got from named addresses, beyond what it had already."""
+
+    files: Count
+    bytes: Count
+
+
 class Done(AgentAnswer):
     """A command that answers nothing that is read."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from gonogo.base.errors import UserError
 from gonogo.base.files import survey_size
@@ -12,12 +15,15 @@ from gonogo.base.units import gigabytes
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh
 from gonogo.experiment.contract import Experiment
+from gonogo.experiment.pretrained import Asset
+from gonogo.forecast.stage_times import size_bytes
 from gonogo.gates.launch import Item
 from gonogo.project.requirements import pip_lines
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.setup import TRAIN_LOCK
 
+ADDRESS_S = 20.0
 NAMED = 3  # of the scripts
 
 
@@ -96,12 +102,35 @@ def command_flags(experiment: Experiment) -> list[Item]:
 def pretrained(experiment: Experiment) -> list[Item]:
     """The pretrained files that the settings name, and the checkpoint that training begins with."""
     found = [Item(name=name, ok=ok, detail=detail) for name, ok, detail in experiment.assets_needed()]
+    found += [reaches_the_machine(key, asset) for key, asset in experiment.pretrained().items()]
     found = found or [Item(name="Pretrained files", ok=True, detail="none is named")]
     if experiment.config.starts_from is not None:
         name, start = "Checkpoint that training begins with", experiment.starts_from
         there = start is not None and start.is_file()
         found.append(Item(name=name, ok=there, detail=str(start) if there else f"{start or 'none yet'}: not there"))
     return found
+
+
+def reaches_the_machine(key: str, asset: Asset) -> Item:
+    """How a pretrained file gets there: what is sent is compared by hash there, what is fetched by its sha256."""
+    name = f"settings.{key} on the machine"
+    sent = size_bytes(list(asset.sent(key).values()))
+    ways = [f"{gigabytes(sent)} of it are sent"] if sent else []
+    for place, (address, _) in asset.fetched(key).items():
+        if problem := no_answer(address):
+            return Item(name=name, ok=False, detail=f"the machine is to fetch {address}: {problem}")
+        ways.append(f"the machine fetches {PurePosixPath(place).name} from {urlsplit(address).hostname}")
+    return Item(name=name, ok=bool(ways), detail="; ".join(ways) or f"{asset.path}: not there, so nothing can be sent")
+
+
+def no_answer(address: str) -> str:
+    """Why an address gives nothing; empty: it answers. Only its head is asked for."""
+    asked = urllib.request.Request(address, method="HEAD")
+    try:
+        with urllib.request.urlopen(asked, timeout=ADDRESS_S):
+            return ""
+    except (OSError, HTTPException) as error:
+        return f"it does not answer ({getattr(error, 'reason', None) or error})"
 
 
 def packages_here(experiment: Experiment) -> Item:

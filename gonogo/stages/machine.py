@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
+from gonogo.base.shipped import own_or_shipped
 from gonogo.config.target import Embedded, Ssh
 from gonogo.project.requirements import pip_lines
 from gonogo.remote import embedded_server
@@ -20,6 +21,7 @@ from gonogo.runtime.session import owner_pid
 from gonogo.stages.held_limit import within
 from gonogo.stages.release import note_held
 
+TRAIN_LOCK = "requirements-train.lock"
 FIRST_PAUSE_S, TURN_EVERY_S = 1.0, 15.0
 Result = TypeVar("Result")
 
@@ -33,13 +35,16 @@ def ssh_settings(run: Run) -> Ssh:
 
 
 def own_packages(run: Run) -> list[str]:
-    """What pip installs for an experiment that names its `requirements`; empty: what ships.
+    """What pip installs for an experiment that names its `requirements` or `more_packages`; empty: what ships.
 
     Raises:
         UserError: the file cannot be read, or is of another kind.
     """
-    own = run.experiment_config.requirements
-    return pip_lines(run.settings.root / own.expanduser()) if own else []
+    if own := run.experiment_config.requirements:
+        return pip_lines(run.settings.root / own.expanduser())
+    more = run.load_experiment().more_packages()
+    shipped = own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
+    return [*shipped.read_text().splitlines(), *more] if more else []
 
 
 def environment(run: Run) -> str:

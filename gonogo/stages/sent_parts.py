@@ -18,7 +18,14 @@ def sent_parts(run: Run, experiment: Experiment) -> dict[str, Path]:
     parts = dict(run.data)
     parts |= {"assets": run.paths.assets} if experiment.trains_with_assets else {}
     parts |= {START: experiment.starts_from} if experiment.starts_from else {}
-    return parts | {f"code/{name}": path for name, path in sent_code(experiment).items()}
+    parts |= {f"code/{name}": path for name, path in sent_code(experiment).items()}
+    return parts | sent_models(experiment)
+
+
+def sent_models(experiment: Experiment) -> dict[str, Path]:
+    """The pretrained files that this machine sends; the others are fetched by the machine."""
+    sent = [asset.sent(key) for key, asset in experiment.pretrained().items()]
+    return {f"code/{name}": path for files in sent for name, path in files.items()}
 
 
 def sent_bytes(run: Run) -> int:

@@ -14,9 +14,7 @@ from gonogo.remote.machine import Machine
 from gonogo.remote.setup import INSTALL_S, RunNeeds, SetupReport, set_up
 from gonogo.runtime.context import Run
 from gonogo.stages.held_limit import left_s
-from gonogo.stages.machine import environment, in_turn, is_alone, our_turn, own_packages, workspace
-
-TRAIN_LOCK = "requirements-train.lock"
+from gonogo.stages.machine import TRAIN_LOCK, environment, in_turn, is_alone, our_turn, own_packages, workspace
 
 
 def setup(run: Run, inputs: Any, outputs: Any) -> None:

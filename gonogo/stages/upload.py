@@ -1,33 +1,41 @@
 """upload: data, code and the run's own config, sent to the machine.
 
-On the machine, below the target's root: `EXPERIMENT/code`, `EXPERIMENT/data`, `EXPERIMENT/runs/RUN_ID`.
+On the machine, below the target's root: `EXPERIMENT/code`, `EXPERIMENT/data`, `EXPERIMENT/runs/RUN_ID`. Pretrained
+files lie below `code`, where they lie below the working folder here.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json, write_text
+from gonogo.base.mappings import deep_merged, nested
 from gonogo.base.ranges import Range
 from gonogo.base.units import duration, gigabytes
+from gonogo.config.experiment import ExperimentConfig
+from gonogo.experiment.contract import Experiment
+from gonogo.experiment.pretrained import Asset
 from gonogo.gates.standing import override_for
-from gonogo.remote.answers import quoted
+from gonogo.remote.answers import Fetched, quoted
 from gonogo.remote.machine import Machine
 from gonogo.remote.transfer import Transfer, persistently
 from gonogo.remote.transfer import upload as send
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
 from gonogo.stages.freshness import InputDigests, confirm_up_to
-from gonogo.stages.held_limit import refuse_beyond, within
+from gonogo.stages.held_limit import left_s, refuse_beyond, within
 from gonogo.stages.machine import ssh_settings, workspace
 from gonogo.stages.release import note_held
 from gonogo.stages.remote_run import at_work, canary_key, run_key
-from gonogo.stages.sent_parts import START, sent_parts
+from gonogo.stages.sent_parts import START, sent_models, sent_parts
 from gonogo.training.spec import RunSpec
 
 UNNEEDED = Transfer(0, 0, 0, 0, 0.0, "nothing to send")
+FETCH_S = 3 * 3600.0  # for one file, on the machine's own line
 
 
 def run_spec(run: Run) -> RunSpec:
@@ -37,7 +45,7 @@ def run_spec(run: Run) -> RunSpec:
     experiment = run.load_experiment()
     return RunSpec(
         experiment=run.experiment,
-        experiment_config=run.experiment_config,
+        experiment_config=with_places(experiment),
         training=run.training,
         data=[Path("..", name) for name in run.data],
         seed=run.config.seed,
@@ -48,7 +56,7 @@ def run_spec(run: Run) -> RunSpec:
 
 
 def upload(run: Run, inputs: Any, outputs: Any) -> None:
-    """Send code, data and the run's own config; only what differs from what is there.
+    """Send code, data, pretrained files and the run's own config; only what differs from what is there.
 
     Nothing is sent while this very run, or its canary, is at work there: it trains on what was sent before.
 
@@ -60,10 +68,12 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     confirm_up_to(digests, "launch")
     spec, spec_file = run_spec(run), Path(outputs.run)
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
-    parts = sent_parts(run, run.load_experiment()) | {f"code/run_{run.mode}.json": spec_file}
+    experiment = run.load_experiment()
+    parts = sent_parts(run, experiment) | {f"code/run_{run.mode}.json": spec_file}
+    pretrained = experiment.pretrained()
 
     # whoever links a data set together means the files; of code only what lies in its folder is sent
-    linked = list(run.data) if run.experiment_config.data else []
+    linked = [*sent_models(experiment), *(run.data if run.experiment_config.data else [])]
 
     def ahead(size_bytes: int, files: int, seconds: Range) -> None:
         run.say(
@@ -81,7 +91,9 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
         if (ours := _at_work(run, there, digests)) is not None:
             run.say(f"{ours} is at work there with this data, code and config: nothing is sent")
             return UNNEEDED
-        return send(there, parts, workspace(run), progress, ahead, linked)
+        sent = send(there, parts, workspace(run), progress, ahead, linked)
+        fetch_there(run, there, pretrained)
+        return sent
 
     if doubt := note_held(run.settings, run.experiment):
         run.say(f"CAUTION: as it is now, the machine could not be released at the end: {doubt}")
@@ -90,6 +102,28 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     write_json(outputs.upload, transfers.facts(sent))
     if sent is not UNNEEDED:
         run.say(transfers.summary(sent, "sent"))
+
+
+def with_places(experiment: Experiment) -> ExperimentConfig:
+    """The experiment's config, its pretrained files where they lie on the machine."""
+    config = experiment.config
+    settings = config.settings
+    for key, asset in experiment.pretrained().items():
+        if (place := asset.place(key)) != asset.path.as_posix():
+            settings = deep_merged(settings, nested(key, place))
+    return config if settings is config.settings else config.model_copy(update={"settings": settings})
+
+
+def fetch_there(run: Run, there: Machine, pretrained: Mapping[str, Asset]) -> None:
+    """Let the machine fetch what it is to fetch itself, one file at a time, each checked against its sha256 there."""
+    for key, asset in pretrained.items():
+        for name, (address, sha256) in asset.fetched(key).items():
+            run.progress(f"the machine fetches {address}")
+            wanted = json.dumps([{"name": name, "address": address, "sha256": sha256}])
+            folder = f"{workspace(run)}/code"
+            got = there.ask(Fetched, "fetch", folder, stdin=wanted, timeout_s=min(FETCH_S, max(1.0, left_s(run))))
+            done = f"fetched, {gigabytes(got.bytes)}" if got.files else "there already"
+            run.say(f"{name}: {done}, sha256 as named ({address})")
 
 
 def _at_work(run: Run, there: Machine, digests: InputDigests) -> str | None:

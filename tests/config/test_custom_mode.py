@@ -8,6 +8,7 @@ import pytest
 
 from gonogo.base.commands import remember_options, rerun_command
 from gonogo.base.errors import UserError
+from gonogo.config.experiment import StartFile
 from gonogo.config.load import load
 from tests.config.test_load import edit
 
@@ -35,6 +36,30 @@ def test_what_is_wrong_with_them_is_named(site: Path) -> None:
     edit(site / "config/experiments/cvs.yaml", modes={"validate": {}, "custom": {}})
     with pytest.raises(UserError, match=r"cvs.yaml: modes.custom: keys of --config make a mode of this name"):
         load({"epochs": 3}, site)
+
+
+def test_each_stage_of_a_curriculum_has_its_own_epochs_and_rate(site: Path) -> None:
+    stages = {"cad_mllm_points": {"epochs": "1", "learning_rate": "2e-4"}, "cad_mllm.epochs": 2}
+    settings = load({"experiments": "cad_mllm", "epochs": 3, "stages": stages}, site)
+    assert list(settings.experiments) == ["cad_mllm_text", "cad_mllm_points", "cad_mllm"]
+    assert [settings.training(name).epochs for name in settings.experiments] == [3, 1, 2]
+    rates = [settings.training(name).learning_rate for name in settings.experiments]
+    assert rates[1] == 2e-4 and rates[0] != 2e-4 and settings.config.mode == "custom"
+
+
+def test_a_curriculum_begins_at_a_checkpoint_of_the_stage_before(site: Path) -> None:
+    (site / "stage1.ckpt").touch()
+    raw = {"experiments": "cad_mllm", "stages": {"cad_mllm_points": {"starts_from": "stage1.ckpt", "epochs": 1}}}
+    settings = load(raw, site)
+    assert list(settings.experiments) == ["cad_mllm_points", "cad_mllm"]
+    assert settings.experiments["cad_mllm_points"].starts_from == StartFile(checkpoint=Path("stage1.ckpt"))
+    (site / "stage1.ckpt").unlink()
+    with pytest.raises(UserError, match=r"^stages.cad_mllm_points.starts_from: stage1.ckpt: no such file"):
+        load(raw, site)
+    with pytest.raises(UserError, match=r"stages: unknown 'cad_mllm_point'; did you mean 'cad_mllm_points'"):
+        load({"experiments": "cad_mllm", "stages": {"cad_mllm_point": {"epochs": 1}}}, site)
+    with pytest.raises(UserError, match=r"stages.cad_mllm.epoch: .*did you mean 'epochs'"):
+        load({"experiments": "cad_mllm", "stages": {"cad_mllm": {"epoch": 1}}}, site)
 
 
 def test_the_command_to_paste_has_them(monkeypatch: pytest.MonkeyPatch) -> None:

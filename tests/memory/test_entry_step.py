@@ -65,6 +65,24 @@ def test_a_mode_of_ones_own_is_planned_and_its_batch_is_refused_where_it_is_unsa
     assert "micro-batch 24" in refused.checks[0].title and "run out of memory" in refused.checks[0].why
 
 
+def test_a_real_models_need_is_a_line_that_a_third_batch_lies_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(tmp_path, monkeypatch, modes={"own": {"training": {"micro_batch_size": 16}}})
+    on = card(400)
+    explored = explored_here(task(run, on))
+    line = explored.line
+    assert line is not None and [size.micro_batch_size for size in explored.sizes] == [8, 16]
+    third = run.asked_training.model_copy(update={"micro_batch_size": 48})
+    from gonogo.memory.trace_process import traced_here
+
+    needed = estimate(traced_here(task(run, on).request(third, {})), third, on).needed_bytes
+    assert needed is not None
+    assert 48 * line.per_sample_bytes == pytest.approx(needed - line.fixed_bytes, rel=0.1), "of the activations alone"
+    assert {need.name for need in explored.cards} > {"h200", "mi300x"}
+    assert all(need.needed_bytes and need.fits for need in explored.cards)
+
+
 def test_gradient_checkpointing_lets_the_peak_fall_and_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
+from gonogo.config.load import load_accelerator
 from gonogo.memory.estimate import estimate, failed
 from gonogo.memory.judge import Measurements, judge
 from gonogo.memory.plan_search import Candidate, Explored, explore
@@ -93,6 +96,26 @@ def test_a_precision_that_the_card_lacks_is_told(precision: str, status: Status 
     found = {check.id: check for check in checks}
     assert found["peak_memory"].status is Status.GO
     assert (found["precision"].status if "precision" in found else None) is status
+
+
+@pytest.mark.parametrize(
+    ("precision", "said"),
+    [
+        ("16-mixed", "fp16 is not TF32: it overflows above 65,504.*bf16-mixed, at 989.4 TFLOPS, needs no loss scale"),
+        (
+            "32-true",
+            r"matrices run at 67 TFLOPS; with torch.set_float32_matmul_precision\('high'\) in TF32",
+        ),
+        ("bf16-mixed", None),
+    ],
+)
+def test_a_better_precision_of_the_card_is_told_in_plain_words(root: Path, precision: str, said: str | None) -> None:
+    on = load_accelerator(root / "config", "h200")
+    training = Training.model_validate({"micro_batch_size": 2, "precision": precision})
+    checks, _ = judge(Measurements(accelerator=on, explored=explore(estimator(on), training, on)), GATE)
+    found = next((check for check in checks if check.id == "precision"), None)
+    assert (found is None) is (said is None)
+    assert found is None or (found.status is Status.GO and re.search(said or "", found.why))
 
 
 def test_replan_takes_the_cheapest_change_that_passes() -> None:

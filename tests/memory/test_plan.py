@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,13 +14,16 @@ from gonogo.config.experiment import Training
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import validate
 from gonogo.experiment.plan_option import PlanOption
+from gonogo.memory.cards import needs
 from gonogo.memory.estimate import MemoryEstimate, failed
 from gonogo.memory.judge import Measurements, judge
 from gonogo.memory.options import cheapest_first, divisors, precision_options, with_micro_batch
 from gonogo.memory.plan import Plan, plan_from
-from gonogo.memory.plan_search import Estimator, explore
+from gonogo.memory.plan_search import HELD, Estimator, explore
+from gonogo.report.memory_plan import memory_plan
 from gonogo.verdict import Status
-from tests.memory.cards import GB, card, estimator
+from tests.memory.cards import GB, card, estimator, traced_step
+from tests.memory.synthetic import PER_SAMPLE, WEIGHTS, training_step
 
 GATE = MemoryGate()
 REPLAN = MemoryGate(on_no_go="replan")
@@ -86,6 +90,57 @@ def test_the_end_of_the_search_is_not_the_end_of_the_card() -> None:
     assert found.search_ended and found.largest_fitting == 8  # effective batches, of a card that takes 190
     assert {row.verdict for row in found.batches} == {"safe"} and found.batches[-1].micro_batch_size == 8
     assert not made(card(40)).search_ended
+
+
+def test_settings_go_beyond_the_effective_batch_where_that_is_asked_for() -> None:
+    on, training = card(400), Training(micro_batch_size=4)
+    kept = {setting.name: setting.micro_batch_size for setting in plan(estimator(on), training, on, GATE).settings}
+    assert set(kept.values()) == {4}
+    found = plan(estimator(on), training, on, MemoryGate(larger_batches=True))
+    sizes = [setting.micro_batch_size for setting in found.settings]
+    assert sizes[0] < sizes[1] < sizes[2] and all(size % 4 == 0 for size in sizes)
+    shares = [setting.share for setting in found.settings]
+    assert shares[0] <= 0.6 and shares[1] < 0.92 < shares[2] <= 1
+    assert not found.settings[2].traced and "not traced" in memory_plan(found, "x", "fast", GATE)
+
+
+def test_the_cards_of_the_catalogue_are_listed_cheapest_first() -> None:
+    on = card(40)
+    step = traced_step(training_step(8, weights=WEIGHTS, per_sample=PER_SAMPLE))
+    cards = {
+        "dear": card(40, title="dear", usd_per_hour=(3, 4)), "free": card(80, title="unpriced"),
+        "cheap": card(40, title="cheap", usd_per_hour=(1, 2)), "small": card(8, title="small", usd_per_hour=(0.3, 1)),
+    }  # fmt: skip
+    explored = explore(estimator(on), Training(micro_batch_size=8), on)
+    explored.cards = needs(step, "ampere", cards, Training(micro_batch_size=8))
+    found = plan_from(explored, on, GATE)
+    assert [(row.title, row.word) for row in found.cards] == [
+        ("small", "OOM"), ("cheap", "fits"), ("dear", "fits"), ("unpriced", "fits")
+    ]  # fmt: skip
+    text = memory_plan(found, "x", "fast", GATE)
+    assert "| cheap | $1.00 to $2.00 |" in text and "| unpriced | not known |" in text
+    ids = [check.id for check in judge(Measurements(accelerator=on, explored=explored), GATE).checks]
+    assert "cheapest_card" not in ids, "the verdict is about the card that was asked about"
+
+
+def test_where_only_lighter_weights_fit_the_plan_says_so() -> None:
+    lighter = PlanOption(
+        name="4 bits", settings={"checkpoint": True}, slowdown=2, slowdown_source="x", exact=False, lessens_weights=True
+    )
+    on, small = card(40), card(3)
+
+    def estimate_on(training: Training, options: Mapping[str, Any]) -> MemoryEstimate:
+        found = estimator(on)(training, options)
+        held = 4 * GB if not options else GB
+        return found.model_copy(
+            update={"components_bytes": {HELD[0]: held}, "reserved_bytes": held + GB // 2, "fits": bool(options)}
+        )
+
+    training = Training(micro_batch_size=8, precision="bf16-true")
+    found = plan_from(explore(estimate_on, training, small, [lighter]), small, GATE)
+    assert found.line is None and [step.options for step in found.ladder] == [[], ["4 bits"]]
+    text = memory_plan(found, "x", "fast", GATE)
+    assert "| settings.checkpoint | as configured | True |" in text and "| 4 bits |" in text
 
 
 def test_the_effective_batch_is_kept() -> None:

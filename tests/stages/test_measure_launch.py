@@ -8,9 +8,16 @@ import yaml
 
 from gonogo.config.load import load_accelerator, validate
 from gonogo.config.target import Target
+from gonogo.experiment.pretrained import Asset
 from gonogo.runtime.context import Run
 from gonogo.stages import freshness
-from gonogo.stages.critical_items import forbidden_environment, packages_are_named, unbuffered, verdicts_hold
+from gonogo.stages.critical_items import (
+    forbidden_environment,
+    packages_are_named,
+    reaches_the_machine,
+    unbuffered,
+    verdicts_hold,
+)
 from gonogo.stages.freshness import InputDigests, data_digest
 
 
@@ -59,3 +66,24 @@ def test_packages_of_this_computer_are_no_packages_of_the_machine(tmp_path: Path
     requirements.write_text("./wheels/mine-1.0-py3-none-any.whl\n")
     refused = packages_are_named(requirements)
     assert not refused.ok and "is a path of this computer" in refused.detail
+
+
+def test_the_checklist_says_how_a_pretrained_file_gets_to_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "encoder.pt"
+    asset = Asset(path=path, min_bytes=1, max_bytes=10**9, source="https://example.org")
+    missing = reaches_the_machine("model.weights.path", asset)
+    assert not missing.ok and missing.detail.endswith("encoder.pt: not there, so nothing can be sent")
+    path.write_bytes(bytes(2_000_000))
+    item = reaches_the_machine("model.weights.path", asset)
+    assert (item.name, item.ok) == ("settings.model.weights.path on the machine", True)
+    assert item.detail == "2.0 MB of it are sent"
+
+    fetched = asset.model_copy(update={"fetch": {"https://nowhere.invalid/encoder.pt": "ab" * 32}})
+    refused = reaches_the_machine("model.weights.path", fetched)
+    assert (
+        not refused.ok and "the machine is to fetch https://nowhere.invalid/encoder.pt: it does not" in refused.detail
+    )
+    monkeypatch.setattr("gonogo.stages.measure_launch.no_answer", lambda address: "")
+    assert reaches_the_machine("k", fetched).detail == "the machine fetches encoder.pt from nowhere.invalid"

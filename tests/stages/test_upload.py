@@ -3,19 +3,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from gonogo.base.errors import UserError
+from gonogo.base.mappings import deep_merged, nested
 from gonogo.config.load import load
+from gonogo.config.load import load_experiment as load_config
 from gonogo.experiment.load import load_experiment
+from gonogo.experiment.pretrained import Asset
+from gonogo.remote.answers import Fetched
+from gonogo.remote.machine import Machine
+from gonogo.remote.transfer import upload as send
 from gonogo.runtime.context import Run
 from gonogo.stages import upload as stage_module
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.remote_run import run_key
 from gonogo.stages.sent_parts import package_files, sent_bytes, sent_code
-from gonogo.stages.upload import run_spec, upload
+from gonogo.stages.upload import fetch_there, run_spec, upload, with_places
 from tests.conftest import ROOT
+from tests.remote.conftest import quiet
 from tests.stages.conftest import Files, said
 from tests.stages.test_remote_run import There
 
@@ -44,6 +53,70 @@ def test_the_runs_own_config_names_what_lies_on_the_machine(stage_run: Callable[
     spec = run_spec(stage_run("upload"))
     assert [path.as_posix() for path in spec.data] == ["../data/shard_0", "../data/shard_1"]
     assert spec.training.epochs == 2 and spec.gate is not None, "a result counts, so the gate watches the paid run"
+
+
+def folder_of_a_model(folder: Path) -> Asset:
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_text(name)
+    (folder / ".cache").mkdir()
+    (folder / ".cache/x").touch()
+    return Asset(path=folder, min_bytes=1, max_bytes=100, source="https://example.org")
+
+
+def test_pretrained_files_are_sent_to_where_the_run_looks_for_them(
+    machine: Machine, root_there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = folder_of_a_model(tmp_path / "models/Qwen")
+    config = load_config(ROOT / "config/experiments", "cad_mllm_8b")
+    for path, there in (
+        (Path("models/Qwen"), "models/Qwen"),
+        (base.path, "pretrained/model.base.pretrained.path/Qwen"),
+    ):
+        asset = base.model_copy(update={"path": path})
+        settings = nested("model.base.pretrained", asset.model_dump(mode="json"))
+        named = config.model_copy(update={"settings": deep_merged(config.settings, settings)})
+        experiment = load_experiment("cad_mllm_8b", named, ROOT)
+        assert list(experiment.pretrained()) == ["model.base.pretrained.path"]
+        said = with_places(experiment).settings["model"]["base"]["pretrained"]["path"]
+        assert said == there
+        files = experiment.pretrained()["model.base.pretrained.path"].sent("model.base.pretrained.path")
+        send(machine, {f"cad/code/{name}": file for name, file in files.items()}, ".", quiet)
+        found = root_there / "cad/code" / said
+        assert sorted(file.name for file in found.rglob("*")) == ["config.json", "model.safetensors"]
+
+
+def test_a_pretrained_model_of_views_is_sent_where_it_is_trained_with() -> None:
+    settings = load({"experiments": "cvs_full"}, ROOT)
+    experiment = load_experiment("cvs_full", settings.experiments["cvs_full"], ROOT)
+    (asset,) = experiment.pretrained().values()
+    assert asset.sent("model.token_model") == {"models/dinov2_small.onnx": Path("models/dinov2_small.onnx")}
+    assert load_experiment("cvs", load({"experiments": "cvs"}, ROOT).experiments["cvs"], ROOT).pretrained() == {}
+
+
+def test_what_the_machine_fetches_itself_is_not_sent(
+    stage_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, sha256 = "https://example.org/files/model.safetensors?download=true", "AB" * 32
+    asset = folder_of_a_model(tmp_path / "Qwen").model_copy(update={"path": Path("Qwen"), "fetch": {address: sha256}})
+    monkeypatch.chdir(tmp_path)
+    assert asset.sent("key") == {"Qwen/config.json": Path("Qwen/config.json")}
+    asked: list[Any] = []
+
+    class Fetching:
+        def ask(self, kind: Any, *words: str, stdin: str, timeout_s: float) -> Any:
+            asked.append((words, json.loads(stdin)))
+            return Fetched(files=1, bytes=5_000_000_000)
+
+    run = stage_run("upload")
+    fetch_there(run, Fetching(), {"key": asset})  # type: ignore[arg-type]
+    wanted = [{"name": "Qwen/model.safetensors", "address": address, "sha256": sha256}]
+    assert asked == [(("fetch", "mine/code"), wanted)]
+    assert "Qwen/model.safetensors: fetched, 5.00 GB, sha256 as named" in said(run)
+    for wrong in ({"http://example.org/x": "ab" * 32}, {"https://example.org/": "ab" * 32}, {address: "abc"}):
+        with pytest.raises(ValidationError):
+            Asset.model_validate({**asset.model_dump(), "fetch": wrong})
 
 
 def test_nothing_is_sent_when_a_verdict_does_not_hold(

@@ -32,7 +32,7 @@ def chain_page(
     command: str,
     provenance: Mapping[str, str] | None = None,
     *,
-    actions: Markup = NOTHING,
+    back: bool = False,
     script: Markup = NOTHING,
 ) -> str:
     """The page of an experiment in one mode, whatever state it is in.
@@ -40,7 +40,7 @@ def chain_page(
     Args:
         command: what to run now.
         provenance: what else is known of where the results are from: name → value.
-        actions: buttons for the first screen, where a server answers them.
+        back: a server answers the address of all experiments.
         script: for a page that a server keeps up to date.
     """
     parts, document = sections(state), state.document
@@ -51,9 +51,22 @@ def chain_page(
         state=state, first=first_screen(state, command), parts=parts, shown=shown, shown_alt=alt, drawn=drawn,
         open_checks=_open_checks(state), expected=expected(state), counted=_counted(state), spent=total(parts.costs),
         bar=_bar(parts) if parts.memory else "", tail_of=seen.stage if seen else "", document=told,
-        document_of=document.name if document else "", provenance=dict(provenance or {}), actions=actions,
+        document_of=document.name if document else "", provenance=dict(provenance or {}), back=back,
         script=script, css=Markup((TEMPLATES / "chain.css").read_text()),
     )  # fmt: skip
+
+
+def overview_page(states: Sequence[ChainState], script: Markup = NOTHING) -> str:
+    """All experiments as rows, each with a link to its page, which a server answers."""
+    rows = [
+        {
+            "state": state, "first": first_screen(state, ""), "wall_s": sum(row.wall_s for row in state.rows),
+            "usd": sum(row.usd for row in state.rows),
+        }
+        for state in states
+    ]  # fmt: skip
+    css = Markup((TEMPLATES / "chain.css").read_text())
+    return _environment().get_template("overview.html.j2").render(rows=rows, script=script, css=css)
 
 
 Proof: TypeAlias = tuple[PagePicture | None, str, Markup]  # a picture or a drawing, and the words under it
@@ -62,30 +75,30 @@ Proof: TypeAlias = tuple[PagePicture | None, str, Markup]  # a picture or a draw
 def _proof(state: ChainState, parts: Sections) -> Proof:
     """What the first screen shows."""
     if state.stopped and state.stopped.verdict and not state.running:
-        return _proof_of(state.stopped, state.stopped.verdict, parts)
+        return _proof_of(state, state.stopped, state.stopped.verdict, parts)
     for light in reversed([light for light in state.lights if light.verdict]):
         if light.gate.name == "learning" and parts.curves:
             return None, parts.curves[-1].title, parts.curves[-1].chart
-        if picture := _picture([light.folder / "contact_sheet.png"]):
+        if picture := _picture(state, [light.folder / "contact_sheet.png"]):
             what = "Predictions for held-out items" if light.gate.name == "results" else "What was generated"
             return picture, what, NOTHING
     return None, "", Markup("<p>No picture was made yet.</p>")
 
 
-def _proof_of(light: Light, verdict: Verdict, parts: Sections) -> Proof:
+def _proof_of(state: ChainState, light: Light, verdict: Verdict, parts: Sections) -> Proof:
     """Of a gate that stopped the work."""
     if verdict.gate == "learning" and parts.curves:
         return None, parts.curves[0].title, parts.curves[0].chart
     if verdict.gate == "memory" and parts.memory:
         return None, "What a training step needs, against the card", _bar(parts)
-    if picture := _picture([light.folder / "contact_sheet.png", *map(Path, wording.evidence_paths(verdict))]):
+    if picture := _picture(state, [light.folder / "contact_sheet.png", *map(Path, wording.evidence_paths(verdict))]):
         judged = verdict.gate in ("quality", "results")
         return picture, "Worst first, each with its reason" if judged else "What it looks like", NOTHING
     return None, "What was measured, against what was asked", _meters(verdict)
 
 
-def _picture(paths: list[Path]) -> PagePicture | None:
-    found = first_picture(paths)
+def _picture(state: ChainState, paths: list[Path]) -> PagePicture | None:
+    found = first_picture([path for path in paths if state.holds(path)])
     return proof(found) if found else None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,21 +33,45 @@ class PagePicture:
 
 def embedded(path: Path, most_bytes: int = MOST_BYTES) -> PagePicture | None:
     """The whole picture; None where it is not there or cannot be read."""
+    return _kept(_whole, path, most_bytes)
+
+
+def proof(path: Path) -> PagePicture | None:
+    """The upper part, which holds the worst items, cut between two rows of them where there is room between."""
+    return _kept(_upper_part, path, MOST_BYTES // 3)
+
+
+def _kept(make: Callable[[Path, int], PagePicture | None], path: Path, most_bytes: int) -> PagePicture | None:
+    """What was made of this very file before, where a server makes the page anew."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return _made(make, path, most_bytes, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=24)
+def _made(
+    make: Callable[[Path, int], PagePicture | None], path: Path, most_bytes: int, changed_ns: int, size_bytes: int
+) -> PagePicture | None:
+    return make(path, most_bytes)
+
+
+def _whole(path: Path, most_bytes: int) -> PagePicture | None:
     if path.suffix == ".svg":
         return _vector(path)
     picture = _opened(path)
     return None if picture is None else _encoded(picture, most_bytes)
 
 
-def proof(path: Path) -> PagePicture | None:
-    """The upper part, which holds the worst items, cut between two rows of them where there is room between."""
+def _upper_part(path: Path, most_bytes: int) -> PagePicture | None:
     picture = _opened(path)
     if picture is None:
         return None
     wanted = round(CROP_SHARE * picture.width)
     if picture.height > wanted:
         picture = picture.crop((0, 0, picture.width, _cut(picture, wanted)))
-    return _encoded(picture, MOST_BYTES // 3)
+    return _encoded(picture, most_bytes)
 
 
 def first_picture(paths: Sequence[Path]) -> Path | None:

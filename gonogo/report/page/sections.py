@@ -118,7 +118,7 @@ def _pictures(state: ChainState, name: str) -> list[Sheet]:
     found = []
     for gate, title in SHEETS:
         path = folders[gate] / name
-        if path.is_file() and (picture := embedded(path)):
+        if state.holds(path) and (picture := embedded(path)):
             found.append(Sheet(title, picture, path.as_posix()))
     return found
 

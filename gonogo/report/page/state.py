@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -99,13 +100,17 @@ class ChainState:
         """The gravest verdict; UNKNOWN without one."""
         return worst(verdict.status for verdict in self.verdicts) if self.verdicts else Status.UNKNOWN
 
+    def holds(self, path: Path) -> bool:
+        """Whether a file lies in the results, and is no link out of them: only such files come into the page."""
+        return path.is_file() and path.resolve().is_relative_to(self.folder.parent.resolve())
+
     @property
     def document(self) -> Path | None:
         """The Markdown that tells the whole story; None: there is none yet."""
         told = self.folder / self.mode / "report" / "report.md"
         if self.stopped:
             told = self.stopped.folder / "negative_result.md"
-        return told if (self.stopped or self.finished) and told.is_file() else None
+        return told if (self.stopped or self.finished) and self.holds(told) else None
 
     @property
     def word(self) -> str:
@@ -145,14 +150,15 @@ def _is_experiment(folder: Path) -> bool:
     return folder.is_dir() and not folder.is_symlink() and any((folder / mark).is_dir() for mark in marks)
 
 
-def chain_state(results: Path, experiment: str, mode: str = "") -> ChainState:
+def chain_state(results: Path, experiment: str, mode: str = "", rows: Sequence[ledger.Row] | None = None) -> ChainState:
     """Where the chain stands.
 
     Args:
         mode: of the paid run; empty: the one that ran last.
+        rows: of this experiment in the ledger; None: they are read from it.
     """
     folder = results / experiment
-    rows = ledger.rows(results / LEDGER, experiment=experiment, running=True)
+    rows = ledger.rows(results / LEDGER, experiment=experiment, running=True) if rows is None else rows
     mode = mode or next((row.mode for row in reversed(rows) if row.mode), "")
     rows = [row for row in rows if row.mode in ("", mode)]
     problem, found = "", {}
@@ -190,7 +196,7 @@ def _stages(gate: Gate) -> frozenset[str]:
 def log_tail(state: ChainState, stage: str, lines: int = LOG_LINES) -> list[str]:
     """The last lines of the newest log of a stage, each as text that cannot draw."""
     places = [state.folder / "logs", state.folder / state.mode / "logs"]
-    logs = [log for place in places for log in place.glob(f"{_plain(stage)}*.log")]
+    logs = [log for place in places for log in place.glob(f"{_plain(stage)}*.log") if state.holds(log)]
     if not logs:
         return []
     with max(logs, key=lambda log: log.stat().st_mtime).open("rb") as log:
@@ -203,6 +209,34 @@ def _plain(stage: str) -> str:
     return re.sub(r"[^\w-]", "?", stage)
 
 
-def newest_first(states: Sequence[ChainState]) -> list[ChainState]:
-    """By the stage that began last."""
+def all_states(results: Path) -> list[ChainState]:
+    """Of every experiment that left something; the one whose stage began last comes first."""
+    by_name: dict[str, list[ledger.Row]] = {name: [] for name in experiments(results)}
+    for row in ledger.rows(results / LEDGER, running=True):
+        if row.experiment in by_name:
+            by_name[row.experiment].append(row)
+    states = [chain_state(results, name, rows=rows) for name, rows in by_name.items()]
     return sorted(states, key=lambda state: -max((row.started_at for row in state.rows), default=0.0))
+
+
+def stamp(results: Path, experiment: str = "") -> str:
+    """Changes whenever a page may: the times and sizes of what it is made from.
+
+    Args:
+        experiment: empty: of the list of all, where a stage that begins or ends adds to the ledger.
+    """
+    seen = [_seen(results), _seen(results / LEDGER), _seen(results / f"{LEDGER}-wal")]
+    if experiment:
+        folder = results / experiment
+        for place in (folder, *sorted(inner for inner in folder.glob("*") if inner.is_dir())):
+            files = [place, *place.glob("*/verdict.json"), *place.glob("logs/*.log"), *place.glob("*.log")]
+            seen += [f"{file.name} {_seen(file)}" for file in [*files, *place.glob("*/*.json")]]
+    return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
+
+
+def _seen(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_mtime_ns} {status.st_size}"

@@ -1,0 +1,46 @@
+"""`gonogo serve`: the pages of all experiments in a browser, kept up to date as files change."""
+
+from __future__ import annotations
+
+import argparse
+
+from gonogo.base.commands import rerun_command
+from gonogo.base.errors import UserError
+from gonogo.cli import site
+from gonogo.report.page.state import ChainState
+from gonogo.stages.page import command_now
+
+PORT = 8421
+
+
+def add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Only this machine can ask it. From another: ssh -L 8421:127.0.0.1:8421 HOST"
+    parser.set_defaults(run=_run)
+    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: any that is free")
+    site.add_results(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from gonogo.report.page.server import PageServer
+
+    results = site.results_dir(arguments)
+    if not results.is_dir():
+        raise UserError(f"{results} is not there: nothing has run in this results folder")
+    try:
+        server = PageServer(results, arguments.port, command)
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--port {arguments.port}: {error}; name another one, or 0 for any that is free") from None
+    try:
+        print(f"{server.address}  (Ctrl-C ends it)", flush=True)
+        server.serve_forever()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        server.server_close()
+    return 0
+
+
+def command(state: ChainState) -> str:
+    """What to run now, as far as results alone tell."""
+    mode = {"mode": state.mode} if state.mode else {}
+    return command_now(state, rerun_command(experiments=state.experiment, **mode))

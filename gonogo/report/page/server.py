@@ -1,0 +1,151 @@
+"""The pages of a results folder on loopback, made anew as its files change. No address leads to a file."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from markupsafe import Markup
+
+from gonogo.report.page.html import chain_page, overview_page
+from gonogo.report.page.state import ChainState, all_states, chain_state, experiments, stamp
+
+HOST = "127.0.0.1"
+LOOK_EVERY_S = 0.5
+KEEP_ALIVE_S = 15.0
+MOST_FOLLOWERS = 32  # pages that are open at once; more are not kept up to date
+FOLLOW = """
+const opened = () => [...document.querySelectorAll("details[open] > summary")].map(it => it.textContent);
+new EventSource("/events" + location.pathname).onmessage = async () => {
+  const answer = await fetch(location.pathname);
+  if (!answer.ok) return;
+  const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const open = opened(), now = document.getElementById("page"), next = made.getElementById("page");
+  for (const it of next.querySelectorAll("summary")) if (open.includes(it.textContent)) it.parentElement.open = true;
+  now.replaceWith(next);
+  document.title = made.title;
+};
+"""
+
+
+class PageServer(ThreadingHTTPServer):
+    """Serves one results folder on loopback; `server_port` says where.
+
+    Args:
+        port: 0: any that is free.
+        command: what to run now, by state.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, results: Path, port: int, command: Callable[[ChainState], str]) -> None:
+        self.results, self.command, self.followers = results, command, 0
+        super().__init__((HOST, port), _Answer)
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.server_port}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away is no error."""
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: PageServer
+    server_version, sys_version = "gonogo", ""
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def do_GET(self) -> None:
+        # another host's name for this address is how a strange page would read this one
+        if self.headers.get("Host", "") not in (f"{name}:{self.server.server_port}" for name in (HOST, "localhost")):
+            self._send(HTTPStatus.MISDIRECTED_REQUEST, "text/plain", "ask 127.0.0.1")
+            return
+        path = unquote(urlsplit(self.path).path)
+        follows = path == "/events" or path.startswith("/events/")
+        name = path.removeprefix("/events").strip("/")
+        if name and name not in experiments(self.server.results):
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", "no such experiment")
+        elif follows:
+            self._follow(name)
+        else:
+            nonce = secrets.token_urlsafe(16)
+            self._send(HTTPStatus.OK, "text/html", self._page(name, nonce), nonce)
+
+    def _page(self, name: str, nonce: str) -> str:
+        script = Markup('<script nonce="{}">{}</script>').format(nonce, Markup(FOLLOW))
+        if not name:
+            return overview_page(all_states(self.server.results), script)
+        state = chain_state(self.server.results, name)
+        return chain_page(state, self.server.command(state), back=True, script=script)
+
+    def _send(self, status: HTTPStatus, kind: str, text: str, nonce: str = "") -> None:
+        data = text.encode(errors="replace")
+        self.send_response(status)
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(data)))
+        self._guard(nonce)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _guard(self, nonce: str = "") -> None:
+        """Nothing but what the page holds, nor a frame of another page around it."""
+        script = f"script-src 'nonce-{nonce}'; " if nonce else ""
+        self.send_header(
+            "Content-Security-Policy",
+            f"default-src 'none'; {script}style-src 'unsafe-inline'; img-src data:; connect-src 'self'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        )
+        for header, value in (
+            ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+        ):  # fmt: skip
+            self.send_header(header, value)
+
+    def _follow(self, name: str) -> None:
+        """One event whenever the page may have changed, until the browser goes away."""
+        if self.server.followers >= MOST_FOLLOWERS:
+            self._send(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", "too many pages are open")
+            return
+        self.server.followers += 1
+        try:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self._guard()
+            self.end_headers()
+            self._tell_changes(name)
+        except OSError:
+            pass  # it went away
+        finally:
+            self.server.followers -= 1
+            self.close_connection = True
+
+    def _tell_changes(self, name: str) -> None:
+        last, told = stamp(self.server.results, name), time.monotonic()
+        while True:
+            time.sleep(LOOK_EVERY_S)
+            now = stamp(self.server.results, name)
+            if now != last:
+                self._event(f"data: {now}\n\n")
+                last, told = now, time.monotonic()
+            elif time.monotonic() - told > KEEP_ALIVE_S:
+                self._event(": \n\n")
+                told = time.monotonic()
+
+    def _event(self, text: str) -> None:
+        self.wfile.write(text.encode())
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are not told."""
