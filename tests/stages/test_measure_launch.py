@@ -85,5 +85,5 @@ def test_the_checklist_says_how_a_pretrained_file_gets_to_the_machine(
     assert (
         not refused.ok and "the machine is to fetch https://nowhere.invalid/encoder.pt: it does not" in refused.detail
     )
-    monkeypatch.setattr("gonogo.stages.measure_launch.no_answer", lambda address: "")
+    monkeypatch.setattr("gonogo.stages.critical_items.no_answer", lambda address: "")
     assert reaches_the_machine("k", fetched).detail == "the machine fetches encoder.pt from nowhere.invalid"
