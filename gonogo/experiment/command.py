@@ -103,6 +103,19 @@ class CommandExperiment(Experiment):
         run_program("command.predict", words, self.root, print)
         return _metrics(out / "metrics.json")
 
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        """Run `predict` with the new input in the place of {data}; metrics are its own affair.
+
+        Raises:
+            UserError: no command predicts, or it failed.
+        """
+        if not self.predicts:
+            raise UserError(f"{self.name}: no command predicts; write `command.predict`")
+        out.mkdir(parents=True, exist_ok=True)
+        values: dict[str, Value] = {"checkpoint": checkpoint.resolve(), "out": out.resolve(), "seed": seed}
+        run_program("command.predict", filled(self.command.predict, values, [Path(given).resolve()]), self.root, print)
+        return sorted(file for file in out.rglob("*") if file.is_file())
+
     # --- what each stage's result depends on ---
 
     def settings_for(self, stage: Stage) -> Any:

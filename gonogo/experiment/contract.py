@@ -19,7 +19,7 @@ from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import validate
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.experiment.pretrained import Asset, assets_in
-from gonogo.experiment.script_files import imports_of
+from gonogo.experiment.script_files import INFERENCE, imports_of
 from gonogo.experiment.source_files import Methods, Stage, sendable, source_digest, without_unused
 from gonogo.quality.inspector import Inspector
 from gonogo.quality.registry import check_kind, kind_of
@@ -59,7 +59,7 @@ class Experiment(ABC):
     packages: ClassVar[dict[str, str]] = {}
     framework: ClassVar[dict[str, str]] = {}
     generate_code: ClassVar[tuple[str, ...]] = ()
-    predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "show.py")
+    predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "show.py", "infer.py")
     resumes: bool = True
     predicts: bool = True
     trains_with_assets: ClassVar[bool] = False
@@ -105,6 +105,23 @@ class Experiment(ABC):
         Returns:
             Metrics by name; `skill` (1 - error / error of predicting the training mean) is always among them.
         """
+
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        """What the trained model makes of one new input, as files in `out`: `gonogo infer`.
+
+        Args:
+            given: as it was typed: a file, or a text.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            UserError: the experiment defines none.
+        """
+        raise UserError(
+            f"{self.name} predicts for held-out items only: give its class a method "
+            "`infer(checkpoint, given, out, seed)` (docs/experiments.md)"
+        )
 
     # --- what the workflow asks about it ---
 
@@ -209,7 +226,7 @@ class Experiment(ABC):
 
     def _unused(self, stage: Stage) -> Methods:
         name = type(self).__name__
-        return {} if stage == "predict" else {self._file(): (f"{name}.predict", f"{name}.show")}
+        return {} if stage == "predict" else {self._file(): tuple(f"{name}.{method}" for method in INFERENCE)}
 
     # --- can it run here? ---
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-INFERENCE = ("predict", "show")  # methods of an experiment that only predictions and pictures need
+INFERENCE = ("predict", "show", "infer")  # methods of an experiment that only predictions and pictures need
 SCRIPTS = (".py", ".sh")
 
 
