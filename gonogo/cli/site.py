@@ -76,17 +76,22 @@ def known_experiments(root: Path) -> list[str]:
     raise UserError(f"{folder} has no .yaml file; run this command in the folder that holds config/")
 
 
-def add_junit(parser: argparse.ArgumentParser) -> None:
-    """The option --junit."""
+def add_for_ci(parser: argparse.ArgumentParser) -> None:
+    """The options --junit and --sarif."""
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML, for CI")
+    parser.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF, for code scanning")
 
 
-def write_junit(arguments: argparse.Namespace, verdict: Verdict) -> None:
-    """What --junit asks for."""
+def write_for_ci(arguments: argparse.Namespace, verdict: Verdict, subject: Path) -> None:
+    """What --junit and --sarif ask for; `subject` is what was judged, a script or a folder."""
     if arguments.junit:
         from gonogo.report.junit import to_junit
 
         write_text(arguments.junit, to_junit(verdict))
+    if arguments.sarif:
+        from gonogo.report.sarif import to_sarif
+
+        write_text(arguments.sarif, to_sarif(verdict, subject, Path.cwd()))
 
 
 def show(verdict: Verdict) -> None:

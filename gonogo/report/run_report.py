@@ -80,6 +80,8 @@ class RunFacts(ClosedModel):
     forecast_usd: Range | None
     actual_hours: float | None
     actual_usd: float | None
+    billed_usd: float = Field(0.0, ge=0, description="by the ledger: setup, transfers and earlier tries included")
+    wasted_usd: float = Field(0.0, ge=0, description="of it, on stages that failed or were done again")
     archive: str = Field(description="folder of the download; empty: nothing was downloaded")
     pictures: list[ReportPicture]
     stages: list[StageTiming]

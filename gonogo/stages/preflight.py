@@ -18,6 +18,7 @@ from gonogo.report.quick_adjustments import adjustments
 from gonogo.report.success_criteria import criteria
 from gonogo.runtime.context import Run
 from gonogo.stages.forecast import forecast_of
+from gonogo.stages.monitoring import monitoring
 from gonogo.stages.sent_parts import sent_bytes
 from gonogo.verdict import Verdict
 
@@ -61,13 +62,7 @@ def _facts(run: Run, launch: Measurements) -> PreflightFacts:
         criteria=[criterion.box for criterion in criteria(run.paths.cloud_train / "not run yet")],
         approval=f"{approval.by}, {approval.approved_at}" if approval else "",
         launch=[CommandToRun(does="start, or resume", command=start)],
-        monitor=[
-            CommandToRun(does="follow the run's log", command=f"tail -f {run.paths.cloud_train / 'log.txt'}"),
-            CommandToRun(
-                does="where the time went, once an invocation has ended",
-                command=f"cat {run.config.results_dir / 'timing.json'}",
-            ),
-        ],
+        monitor=monitoring(run),
     )
 
 

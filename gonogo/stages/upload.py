@@ -15,10 +15,11 @@ from gonogo.base.errors import UserError
 from gonogo.base.files import write_json, write_text
 from gonogo.base.mappings import deep_merged, nested
 from gonogo.base.ranges import Range
-from gonogo.base.units import duration, gigabytes
+from gonogo.base.units import dollars, duration, gigabytes
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.experiment.contract import Experiment
 from gonogo.experiment.pretrained import Asset
+from gonogo.forecast.forecast import Forecast
 from gonogo.gates.standing import override_for
 from gonogo.remote.answers import Fetched, quoted
 from gonogo.remote.machine import Machine
@@ -29,10 +30,11 @@ from gonogo.stages import transfers
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.held_limit import left_s, refuse_beyond, within
 from gonogo.stages.machine import ssh_settings, workspace
+from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.release import note_held
 from gonogo.stages.remote_run import at_work, canary_key, run_key
 from gonogo.stages.sent_parts import START, sent_models, sent_parts
-from gonogo.training.spec import RunSpec
+from gonogo.training.spec import Limit, RunSpec
 
 UNNEEDED = Transfer(0, 0, 0, 0, 0.0, "nothing to send")
 FETCH_S = 3 * 3600.0  # for one file, on the machine's own line
@@ -52,9 +54,29 @@ def run_spec(run: Run) -> RunSpec:
         assets=Path("../assets") if experiment.trains_with_assets else None,
         starts_from=Path(f"../{START}") if experiment.starts_from else None,
         gate=run.gates.learning if counts and not passed_by else None,
+        tracking=run.config.tracking,
+        limit=limit_of(run),
     )
 
 
+def limit_of(run: Run) -> Limit:
+    """Dollars or hours, whichever end the run first."""
+    target, config = run.target, run.config
+    forecast = Forecast.model_validate_json(run.paths.forecast.read_text()) if run.paths.forecast.exists() else None
+    limits = [(3600 * target.max_hours, f"max_hours of the target ({target.max_hours:g} h)")]
+    if target.usd_per_hour and config.budget_usd:
+        limits.append((3600 * config.budget_usd / target.usd_per_hour, f"budget_usd ({dollars(config.budget_usd)})"))
+    seconds, words = min(limits)
+    return Limit(
+        seconds=seconds,
+        words=words,
+        usd_per_hour=target.usd_per_hour,
+        stops=config.over_budget == "stop",
+        steps=forecast.steps if forecast else None,
+    )
+
+
+@on_the_bill
 def upload(run: Run, inputs: Any, outputs: Any) -> None:
     """Send code, data, pretrained files and the run's own config; only what differs from what is there.
 

@@ -20,14 +20,13 @@ from gonogo.experiment.script_files import INFERENCE
 from gonogo.runtime.context import Run
 from tests.conftest import ROOT
 from tests.experiments.eeg.recordings import SMALL as EEG
-from tests.experiments.vqgan3d.volumes import SMALL
-from tests.experiments.vqgan3d.volumes import write_phantoms
+from tests.experiments.vqgan3d.volumes import SMALL, write_phantoms
 from tests.stages.conftest import stage_run
 
 __all__ = ["stage_run"]
 
 VQGAN3D = {"model": SMALL["model"]}
-CVS = {"data": {"image_size": 32, "views": 4}, "model": {"base_channels": 8}}
+CVS = {"data": {"image_size": 32, "views": 4, "fit_steps": 4}, "model": {"base_channels": 8}}
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def test_a_photograph_gives_its_views(site: Callable[..., Path]) -> None:
 
 def test_a_volume_gives_its_reconstruction(site: Callable[..., Path]) -> None:
     folder = site("vqgan3d", VQGAN3D)
-    (scan,) = [path for path in write_phantoms(folder / "scans", range(1)).rglob("*.nii*")]
+    (scan,) = write_phantoms(folder / "scans", range(1)).rglob("*.nii*")
     assert infer(str(scan)) == 0
     assert (folder / "inferred/small" / scan.name).stat().st_size > 1000
 

@@ -53,6 +53,8 @@ def facts(**fields) -> RunFacts:
         "forecast_usd": Range(low=4.0, mid=6.0, high=8.0),
         "actual_hours": 2.5,
         "actual_usd": 5.0,
+        "billed_usd": 6.4,
+        "wasted_usd": 0.3,
         "archive": "archive/cvs/20260111-024455_fast_7f3a",
         "pictures": [ReportPicture(path="../validate/views.png", caption="Held-out views | predicted")],
         "stages": [StageTiming(experiment="cvs", stage="cloud_train", wall_s=9000, work_s=8940)],
@@ -63,6 +65,7 @@ def facts(**fields) -> RunFacts:
 def test_the_report_sets_expected_against_obtained_and_plan_against_bill() -> None:
     report = run_report(facts())
     assert report.startswith("# cvs, fast mode: GO\n")
+    assert "- **Billed in all:** $6.40, setup and transfers included, of which $0.30 on stages that failed" in report
     assert "| skill | – | at least 0.1 | 0.42 | 🟢 GO |" in report
     assert "| psnr | – | nothing asked | 21.5 | – |" in report
     assert "| smoke run, here | cpu | 8 | 120 | 0.17 | 47.06 | 0.0732 | 45 min | $0.00 |" in report
@@ -104,6 +107,7 @@ def test_what_was_not_measured_is_said() -> None:
         forecast_usd=None,
         actual_hours=None,
         actual_usd=None,
+        billed_usd=0.0,
         archive="",
         pictures=[],
         stages=[],
