@@ -1,4 +1,4 @@
-"""Tables of docs/benchmarks.md and docs/memory.md, made from benchmarks/*.json.
+"""Tables of docs/benchmarks.md, docs/security.md and docs/memory.md, made from benchmarks/*.json.
 
 python -m tools.tables [--check]
 """
@@ -353,6 +353,23 @@ def plans() -> str:
     return "\n\n".join([*parts, f"Traced {found['date']} with {found['software']} ({source})."])
 
 
+def hostile() -> str:
+    found = read("hostile")
+    rows = [
+        ("ways of lying", str(found["lies"])),
+        ("operations of the client, each against each lie", f"{found['operations']}, {found['cases']:,} in all"),
+        ("that ended in a traceback", str(len(found["tracebacks"]))),
+        ("peak memory of the client", f'{found["peak"]["mb"]} MB ("{found["peak"]["lie"]}")'),
+        ("peak memory at the least harmful lie", f"{found['least_peak_mb']} MB"),
+        *(
+            (title, f'{case[key]:.1f} s ({case["operation"]}, "{case["lie"]}")')
+            for title, key in (("longest case", "seconds"), ("most processor time of a case", "cpu_s"))
+            if (case := found[{"seconds": "longest_wall", "cpu_s": "longest_cpu"}[key]])
+        ),
+    ]
+    return f"{part('hostile', ('', ''), rows)} What waits for minutes of silence waited for 4 s here."
+
+
 PAGES = {
     "docs/benchmarks.md": {
         "chain": chain(), "chaos": chaos(), "quality": quality(), "many_files": many_files(), "accuracy": accuracy(),
@@ -360,6 +377,7 @@ PAGES = {
         "transfer": transfer(), "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
         "script_faults": script_faults(), "memory": memory(),
     },
+    "docs/security.md": {"hostile": hostile()},
     "docs/memory.md": {"trust": trust(), "scripted": scripted(), "plans": plans()},
 }  # fmt: skip
 
