@@ -71,14 +71,22 @@ OWN: dict[str, tuple[Callable[[Path], Any], dict[str, Any]]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", OWN)
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        "eeg",
+        "cad_mllm_text",
+        pytest.param("cvs", marks=pytest.mark.chain),
+        pytest.param("vqgan3d", marks=pytest.mark.chain),
+    ],
+)
 def test_own_data_goes_from_what_is_read_to_a_smoke_run(fresh: Site, experiment: str) -> None:
     write, keys = OWN[experiment]
     write(fresh.folder / "data/mine")
     gates = {**LOOSE, **keys.get("gates", {})}
     config = {"extends": experiment, **keys, "inputs": "data/mine", "shards": 1, "smoke": SMOKE, "gates": gates}
     (fresh.folder / "config/experiments/mine.yaml").write_text(yaml.safe_dump(config))
-    done = fresh.run("--config", "experiments=mine", "--", "results/mine/learning/verdict.json", timeout_s=300)
+    done = fresh.run("--config", "experiments=mine", "--", "results/mine/learning/verdict.json", timeout_s=900)
     assert "Traceback" not in done.stderr
     verdicts = {path.parent.name: Verdict.read(path) for path in (fresh.folder / "results/mine").rglob("verdict.json")}
     assert done.returncode == 0, done.stderr
