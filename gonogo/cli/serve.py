@@ -30,8 +30,8 @@ def _run(arguments: argparse.Namespace) -> int:
         server = PageServer(results, arguments.port, command)
     except (OSError, OverflowError) as error:
         raise UserError(f"--port {arguments.port}: {error}; name another one, or 0 for any that is free") from None
-    print(f"{server.address}  (Ctrl-C ends it)", flush=True)
     try:
+        print(f"{server.address}  (Ctrl-C ends it)", flush=True)
         server.serve_forever()
     except KeyboardInterrupt:
         return 0
