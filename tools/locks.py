@@ -21,8 +21,10 @@ from tools.generated import ROOT
 # of the extra `workflow`, what runs here and never on the machine
 ONLY_HERE = {"snakemake", "pygments", "paramiko", "fabric", "asyncssh"}
 DEVELOPMENT = {"dev", "bench", "lpips"}  # extras that no run needs
-ON_DEMAND = {"four-bit"}  # `Experiment.more_packages` names them, where a run needs them
-NOT_ON_THE_MACHINE = {*DEVELOPMENT, *ON_DEMAND, "aws", "edf", "fif", "tables", "dicom"}  # data is judged here
+# `Experiment.more_packages`, and `tracking`, name them where a run needs them
+ON_DEMAND = {"four-bit", "wandb", "mlflow", "trackio"}
+DATA = {"edf", "fif", "tables", "dicom"}  # data is judged here
+NOT_ON_THE_MACHINE = {*DEVELOPMENT, *ON_DEMAND, *DATA, "tensorboard", "aws"}
 SNAKEFILE = ("pydantic", "pyyaml", "psutil")  # what the Snakefile imports, in Snakemake's own process
 PYTHON = "3.11"
 TRAIN, JOBS, PARSING = "requirements-train.lock", "workflow/envs/gonogo.yaml", "workflow/envs/snakefile.yaml"

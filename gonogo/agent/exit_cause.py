@@ -8,7 +8,14 @@ import signal
 from pathlib import Path
 
 # exit codes of `python -m gonogo.stages.train`
-BY_CODE = {0: "finished", 3: "nan", 4: "stopped_by_gate", 143: "killed"}
+BY_CODE = {
+    0: "finished",
+    3: "nan",
+    4: "stopped_by_gate",
+    40: "stopped_by_watch",
+    41: "over_estimate",
+    143: "killed",
+}
 ABORTS = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
 # patterns that only a run's end needs: a launch does not compile them
 OUT_OF_MEMORY = (

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from .exit_cause import LAST_WORDS_BYTES
-from .timings import DRAIN_S, LOG_AT_MOST_BYTES
+from .timings import DRAIN_S, LOG_AT_MOST_BYTES, QUIET_S
 
 READ_BYTES = 1 << 20
 LONGEST_LINE_BYTES = 64 << 10
@@ -71,6 +71,11 @@ class RunLog:
     def silent_s(self) -> float:
         """Since the last progress, or the attempt's start."""
         return time.monotonic() - self._progress_seen
+
+    def quiet_s(self) -> float:
+        """The same where it is worth a word; 0 while it is not: a first batch, or a validation, may take a moment."""
+        silent_s = self.silent_s()
+        return round(silent_s, 1) if silent_s > QUIET_S else 0.0
 
     def note(self, text: str) -> None:
         """A line of the agent's own."""

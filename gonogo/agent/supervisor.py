@@ -22,7 +22,7 @@ from .processes import STARTED, boot, born, clock_s, die_with_parent, kill_holde
 from .resumption import next_attempt
 from .run_folder import REQUEST, RUN, RUN_KEYS, record_exit
 from .run_log import RunLog
-from .timings import BEAT_S, GRACE_S, QUIET_S, UNRECORDED_S
+from .timings import BEAT_S, GRACE_S, UNRECORDED_S
 
 RESTARTS = 3  # after a kill, a stall or a lost supervisor; rungs of the ladder do not count
 
@@ -194,7 +194,6 @@ class Supervisor:
 
     def _beat(self) -> None:
         self._keep_files()
-        silent_s = self.log.silent_s()
         beat = {
             "state": "stopping" if self.reason else "running",
             "reason": self.reason,
@@ -206,7 +205,7 @@ class Supervisor:
             "log_bytes": self.log.size_bytes,
             "last_output_at": self.log.last_output_at,
             "gpu": self.gpu.look(),
-            "quiet_s": round(silent_s, 1) if self.log.progressed and silent_s > QUIET_S else 0.0,
+            "quiet_s": self.log.quiet_s(),
             **self.me,
             **self._past(),
         }

@@ -121,7 +121,7 @@ def _attach(arguments: argparse.Namespace) -> int:
     print(f"{run.run_id}; Ctrl-C detaches, the run continues", file=sys.stderr)
     signal.signal(signal.SIGINT, once)
     try:
-        ended = follow(lambda: _ssh(settings), settings.target, run.run_dir, _show, _Gauges())
+        ended = follow(lambda: _ssh(settings), settings.target, run.run_dir, _show, _Gauges(settings))
     except KeyboardInterrupt:
         end_progress()
         print(f"\ndetached; {run.run_id} continues on the machine", file=sys.stderr)
@@ -141,13 +141,14 @@ def _show(line: str) -> None:
 class _Gauges:
     """Time, dollars and GPU of the run below its log; where nobody looks at a terminal, as a line every minute."""
 
-    def __init__(self) -> None:
-        self._said_at = float("-inf")
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._said_at = settings, float("-inf")
 
     def __call__(self, beat: Heartbeat) -> None:
+        from gonogo.stages.machine_bill import spent_usd
         from gonogo.stages.run_progress import progress_line
 
-        line = progress_line(beat, None, "").rstrip()
+        line = progress_line(beat, None, "", spent_usd(self._settings)).rstrip()
         if sys.stderr.isatty():
             progress(line)
         elif time.monotonic() - self._said_at > GAUGES_EVERY_S:

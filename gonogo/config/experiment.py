@@ -40,6 +40,10 @@ class Training(StrictModel):
     ema_decay: Fraction = Field(0.999, description="decay of the weights' moving average; 0: no average")
     ema_warmup: bool = Field(True, description="the decay of update n is min(ema_decay, (1 + n) / (10 + n))")
     checkpoint_every_epochs: Count = Field(20, description="periodic checkpoints, in addition to the best and the last")
+    checkpoint_every_steps: int = Field(
+        0, ge=0, description="the same by optimizer steps, for long epochs: the newest one is kept; 0: none"
+    )
+    log_every_steps: Count = Field(10, description="optimizer steps between two rows of metrics")
     keep_best: int = Field(0, ge=0, description="best checkpoints to keep in `top/`, by `best_by`; 0: only `best.ckpt`")
     best_by: str = Field(
         "-val_loss", pattern=r"^[+-]\w+$", description="logged metric; `+`: higher is better, `-`: lower"
@@ -101,12 +105,22 @@ class Timeline(StrictModel):
     hours: Span | None = Field(None, description="hours of the whole run")
 
 
-class Indicator(StrictModel):
-    """What a metric should have reached by some epoch; a miss is CAUTION."""
+GAUGES = (
+    "gpu_busy_percent", "gpu_temperature_c", "gpu_memory_gb", "gpu_memory_percent", "step_s", "samples_per_s",
+)  # fmt: skip
 
-    by_epoch: Count = Field(description="checked at each validation from the end of this epoch on")
+
+class Indicator(StrictModel):
+    """What a metric should have reached by some epoch, or bounds of a gauge; a miss is CAUTION, or stops the run."""
+
+    by_epoch: int = Field(
+        0,
+        ge=0,
+        description="checked at each validation from the end of this epoch on; of a gauge, each minute; 0: at once",
+    )
     at_least: float | None = None
     at_most: float | None = None
+    then: Literal["warn", "stop"] = Field("warn", description="at a miss; `stop`: the checkpoint is kept")
 
 
 class Expected(StrictModel):
@@ -190,7 +204,9 @@ class ExperimentConfig(StrictModel):
     modes: dict[str, ModeConfig] = Field(default_factory=lambda: {"validate": ModeConfig()})
     smoke: Smoke = Smoke()
     watch: dict[str, Indicator] = Field(
-        default_factory=dict, description="logged metric → value to reach, and by which epoch"
+        default_factory=dict,
+        description="logged metric → value to reach, and by which epoch; or gauge → bounds of its median over a "
+        f"minute: {', '.join(f'`{gauge}`' for gauge in GAUGES)}",
     )
     gates: dict[str, Any] = Field(default_factory=dict, description="merged over the thresholds of config.yaml")
 
@@ -241,8 +257,11 @@ class ExperimentConfig(StrictModel):
             raise ValueError("`command` needs `kind`: views, images, volumes, series, points, text or files")
         if extra := [key for key in ("memory", "requirements") if not self.command and getattr(self, key)]:
             raise ValueError(f"{', '.join(extra)}: only with `command`; a class defines it in code")
-        if self.command and self.watch:
-            raise ValueError("watch: only with `class`; a command is not evaluated while it trains")
+        if self.command and (metrics := [name for name in self.watch if name not in GAUGES]):
+            raise ValueError(
+                f"watch: {metrics[0]}: a metric, only with `class`: a command is not evaluated while it trains; of a "
+                f"command the gauges are watched: {', '.join(GAUGES)}"
+            )
         if self.command and self.starts_from:
             raise ValueError("starts_from: only with `class`; a command's own script reads its starting checkpoint")
         if outside := [str(path) for path in self.code if path.is_absolute() or ".." in path.parts]:

@@ -27,6 +27,7 @@ from gonogo.config.explain import explain_error, unknown_name
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.result_paths import ResultPaths
 from gonogo.config.target import Ssh, Target
+from gonogo.config.tracking import missing
 from gonogo.config.unread import unread
 from gonogo.config.workflow import Config
 
@@ -92,6 +93,8 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
         if override.gate not in Gates.model_fields:
             raise UserError(f"overrides: gate: unknown {unknown_name(override.gate, Gates.model_fields)}")
     target = load_target(folder, config.target)
+    if target.python == "this" and (lacking := missing(config.tracking)):
+        raise UserError(lacking)  # elsewhere the machine's setup installs it
     accelerator = load_accelerator(folder, target.accelerator)
     device = choose(accelerator, target)
     if device.cpu:

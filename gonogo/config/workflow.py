@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from gonogo.base.models import StrictModel
 from gonogo.config.gate_thresholds import Gates
+from gonogo.config.tracking import Tracker
 from gonogo.verdict import Override
 
 
@@ -52,6 +53,16 @@ class Config(StrictModel):
     results_dir: Path = Field(Path("results"), description="folder of all that a run creates; can be deleted")
     archive_dir: Path = Field(Path("archive"), description="folder of what was downloaded; nothing is ever overwritten")
     budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
+    over_budget: Literal["stop", "continue"] = Field(
+        "stop",
+        description="what a paid run does that by its first epoch (or tenth of its steps) will go beyond `budget_usd` "
+        "or `max_hours`: `stop` at once, with its checkpoint kept, or `continue` until the limit ends it",
+    )
+    tracking: Annotated[list[Tracker], BeforeValidator(_names)] = Field(
+        ["csv"],
+        description="where canary and paid run log metrics: `csv`, which is always written, `tensorboard`, `wandb` "
+        "(offline without WANDB_API_KEY on the machine), `mlflow`, `trackio`; on the command line with commas",
+    )
     overrides: list[Override] = Field(default_factory=list, description="gates that a named person decided to pass")
     gates: Gates = Gates()
 

@@ -29,7 +29,7 @@ READ_CHARACTERS, SHOWN_CHARACTERS = 4096, 80  # of what is quoted from the machi
 
 Cause = Literal[
     "finished", "failed", "oom", "killed", "aborted", "nan", "stopped_by_gate", "stalled", "over_time", "over_cost",
-    "lease_lost", "stopped", "agent_lost", "disk_full", "unknown",
+    "lease_lost", "stopped", "agent_lost", "disk_full", "stopped_by_watch", "over_estimate", "unknown",
 ]  # fmt: skip
 CAUSES: tuple[str, ...] = get_args(Cause)
 

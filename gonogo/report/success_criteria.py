@@ -136,12 +136,18 @@ def _ends(left: RunFolderContents) -> tuple[bool | None, str]:
 
 
 def files_to_monitor(run: Path) -> list[tuple[Path, str]]:
-    """The files of a run that is under way or over, and what to look for in each; only those that are there."""
+    """The files of a run that is under way or over, and what to look for in each; only those that are there.
+
+    While it is under way on the machine, its folder here is `results/EXPERIMENT/MODE/cloud_train`.
+    """
     out = run / "out"
     table = [
         (run / "log.txt", "every line, with its time; flags: `gonogo review`"),
+        (run / "gauges.csv", "every 10 s: time, dollars of run and machine, GPU memory, use and temperature"),
+        (run / "checkpoints", "the newest and the best, as they were downloaded last"),
         (run / "heartbeat.json", "written each second: elapsed time, dollars, silence, GPU"),
         (out / "metrics.csv", "loss and validation loss"),
+        (out / "tracking", "what `tracking` asks for: tensorboard, wandb, mlflow, trackio; a command's gauges.csv"),
         (out / "in_flight.jsonl", "held-out skill as training goes on"),
         (out / "checkpoints", "best, last and periodic weights"),
         (out / "samples", "predictions every few epochs"),

@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ _LATER = {
     "process": "TEXT NOT NULL DEFAULT ''",  # of a stage that is running: host, process id, when it was born
 }
 RUNNING, CRASHED = "running", "crashed"
+HELD = "held"  # a stage's name: the time of a machine that is held, and in which no stage is at work there
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,20 @@ def _close_crashed(connection: sqlite3.Connection) -> None:
 def _process(pid: int) -> str:
     """Host, process id and what tells it from a later process of that id."""
     return f"{socket.gethostname()} {pid} {processes.born(pid)}"
+
+
+def wasted_usd(rows: Sequence[Row]) -> float:
+    """Dollars of stages that failed, and of those that were done again later: by experiment, mode and stage."""
+    latest = {(row.experiment, row.mode, row.stage): number for number, row in enumerate(rows) if row.outcome == "done"}
+    return sum(
+        row.usd
+        for number, row in enumerate(rows)
+        if row.stage != HELD
+        and (
+            row.outcome in ("failed", CRASHED)
+            or (row.outcome == "done" and latest[row.experiment, row.mode, row.stage] != number)
+        )
+    )
 
 
 def union_s(intervals: list[tuple[float, float]]) -> float:

@@ -18,10 +18,12 @@ from gonogo.stages.held import started_file
 from gonogo.stages.held_limit import refuse_beyond
 from gonogo.stages.local_log import LastLines
 from gonogo.stages.machine import machine
+from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.remote_run import canary_options, paid_run, run_key, run_to_end, training_result
 from gonogo.training.spec import PHASE, TrainingResult
 
 
+@on_the_bill
 def canary(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     """Whatever happens to the first steps is a measurement, too.
 

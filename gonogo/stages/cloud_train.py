@@ -16,16 +16,30 @@ from gonogo.forecast.forecast import Forecast
 from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.remote.answers import quoted
 from gonogo.report.exit_causes import cause_words, why
+from gonogo.report.log_flags import LogLines, flags
 from gonogo.runtime.context import Run
 from gonogo.stages.download import fetch
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.held import forget_or_keep, started_file
 from gonogo.stages.held_limit import over_words, short_of
+from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.remote_run import run_to_end, training_result
 from gonogo.stages.run_terms import oom_ladder
 from gonogo.training.spec import TrainingResult
+from gonogo.verdict import Status
+
+STOPPED_CHARACTERS = 300
+# of a run that ended itself: what it said, and what to do
+STOPPED = {
+    "stopped_by_gate": "The gate: {stopped}. Fix that, and run the smoke training again; the same run would be stopped "
+    "again. {files} out/in_flight.jsonl there has each evaluation.",
+    "stopped_by_watch": "{stopped}. Fix that, or change that bound of `watch`, and run the same command again. {files}",
+    "over_estimate": "{stopped}. Raise that key, or set over_budget: continue, and run the same command again: it "
+    "resumes from its checkpoint. {files}",
+}
 
 
+@on_the_bill
 def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
     """Raises UserError where the run did not finish; what there is of it is fetched.
 
@@ -72,17 +86,20 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
     run.say(f"{result.steps} steps in {duration(ended.elapsed_s)} (forecast {planned}), {dollars(run.usd)}")
 
 
+def _known(log: Path) -> str:
+    """The gravest error in the run's log, in words, with what helps; empty where none is known."""
+    grave = next((flag for flag in flags(LogLines(log)) if flag.status is Status.NO_GO), None)
+    return "" if grave is None else f"Its log says: {quoted(grave.line)}. Known: {grave.meaning} "
+
+
 def _advice(kept: Path, cause: str) -> str:
-    """Where to look, and what the learning gate said where it stopped the run."""
-    files = f"Its log and checkpoints are in {kept}."
+    """Where to look, and why the run was stopped where it ended itself."""
+    files = f"{_known(kept / 'log.txt')}Its log and checkpoints are in {kept}."
     result = kept / "out/training.json"
-    if cause != "stopped_by_gate" or not result.exists():
+    if cause not in STOPPED or not result.exists():
         return files
     try:
-        stopped = quoted(TrainingResult.read(result).stopped)
+        stopped = TrainingResult.read(result).stopped[:STOPPED_CHARACTERS]
     except ValueError:
         return f"{files} Its out/training.json is not what training writes: check the machine before using it again."
-    return (
-        f"The gate: {stopped}. Fix that, and run the smoke training again; the same run would be stopped again. "
-        f"{files} out/in_flight.jsonl there has each evaluation."
-    )
+    return STOPPED[cause].format(stopped=stopped, files=files)

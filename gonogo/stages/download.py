@@ -29,11 +29,14 @@ from gonogo.remote.transfer import download as receive
 from gonogo.runtime.context import Run
 from gonogo.stages import transfers
 from gonogo.stages.machine import ssh_settings
+from gonogo.stages.machine_bill import on_the_bill
+from gonogo.stages.monitoring import tracked
 from gonogo.stages.release import note_held
 
 LOOK_EVERY_S = 30.0
 
 
+@on_the_bill
 def download(run: Run, inputs: Any, outputs: Any) -> None:
     """Fetch the run's folder, verified, into an archive folder that no other download will ever use."""
     ran = json.loads(Path(inputs.run).read_text())
@@ -85,6 +88,7 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
     else:
         shutil.rmtree(partial, ignore_errors=True)
     run.say(f"{transfers.summary(got, 'verified')} in {got.folder}")
+    tracked(run, Path(got.folder))
     if got.missing:
         run.say(f"CAUTION: not fetched: {shown_missing(got.missing)}")
     if got.lost:

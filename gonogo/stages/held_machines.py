@@ -65,6 +65,7 @@ class HeldMachine(StrictModel):
     host: str = Field(description="the address by which it was reached")
     since: float = Field(description="first used for this results folder then")
     usd_per_hour: float = 0.0
+    billed_at: float | None = Field(None, description="up to then its dollars are in the ledger; null: none are")
     state: State = "held"
     machine: Rented | None = Field(None, description="as its provider listed it when it was held; null: not listed yet")
     runs: list[str] = Field(default_factory=list, description="folders of runs there, the latest last")
@@ -83,6 +84,11 @@ class HeldMachine(StrictModel):
             raise AssertionError(f"{self.host}: from {self.state} there is no way to {state}")
         self.state = state
         self.note(f"{state}: {what}")
+
+    @property
+    def billed_to(self) -> float:
+        """The second from which on its dollars are in no row of the ledger."""
+        return self.since if self.billed_at is None else self.billed_at
 
     @property
     def held_s(self) -> float:

@@ -10,6 +10,8 @@ from gonogo.base.units import dollars, duration
 from gonogo.report.log_flags import flag_of
 from gonogo.verdict import Status
 
+CAUTION = "🟡 CAUTION "  # begins a line of training's own: a bound of `watch`, its budget, a tracker
+TOLD_AT_MOST = 100  # of a machine that says something else each time
 STEP = re.compile(r"^step (\d+)/(\d+)(?:\s+epoch (\d+)/\d+)?")
 
 
@@ -37,6 +39,9 @@ class LogWatcher:
         if flag is not None and flag.status in (Status.CAUTION, Status.NO_GO) and flag.meaning not in self._told:
             self._told.add(flag.meaning)
             self._tell(f"{flag.status.colour.upper()}: {flag.meaning}")
+        if text.startswith(CAUTION) and text not in self._told and len(self._told) < TOLD_AT_MOST:
+            self._told.add(text)
+            self._tell(f"YELLOW: {text.removeprefix(CAUTION)}")
         if found := STEP.match(text):
             self._step(int(found[1]), int(found[2]), int(found[3] or 1), at_s)
 

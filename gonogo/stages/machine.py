@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.shipped import own_or_shipped
 from gonogo.config.target import Embedded, Ssh
+from gonogo.config.tracking import Tracker, requirements
 from gonogo.project.requirements import pip_lines
 from gonogo.remote import embedded_server
 from gonogo.remote.answers import Turn
@@ -35,16 +37,28 @@ def ssh_settings(run: Run) -> Ssh:
 
 
 def own_packages(run: Run) -> list[str]:
-    """What pip installs for an experiment that names its `requirements` or `more_packages`; empty: what ships.
+    """What pip installs for an experiment that names its `requirements` or `more_packages`, or for `tracking`; empty:
+    what ships.
 
     Raises:
         UserError: the file cannot be read, or is of another kind.
     """
+    trackers = run.config.tracking
     if own := run.experiment_config.requirements:
-        return pip_lines(run.settings.root / own.expanduser())
+        return with_trackers(pip_lines(run.settings.root / own.expanduser()), trackers)
     more = run.load_experiment().more_packages()
+    if not more and not requirements(trackers):
+        return []
     shipped = own_or_shipped(run.settings.root / TRAIN_LOCK, TRAIN_LOCK)
-    return [*shipped.read_text().splitlines(), *more] if more else []
+    return with_trackers([*shipped.read_text().splitlines(), *more], trackers)
+
+
+def with_trackers(lines: list[str], trackers: Sequence[Tracker]) -> list[str]:
+    """Lines for pip, with those that trackers need; they are written through Lightning's loggers."""
+    needed = requirements(trackers)
+    have = {re.split(r"[^\w.-]", line.strip())[0].lower() for line in lines}
+    more = [*needed, *(["lightning>=2.5,<3"] if needed else [])]
+    return [*lines, *(line for line in more if re.split(r"[^\w.-]", line)[0] not in have)]
 
 
 def environment(run: Run) -> str:

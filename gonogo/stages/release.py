@@ -28,6 +28,7 @@ from gonogo.stages.held_machines import (
     locked,
     update,
 )
+from gonogo.stages.machine_bill import close
 from gonogo.stages.ways_to_go import NotReleased, destroy, not_listed, shut_down
 
 
@@ -177,6 +178,7 @@ def _release_one(
             f"or destroy it in your provider's console. Held {held.cost}."
         ) from None
     become("gone", evidence)
+    close(settings, held)
     say(f"{held.name} is released after {held.cost}")
     return True
 
@@ -195,4 +197,5 @@ def forget(settings: Settings, host: str) -> HeldMachine:
         raise UserError(f"no machine {host} of target {path.stem} is held here; held: {known}")
     update(path, held, lambda entry: entry.become("releasing", "a person was asked"))
     update(path, held, lambda entry: entry.become("gone", "a person says that it is gone"))
+    close(settings, held)
     return held

@@ -41,7 +41,8 @@ from gonogo.stages.held_machines import note_run, spent_before_run
 from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
 from gonogo.stages.machine import environment, in_turn, is_alone, machine, our_turn, ssh_settings, workspace
-from gonogo.stages.run_progress import progress_line
+from gonogo.stages.machine_bill import spent_usd
+from gonogo.stages.run_progress import RunView
 from gonogo.stages.run_terms import checkpoint_room, cpu_fallback, release_terms, secrets
 from gonogo.training.spec import TrainingResult
 
@@ -67,24 +68,21 @@ def run_to_end(
     log_path = started_file(run.paths, kind).with_name("log.txt")
     run_dir = in_turn(run, lambda there: start_or_attach(run, there, kind, inputs_digest, options, oom_ladder))
     watcher = LogWatcher(run.target.usd_per_hour, planned_hours, run.say)
-    latest_line, latest_beat = "", Heartbeat()
+    view = RunView(run.progress, log_path.parent, lambda: spent_usd(run.settings))
 
     with contextlib.closing(LocalLog(log_path, run.say)) as log:
 
         def line(text: str) -> None:
-            nonlocal latest_line
             text = safe_line(text)
             log.line(text)
-            latest_line = text.split(" ", 1)[-1]
-            on_line(latest_line)
             watcher.line(text)
-            run.progress(progress_line(latest_beat, watcher.left_s, latest_line))
+            latest = text.split(" ", 1)[-1]
+            on_line(latest)
+            view.line(latest, watcher.left_s)
 
         def heartbeat(beat: Heartbeat) -> None:
-            nonlocal latest_beat
-            latest_beat = beat
             on_beat(beat)
-            run.progress(progress_line(latest_beat, watcher.left_s, latest_line))
+            view.beat(beat, watcher.left_s)
 
         signal.signal(signal.SIGINT, once)
         into = log_path.parent / "checkpoints"

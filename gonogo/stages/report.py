@@ -43,6 +43,7 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
     known = before.results.metrics if before else {}
     asked = run.gates.results.metrics if results.is_result else {}
     baselines = run.experiment_config.expected.baselines
+    rows = ledger.rows(run.ledger_path, experiment=run.experiment)
     return RunFacts(
         experiment=run.experiment,
         mode=run.mode,
@@ -68,7 +69,9 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
         actual_usd=paid["usd"],
         archive=_json(paths.archive)["folder"],
         pictures=_pictures(paths, folder),
-        stages=timings(ledger.rows(run.ledger_path, experiment=run.experiment)),
+        stages=timings(rows),
+        billed_usd=sum(row.usd for row in rows),
+        wasted_usd=ledger.wasted_usd(rows),
     )
 
 

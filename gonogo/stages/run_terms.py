@@ -46,10 +46,14 @@ def checkpoint_room(run: Run) -> dict[str, Any] | None:
 
 
 def checkpoints_kept(config: ExperimentConfig, training: Training) -> int:
-    """The best and the last, those of `keep_best`, and the periodic ones; of a command the first two."""
+    """The best and the last, those of `keep_best`, and the periodic ones; of a command the first two.
+
+    By steps one is kept, and there are two while the next is written.
+    """
     if config.command is not None:
         return 2
-    return 2 + training.keep_best + training.epochs // training.checkpoint_every_epochs
+    by_steps = 2 if training.checkpoint_every_steps else 0
+    return 2 + training.keep_best + training.epochs // training.checkpoint_every_epochs + by_steps
 
 
 def oom_ladder(explored: Explored, accelerator: Accelerator, gate: MemoryGate) -> list[dict[str, Any]]:

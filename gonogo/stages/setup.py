@@ -15,8 +15,10 @@ from gonogo.remote.setup import INSTALL_S, RunNeeds, SetupReport, set_up
 from gonogo.runtime.context import Run
 from gonogo.stages.held_limit import left_s
 from gonogo.stages.machine import TRAIN_LOCK, environment, in_turn, is_alone, our_turn, own_packages, workspace
+from gonogo.stages.machine_bill import on_the_bill
 
 
+@on_the_bill
 def setup(run: Run, inputs: Any, outputs: Any) -> None:
     """Make the machine ready; a second time changes nothing.
 

@@ -16,16 +16,19 @@ from gonogo.base.files import write_text
 from gonogo.base.mappings import deep_merged
 from gonogo.base.torch_startup import skip_final_gc, without_gc
 from gonogo.config.experiment import Training
+from gonogo.config.tracking import missing
 from gonogo.experiment.contract import Experiment
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.load import load_experiment
 from gonogo.training.run import train
-from gonogo.training.spec import RunSpec
+from gonogo.training.spec import BUDGET, WATCH, RunSpec
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
-STOPPED_BY_GATE, NOT_FINITE, FAILED = 4, 3, 1  # exit codes
+NOT_FINITE, FAILED = 3, 1  # exit codes
+STOPPED_BY_GATE, STOPPED = 4, {WATCH: 40, BUDGET: 41}  # exit codes, too
+STOPPED_BY = {WATCH: "a bound of `watch`", BUDGET: "its limit"}
 UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
 
@@ -33,7 +36,8 @@ TERMINATED = 128 + signal.SIGTERM  # exit code, as a shell says it
 def main(argv: list[str] | None = None) -> int:
     """Train as RUN.json says, leaving everything in OUT.
 
-    Exit code 4: stopped by the learning gate, whose thresholds RUN.json gives. 3: the loss stopped being a number.
+    Exit code 4: stopped by the learning gate, whose thresholds RUN.json gives. 40: by a bound of `watch`. 41: it would
+    go beyond its limit. 3: the loss stopped being a number.
     """
     parser = argparse.ArgumentParser(prog="python -m gonogo.stages.train", description=main.__doc__)
     parser.add_argument("run", type=Path, metavar="RUN.json")
@@ -57,6 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     experiment.starts_from = spec.starts_from
     experiment.data_at = spec.data[0] if spec.experiment_config.data else None
     try:
+        if lacking := missing(spec.tracking):
+            raise UserError(lacking)
         watch = _learning_gate(experiment, spec, arguments.out)
         result = train(experiment, spec, arguments.out, _say, watch=watch, checkpoint=arguments.resume)
     except ProgramError as error:
@@ -77,8 +83,8 @@ def main(argv: list[str] | None = None) -> int:
         flush=True,
     )
     if result.cause:
-        print(f"stopped by the learning gate: {result.cause}", flush=True)
-        return STOPPED_BY_GATE
+        print(f"stopped by {STOPPED_BY.get(result.cause, 'the learning gate')}: {result.cause}", flush=True)
+        return STOPPED.get(result.cause, STOPPED_BY_GATE)
     return 0 if result.finite else NOT_FINITE
 
 

@@ -11,16 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gonogo
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json, write_text
 from gonogo.base.mappings import deep_merged, nested
 from gonogo.base.ranges import Range
-from gonogo.base.units import duration, gigabytes
+from gonogo.base.units import dollars, duration, gigabytes
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.experiment.contract import Experiment
 from gonogo.experiment.pretrained import Asset
-from gonogo.experiment.source_files import code_files, sendable
+from gonogo.forecast.forecast import Forecast
 from gonogo.gates.standing import override_for
 from gonogo.remote.answers import Fetched, quoted
 from gonogo.remote.machine import Machine
@@ -31,13 +30,14 @@ from gonogo.stages import transfers
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.held_limit import left_s, refuse_beyond, within
 from gonogo.stages.machine import ssh_settings, workspace
+from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.release import note_held
 from gonogo.stages.remote_run import at_work, canary_key, run_key
-from gonogo.training.spec import RunSpec
+from gonogo.stages.sent_parts import START, sent_models, sent_parts
+from gonogo.training.spec import Limit, RunSpec
 
 UNNEEDED = Transfer(0, 0, 0, 0, 0.0, "nothing to send")
 FETCH_S = 3 * 3600.0  # for one file, on the machine's own line
-START = "start/begin.ckpt"  # on the machine: what training begins with
 
 
 def run_spec(run: Run) -> RunSpec:
@@ -54,9 +54,29 @@ def run_spec(run: Run) -> RunSpec:
         assets=Path("../assets") if experiment.trains_with_assets else None,
         starts_from=Path(f"../{START}") if experiment.starts_from else None,
         gate=run.gates.learning if counts and not passed_by else None,
+        tracking=run.config.tracking,
+        limit=limit_of(run),
     )
 
 
+def limit_of(run: Run) -> Limit:
+    """Dollars or hours, whichever end the run first."""
+    target, config = run.target, run.config
+    forecast = Forecast.model_validate_json(run.paths.forecast.read_text()) if run.paths.forecast.exists() else None
+    limits = [(3600 * target.max_hours, f"max_hours of the target ({target.max_hours:g} h)")]
+    if target.usd_per_hour and config.budget_usd:
+        limits.append((3600 * config.budget_usd / target.usd_per_hour, f"budget_usd ({dollars(config.budget_usd)})"))
+    seconds, words = min(limits)
+    return Limit(
+        seconds=seconds,
+        words=words,
+        usd_per_hour=target.usd_per_hour,
+        stops=config.over_budget == "stop",
+        steps=forecast.steps if forecast else None,
+    )
+
+
+@on_the_bill
 def upload(run: Run, inputs: Any, outputs: Any) -> None:
     """Send code, data, pretrained files and the run's own config; only what differs from what is there.
 
@@ -70,18 +90,12 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     confirm_up_to(digests, "launch")
     spec, spec_file = run_spec(run), Path(outputs.run)
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
-    parts = dict(run.data)
     experiment = run.load_experiment()
-    parts |= {"assets": run.paths.assets} if experiment.trains_with_assets else {}
-    parts |= {START: experiment.starts_from} if experiment.starts_from else {}
-    parts |= {f"code/{name}": path for name, path in sent_code(experiment).items()}
+    parts = sent_parts(run, experiment) | {f"code/run_{run.mode}.json": spec_file}
     pretrained = experiment.pretrained()
-    sent_models = {f"code/{name}": path for key, asset in pretrained.items() for name, path in asset.sent(key).items()}
-    parts |= sent_models
-    parts[f"code/run_{run.mode}.json"] = spec_file
 
     # whoever links a data set together means the files; of code only what lies in its folder is sent
-    linked = [*sent_models, *(run.data if run.experiment_config.data else [])]
+    linked = [*sent_models(experiment), *(run.data if run.experiment_config.data else [])]
 
     def ahead(size_bytes: int, files: int, seconds: Range) -> None:
         run.say(
@@ -151,20 +165,3 @@ def _at_work(run: Run, there: Machine, digests: InputDigests) -> str | None:
         f"would replace under it: nothing was sent. Wait for its end (gonogo attach {run_id}), or end it: gonogo stop "
         f"{run_id}"
     )
-
-
-def package_files(package: Path) -> list[Path]:
-    """The package's own Python files; a checkout may hold hidden folders, and links to elsewhere."""
-    return [file for file in sendable(code_files(package), package) if file.suffix == ".py"]
-
-
-def sent_code(experiment: Experiment) -> dict[str, Path]:
-    """Relative remote name → local file, of this package and the experiment's."""
-    package = Path(gonogo.__file__).parent
-    code = {f"gonogo/{path.relative_to(package).as_posix()}": path for path in package_files(package)}
-    top = experiment.import_root()
-    for path in experiment.source_files():
-        code[path.relative_to(top).as_posix()] = path
-        packages = [parent / "__init__.py" for parent in path.parents if top in parent.parents]
-        code |= {package.relative_to(top).as_posix(): package for package in packages if package.exists()}
-    return code

@@ -170,6 +170,20 @@ def best_few(training: Training, checkpoints: Path) -> Callback:
     )
 
 
+def every_few_steps(training: Training, checkpoints: Path) -> Callback:
+    """Keeps the newest of those saved every few steps: `step_000400.ckpt`. A long epoch is resumed from there."""
+    return _ByStep(
+        checkpoints,
+        filename="step_{step:06d}",
+        auto_insert_metric_name=False,
+        every_n_train_steps=training.checkpoint_every_steps,
+    )
+
+
+class _ByStep(ModelCheckpoint):
+    """With a state of its own in checkpoints, too."""
+
+
 class _Top(ModelCheckpoint):
     """With a state of its own in checkpoints, whatever it looks at."""
 

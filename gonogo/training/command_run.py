@@ -17,6 +17,7 @@ from gonogo.training.log import environment
 from gonogo.training.metrics_csv import LossLog
 from gonogo.training.printed import LOSSES, PRINTED, Printed, held_out
 from gonogo.training.program_monitor import ProgramMonitor
+from gonogo.training.program_record import ProgramRecord
 from gonogo.training.spec import RunSpec, TrainingResult
 from gonogo.training.written_files import collecting
 
@@ -43,7 +44,8 @@ def train_command(
     watched = ProgramMonitor(losses, say, spec.max_steps or experiment.steps_at_most(spec.training))
     words = words_of(experiment, spec, out, checkpoint)
     deadline = math.inf if spec.max_minutes is None else time.monotonic() + 60 * spec.max_minutes
-    started, stopped = time.time(), ""
+    record = ProgramRecord(spec, out, say)
+    started, stopped, cause = time.time(), "", ""
     variables = environment(losses.path)
     with contextlib.ExitStack() as stack:
         if experiment.is_watched:
@@ -59,12 +61,14 @@ def train_command(
         program = stack.enter_context(Program("command.train", words, experiment.root, heard, variables))
         while program.running(POLL_S) and not stopped:
             watched.look()
-            stopped = losses.bad or (
+            cause, reason = record.take(losses)
+            stopped = losses.bad or reason or (
                 f"cut after {spec.max_minutes:g} min" if time.monotonic() > deadline and spec.max_minutes else ""
-            )
+            )  # fmt: skip
         program.end() if stopped else None
         printed.close()
         watched.look(ended=True)
+        record.close(losses, good=not (stopped or losses.bad))
         if not (stopped or losses.bad):
             program.check()
     say(printed.too_slow) if printed.too_slow else None
@@ -78,7 +82,8 @@ def train_command(
             )
     else:
         _check_outputs(out, losses, complete=not (stopped or losses.bad))
-    return watched.result(spec, time.time() - started, losses.bad or stopped, held_out(printed.losses))
+    result = watched.result(spec, time.time() - started, losses.bad or stopped, held_out(printed.losses))
+    return result.model_copy(update={"cause": "" if losses.bad else cause, "alerts": record.alerts})
 
 
 def _counting(experiment: CommandExperiment, spec: RunSpec, out: Path) -> dict[str, str]:

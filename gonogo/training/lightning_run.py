@@ -12,7 +12,7 @@ from gonogo.base.errors import UserError
 from gonogo.base.torch_startup import without_gc
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.training.device import device_name, peak_memory_bytes
-from gonogo.training.spec import RunSpec, StoppedByGateError, TrainingResult
+from gonogo.training.spec import RunSpec, StoppedError, TrainingResult
 from gonogo.training.trainer import make_trainer, quieten
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def train_lightning(
     """Train as `spec` says, leaving checkpoints and pictures in `out`; `say` gets a line of progress once a second.
 
     Args:
-        watch: a callback that goes along; it may raise StoppedByGateError.
+        watch: a callback that goes along; it may raise StoppedError.
         checkpoint: where training resumes: weights, optimizer, schedule and step are those of this file. What is
             measured is of the new steps, and their metrics go into `out/resumed_N/`.
         extends: the module of the shorter run that `checkpoint` ended. Learning-rate schedules then stand where they
@@ -62,6 +62,7 @@ def train_lightning(
         from gonogo.training.callbacks import Recorder, StretchedSchedules
         from gonogo.training.later_parts import rehearse_later_parts
         from gonogo.training.one_of_each import OneOfEach
+        from gonogo.training.run_gauges import RunGauges
         from gonogo.training.success_indicators import Indicators
 
     quieten()
@@ -72,23 +73,27 @@ def train_lightning(
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
     recorder = Recorder(experiment, spec, say)
     part = "" if checkpoint is None else f"resumed_{1 + len(list(out.glob('resumed_*')))}"
-    indicators = Indicators(spec.experiment_config.watch, say)
-    watching = [recorder, indicators, *([watch] if watch else []), *([StretchedSchedules()] if extends else [])]
+    last = out / "checkpoints" / "last.ckpt"
+    indicators = Indicators(spec.experiment_config.watch, say, last if spec.watched else None)
+    gauges = RunGauges(spec, out, say)
+    watching = [recorder, gauges, indicators, *([watch] if watch else []), *([StretchedSchedules()] if extends else [])]
     each = OneOfEach(experiment, out, say) if spec.one_of_each else None
     watching += [each] if each else []
-    trainer = make_trainer(experiment, spec, out, watching, not module.automatic_optimization, part)
+    trainer = make_trainer(experiment, spec, out, watching, not module.automatic_optimization, part, say)
+    for tracker in trainer.loggers[1:]:
+        tracker.log_hyperparams(spec.hyperparameters)
     started = time.time()
     rehearsal = spec.max_steps is not None and each is None
     ending = _fit(trainer, module, data, checkpoint, recorder if rehearsal else None, judged=spec.gate is not None)
     if spec.max_steps is not None and not ending.stopped:
-        trainer.save_checkpoint(out / "checkpoints" / "last.ckpt")
+        trainer.save_checkpoint(last)
         if rehearsal:
             rehearse_later_parts(experiment, module, data, spec.training, out, validated=bool(recorder.val_steps))
     result = TrainingResult(
         **_measured(trainer, module, recorder),
         wall_s=time.time() - started,
         phase_peaks_bytes=each.peaks_bytes if each else {},
-        alerts=indicators.alerts,
+        alerts=[*indicators.alerts, *gauges.alerts],
         **vars(ending),
     )
     return result, module, data
@@ -137,7 +142,7 @@ def _fit(
     except NonFiniteLossError as error:
         cause = "DATA" if error.bad_batch else "DIVERGING"
         return _Ending(str(error), finite=False, cause=cause if judged else "", bad_batch=error.bad_batch)
-    except StoppedByGateError as error:
+    except StoppedError as error:
         return _Ending(str(error), cause=error.cause)
     except Exception as error:
         if rehearsal and rehearsal.validating and not isinstance(error, (UserError, MemoryError)):

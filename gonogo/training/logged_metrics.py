@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from gonogo.base.bounded_json import SMALL, JsonBounds, parsed
 from gonogo.base.files import walk
+from gonogo.config.tracking import FOLDER
 from gonogo.training.event_files import scalars
 from gonogo.training.printed import LOSSES, PRINTED
 
@@ -54,7 +55,9 @@ def logged_metrics(folder: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     keys: dict[str, str] = {}
     count = _Count(VALUES_AT_MOST)
-    for file in sorted(walk(folder), key=lambda file: file.name != PRINTED):  # what was written counts more
+    ours = folder / FOLDER, folder / "out" / FOLDER  # the record of what was read elsewhere
+    files = [file for file in walk(folder) if not any(file.is_relative_to(each) for each in ours)]
+    for file in sorted(files, key=lambda file: file.name != PRINTED):  # what was written counts more
         try:
             for name, value in _values(file, count):
                 key = keys.get(name) or _key(name)

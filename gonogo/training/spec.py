@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -13,9 +13,20 @@ from gonogo.base.models import ClosedModel
 from gonogo.base.text import clean
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import LearningGate
+from gonogo.config.tracking import Tracker
 
 PHASE = "canary phase: "  # begins the line that says what a canary does next; the last one names where it crashed
 BOUNDS = JsonBounds(size_bytes=40 << 20, values=2_400_000)  # of training.json: 1.2 million steps
+
+
+class Limit(ClosedModel):
+    """How long the run may take, by its budget and its target."""
+
+    seconds: float = Field(gt=0)
+    words: str = Field(description="the key that says so, with its value")
+    usd_per_hour: float = Field(0.0, ge=0)
+    stops: bool = Field(description="once it is foreseen that the run goes beyond; false: it is only said")
+    steps: int | None = Field(None, description="that a command is forecast to take; a class knows its own")
 
 
 class RunSpec(ClosedModel):
@@ -36,6 +47,19 @@ class RunSpec(ClosedModel):
     gate: LearningGate | None = Field(
         None, description="thresholds by which a hopeless run is stopped; null: it is never stopped"
     )
+    tracking: list[Tracker] = Field(default_factory=list, description="where metrics go besides the CSV file")
+    limit: Limit | None = Field(None, description="by which the run is estimated again; null: it is not")
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What a tracker lists with the run."""
+        settings = self.experiment_config.settings
+        return {"seed": self.seed, "training": self.training.model_dump(mode="json"), "settings": settings}
+
+    @property
+    def watched(self) -> bool:
+        """Whether it is long enough for `watch` and `limit`: a canary's few steps, and a smoke run's, are not."""
+        return self.max_steps is None
 
 
 TEXT_CHARACTERS, LISTED = 1000, 100
@@ -66,7 +90,7 @@ class TrainingResult(ClosedModel):
     device: Words
     finite: bool
     stopped: Words = ""
-    cause: Words = Field("", description="the learning gate's word for why it stopped the run")
+    cause: Words = Field("", description="why it was stopped: the learning gate's word, or WATCH or BUDGET")
     alerts: Annotated[list[Words], AfterValidator(lambda alerts: alerts[:LISTED])] = Field(
         default_factory=list, description="success indicators (`watch`) that were missed"
     )
@@ -89,9 +113,16 @@ class TrainingResult(ClosedModel):
         return statistics.median(self.step_s[3:] or self.step_s or [0.0])
 
 
-class StoppedByGateError(RuntimeError):
-    """The learning gate stopped the run: the rest of it would achieve nothing."""
+WATCH, BUDGET = "WATCH", "BUDGET"  # causes: a bound of `watch` whose miss stops, a limit that would be passed
+
+
+class StoppedError(RuntimeError):
+    """The run was stopped on purpose, with its checkpoint kept."""
 
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
-        self.cause = cause  # its word for why
+        self.cause = cause  # one word for why
+
+
+class StoppedByGateError(StoppedError):
+    """The learning gate stopped the run: the rest of it would achieve nothing."""

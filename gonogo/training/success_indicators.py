@@ -1,25 +1,35 @@
-"""Success indicators of a live run: metrics that should have come somewhere by some epoch. A miss warns, and stops
-nothing."""
+"""Success indicators of a live run: metrics that should have come somewhere by some epoch. A miss warns, or stops."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback
 
-from gonogo.config.experiment import Indicator
+from gonogo.config.experiment import GAUGES, Indicator
+from gonogo.training.spec import WATCH, StoppedError
 
 
 class Indicators(Callback):
     """Looks at the metrics that each validation logs.
 
+    Args:
+        checkpoint: where a run that is stopped is kept; None: none is stopped.
+
+    Raises:
+        StoppedError: from `on_validation_end`, at a miss that asks for it.
+
     Attributes:
         alerts: one line for each indicator that was missed, as it stood at the last validation.
     """
 
-    def __init__(self, watched: Mapping[str, Indicator], say: Callable[[str], None]) -> None:
-        self.watched, self.say = watched, say
+    def __init__(
+        self, watched: Mapping[str, Indicator], say: Callable[[str], None], checkpoint: Path | None = None
+    ) -> None:
+        self.watched = {name: indicator for name, indicator in watched.items() if name not in GAUGES}
+        self.say, self.checkpoint = say, checkpoint
         self._missed: dict[str, str] = {}
         self._seen: set[str] = set()
         self._reported: set[str] = set()
@@ -42,12 +52,15 @@ class Indicators(Callback):
                 if name not in self._reported:
                     self._reported.add(name)
                     self.say(f"🟡 CAUTION {missed}")
+                if indicator.then == "stop" and self.checkpoint is not None:
+                    trainer.save_checkpoint(self.checkpoint)
+                    raise StoppedError(WATCH, missed)
 
 
 def miss(name: str, value: float, indicator: Indicator, epoch: float) -> str:
     """What is not as it should be; empty where it is."""
     low, high = indicator.at_least, indicator.at_most
-    deadline = f"by epoch {indicator.by_epoch}"
+    deadline = f"by epoch {indicator.by_epoch}" if indicator.by_epoch else "from the first validation on"
     if low is not None and not value >= low:
         return f"{name} is {value:.3g} at epoch {epoch:.3g}; at least {low:g} was expected {deadline}"
     if high is not None and not value <= high:

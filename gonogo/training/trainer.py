@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ def make_trainer(
     watching: Sequence[Callback] = (),
     by_hand: bool = False,
     part: str = "",
+    say: Callable[[str], None] = print,
 ) -> Trainer:
     """Lightning's Trainer as `spec` says.
 
@@ -30,12 +31,14 @@ def make_trainer(
         watching: callbacks besides those that keep checkpoints and pictures.
         by_hand: the module steps its optimizers itself (`gonogo.training.manual_optimization`).
         part: of a run in several, whose logs lie apart.
+        say: gets a line where a tracker is given up.
     """
     import lightning.pytorch as pl
-    from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+    from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, Timer
     from lightning.pytorch.loggers import CSVLogger
 
-    from gonogo.training.callbacks import BeforeValidation, Clipping, Periodic, best_few
+    from gonogo.training.callbacks import BeforeValidation, Clipping, Periodic, best_few, every_few_steps
+    from gonogo.training.trackers import loggers
 
     training = spec.training
     checkpoints = out / "checkpoints"
@@ -45,7 +48,9 @@ def make_trainer(
         ModelCheckpoint(checkpoints, filename="best", monitor="val_loss", enable_version_counter=False),
         ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False),  # save_last lags behind the best
         Periodic(experiment, training, out),
+        LearningRateMonitor(logging_interval="step"),
     ]
+    callbacks += [every_few_steps(training, checkpoints)] if training.checkpoint_every_steps else []
     callbacks += [best_few(training, checkpoints)] if training.keep_best else []
     callbacks += [Clipping(training)] if by_hand else []
     if spec.max_minutes is not None:
@@ -63,8 +68,11 @@ def make_trainer(
         accelerator="cpu" if gpu_hidden() else "auto",
         devices=1,
         callbacks=callbacks,
-        logger=CSVLogger(out, name="", version=part),  # one that is there would be emptied
-        log_every_n_steps=10,
+        logger=[
+            CSVLogger(out, name="", version=part),  # one that is there would be emptied
+            *loggers(spec.tracking, f"gonogo-{spec.experiment}", out, say, part),
+        ],
+        log_every_n_steps=training.log_every_steps,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,

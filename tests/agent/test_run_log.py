@@ -80,3 +80,21 @@ def test_lines_that_a_full_disk_loses_are_said_and_last_words_are_known(tmp_path
     lines = (tmp_path / "log.txt").read_text().split("\n")
     assert lines[1].endswith("[agent] lines are missing here: the log could not be written")
     assert lines[2].endswith(" again")
+
+
+def test_half_a_minute_without_a_step_is_fine_and_more_is_worth_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(run_log.time, "monotonic", lambda: now)
+    printer = Printer(tmp_path, progress=r"^step \d")
+    for begins in ("the first batch", "a later one"):
+        now += 30.0
+        assert printer.log.quiet_s() == 0.0, begins
+        now += 1.0
+        assert printer.log.quiet_s() == 31.0, begins
+        printer.prints(b"loading\n")
+        assert printer.log.quiet_s() == 31.0, "words are no step"
+        printer.prints(b"step 1/10\n")
+        assert printer.log.quiet_s() == 0.0
+    printer.ends()

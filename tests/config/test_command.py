@@ -56,7 +56,7 @@ def test_a_class_or_commands_and_never_both(tmp_path: Path) -> None:
     assert "memory: only with `command`" in said(
         tmp_path, **{"class": "a.b:C", "command": None, "kind": None, "code": None, "memory": "a:b"}
     )
-    assert "watch: only with `class`" in said(tmp_path, watch={"psnr_db": {"by_epoch": 3, "at_least": 20}})
+    assert "a metric, only with `class`" in said(tmp_path, watch={"psnr_db": {"by_epoch": 3, "at_least": 20}})
     assert "code: ../elsewhere must lie in the repository" in said(tmp_path, code=["../elsewhere"])
 
 

@@ -106,7 +106,7 @@ def test_first_batch_has_a_grace_of_its_own(work: Workspace) -> None:
     assert [attempt["cause"] for attempt in work.ended()["attempts"]] == ["finished"]
 
 
-@pytest.mark.parametrize(("code", "cause"), [(3, "nan"), (4, "stopped_by_gate"), (1, "failed")])
+@pytest.mark.parametrize(("code", "cause"), [(3, "nan"), (4, "stopped_by_gate"), (41, "over_estimate"), (1, "failed")])
 def test_what_training_says_itself_is_final(work: Workspace, code: int, cause: str) -> None:
     launch(work, f"if step == 15: os._exit({code})", ladder=[{"micro_batch_size": 1}])
     assert (work.ended()["cause"], work.ended()["code"], len(work.ended()["attempts"])) == (cause, code, 1)

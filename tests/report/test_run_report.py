@@ -53,6 +53,8 @@ def facts(**fields) -> RunFacts:
         "forecast_usd": Range(low=4.0, mid=6.0, high=8.0),
         "actual_hours": 2.5,
         "actual_usd": 5.0,
+        "billed_usd": 6.4,
+        "wasted_usd": 0.3,
         "archive": "archive/cvs/20260111-024455_fast_7f3a",
         "pictures": [ReportPicture(path="../validate/views.png", caption="Held-out views | predicted")],
         "stages": [StageTiming(experiment="cvs", stage="cloud_train", wall_s=9000, work_s=8940)],
@@ -63,10 +65,16 @@ def facts(**fields) -> RunFacts:
 def test_the_report_sets_expected_against_obtained_and_plan_against_bill() -> None:
     report = run_report(facts())
     assert report.startswith("# cvs, fast mode: GO\n")
+    assert "- **Billed in all:** $6.40, setup and transfers included, of which $0.30 on stages that failed" in report
     assert "| skill | – | at least 0.1 | 0.42 | 🟢 GO |" in report
     assert "| psnr | – | nothing asked | 21.5 | – |" in report
-    assert "| smoke run, here | cpu | 8 | 120 | 0.17 | 0.0732 | 45 min | $0.00 |" in report
-    assert "| paid run | MI300X | 32 | 18750 | 0.48 | not measured | 2 h 30 min | $5.00 |" in report
+    assert "| smoke run, here | cpu | 8 | 120 | 0.17 | 47.06 | 0.0732 | 45 min | $0.00 |" in report
+    assert "| paid run | MI300X | 32 | 18750 | 0.48 | 66.67 | not measured | 2 h 30 min | $5.00 |" in report
+    assert "paid run: 1.42 times the samples a second of smoke run, here (66.67 against 47.06)." in report
+    message = report.split("```text\n")[1].split("\n```")[0].splitlines()
+    assert message[:2] == ["cvs: GO after the fast run", ""] and max(map(len, message)) <= 72
+    assert "- skill: 0.42 (expected at least 0.1)" in message and "- psnr: 21.5" in message
+    assert "Trained on mi300x: 2 h 30 min, $5.00." in message
     assert "| Time | 3 h | 2 h | 4 h | 2 h 30 min |" in report
     assert "| Cost | $6.00 | $4.00 | $8.00 | $5.00 |" in report
     assert "- **Archive:** `archive/cvs/20260111-024455_fast_7f3a`" in report
@@ -99,6 +107,7 @@ def test_what_was_not_measured_is_said() -> None:
         forecast_usd=None,
         actual_hours=None,
         actual_usd=None,
+        billed_usd=0.0,
         archive="",
         pictures=[],
         stages=[],

@@ -14,6 +14,7 @@ from gonogo.stages.log_watcher import LogWatcher
         ("Warning: Attempting to use hipBLASLt on an unsupported architecture!", "YELLOW: hipBLASLt"),
         ("step 5/10  loss nan  0.1 s/step", "RED: the loss"),
         ("OSError: [Errno 28] No space left on device", "RED: the disk"),
+        ("🟡 CAUTION gpu_busy_percent is 12, the median of 1 min", "YELLOW: gpu_busy_percent is 12"),
         ("the nanometre scale of a banana", ""),
         ("step 5/10  epoch 1/2  loss 0.4  0.1 s/step", ""),
     ],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import os
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from gonogo.base.errors import UserError
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.remote.answers import GpuReading, Heartbeat, Launched, read
 from gonogo.remote.run_request import RunRequest
+from gonogo.report.success_criteria import files_to_monitor
 from gonogo.runtime.context import Run
 from gonogo.stages.held import StartedRun, started_file
 from gonogo.stages.machine import workspace
@@ -27,7 +30,7 @@ from gonogo.stages.remote_run import (
     saved_by,
     start_or_attach,
 )
-from gonogo.stages.run_progress import gpu_words, progress_line
+from gonogo.stages.run_progress import GAUGES_FILE, RunView, gpu_words, progress_line
 from tests.stages.conftest import said
 from tests.waiting import LIMIT_S
 
@@ -53,7 +56,27 @@ def test_the_gpu_is_shown_while_steps_are_made() -> None:
     line = progress_line(Heartbeat(elapsed_s=60.0, usd=1.5, gpu=gpu), 120.0, "step 5/10")
     assert line == "1 min  2 min left  $1.50  8.00 GB of 16.00 GB, 97 % busy, 64 °C  step 5/10"
     assert "NOT WATCHED ON THE MACHINE FOR 2 min" in progress_line(Heartbeat(age_s=120.0), None, "step 5/10")
-    assert "NO STEP FOR 5 min" in progress_line(Heartbeat(quiet_s=300.0), None, "step 5/10")
+    assert "🟡 NO STEP FOR 5 min" in progress_line(Heartbeat(quiet_s=300.0), None, "step 5/10")
+    assert "  $1.50 (machine $2.10)  8.00 GB" in progress_line(Heartbeat(usd=1.5, gpu=gpu), None, "", 2.1)
+
+
+def test_what_is_shown_is_also_in_a_file_that_exists_while_the_run_is_under_way(tmp_path: Path) -> None:
+    shown: list[str] = []
+    view = RunView(shown.append, tmp_path / "cloud_train", lambda: 2.1)
+    assert (tmp_path / "cloud_train" / GAUGES_FILE).exists()
+    view.line("step 5/10  loss 0.5", 60.0)
+    gpu = GpuReading(used_bytes=8e9, total_bytes=16e9, busy_percent=97.0, temperature_c=64.0)
+    for elapsed_s in (60.0, 61.0):
+        view.beat(Heartbeat(elapsed_s=elapsed_s, usd=1.5, gpu=gpu), 60.0)
+    assert shown[-1] == "1 min 01 s  1 min left  $1.50 (machine $2.10)  8.00 GB of 16.00 GB, 97 % busy, 64 °C  " + (
+        "step 5/10  loss 0.5"
+    )
+    (row,) = csv.DictReader((tmp_path / "cloud_train" / GAUGES_FILE).open())
+    assert (row["elapsed_s"], row["run_usd"], row["machine_usd"]) == ("60.0", "1.5", "2.1")
+    assert (row["gpu_memory_gb"], row["gpu_busy_percent"], row["gpu_temperature_c"]) == ("8.0", "97.0", "64.0")
+    (tmp_path / "cloud_train" / "log.txt").touch()
+    watched = {path.name for path, _ in files_to_monitor(tmp_path / "cloud_train")}
+    assert watched == {"log.txt", "gauges.csv"}, "only those that are there now"
 
 
 @pytest.mark.parametrize(("train", "folder"), [("t {data} {out}", "runs/one/out"), ("t {data}", "code")])

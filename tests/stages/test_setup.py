@@ -66,6 +66,27 @@ def test_packages_of_a_project_are_installed_beside_those_of_others(
     assert first.startswith(".env-") and first == third != second
 
 
+def test_what_trackers_need_is_installed_with_the_rest(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given: list[list[str]] = []
+
+    def set_up(*arguments: Any) -> SetupReport:
+        given.append(arguments[3].read_text().splitlines())
+        return SetupReport.model_construct(**FINE)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage_module, "set_up", set_up)
+    run.config.tracking = ["csv", "wandb"]
+    setup(run, Files(), Files(setup=tmp_path / "out/setup.json"))
+    (tmp_path / "requirements.txt").write_text("one==1\nWandb==0.20\n")
+    own = run.experiment_config.model_copy(update={"requirements": tmp_path / "requirements.txt"})
+    monkeypatch.setitem(run.settings.experiments, run.experiment, own)
+    setup(run, Files(), Files(setup=tmp_path / "out/setup.json"))
+    shipped, ours = given
+    assert shipped[-1] == "wandb>=0.18" and sum(line.startswith("lightning==") for line in shipped) == 1
+    assert "wandb>=0.18" not in ours and "lightning>=2.5,<3" in ours
+
+
 def test_one_that_is_not_is_an_error_and_what_was_found_is_kept(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ rule setup:
     params:
         target=TARGET,
         requirements=requirements,
+        tracking=SETTINGS.config.tracking,
     message:
         "{wildcards.experiment}: setting up the machine"
     script:

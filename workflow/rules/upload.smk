@@ -20,6 +20,8 @@ rule upload:
         target=TARGET,
         training=training,
         code=fingerprint("train"),
+        limit=[SETTINGS.config.budget_usd, SETTINGS.config.over_budget],
+        tracking=SETTINGS.config.tracking,
     message:
         "{wildcards.experiment}: uploading"
     script:
