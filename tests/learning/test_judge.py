@@ -191,3 +191,30 @@ def test_validation_far_better_than_training_is_a_warning() -> None:
         found = next(check for check in checks if check.id == "held_out_easier")
         assert found.status is status and cause == ""
         assert ("validation is far better than training" in found.why) == (status is Status.CAUTION)
+
+
+@pytest.mark.parametrize(
+    ("variety", "changes", "cause"),
+    [
+        ((0.1, 0.9), {}, ""),
+        ((0.0, 0.0), {}, "INPUT IGNORED"),  # its noise is never used
+        ((0.4, 0.0), {"skill": 0.0}, "DIVERGING"),  # it has collapsed
+        ((0.4, 0.3), {}, ""),  # a warning
+        ((0.4, 0.4), {"skill": -0.5, "one_batch": one_batch(2.0, first_ratio=0.9, loss_fell=0.9)}, "WIRING"),
+        ((0.4, 0.4), {"skill": 0.0, "one_batch": one_batch(0.9)}, "UNDERTRAINED"),
+        ((0.4, 0.9), {"one_batch": one_batch(0.6)}, ""),
+    ],
+)
+def test_a_generator_is_asked_about_its_samples_not_about_pairs(
+    variety: tuple[float, float], changes: dict, cause: str
+) -> None:
+    look = LOOK.model_copy(update={"paired": False, "independence_p": None})
+    measured = healthy(**{"skill_without_input": None, "calibration": None, "data": look} | changes)
+    ends = zip((measured.evaluations[0], measured.evaluations[-1]), variety, strict=True)
+    measured = measured.model_copy(
+        update={"evaluations": [found.model_copy(update={"variety": value}) for found, value in ends]}
+    )
+    checks, found = judge(measured, LearningGate())
+    assert found == cause, [(check.id, check.why) for check in checks if check.why]
+    assert {"input_used", "pairing"}.isdisjoint(check.id for check in checks)
+    assert not any(check.status is Status.UNKNOWN for check in checks)
