@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -50,6 +51,9 @@ def test_the_job_s_commands_pass_and_write_their_reports(repository: Path) -> No
         suite = ET.parse(repository / report).getroot()
         assert int(suite.get("tests", 0)) == len(suite.findall("testcase")) > 0
         assert suite.get("failures") == suite.get("errors") == "0"
+    (upload,) = [step["with"] for step in steps if "upload-sarif" in step.get("uses", "")]
+    (run,) = json.loads((repository / upload["sarif_file"]).read_text())["runs"]
+    assert run["tool"]["driver"]["rules"] and all(one["level"] == "note" for one in run["results"])
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Tables of docs/benchmarks.md and docs/memory.md, made from benchmarks/*.json.
+"""Tables of docs/benchmarks.md, docs/security.md and docs/memory.md, made from benchmarks/*.json.
 
 python -m tools.tables [--check]
 """
@@ -138,7 +138,7 @@ def many_files() -> str:
 
 def accuracy() -> str:
     found = read("gate_accuracy")
-    peer = found["peers"]["cleanvision"]
+    peer, one_view = found["peers"]["cleanvision"], found["one_view_sets"]["stopped"]
     good = [one for one in found["classes"] if one["good"]]
     bad = [one for one in found["classes"] if not one["good"] and one["knowable"]]
     rows = [
@@ -150,13 +150,27 @@ def accuracy() -> str:
             f"misses, of {sum(one['items'] for one in bad):,} bad views of {len(bad)} classes",
             percent(found["miss_rate"]), percent(peer["miss_rate"]),
         ),
-        (f"bad sets of ten that passed, of {found['sets_bad']}", *(str(one["wrong_go_sets"]) for one in (found, peer))),
+        (
+            f"bad sets of ten that passed, of {found['sets_bad']}",
+            with_interval(found["wilson_95"]["bad_sets_passed"]), str(peer["wrong_go_sets"]),
+        ),
         (
             f"good sets of ten that were stopped, of {found['sets_good']}",
-            *(str(one["wrong_no_go_sets"]) for one in (found, peer)),
+            with_interval(found["wilson_95"]["good_sets_stopped"]), str(peer["wrong_no_go_sets"]),
+        ),
+        (
+            f"sets of ten with one bad view of four that were stopped, of {one_view['of']} "
+            f"({found['one_view_sets']['date']})",
+            with_interval(one_view), "",
         ),
     ]  # fmt: skip
     return part("gate_accuracy", (f"seed {found['seed']}", "gonogo", f"CleanVision {peer['version']}"), rows)
+
+
+def with_interval(share: dict[str, Any]) -> str:
+    """A count, and Wilson's 95 % interval of its share."""
+    low, high = share["wilson_95"]
+    return f"{share['count']} ({100 * low:.1f}-{100 * high:.1f} %)"
 
 
 LINES = {
@@ -339,6 +353,23 @@ def plans() -> str:
     return "\n\n".join([*parts, f"Traced {found['date']} with {found['software']} ({source})."])
 
 
+def hostile() -> str:
+    found = read("hostile")
+    rows = [
+        ("ways of lying", str(found["lies"])),
+        ("operations of the client, each against each lie", f"{found['operations']}, {found['cases']:,} in all"),
+        ("that ended in a traceback", str(len(found["tracebacks"]))),
+        ("peak memory of the client", f'{found["peak"]["mb"]} MB ("{found["peak"]["lie"]}")'),
+        ("peak memory at the least harmful lie", f"{found['least_peak_mb']} MB"),
+        *(
+            (title, f'{case[key]:.1f} s ({case["operation"]}, "{case["lie"]}")')
+            for title, key in (("longest case", "seconds"), ("most processor time of a case", "cpu_s"))
+            if (case := found[{"seconds": "longest_wall", "cpu_s": "longest_cpu"}[key]])
+        ),
+    ]
+    return f"{part('hostile', ('', ''), rows)} What waits for minutes of silence waited for 4 s here."
+
+
 PAGES = {
     "docs/benchmarks.md": {
         "chain": chain(), "chaos": chaos(), "quality": quality(), "many_files": many_files(), "accuracy": accuracy(),
@@ -346,6 +377,7 @@ PAGES = {
         "transfer": transfer(), "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
         "script_faults": script_faults(), "memory": memory(),
     },
+    "docs/security.md": {"hostile": hostile()},
     "docs/memory.md": {"trust": trust(), "scripted": scripted(), "plans": plans()},
 }  # fmt: skip
 

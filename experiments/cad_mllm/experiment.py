@@ -157,6 +157,12 @@ class CADMLLM(LightningExperiment):
         share = self.config.validation_share
         return predict(checkpoint, self.settings, self.assets, data, out, seed, share)
 
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        from experiments.cad_mllm.infer import infer_files
+
+        assert self.assets is not None
+        return infer_files(checkpoint, self.assets, given, out)
+
     def show(self, batch: Any, outputs: Any, out: Path) -> None:
         from experiments.cad_mllm.picture import comparison
         from experiments.cad_mllm.tokens import tokens_of

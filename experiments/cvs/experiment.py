@@ -100,6 +100,12 @@ class CVS(LightningExperiment):
         share = self.config.validation_share
         return predict(checkpoint, self.settings, self.config.training, data, out, seed, share)
 
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        from experiments.cvs.infer import infer
+
+        assert self.assets is not None
+        return infer(checkpoint, self.settings, self.config.training, self.assets, Path(given), out, seed)
+
     def show(self, batch: Any, outputs: Any, out: Path) -> None:
         from experiments.cvs.predict import picture
 

@@ -107,6 +107,11 @@ class VQGAN3D(LightningExperiment):
         share = self.config.validation_share
         return predict(checkpoint, self.settings, self.config.training, data, out, seed, share)
 
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        from experiments.vqgan3d.infer import infer
+
+        return infer(checkpoint, self.settings, self.config.training, Path(given), out)
+
     def show(self, batch: Any, outputs: Any, out: Path) -> None:
         from experiments.vqgan3d.predict import picture
 

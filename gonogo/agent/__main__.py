@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .json_files import Problem
+from .json_files import NO_ROOM, Problem
 from .use_lock import in_use
 
 Arguments = argparse.Namespace
@@ -118,7 +118,8 @@ def main(arguments: list[str]) -> int:
         print(problem, file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"{error.filename or args.command}: {error.strerror or error}", file=sys.stderr)
+        where_to_look = " (df -h; df -i; quota; ulimit -f)" if error.errno in NO_ROOM else ""
+        print(f"{error.filename or args.command}: {error.strerror or error}{where_to_look}", file=sys.stderr)
         return 1
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,10 +47,10 @@ def explain(error: Exception, working_in: Path) -> UserError | None:
     existing = next((path for path in [where, *where.parents] if path.exists()), Path())
     free_bytes = shutil.disk_usage(existing).free
     code = error.errno if isinstance(error, OSError) else None
-    if code in (errno.ENOSPC, errno.EDQUOT) or free_bytes < FULL_BELOW_BYTES:
+    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or free_bytes < FULL_BELOW_BYTES:
         return UserError(
-            f"{where}: the disk is full ({free_bytes / 1e6:.1f} MB free). "
-            "Free some space and run the same command again; nothing half written was kept."
+            f"{where}: {_full(existing, free_bytes, code)} and run the same command again; nothing half written was "
+            "kept."
         )
     if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
         return UserError(
@@ -57,3 +58,15 @@ def explain(error: Exception, working_in: Path) -> UserError | None:
             "or choose another folder with results_dir."
         )
     return None
+
+
+def _full(folder: Path, free_bytes: int, code: int | None) -> str:
+    """What of the disk is used up, and what helps."""
+    if code == errno.EDQUOT:
+        return f"your disk quota is used up ({free_bytes / 1e6:.1f} MB are free for others). Free some space (quota)"
+    if code == errno.EFBIG:
+        return "a file may not become that large here. Raise the limit (ulimit -f)"
+    disk = os.statvfs(folder)
+    if disk.f_files and not disk.f_favail and free_bytes >= FULL_BELOW_BYTES:
+        return "the disk is full: it has room for no more files (df -i). Remove some files"
+    return f"the disk is full ({free_bytes / 1e6:.1f} MB free). Free some space"

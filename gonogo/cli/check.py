@@ -11,6 +11,7 @@ from gonogo.base.files import write_text
 from gonogo.cli import site
 from gonogo.script.check import LIMIT_S, STEPS
 from gonogo.script.check_script import check_script
+from gonogo.script.command import read_command
 from gonogo.script.request import PassName
 
 EXAMPLES = """examples:
@@ -52,7 +53,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the verdict as a page, with the loss curve")
-    site.add_junit(parser)
+    site.add_for_ci(parser)
     parser.add_argument("--verbose", "-v", action="store_true", help="show what the script prints")
     parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="what you type to train, after two dashes")
 
@@ -80,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
         from gonogo.report.script_report import script_html
 
         write_text(arguments.html, script_html(verdict))
-    site.write_junit(arguments, verdict)
+    site.write_for_ci(arguments, verdict, Path(read_command(arguments.command, Path.cwd()).path))
     return verdict.status.exit_code
 
 

@@ -18,7 +18,7 @@ def add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of data; train/, val/ and test/ in it are its splits")
     parser.add_argument("--kind", default="", choices=list(KINDS), help="what the data is; without: it is recognised")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdict and every file's checks")
-    site.add_junit(parser)
+    site.add_for_ci(parser)
     parser.add_argument("--table", type=Path, metavar="FILE", help="write a CSV of every file's statistics")
     parser.add_argument("--distributions", type=Path, metavar="FILE", help="write an SVG: statistics and thresholds")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="write a PNG of the worst items, with reasons")
@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if not arguments.kind:
         print("recognised " + "; ".join(found.kinds))
     site.show(found.verdict)
-    site.write_junit(arguments, found.verdict)
+    site.write_for_ci(arguments, found.verdict, arguments.folder)
     if found.worst:
         print("\nThe worst files:")
         print("\n".join(f"  {row['path']}: {row['reasons']}" for row in found.worst))

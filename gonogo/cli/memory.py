@@ -56,7 +56,7 @@ def add_memory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="time limit of the trace, in seconds")
     parser.add_argument("--limit-gb", type=float, default=LIMIT_BYTES / 1e9, help="memory limit of the trace, in GB")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    site.add_junit(parser)
+    site.add_for_ci(parser)
     parser.add_argument("--events", type=Path, metavar="FILE.npz", help="save the allocations and releases")
 
 
@@ -68,14 +68,15 @@ def _run(arguments: argparse.Namespace) -> int:
     found = estimate(traced, training, accelerator)
     verdict = verdict_of(found, training, accelerator, arguments.experiment or arguments.model or arguments.entry)
     checks = verdict.checks
-    site.write_junit(arguments, verdict)
+    file = arguments.root / f"{(arguments.entry or '').partition(':')[0].replace('.', '/')}.py"
+    site.write_for_ci(arguments, verdict, file if file.is_file() else arguments.root)
     if arguments.events is not None and traced.events is not None:
         traced.events.save(arguments.events)
     if arguments.json:
         print(json.dumps(_facts(found, traced, checks), indent=1))
     else:
         print("\n".join(_lines(found, traced, checks, accelerator)))
-    return max(check.status.exit_code for check in checks)
+    return verdict.status.exit_code
 
 
 def _request(arguments: argparse.Namespace, accelerator: Accelerator) -> TraceRequest:

@@ -14,6 +14,7 @@ from typing import Any
 
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
+from gonogo.base.mappings import deep_merged
 from gonogo.config.load import Settings, load, read_yaml, validate
 from gonogo.config.workflow import Config
 from gonogo.report.render import to_text
@@ -55,7 +56,7 @@ def settings(root: Path, **given: Any) -> Settings:
     if (folder := str(root.resolve())) not in sys.path:
         sys.path.insert(0, folder)  # the experiments' classes lie there
     flags = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None}
-    return load({**_read(root), **flags}, root)
+    return load(deep_merged(_read(root), flags), root)
 
 
 def _read(root: Path) -> dict[str, Any]:
@@ -76,17 +77,22 @@ def known_experiments(root: Path) -> list[str]:
     raise UserError(f"{folder} has no .yaml file; run this command in the folder that holds config/")
 
 
-def add_junit(parser: argparse.ArgumentParser) -> None:
-    """The option --junit."""
+def add_for_ci(parser: argparse.ArgumentParser) -> None:
+    """The options --junit and --sarif."""
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML, for CI")
+    parser.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF, for code scanning")
 
 
-def write_junit(arguments: argparse.Namespace, verdict: Verdict) -> None:
-    """What --junit asks for."""
+def write_for_ci(arguments: argparse.Namespace, verdict: Verdict, subject: Path) -> None:
+    """What --junit and --sarif ask for; `subject` is what was judged, a script or a folder."""
     if arguments.junit:
         from gonogo.report.junit import to_junit
 
         write_text(arguments.junit, to_junit(verdict))
+    if arguments.sarif:
+        from gonogo.report.sarif import to_sarif
+
+        write_text(arguments.sarif, to_sarif(verdict, subject, Path.cwd()))
 
 
 def show(verdict: Verdict) -> None:

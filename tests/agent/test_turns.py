@@ -87,11 +87,16 @@ def test_what_would_be_lost_with_the_machine_is_told_of_every_workspace(work: Wo
 def test_it_does_not_switch_itself_off_during_an_upload_and_the_minutes_count_from_the_download(
     work: Workspace, tmp_path: Path
 ) -> None:
-    watched = brisk(tmp_path / "watched")
-    each = {"upload": work, "download": watched}
+    watched, brief = brisk(tmp_path / "watched"), brisk(tmp_path / "brief")
+    each = {"upload": work, "download": watched, "brief use": brief}
     calls = {name: there.folder / "calls" for name, there in each.items()}
     for name, there in each.items():
-        terms = {"argv": ["sh", "-c", f"echo called >> {calls[name]}"], "collected_s": 3, "uncollected_s": None}
+        patience_s = 6 if there is brief else 3
+        terms = {
+            "argv": ["sh", "-c", f"echo called >> {calls[name]}"],
+            "collected_s": patience_s,
+            "uncollected_s": None,
+        }
         launch(there, "cvs/runs/one", "true", release=terms)
         there.ended("cvs/runs/one")
     upload = work.start_open("receive", "eeg", "--owner=them")
@@ -103,13 +108,18 @@ def test_it_does_not_switch_itself_off_during_an_upload_and_the_minutes_count_fr
     assert "an upload is under way" in work.start("release", "cvs/runs/one").communicate(timeout=60)[1]
     wait_for(calls["download"].exists)
     assert time.monotonic() - fetched > 2, "they count from the download"
+    used = brief.folder / ".use.lock"
+    os.utime(used)  # as a command leaves it that was too brief to be seen at work
     assert not calls["upload"].exists(), "an upload is under way"
     upload.kill()
     upload.wait(timeout=LIMIT_S)
     ended = time.monotonic()
     wait_for(calls["upload"].exists)
     assert time.monotonic() - ended > 1, "they count from what was done here last"
+    wait_for(calls["brief use"].exists)
+    assert calls["brief use"].stat().st_mtime - used.stat().st_mtime > 4.5, "brief use counts as well"
     end_all(watched.folder)
+    end_all(brief.folder)
 
 
 def test_targets_with_other_roots_on_the_same_machine_take_turns_and_keep_it_on(

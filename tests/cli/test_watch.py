@@ -9,7 +9,7 @@ import pytest
 from gonogo.cli.main import main
 from gonogo.runtime import ledger
 from tests.report.page.chains import chain, row
-from tests.waiting import LIMIT_S
+from tests.waiting import LIMIT_S, line_with
 
 
 def test_how_each_chain_stands_is_shown_with_what_runs_and_what_it_says(
@@ -46,6 +46,6 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_serve_says_where_it_is_and_ends_with_its_terminal(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "gonogo.cli.main", "serve", "--port", "0", "--results", str(tmp_path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None and "http://127.0.0.1:" in server.stdout.readline()
+        line_with(server, "http://127.0.0.1:")
         server.send_signal(2)
         assert server.wait(LIMIT_S) == 0

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from benchmarks.hostile import lied_to
 from gonogo.agent import __main__ as agent
-from gonogo.config.target import Ssh, Target
+from gonogo.config.target import Ssh
 from gonogo.remote import embedded_server
-from tests.conftest import ROOT
 from tests.faults import lying_agent
 from tests.faults.lying_agent import LIES
 
@@ -36,33 +31,15 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
     embedded_server.stop(folder)
 
 
-def told(lie: str, ssh: Ssh, tmp_path: Path) -> list[dict[str, Any]]:
-    """What each operation of the client came to; the last line is the peak memory."""
-    python, here = tmp_path / "python", tmp_path / "here"
-    here.mkdir()
-    (tmp_path / "root").mkdir()
-    words = shlex.join([sys.executable, "-S", str(Path(lying_agent.__file__)), lie])
-    python.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-    python.chmod(0o755)
-    target = Target(root=str(tmp_path / "root"), python=str(python))
-    client = [sys.executable, "-m", "tests.faults.hostile_client", ssh.model_dump_json(), target.model_dump_json()]
-    done = subprocess.run(
-        [*client, str(here)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 @pytest.mark.parametrize("lie", CASES)
 def test_a_lie_ends_in_words_in_little_memory_and_writes_nothing_outside(lie: str, ssh: Ssh, tmp_path: Path) -> None:
     before = {path.name for path in Path("/tmp").glob("gonogo-evil*")}
-    *asked, measured = told(lie, ssh, tmp_path)
+    asked, peak_bytes = lied_to(lie, ssh, tmp_path)
     assert [one["fault"] for one in asked if one["fault"]] == []
     unsafe = [one for one in asked if not one["said"].replace("\n", "").isprintable() or len(one["said"]) > 8000]
     assert unsafe == []
     assert [one for one in asked if one["cpu_s"] > SECONDS or one["seconds"] > 5 * SECONDS] == []
-    assert measured["peak_bytes"] <= MEMORY_BYTES, f"{measured['peak_bytes'] / 1e6:.0f} MB"
+    assert peak_bytes <= MEMORY_BYTES, f"{peak_bytes / 1e6:.0f} MB"
     assert {path.name for path in tmp_path.iterdir()} == {"python", "here", "root"}
     assert {path.name for path in (tmp_path / "here").iterdir()} <= {
         "data", "requirements.txt", "checkpoints", "saved", "archive",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from gonogo.remote.errors import RemoteError, Unreachable
 from gonogo.remote.machine import connect
 from gonogo.remote.transfer import download, upload, verify
 from tests.faults.servers import KINDS, SSHD, OpenSsh, Site, site
+from tests.remote.conftest import contents
+from tests.remote.workspace import wrapped_python
 from tests.waiting import LIMIT_S
 
 SIZE = 8 << 20
@@ -150,6 +153,88 @@ def test_disk_here_fills_up_meanwhile(
         got = download(machine, "results", small_disk / "archive" / "one", quiet)
     assert 0 < got.bytes_sent < SIZE, "what had come was not sent again"
     assert (small_disk / "archive" / "one" / "one.bin").read_bytes() == (big / "one.bin").read_bytes()
+
+
+@pytest.fixture
+def few_files(tmp_path: Path) -> Iterator[Path]:
+    """A disk with space for more, and room for thirty files and folders."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=32m,nr_inodes=30", "tmpfs", str(folder)]
+    if subprocess.run(words, check=False, timeout=LIMIT_S).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True, timeout=LIMIT_S)
+
+
+def more_files(disk: Path) -> None:
+    words = ["mount", "-o", "remount,nr_inodes=1000", str(disk)]
+    subprocess.run(words, check=True, timeout=LIMIT_S)
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    for number in range(60):
+        path = tmp_path / "many" / f"{number % 4}/{number}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(20_000))
+    return tmp_path / "many"
+
+
+@as_root
+def test_no_more_files_there(there: Site, many: Path, few_files: Path) -> None:
+    there.root.mkdir()
+    (there.root / "work").symlink_to(few_files)
+    with pytest.raises(RemoteError, match=r"No space left on device \(df -h; df -i; quota; ulimit -f\)"):
+        send(there, many)
+    more_files(few_files)
+    assert send(there, many) < 60 * 20_000, "what had arrived was not sent again"
+    assert contents(few_files / "data") == contents(many)
+
+
+@as_root
+def test_no_more_files_here(there: Site, many: Path, few_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there.root.mkdir()
+    shutil.copytree(many, there.root / "results")
+    with connect(there.ssh, there.target) as machine:
+        with pytest.raises(UserError, match=r"64 files and folders to download, room for \d+ on this disk \(inodes\)"):
+            download(machine, "results", few_files / "archive/one", quiet)
+        with monkeypatch.context() as patched:
+            patched.setattr("gonogo.remote.transfer.downloads.check_room", lambda *known: None)
+            with pytest.raises(UserError, match=r"the disk is full: it has room for no more files \(df -i\)"):
+                download(machine, "results", few_files / "archive/one", quiet)
+        assert not (few_files / "archive/one").exists()
+        more_files(few_files)
+        got = download(machine, "results", few_files / "archive/one", quiet)
+    assert got.bytes_sent < 60 * 20_000, "what had come was not sent again"
+    assert contents(few_files / "archive/one") == contents(many)
+
+
+def test_files_may_not_become_that_large_there(there: Site, big: Path, tmp_path: Path) -> None:
+    limited = wrapped_python(tmp_path / "python", before="ulimit -f 2000")
+    with (
+        connect(there.ssh, there.target.model_copy(update={"python": limited})) as machine,
+        pytest.raises(RemoteError, match=r"File too large \(.*ulimit -f\)"),
+    ):
+        upload(machine, {"data": big}, "work", quiet)
+    assert send(there, big) <= SIZE
+    assert contents(there.root / "work/data") == contents(big)
+
+
+def test_files_may_not_become_that_large_here(there: Site, big: Path, tmp_path: Path) -> None:
+    there.root.mkdir()
+    shutil.copytree(big, there.root / "results")
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    with connect(there.ssh, there.target) as machine:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE // 2, hard))
+        try:
+            with pytest.raises(UserError, match=r"a file may not become that large here\. Raise .*ulimit -f"):
+                download(machine, "results", tmp_path / "archive/one", quiet)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert not (tmp_path / "archive/one").exists()
+        download(machine, "results", tmp_path / "archive/one", quiet)
+    assert contents(tmp_path / "archive/one") == contents(big)
 
 
 @as_root

@@ -49,10 +49,10 @@ def test_good_data_goes(good: Path, tmp_path: Path) -> None:
 
 
 def test_bad_data_does_not_and_every_file_is_named(dark: Path, tmp_path: Path) -> None:
-    outputs = {name: tmp_path / name for name in ("found.json", "items.csv", "sheet.png", "shares.svg")}
+    outputs = {name: tmp_path / name for name in ("found.json", "items.csv", "sheet.png", "shares.svg", "found.sarif")}
     done = inspect(
         dark, "--kind", "views", "--json", outputs["found.json"], "--table", outputs["items.csv"],
-        "--sheet", outputs["sheet.png"], "--distributions", outputs["shares.svg"],
+        "--sheet", outputs["sheet.png"], "--distributions", outputs["shares.svg"], "--sarif", outputs["found.sarif"],
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "views are black" in done.stdout and "The worst files" in done.stdout
@@ -66,6 +66,14 @@ def test_bad_data_does_not_and_every_file_is_named(dark: Path, tmp_path: Path) -
         assert sum(row["status"] == "NO_GO" for row in csv.DictReader(stream)) == len(bad)
     assert Image.open(outputs["sheet.png"]).width > 1000
     assert "dark" in outputs["shares.svg"].read_text()
+    (run,) = read(outputs["found.sarif"])["runs"]
+    result = next(one for one in run["results"] if "black" in one["message"]["text"])
+    places = {place["physicalLocation"]["artifactLocation"]["uri"] for place in result["locations"]}
+    assert (
+        result["level"] == "error"
+        and places
+        and {Path(place.removeprefix("file://")) for place in places} <= {Path(path) for path in bad}
+    ), result
 
 
 def test_a_clean_sample_is_not_yet_an_answer(good: Path) -> None:

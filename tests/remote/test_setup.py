@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,6 +31,7 @@ from gonogo.remote.setup import (
     too_little,
 )
 from tests.conftest import ROOT
+from tests.remote.wheels import wheel
 from tests.remote.workspace import Workspace, run
 
 REAL = sys.executable
@@ -162,17 +162,8 @@ def test_an_older_agent_on_the_machine_passes_its_commands_on(
 
 
 def _wheel(folder: Path, version: str) -> Path:
-    """A package `tiny` that defines nothing but its version; enough for pip."""
-    path = folder / f"tiny-{version}-py3-none-any.whl"
-    info = f"tiny-{version}.dist-info"
-    with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr("tiny.py", f"version = {version!r}\n")
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(f"{info}/RECORD", "")
-    return path
+    """A package `tiny` that defines nothing but its version."""
+    return wheel(folder, "tiny", version, {"tiny.py": f"version = {version!r}\n"})
 
 
 def test_an_environment_is_made_once_for_each_requirements(ssh: Ssh, target: Target, tmp_path: Path) -> None:

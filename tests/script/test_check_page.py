@@ -40,9 +40,14 @@ def test_the_page_shows_what_this_file_runs() -> None:
 )
 def test_each_line_of_the_page(repository: Path, line: str, word: str, cause: str) -> None:
     words = shlex.split(line)
-    words[2:2] = ["--json", "../found.json", "--junit", "../found.xml"]
+    words[2:2] = ["--json", "../found.json", "--junit", "../found.xml", "--sarif", "../found.sarif"]
     assert main(words[1:]) == (0 if word == "GO" else 1)
     found = json.loads((repository.parent / "found.json").read_text())
+    (run,) = json.loads((repository.parent / "found.sarif").read_text())["runs"]
+    places = [
+        place["physicalLocation"]["artifactLocation"]["uri"] for one in run["results"] for place in one["locations"]
+    ]
+    assert set(places) <= {"train.py"} and len(run["tool"]["driver"]["rules"]) == len(found["checks"])
     assert (found["status"], found["cause"]) == (word.replace("-", "_"), cause)
     assert {part["name"]: part["status"] for part in found["parts"]}["memory"] == "GO"
     assert {path.name for path in repository.iterdir()} <= {"train.py", "verdict.html"}  # nothing else is written

@@ -22,10 +22,10 @@ GATES = ["generator", "quality/sample", "quality/dataset", "learning"]
 IN_MODE = ["memory", "launch", "canary", "results"]
 
 
-def run(folder: Path, lines: str, code: int = 0) -> str:
+def run(folder: Path, lines: str, code: int = 0, path: str = str(ROOT)) -> str:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GONOGO_")}
     environment = {
-        **kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}", "PYTHONPATH": str(ROOT),
+        **kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}", "PYTHONPATH": path,
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     done = subprocess.run(
@@ -36,14 +36,24 @@ def run(folder: Path, lines: str, code: int = 0) -> str:
     return done.stdout
 
 
+def section(title: str) -> str:
+    """A part of docs/bring-your-own.md, by how its title begins."""
+    page = (ROOT / "docs/bring-your-own.md").read_text()
+    (found,) = [part for part in re.split(r"^## ", page, flags=re.M) if part.startswith(title)]
+    return found
+
+
+def page_files(title: str) -> dict[str, str]:
+    """Files that a part of the page shows: name → text."""
+    return {block["file"]: block["text"] for block in BLOCK.finditer(section(title)) if block["file"]}
+
+
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Brought from its first file to its report, in a folder whose name has a blank."""
     folder = tmp_path_factory.mktemp("my shapes")
     run(folder, "git init -q && printf 'data/\n' > .gitignore")
-    page = (ROOT / "docs/bring-your-own.md").read_text()
-    (section,) = [part for part in re.split(r"^## ", page, flags=re.M) if part.startswith("The chain in your repo")]
-    for block in BLOCK.finditer(section):
+    for block in BLOCK.finditer(section("The chain in your repo")):
         if block["file"]:
             (folder / block["file"]).write_text(block["text"])
             run(folder, f"git add {block['file']}")

@@ -17,6 +17,7 @@ from gonogo.quality.acceptance import AcceptanceRule
 from gonogo.quality.fault_counts import FaultGroup
 from gonogo.quality.file_kind import Overview
 from gonogo.quality.items import Fault, MeasuredItem
+from gonogo.quality.pictures.by_nature import ByNature
 from gonogo.quality.pictures.classes import ClassFolders
 from gonogo.quality.pictures.label_checks import FORMS, label_check
 from gonogo.quality.pictures.light import is_sparse, levels_in_use, light_faults
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 ENLARGED = 0.4  # of rows and of columns that are the one before: pixels enlarged to blocks, as a digit of 8x8
 SMOOTH_LAPLACIAN = 1.6  # variance, luma: a picture with more has something sharp in it somewhere
 FEW_LEVELS = 2  # bits; a chessboard has blocks, too
-RIBS = 0.17  # of the lines cut: below, it may be corrugated iron or a blind; every 8th row lost gives 0.24
-BANDS = 0.2  # of the lines equal to the one before: bands were lost, no ribs; those give 0.4 and more
 GREATEST_NOISE = 60  # where the measure of noise saturates, luma
 
 
@@ -44,7 +43,7 @@ class ImageOverview(Overview):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shared, self._gate, self._ribs = SharedMarks(ImagesGate()), QualityGate(), 0
+        self.shared, self.gate, self.nature = SharedMarks(ImagesGate()), QualityGate(), ByNature()
         self._sizes = array("Q")
         self._modes, self._grey = Counter[str](), 0
         self._p99, self._range = (np.zeros(256, np.int64) for _ in range(2))
@@ -53,7 +52,7 @@ class ImageOverview(Overview):
         self.size_share = self.mode_share = self.grey_share = self.median_area = 0.0
 
     def begin(self, gate: QualityGate) -> None:
-        self.shared, self._gate = SharedMarks(gate.images), gate
+        self.shared, self.gate = SharedMarks(gate.images), gate
 
     def add(self, item: MeasuredItem) -> None:
         picture: ImageItem = item  # type: ignore[assignment]
@@ -68,7 +67,7 @@ class ImageOverview(Overview):
         self._sizes.append(picture.width << 32 | picture.height)
         self._modes[picture.mode] += 1
         self._grey += picture.grey_in_rgb or picture.mode.startswith("grey")
-        self._ribs += _may_be_ribs(picture, self._gate.images)
+        self.nature.add(picture, self.gate)
         self.shared.add(picture)
         self.neighbours.add(picture)
         self.classes.add(picture)
@@ -94,11 +93,6 @@ class ImageOverview(Overview):
         self._sizes = array("Q")
 
     @property
-    def ribbed(self) -> bool:
-        """Whether more pictures than may be bad show what is either ribs or lines cut."""
-        return self._ribs > self._gate.max_bad_items * self.pictures
-
-    @property
     def p99(self) -> int | None:
         """Median over the pictures; None where there is none."""
         return _median(self._p99)
@@ -112,24 +106,20 @@ class ImageOverview(Overview):
         """Whether most pictures are a few bright things before nothing."""
         return 2 * self._sparse > self.pictures
 
+    def is_natural(self, *looks: str) -> bool:
+        """Whether one of these looks may lie in the nature of the set."""
+        return any(self.nature.is_shared(look, self.gate) for look in looks)
+
 
 def image_faults(picture: ImageItem, overview: ImageOverview, gate: ImagesGate) -> list[Fault]:
     """The checks that fire for a picture that was read; none for a mask, which only the set's are about."""
     if is_mask(picture):
         return []
     own = _content_faults(picture, gate) or [fault for fault in mark_faults(picture, gate) if fault.id not in MARKS]
-    if overview.ribbed and [fault.id for fault in own] == ["stripes"] and _may_be_ribs(picture, gate):
-        own = overview.shared.faults(picture) or [Fault("stripes", f"{own[0].reason}, or ribs", warns=True)]
+    if natural := overview.nature.excused(picture, own, overview.gate):
+        own = overview.shared.faults(picture) or [natural]
     content = own or overview.shared.faults(picture)
     return [*content, *_odd(picture, overview, gate), *_format_faults(picture)]
-
-
-def _may_be_ribs(picture: ImageItem, gate: ImagesGate) -> bool:
-    """Whether its lines are cut no more, and no less, than those of corrugated iron and of blinds."""
-    y, marks = picture.pixels, picture.marks
-    if y is None or marks is None or marks.alternation < gate.min_alternation:
-        return False
-    return gate.max_seams < y.seams < RIBS and y.repeated_lines < BANDS
 
 
 def _content_faults(picture: ImageItem, gate: ImagesGate) -> list[Fault]:
@@ -267,12 +257,12 @@ def set_checks(overview: ImageOverview, gate: ImagesGate, rule: AcceptanceRule) 
             gate.min_set_p99, gate.dim_set_p99, f"half of the pictures have hardly a pixel brighter than {p99} of 255",
             "If they were not all taken at night, check the exposure, or whether 16 bits were read as 8"
             + ("; a few bright cells or stars before nothing look the same." if overview.sparse else "."),
-            excused=overview.sparse,
+            excused=overview.sparse or overview.is_natural("opacity", "speckle", "stain"),
         ),
         _median_check(
             "set_contrast", "Contrast of the set", span, "luma, median of p99 - p1",
             gate.min_set_range, 2 * gate.min_set_range, f"half of the pictures use no more than {span} of 255 levels",
-            "Check how they were normalised before they were written.",
+            "Check how they were normalised before they were written.", excused=overview.is_natural("opacity"),
         ),
     ]  # fmt: skip
 

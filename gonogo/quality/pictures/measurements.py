@@ -65,7 +65,9 @@ class Marks(ClosedModel):
     least_apart: float = Field(description="standard deviation of the difference of the two most alike channels")
     most_apart: float = Field(description="of the two least alike")
     likeness: float = Field(description="greatest correlation of two channels, of the thumbnail")
-    fine_likeness: float = Field(description="greatest correlation of two channels' second differences along rows")
+    fine_likeness: float = Field(
+        description="greatest correlation of two channels' second differences along rows; 1 where channels are alike"
+    )
     third_likeness: float = Field(description="greatest |correlation| of the third channel with those two")
     third_fine_likeness: float = Field(description="greatest correlation of its second differences with theirs")
     cut_side: str = Field(default="", description="where a part of one colour ends at a straight cut; empty: nowhere")
@@ -80,6 +82,7 @@ class Marks(ClosedModel):
     unit_error: float = Field(default=1, description="of colours as vectors from grey, median | |v| - 1 |; likewise")
     thirds: float = Field(default=0, description="correlation of the middle third of the columns with the others")
     sharpest: float = Field(default=9, description="mean over rows of the greatest |Laplacian| at 64×64 / σ, luma")
+    structure: float = Field(default=0, description="lag-1 autocorrelation of the thumbnail's luma, where it is noisy")
     repeated_rows: float = Field(default=0, description="rows equal to the one before that are not of one luma")
     repeated_columns: float = Field(default=0, description="columns, likewise")
 

@@ -40,7 +40,7 @@ def take_sample(bgr: np.ndarray) -> Sample:
     grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
     step = 1 if height < FEW_ROWS else ROW_STEP
     first = step // 2
-    level = grey[first::step]
+    level = np.ascontiguousarray(grey[first::step])
     neighbours = grey.take(_side_by_side(height, step), axis=0)
     laplacian, responses = _structure(neighbours.astype(np.int16))
     points = _points(bgr)
