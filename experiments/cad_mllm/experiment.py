@@ -98,6 +98,11 @@ class CADMLLM(LightningExperiment):
             return
         generate(self.settings.data, indices, out, seed, progress)
 
+    def items_there(self) -> int | None:
+        from experiments.cad_mllm.omnicad import parts_of
+
+        return None if self.inputs_folder() is None or self.assets is None else len(parts_of(self.assets))
+
     def inspector(self, gate: QualityGate) -> Inspector:
         """Documents, their tokens counted by the model's own tokenizer; not counted while that is missing."""
         from experiments.cad_mllm.tokens import tokens_of

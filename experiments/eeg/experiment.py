@@ -33,6 +33,12 @@ class EEG(LightningExperiment):
 
         generate(self.settings.data, self.inputs_folder(), indices, out, seed, progress)
 
+    def items_there(self) -> int | None:
+        from experiments.eeg.recorded import find
+
+        folder = self.inputs_folder()
+        return None if folder is None else len(find(folder, self.settings.data).sources)
+
     def lacking(self) -> list[str]:
         """Also recordings that `inputs` should hold and does not, or that cannot be used."""
         from experiments.eeg.recorded import find

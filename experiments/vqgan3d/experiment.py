@@ -57,6 +57,12 @@ class VQGAN3D(LightningExperiment):
 
         generate(self.settings.scans, self.inputs_folder(), indices, out, seed, progress)
 
+    def items_there(self) -> int | None:
+        from experiments.vqgan3d.own_scans import find_scans
+
+        folder = self.inputs_folder()
+        return None if folder is None else len(find_scans(folder, self.settings.scans))
+
     def module(self, training: Training) -> Any:
         from experiments.vqgan3d.module import VQGAN3DModule
 

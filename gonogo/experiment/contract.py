@@ -92,6 +92,10 @@ class Experiment(ABC):
         `progress(done, total)` is called after each item.
         """
 
+    def items_there(self) -> int | None:
+        """How many items `generate` can make of the inputs; None: any number."""
+        return None
+
     def inspector(self, gate: QualityGate) -> Inspector:
         """What reads this experiment's data, as the gate wants it read; extended where a kind asks for more."""
         return kind_of(self.kind).configured(gate)
