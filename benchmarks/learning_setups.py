@@ -249,8 +249,8 @@ FAULTS: dict[str, Setup] = {
                                         loss=lambda m, o, y, x: F.softplus(m.critic(o)).mean()),
     "critic sees no fakes": Setup(("WIRING",), fits=generator, generators=True,
                                   critic=lambda real, fake: F.softplus(-real).mean()),
-    "one batch for all": Setup(("DATA",), "batch", caches=True, generators=True),
-    "gradients never zeroed": Setup(("WIRING",), "zeroed", clears=False, generators=True),
+    "one batch for all": Setup(("DATA",), "batch", caches=True),
+    "gradients never zeroed": Setup(("WIRING",), "zeroed", clears=False),
     "a last batch of one": Setup(("DATA",), "last batch", fits=lambda f: f is FAMILIES["prices"], train=TRAIN - 15,
                                  steps=12, extension=1.0),
     # the training

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gonogo.base.files import write_text
 from gonogo.base.models import ClosedModel, read_model
@@ -88,7 +88,10 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 
 class Check(ClosedModel):
-    """One measured quantity held against one threshold."""
+    """One measured quantity held against one threshold.
+
+    One that says GO without a value, or with one that says that it is none, becomes grey: UNKNOWN and not `needed`.
+    """
 
     id: str = Field(description="stable name, for machines: `darkness`")
     title: str = Field(description="for people: `Brightness of the views against their input`")
@@ -99,6 +102,21 @@ class Check(ClosedModel):
     why: str = Field(default="", description="the cause in the user's terms")
     hint: str = Field(default="", description="what to do now")
     evidence: list[str] = Field(default_factory=list, description="files that show it")
+    needed: bool = Field(
+        default=True, description="whether the gate waits for it; what was not measured and is not needed stops nothing"
+    )
+
+    @model_validator(mode="after")
+    def _never_green_unmeasured(self) -> Check:
+        if self.status is Status.GO and (self.value is None or str(self.value).startswith("not ")):
+            self.why = self.why or ("" if self.value is None else str(self.value))
+            self.value, self.status, self.needed = None, Status.UNKNOWN, False
+        return self
+
+    @property
+    def grey(self) -> bool:
+        """Whether it was not measured, and no gate waits for it."""
+        return self.status is Status.UNKNOWN and not self.needed
 
 
 class Override(ClosedModel):
@@ -146,7 +164,7 @@ class Verdict(ClosedModel):
     @property
     def failed(self) -> list[Check]:
         """Checks that do not pass, gravest first."""
-        bad = [check for check in self.checks if not check.status.passes]
+        bad = [check for check in self.checks if not check.status.passes and not check.grey]
         return sorted(bad, key=lambda check: -check.status.severity)
 
     def write(self, path: Path) -> None:
@@ -175,6 +193,17 @@ def threshold_check(
     return Check(id=id_, title=title, value=value, unit=unit, threshold=threshold, status=status, why=why, hint=hint)
 
 
+def not_measured(id_: str, title: str, why: str, *, hint: str = "", threshold: str = "") -> Check:
+    """A grey check: nobody could measure it, or asked for it, and no gate waits for it."""
+    return Check(id=id_, title=title, threshold=threshold, status=Status.UNKNOWN, why=why, hint=hint, needed=False)
+
+
+def status_of(checks: Iterable[Check]) -> Status:
+    """The gravest status of what was measured, or is needed; UNKNOWN where that is nothing."""
+    counted = [check.status for check in checks if not check.grey]
+    return worst(counted) if counted else Status.UNKNOWN
+
+
 def decide(checks: Iterable[Check], covered: str = "", **fields: Any) -> Verdict:
     """A verdict whose status is the gravest of its checks, with a summary where none is given.
 
@@ -182,8 +211,7 @@ def decide(checks: Iterable[Check], covered: str = "", **fields: Any) -> Verdict
         covered: what the verdict is about, which its summary then says as well.
     """
     checks = list(checks)
-    status = worst(check.status for check in checks) if checks else Status.UNKNOWN
-    verdict = Verdict(status=status, checks=checks, summary=fields.pop("summary", ""), **fields)
+    verdict = Verdict(status=status_of(checks), checks=checks, summary=fields.pop("summary", ""), **fields)
     if not verdict.summary:
         verdict.summary = _summary(verdict)
     if covered and covered != verdict.summary:
@@ -198,9 +226,12 @@ def _summary(verdict: Verdict) -> str:
     warned = [check for check in verdict.checks if check.status is Status.CAUTION]
     if warned:
         return warned[0].why or f"{warned[0].title}: {warned[0].value} {warned[0].unit}".strip()
-    if not verdict.checks:
+    passed = sum(check.status is Status.GO for check in verdict.checks)
+    if not passed:
         return "nothing was measured"
-    return "its check passes" if len(verdict.checks) == 1 else f"all {len(verdict.checks)} checks pass"
+    unmeasured = len(verdict.checks) - passed
+    said = "its check passes" if passed == 1 else f"all {passed} checks pass"
+    return f"{said}; {unmeasured} not measured" if unmeasured else said
 
 
 if __name__ == "__main__":

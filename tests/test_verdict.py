@@ -2,17 +2,23 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from gonogo.base.errors import UserError
-from gonogo.verdict import Check, Override, Status, Verdict, decide, worst
+from gonogo.report.junit import to_junit
+from gonogo.report.render import to_markdown, to_text
+from gonogo.verdict import Check, Override, Status, Verdict, decide, not_measured, worst
 
 
 def verdict(*statuses: Status) -> Verdict:
-    checks = [Check(id=f"c{i}", title=f"check {i}", status=status, why=f"why {i}") for i, status in enumerate(statuses)]
+    checks = [
+        Check(id=f"c{i}", title=f"check {i}", value=i, status=status, why=f"why {i}")
+        for i, status in enumerate(statuses)
+    ]
     return decide(checks, gate="quality", experiment="cvs", measured_at=dt.datetime.now(dt.UTC), inputs_digest="0" * 64)
 
 
@@ -29,6 +35,29 @@ def test_unmeasured_is_never_green() -> None:
     assert not verdict().go
     assert not verdict(Status.GO, Status.UNKNOWN).go
     assert verdict(Status.CAUTION).go
+
+
+@pytest.mark.parametrize("value", [None, "not measured", "not known: too few", "not judged: no key"])
+def test_no_check_is_green_without_a_measured_value(value: str | None) -> None:
+    grey = Check(id="leakage", title="Leakage", value=value, status=Status.GO)
+    assert grey.status is Status.UNKNOWN and grey.grey and grey.value is None
+    assert grey.why == (value or "")
+    read_again = Check.model_validate_json(grey.model_copy(update={"status": Status.GO}).model_dump_json())
+    assert read_again.grey, "also where an older version wrote it"
+
+
+def test_what_is_grey_stops_nothing_and_is_not_counted_as_passed() -> None:
+    grey = not_measured("leakage", "Leakage", "there are no two splits")
+    found = decide([*verdict(Status.GO).checks, grey], gate="quality", experiment="cvs",
+                   measured_at=dt.datetime.now(dt.UTC), inputs_digest="")  # fmt: skip
+    assert found.go and found.status is Status.GO and found.failed == []
+    assert found.summary == "its check passes; 1 not measured"
+    fields = found.model_dump(include={"gate", "experiment", "measured_at", "inputs_digest"})
+    assert decide([grey], **fields).status is Status.UNKNOWN
+    assert "? not measured: leakage (there are no two splits)" in to_text(found, colour=False, width=100)
+    assert "| Leakage | not measured | – | ⚪ UNKNOWN | there are no two splits |" in to_markdown(found)
+    suite = ET.fromstring(to_junit(found))
+    assert (suite.get("errors"), suite.get("skipped")) == ("0", "1")
 
 
 def test_an_override_passes_and_stays_visible() -> None:

@@ -98,6 +98,11 @@ class CADMLLM(LightningExperiment):
             return
         generate(self.settings.data, indices, out, seed, progress)
 
+    def items_there(self) -> int | None:
+        from experiments.cad_mllm.omnicad import parts_of
+
+        return None if self.inputs_folder() is None or self.assets is None else len(parts_of(self.assets))
+
     def inspector(self, gate: QualityGate) -> Inspector:
         """Documents, their tokens counted by the model's own tokenizer; not counted while that is missing."""
         from experiments.cad_mllm.tokens import tokens_of
@@ -156,6 +161,12 @@ class CADMLLM(LightningExperiment):
 
         share = self.config.validation_share
         return predict(checkpoint, self.settings, self.assets, data, out, seed, share)
+
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        from experiments.cad_mllm.infer import infer_files
+
+        assert self.assets is not None
+        return infer_files(checkpoint, self.assets, given, out)
 
     def show(self, batch: Any, outputs: Any, out: Path) -> None:
         from experiments.cad_mllm.picture import comparison

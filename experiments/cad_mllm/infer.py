@@ -37,6 +37,27 @@ def infer(checkpoint: Path, assets: Path, caption: str, points: Path | None = No
         return write_programs(model, {key: value[None] for key, value in batch.items()})[0]
 
 
+def infer_files(checkpoint: Path, assets: Path, given: str, out: Path) -> list[Path]:
+    """Write `NAME.txt`, the program.
+
+    Args:
+        given: the caption; or a text file that holds it, with a cloud (.npy) and a picture (.png, .jpg) of its name
+            beside it.
+    """
+    file, stem = Path(given), "program"
+    beside: dict[str, Path | None] = {"points": None, "image": None}
+    if given.endswith(".txt"):
+        if not file.is_file():
+            raise UserError(f"{file}: not there; give a caption in quotes, or a text file that holds one")
+        given, stem = file.read_text().strip(), file.stem
+        for name, endings in {"points": (".npy",), "image": (".png", ".jpg", ".jpeg")}.items():
+            beside[name] = next((file.with_suffix(end) for end in endings if file.with_suffix(end).is_file()), None)
+    program = infer(checkpoint, assets, given, beside["points"], beside["image"])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{stem}.txt").write_text(f"{program}\n")
+    return [out / f"{stem}.txt"]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the CAD program of a part, and its volume."""
     parser = argparse.ArgumentParser(prog="python -m experiments.cad_mllm.infer", description=main.__doc__)

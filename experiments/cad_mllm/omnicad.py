@@ -141,6 +141,12 @@ def prepare(folder: Path, settings: DataSettings, wanted: int, out: Path, *, own
     write_json(out / PARTS, parts)
 
 
+def parts_of(assets: Path) -> dict[str, str]:
+    """Id → program of the parts that `prepare` translated."""
+    found: dict[str, str] = json.loads((assets / PARTS).read_text())
+    return found
+
+
 def convert(
     folder: Path, settings: DataSettings, assets: Path, indices: Sequence[int], out: Path, seed: int, progress: Progress
 ) -> None:
@@ -152,7 +158,7 @@ def convert(
     Raises:
         UserError: there are fewer parts, or a cloud or picture cannot be read.
     """
-    found, programs = survey(folder, settings), json.loads((assets / PARTS).read_text())
+    found, programs = survey(folder, settings), parts_of(assets)
     ids = list(programs)
     for done, index in enumerate(indices, start=1):
         if index >= len(ids):

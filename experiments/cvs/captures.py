@@ -6,29 +6,19 @@ A capture is a folder with `transforms.json` (instant-ngp, nerfstudio, Blender),
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from experiments.cvs.camera_files import COLMAP, TRANSFORMS, of_colmap, of_transforms
 from experiments.cvs.cameras import Camera, pose
 from experiments.cvs.settings import DataSettings
-from gonogo import Progress, UserError, listed_examples, too_few, unusable, write_json
-
-TRANSFORMS, COLMAP = "transforms.json", "images.txt"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".JPG", ".PNG")
-PICTURE_FOLDERS = ("images", ".")  # of COLMAP, from the capture's folder
-FOCAL_AND_LENS = {  # COLMAP's camera models: numbers before the lens's distortion
-    "SIMPLE_PINHOLE": 3, "PINHOLE": 4, "SIMPLE_RADIAL": 3, "RADIAL": 3, "OPENCV": 4, "FULL_OPENCV": 4,
-}  # fmt: skip
-TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # from y down, looking along +z
-RIGID = 1e-2  # of a rotation's products
+from gonogo import Progress, UserError, too_few, unusable, write_json
 
 
 @dataclass(frozen=True)
@@ -65,22 +55,22 @@ def read_captures(folder: Path) -> list[Capture]:
     return [_read(place, folder) for place in find_captures(folder)]
 
 
-def items_of(captures: Sequence[Capture], settings: DataSettings, seed: int) -> list[tuple[str, list[Frame]]]:
+def items_of(captures: Sequence[Capture], settings: DataSettings) -> list[tuple[str, list[Frame]]]:
     """Name of its capture and frames of each item, the input first; captures take turns.
 
     A capture's unit is unknown: what its cameras look at is put where the generator puts a cloud.
     """
     middle = (settings.near + settings.far) / 2
     scaled = [replace(capture, frames=_scaled(capture.frames, middle)) for capture in captures]
-    by_capture = [[(capture.name, frames) for frames in _neighbours(capture, settings, seed)] for capture in scaled]
+    by_capture = [[(capture.name, frames) for frames in _neighbours(capture, settings)] for capture in scaled]
     longest = max(map(len, by_capture), default=0)
     return [items[turn] for turn in range(longest) for items in by_capture if turn < len(items)]
 
 
-def prepare(folder: Path, settings: DataSettings, seed: int) -> list[str]:
+def prepare(folder: Path, settings: DataSettings) -> list[str]:
     """What is there, and what is wrong with it but does not stop the work; one sentence each."""
     captures = read_captures(folder)
-    items = len(items_of(captures, settings, seed))
+    items = len(items_of(captures, settings))
     pictures = sum(len(capture.frames) for capture in captures)
     told = [
         f"{folder}: captures: {len(captures)}, pictures: {pictures}, items: {items} of 1 + {settings.views} pictures"
@@ -96,15 +86,13 @@ def prepare(folder: Path, settings: DataSettings, seed: int) -> list[str]:
     return told
 
 
-def convert(
-    folder: Path, settings: DataSettings, indices: Sequence[int], out: Path, seed: int, progress: Progress | None
-) -> None:
+def convert(folder: Path, settings: DataSettings, indices: Sequence[int], out: Path, progress: Progress | None) -> None:
     """Write the items with these indices as the generator writes its own, less the depths.
 
     Raises:
         UserError: there are fewer items, or a picture cannot be read.
     """
-    items = items_of(read_captures(folder), settings, seed)
+    items = items_of(read_captures(folder), settings)
     for done, index in enumerate(indices, start=1):
         if index >= len(items):
             raise too_few(folder, len(items), index, f"items of 1 + {settings.views} pictures")
@@ -123,12 +111,12 @@ def convert(
             progress(done, len(indices))
 
 
-def _neighbours(capture: Capture, settings: DataSettings, seed: int) -> list[list[Frame]]:
+def _neighbours(capture: Capture, settings: DataSettings) -> list[list[Frame]]:
     """A picture and those that look most nearly the same way, within half the arc; each picture once.
 
     Those with the fewest neighbours left come first, so that few pictures are left over.
     """
-    frames = [capture.frames[at] for at in np.random.default_rng(seed).permutation(len(capture.frames))]
+    frames = capture.frames
     axes = np.array([frame.camera.forward for frame in frames])
     alike = axes @ axes.T
     near = alike >= math.cos(math.radians(settings.cameras.arc_deg / 2))
@@ -182,7 +170,7 @@ def _scaled(frames: Sequence[Frame], distance: float) -> list[Frame]:
 def _read(place: Path, folder: Path) -> Capture:
     name = place.relative_to(folder).as_posix()
     try:
-        found = _of_transforms(place) if (place / TRANSFORMS).is_file() else _of_colmap(place, folder)
+        found = of_transforms(place) if (place / TRANSFORMS).is_file() else of_colmap(place, folder)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         reason = f"{type(error).__name__}: {error}" if isinstance(error, (KeyError, IndexError)) else str(error)
         raise UserError(f"inputs: {place}: {reason}") from None
@@ -199,117 +187,3 @@ def _read(place: Path, folder: Path) -> Capture:
         raise UserError(f"inputs: {place}: {len(frames)} pictures; at least two are needed")
     known = [Frame(path, camera) for path, camera in frames if camera is not None]
     return Capture(name if name != "." else folder.name, known, notes)
-
-
-Read = tuple[list[tuple[Path, Camera | None]], list[str]]
-
-
-def _of_transforms(place: Path) -> Read:
-    raw = json.loads((place / TRANSFORMS).read_text(encoding="utf-8"))
-    if not isinstance(raw, dict) or not isinstance(raw.get("frames"), list):
-        raise ValueError(f"{TRANSFORMS}: no `frames`")
-    frames, blind = [], []
-    for frame in raw["frames"]:
-        own = {**raw, **frame}
-        path = _picture(place / str(frame["file_path"]))
-        size = _size(own, path)
-        focal_px = _focal_px(own, size[0])
-        if focal_px is None:
-            blind.append(path.name)
-            continue
-        frames.append((path, _camera(frame.get("transform_matrix"), focal_px, size)))
-    if blind:
-        raise ValueError(
-            f"{TRANSFORMS}: no camera for {listed_examples(blind)} of {len(raw['frames'])}: give `fl_x` and `w`, or "
-            "`camera_angle_x`"
-        )
-    lens = [key for key in ("k1", "k2", "p1", "p2") if abs(float(raw.get(key, 0))) > 0]
-    return frames, _lens_note(bool(lens))
-
-
-def _picture(path: Path) -> Path:
-    """Blender's paths lack the suffix."""
-    if path.is_file():
-        return path
-    return next((found for suffix in SUFFIXES if (found := path.with_name(path.name + suffix)).is_file()), path)
-
-
-def _size(own: dict[str, Any], path: Path) -> tuple[int, int]:
-    if "w" in own and "h" in own:
-        return int(own["w"]), int(own["h"])
-    if not path.is_file():
-        return 1, 1
-    with Image.open(path) as picture:
-        return picture.size
-
-
-def _focal_px(own: dict[str, Any], width: int) -> float | None:
-    if "fl_x" in own and "w" in own:
-        return float(own["fl_x"])
-    if "camera_angle_x" in own:
-        return width / 2 / math.tan(float(own["camera_angle_x"]) / 2)
-    return None
-
-
-def _camera(camera_to_world: Any, focal_px: float, size: tuple[int, int]) -> Camera | None:
-    """The camera of a pose in OpenGL's axes; None where it is no rotation and translation."""
-    try:
-        matrix = np.array(camera_to_world, float)
-    except (TypeError, ValueError):
-        return None
-    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
-        return None
-    scale = abs(float(np.linalg.det(matrix[:3, :3]))) ** (1 / 3)
-    if scale < RIGID:
-        return None
-    turned = matrix[:3, :3] / scale
-    if np.abs(turned @ turned.T - np.eye(3)).max() > RIGID:
-        return None
-    matrix[:3, :3] = turned
-    return Camera(np.linalg.inv(matrix), focal_px, *size)
-
-
-def _of_colmap(place: Path, folder: Path) -> Read:
-    cameras, distorted = {}, False
-    for line in _lines(place / "cameras.txt"):
-        key, model, width, height, *numbers = line.split()
-        if model not in FOCAL_AND_LENS:
-            raise ValueError(f"cameras.txt: camera {key} is {model}; known are {', '.join(FOCAL_AND_LENS)}")
-        cameras[key] = float(numbers[0]), (int(width), int(height))
-        distorted |= any(abs(float(number)) > 0 for number in numbers[FOCAL_AND_LENS[model] :])
-    pictures = next(
-        root / name for root in (place, *place.parents) for name in PICTURE_FOLDERS
-        if (root / name).is_dir() and (name != "." or root == folder)
-    )  # fmt: skip
-    frames: list[tuple[Path, Camera | None]] = []
-    for line in _lines(place / COLMAP):
-        words = line.split(maxsplit=9)
-        if len(words) < 10 or words[8] not in cameras or not words[9].endswith(SUFFIXES):
-            continue  # the line of points that follows each picture's
-        w, x, y, z, *move = map(float, words[1:8])
-        world_to_camera = np.eye(4)
-        world_to_camera[:3, :3] = _rotation(w, x, y, z)
-        world_to_camera[:3, 3] = move
-        focal_px, size = cameras[words[8]]
-        frames.append((pictures / words[9], Camera(TO_OPENGL @ world_to_camera, focal_px, *size)))
-    return frames, _lens_note(distorted)
-
-
-def _lines(path: Path) -> list[str]:
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
-
-
-def _rotation(w: float, x: float, y: float, z: float) -> np.ndarray:
-    length = math.sqrt(w * w + x * x + y * y + z * z)
-    if length < RIGID:
-        raise ValueError("images.txt: a quaternion of zeros")
-    w, x, y, z = (value / length for value in (w, x, y, z))
-    return np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ])  # fmt: skip
-
-
-def _lens_note(distorted: bool) -> list[str]:
-    return ["the lens's distortion is not corrected: undistort the pictures first"] if distorted else []

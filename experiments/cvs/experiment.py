@@ -27,7 +27,7 @@ class CVS(LightningExperiment):
     settings: CVSSettings
     generate_code: ClassVar[tuple[str, ...]] = (
         "photographs.py", "depth.py", "splats.py", "decoder.py", "cameras.py", "generate.py", "pretrained.py",
-        "captures.py",
+        "captures.py", "camera_files.py",
     )  # fmt: skip
 
     def settings_for(self, stage: Stage) -> Any:
@@ -52,7 +52,7 @@ class CVS(LightningExperiment):
 
         out.mkdir(parents=True, exist_ok=True)
         if captures.find_captures(self._inputs()):
-            told = captures.prepare(self._inputs(), self.settings.data, seed)
+            told = captures.prepare(self._inputs(), self.settings.data)
             print("\n".join(told), flush=True)
             write_text(out / "inputs.md", "".join(f"- {line}\n" for line in told))
             return {}
@@ -63,10 +63,17 @@ class CVS(LightningExperiment):
         from experiments.cvs.generate import generate
 
         if captures.find_captures(self._inputs()):
-            captures.convert(self._inputs(), self.settings.data, indices, out, seed, progress)
+            captures.convert(self._inputs(), self.settings.data, indices, out, progress)
             return
         assert self.assets is not None
         generate(self.settings.data, self._inputs(), self.assets, indices, out, seed, progress)
+
+    def items_there(self) -> int | None:
+        from experiments.cvs import captures
+
+        if not captures.find_captures(self._inputs()):
+            return None
+        return len(captures.items_of(captures.read_captures(self._inputs()), self.settings.data))
 
     def module(self, training: Training) -> Any:
         from experiments.cvs.module import CVSModule
@@ -99,6 +106,12 @@ class CVS(LightningExperiment):
 
         share = self.config.validation_share
         return predict(checkpoint, self.settings, self.config.training, data, out, seed, share)
+
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        from experiments.cvs.infer import infer
+
+        assert self.assets is not None
+        return infer(checkpoint, self.settings, self.config.training, self.assets, Path(given), out, seed)
 
     def show(self, batch: Any, outputs: Any, out: Path) -> None:
         from experiments.cvs.predict import picture

@@ -31,6 +31,7 @@ PICTURED_ITEMS = 6
 COVERED_ALPHA = 0.5  # a pixel with a higher alpha than this is covered
 SIDE_DEG = 15.0
 MAX_PSNR_DB = 99.0
+MOST_GAIN = 4.0  # of a view whose exposure is matched: a black one stays dark, and is judged so
 
 Progress = Callable[[int, int], None]
 
@@ -130,9 +131,24 @@ def generate(
         write_json(folder / "source.json", {"group": item.name})
         rng = np.random.default_rng([seed, index, settings.views])
         for number, camera in enumerate(orbit(settings, _distance(cloud), rng)):
-            _write_view(folder / f"view_{number:03d}", render(cloud, camera), camera, settings)
+            view = render(cloud, camera)
+            if settings.match_exposure:
+                view = exposed_as(item.image, view)
+            _write_view(folder / f"view_{number:03d}", view, camera, settings)
         if progress is not None:
             progress(done, len(indices))
+
+
+def exposed_as(photograph: np.ndarray, view: Rendering) -> Rendering:
+    """The view with the photograph's mean luminance where it is covered; what is empty stays empty.
+
+    Args:
+        photograph: (S, S, 3) uint8.
+    """
+    covered = (view.alpha > COVERED_ALPHA).numpy()
+    light = _luminance(_pixels(view))[covered].mean() if covered.any() else 0.0
+    gain = _luminance(photograph).mean() / max(light, 1.0)
+    return view._replace(rgb=view.rgb * float(np.clip(gain, 1 / MOST_GAIN, MOST_GAIN)))
 
 
 def _write_view(folder: Path, view: Rendering, camera: Camera, settings: DataSettings) -> None:

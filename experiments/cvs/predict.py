@@ -54,7 +54,7 @@ def predict(
             predicted = module.predict_step(batch, 0)
         for name, guess in {"model": predicted, "mean": mean, "copy": batch["input"]}.items():
             errors[name].append(guess - batch["target"])
-        _write(item, predicted, out / item.name)
+        write_item(item, predicted, out / item.name)
     l1 = {name: float(torch.cat(parts).abs().mean()) for name, parts in errors.items()}
     psnr_db = {name: _psnr_db(torch.cat(parts)) for name, parts in errors.items()}
     return {
@@ -82,7 +82,8 @@ def picture(inputs: Tensor, outputs: Tensor, targets: Tensor, out: Path) -> None
         Image.fromarray(np.concatenate(rows)).save(temporary)
 
 
-def _write(item: Path, predicted: Tensor, out: Path) -> None:
+def write_item(item: Path, predicted: Tensor, out: Path) -> None:
+    """Predicted views in the layout of the data, less their depth."""
     out.mkdir(parents=True, exist_ok=True)
     for name in ("input.png", "input_depth.npy", "source.json"):
         if (item / name).exists():

@@ -38,6 +38,9 @@ class DataSettings(StrictModel):
     grid: int = Field(32, ge=4, description="decoder cells per side")
     gaussians_per_cell: Count = 4
     fit_steps: Count = Field(80, description="optimizer steps of the decoder's fit")
+    match_exposure: bool = Field(
+        False, description="rendered views get their photograph's mean luminance, by at most a factor of 4"
+    )
     cameras: Cameras = Cameras()
     depth_model: Path | None = Field(
         None, description="depth_anything_v2_small.onnx; null: embedded prior, or true disparity"

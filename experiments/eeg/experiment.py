@@ -33,6 +33,12 @@ class EEG(LightningExperiment):
 
         generate(self.settings.data, self.inputs_folder(), indices, out, seed, progress)
 
+    def items_there(self) -> int | None:
+        from experiments.eeg.recorded import find
+
+        folder = self.inputs_folder()
+        return None if folder is None else len(find(folder, self.settings.data).sources)
+
     def lacking(self) -> list[str]:
         """Also recordings that `inputs` should hold and does not, or that cannot be used."""
         from experiments.eeg.recorded import find
@@ -81,6 +87,11 @@ class EEG(LightningExperiment):
 
         share = self.config.validation_share
         return predict(checkpoint, self.settings, self.config.training, data, out, seed, share)
+
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        from experiments.eeg.infer import infer
+
+        return infer(checkpoint, self.settings, self.config.training, Path(given), out)
 
     def show(self, batch: Any, outputs: Any, out: Path) -> None:
         from experiments.eeg.predict import picture

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from experiments.eeg import cache
-from experiments.eeg.data import EEGDataModule, subject_of
+from experiments.eeg.data import EEGDataModule, Windows, subject_of
 from experiments.eeg.module import EEGModule
 from experiments.eeg.settings import EEGSettings
 from gonogo import Training, replacing, trained
@@ -46,7 +46,7 @@ def predict(
     mean = float(np.concatenate([_targets(path) for path in recordings.train_files]).mean())
     predicted, true, subjects = [], [], []
     for path in recordings.val_files:
-        found = _predict(module, recordings, path)
+        found = predict_windows(module, recordings.windows([path]))
         true.append(_targets(path))
         predicted.append(found)
         subjects += [subject_of(path)] * len(found)
@@ -70,8 +70,8 @@ def metrics(predicted: np.ndarray, true: np.ndarray, training_mean: float, subje
 
 
 @torch.no_grad()
-def _predict(module: EEGModule, recordings: EEGDataModule, path: Path) -> np.ndarray:
-    windows = recordings.windows([path])
+def predict_windows(module: EEGModule, windows: Windows) -> np.ndarray:
+    """(windows,), the predicted target of each."""
     batch = torch.stack([windows[index]["windows"] for index in range(len(windows))])
     parts = [module.predict_step({"windows": part}, 0)[:, 0] for part in batch.split(BATCH)]
     return torch.cat(parts).numpy()

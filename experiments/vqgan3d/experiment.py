@@ -57,6 +57,12 @@ class VQGAN3D(LightningExperiment):
 
         generate(self.settings.scans, self.inputs_folder(), indices, out, seed, progress)
 
+    def items_there(self) -> int | None:
+        from experiments.vqgan3d.own_scans import find_scans
+
+        folder = self.inputs_folder()
+        return None if folder is None else len(find_scans(folder, self.settings.scans))
+
     def module(self, training: Training) -> Any:
         from experiments.vqgan3d.module import VQGAN3DModule
 
@@ -106,6 +112,11 @@ class VQGAN3D(LightningExperiment):
 
         share = self.config.validation_share
         return predict(checkpoint, self.settings, self.config.training, data, out, seed, share)
+
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        from experiments.vqgan3d.infer import infer
+
+        return infer(checkpoint, self.settings, self.config.training, Path(given), out)
 
     def show(self, batch: Any, outputs: Any, out: Path) -> None:
         from experiments.vqgan3d.predict import picture

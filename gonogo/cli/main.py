@@ -32,6 +32,7 @@ COMMANDS = {
     "review": ("review", "summarise a run's folder: log warnings, success criteria, files"),
     "watch": ("watch", "show in the terminal where each chain stands, what runs and what it has cost"),
     "serve": ("serve", "serve the experiments' pages to a browser on this machine, kept up to date"),
+    "infer": ("infer", "predict for one new input with the model that came back"),
     "runs": ("runs", "list what each stage took, in time and money"),
     "health": ("health", "test this machine's GPU and CPU, each in a separate process"),
 }

@@ -76,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_facts(found, traced, checks), indent=1))
     else:
         print("\n".join(_lines(found, traced, checks, accelerator)))
-    return max(check.status.exit_code for check in checks)
+    return verdict.status.exit_code
 
 
 def _request(arguments: argparse.Namespace, accelerator: Accelerator) -> TraceRequest:

@@ -67,6 +67,7 @@ def _action(root: Path, name: str, mode: str | None) -> Action:
         experiment = load_experiment(name, settings.experiments[name], root)
         experiment.check_packages()
         experiment.check_kind()
+        experiment.check_commands()
     except UserError as error:
         return Action(name, "blocked", "", str(error))
     command = rerun_command(experiments=name, mode=settings.config.mode)

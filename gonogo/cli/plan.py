@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from gonogo.base.errors import UserError
+from gonogo.base.mappings import deep_merged, nested
 from gonogo.base.units import dollars, duration
 from gonogo.cli import site
 from gonogo.config.load import Settings
@@ -25,17 +30,43 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run, on_error=2)
     parser.add_argument("experiment", help="name in config/experiments/")
     parser.add_argument("--mode", help="one of the experiment's modes (default: config.yaml's)")
+    parser.add_argument(
+        "--config", nargs="+", default=[], metavar="KEY=VALUE",
+        help="keys to change, by dotted path: micro_batch_size=24 settings.model.base_channels=64 "
+        "gates.memory.larger_batches=true",
+    )  # fmt: skip
     parser.add_argument("--target", help="name in config/targets/: its GPU and price (default: config.yaml's)")
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    text, status = planned(Path(), arguments.experiment, arguments.mode, arguments.target)
+    changes = changed_keys(arguments.config)
+    text, status = planned(Path(), arguments.experiment, arguments.mode, arguments.target, changes)
     print(text)
     return status.exit_code
 
 
-def planned(root: Path, name: str, mode: str | None, target: str | None) -> tuple[str, Status]:
+def changed_keys(words: Sequence[str]) -> dict[str, Any]:
+    """`settings.model.width=64` as {"settings": {"model": {"width": 64}}}.
+
+    Raises:
+        UserError: a word is not KEY=VALUE.
+    """
+    changes: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not all(key.split(".")):
+            raise UserError(f"--config: {word!r} should be KEY=VALUE, such as settings.model.width=64")
+        changes = deep_merged(changes, nested(key, yaml.safe_load(value)))
+    return changes
+
+
+def planned(
+    root: Path, name: str, mode: str | None, target: str | None, changes: Mapping[str, Any] | None = None
+) -> tuple[str, Status]:
     """The memory plan as Markdown, then time and cost; and the gate's status.
+
+    Args:
+        changes: keys of config.yaml, nested.
 
     Raises:
         UserError: there is no such experiment, mode or target.
@@ -44,7 +75,7 @@ def planned(root: Path, name: str, mode: str | None, target: str | None) -> tupl
     from gonogo.memory.plan import plan_from
     from gonogo.report.memory_plan import memory_plan
 
-    settings = site.settings(root, experiments=name, mode=mode, target=target)
+    settings = site.settings(root, **{**(changes or {}), "experiments": name, "mode": mode, "target": target})
     experiment = load_experiment(name, settings.experiments[name], root)
     experiment.check_packages()
     gate, accelerator = settings.gates[name].memory, settings.accelerator

@@ -14,6 +14,7 @@ from typing import Any
 
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
+from gonogo.base.mappings import deep_merged
 from gonogo.config.load import Settings, load, read_yaml, validate
 from gonogo.config.workflow import Config
 from gonogo.report.render import to_text
@@ -55,7 +56,7 @@ def settings(root: Path, **given: Any) -> Settings:
     if (folder := str(root.resolve())) not in sys.path:
         sys.path.insert(0, folder)  # the experiments' classes lie there
     flags = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None}
-    return load({**_read(root), **flags}, root)
+    return load(deep_merged(_read(root), flags), root)
 
 
 def _read(root: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from gonogo.report.page.words import first_screen
 from gonogo.report.terminal import drawn
 
 EVERY_S = 1.0
+MOST = 12  # experiments on one screen, where none is named
 LINES = 6  # of a log
 COLOURS = {"GO": "green", "CAUTION": "yellow", "UNKNOWN": "bright_black", "NO_GO": "red", "running": "blue"}
 
@@ -66,7 +67,7 @@ def _watch(results: Path, names: Sequence[str]) -> None:
 
 
 def states(results: Path, names: Sequence[str]) -> list[ChainState]:
-    return [chain_state(results, name) for name in names] if names else all_states(results)
+    return [chain_state(results, name) for name in names] if names else all_states(results, MOST)
 
 
 def screen(found: Sequence[ChainState]) -> RenderableType:

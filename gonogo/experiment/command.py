@@ -17,6 +17,8 @@ from gonogo.config.command import Value, filled
 from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.contract import Experiment, Progress
 from gonogo.experiment.program import run_program
+from gonogo.experiment.script_files import scripts_in
+from gonogo.experiment.script_flags import unknown_flags
 from gonogo.experiment.source_files import Methods, Stage, named_files, repository_files, sendable, without_unused
 from gonogo.quality.registry import kind_of
 
@@ -101,6 +103,19 @@ class CommandExperiment(Experiment):
         run_program("command.predict", words, self.root, print)
         return _metrics(out / "metrics.json")
 
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        """Run `predict` with the new input in the place of {data}; metrics are its own affair.
+
+        Raises:
+            UserError: no command predicts, or it failed.
+        """
+        if not self.predicts:
+            raise UserError(f"{self.name}: no command predicts; write `command.predict`")
+        out.mkdir(parents=True, exist_ok=True)
+        values: dict[str, Value] = {"checkpoint": checkpoint.resolve(), "out": out.resolve(), "seed": seed}
+        run_program("command.predict", filled(self.command.predict, values, [Path(given).resolve()]), self.root, print)
+        return sorted(file for file in out.rglob("*") if file.is_file())
+
     # --- what each stage's result depends on ---
 
     def settings_for(self, stage: Stage) -> Any:
@@ -119,6 +134,13 @@ class CommandExperiment(Experiment):
         data = self.data_folder()
         files = [file for file in repository_files(self.root) if data is None or not file.is_relative_to(data)]
         return sendable(files, self.root)
+
+    def scripts(self, *, of_inference: bool) -> list[Path]:
+        keys = LINES["predict"] if of_inference else LINES["train"]
+        return [file for key in keys for file in scripts_in(getattr(self.command, key), self.root)]
+
+    def flags_of_commands(self) -> list[str] | None:
+        return unknown_flags(f"{self.command.train} {self.command.resume}", self.root)
 
     def source_files_of(self, stage: Stage) -> list[Path]:
         """All of `code` but documents (a README), and but what only other commands name and no other file imports.

@@ -19,6 +19,7 @@ from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.load import validate
 from gonogo.config.quality_thresholds import QualityGate
 from gonogo.experiment.pretrained import Asset, assets_in
+from gonogo.experiment.script_files import INFERENCE, imports_of
 from gonogo.experiment.source_files import Methods, Stage, sendable, source_digest, without_unused
 from gonogo.quality.inspector import Inspector
 from gonogo.quality.registry import check_kind, kind_of
@@ -58,7 +59,7 @@ class Experiment(ABC):
     packages: ClassVar[dict[str, str]] = {}
     framework: ClassVar[dict[str, str]] = {}
     generate_code: ClassVar[tuple[str, ...]] = ()
-    predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "show.py")
+    predict_code: ClassVar[tuple[str, ...]] = ("predict.py", "show.py", "infer.py")
     resumes: bool = True
     predicts: bool = True
     trains_with_assets: ClassVar[bool] = False
@@ -91,6 +92,10 @@ class Experiment(ABC):
         `progress(done, total)` is called after each item.
         """
 
+    def items_there(self) -> int | None:
+        """How many items `generate` can make of the inputs; None: any number."""
+        return None
+
     def inspector(self, gate: QualityGate) -> Inspector:
         """What reads this experiment's data, as the gate wants it read; extended where a kind asks for more."""
         return kind_of(self.kind).configured(gate)
@@ -104,6 +109,23 @@ class Experiment(ABC):
         Returns:
             Metrics by name; `skill` (1 - error / error of predicting the training mean) is always among them.
         """
+
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        """What the trained model makes of one new input, as files in `out`: `gonogo infer`.
+
+        Args:
+            given: as it was typed: a file, or a text.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            UserError: the experiment defines none.
+        """
+        raise UserError(
+            f"{self.name} predicts for held-out items only: give its class a method "
+            "`infer(checkpoint, given, out, seed)` (docs/experiments.md)"
+        )
 
     # --- what the workflow asks about it ---
 
@@ -195,6 +217,10 @@ class Experiment(ABC):
             return files
         return without_unused(files, [file for file in files if file.name in self.predict_code], self._unused(stage))
 
+    def scripts(self, *, of_inference: bool) -> list[Path]:
+        """The files that training, or predicting, cannot do without, whether they are there or not."""
+        return [self._file(), *imports_of(self._file(), self.import_root(), of_inference=of_inference)]
+
     def import_root(self) -> Path:
         """The folder that the experiment's package is imported from."""
         return self._file().parents[type(self).__module__.count(".")]
@@ -204,7 +230,7 @@ class Experiment(ABC):
 
     def _unused(self, stage: Stage) -> Methods:
         name = type(self).__name__
-        return {} if stage == "predict" else {self._file(): (f"{name}.predict", f"{name}.show")}
+        return {} if stage == "predict" else {self._file(): tuple(f"{name}.{method}" for method in INFERENCE)}
 
     # --- can it run here? ---
 
@@ -229,6 +255,16 @@ class Experiment(ABC):
         bases = [base for base in type(self).__mro__ if base.__module__.partition(".")[0] not in ours]
         files = {*map(Path, map(inspect.getfile, bases)), *self.source_files()}
         return any(READS_INPUTS.search(file.read_text(errors="replace")) for file in files)
+
+    def flags_of_commands(self) -> list[str] | None:
+        """What is wrong with the flags of its training command; None: there is none, or its script does not tell."""
+        return None
+
+    def check_commands(self) -> None:
+        """Raise UserError where the training command has a flag that its script does not take."""
+        if wrong := self.flags_of_commands():
+            where = f"config/experiments/{self.name}.yaml: command.train"
+            raise UserError(f"{where}: {'; '.join(wrong)}. Correct the flag, or add it to the script")
 
     def check_packages(self) -> None:
         """Raise UserError for a library that this experiment needs and that is not installed."""

@@ -76,6 +76,7 @@ def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
             experiment.check_packages()
             experiment.check_kind()
             experiment.check_inputs()
+            experiment.check_commands()
     except UserError as error:
         sys.exit(f"error: {error}")
     return found

@@ -33,8 +33,7 @@ def unusable(folder: Path, problems: Mapping[str, Sequence[str]], total: int, no
 def too_few(folder: Path, there: int, index: int, noun: str) -> UserError:
     """An error for an item that was requested and that the folder does not have."""
     return UserError(
-        f"inputs: {folder}: {there} {noun}; number {index + 1} was requested: set `dataset_items: {there}`, and "
-        "`sample_items` no higher"
+        f"inputs: {folder}: {there} {noun}; number {index + 1} was requested: set `dataset_items: {there}`"
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
+from gonogo.base.known_errors import hint_for
 from gonogo.base.units import gigabytes
 from gonogo.config.device_choice import SLOWER
 from gonogo.config.gate_thresholds import CanaryGate
@@ -99,8 +102,13 @@ def _ran(m: Measurements, gate: CanaryGate) -> Check:
         why=f"the canary ended as '{m.exit_cause}' "
         + (f"in phase {m.last_phase}" if m.last_phase else f"after {m.steps} steps")
         + f"; its last line: {tail}",
-        hint="Read the canary's log (evidence). Nothing but the canary's minute was paid for.",
+        hint=" ".join(filter(None, [_known(m.log_tail), "The canary's log is among the evidence."])),
     )
+
+
+def _known(lines: Sequence[str]) -> str:
+    """What helps against the error that a log ends with."""
+    return next(filter(None, map(hint_for, reversed(lines))), "")
 
 
 def _finite(m: Measurements) -> Check:

@@ -40,7 +40,7 @@ def measured(returned: Mapping[str, Any], inputs_digest: str = "") -> Measuremen
 
 def judge(measured: Measurements, gate: GeneratorGate) -> tuple[list[Check], str]:
     if not measured.metrics and not gate.root:
-        return [Check(id="no_generator", title="Nothing is fitted before data is made", status=Status.GO)], ""
+        return [Check(id="no_generator", title="Fitted before data is made", value="nothing", status=Status.GO)], ""
     if not gate.root:
         names = ", ".join(measured.metrics)
         why = f"prepare measured {names}, and gates.generator gives no threshold for any of them"

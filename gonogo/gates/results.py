@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,7 +16,7 @@ from gonogo.quality.judge import judge as judge_data
 from gonogo.quality.judgement import Judgement
 from gonogo.quality.measured_set import MeasuredSet
 from gonogo.quality.registry import kind_of
-from gonogo.verdict import Check, Status, threshold_check
+from gonogo.verdict import Check, Status, not_measured, status_of, threshold_check
 
 
 class TrainingLog(ClosedModel):
@@ -26,6 +27,14 @@ class TrainingLog(ClosedModel):
     loss_at_start: float | None = Field(None, description="median of the first tenth of its training losses")
     loss_at_end: float | None = Field(None, description="of the last tenth")
     checkpoint: str = Field("", description="the file that was downloaded; empty: it left none")
+
+
+class ValidationTrend(ClosedModel):
+    """What the paid run's validation loss does over its second half."""
+
+    state: Literal["falling", "flat", "rising", "unknown"] = Field(description="`flat`: it has converged")
+    beyond_noise: bool = Field(description="whether the change is larger than its noise explains")
+    text: str
 
 
 class Measurements(Measured):
@@ -40,6 +49,7 @@ class Measurements(Measured):
         description="measurements of the predictions, inspected as data is; null: answers that are no such items, or "
         "no predictions",
     )
+    validation: ValidationTrend | None = Field(None, description="of the paid run")
     logged: TrainingLog | None = Field(None, description="of a command that predicts nothing: what its run logged")
 
 
@@ -66,9 +76,10 @@ def judge(measured: Measurements, gate: ResultsGate) -> ResultsJudgement:
         return ResultsJudgement([_no_result()], "", predictions)
     checks = [_skill(measured, gate), *_expected(measured, gate)]
     checks += [] if data is None else kind_of(data.kind).prediction_checks(measured.beside_references, gate)
+    checks += [_convergence(measured.validation)] if measured.validation else []
     checks += [_indicators(measured)] if measured.alerts else []
     checks += [] if predictions is None else predictions.checks
-    return ResultsJudgement(checks, "RESULT" if any(not check.status.passes for check in checks) else "", predictions)
+    return ResultsJudgement(checks, "" if status_of(checks).passes else "RESULT", predictions)
 
 
 def _of_log(measured: Measurements, log: TrainingLog, gate: ResultsGate) -> ResultsJudgement:
@@ -77,8 +88,9 @@ def _of_log(measured: Measurements, log: TrainingLog, gate: ResultsGate) -> Resu
     if not measured.is_result:
         checks.append(_no_result("The run ended, and came back"))
         return ResultsJudgement(checks, "RESULT" if not checks[0].status.passes else "", None)
-    checks += [_loss_fell(log), *_expected(measured, gate)]
-    return ResultsJudgement(checks, "RESULT" if any(not check.status.passes for check in checks) else "", None)
+    checks += [_loss_fell(log), *([_convergence(measured.validation)] if measured.validation else [])]
+    checks += _expected(measured, gate)
+    return ResultsJudgement(checks, "" if status_of(checks).passes else "RESULT", None)
 
 
 def _left_a_checkpoint(log: TrainingLog) -> Check:
@@ -106,6 +118,24 @@ def _loss_fell(log: TrainingLog) -> Check:
         if first is not None and last is not None
         else "the run logged no losses",
         hint="Look at the loss in steps.csv or metrics.csv of the archive.",
+    )
+
+
+def _convergence(found: ValidationTrend) -> Check:
+    """A warning and no more: the best checkpoint was kept. Falling is no fault, and says that more would help."""
+    id_, title = "convergence", "Validation loss at the end of the paid run"
+    if found.state == "unknown":
+        return not_measured(id_, title, found.text)
+    rising = found.state == "rising" and found.beyond_noise
+    hint = "Take the best checkpoint; next time stop there, lower the learning rate, or take more data."
+    return Check(
+        id=id_,
+        title=title,
+        value="converged" if found.state == "flat" else found.state,
+        threshold="none: converged or falling; rising is a warning",
+        status=Status.CAUTION if rising else Status.GO,
+        why="" if found.state == "flat" else found.text,
+        hint=hint if rising else "",
     )
 
 

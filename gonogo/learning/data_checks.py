@@ -6,7 +6,7 @@ from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.derived import blind, learned, memorized, rising
 from gonogo.learning.empty_checks import examples
 from gonogo.learning.measurements import Measurements, number
-from gonogo.verdict import Check, Status, threshold_check
+from gonogo.verdict import Check, Status, not_measured, threshold_check
 
 NOISE_AUTOCORRELATION, PICTURE_AUTOCORRELATION = 0.1, 0.5  # of targets, where inputs have at least the second
 INDEPENDENT_P = 0.01
@@ -51,7 +51,8 @@ def brightness(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     title, threshold = "Targets against inputs, mean", f">= {gate.min_target_input_ratio}"
     data = measured.data
     if data is not None and not data.comparable:
-        return _passing("target_brightness", title, "not comparable quantities", threshold), ""
+        why = "inputs and targets are no comparable quantities"
+        return not_measured("target_brightness", title, why, threshold=threshold), ""
     x, y = number(data.input_mean) if data else None, number(measured.end.target_mean)
     if data is None or x is None or y is None:
         return threshold_check("target_brightness", title, None, threshold, None, why="not measured"), ""
@@ -136,7 +137,7 @@ def leakage(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | N
     exact, near, groups = data.exact_copies, data.near_copies, data.shared_group_count
     title, threshold = "Held-out samples also trained on", f"<= {gate.max_leaked_share:g} of them"
     if exact is None and not groups and not data.copied_targets and not data.overlapping:
-        return _passing("leakage", title, "not known: samples this small recur by chance", threshold), ""
+        return not_measured("leakage", title, "samples this small recur by chance", threshold=threshold), ""
     held_out = max(1, data.held_out_samples)
     if data.recurring is not None and (exact or 0) / held_out <= MORE_THAN_WITHIN * data.recurring:
         exact = near = 0  # as often as within the training set: they recur by chance
@@ -281,7 +282,3 @@ def pairing(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | N
         hint="Look at some pairs side by side; check how inputs and targets are joined, and any shuffling of one.",
     )
     return check, "DATA"
-
-
-def _passing(id_: str, title: str, value: str, threshold: str) -> Check:
-    return threshold_check(id_, title, value, threshold, True, why="")

@@ -8,6 +8,7 @@ from gonogo.learning.trend import Slope, theil_sen
 
 BLIND = 1e-4  # change of the outputs without the input, in spreads of the targets: rounding, and no more
 SHRUNK = 1.5  # slope of targets over outputs: above, the outputs are too small for what the model knows
+ALIKE = 1e-3  # distance of a generator's samples from each other, over that of targets: rounding, and no more
 BY_HEART = 0.2  # skill on trained samples above that on held-out ones
 
 
@@ -97,6 +98,12 @@ def falling(measured: Measurements) -> bool:
 def paired(measured: Measurements) -> bool:
     """Whether outputs answer targets; a generator's samples do not."""
     return measured.data is None or measured.data.paired
+
+
+def collapsed(measured: Measurements) -> bool:
+    """Whether all samples of a generator are the same."""
+    variety = number(measured.end.variety)
+    return variety is not None and variety < ALIKE
 
 
 def unseen(measured: Measurements) -> bool:

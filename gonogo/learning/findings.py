@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, Status, not_measured
 
 DATA, LEAKAGE, WIRING, BLIND = "DATA", "LEAKAGE", "WIRING", "INPUT IGNORED"
 DIVERGING, UNDERTRAINED, LOSS = "DIVERGING", "UNDERTRAINED", "LOSS"
@@ -18,7 +18,10 @@ class CheckAndCause(NamedTuple):
     cause: str
 
 
-def good(id_: str, title: str, value: float | str | None = None, unit: str = "", threshold: str = "") -> CheckAndCause:
+def good(
+    id_: str, title: str, value: float | str | bool | None = True, unit: str = "", threshold: str = ""
+) -> CheckAndCause:
+    """A check that passes; without another value it says that it is so."""
     return CheckAndCause(Check(id=id_, title=title, value=value, unit=unit, threshold=threshold, status=Status.GO), "")
 
 
@@ -34,6 +37,11 @@ def bad(
 
 def unknown(id_: str, title: str, why: str, hint: str = "") -> CheckAndCause:
     return bad(id_, title, None, why, hint, status=Status.UNKNOWN)
+
+
+def skipped(id_: str, title: str, why: str, threshold: str = "") -> CheckAndCause:
+    """What this run could not show, and no verdict waits for."""
+    return CheckAndCause(not_measured(id_, title, why, threshold=threshold), "")
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

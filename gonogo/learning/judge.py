@@ -47,7 +47,7 @@ TESTS: tuple[Test, ...] = (
     step_checks.schedule,
     step_checks.batch_norm,
     model_checks.loss_of_outputs,
-    model_checks.samples_vary,
+    progress_checks.samples_vary,
     model_checks.stable,
     data_checks.pairing,
     model_checks.one_batch,

@@ -8,6 +8,7 @@ from statistics import median
 from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.derived import (
     blind,
+    collapsed,
     flat,
     knows_what_it_saw,
     learned,
@@ -27,7 +28,6 @@ FITS = 0.5  # with another learning rate one batch fits: the ratio is below this
 EXPLODED = 100.0  # gradient norm at the end over that at the start
 SPIKED = 10.0  # highest loss over the first
 FELL, LEFT = 0.2, 0.95  # of one batch alone: its loss, and what is left of its error, that contradict each other
-ALIKE = 1e-3  # distance of a generator's samples from each other, over that of targets: rounding, and no more
 WORSE = 2.0  # held-out error over the greater of: before the first step, predicting the mean
 WORSE_NATS = 1.1  # the same of classes
 ENDS = 0.1  # share of the steps that is taken for the start and the end
@@ -135,9 +135,13 @@ def _instability(measured: Measurements, gate: LearningGate) -> str:
     size = max(1, int(ENDS * len(norms)))
     if norms and median(norms[-size:]) > EXPLODED * max(median(norms[:size]), 1e-30) > 0:
         return f"the gradients grew from {median(norms[:size]):.3g} to {median(norms[-size:]):.3g}"
+    return _died(measured)
+
+
+def _died(measured: Measurements) -> str:
     if silenced(measured):
         return "the outputs no longer depend on the input, as they did before the first step: the network has died"
-    return ""
+    return "the generator's samples have become all the same: it has collapsed" if collapsed(measured) else ""
 
 
 def _worse_than_before(measured: Measurements) -> str:
@@ -162,7 +166,7 @@ def loss_of_outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, 
     one, value = measured.one_batch, measured.overfit_ratio
     if one is None or one.rose or value is None or value < LEFT or (one.loss_fell or 0) < FELL:
         return None
-    if not paired(measured):  # a generator's loss says how it stands against its opponent
+    if not paired(measured) and value <= (number(one.first_ratio) or 0):  # a loss against an opponent falls anyhow
         return None
     fitted = one.other_rate is not None and _fits_otherwise(one.other_ratio, value)
     at_first = number(one.first_ratio)
@@ -178,23 +182,6 @@ def loss_of_outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, 
         "of its other terms, and what is done to the outputs after it.",
     )  # fmt: skip
     return check, "WIRING"
-
-
-def samples_vary(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
-    """Of a generator: its samples must differ from each other, as its input, the noise, does."""
-    variety = number(measured.end.variety)
-    if variety is None:
-        return None
-    check = threshold_check(
-        "samples_vary",
-        "Distance of samples from each other / of targets",
-        round(variety, 4),
-        f">= {ALIKE:g}; `output_statistics` asks for more",
-        variety >= ALIKE,
-        why="all samples are the same, whatever noise they are made of: the generator does not use it",
-        hint="Look for noise that is zeroed, drawn once, or drowned on its way into the generator.",
-    )
-    return check, "INPUT IGNORED"
 
 
 def one_batch(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
@@ -215,6 +202,7 @@ def _judged(measured: Measurements, gate: LearningGate, value: float | None) -> 
     one = measured.one_batch
     left = "its loss is NaN or infinite" if value is None else f"{value:.2f} of its variance is left"
     start = f"one batch alone is not fitted ({left})"
+    more = "its loss still falls" if paired(measured) else "a generator's loss does not say how far it is"
     if _fits(measured, gate):
         return Status.GO, "", "", ""
     if learned(measured, gate):
@@ -232,8 +220,12 @@ def _judged(measured: Measurements, gate: LearningGate, value: float | None) -> 
             hint = f"Raise the learning rate, by up to {one.other_rate:g} times."
     elif one and one.rose:
         cause, why, hint = "DIVERGING", f"{start}: its loss rose", "Lower the learning rate by 10 or more."
-    elif one and one.falling and not (one.gradients.unreached or one.gradients.not_optimized or blind(measured)):
-        cause, why = "UNDERTRAINED", f"{start}, and its loss still falls: gradients reach every module"
+    elif (
+        one
+        and (one.falling or not paired(measured))
+        and not (one.gradients.unreached or one.gradients.not_optimized or blind(measured))
+    ):
+        cause, why = "UNDERTRAINED", f"{start}, and {more}: gradients reach every module"
         hint = "Give smoke.overfit_steps more, or raise the learning rate."
     elif blind(measured) or _answers_with_the_mean(measured, gate):
         cause, why = "INPUT IGNORED", f"{start} better than by its mean: the model does not see its input"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gonogo.config.gate_thresholds import LearningGate
-from gonogo.learning.derived import falling, learned, rising, shrunk, skill_slope
+from gonogo.learning.derived import ALIKE, collapsed, falling, learned, rising, shrunk, skill_slope
 from gonogo.learning.ema import MAX_INITIAL_SHARE
 from gonogo.learning.measurements import Measurements, number
 from gonogo.learning.trend import converged
@@ -39,7 +39,8 @@ def outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | N
     if placed and wide:
         why = hint = ""
     elif placed and learned(measured, gate) and _skill_is_sure(measured) and not shrunk(measured):
-        status, why = Status.CAUTION, f"outputs vary less than the targets: {seen}; what is left may be noise"
+        left = "what is left may be noise" if variety is None else "kinds of sample may be missing"
+        status, why = Status.CAUTION, f"outputs vary less than the targets: {seen}; {left}"
     elif falling(measured) and not learned(measured, gate):
         status, cause, why = Status.NO_GO, "DIVERGING", f"outputs move away from the targets and skill falls: {seen}"
         hint = "Lower the learning rate, and look at what the outputs became."
@@ -50,6 +51,24 @@ def outputs(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | N
         id="output_statistics", title=title, value=value, threshold=threshold, status=status, why=why, hint=hint
     )
     return check, cause
+
+
+def samples_vary(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | None:
+    """Of a generator: its samples must differ from each other, as its input, the noise, does."""
+    variety = number(measured.end.variety)
+    if variety is None:
+        return None
+    never = collapsed(measured) and (number(measured.start.variety) or 0) < ALIKE  # else `stability` says it
+    check = threshold_check(
+        "samples_vary",
+        "Distance of samples from each other / of targets",
+        round(variety, 4),
+        f">= {ALIKE:g}; `output_statistics` asks for more",
+        not never,
+        why="all samples are the same, whatever noise they are made of: the generator does not use it",
+        hint="Look for noise that is zeroed, drawn once, or drowned on its way into the generator.",
+    )
+    return check, "INPUT IGNORED"
 
 
 def _skill_is_sure(measured: Measurements) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gonogo.experiment.script_options import Option, options_of
 from gonogo.experiment.source_files import code_files
-from gonogo.project.script_options import Option, options_of
 
 MOST_FILES, MOST_BYTES = 500, 400_000
 NO_SCRIPTS = {"tests", "test", "docs", "results", "archive", "node_modules", "build", "dist", "site-packages"}

@@ -11,7 +11,7 @@ from gonogo.quality.bits import bit_count
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.near_duplicates import NearDuplicates, as_numbers, position
 from gonogo.quality.wording import percent
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, Status, not_measured
 
 REMEMBERED = 10_000  # names of originals that are kept; a later one is only "an earlier one"
 NAMED_PAIRS = 5
@@ -160,7 +160,7 @@ class DuplicateIndex:
         id_, title = "leakage", "Splits that share nothing"
         if len(self._splits) < 2:
             what = f"all of it is {next(iter(self._splits))}" if self._splits else "folders train, val, test would"
-            return Check(id=id_, title=title, status=Status.GO, why=f"the data names no two splits: {what}")
+            return not_measured(id_, title, f"the data names no two splits: {what}")
         pairs = "; ".join(f"{first} and {second} ({words})" for first, second, words in self._leaks)
         why = f"{self.leaking} of {self.items} {item}s have a match in another split: {pairs}"
         hint = "Split by subject or source before anything is cut or copied; of each pair keep one side."

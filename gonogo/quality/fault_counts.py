@@ -12,7 +12,7 @@ from gonogo.quality.items import FileProblem, Finding, MeasuredItem
 from gonogo.quality.wording import NAMED, listed, percent
 from gonogo.verdict import Check, Status, worst
 
-KEPT = 40  # worst items that are kept for the eye
+KEPT = 40  # worst items that are kept for the eye; of a sample all
 MAJORITY = 0.5  # of the items unreadable: whatever the rest shows is no basis
 
 
@@ -37,16 +37,17 @@ class FaultCount:
 
 
 class WorstItems:
-    """The worst items of any number, worst first; of equally bad ones the first seen."""
+    """The worst items of any number, worst first; of equally bad ones the first seen. As many as a sample may have."""
 
-    def __init__(self) -> None:
+    def __init__(self, rule: AcceptanceRule) -> None:
+        self._kept = max(KEPT, rule.most)
         self._heap: list[tuple[tuple[bool, float, int], Any]] = []
         self._seen = 0
 
     def add(self, finding: Finding) -> None:
         self._seen += 1
         entry = ((finding.bad, finding.badness, -self._seen), finding)
-        if len(self._heap) < KEPT:
+        if len(self._heap) < self._kept:
             heapq.heappush(self._heap, entry)
         else:
             heapq.heappushpop(self._heap, entry)

@@ -177,7 +177,7 @@ class FileInspector(Inspector):
             readable.add(item)
         overview.close()
         counters = [FaultGroupCounter(group, self.item) for group in self.fault_groups(gate)]
-        all_bad, worst_items = FaultCount(), WorstItems()
+        all_bad, worst_items = FaultCount(), WorstItems(rule)
         for item in data.items(self.Item):
             finding = Finding(item, self._all_faults(item, overview, gate))
             all_bad.add(item.path, finding.bad)

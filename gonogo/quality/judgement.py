@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gonogo.verdict import Check, Status, worst
+from gonogo.verdict import Check, Status, status_of
 
 
 @dataclass
@@ -16,7 +16,7 @@ class Judgement:
     Attributes:
         checks: one for each question.
         cause: DATA, CAMERA, GENERATOR, LEAKAGE or UNREADABLE; empty where nothing is wrong.
-        worst: findings of the worst items, worst first, at most `fault_counts.KEPT` of them.
+        worst: findings of the worst items, worst first: all of a sample, of larger sets `fault_counts.KEPT`.
         items, bad: how many there are.
         more: items to generate before this can be decided; 0: decided.
         covered: how many files it is about, what was left out, and as what it was judged where that was not asked for.
@@ -32,7 +32,7 @@ class Judgement:
 
     @property
     def status(self) -> Status:
-        return worst(check.status for check in self.checks)
+        return status_of(self.checks)
 
     def __iter__(self) -> Iterator[list[Check] | str]:
         return iter((self.checks, self.cause))

@@ -35,7 +35,9 @@ CAUSES = {
         lesson="Look at ten generated items beside their inputs before generating the rest.",
         requirements=("The quality gate passes on a new sample, then on the full dataset.",),
         alternatives=(
-            "Captured data instead of generated data.",
+            "Captured or public data in the place of generated data: name its folder as `inputs` or `data`.",
+            "A generator that normalises exposure, where dark views show the scene; cvs: "
+            "`settings.data.match_exposure: true`.",
             "Another generator, judged by the generator gate first.",
         ),
     ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePath
+from collections.abc import Iterable
+from pathlib import Path
 
 from pydantic import BaseModel, Field
 
@@ -33,10 +33,3 @@ def _one(path: Path, root: Path) -> Evidence:
         size = sum(file.stat().st_size for file in walk(path))
         return Evidence(path=shown.as_posix(), sha256=folder_digest(path), size_bytes=size, folder=True)
     return Evidence(path=shown.as_posix(), sha256=file_digest(path), size_bytes=path.stat().st_size)
-
-
-def storage_bytes(items: Sequence[Evidence]) -> int:
-    """What the items take on disk together; one that lies inside another's folder counts once."""
-    folders = [PurePath(item.path) for item in items if item.folder]
-    outermost = (item for item in items if not set(PurePath(item.path).parents) & set(folders))
-    return sum(item.size_bytes for item in outermost)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from gonogo.base.text import clean
-from gonogo.report.wording import measured
+from gonogo.report.wording import grey, measured
 from gonogo.verdict import Check, Status, Verdict
 
 
 def to_junit(verdict: Verdict) -> str:
-    """One suite. NO-GO is a failure, UNKNOWN an error, CAUTION passes with its reason as output."""
-    counted = {status: sum(check.status is status for check in verdict.checks) for status in Status}
+    """One suite. NO-GO is a failure, UNKNOWN an error, CAUTION passes with its reason as output, and what
+    was not measured and is not needed is skipped.
+    """
+    counted = {status: sum(check.status is status and not check.grey for check in verdict.checks) for status in Status}
     suite = ET.Element(
         "testsuite", name=f"gonogo {clean(verdict.title)}", tests=str(len(verdict.checks)),
-        failures=str(counted[Status.NO_GO]), errors=str(counted[Status.UNKNOWN]),
+        failures=str(counted[Status.NO_GO]), errors=str(counted[Status.UNKNOWN]), skipped=str(len(grey(verdict))),
         timestamp=verdict.measured_at.replace(microsecond=0).isoformat(),
     )  # fmt: skip
     for check in verdict.checks:
@@ -26,6 +28,9 @@ def to_junit(verdict: Verdict) -> str:
 def _case(suite: ET.Element, verdict: Verdict, check: Check) -> None:
     case = ET.SubElement(suite, "testcase", classname=clean(verdict.experiment) or "gonogo", name=clean(check.title))
     said = "\n".join(clean(text) for text in (check.why, check.hint, *check.evidence) if text)
+    if check.grey:
+        ET.SubElement(case, "skipped", message=f"not measured: {clean(check.why)}".removesuffix(": "))
+        return
     if check.status.passes:
         if said:
             ET.SubElement(case, "system-out").text = said

@@ -5,18 +5,19 @@ Every sentence comes from a measurement, the ledger, the config or the table of 
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
 from gonogo.base.models import ClosedModel
-from gonogo.base.text import clean
 from gonogo.base.units import dollars, duration
 from gonogo.report.causes import cause_of
-from gonogo.report.evidence import Evidence, storage_bytes
-from gonogo.report.verdict_by_part import PartVerdict, at_fault, parts
-from gonogo.report.wording import evidence_paths, headline, number, saved, unique
+from gonogo.report.commit_text import of_halt
+from gonogo.report.evidence import Evidence
+from gonogo.report.storage import StoredFolder, spoilt
+from gonogo.report.verdict_by_part import at_fault, parts
+from gonogo.report.way_back import WayBack
+from gonogo.report.wording import number
 from gonogo.verdict import Status, Verdict
 
 
@@ -36,6 +37,8 @@ class NegativeFacts(ClosedModel):
     stages: list[StageCost] = Field(description="ledger rows of this experiment so far")
     passed: list[Verdict] = Field(description="verdicts of the gates before this one")
     evidence: list[Evidence] = Field(description="see `evidence()`")
+    storage: list[StoredFolder] = Field(default_factory=list, description="what it holds in results and archive")
+    way_back: WayBack | None = Field(None, description="what became of earlier halts; null: the ledger is new")
     rerun: str = Field(description="command that resumes the experiment")
 
 
@@ -58,38 +61,13 @@ def negative_result(verdict: Verdict, facts: NegativeFacts) -> str:
         spent=_total(stages),
         repeated=repeated,
         again=_total(repeated),
-        storage_bytes=storage_bytes(facts.evidence),
-        wasted_bytes=_wasted_bytes(verdict, facts.evidence),
+        storage_bytes=sum(folder.size_bytes for folder in facts.storage),
+        spoilt=spoilt(verdict, facts.storage),
+        wasted_bytes=sum(folder.size_bytes for folder in spoilt(verdict, facts.storage)),
         measured_checks=sum(check.value is not None for v in [*facts.passed, verdict] for check in v.checks),
         lessons=_lessons(verdict, facts, _total(stages)),
-        commit_message=commit_message(verdict, by_part, _total(stages)),
+        commit_message=of_halt(verdict, by_part, _total(stages).wall_s, _total(stages).usd),
     )
-
-
-def commit_message(verdict: Verdict, by_part: Sequence[PartVerdict], spent: StageCost) -> str:
-    """Text to paste. Lines of at most 72 characters, except for long words."""
-    subject = f"{clean(verdict.experiment)}: {verdict.status.label} at {clean(verdict.title)}"
-    found = unique([headline(verdict), verdict.summary])
-    failed = [f"- {clean(check.id)}: {clean(check.why) or check.status.label}" for check in verdict.failed]
-    verdicts = ", ".join(f"{part.name} {part.status.label}" for part in by_part)
-    cost = f"Spent: {duration(spent.wall_s)}, {dollars(spent.usd)}. Saved: {saved(verdict.saved)}."
-    paths = [f"Evidence: {path}" for path in evidence_paths(verdict)]
-    lines = [
-        subject,
-        "",
-        *found,
-        *(["", *failed] if failed else []),
-        "",
-        f"By part: {verdicts}.",
-        cost,
-        *paths,
-    ]
-    return "\n".join(_wrapped(line) for line in lines)
-
-
-def _wrapped(line: str) -> str:
-    indent = "  " if line.startswith("- ") else ""
-    return textwrap.fill(line, 72, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _summed(rows: Sequence[StageCost]) -> list[StageCost]:
@@ -114,13 +92,6 @@ def _to_be_done_again(stage: str, verdict: Verdict) -> bool:
         return False
     part = at_fault(verdict)
     return part == "data" or (part in ("code", None) and ("train" in stage or stage.startswith("canary")))
-
-
-def _wasted_bytes(verdict: Verdict, items: Sequence[Evidence]) -> int:
-    """Size of the folders that the fault spoilt; single files are the evidence for it and remain useful."""
-    if at_fault(verdict) != "data":
-        return 0
-    return storage_bytes([item for item in items if item.folder])
 
 
 def _lessons(verdict: Verdict, facts: NegativeFacts, spent: StageCost) -> list[str]:

@@ -17,7 +17,7 @@ from gonogo.gates.launch import Item
 from gonogo.report.quick_adjustments import Adjustment
 from gonogo.report.risks import LATER, judged_risks
 from gonogo.report.wording import decision
-from gonogo.verdict import Status, Verdict, worst
+from gonogo.verdict import Status, Verdict, status_of, worst
 
 # without a verdict of each of these, nothing is ready
 REQUIRED = ("generator", "quality", "learning", "memory", "launch")
@@ -70,6 +70,7 @@ class PreflightFacts(ClosedModel):
     research: list[Claim] = Field(default_factory=list, description="what the plan relies on")
     expected_metrics: dict[str, float] = Field(default_factory=dict, description="metric → least value")
     adjustments: list[Adjustment] = Field(default_factory=list, description="what to change for a symptom")
+    criteria: list[str] = Field(default_factory=list, description="boxes that the run will tick, open before it")
     approval: str = Field("", description="who signed the sample off, when; empty: nobody")
     launch: list[CommandToRun] = Field(description="the workflow's own commands")
     monitor: list[CommandToRun]
@@ -108,7 +109,7 @@ def points(verdicts: Sequence[Verdict], facts: PreflightFacts) -> list[tuple[Sta
     missing = [gate for gate in REQUIRED if gate not in {verdict.gate for verdict in verdicts}]
     found = [(Status.UNKNOWN, f"{gate}: the gate has not judged") for gate in missing]
     for verdict in verdicts:
-        status = worst([verdict.status, *(check.status for check in verdict.checks)])
+        status = worst([verdict.status, status_of(verdict.checks)])
         if verdict.override:
             found.append((Status.CAUTION, f"{verdict.title}: {status.label}, {decision(verdict)}"))
         elif status is not Status.GO:

@@ -14,6 +14,7 @@ from gonogo.report.wording import (
     about,
     decision,
     evidence_paths,
+    grey,
     headline,
     measured,
     notable,
@@ -71,6 +72,8 @@ def _blocks(verdict: Verdict) -> list[RenderableType]:
     blocks = [_head(verdict), *(_check(check, told) for check in notable(verdict))]
     if passed := [check for check in verdict.checks if check.status is Status.GO]:
         blocks.append(_passed(passed))
+    if unmeasured := grey(verdict):
+        blocks.append(_grey(unmeasured))
     if rows := _rows(verdict):
         blocks.append(Group(*rows))
     if verdict.override:
@@ -125,6 +128,13 @@ def _passed(checks: list[Check]) -> RenderableType:
     names = ", ".join(clean(check.id.replace("_", " ")) for check in checks)
     plural = "checks pass" if len(checks) != 1 else "check passes"
     return _marked(Text(Status.GO.mark, style="bold green"), _one_line(f"{len(checks)} {plural}: {names}"))
+
+
+def _grey(checks: list[Check]) -> RenderableType:
+    names = [(clean(check.id.replace("_", " ")), clean(check.why)) for check in checks]
+    said = "; ".join(f"{name} ({why})" if why else name for name, why in names)
+    mark = Text(Status.UNKNOWN.mark, style=Status.UNKNOWN.colour)
+    return _marked(mark, Text(f"not measured: {said}", style="dim", overflow="fold"))
 
 
 def _one_line(text: str) -> Text:

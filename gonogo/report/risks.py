@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gonogo.base.text import clean
 from gonogo.report.wording import gravest_first
-from gonogo.verdict import Check, Status, Verdict, worst
+from gonogo.verdict import Check, Status, Verdict, status_of
 
 LIKELIHOOD = {Status.GO: "low", Status.CAUTION: "medium", Status.UNKNOWN: "unknown", Status.NO_GO: "high"}
 
@@ -96,7 +96,7 @@ def _judged(risk: Risk, verdicts: Sequence[Verdict]) -> JudgedRisk:
     if not found:
         title, anchor = f"{risk.gate}, still to come", "Gates still to come"
         return JudgedRisk(risk.risk, LIKELIHOOD[Status.UNKNOWN], title, anchor, risk.mitigation)
-    gravest = worst(check.status for _, check in found)
+    gravest = status_of(check for _, check in found)
     verdict, check = next(pair for pair in found if pair[1].status is gravest)
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     title = f"{verdict.title}: {clean(check.title)}{more}"

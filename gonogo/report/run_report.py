@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 from pydantic import BaseModel, Field
 
 from gonogo.base.models import ClosedModel
 from gonogo.base.ranges import Range
+from gonogo.base.text import clean
+from gonogo.base.units import dollars, duration
+from gonogo.report.commit_text import by_part_words, wrapped
 from gonogo.report.timing import StageTiming
-from gonogo.report.verdict_by_part import parts
+from gonogo.report.verdict_by_part import PartVerdict, parts
+from gonogo.report.wording import number
 from gonogo.verdict import Status, Verdict, worst
 
 
@@ -43,6 +48,15 @@ class Leg(BaseModel):
     loss: float | None = Field(description="at the end")
     hours: float | None
     usd: float | None
+
+    @property
+    def samples_per_s(self) -> float | None:
+        """By the median step; None where it was not measured."""
+        return self.batch / self.step_s if self.batch and self.step_s else None
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.device.lower().startswith("cpu")
 
 
 class ReportPicture(BaseModel):
@@ -88,4 +102,49 @@ def run_report(facts: RunFacts) -> str:
     """The report in Markdown; pictures are linked from the report's folder."""
     from gonogo.report.rendering import markdown_page
 
-    return markdown_page("run_report.md.j2", facts=facts, by_part=parts(facts.verdicts))
+    by_part = parts(facts.verdicts)
+    return markdown_page(
+        "run_report.md.j2", facts=facts, by_part=by_part, beside_cpu=beside_cpu(facts.legs),
+        commit_message=commit_message(facts, by_part),
+    )  # fmt: skip
+
+
+def beside_cpu(legs: Sequence[Leg]) -> list[str]:
+    """How many times as fast each device was as a processor, sample by sample; nothing where only one was measured."""
+    processors = [leg for leg in legs if leg.samples_per_s and leg.on_cpu]
+    if not processors:
+        return []
+    base = processors[0]
+    assert base.samples_per_s
+    return [
+        f"{leg.name}: {leg.samples_per_s / base.samples_per_s:.3g} times the samples a second of {base.name} "
+        f"({number(leg.samples_per_s)} against {number(base.samples_per_s)})"
+        for leg in legs
+        if leg.samples_per_s and not leg.on_cpu
+    ]
+
+
+def commit_message(facts: RunFacts, by_part: Sequence[PartVerdict]) -> str:
+    """What the finished run obtained, beside what was expected of it."""
+    obtained = [
+        f"- {clean(metric.name)}: {number(metric.obtained)}"
+        + ("" if metric.least is None else f" (expected at least {number(metric.least)})")
+        for metric in facts.metrics
+        if metric.obtained is not None
+    ]
+    decided = [f"Overridden: {clean(verdict.title)}." for verdict in facts.overridden]
+    hours, usd = facts.actual_hours, facts.actual_usd
+    took = "not measured" if hours is None else duration(3600 * hours)
+    paid = "not measured" if usd is None else dollars(usd)
+    return wrapped(
+        [
+            f"{clean(facts.experiment)}: {facts.status.label} after the {clean(facts.mode)} run",
+            "",
+            *([f"Expected: {clean(facts.expected_statement)}", ""] if facts.expected_statement.strip() else []),
+            *(["Obtained:", *obtained, ""] if obtained else []),
+            by_part_words(by_part),
+            *decided,
+            f"Trained on {clean(facts.target)}: {took}, {paid}.",
+            *([f"Checkpoints: {facts.archive}"] if facts.archive else []),
+        ]
+    )

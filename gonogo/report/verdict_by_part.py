@@ -84,4 +84,10 @@ def _undecided(verdict: Verdict) -> str:
 
 
 def _listed(verdicts: Sequence[Verdict]) -> str:
-    return ", ".join(f"{v.title} ({len(v.checks)} check{'s' * (len(v.checks) != 1)})" for v in verdicts)
+    return ", ".join(f"{v.title} ({_counted(v)})" for v in verdicts)
+
+
+def _counted(verdict: Verdict) -> str:
+    """Without what was not measured."""
+    count = sum(not check.grey for check in verdict.checks)
+    return f"{count} check{'s' * (count != 1)}"

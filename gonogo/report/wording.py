@@ -60,12 +60,17 @@ def unique(texts: Iterable[str]) -> list[str]:
 def gravest_first(verdict: Verdict) -> list[Check]:
     cautions = [check for check in verdict.checks if check.status is Status.CAUTION]
     passed = [check for check in verdict.checks if check.status is Status.GO]
-    return [*verdict.failed, *cautions, *passed]
+    return [*verdict.failed, *cautions, *passed, *grey(verdict)]
+
+
+def grey(verdict: Verdict) -> list[Check]:
+    """What was not measured, and stops nothing."""
+    return [check for check in verdict.checks if check.grey]
 
 
 def notable(verdict: Verdict) -> list[Check]:
-    """Checks that a person should read about: all that are not simply GO, gravest first."""
-    return [check for check in gravest_first(verdict) if check.status is not Status.GO]
+    """Checks that a person should read about: all that are neither GO nor grey, gravest first."""
+    return [check for check in gravest_first(verdict) if check.status is not Status.GO and not check.grey]
 
 
 def hints(verdict: Verdict) -> list[str]:

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 
 from gonogo.base import processes
 from gonogo.base.commands import name_here
-from gonogo.base.errors import UserError, explain
+from gonogo.base.errors import ProgramError, UserError, explain
+from gonogo.base.known_errors import hint_for
 from gonogo.base.text import shown
 from gonogo.base.torch_startup import skip_final_gc
 from gonogo.config.load import load
@@ -78,14 +79,15 @@ class stage:
         if isinstance(error, Exception) and not isinstance(error, UserError):
             error = explain(error, self.run.config.results_dir) or error
         if isinstance(error, UserError):
-            self.run.note(str(error))
-            _give_up(f"{self.run.experiment}: {self.run.stage}", str(error))
+            said = str(error)
+            if isinstance(error, ProgramError) and (hint := hint_for(said)):
+                said += f"\nhint: {hint}"
+            self.run.note(said)
+            _give_up(f"{self.run.experiment}: {self.run.stage}", said)
         if isinstance(error, KeyboardInterrupt):
             self.run.note("interrupted")
             sys.exit(INTERRUPTED)
         if error is not None and not isinstance(error, SystemExit):
-            from gonogo.base.known_errors import hint_for
-
             traceback.print_exception(kind, error, trace, file=self.run.log)
             if hint := hint_for(f"{type(error).__name__}: {error}"):
                 self.run.note(f"hint: {hint}")

@@ -13,7 +13,7 @@ from gonogo.base.models import ClosedModel
 from gonogo.memory.cards import CardRow
 from gonogo.script.card.cost import Cost
 from gonogo.script.card.facts import Stage
-from gonogo.verdict import Check, Savings, Status, Verdict, decide, worst
+from gonogo.verdict import Check, Savings, Status, Verdict, decide, status_of
 
 PartName = Literal["data", "wiring", "learning", "memory"]
 PARTS: tuple[PartName, ...] = ("data", "wiring", "learning", "memory")
@@ -79,7 +79,9 @@ def script_verdict(
     named: list[Check] = []
     summaries: list[Part] = []
     for name in PARTS:
-        found = list(parts.get(name, ())) or [_nothing(name)]
+        found = list(parts.get(name, ()))
+        if all(check.grey for check in found):
+            found.append(_nothing(name))
         named += [check.model_copy(update={"id": f"{name}.{check.id}"}) for check in found]
         summaries.append(_part(name, found))
     whole = decide(
@@ -104,8 +106,8 @@ def _nothing(name: PartName) -> Check:
 
 
 def _part(name: PartName, checks: Sequence[Check]) -> Part:
-    status = worst(check.status for check in checks)
-    telling = next(check for check in checks if check.status is status)
+    status = status_of(checks)
+    telling = next(check for check in checks if check.status is status and not check.grey)
     passed = sum(check.status is Status.GO for check in checks)
     said = f"{passed} {'check passes' if passed == 1 else 'checks pass'}"
     return Part(name=name, status=status, summary=said if status is Status.GO else telling.why or telling.title)

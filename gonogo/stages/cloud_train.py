@@ -14,7 +14,9 @@ from gonogo.base.units import dollars, duration
 from gonogo.config.device_choice import SLOWER
 from gonogo.forecast.forecast import Forecast
 from gonogo.memory.judge import Measurements as MemoryMeasurements
+from gonogo.remote.answers import quoted
 from gonogo.report.exit_causes import cause_words, why
+from gonogo.report.log_flags import LogLines, flags
 from gonogo.runtime.context import Run
 from gonogo.stages.download import fetch
 from gonogo.stages.freshness import InputDigests, confirm_up_to
@@ -24,6 +26,7 @@ from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.remote_run import run_to_end, training_result
 from gonogo.stages.run_terms import oom_ladder
 from gonogo.training.spec import TrainingResult
+from gonogo.verdict import Status
 
 STOPPED_CHARACTERS = 300
 # of a run that ended itself: what it said, and what to do
@@ -83,9 +86,15 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
     run.say(f"{result.steps} steps in {duration(ended.elapsed_s)} (forecast {planned}), {dollars(run.usd)}")
 
 
+def _known(log: Path) -> str:
+    """The gravest error in the run's log, in words, with what helps; empty where none is known."""
+    grave = next((flag for flag in flags(LogLines(log)) if flag.status is Status.NO_GO), None)
+    return "" if grave is None else f"Its log says: {quoted(grave.line)}. Known: {grave.meaning} "
+
+
 def _advice(kept: Path, cause: str) -> str:
     """Where to look, and why the run was stopped where it ended itself."""
-    files = f"Its log and checkpoints are in {kept}."
+    files = f"{_known(kept / 'log.txt')}Its log and checkpoints are in {kept}."
     result = kept / "out/training.json"
     if cause not in STOPPED or not result.exists():
         return files

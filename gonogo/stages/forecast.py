@@ -19,6 +19,7 @@ from gonogo.forecast.step_work import ScriptRun
 from gonogo.memory.judge import Measurements
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
+from gonogo.stages.sent_parts import sent_bytes
 
 MADE_FROM = {"dataset": "sample", "measure_quality_dataset": "measure_quality_sample"}
 
@@ -53,10 +54,7 @@ def beside_training(run: Run) -> list[StageTime]:
     config, target = run.experiment_config, run.target
     here = run.settings.accelerator.is_this_machine
     rows = ledger.rows(run.ledger_path, experiment=run.experiment)
-    experiment = run.load_experiment()
-    models = [path for key, asset in experiment.pretrained().items() for path in asset.sent(key).values()]
-    uploaded = [*run.data_folders, *([run.paths.assets] if experiment.trains_with_assets else []), *models]
-    moved = {"upload": uploaded, "download": [run.paths.smoke_train]}
+    moved = {"upload": sent_bytes(run), "download": size_bytes([run.paths.smoke_train])}
     return [
         *from_sample(
             rows if config.data is None else _without_dataset(rows),
@@ -65,10 +63,7 @@ def beside_training(run: Run) -> list[StageTime]:
             config.shards,
             os.cpu_count() or 1,
         ),
-        *(
-            by_bytes(stage, size_bytes(folders), loopback=here, mbit_per_s=target.max_mbit_per_s)
-            for stage, folders in moved.items()
-        ),
+        *(by_bytes(stage, size, loopback=here, mbit_per_s=target.max_mbit_per_s) for stage, size in moved.items()),
     ]
 
 

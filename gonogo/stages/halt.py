@@ -13,8 +13,11 @@ from gonogo.gates import standing
 from gonogo.report.evidence import evidence
 from gonogo.report.negative_result import NegativeFacts, StageCost, negative_result
 from gonogo.report.render import to_text
+from gonogo.report.way_back import way_back
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
+from gonogo.runtime.session import session_name
+from gonogo.stages.kept_files import evidence_paths, stored_folders
 from gonogo.stages.page import write_page
 from gonogo.verdict import Verdict
 
@@ -28,15 +31,16 @@ def halt(run: Run, inputs: Any, outputs: Any) -> NoReturn:
     document = folder / "negative_result.md"
     gate = f"{verdict.gate}/{verdict.scope}" if verdict.scope else verdict.gate
     config, paths = run.config, run.paths
-    data = [path for path in (paths.sample, *run.shards, paths.smoke_train) if path.exists()]
-    shown = dict.fromkeys(path for check in verdict.checks for path in check.evidence)
-    rows = ledger.rows(run.ledger_path, experiment=run.experiment)
+    every = ledger.rows(run.ledger_path)
+    rows = [row for row in every if row.experiment == run.experiment]
     facts = NegativeFacts(
         hypothesis=run.experiment_config.hypothesis,
         expected_statement=run.experiment_config.expected.statement,
         stages=[StageCost(stage=row.stage, wall_s=row.wall_s, usd=row.usd) for row in rows],
         passed=standing.verdicts(paths.experiment, paths.mode, before=gate),
-        evidence=evidence([verdict_file, *map(Path, shown), *data], Path.cwd()),
+        evidence=evidence(evidence_paths(run, verdict_file, verdict), Path.cwd()),
+        storage=stored_folders(run, rows),
+        way_back=way_back(every, session_name()),
         rerun=rerun_command(experiments=run.experiment, mode=config.mode, target=config.target),
     )
     write_text(document, negative_result(verdict, facts))

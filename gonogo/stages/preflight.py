@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 from gonogo.base.commands import rerun_command
-from gonogo.base.files import survey_size, write_text
+from gonogo.base.files import write_text
 from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.speed import Speed
 from gonogo.gates import standing
@@ -15,9 +15,11 @@ from gonogo.memory.judge import Measurements as MemoryMeasurements
 from gonogo.memory.plan import Plan
 from gonogo.report.preflight import CommandToRun, Mode, PreflightFacts, preflight
 from gonogo.report.quick_adjustments import adjustments
+from gonogo.report.success_criteria import criteria
 from gonogo.runtime.context import Run
 from gonogo.stages.forecast import forecast_of
 from gonogo.stages.monitoring import monitoring
+from gonogo.stages.sent_parts import sent_bytes
 from gonogo.verdict import Verdict
 
 
@@ -45,7 +47,7 @@ def _facts(run: Run, launch: Measurements) -> PreflightFacts:
         setup_hours=planned.setup_hours.mid,
         budget_usd=launch.budget_usd,
         budget_buffer=run.gates.launch.budget_buffer,
-        upload_bytes=sum(survey_size(folder)[1] for folder in run.data_folders),
+        upload_bytes=sent_bytes(run),
         stages=planned.stages,
         items=launch.items,
         modes=_modes(run, planned),
@@ -57,6 +59,7 @@ def _facts(run: Run, launch: Measurements) -> PreflightFacts:
         research=run.experiment_config.research,
         expected_metrics=run.experiment_config.expected.metrics,
         adjustments=adjustments(run.training, run.settings.accelerator),
+        criteria=[criterion.box for criterion in criteria(run.paths.cloud_train / "not run yet")],
         approval=f"{approval.by}, {approval.approved_at}" if approval else "",
         launch=[CommandToRun(does="start, or resume", command=start)],
         monitor=monitoring(run),

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gonogo
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_json, write_text
 from gonogo.base.mappings import deep_merged, nested
@@ -20,7 +19,6 @@ from gonogo.base.units import dollars, duration, gigabytes
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.experiment.contract import Experiment
 from gonogo.experiment.pretrained import Asset
-from gonogo.experiment.source_files import code_files, sendable
 from gonogo.forecast.forecast import Forecast
 from gonogo.gates.standing import override_for
 from gonogo.remote.answers import Fetched, quoted
@@ -35,11 +33,11 @@ from gonogo.stages.machine import ssh_settings, workspace
 from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.release import note_held
 from gonogo.stages.remote_run import at_work, canary_key, run_key
+from gonogo.stages.sent_parts import START, sent_models, sent_parts
 from gonogo.training.spec import Limit, RunSpec
 
 UNNEEDED = Transfer(0, 0, 0, 0, 0.0, "nothing to send")
 FETCH_S = 3 * 3600.0  # for one file, on the machine's own line
-START = "start/begin.ckpt"  # on the machine: what training begins with
 
 
 def run_spec(run: Run) -> RunSpec:
@@ -92,18 +90,12 @@ def upload(run: Run, inputs: Any, outputs: Any) -> None:
     confirm_up_to(digests, "launch")
     spec, spec_file = run_spec(run), Path(outputs.run)
     write_text(spec_file, spec.model_dump_json(indent=1, by_alias=True) + "\n")
-    parts = dict(run.data)
     experiment = run.load_experiment()
-    parts |= {"assets": run.paths.assets} if experiment.trains_with_assets else {}
-    parts |= {START: experiment.starts_from} if experiment.starts_from else {}
-    parts |= {f"code/{name}": path for name, path in sent_code(experiment).items()}
+    parts = sent_parts(run, experiment) | {f"code/run_{run.mode}.json": spec_file}
     pretrained = experiment.pretrained()
-    sent_models = {f"code/{name}": path for key, asset in pretrained.items() for name, path in asset.sent(key).items()}
-    parts |= sent_models
-    parts[f"code/run_{run.mode}.json"] = spec_file
 
     # whoever links a data set together means the files; of code only what lies in its folder is sent
-    linked = [*sent_models, *(run.data if run.experiment_config.data else [])]
+    linked = [*sent_models(experiment), *(run.data if run.experiment_config.data else [])]
 
     def ahead(size_bytes: int, files: int, seconds: Range) -> None:
         run.say(
@@ -173,20 +165,3 @@ def _at_work(run: Run, there: Machine, digests: InputDigests) -> str | None:
         f"would replace under it: nothing was sent. Wait for its end (gonogo attach {run_id}), or end it: gonogo stop "
         f"{run_id}"
     )
-
-
-def package_files(package: Path) -> list[Path]:
-    """The package's own Python files; a checkout may hold hidden folders, and links to elsewhere."""
-    return [file for file in sendable(code_files(package), package) if file.suffix == ".py"]
-
-
-def sent_code(experiment: Experiment) -> dict[str, Path]:
-    """Relative remote name → local file, of this package and the experiment's."""
-    package = Path(gonogo.__file__).parent
-    code = {f"gonogo/{path.relative_to(package).as_posix()}": path for path in package_files(package)}
-    top = experiment.import_root()
-    for path in experiment.source_files():
-        code[path.relative_to(top).as_posix()] = path
-        packages = [parent / "__init__.py" for parent in path.parents if top in parent.parents]
-        code |= {package.relative_to(top).as_posix(): package for package in packages if package.exists()}
-    return code

@@ -15,7 +15,8 @@ from gonogo.base.text import clean
 from gonogo.base.torch_startup import without_gc
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.starting_checkpoint import final_checkpoint
-from gonogo.gates.results import Measurements, TrainingLog
+from gonogo.gates.results import Measurements, TrainingLog, ValidationTrend
+from gonogo.learning.trend import converged
 from gonogo.quality.measure import measure_part
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import data_digest
@@ -53,6 +54,7 @@ def validate(run: Run, inputs: Any, outputs: Any) -> None:
         if experiment.predicts_items
         else {},
         is_result=run.experiment_config.modes[run.mode].result,
+        validation=validation_of(checkpoint.parent.parent / "training.json"),
         alerts=alerts_of(checkpoint.parent.parent / "training.json"),
         pictures=measured if experiment.predicts_items else None,
         evidence=[str(predictions), str(checkpoint)],
@@ -78,6 +80,7 @@ def _measure_log(run: Run, archive: Path, outputs: Any) -> None:
         inputs_digest=digest(file_digest(checkpoint) if checkpoint else "", data_digest(run.data_folders)),
         metrics={**logged, **{name: value for name, value in metrics.items() if value is not None}},
         is_result=run.experiment_config.modes[run.mode].result,
+        validation=validation_of(out / "training.json"),
         logged=TrainingLog(
             steps=result.steps, finite=result.finite, loss_at_start=first, loss_at_end=last,
             checkpoint=checkpoint.relative_to(out).as_posix() if checkpoint else "",
@@ -85,6 +88,16 @@ def _measure_log(run: Run, archive: Path, outputs: Any) -> None:
         evidence=[str(checkpoint)] if checkpoint else [],
     ).write(outputs.measurements)  # fmt: skip
     run.say(f"{result.steps} steps" + (f", loss {first:.3g} → {last:.3g}" if first and last else ""))
+
+
+def validation_of(training: Path) -> ValidationTrend:
+    """Whether the run's validation loss converged; `unknown` where it logged too few, or a foreign script trained."""
+    try:
+        result = TrainingResult.read(training)
+        found = converged(result.val_steps, result.val_loss)
+    except (OSError, ValueError):
+        found = converged([], [])
+    return ValidationTrend(state=found.state, beyond_noise=found.beyond_noise, text=found.text)
 
 
 def alerts_of(training: Path) -> list[str]:

@@ -37,7 +37,7 @@ def loaded(site: Path, *names: str) -> Settings:
 
 
 def verdict(site: Path, experiment: str, gate: Gate, status: Status) -> None:
-    check = Check(id="x", title="A thing", status=status, why="it is bad", hint="mend it")
+    check = Check(id="x", title="A thing", value=1, status=status, why="it is bad", hint="mend it")
     made = decide(
         [check], gate=gate.name, experiment=experiment, cause="DATA", scope=gate.scope, measured_at=now(),
         inputs_digest="0",

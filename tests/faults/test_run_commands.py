@@ -52,14 +52,15 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Folder]:
+    """With a run that takes two minutes, or 40 times the seconds of the parameter."""
     (tmp_path / "config").symlink_to(ROOT / "config")
     state = tmp_path / "results/cvs/validate/cloud_train/validate.started.json"
     state.parent.mkdir(parents=True)
     state.write_text(json.dumps({"key": "k", "run_id": "r1", "target": "local"}))
     with connect(embedded_server.ensure(tmp_path / "results/instance", os.getpid()), Target(python="this")) as machine:
         machine.install_agent()
-        arguments = ["-c", TRAINING, "time.sleep(0.5)"]  # 20 s: still running after a slow start of `attach`
+        arguments = ["-c", TRAINING, f"time.sleep({getattr(request, 'param', 3.0)})"]
         machine.launch("cvs/runs/r1", key="k", workspace="cvs", arguments=arguments, usd_per_hour=360, **RESUMABLE)
     yield Folder(tmp_path)
     end_all(tmp_path)
@@ -79,6 +80,7 @@ def test_ctrl_c_once_and_twice_lets_go_and_the_run_goes_on(folder: Folder, times
     assert folder.state() == "running"
 
 
+@pytest.mark.parametrize("folder", [0.5], indirect=True)  # 20 s: still running after a slow start of `attach`
 def test_attach_to_the_end(folder: Folder) -> None:
     out, said = folder.command("attach").communicate(timeout=120)
     assert "step 40" in out

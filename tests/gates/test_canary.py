@@ -39,6 +39,7 @@ def test_canary(changes: dict, failed: str | None) -> None:
 def test_a_crash_quotes_its_last_line() -> None:
     checks, _ = judge(Measurements(exit_cause="failed", log_tail=["loading", "CUDA out of memory"]), CanaryGate())
     assert "CUDA out of memory" in checks[0].why
+    assert "Halve micro_batch_size" in checks[0].hint
 
 
 def test_each_phase_is_held_against_the_plan_and_named() -> None:

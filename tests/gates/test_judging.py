@@ -54,7 +54,7 @@ def canary(folder: Path, judged_as: Status | None, **measured: object) -> Measur
     measurements = Measurements(**{**known, **measured})
     measurements.write(folder / "measurements.json")
     if judged_as is not None:
-        check = Check(id="x", title="A thing", status=judged_as)
+        check = Check(id="x", title="A thing", value=1, status=judged_as)
         verdict = decide([check], gate="canary", experiment="e", measured_at=WHEN, inputs_digest="")
         verdict.write(folder / "verdict.json")
     return measurements

@@ -13,7 +13,7 @@ DECISION = Override(experiment="cvs", gate="quality", by="Ada", reason="seen and
 
 
 def judged(folder: Path, gate: Gate, status: Status = Status.GO, round: int = 0, **changes: object) -> None:
-    check = Check(id="x", title="A thing", status=status, why="it is bad")
+    check = Check(id="x", title="A thing", value=1, status=status, why="it is bad")
     verdict = decide(
         [check], gate=gate.name, scope=gate.scope, experiment="cvs", measured_at=now(), inputs_digest=""
     ).model_copy(update=changes)

@@ -10,7 +10,7 @@ from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning.ema import initial_share
 from gonogo.learning.judge import judge
 from gonogo.learning.measurements import DataSummary, Evaluation, Gradients, Measurements, OneBatch
-from gonogo.verdict import Status, worst
+from gonogo.verdict import Status, status_of
 
 LOOK = DataSummary(
     train_samples=272, held_out_samples=48, read_all=True, bad_inputs=0, bad_targets=0, input_mean=0.45,
@@ -96,7 +96,7 @@ def test_what_the_data_shows(look: dict, skill: float, cause: str) -> None:
 def test_causes(changes: dict, cause: str) -> None:
     checks, found = judge(healthy(**changes), LearningGate())
     assert found == cause
-    assert (worst(check.status for check in checks) is Status.GO) == (cause == "")
+    assert (status_of(checks) is Status.GO) == (cause == "")
     assert all(check.why and check.hint for check in checks if check.status is Status.NO_GO)
 
 
@@ -115,7 +115,7 @@ def test_a_moving_average_that_has_not_moved_is_a_warning() -> None:
     assert check.status is Status.CAUTION and "88%" in check.why and cause == ""
     assert initial_share(0.9999, 1250, warmup=True) < 0.01
     warm = healthy(ema_initial_share=initial_share(0.9999, 1250, warmup=True))
-    assert worst(check.status for check in judge(warm, LearningGate())[0]) is Status.GO
+    assert status_of(judge(warm, LearningGate())[0]) is Status.GO
 
 
 def test_unmeasured_is_unknown() -> None:
@@ -162,7 +162,7 @@ def test_unmeasured_is_unknown() -> None:
 def test_causes_of_a_course(measured: Measurements, cause: str) -> None:
     checks, found = judge(measured, LearningGate())
     if not cause:
-        assert worst(check.status for check in checks).passes, [c for c in checks if not c.status.passes]
+        assert status_of(checks).passes, [c for c in checks if not c.status.passes]
     assert found == cause, [(check.id, check.why) for check in checks if check.why]
 
 
@@ -191,3 +191,30 @@ def test_validation_far_better_than_training_is_a_warning() -> None:
         found = next(check for check in checks if check.id == "held_out_easier")
         assert found.status is status and cause == ""
         assert ("validation is far better than training" in found.why) == (status is Status.CAUTION)
+
+
+@pytest.mark.parametrize(
+    ("variety", "changes", "cause"),
+    [
+        ((0.1, 0.9), {}, ""),
+        ((0.0, 0.0), {}, "INPUT IGNORED"),  # its noise is never used
+        ((0.4, 0.0), {"skill": 0.0}, "DIVERGING"),  # it has collapsed
+        ((0.4, 0.3), {}, ""),  # a warning
+        ((0.4, 0.4), {"skill": -0.5, "one_batch": one_batch(2.0, first_ratio=0.9, loss_fell=0.9)}, "WIRING"),
+        ((0.4, 0.4), {"skill": 0.0, "one_batch": one_batch(0.9)}, "UNDERTRAINED"),
+        ((0.4, 0.9), {"one_batch": one_batch(0.6)}, ""),
+    ],
+)
+def test_a_generator_is_asked_about_its_samples_not_about_pairs(
+    variety: tuple[float, float], changes: dict, cause: str
+) -> None:
+    look = LOOK.model_copy(update={"paired": False, "independence_p": None})
+    measured = healthy(**{"skill_without_input": None, "calibration": None, "data": look} | changes)
+    ends = zip((measured.evaluations[0], measured.evaluations[-1]), variety, strict=True)
+    measured = measured.model_copy(
+        update={"evaluations": [found.model_copy(update={"variety": value}) for found, value in ends]}
+    )
+    checks, found = judge(measured, LearningGate())
+    assert found == cause, [(check.id, check.why) for check in checks if check.why]
+    assert {"input_used", "pairing"}.isdisjoint(check.id for check in checks)
+    assert not any(check.status is Status.UNKNOWN and not check.grey for check in checks)

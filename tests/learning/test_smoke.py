@@ -15,7 +15,7 @@ from gonogo.learning.smoke import smoke_run
 from gonogo.report.curves import curve_of, loss_curve
 from gonogo.training.lightning_run import joined, train_lightning
 from gonogo.training.spec import RunSpec
-from gonogo.verdict import Status, worst
+from gonogo.verdict import Status, status_of
 from tests.learning.fixtures import EXPECTED, Family, outcome, specification
 from tests.toy import Toy, ToyModule, config, toy
 
@@ -58,7 +58,7 @@ QUICK: dict[str, Family] = {"good": "conv", "dark": "mlp", "shuffled": "mlp", "z
 def test_the_cause_is_named(tmp_path: Path, fixture: str) -> None:
     found = outcome(fixture, QUICK.get(fixture, "vectors"), 0, tmp_path)
     assert found.cause == EXPECTED[fixture], {check.id: (check.value, check.why) for check in found.checks}
-    assert (worst(check.status for check in found.checks).passes) == (fixture == "good")
+    assert status_of(found.checks).passes == (fixture == "good")
     for check in found.checks:
         assert check.status is Status.GO or check.why, check
         assert check.status is not Status.NO_GO or check.hint, check

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
+from gonogo.experiment.script_options import options_of
 from gonogo.project.data_folders import DataFolder, find_data
 from gonogo.project.look import look_around
 from gonogo.project.pages import pages
-from gonogo.project.script_options import options_of
 from gonogo.project.training_scripts import find_scripts
 from tests.project.conftest import TRAIN, fill
 

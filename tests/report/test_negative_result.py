@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from gonogo.report.causes import CAUSES
-from gonogo.report.evidence import Evidence, evidence, storage_bytes
-from gonogo.report.negative_result import NegativeFacts, StageCost, commit_message, negative_result
+from gonogo.report.commit_text import of_halt
+from gonogo.report.evidence import evidence
+from gonogo.report.negative_result import NegativeFacts, StageCost, negative_result
+from gonogo.report.storage import StoredFolder
 from gonogo.report.verdict_by_part import parts
+from gonogo.report.way_back import WayBack, way_back
+from gonogo.runtime.ledger import Row
 from gonogo.verdict import Check, Status
 from tests.report.verdicts import DARK, dark, going, good, make, overridden, ready, unknown
 from tests.waiting import LIMIT_S
@@ -20,6 +24,7 @@ SECTIONS = [
     "Root cause",
     "Verdict by part",
     "Evidence",
+    "Storage",
     "Costs",
     "Saved by stopping here",
     "Lessons",
@@ -210,21 +215,62 @@ def test_evidence_exists_is_hashed_and_adds_up(tmp_path: Path) -> None:
     assert [item.path for item in found] == ["results/sample", "results/sample/a.npy", "results/verdict.json"]
     assert found[2].sha256 == hashlib.sha256(b"{}").hexdigest()
     assert [item.size_bytes for item in found] == [1500, 1000, 2]
-    assert storage_bytes(found) == 1502
     before = found[0].sha256
     (data / "b.npy").write_bytes(b"c" * 500)
     assert evidence([data], tmp_path)[0].sha256 != before
     listed = section(negative_result(dark(), facts(evidence=found)), "Evidence")
     assert f"| `results/verdict.json` | 2 bytes | 2 | `{found[2].sha256}` |" in listed
-    assert "Storage: 1.5 kB (1.5 KiB), of which spoilt by the fault: 1.5 kB (1.5 KiB)." in listed
 
 
-def test_only_bad_data_wastes_storage() -> None:
-    items = [Evidence(path="data", sha256="0" * 64, size_bytes=2_300_000_000, folder=True)]
-    spoilt = section(negative_result(dark(), facts(evidence=items)), "Evidence")
-    assert "spoilt by the fault: 2.30 GB (2.14 GiB)" in spoilt
-    kept = section(negative_result(dark().model_copy(update={"cause": "MEMORY"}), facts(evidence=items)), "Evidence")
-    assert "spoilt by the fault: 0 bytes" in kept
+STORED = [
+    StoredFolder(path="archive/cvs/run", kind="archive", size_bytes=7_300_000_000, again_s=9000.0, again_usd=5.0),
+    StoredFolder(path="results/cvs/dataset", kind="dataset", size_bytes=2_300_000_000, again_s=60.0),
+    StoredFolder(path="results/cvs/quality", kind="quality", size_bytes=1_000_000),
+]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "wasted"),
+    [
+        (dark(), "9.60 GB"), (dark().model_copy(update={"cause": "MEMORY"}), "0 bytes"),
+        (dark().model_copy(update={"cause": "WIRING"}), "7.30 GB"),
+        (make("results", [DARK], cause="RESULT"), "7.30 GB"),
+    ],
+)  # fmt: skip
+def test_results_and_archive_are_summed_and_it_is_said_what_may_go(verdict, wasted: str) -> None:
+    storage = section(negative_result(verdict, facts(storage=STORED)), "Storage")
+    assert "Results and archive: 9.60 GB (8.94 GiB)" in storage
+    assert f"spoilt by the fault: {wasted}" in storage
+    assert "| yes: the stage dataset makes it again (1 min, $0.00) |" in storage
+    assert "another paid run makes them again (2 h 30 min, $5.00) |" in storage
+    assert "| `results/cvs/quality` | 1.0 MB | no | no: verdicts, documents and logs |" in storage
+
+
+# --- the way back ---
+
+
+def rows(*halted: bool, experiment: str = "cvs") -> list[Row]:
+    """An invocation a day, each judged once; those that a gate halted."""
+    made = []
+    for day, stopped in enumerate(halted):
+        begun = 86_400.0 * day
+        made.append(Row(f"s{day}", experiment, "", "judge_quality_sample", begun, 50.0))
+        if stopped:
+            made.append(Row(f"s{day}", experiment, "", "halt", begun + 50, 50.0, outcome="failed"))
+    return made
+
+
+def test_effort_and_odds_come_from_the_ledger() -> None:
+    known = [*rows(True, True, False), *rows(True, experiment="eeg")]
+    found = way_back(known, session="s9")
+    assert (found.halts, found.recovered, found.median_s) == (3, 2, 1.5 * 86_400 - 100)
+    assert way_back(known[:2], session="s0") == WayBack(0, 0, None), "the halt that is being reported is none of them"
+    revival = section(negative_result(dark(), facts(way_back=found)), "Revival")
+    assert "35 h 58 min from a halt to the next run that passed (median of 2 in this ledger)" in revival
+    assert "Of 3 earlier halts in this ledger, 2 were followed by a run that passed" in revival
+    assert "Repeating what was lost: 1 h 01 min, $1.99, as measured this time: sample 6.0 s, " in revival
+    assert "The rest of the plan: 3 h 05 min, $6.00, as forecast." in revival
+    assert "not measured; no earlier halt" in section(negative_result(dark(), facts()), "Revival")
 
 
 # --- commit message ---
@@ -237,8 +283,7 @@ def test_the_commit_message_is_text_and_git_is_not_touched(tmp_path: Path, monke
     document = negative_result(dark(), facts())
     assert sorted(tmp_path.rglob("*")) == before
     message = section(document, "Suggested commit message").split("```text\n")[1].split("\n```")[0]
-    spent = StageCost(stage="total", wall_s=3666, usd=1.99)
-    assert message == commit_message(dark(), parts([dark()]), spent)
+    assert message == of_halt(dark(), parts([dark()]), 3666, 1.99)
     subject, blank, *rest = message.splitlines()
     assert (subject, blank) == ("cvs_dark: NO-GO at quality (sample)", "")
     assert max(len(line) for line in rest if not line.startswith("Evidence")) <= 72

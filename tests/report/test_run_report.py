@@ -68,8 +68,13 @@ def test_the_report_sets_expected_against_obtained_and_plan_against_bill() -> No
     assert "- **Billed in all:** $6.40, setup and transfers included, of which $0.30 on stages that failed" in report
     assert "| skill | – | at least 0.1 | 0.42 | 🟢 GO |" in report
     assert "| psnr | – | nothing asked | 21.5 | – |" in report
-    assert "| smoke run, here | cpu | 8 | 120 | 0.17 | 0.0732 | 45 min | $0.00 |" in report
-    assert "| paid run | MI300X | 32 | 18750 | 0.48 | not measured | 2 h 30 min | $5.00 |" in report
+    assert "| smoke run, here | cpu | 8 | 120 | 0.17 | 47.06 | 0.0732 | 45 min | $0.00 |" in report
+    assert "| paid run | MI300X | 32 | 18750 | 0.48 | 66.67 | not measured | 2 h 30 min | $5.00 |" in report
+    assert "paid run: 1.42 times the samples a second of smoke run, here (66.67 against 47.06)." in report
+    message = report.split("```text\n")[1].split("\n```")[0].splitlines()
+    assert message[:2] == ["cvs: GO after the fast run", ""] and max(map(len, message)) <= 72
+    assert "- skill: 0.42 (expected at least 0.1)" in message and "- psnr: 21.5" in message
+    assert "Trained on mi300x: 2 h 30 min, $5.00." in message
     assert "| Time | 3 h | 2 h | 4 h | 2 h 30 min |" in report
     assert "| Cost | $6.00 | $4.00 | $8.00 | $5.00 |" in report
     assert "- **Archive:** `archive/cvs/20260111-024455_fast_7f3a`" in report

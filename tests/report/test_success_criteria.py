@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gonogo.report.success_criteria import criteria, files_to_monitor
 from gonogo.training.lightning_run import train_lightning
 from gonogo.training.spec import RunSpec
 from gonogo.verdict import Status
+from tests.conftest import ROOT
 from tests.toy import config, toy
 
 
@@ -99,3 +101,19 @@ def test_a_result_that_training_did_not_write_fails_and_cannot_draw(
     said = capsys.readouterr()
     assert "FAILED: out/training.json is not what training writes" in said.out
     assert "\x1b" not in said.out and "Traceback" not in said.err
+
+
+def test_the_boxes_of_an_experiment_are_open_before_its_run_and_ticked_after(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(ROOT / "config", site / "config")
+    monkeypatch.chdir(site)
+    assert main(["review", "cvs"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("cvs: no run was fetched yet") and said.count("- [ ]") == 6 and "pending" in said
+    report = site / "results/cvs/validate/download/archive.json"
+    report.parent.mkdir(parents=True)
+    report.write_text(json.dumps({"folder": str(run)}))
+    assert main(["review", "cvs"]) == 0
+    assert "[x] Loss falls" in capsys.readouterr().out

@@ -89,3 +89,10 @@ def test_one_that_the_gate_stopped_says_what_the_gate_said_and_is_forgotten(trai
     with pytest.raises(UserError, match=r"The gate: the loss rises\. Fix that"):
         train(exit_of("stopped_by_gate"))
     assert not started_file(train.run.paths, "mine").exists()
+
+
+def test_a_known_error_in_the_runs_log_is_told_with_what_helps(train: Any) -> None:
+    (Path("archive/mine/kept") / "log.txt").write_text("step 3/9\ntorch.OutOfMemoryError: CUDA out of memory.\n")
+    with pytest.raises(UserError, match=r"Its log says: torch.OutOfMemoryError.*Halve micro_batch_size") as told:
+        train(exit_of("failed"))
+    assert "Its log and checkpoints are in" in str(told.value)

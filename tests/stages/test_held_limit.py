@@ -20,7 +20,7 @@ from gonogo.config.target import Release, Ssh, Target
 from gonogo.remote.answers import Exit
 from gonogo.remote.errors import NotOurTurn
 from gonogo.runtime.context import Run
-from gonogo.stages import remote_run
+from gonogo.stages import remote_run, sent_parts
 from gonogo.stages import upload as upload_stage
 from gonogo.stages.held_limit import left_s, over_words, refuse_beyond, run_at_most_s, short_of
 from gonogo.stages.held_machines import changing, held_file
@@ -97,7 +97,7 @@ def test_an_upload_that_is_under_way_ends_with_the_limit(
     monkeypatch.setattr(upload_stage, "confirm_up_to", lambda digests, last: [])
     monkeypatch.setattr(upload_stage, "run_spec", lambda run: run.target)
     monkeypatch.setattr(upload_stage, "_at_work", lambda *asked: None)
-    monkeypatch.setattr(upload_stage, "sent_code", lambda experiment: {})
+    monkeypatch.setattr(sent_parts, "sent_code", lambda experiment: {})
     monkeypatch.setattr(Run, "data", {"data": data})
     monkeypatch.setattr(
         Run, "load_experiment", lambda run: type("None", (), {"trains_with_assets": False, "starts_from": None})

@@ -11,14 +11,14 @@ from gonogo.config.target import Target
 from gonogo.experiment.pretrained import Asset
 from gonogo.runtime.context import Run
 from gonogo.stages import freshness
-from gonogo.stages.freshness import InputDigests, data_digest
-from gonogo.stages.measure_launch import (
+from gonogo.stages.critical_items import (
     forbidden_environment,
     packages_are_named,
     reaches_the_machine,
     unbuffered,
     verdicts_hold,
 )
+from gonogo.stages.freshness import InputDigests, data_digest
 
 
 def test_a_log_that_would_arrive_in_blocks_is_named() -> None:
@@ -85,5 +85,5 @@ def test_the_checklist_says_how_a_pretrained_file_gets_to_the_machine(
     assert (
         not refused.ok and "the machine is to fetch https://nowhere.invalid/encoder.pt: it does not" in refused.detail
     )
-    monkeypatch.setattr("gonogo.stages.measure_launch.no_answer", lambda address: "")
+    monkeypatch.setattr("gonogo.stages.critical_items.no_answer", lambda address: "")
     assert reaches_the_machine("k", fetched).detail == "the machine fetches encoder.pt from nowhere.invalid"

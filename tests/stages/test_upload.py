@@ -21,7 +21,8 @@ from gonogo.runtime.context import Run
 from gonogo.stages import upload as stage_module
 from gonogo.stages.freshness import InputDigests
 from gonogo.stages.remote_run import run_key
-from gonogo.stages.upload import fetch_there, package_files, run_spec, sent_code, upload, with_places
+from gonogo.stages.sent_parts import package_files, sent_bytes, sent_code
+from gonogo.stages.upload import fetch_there, run_spec, upload, with_places
 from tests.conftest import ROOT
 from tests.remote.conftest import quiet
 from tests.stages.conftest import Files, said
@@ -152,3 +153,16 @@ def test_nothing_is_sent_under_a_run_that_is_at_work(
     else:
         with pytest.raises(UserError, match=r"with other data, code or config.*gonogo stop 20260101-000000_mine_abc"):
             upload(run, Files(), outputs)
+
+
+def test_what_is_sent_is_estimated_whole(stage_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stage_run("forecast")
+    for shard in run.shards:
+        shard.mkdir(parents=True)
+        (shard / "item_0.txt").write_bytes(bytes(3_000_000))
+    start = run.settings.root / "start.ckpt"
+    start.write_bytes(bytes(5_000_000))
+    code = sum(path.stat().st_size for path in sent_code(run.load_experiment()).values())
+    assert sent_bytes(run) == 6_000_000 + code and code > 1_000_000
+    monkeypatch.setattr("gonogo.experiment.starting_checkpoint.start_of", lambda settings, name: start)
+    assert sent_bytes(run) == 11_000_000 + code

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -140,6 +141,13 @@ def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
             capture_output=True, text=True, timeout=LIMIT_S,
         )  # fmt: skip
         assert done.returncode == 0 and done.stdout.strip(), done.stderr
+
+
+def test_the_upload_that_the_checklist_tells_is_what_was_sent(site: Site) -> None:
+    folder = site.folder / "results/tiny/validate"
+    told = re.search(r"## Upload\n\n([\d.]+) MB", (folder / "launch/preflight.md").read_text())
+    sent = json.loads((folder / "upload/upload.json").read_text())["bytes_total"]
+    assert told is not None and 0.8 * sent <= 1e6 * float(told[1]) <= 1.2 * sent
 
 
 def test_a_changed_threshold_only_judges(site: Site) -> None:

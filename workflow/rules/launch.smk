@@ -23,6 +23,7 @@ rule measure_launch:
         budget_usd=SETTINGS.config.budget_usd,
         target=TARGET,
         code=fingerprint("train"),
+        inference=fingerprint("predict"),
     message:
         "{wildcards.experiment}: checking the launch checklist"
     script:

@@ -32,6 +32,7 @@ STAINS_APART = 0.3  # fine likeness of two stains is less, of two channels of a 
 FLOWING = 0.04  # step ratio of a wheel of colours or a gradient, in which no detail is left to compare
 UNIT_ERROR = 0.03  # normals have up to .012, colour spaces .056 or more
 INDEPENDENT = 0.3  # likeness of three stains, whichever two, is under .18; of most hues and lights it is more
+GREY_BITS = 5.5  # of luma; few levels of grey have less, JPEG included, a depth map of a ground has 5.7 and more
 LEAST_FLAT = 0.15  # of pixels, in a photograph of few levels; a map of land use in tiny patches has .07
 THIRDS, THIRDS_DETAIL = 0.8, 0.9  # correlation of thirds that are one picture; autocorrelation of what is too smooth
 
@@ -72,7 +73,7 @@ def _marks(y: PixelStatistics, marks: Marks, gate: ImagesGate, lines: bool, loss
         and marks.fullest_level < MOST_IN_ONE
         and marks.second_level > LEAST_IN_SECOND
         and marks.flat_share > LEAST_FLAT
-        and not (drawn if coloured else page)
+        and not (drawn if coloured else page or y.entropy_bits > GREY_BITS)
     ):
         yield Fault("few_levels", f"few levels {marks.few_levels:.0%}")
 

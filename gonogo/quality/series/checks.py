@@ -8,7 +8,7 @@ from gonogo.config.quality_thresholds import SeriesGate
 from gonogo.quality.items import Fault
 from gonogo.quality.series.items import SeriesItem, SeriesOverview
 from gonogo.quality.wording import listed, number, percent
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, Status, not_measured
 
 SHORT = 0.1  # of the set's median length is odd
 NAMED_CHANNELS = 6
@@ -163,9 +163,13 @@ def _wrong_target_length(item: SeriesItem) -> int | None:
 def window_leakage(overview: SeriesOverview) -> Check:
     """Windows that stand bit for bit in two splits, whatever files they are in."""
     count, files = overview.leaking_windows
+    id_, title, threshold = (
+        "window_leakage", "Windows that are in one split", "none with the samples of one in another split"
+    )  # fmt: skip
+    if overview.window_splits < 2:
+        return not_measured(id_, title, "no two splits are cut into windows", threshold=threshold)
     return Check(
-        id="window_leakage", title="Windows that are in one split", value=count, unit="windows",
-        threshold="none with the samples of one in another split",
+        id=id_, title=title, value=count, unit="windows", threshold=threshold,
         status=Status.NO_GO if count else Status.GO,
         why=f"{count} windows are in two splits: {' and '.join(files)}" if count else "",
         hint="Split by recording before it is cut into windows." if count else "", evidence=files,

@@ -97,7 +97,7 @@ class SeriesOverview(Overview):
         self.samples = float(np.median(self._samples)) if self._samples else 0.0
         self.transposed = self._transposed > 0
         self.channel_ratios = {channel: float(np.median(ratios)) for channel, ratios in self._ratios.items()}
-        self.leaking_windows = self._windows.leaking()
+        self.leaking_windows, self.window_splits = self._windows.leaking(), self._windows.count
 
 
 class WindowSplits:
@@ -112,6 +112,10 @@ class WindowSplits:
             held = np.frombuffer(base64.b64decode(item.window_hashes), np.uint64)
             self._hashes.setdefault(item.split, []).append(held)
             self._first.setdefault(item.split, []).append(item.path)
+
+    @property
+    def count(self) -> int:
+        return len(self._hashes)
 
     def leaking(self) -> tuple[int, list[str]]:
         """How many, and two files that share one."""

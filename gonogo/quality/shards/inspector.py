@@ -24,7 +24,7 @@ from gonogo.quality.inspector import ItemFiles, ItemReading, StatisticsCache
 from gonogo.quality.items import Fault, MeasuredItem
 from gonogo.quality.shards.files import PICTURES, SUFFIXES, read_samples
 from gonogo.quality.wording import listed, percent
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, Status, not_measured
 
 MOST_FORMS, MOST_CLASSES = 64, 1000
 USUAL = 0.5  # share of the set's samples that have a member, above which it belongs to each …
@@ -118,15 +118,16 @@ class Shards(FileInspector):
         return list(shard_faults(item, overview, gate.shards))
 
     def set_checks(self, overview: ShardOverview, gate: QualityGate, rule: AcceptanceRule) -> list[Check]:
+        id_, title = "sample_leakage", "Samples that are in one split"
+        threshold = "none with the data of one in another split, by the shard's folder or name"
+        if len(overview.hashes.splits) < 2:
+            return [not_measured(id_, title, "there are no two splits", threshold=threshold)]
         shared, of, files = overview.hashes.shared()
-        two = len(overview.hashes.splits) > 1
         why = f"{shared} of {of} samples that were compared are in another split: {' and '.join(files)}"
         return [
             Check(
-                id="sample_leakage", title="Samples that are in one split", value=shared, unit="samples",
-                threshold="none with the data of one in another split, by the shard's folder or name",
-                status=Status.NO_GO if shared else Status.GO,
-                why=why if shared else "" if two else "there are no two splits",
+                id=id_, title=title, value=shared, unit="samples", threshold=threshold,
+                status=Status.NO_GO if shared else Status.GO, why=why if shared else "",
                 hint="Split before the shards are written." if shared else "", evidence=files if shared else [],
             )
         ]  # fmt: skip

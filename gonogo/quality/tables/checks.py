@@ -5,7 +5,7 @@ from __future__ import annotations
 from gonogo.config.table_thresholds import TablesGate
 from gonogo.quality.tables.items import TableOverview
 from gonogo.quality.wording import listed, percent
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, Status, not_measured
 
 FEWEST = 20  # rows of a split, from which on a share says something
 
@@ -16,18 +16,20 @@ def set_checks(overview: TableOverview, gate: TablesGate) -> list[Check]:
 
 def _leakage(overview: TableOverview, gate: TablesGate) -> Check:
     """Rows whose features stand in two splits, beyond the share that stands twice within a split by nature."""
+    id_, title = "row_leakage", "Rows that are in one split"
+    threshold = f"<= {percent(gate.max_leaked_rows)} beyond what repeats within a split"
+    if len(overview.rows_hashes.splits) < 2:
+        return not_measured(id_, title, "there are no two splits", threshold=threshold)
     shared, of, files = overview.rows_hashes.shared()
     natural = overview.rows_hashes.within()
     share = shared / of if of else 0.0
     leaks = share > natural + gate.max_leaked_rows and (of >= FEWEST or share == 1)
     why = f"{shared} of {of} rows that were compared ({percent(share)}) are in another split: {' and '.join(files)}"
     status = Status.NO_GO if leaks else Status.CAUTION if shared else Status.GO
-    splits = overview.rows_hashes.splits
     natural_why = f"{why}; as many repeat within one ({percent(natural)})" if shared else ""
     return Check(
-        id="row_leakage", title="Rows that are in one split", value=round(100 * share, 2), unit="% of rows",
-        threshold=f"<= {percent(gate.max_leaked_rows)} beyond what repeats within a split",
-        status=status, why=(why if leaks else natural_why) if len(splits) > 1 else "there are no two splits",
+        id=id_, title=title, value=round(100 * share, 2), unit="% of rows", threshold=threshold,
+        status=status, why=why if leaks else natural_why,
         hint="Remove repeated rows before the table is split; split by person, day or place." if shared else "",
         evidence=files if shared else [],
     )  # fmt: skip
@@ -37,10 +39,8 @@ def _target(overview: TableOverview, gate: TablesGate) -> Check:
     """Whether there is something to predict in every row, and of more than one sort."""
     title = "The target has a value, and more than one"
     if not overview.targets:
-        return Check(
-            id="target", title=title, status=Status.GO,
-            why="not judged: no column is called target, label, class or y; name it in gates.quality.tables.target",
-        )  # fmt: skip
+        why = "no column is called target, label, class or y; name it in gates.quality.tables.target"
+        return not_measured("target", title, why)
     name = overview.targets.most_common(1)[0][0]
     missing, counts = overview.target_missing / max(overview.rows, 1), overview.classes
     rarest, most = (min(counts.values()), max(counts.values())) if counts else (0, 0)

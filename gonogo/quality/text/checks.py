@@ -13,7 +13,7 @@ from gonogo.quality.text.items import RecordFault, TextItem
 from gonogo.quality.text.overview import TextOverview, beyond
 from gonogo.quality.text.statistics import OPENING, reading_digest
 from gonogo.quality.wording import listed, percent
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, Status, not_measured
 
 ODD_SHARE = 0.01  # of a file's records of odd length: a warning above
 WORDS = {
@@ -162,16 +162,17 @@ def _share(
 
 
 def _leakage(overview: TextOverview) -> Check:
+    id_, title = "record_leakage", "Records that are in two splits"
+    threshold = "0, between train, val and test, by the first folder or the file's name"
+    if len(overview.splits) < 2:
+        return not_measured(id_, title, "there are no two splits", threshold=threshold)
     pairs = [f"{overview.named(first)} = {overview.named(second)}" for first, second in overview.leaks]
     splits = ", ".join(sorted(overview.splits))
     why = f"{overview.leaking} records are in more than one of {splits}: {listed(pairs, overview.leaking)}"
     hint = "Remove them from one side; a score on records that were trained on means nothing."
     return Check(
-        id="record_leakage", title="Records that are in two splits",
-        value=overview.leaking if len(overview.splits) > 1 else None, unit="records",
-        threshold="0, between train, val and test, by the first folder or the file's name",
-        status=Status.NO_GO if overview.leaking else Status.GO,
-        why=why if overview.leaking else "" if len(overview.splits) > 1 else "there are no two splits",
+        id=id_, title=title, value=overview.leaking, unit="records", threshold=threshold,
+        status=Status.NO_GO if overview.leaking else Status.GO, why=why if overview.leaking else "",
         hint=hint if overview.leaking else "", evidence=pairs,
     )  # fmt: skip
 
@@ -180,8 +181,7 @@ def _tokens(overview: TextOverview, limits: TextGate, rule: AcceptanceRule) -> C
     title = "Records that would be truncated"
     if not limits.max_tokens:
         longest = f"; the longest record has {overview.longest[0]}" if overview.counted else ""
-        why = f"not judged: no `max_tokens` is set{longest}"
-        return Check(id="truncated", title=title, status=Status.GO, why=why)
+        return not_measured("truncated", title, f"no `max_tokens` is set{longest}")
     if overview.uncounted:
         return Check(
             id="truncated", title=title, threshold=f"<= {limits.max_tokens} tokens", status=Status.UNKNOWN,

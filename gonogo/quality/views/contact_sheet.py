@@ -29,13 +29,13 @@ from gonogo.verdict import Status
 
 LABEL = 18  # height of a scene's name
 ROW = LABEL + BOX + (1 + REASONS) * LINE + GAP
-MOST_SCENES = 12
+MOST_SCENES = 12  # of a set too large to be shown whole
 MOST_VIEWS = 12  # beside an input; of more the worst are shown
 FEWEST_VIEWS = 5  # whose width the title needs
 
 
 def contact_sheet(folders: Sequence[Path], judgement: Judgement, out: Path) -> None:
-    """Write a PNG with a row for each scene; of more than `MOST_SCENES` the worst are shown.
+    """Write a PNG with a row for each scene; of a set larger than a sample the `MOST_SCENES` worst.
 
     A view's frame is red for a fault in a bad scene, yellow for one that is tolerated, green without fault, grey where
     it could not be compared with its input.
@@ -43,7 +43,8 @@ def contact_sheet(folders: Sequence[Path], judgement: Judgement, out: Path) -> N
     Args:
         folders: where the data lies.
     """
-    scenes = judgement.worst[:MOST_SCENES]
+    whole = len(judgement.worst) >= judgement.items
+    scenes = judgement.worst if whole else judgement.worst[:MOST_SCENES]
     views = max((len(scene.views) for scene in scenes), default=0)
     width = GAP + (1 + min(max(views, FEWEST_VIEWS), MOST_VIEWS)) * (BOX + GAP)
     sheet = Image.new("RGB", (width, HEAD + len(scenes) * ROW), PAPER)

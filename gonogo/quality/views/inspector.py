@@ -69,7 +69,7 @@ class Views(Inspector):
         )
         cause_finder, cameras, side = CauseFinder(gate), Cameras(gate, rule), SideViews(gate, rule)
         bad_views, poses = BadViews(gate, rule), PoseAgreement()
-        pairing, formats, bad, worst = Pairing(gate), Formats(), FaultCount(), WorstItems()
+        pairing, formats, bad, worst = Pairing(gate), Formats(), FaultCount(), WorstItems(rule)
         sinks: list[Any] = [*counters, cause_finder, cameras, side, pairing, inputs, view_counts, formats, worst]
         sinks += [bad_views, poses]
         for item in data.items(SceneMeasurement):

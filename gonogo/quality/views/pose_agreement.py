@@ -15,7 +15,7 @@ import numpy as np
 
 from gonogo.quality.views.cameras import Pose, places, point_cloud, projected
 from gonogo.quality.views.findings import SceneFinding
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, Status, not_measured
 
 ID, TITLE = "poses", "Poses that fit their pictures"
 CELLS = 16  # a side, in which moved input and view are compared
@@ -87,8 +87,7 @@ class PoseAgreement:
 
     def check(self) -> Check:
         if self._views < FEWEST:
-            why = f"not judged: {self._views} views whose picture can be held against their pose"
-            return Check(id=ID, title=TITLE, status=Status.GO, why=why)
+            return not_measured(ID, TITLE, f"{self._views} views whose picture can be held against their pose")
         # of an orbit to both sides, an inverted pose is nearly another view's
         name = max(SAID, key=lambda one: self._better[one] * (1 if one == "exchanged" else LIKELIER))
         share = self._better[name] / self._views

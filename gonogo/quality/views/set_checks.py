@@ -10,7 +10,7 @@ from gonogo.quality.pictures.matching import TELLING_INLIERS
 from gonogo.quality.views.findings import SceneFinding
 from gonogo.quality.views.overview import SceneOverview
 from gonogo.quality.wording import percent
-from gonogo.verdict import Check, Status
+from gonogo.verdict import Check, Status, not_measured
 
 LEAST_MATCHING = 0.5  # of right pairs 93-97 % match, of wrong ones 3-14 %
 FEW_SCENES = 4  # below, a set's spread and pairing can be chance
@@ -90,8 +90,8 @@ def matches(inliers: Sequence[int], pairing: Pairing) -> Check:
     """Whether points of an input are found again in its view: a warning about the set, from a few of its scenes."""
     id_, title = "matches", "Views show the scene of their input"
     if len(inliers) < FEW_SCENES:
-        why = "measured only of scenes of 64 pixels and more with enough detail"
-        return Check(id=id_, title=title, value=len(inliers), unit="scenes measured", status=Status.GO, why=why)
+        why = f"{len(inliers)} scenes of 64 pixels and more with enough detail"
+        return not_measured(id_, title, why)
     matching = sum(count >= TELLING_INLIERS for count in inliers)
     good = matching >= LEAST_MATCHING * len(inliers)
     status, remark = pairing.of_set(good, pairing.untelling)

@@ -23,6 +23,7 @@ from gonogo.report.rendering import NOT_MEASURED, TEMPLATES, html_part
 from gonogo.verdict import Check, Status, Verdict
 
 NOTHING = Markup("")
+APPROVAL = "approval"  # the check of the launch gate that asks for a person
 MOST_FILES = 3  # named of a check's evidence
 MOST_METERS = 4  # on the first screen, where no picture proves the finding
 
@@ -56,8 +57,8 @@ def chain_page(
     )  # fmt: skip
 
 
-def overview_page(states: Sequence[ChainState], script: Markup = NOTHING) -> str:
-    """All experiments as rows, each with a link to its page, which a server answers."""
+def overview_page(states: Sequence[ChainState], count: int, script: Markup = NOTHING) -> str:
+    """Experiments as rows, each with a link to its page, which a server answers; `count` of them there are in all."""
     rows = [
         {
             "state": state, "first": first_screen(state, ""), "wall_s": sum(row.wall_s for row in state.rows),
@@ -66,7 +67,7 @@ def overview_page(states: Sequence[ChainState], script: Markup = NOTHING) -> str
         for state in states
     ]  # fmt: skip
     css = Markup((TEMPLATES / "chain.css").read_text())
-    return _environment().get_template("overview.html.j2").render(rows=rows, script=script, css=css)
+    return _environment().get_template("overview.html.j2").render(rows=rows, count=count, script=script, css=css)
 
 
 Proof: TypeAlias = tuple[PagePicture | None, str, Markup]  # a picture or a drawing, and the words under it
@@ -94,7 +95,21 @@ def _proof_of(state: ChainState, light: Light, verdict: Verdict, parts: Sections
     if picture := _picture(state, [light.folder / "contact_sheet.png", *map(Path, wording.evidence_paths(verdict))]):
         judged = verdict.gate in ("quality", "results")
         return picture, "Worst first, each with its reason" if judged else "What it looks like", NOTHING
-    return None, "What was measured, against what was asked", _meters(verdict)
+    drawn = _meters(verdict)
+    if verdict.gate in ("launch", "canary"):
+        drawn += Markup("").join(
+            Markup("<div><h3>{}</h3>{}<p class='soft small'>{}</p></div>").format(it.name, it.chart, it.said)
+            for it in parts.intervals
+        )
+    if any(check.id == APPROVAL for check in verdict.failed):
+        return _picture(state, [_sample(state) / "contact_sheet.png"]), "The sample, which nobody has signed off", drawn
+    if verdict.gate == "generator" and (made := _picture(state, sorted((state.folder / "assets").glob("*.png")))):
+        return made, "What the generator makes of what it is given", drawn
+    return None, "What was measured, against what was asked", drawn
+
+
+def _sample(state: ChainState) -> Path:
+    return next(light.folder for light in state.lights if light.gate.path == "quality/sample")
 
 
 def _picture(state: ChainState, paths: list[Path]) -> PagePicture | None:

@@ -19,7 +19,7 @@ MOST_BYTES = 600_000  # of one picture; the page has at most six
 WIDEST, TALLEST = 1600, 16_000  # pixels; WebP ends at 16,383
 CROP_SHARE = 0.78  # height of the proof over its width
 MOST_PIXELS = 200_000_000  # more are not opened
-QUALITIES = (82, 65, 45)
+FINE, COARSE = 82, 55  # WebP qualities
 
 
 @dataclass(frozen=True)
@@ -108,16 +108,17 @@ def _opened(path: Path) -> Image | None:
 
 
 def _encoded(picture: Image, most_bytes: int) -> PagePicture:
-    scale = min(1.0, WIDEST / picture.width, TALLEST / picture.height)
+    """First well, then smaller by as much as it was too large, until it is small enough."""
+    scale, quality = min(1.0, WIDEST / picture.width, TALLEST / picture.height), FINE
     while True:
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        shown = picture if size == picture.size else picture.resize(size)
-        for quality in QUALITIES:
-            file = io.BytesIO()
-            shown.save(file, "WEBP", quality=quality, method=2)
-            if len(file.getvalue()) <= most_bytes or max(size) < 64:
-                return PagePicture(_address("image/webp", file.getvalue()), *size)
-        scale *= 0.7
+        file = io.BytesIO()
+        (picture if size == picture.size else picture.resize(size)).save(file, "WEBP", quality=quality, method=2)
+        data = file.getvalue()
+        if len(data) <= most_bytes or max(size) < 64:
+            return PagePicture(_address("image/webp", data), *size)
+        scale *= 0.9 * min(1.0, (most_bytes / len(data)) ** 0.5) if quality == COARSE else 1.0
+        quality = COARSE
 
 
 def _vector(path: Path) -> PagePicture | None:

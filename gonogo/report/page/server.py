@@ -19,6 +19,7 @@ from gonogo.report.page.state import ChainState, all_states, chain_state, experi
 HOST = "127.0.0.1"
 LOOK_EVERY_S = 0.5
 KEEP_ALIVE_S = 15.0
+MOST_ROWS = 100  # experiments on one page
 MOST_FOLLOWERS = 32  # pages that are open at once; more are not kept up to date
 FOLLOW = """
 const opened = () => [...document.querySelectorAll("details[open] > summary")].map(it => it.textContent);
@@ -85,7 +86,8 @@ class _Answer(BaseHTTPRequestHandler):
     def _page(self, name: str, nonce: str) -> str:
         script = Markup('<script nonce="{}">{}</script>').format(nonce, Markup(FOLLOW))
         if not name:
-            return overview_page(all_states(self.server.results), script)
+            shown = all_states(self.server.results, MOST_ROWS)
+            return overview_page(shown, len(experiments(self.server.results)), script)
         state = chain_state(self.server.results, name)
         return chain_page(state, self.server.command(state), back=True, script=script)
 

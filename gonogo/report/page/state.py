@@ -209,14 +209,18 @@ def _plain(stage: str) -> str:
     return re.sub(r"[^\w-]", "?", stage)
 
 
-def all_states(results: Path) -> list[ChainState]:
-    """Of every experiment that left something; the one whose stage began last comes first."""
+def all_states(results: Path, most: int) -> list[ChainState]:
+    """Of every experiment that left something; the one whose stage began last comes first.
+
+    Args:
+        most: no more than these are read.
+    """
     by_name: dict[str, list[ledger.Row]] = {name: [] for name in experiments(results)}
     for row in ledger.rows(results / LEDGER, running=True):
         if row.experiment in by_name:
             by_name[row.experiment].append(row)
-    states = [chain_state(results, name, rows=rows) for name, rows in by_name.items()]
-    return sorted(states, key=lambda state: -max((row.started_at for row in state.rows), default=0.0))
+    newest = sorted(by_name, key=lambda name: -max((row.started_at for row in by_name[name]), default=0.0))
+    return [chain_state(results, name, rows=by_name[name]) for name in newest[:most]]
 
 
 def stamp(results: Path, experiment: str = "") -> str:

@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 from gonogo.config.gate_thresholds import LearningGate
-from gonogo.learning.findings import DIVERGING, LOSS, UNDERTRAINED, CheckAndCause, at, bad, good, unknown
+from gonogo.learning.findings import DIVERGING, LOSS, UNDERTRAINED, CheckAndCause, at, bad, good, skipped, unknown
 from gonogo.learning.loss_trend import LossTrend
 from gonogo.script.processor.facts import MORE_THAN_TENSORS, ProcessorFacts
 from gonogo.script.processor.judging import Test, takes_turns
@@ -189,14 +189,14 @@ def norms(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
 def validation(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "First validation"
     if facts.reached.validation is None:
-        return good("validation_reached", title, f"not within {facts.steps} steps") if facts.steps else None
+        return skipped("validation_reached", title, f"not within {facts.steps} steps") if facts.steps else None
     return good("validation_reached", title, f"reached after {facts.reached.validation} steps")
 
 
 def checkpoint(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title, reached = "First checkpoint, and loading it", facts.reached
     if reached.checkpoint is None:
-        return good("checkpoint_reached", title, f"not within {facts.steps} steps") if facts.steps else None
+        return skipped("checkpoint_reached", title, f"not within {facts.steps} steps") if facts.steps else None
     value = f"after {reached.checkpoint} steps{f', {reached.reload}' if reached.reload else ''}"
     if reached.reload == MORE_THAN_TENSORS:
         return bad("checkpoint_reached", title, value, f"the file{at(reached.checkpoint_where)} holds objects that "

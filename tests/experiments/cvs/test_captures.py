@@ -54,7 +54,7 @@ def write_capture(folder: Path, count: int = 24, seed: int = 0) -> list[dict[str
             centre = round(WIDTH / 2 - FOCAL_PX * x / z), round(HEIGHT / 2 + FOCAL_PX * y / z)
             cv2.circle(picture, centre, round(FOCAL_PX * 0.25 / -z), colours[at].tolist(), -1)
         name = f"images/{number:03d}.png"
-        Image.fromarray(picture).save(folder / name)
+        Image.fromarray(cv2.GaussianBlur(picture, (0, 0), 1.5)).save(folder / name)
         frames.append({"file_path": name, "transform_matrix": matrix.tolist()})
     save(folder, frames, fl_x=FOCAL_PX, w=WIDTH, h=HEIGHT)
     return frames

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from experiments.cvs import decoder
-from experiments.cvs.generate import CHECKPOINT, generate, measure, prepare, split_items
+from experiments.cvs.generate import CHECKPOINT, exposed_as, generate, measure, prepare, split_items
 from experiments.cvs.photographs import Photographs
 from experiments.cvs.settings import Cameras, DataSettings
+from experiments.cvs.splats import Rendering
 from gonogo.base.digests import manifest
 from gonogo.base.errors import UserError
 
@@ -212,3 +213,24 @@ def test_generating_before_preparing_is_an_error(inputs: Path, tmp_path: Path) -
     with pytest.raises(UserError, match=r"decoder\.pt: no such file; the stage `prepare` writes it"):
         generate(SETTINGS, inputs, tmp_path, [0], tmp_path / "data", 0)
     assert not (tmp_path / "data").exists()
+
+
+def test_matched_exposure_lights_what_is_covered_and_hides_no_empty_view() -> None:
+    photograph = np.full((8, 8, 3), 120, np.uint8)
+    alpha = torch.cat([torch.ones(8, 4), torch.zeros(8, 4)], dim=1)
+    dim = Rendering(rgb=0.2 * alpha.expand(3, 8, 8), depth=alpha, alpha=alpha)
+    lit = exposed_as(photograph, dim)
+    assert float(lit.rgb[:, :, :4].mean()) == pytest.approx(120 / 255, abs=0.01) and not lit.rgb[:, :, 4:].any()
+    black = exposed_as(photograph, dim._replace(rgb=0.02 * dim.rgb))
+    assert float(black.rgb.max()) < 0.05, "by no more than a factor of 4"
+    assert not exposed_as(photograph, dim._replace(rgb=0 * dim.rgb, alpha=0 * alpha)).rgb.any()
+
+
+def test_views_have_their_photographs_brightness_where_that_is_asked_for(make: Make) -> None:
+    data = make([0, 1], settings=SETTINGS.model_copy(update={"match_exposure": True}))
+    for item in sorted(data.glob("image_*")):
+        own = (np.asarray(Image.open(item / "input.png")) @ np.array([0.299, 0.587, 0.114])).mean()
+        for folder in item.glob("view_*"):
+            covered = np.load(folder / "depth.npy") > 0
+            light = (np.asarray(Image.open(folder / "rgb.png")) @ np.array([0.299, 0.587, 0.114]))[covered].mean()
+            assert light == pytest.approx(own, rel=0.1)

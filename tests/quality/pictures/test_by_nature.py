@@ -90,3 +90,12 @@ def test_speckle_among_clean_pictures_stops_the_set(tmp_path: Path) -> None:
     judgement, findings = judged(of(tmp_path, radar, 0.3))
     assert check(judgement, "noise").status is Status.NO_GO
     assert {name for name, finding in findings.items() if finding.bad} == {f"{n:02d}.png" for n in range(6)}
+
+
+def test_a_ground_whose_rows_are_of_one_depth_each_is_not_in_few_levels(tmp_path: Path) -> None:
+    def ground(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        rows = np.arange(SIDE)[:, None]
+        return levels(np.where(rows > SIDE // 3, 20 + 3.3 * (rows - SIDE // 3) + rng.integers(-1, 2, (SIDE, SIDE)), 0))
+
+    judgement, _ = judged(of(tmp_path, ground, 1))
+    assert check(judgement, "shared_few_levels").status is Status.GO

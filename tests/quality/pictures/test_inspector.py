@@ -152,7 +152,7 @@ def test_what_only_looks_like_a_fault_is_good(good: Path, name: str) -> None:
 def test_good_pictures_pass_without_a_word(good: Path) -> None:
     judgement, findings = judged(good)
     assert {name: finding.faults for name, finding in findings.items() if finding.faults} == {}
-    assert [one.id for one in judgement.checks if one.status is not Status.GO] == []
+    assert [one.id for one in judgement.checks if one.status is not Status.GO and not one.grey] == []
     assert judgement.cause == ""
 
 

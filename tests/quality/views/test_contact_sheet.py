@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from gonogo.config.quality_thresholds import QualityGate
+from gonogo.quality.drawing import HEAD
 from gonogo.quality.judge import judge
 from gonogo.quality.judgement import Judgement
-from gonogo.quality.views.contact_sheet import contact_sheet
+from gonogo.quality.views.contact_sheet import MOST_SCENES, ROW, contact_sheet
 from tests.quality.conftest import measure_views
 from tests.quality.scenes import Scene, make_scene, write
 
@@ -100,3 +101,13 @@ def test_views_that_cannot_be_compared_are_grey_not_green(made: list[Scene], tmp
     found = colours(Image.open(tmp_path / "sheet.png"))
     assert GREY in found
     assert GREEN not in found
+
+
+def test_a_whole_sample_is_shown_and_of_a_larger_set_the_worst(judged: Judgement, tmp_path: Path) -> None:
+    def scenes_on(worst: int, items: int) -> int:
+        shown = replace(judged, worst=(judged.worst * 4)[:worst], items=items)
+        contact_sheet([], shown, tmp_path / "many.png")
+        return (Image.open(tmp_path / "many.png").height - HEAD) // ROW
+
+    assert scenes_on(18, 18) == 18
+    assert scenes_on(18, 80) == MOST_SCENES

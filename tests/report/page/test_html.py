@@ -43,7 +43,7 @@ def test_nothing_in_the_page_is_asked_of_another_place(tmp_path: Path) -> None:
 
 def test_two_hundred_pictures_on_every_sheet_stay_below_five_megabytes(tmp_path: Path) -> None:
     chain(tmp_path, "quality/dataset")
-    noise = Image.effect_noise((1300, 5000), 90).convert("RGB")
+    noise = Image.effect_noise((1300, 2000), 90).convert("RGB")
     for scope in ("sample", "dataset"):
         noise.save(tmp_path / f"mine/quality/{scope}/contact_sheet.png", compress_level=0)
     page = chain_page(chain_state(tmp_path, "mine"), "again")

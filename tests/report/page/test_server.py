@@ -50,6 +50,12 @@ def test_all_experiments_are_rows_and_each_has_its_page(server: PageServer) -> N
     assert server.server_address[0] == "127.0.0.1"
 
 
+def test_of_very_many_experiments_the_last_are_listed(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gonogo.report.page.server.MOST_ROWS", 1)
+    _, overview, _ = ask(server, "/")
+    assert overview.count('class="dots"') == 1 and "2 experiments" in overview and "The 1 that ran last" in overview
+
+
 @pytest.mark.parametrize(
     "path", ["/../secret.txt", "/%2e%2e/secret.txt", "/mine/../../secret.txt", "/mine/learning/verdict.json", "/..",
              "/ledger.sqlite", "//etc/passwd", "/%2Fetc%2Fpasswd", "/events/..", "/mine%00", "/link"],

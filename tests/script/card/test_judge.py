@@ -37,7 +37,7 @@ def checks(folder: Path, seen: CardFacts, gigabytes: float = 40, **changes: Any)
 
 def test_room_is_go_and_a_full_card_names_the_allocation(tmp_path: Path) -> None:
     roomy, full = checks(tmp_path, facts()), checks(tmp_path, facts(), gigabytes=5)
-    assert {check.status for check in roomy.values()} == {Status.GO}
+    assert {check.status for check in roomy.values() if not check.grey} == {Status.GO}
     assert "did not validate" in roomy["stages"].why and "steady step 5.51 GB" in str(roomy["stages"].value)
     assert full["peak_memory"].status is Status.NO_GO and "run out of memory, at" in full["peak_memory"].why
 
