@@ -10,7 +10,7 @@ from rich.text import Text
 
 from gonogo.base.units import duration
 from gonogo.report.terminal import WIDEST, drawn
-from gonogo.runtime.ledger import Row
+from gonogo.runtime.ledger import HELD, Row
 
 SHORTEST_BAR, LONGEST_BAR = 8, 30
 
@@ -29,8 +29,12 @@ class StageTiming(BaseModel):
 
 
 def timings(rows: Sequence[Row]) -> list[StageTiming]:
-    """One for each row of the ledger."""
-    return [StageTiming(experiment=r.experiment, stage=r.stage, wall_s=r.wall_s, work_s=r.work_s) for r in rows]
+    """One for each row of the ledger that is a stage's: not for the time of a machine that waited for one."""
+    return [
+        StageTiming(experiment=r.experiment, stage=r.stage, wall_s=r.wall_s, work_s=r.work_s)
+        for r in rows
+        if r.stage != HELD
+    ]
 
 
 def timing_table(rows: Sequence[StageTiming], wall_s: float, work_s: float, colour: bool, width: int) -> str:

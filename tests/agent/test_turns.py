@@ -128,7 +128,7 @@ def test_targets_with_other_roots_on_the_same_machine_take_turns_and_keep_it_on(
     other = brisk(tmp_path / "other")
     other.environment["GONOGO_AGENT_HOME"] = work.environment["GONOGO_AGENT_HOME"]
     calls = other.folder / "calls"
-    terms = {"argv": ["sh", "-c", f"echo called >> {calls}"], "collected_s": 0, "uncollected_s": None}
+    terms = {"argv": ["sh", "-c", f"echo called >> {calls}"], "collected_s": 1.5, "uncollected_s": None}
     launch(other, "eeg/runs/first", "true", release=terms)
     other.ended("eeg/runs/first")
     wait_for(lambda: launch(work, "cvs/runs/one", waiting(work, "go"))["state"] == "started")
@@ -140,10 +140,13 @@ def test_targets_with_other_roots_on_the_same_machine_take_turns_and_keep_it_on(
     assert "still running here" in other.start("release", "eeg/runs/first").communicate(timeout=60)[1]
     (other.folder / "requirements.txt").write_text("a-package\n")
     assert other.call("setup", "--requirements", "requirements.txt") == {"waiting_for": held}
+    time.sleep(2)
     assert not calls.exists(), "it is not switched off under the other's run"
     (work.folder / "go").touch()
     work.ended("cvs/runs/one")
     wait_for(calls.exists)
+    ended_at = (work.folder / "cvs/runs/one/exit.json").stat().st_mtime
+    assert calls.stat().st_mtime - ended_at > 1, "its patience counts from the other's end"
     wait_for(lambda: not other.call("busy", ".")["runs"])
     assert "../cvs/runs/one" in other.call("busy", ".")["unfetched"], "what would be lost is the whole machine's"
     with (work.folder / ".env.lock").open("w") as setup:

@@ -262,6 +262,21 @@ def test_what_is_half_made_is_made_again(
     tools("python3", _python_that(f"code=0; {VENV}"))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python3"))
     assert environment(tmp_path / "none.txt", "")[1] is True
+    assert Path("venvs").read_text() == "made\n"
+
+
+@pytest.mark.parametrize("other", ["virtualenv", "uv"])
+def test_without_ensurepip_what_else_makes_environments_is_taken(
+    tools: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    (tmp_path / "none.txt").write_text("")
+    by_virtualenv = f"{VENV} exit 0" if other == "virtualenv" else "exit 1"
+    by_uv = f'shift $(($# - 1)); set -- _ _ "$1"; {VENV} exit 0' if other == "uv" else "exit 1"
+    tools("uv", by_uv)
+    tools("python3", f'case "$*" in "-m virtualenv"*) {by_virtualenv};; "-m venv"*) exit 1;; esac\nexec {REAL} "$@"')
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python3"))
+    assert environment(tmp_path / "none.txt", "") == (Path("env/bin/python").absolute(), True)
+    assert Path("venvs").read_text() == "made\n"
 
 
 def test_two_setups_at_once_make_one_environment(

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import subprocess
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -190,6 +191,7 @@ def test_the_end_does_not_wait_for_what_is_being_fetched(
         wait_for((tmp_path / "c" / INCOMING).exists)
         began = time.monotonic()
     assert time.monotonic() - began < 10, "a minute's transfer was cut off"
+    wait_for(lambda: all(thread.name != "checkpoints" for thread in threading.enumerate()), seconds=20)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

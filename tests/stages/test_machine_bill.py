@@ -11,6 +11,7 @@ import pytest
 
 from gonogo.cli.main import main
 from gonogo.config.target import Ssh
+from gonogo.report.timing import timings
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
 from gonogo.stages import machine_bill
@@ -85,6 +86,8 @@ def test_rows_sum_to_the_bill(rented: Run, clock: Clock, capsys: pytest.CaptureF
         ("cloud_train", 0.6), ("download", 0.1), ("held", 0.07),
     ]  # fmt: skip
     assert sum(usd for _, usd in rows(rented)) == pytest.approx((clock.now - began) / 100)
+    shown = [timing.stage for timing in timings(ledger.rows(rented.ledger_path))]
+    assert "held" not in shown and len(shown) == 7, "where time went is told of stages"
     assert main(["runs", "--results", str(rented.config.results_dir)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == (

@@ -50,6 +50,8 @@ def orphans(site: Site) -> list[str]:
 
 
 def test_a_no_go_leaves_the_other_experiment_running(site: Site) -> None:
+    with (site.folder / "config/config.yaml").open("a") as config:
+        config.write("\ntracking: [csv, tensorboard]\n")
     done = site.run("--config", "experiments=cvs_dark,tiny")
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -80,6 +82,7 @@ def test_the_download_is_whole_and_what_was_trained(site: Site) -> None:
     checkpoint = torch.load(archive / "out/checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 2 * 10  # ten training items of eight views, eight a batch, two epochs
     assert (archive / "out/samples/epoch_0002/predictions.png").stat().st_size > 1000
+    assert list((archive / "out/tracking/tensorboard").rglob("events.out.tfevents*"))
     page = site.folder / "results/tiny/report.html"
     assert page.read_bytes() == (site.folder / "results/tiny/validate/report/report.html").read_bytes()
     assert "Every gate passed" in page.read_text() and 10_000 < page.stat().st_size < 5_000_000

@@ -98,3 +98,16 @@ def test_the_picture_shows_truth_above_prediction(parts: Path, tmp_path: Path) -
     assert picture.size == (4 * 64, 2 * 64)
     upper, lower = picture.crop((0, 0, 256, 64)), picture.crop((0, 64, 256, 128))
     assert upper.tobytes() == lower.tobytes() and upper.getextrema()[1] > 100
+
+
+def test_a_caption_in_a_file_brings_the_cloud_and_the_picture_beside_it(
+    checkpoint: Path, assets: Path, parts: Path, tmp_path: Path
+) -> None:
+    part = find_items([parts])[0]
+    (tmp_path / "plate.txt").write_text(read_record(part)["caption"])
+    for ending in (".npy", ".png"):
+        (tmp_path / f"plate{ending}").write_bytes(part.with_suffix(ending).read_bytes())
+    (file,) = experiment_of("image", assets).infer(checkpoint, str(tmp_path / "plate.txt"), tmp_path / "out", 0)
+    assert file.name == "plate.txt" and file.read_text().strip()
+    with pytest.raises(UserError, match=r"gone.txt: not there; give a caption"):
+        experiment_of("image", assets).infer(checkpoint, "gone.txt", tmp_path, 0)
