@@ -30,13 +30,18 @@ def measured(on: Accelerator, micro: int = 4, accumulate: int = 1, **facts: Any)
 # 4 samples need 12.0 GB: 1 of weights, 2 of optimizer state, 8 of activations, 0.5 of context, and what is cached
 @pytest.mark.parametrize(
     ("gigabytes", "status"),
-    [(16, Status.GO), (13.4, Status.GO), (12.9, Status.CAUTION), (11, Status.NO_GO), (6, Status.NO_GO)],
+    [(16, Status.GO), (14.6, Status.GO), (12.9, Status.CAUTION), (11, Status.NO_GO), (6, Status.NO_GO)],
 )
 def test_need_against_card(gigabytes: float, status: Status) -> None:
     (check,), cause = judge(measured(card(gigabytes)), GATE)
     assert check.status is status
     assert (cause == "MEMORY") == (status is Status.NO_GO)
     assert "−4 to +9 %" in check.threshold and bool(check.why) == (status is not Status.GO)
+
+
+def test_room_for_less_than_the_largest_error_that_was_measured_is_caution() -> None:
+    (peak, error), cause = judge(measured(card(13.4)), GATE)
+    assert (peak.status, error.id, error.status, cause) == (Status.GO, "farthest_error", Status.CAUTION, "")
 
 
 def test_a_refusal_names_what_and_where_and_what_to_do() -> None:
