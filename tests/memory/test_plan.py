@@ -118,7 +118,7 @@ def test_the_cards_of_the_catalogue_are_listed_cheapest_first() -> None:
         ("small", "OOM"), ("cheap", "fits"), ("dear", "fits"), ("unpriced", "fits")
     ]  # fmt: skip
     text = memory_plan(found, "x", "fast", GATE)
-    assert "| cheap | $1.00 to $2.00 |" in text and "| unpriced | not known |" in text
+    assert "% | OOM at " in text and "| cheap | $1.00 to $2.00 |" in text and "| unpriced | not known |" in text
     ids = [check.id for check in judge(Measurements(accelerator=on, explored=explored), GATE).checks]
     assert "cheapest_card" not in ids, "the verdict is about the card that was asked about"
 
