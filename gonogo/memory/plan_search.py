@@ -174,6 +174,10 @@ def explore(
         lessening = [option for option in options if option.lessens_weights]
         tried = cheapest_first([*lessening, *halves]) if lessening else []
         lighter, useless = _with_options(estimate, sizes, capacity, tried, accumulates)
+        if lighter and not any(plan.fits for plan in lighter) and held_bytes(lighter[-1]) <= capacity:
+            smallest = _Sizes(estimate, lighter[-1], accumulates)
+            remaining = cheapest_first([option for option in options if not option.lessens_weights])
+            lighter += _with_options(estimate, smallest, capacity, remaining, accumulates)[0]
         alike = {"capacity_bytes": capacity, "largest_fitting": 0, "accumulates": accumulates, "useless": useless}
         return Explored(candidates=_falling([asked, *lighter]), **alike)
     sizes.at(training.micro_batch_size // 2 or 2)

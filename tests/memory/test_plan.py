@@ -123,7 +123,8 @@ def test_the_cards_of_the_catalogue_are_listed_cheapest_first() -> None:
     assert "cheapest_card" not in ids, "the verdict is about the card that was asked about"
 
 
-def test_where_only_lighter_weights_fit_the_plan_says_so() -> None:
+@pytest.mark.parametrize("shorter", [False, True])
+def test_where_only_lighter_weights_fit_the_plan_says_so(shorter: bool) -> None:
     lighter = PlanOption(
         name="4 bits", settings={"checkpoint": True}, slowdown=2, slowdown_source="x", exact=False, lessens_weights=True
     )
@@ -131,16 +132,22 @@ def test_where_only_lighter_weights_fit_the_plan_says_so() -> None:
 
     def estimate_on(training: Training, options: Mapping[str, Any]) -> MemoryEstimate:
         found = estimator(on)(training, options)
-        held = 4 * GB if not options else GB
+        held, needed = 4 * GB if not options else GB, "short" if shorter else "checkpoint"
         return found.model_copy(
-            update={"components_bytes": {HELD[0]: held}, "reserved_bytes": held + GB // 2, "fits": bool(options)}
+            update={
+                "components_bytes": {HELD[0]: held},
+                "reserved_bytes": held + (GB // 4 if needed in options else 4 * GB),
+                "fits": needed in options,
+            }
         )
 
     training = Training(micro_batch_size=8, precision="bf16-true")
-    found = plan_from(explore(estimate_on, training, small, [lighter]), small, GATE)
-    assert found.line is None and [step.options for step in found.ladder] == [[], ["4 bits"]]
+    half = PlanOption(name="half", settings={"short": True}, slowdown=0.5, slowdown_source="x", exact=False)
+    found = plan_from(explore(estimate_on, training, small, [half, lighter]), small, GATE)
+    ladder = [[], ["4 bits"], *([["4 bits", "half"]] if shorter else [])]
+    assert found.line is None and [step.options for step in found.ladder] == ladder
     text = memory_plan(found, "x", "fast", GATE)
-    assert "| settings.checkpoint | as configured | True |" in text and "| 4 bits |" in text
+    assert "| settings.checkpoint | as configured | True |" in text and f"| {', '.join(ladder[-1])} |" in text
 
 
 def test_the_effective_batch_is_kept() -> None:

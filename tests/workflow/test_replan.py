@@ -49,12 +49,3 @@ def test_a_step_too_large_halts_and_replan_goes_on(fresh: Site) -> None:
     assert plan.replanned and plan.changes[0].key == "micro_batch_size"
     assert sent["micro_batch_size"] == plan.training.micro_batch_size < 8
     assert sent["micro_batch_size"] * sent["accumulate_grad_batches"] == 8
-    # keys of the command line are a mode of their own, in the same words as its document asks for it
-    own = ["epochs=150", "training={micro_batch_size: 4, learning_rate: 2e-4}"]
-    done = fresh.run(UPLOADED.replace("validate", "custom"), "--config", "experiments=tiny", *own, timeout_s=900)
-    assert done.returncode == 0, done.stderr
-    saved = json.loads((fresh.folder / "results/tiny/custom/upload/run.json").read_text())
-    keys = ("epochs", "micro_batch_size", "learning_rate")
-    for composed in (saved["training"], saved["experiment_config"]["modes"]["custom"]["training"]):
-        assert [composed[key] for key in keys] == [150, 4, 2e-4]
-    assert "Memory plan: tiny, custom mode" in (fresh.folder / "results/tiny/custom/memory/plan.md").read_text()

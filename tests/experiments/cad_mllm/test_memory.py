@@ -30,7 +30,11 @@ def test_eight_billion_weights_in_bf16_do_not_fit_sixteen_gigabytes(monkeypatch:
     assert asked.components_bytes["frozen weights"] == 2 * 8_190_735_360
     checks, cause = judge(Measurements(accelerator=task.accelerator, explored=explored), MemoryGate())
     peak = next(check for check in checks if check.id == "peak_memory")
-    assert cause == "MEMORY" and peak.status is Status.NO_GO and "no batch is small enough" in peak.hint
+    assert cause == "MEMORY" and peak.status is Status.NO_GO
+    packed = next(plan for plan in explored.candidates if plan.options == ["a base at 4 bits"])
+    assert packed.estimate is not None and not packed.fits
+    assert packed.estimate.components_bytes["frozen weights"] == 5_962_819_584
+    assert any(plan.options[1:] == ["sequences of 8192 tokens"] for plan in explored.candidates), "on top of 4 bits"
 
 
 def test_where_the_weights_alone_are_too_much_no_batch_is_tried() -> None:
