@@ -29,7 +29,9 @@ def test_any_key_is_changed_by_its_dotted_path(
     told = capsys.readouterr().out
     assert "# Memory plan: eeg, custom mode" in told and "micro-batch 4 × 2 = 8 samples a step" in told
     assert "Each with the effective batch that fills its bound" in told
-    assert told.index("| NVIDIA GeForce RTX 4090 |") < told.index("| NVIDIA H200 |"), "of the catalogue, the cheapest card first"
+    assert told.index("| NVIDIA GeForce RTX 4090 |") < told.index("| NVIDIA H200 |"), (
+        "of the catalogue, the cheapest card first"
+    )
     for words, why in (
         (["settings.data.chanels=16"], "settings.data.chanels: unknown key 'chanels'; did you mean 'channels'?"),
         (["training.epoch=3"], "training.epoch: unknown key 'epoch'; did you mean 'epochs'?"),
