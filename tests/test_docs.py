@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?\)")
 TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
-CAPABILITIES = 126
+CAPABILITIES = 149
 
 
 @cache

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import json
-import os
+import random
 import ssl
 import threading
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from gonogo.agent.fetch import fetch
 from gonogo.agent.json_files import Problem
 from gonogo.remote.answers import Fetched, read
 
-CONTENT = os.urandom(300_000)
+CONTENT = random.Random(0).randbytes(300_000)  # the same in every process: its hash is in the names of tests
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -84,8 +84,8 @@ def address(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     server.server_close()
 
 
-def wanted(address: str, sha256: str = SHA256) -> list[dict[str, str]]:
-    return [{"name": "models/weights.bin", "address": address, "sha256": sha256}]
+def wanted(address: str, sha256: str = SHA256) -> list[dict[str, object]]:
+    return [{"name": "models/weights.bin", "address": address, "sha256": sha256, "max_bytes": 400_000}]
 
 
 def test_a_file_is_fetched_once_and_verified(address: str, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_plain_http_and_other_names_are_refused(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(Problem, match="not an https address"):
         fetch(tmp_path, wanted("http://localhost/whole"))
     with pytest.raises(Problem, match="refused"):
-        fetch(tmp_path, [{"name": "../x", "address": "https://localhost/x", "sha256": SHA256}])
+        fetch(tmp_path, [{"name": "../x", "address": "https://localhost/x", "sha256": SHA256, "max_bytes": 9}])
 
 
 def test_the_client_asks_for_it_by_the_agents_command(
