@@ -116,7 +116,8 @@ def prepare(folder: Path, settings: DataSettings, wanted: int, out: Path, *, own
     """
     found = survey(folder, settings)
     complete = found.complete(settings.modalities)
-    parts, unsaid = {}, defaultdict[str, list[str]](list)
+    parts: dict[str, str] = {}
+    unsaid = defaultdict[str, list[str]](list)
     for id in complete:
         if len(parts) >= wanted:
             break
