@@ -55,8 +55,8 @@ class Config(StrictModel):
     budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
     over_budget: Literal["stop", "continue"] = Field(
         "stop",
-        description="what a paid run does that by its first epoch (or tenth of its steps) will go beyond `budget_usd` "
-        "or `max_hours`: `stop` at once, with its checkpoint kept, or `continue` until the limit ends it",
+        description="what a paid run does that by its first two epochs (or two tenths of its steps) will go beyond "
+        "`budget_usd` or `max_hours`: `stop` at once, with its checkpoint kept, or `continue` until the limit ends it",
     )
     tracking: Annotated[list[Tracker], BeforeValidator(_names)] = Field(
         ["csv"],
