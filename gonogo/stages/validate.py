@@ -95,7 +95,7 @@ def validation_of(training: Path) -> ValidationTrend:
     try:
         result = TrainingResult.read(training)
         found = converged(result.val_steps, result.val_loss)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ArithmeticError):  # it comes from another machine
         found = converged([], [])
     return ValidationTrend(state=found.state, beyond_noise=found.beyond_noise, text=found.text)
 

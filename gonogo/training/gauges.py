@@ -73,11 +73,12 @@ class GaugeWatch:
             now_s: of any clock that does not go back.
         """
         now_s = time.monotonic() if now_s is None else now_s
+        is_first = self._since is None  # which covers compilation and loaders that start
         self._since = now_s if self._since is None else self._since
         for name, window in self._window.items():
             if name in gauges:
                 self._seen.add(name)
-                window.append(gauges[name])
+                window += [] if is_first else [gauges[name]]
         if now_s - self._since < WINDOW_S:
             return ""
         since_s, self._since = now_s - self._since, now_s

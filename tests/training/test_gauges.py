@@ -46,6 +46,13 @@ def test_one_reading_is_no_miss_and_a_card_that_cools_down_is_no_alert() -> None
     assert said == [] and watch.alerts == []
 
 
+def test_the_reading_that_covers_compilation_stops_nothing() -> None:
+    watch = GaugeWatch({"step_s": Indicator(at_most=1, then="stop")}, print)
+    readings = [(0.0, 12.0), (70.0, 0.5), (140.0, 0.5), (210.0, 3.0)]
+    found = [watch.take({"step_s": step_s}, 1.0, at_s) for at_s, step_s in readings]
+    assert [bool(reason) for reason in found] == [False, False, False, True]
+
+
 def test_a_gauge_waits_for_its_epoch_and_one_without_readings_is_named() -> None:
     late = {"step_s": Indicator(by_epoch=3, at_most=0.1, then="stop")}
     assert minutes(GaugeWatch(late, print), {"step_s": 9.0}, epochs=2.5) == []

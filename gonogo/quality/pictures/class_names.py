@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -50,8 +50,13 @@ def _in_yaml(text: str) -> tuple[int, frozenset[str]]:
     names = values.get("names") if isinstance(values, dict) else None
     if isinstance(names, Mapping):
         count = max((key for key in names if isinstance(key, int)), default=-1) + 1
-        return count, frozenset(map(str, names.values()))
-    return (len(names), frozenset(map(str, names))) if isinstance(names, list) else (0, frozenset())
+        return count, _words(names.values())
+    return (len(names), _words(names)) if isinstance(names, list) else (0, frozenset())
+
+
+def _words(names: Iterable[Any]) -> frozenset[str]:
+    """Those that are one word or number: what is nested may repeat itself without end."""
+    return frozenset(str(name) for name in names if isinstance(name, str | int | float))
 
 
 def _in_list(file: str, text: str) -> list[str]:
