@@ -44,7 +44,7 @@ def fetch(folder: Path, wanted: list[dict[str, str]]) -> dict[str, int]:
         _download(one["address"], part)
         if (found := _sha256(part)) != one["sha256"]:
             part.unlink()
-            raise Problem(f"{one['address']}: what it gave has sha256 {found}, not {one['sha256']}; nothing was kept")
+            raise Problem(f"{one['address']}: the file has sha256 {found}, not {one['sha256']}; nothing was kept")
         os.replace(part, path)
         files, size = files + 1, size + path.stat().st_size
     return {"files": files, "bytes": size}

@@ -113,7 +113,7 @@ def test_what_the_machine_fetches_itself_is_not_sent(
     fetch_there(run, Fetching(), {"key": asset})  # type: ignore[arg-type]
     wanted = [{"name": "Qwen/model.safetensors", "address": address, "sha256": sha256}]
     assert asked == [(("fetch", "mine/code"), wanted)]
-    assert "Qwen/model.safetensors: fetched, 5.00 GB, sha256 as named" in said(run)
+    assert "Qwen/model.safetensors: fetched, 5.00 GB, sha256 verified" in said(run)
     for wrong in ({"http://example.org/x": "ab" * 32}, {"https://example.org/": "ab" * 32}, {address: "abc"}):
         with pytest.raises(ValidationError):
             Asset.model_validate({**asset.model_dump(), "fetch": wrong})
