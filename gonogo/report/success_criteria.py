@@ -1,6 +1,7 @@
 """What a run has to show to count as sound: open boxes before it, ticked after it from what it left behind.
 
-A run's folder holds `log.txt`, and in `out/` `training.json`, `metrics.csv` and `checkpoints/`.
+A run's folder holds `log.txt`, and in `out/` `training.json`, `metrics.csv` and `checkpoints/`. That of a paid run here
+has no `out/` before the download, only the `checkpoints/` that came while it trained.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class RunFolderContents:
     result: TrainingResult | None  # what training wrote at its end; None: nothing that can be read
     broken: bool  # whether there is a result that training cannot have written
     checkpoints: list[str]
+    whole: bool  # whether all that it wrote is here
 
     @property
     def ended(self) -> bool:
@@ -61,7 +63,8 @@ def _contents(run: Path) -> RunFolderContents:
         lines=LogLines(run / "log.txt"),
         result=result,
         broken=broken,
-        checkpoints=sorted(path.name for path in (run / "out" / "checkpoints").glob("*.ckpt")),
+        checkpoints=sorted({path.name for part in (run / "out", run) for path in part.glob("checkpoints/*.ckpt")}),
+        whole=(run / "out").is_dir(),
     )
 
 
@@ -117,7 +120,7 @@ def _saves(left: RunFolderContents) -> tuple[bool | None, str]:
     if names := left.checkpoints:
         more = f", {len(names)} in all" if len(names) > NAMED else ""
         return True, ", ".join(names[:NAMED]) + more
-    return (False, "none in out/checkpoints") if left.ended else (None, "")
+    return (False, "none in out/checkpoints") if left.ended and left.whole else (None, "")
 
 
 def _flags(left: RunFolderContents, raised: Sequence[Flag]) -> tuple[bool | None, str]:

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import io
 import json
-import os
+import random
 import ssl
 import threading
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from gonogo.agent.fetch import fetch
 from gonogo.agent.json_files import Problem
 from gonogo.remote.answers import Fetched, read
 
-CONTENT = os.urandom(300_000)
+CONTENT = random.Random(0).randbytes(300_000)  # the same in every process: its hash is in the names of tests
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 

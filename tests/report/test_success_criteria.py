@@ -55,6 +55,16 @@ def test_half_way_only_what_is_proven_is_ticked(run: Path) -> None:
     assert status["Loss falls"] is status["Training ends by itself"] is Status.UNKNOWN
 
 
+def test_what_is_still_on_the_machine_is_not_missing(run: Path) -> None:
+    shutil.move(run / "out/checkpoints", run / "kept")
+    shutil.rmtree(run / "out")
+    boxes = {criterion.name: criterion for criterion in criteria(run)}
+    assert boxes["Checkpoints are saved"].status is Status.UNKNOWN, "its log says that it ended"
+    (run / "kept").rename(run / "checkpoints")  # where they are downloaded while it trains
+    boxes = {criterion.name: criterion for criterion in criteria(run)}
+    assert boxes["Checkpoints are saved"].status is Status.GO, boxes
+
+
 @pytest.mark.parametrize(
     ("line", "failed"),
     [
