@@ -55,8 +55,9 @@ class Config(StrictModel):
     budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
     over_budget: Literal["stop", "continue"] = Field(
         "stop",
-        description="what a paid run does once its estimate, made after the first epoch or a tenth of its steps, "
-        "exceeds `budget_usd` or `max_hours`: `stop` and keep its checkpoint, or `continue` until the limit ends it",
+        description="what a paid run does once its estimate, made from its first two epochs or two tenths of its "
+        "steps, exceeds `budget_usd` or `max_hours`: `stop` and keep its checkpoint, or `continue` until the limit "
+        "ends it",
     )
     tracking: Annotated[list[Tracker], BeforeValidator(_names)] = Field(
         ["csv"],

@@ -20,9 +20,18 @@ ELSEWHERE = "pretrained"  # folder on the machine of what has no place below its
 
 def _https(address: str) -> str:
     parts = urlsplit(address)
-    if parts.scheme != "https" or not parts.hostname or not PurePosixPath(parts.path).name:
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("should hold no user name and no password: an address is stored and printed")
+    if parts.scheme != "https" or not parts.hostname or PurePosixPath(parts.path).name in ("", ".."):
         raise ValueError(f"{address!r} should be the https address of a file")
+    if not address.isascii() or any(sign.isspace() for sign in address):
+        raise ValueError(f"{address!r} should be written with percent signs in place of spaces and other letters")
     return address
+
+
+def shown_address(address: str) -> str:
+    """Without the query, which may hold a key."""
+    return address.partition("?")[0]
 
 
 Address = Annotated[str, AfterValidator(_https)]

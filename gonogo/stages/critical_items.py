@@ -15,7 +15,7 @@ from gonogo.base.units import gigabytes
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.target import Ssh
 from gonogo.experiment.contract import Experiment
-from gonogo.experiment.pretrained import Asset
+from gonogo.experiment.pretrained import Asset, shown_address
 from gonogo.forecast.stage_times import size_bytes
 from gonogo.gates.launch import Item
 from gonogo.project.requirements import pip_lines
@@ -118,18 +118,21 @@ def reaches_the_machine(key: str, asset: Asset) -> Item:
     ways = [f"{gigabytes(sent)} are sent"] if sent else []
     for place, (address, _) in asset.fetched(key).items():
         if problem := no_answer(address):
-            return Item(name=name, ok=False, detail=f"the machine cannot fetch {address}: {problem}")
+            return Item(name=name, ok=False, detail=f"the machine cannot fetch {shown_address(address)}: {problem}")
         ways.append(f"the machine fetches {PurePosixPath(place).name} from {urlsplit(address).hostname}")
     return Item(name=name, ok=bool(ways), detail="; ".join(ways) or f"{asset.path}: not there, so nothing can be sent")
 
 
 def no_answer(address: str) -> str:
-    """Why an address gives nothing; empty: it answers. Only its head is asked for."""
-    asked = urllib.request.Request(address, method="HEAD")
+    """Why an address gives nothing; empty: it answers. It is asked as the machine will, for the first byte alone.
+
+    Not for its head: signed addresses and some servers refuse that.
+    """
+    asked = urllib.request.Request(address, headers={"Range": "bytes=0-0"})
     try:
         with urllib.request.urlopen(asked, timeout=ADDRESS_S):
             return ""
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:
         return f"it does not answer ({getattr(error, 'reason', None) or error})"
 
 

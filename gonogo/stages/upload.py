@@ -18,7 +18,7 @@ from gonogo.base.ranges import Range
 from gonogo.base.units import dollars, duration, gigabytes
 from gonogo.config.experiment import ExperimentConfig
 from gonogo.experiment.contract import Experiment
-from gonogo.experiment.pretrained import Asset
+from gonogo.experiment.pretrained import Asset, shown_address
 from gonogo.forecast.forecast import Forecast
 from gonogo.gates.standing import override_for
 from gonogo.remote.answers import Fetched, quoted
@@ -37,6 +37,7 @@ from gonogo.stages.sent_parts import START, sent_models, sent_parts
 from gonogo.training.spec import Limit, RunSpec
 
 UNNEEDED = Transfer(0, 0, 0, 0, 0.0, "nothing to send")
+BESIDE_WEIGHTS_BYTES = 1 << 30  # what a file beside the weights, a tokenizer for instance, may have at most
 FETCH_S = 3 * 3600.0  # for one file, on the machine's own line
 
 
@@ -140,12 +141,13 @@ def fetch_there(run: Run, there: Machine, pretrained: Mapping[str, Asset]) -> No
     """Let the machine fetch what it is to fetch itself, one file at a time, each checked against its sha256 there."""
     for key, asset in pretrained.items():
         for name, (address, sha256) in asset.fetched(key).items():
-            run.progress(f"the machine fetches {address}")
-            wanted = json.dumps([{"name": name, "address": address, "sha256": sha256}])
+            run.progress(f"the machine fetches {shown_address(address)}")
+            most = max(asset.max_bytes, BESIDE_WEIGHTS_BYTES)
+            wanted = json.dumps([{"name": name, "address": address, "sha256": sha256, "max_bytes": most}])
             folder = f"{workspace(run)}/code"
             got = there.ask(Fetched, "fetch", folder, stdin=wanted, timeout_s=min(FETCH_S, max(1.0, left_s(run))))
             done = f"fetched, {gigabytes(got.bytes)}" if got.files else "there already"
-            run.say(f"{name}: {done}, sha256 verified ({address})")
+            run.say(f"{name}: {done}, sha256 verified ({shown_address(address)})")
 
 
 def _at_work(run: Run, there: Machine, digests: InputDigests) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import time
@@ -114,6 +115,9 @@ def beyond(name: str, median: float, indicator: Indicator, window_s: float) -> s
 class Reestimate:
     """What the whole run will take, by what its first epoch took, or the first tenth of its steps where that is less.
 
+    Caches, compilation and autotuning make the beginning slower than the rest: only as many steps again, timed by
+    themselves, stop a run.
+
     Args:
         limit: None: the run is not estimated.
         out: the run's `out/`; the agent's heartbeat beside it knows the time of earlier attempts.
@@ -122,7 +126,7 @@ class Reestimate:
     def __init__(self, limit: Limit | None, out: Path, say: Callable[[str], None]) -> None:
         self._limit, self._out, self._say = limit, out, say
         self._first: tuple[int, float] | None = None
-        self._done = limit is None
+        self._done, self._warned = limit is None, False
 
     def take(self, step: int, steps: int, epoch_steps: int) -> str:
         """Why the run should stop; empty: it should not.
@@ -137,20 +141,23 @@ class Reestimate:
         if self._first is None:
             self._first = step, now_s
             return ""
-        made = step - self._first[0]
-        if made < max(1, min(epoch_steps, EPOCH_SHARE * steps)):
+        made, wanted = step - self._first[0], max(1, min(epoch_steps, EPOCH_SHARE * steps))
+        if made < wanted:
             return ""
-        self._done = True
         total_s = elapsed_s(self._out) + max(0, steps - step) * (now_s - self._first[1]) / made
         over = total_s / self._limit.seconds
+        stops = over > ESTIMATE_MARGIN and self._limit.stops
+        self._done = not stops or self._warned
         if over <= 1:
             return ""
         cost = f" and {dollars(total_s / 3600 * self._limit.usd_per_hour)}" if self._limit.usd_per_hour else ""
         share = f"{made} of {steps} steps"
         text = f"at the pace of {share} the run takes {duration(total_s)}{cost} in all, more than {self._limit.words}"
-        if over > ESTIMATE_MARGIN and self._limit.stops:
+        if stops and self._warned:
             return text
-        self._say(f"🟡 CAUTION {text}")
+        decides = f"; the next {math.ceil(wanted)} steps decide whether it stops" if stops else ""
+        self._say(f"🟡 CAUTION {text}{decides}")
+        self._first, self._warned = (step, now_s), True
         return ""
 
 

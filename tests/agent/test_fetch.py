@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import io
@@ -30,7 +31,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(BaseHTTPRequestHandler):
-    """`/whole`, `/cut` (once, halfway), `/away` (to plain http), nothing else."""
+    """`/whole`, `/cut` (once, halfway), `/endless`, `/odd` (a length that is none), `/away` (to plain http)."""
 
     asked: list[str] = []  # noqa: RUF012  (of one test at a time)
 
@@ -41,6 +42,16 @@ class Server(BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "http://127.0.0.1:9/plain")
             self.end_headers()
+        elif self.path == "/odd":
+            self.send_response(200)
+            self.send_header("Content-Length", "many")
+            self.end_headers()
+        elif self.path == "/endless":
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(40):  # an end, so that the old code ends, too
+                    self.wfile.write(CONTENT)
         elif self.path in ("/whole", "/cut"):
             rest = CONTENT[begin:]
             self.send_response(206 if begin else 200)
@@ -84,8 +95,8 @@ def address(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
     server.server_close()
 
 
-def wanted(address: str, sha256: str = SHA256) -> list[dict[str, str]]:
-    return [{"name": "models/weights.bin", "address": address, "sha256": sha256}]
+def wanted(address: str, sha256: str = SHA256) -> list[dict[str, object]]:
+    return [{"name": "models/weights.bin", "address": address, "sha256": sha256, "max_bytes": 400_000}]
 
 
 def test_a_file_is_fetched_once_and_verified(address: str, tmp_path: Path) -> None:
@@ -106,13 +117,18 @@ def test_what_is_cut_off_goes_on_where_it_was(address: str, tmp_path: Path) -> N
     [
         ("/whole", "0" * 64, f"the file has sha256 {SHA256}, not 000.*nothing was kept"),
         ("/nowhere", SHA256, "/nowhere: not fetched: Not Found"),
+        ("/nowhere?key=secret", SHA256, "/nowhere: not fetched: Not Found"),
+        ("/endless", SHA256, "/endless: more than 400000 bytes; nothing was kept"),
+        ("/odd", SHA256, "/odd: not fetched: "),
         ("/away", SHA256, "http://127.0.0.1:9/plain: not an https address; refused"),
     ],
 )
 def test_what_is_not_as_named_is_not_kept(path: str, sha256: str, why: str, address: str, tmp_path: Path) -> None:
     with pytest.raises(Problem, match=why):
         fetch(tmp_path, wanted(address + path, sha256))
-    assert not list(tmp_path.rglob("weights.bin"))
+    assert not list(tmp_path.rglob("weights.bin")) and not [
+        file for file in tmp_path.rglob(".*") if file.stat().st_size
+    ]
 
 
 def test_plain_http_and_other_names_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +136,7 @@ def test_plain_http_and_other_names_are_refused(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(Problem, match="not an https address"):
         fetch(tmp_path, wanted("http://localhost/whole"))
     with pytest.raises(Problem, match="refused"):
-        fetch(tmp_path, [{"name": "../x", "address": "https://localhost/x", "sha256": SHA256}])
+        fetch(tmp_path, [{"name": "../x", "address": "https://localhost/x", "sha256": SHA256, "max_bytes": 9}])
 
 
 def test_the_client_asks_for_it_by_the_agents_command(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -85,5 +87,10 @@ def test_the_checklist_says_how_a_pretrained_file_gets_to_the_machine(
     assert (
         not refused.ok and "the machine cannot fetch https://nowhere.invalid/encoder.pt: it does not" in refused.detail
     )
-    monkeypatch.setattr("gonogo.stages.critical_items.no_answer", lambda address: "")
+    asked: list[Any] = []
+    monkeypatch.setattr("urllib.request.urlopen", lambda request, timeout: asked.append(request) or io.BytesIO())
+    assert reaches_the_machine("k", fetched).ok
+    assert [(one.get_method(), one.get_header("Range")) for one in asked] == [("GET", "bytes=0-0")], (
+        "signed ones refuse HEAD"
+    )
     assert reaches_the_machine("k", fetched).detail == "the machine fetches encoder.pt from nowhere.invalid"

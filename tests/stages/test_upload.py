@@ -111,10 +111,12 @@ def test_what_the_machine_fetches_itself_is_not_sent(
 
     run = stage_run("upload")
     fetch_there(run, Fetching(), {"key": asset})  # type: ignore[arg-type]
-    wanted = [{"name": "Qwen/model.safetensors", "address": address, "sha256": sha256}]
+    wanted = [{"name": "Qwen/model.safetensors", "address": address, "sha256": sha256, "max_bytes": 1 << 30}]
     assert asked == [(("fetch", "mine/code"), wanted)]
-    assert "Qwen/model.safetensors: fetched, 5.00 GB, sha256 verified" in said(run)
-    for wrong in ({"http://example.org/x": "ab" * 32}, {"https://example.org/": "ab" * 32}, {address: "abc"}):
+    assert "Qwen/model.safetensors: fetched, 5.00 GB, sha256 verified" in said(run) and "download=" not in said(run)
+    refused = ("http://example.org/x", "https://example.org/", "https://example.org/a/..", "https://me:key@example.org/x",
+               "https://example.org/two words", "https://example.org/ä")  # fmt: skip
+    for wrong in (*({one: "ab" * 32} for one in refused), {address: "abc"}):
         with pytest.raises(ValidationError):
             Asset.model_validate({**asset.model_dump(), "fetch": wrong})
 

@@ -53,17 +53,20 @@ def test_a_gauge_waits_for_its_epoch_and_one_without_readings_is_named() -> None
     assert minutes(watch, {"step_s": 0.1}) == [] and watch.alerts == ["gpu_memory_percent: no reading"]
 
 
-def estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float, *, stops: bool) -> tuple[str, list[str]]:
-    """Of a run of 1000 steps in ten epochs that takes 1 s a step."""
+def estimate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float, *, stops: bool, first_epoch_s: float = 1.0
+) -> tuple[str, list[str]]:
+    """Of a run of 1000 steps in ten epochs that takes 1 s a step, in its first epoch `first_epoch_s`."""
     said: list[str] = []
     limit = Limit(seconds=seconds, words="budget_usd ($1.00)", usd_per_hour=3.6, stops=stops)
-    (tmp_path / "heartbeat.json").write_text(json.dumps({"elapsed_s": 150.0}))
-    found, reasons = Reestimate(limit, tmp_path / "out", said.append), []
+    found, reasons, now_s = Reestimate(limit, tmp_path / "out", said.append), [], 0.0
     for step in range(1, 1001):
-        monkeypatch.setattr(gauges.time, "monotonic", lambda step=step: float(step))
+        now_s += first_epoch_s if step <= 101 else 1.0
+        monkeypatch.setattr(gauges.time, "monotonic", lambda now_s=now_s: now_s)
+        (tmp_path / "heartbeat.json").write_text(json.dumps({"elapsed_s": 49 + now_s}))
         reasons.append((step, found.take(step, 1000, 100)))
     told = [(step, reason) for step, reason in reasons if reason]
-    assert [step for step, _ in told] in ([], [101]), "once, after the first epoch"
+    assert [step for step, _ in told] in ([], [201]), "once, after the second epoch"
     return "".join(reason for _, reason in told), said
 
 
@@ -71,10 +74,18 @@ def test_a_run_that_would_break_its_budget_is_stopped_after_its_first_epoch(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     text = "at the pace of 100 of 1000 steps the run takes 17 min 29 s and $1.05 in all, more than budget_usd ($1.00)"
-    assert estimate(monkeypatch, tmp_path, 500, stops=True) == (text, [])
+    warned = f"🟡 CAUTION {text}; the next 100 steps decide whether it stops"
+    assert estimate(monkeypatch, tmp_path, 500, stops=True) == (text, [warned])
     assert estimate(monkeypatch, tmp_path, 500, stops=False) == ("", [f"🟡 CAUTION {text}"])
     assert estimate(monkeypatch, tmp_path, 1000, stops=True) == ("", [f"🟡 CAUTION {text}"]), "within its error"
     assert estimate(monkeypatch, tmp_path, 2000, stops=True) == ("", [])
+
+
+def test_a_first_epoch_that_is_slow_while_caches_fill_stops_no_run_that_keeps_its_budget(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reason, said = estimate(monkeypatch, tmp_path, 1500, stops=True, first_epoch_s=4.0)
+    assert reason == "" and len(said) == 1 and "the next 100 steps decide" in said[0]
 
 
 def spec(watch: dict[str, Any] | None = None, limit: Limit | None = None, **training: Any) -> RunSpec:
