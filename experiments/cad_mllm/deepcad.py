@@ -42,10 +42,12 @@ def program_of(model: Mapping[str, Any]) -> str:
     """
     try:
         solids = list(_solids(model))
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
         raise ValueError(f"not DeepCAD's JSON: {type(error).__name__}: {error}") from None
     if not solids or solids[0].mode == "cut":
         raise ValueError("it adds nothing")
+    if not all(np.isfinite([solid.low, solid.high]).all() for solid in solids):
+        raise ValueError("a length that is not finite")
     added = [solid for solid in solids if solid.mode == "add"]
     low = np.min([solid.low for solid in added], axis=0)
     scale = LARGEST / max(float((np.max([solid.high for solid in added], axis=0) - low).max()), 1e-12)

@@ -49,7 +49,9 @@ def infer_files(checkpoint: Path, assets: Path, given: str, out: Path) -> list[P
     if given.endswith(".txt"):
         if not file.is_file():
             raise UserError(f"{file}: not there; give a caption in quotes, or a text file that holds one")
-        given, stem = file.read_text().strip(), file.stem
+        if (out / file.name).resolve() == file.resolve():
+            raise UserError(f"{file}: the program would replace it; name another folder with --out")
+        given, stem = file.read_text(errors="replace").strip(), file.stem
         for name, endings in {"points": (".npy",), "image": (".png", ".jpg", ".jpeg")}.items():
             beside[name] = next((file.with_suffix(end) for end in endings if file.with_suffix(end).is_file()), None)
     program = infer(checkpoint, assets, given, beside["points"], beside["image"])

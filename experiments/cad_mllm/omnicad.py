@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 from PIL import Image
@@ -30,6 +31,7 @@ SUFFIXES = {
 }  # fmt: skip
 VIEW = re.compile(r"_\d{3}$")  # of a picture: `_000` is the first of several
 CAPTIONS = ("text caption", "caption", "text")  # keys of a caption
+REASON = 120  # characters of one, which may quote the file
 PARTS = "parts.json"  # in the folder that `prepare` fills
 
 
@@ -114,14 +116,17 @@ def prepare(folder: Path, settings: DataSettings, wanted: int, out: Path, *, own
     """
     found = survey(folder, settings)
     complete = found.complete(settings.modalities)
-    parts, unsaid = {}, defaultdict[str, list[str]](list)
+    parts: dict[str, str] = {}
+    unsaid = defaultdict[str, list[str]](list)
     for id in complete:
         if len(parts) >= wanted:
             break
         try:
             parts[id] = program_of(json.loads(found.files[PROGRAMS][id].read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            unsaid[str(error)].append(id)
+            unsaid[shorten(str(error), REASON, placeholder=" …")].append(id)
+        except RecursionError:
+            unsaid["not DeepCAD's JSON: nested too deeply"].append(id)
     told = [*found.completeness(settings.modalities), f"complete for this stage: {len(complete):,}"]
     if unsaid:
         reasons = "; ".join(f"{reason} ({listed_examples(ids)})" for reason, ids in _most_first(unsaid))
@@ -191,7 +196,7 @@ def _captions(place: Path) -> dict[str, str]:
             for record in json.loads(text):
                 told = next((record[key] for key in CAPTIONS if key in record), "")
                 found[str(record["id"])] = told if isinstance(told, str) else ""
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             problems[f"not a list of records with `id` and `{CAPTIONS[0]}`: {type(error).__name__}"].append(str(name))
     if problems:
         raise unusable(place, problems, len(files), "files of captions")
@@ -242,7 +247,7 @@ def _write_picture(path: Path, size: int, out: Path) -> None:
     try:
         with Image.open(path) as picture:
             picture.convert("L").resize((size, size), Image.Resampling.LANCZOS).save(out)
-    except OSError as error:
+    except Exception as error:  # as above
         raise UserError(f"{path}: not a readable picture ({error})") from None
 
 

@@ -36,6 +36,7 @@ def of_transforms(place: Path) -> Named:
         own = {**raw, **frame}
         path = _picture(place / str(frame["file_path"]))
         size = _size(own, path)
+        _check_camera(TRANSFORMS, float(own.get("fl_x", 1)), size)
         focal_px = _focal_px(own, size[0])
         if focal_px is None:
             blind.append(path.name)
@@ -48,6 +49,11 @@ def of_transforms(place: Path) -> Named:
         )
     lens = [key for key in ("k1", "k2", "p1", "p2") if abs(float(raw.get(key, 0))) > 0]
     return frames, _lens_note(bool(lens))
+
+
+def _check_camera(file: str, focal_px: float, size: tuple[int, int]) -> None:
+    if not (math.isfinite(focal_px) and focal_px > 0) or min(size) < 1:
+        raise ValueError(f"{file}: a camera of {size[0]} × {size[1]} pixels with a focal length of {focal_px:g} pixels")
 
 
 def _picture(path: Path) -> Path:
@@ -70,7 +76,10 @@ def _focal_px(own: dict[str, Any], width: int) -> float | None:
     if "fl_x" in own and "w" in own:
         return float(own["fl_x"])
     if "camera_angle_x" in own:
-        return width / 2 / math.tan(float(own["camera_angle_x"]) / 2)
+        angle = float(own["camera_angle_x"])
+        if not 0 < angle < math.pi:
+            raise ValueError(f"{TRANSFORMS}: `camera_angle_x` is {angle:g}; an angle between 0 and π is needed")
+        return width / 2 / math.tan(angle / 2)
     return None
 
 
@@ -99,6 +108,7 @@ def of_colmap(place: Path, folder: Path) -> Named:
         if model not in FOCAL_AND_LENS:
             raise ValueError(f"cameras.txt: camera {key} is {model}; known are {', '.join(FOCAL_AND_LENS)}")
         cameras[key] = float(numbers[0]), (int(width), int(height))
+        _check_camera("cameras.txt", *cameras[key])
         distorted |= any(abs(float(number)) > 0 for number in numbers[FOCAL_AND_LENS[model] :])
     pictures = next(
         root / name for root in (place, *place.parents) for name in PICTURE_FOLDERS
@@ -113,6 +123,8 @@ def of_colmap(place: Path, folder: Path) -> Named:
         world_to_camera = np.eye(4)
         world_to_camera[:3, :3] = _rotation(w, x, y, z)
         world_to_camera[:3, 3] = move
+        if not np.isfinite(world_to_camera).all():
+            raise ValueError(f"{COLMAP}: the pose of {words[9]} is not finite")
         focal_px, size = cameras[words[8]]
         frames.append((pictures / words[9], Camera(TO_OPENGL @ world_to_camera, focal_px, *size)))
     return frames, _lens_note(distorted)

@@ -7,6 +7,7 @@ A capture is a folder with `transforms.json` (instant-ngp, nerfstudio, Blender),
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -136,7 +137,7 @@ def _square(frame: Frame, size: int) -> Image.Image:
     try:
         with Image.open(frame.path) as file:
             picture = file.convert("RGBA")
-    except OSError as error:
+    except Exception as error:  # Pillow may raise any exception on damaged bytes
         raise UserError(f"{frame.path}: not a readable picture ({error})") from None
     white = Image.new("RGBA", picture.size, "white")
     side = min(picture.size)
@@ -171,14 +172,18 @@ def _read(place: Path, folder: Path) -> Capture:
     name = place.relative_to(folder).as_posix()
     try:
         found = of_transforms(place) if (place / TRANSFORMS).is_file() else of_colmap(place, folder)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        reason = f"{type(error).__name__}: {error}" if isinstance(error, (KeyError, IndexError)) else str(error)
+    except UserError:
+        raise
+    except Exception as error:  # numbers and types may be anything
+        reason = str(error) if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {error}"
         raise UserError(f"inputs: {place}: {reason}") from None
     frames, notes = found
     problems = defaultdict[str, list[str]](list)
     for path, camera in frames:
         if camera is None:
             problems["no camera matrix of 4 × 4 with a rotation and a translation"].append(path.name)
+        elif not _lies_in(path, folder):
+            problems[f"it names a picture outside {folder}"].append(str(path))
         elif not path.is_file():
             problems["no such picture"].append(path.name)
     if problems:
@@ -187,3 +192,9 @@ def _read(place: Path, folder: Path) -> Capture:
         raise UserError(f"inputs: {place}: {len(frames)} pictures; at least two are needed")
     known = [Frame(path, camera) for path, camera in frames if camera is not None]
     return Capture(name if name != "." else folder.name, known, notes)
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """By its name, or by where links lead: whoever links pictures into the folder means them."""
+    named, inside = (Path(os.path.normpath(one.absolute())) for one in (path, folder))
+    return named.is_relative_to(inside) or path.resolve().is_relative_to(folder.resolve())

@@ -12,6 +12,7 @@ from torch.utils.data import default_collate
 from experiments.cvs.data import Views
 from experiments.cvs.generate import generate
 from experiments.cvs.module import CVSModule
+from experiments.cvs.photographs import INVERSE_DEPTH
 from experiments.cvs.predict import write_item
 from experiments.cvs.settings import CVSSettings
 from gonogo import Training, UserError, trained
@@ -32,7 +33,7 @@ def infer(
     with TemporaryDirectory() as temporary:
         inputs = Path(temporary, "inputs")
         inputs.mkdir()
-        for file in photograph.parent.glob(f"{photograph.stem}*"):  # its depth, where it has one, lies beside it
+        for file in (photograph, photograph.with_suffix(INVERSE_DEPTH)):  # its depth, where it has one, lies beside it
             if file.is_file():
                 shutil.copyfile(file, inputs / file.name)
         generate(settings.data, inputs, assets, [0], Path(temporary), seed)

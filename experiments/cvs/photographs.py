@@ -15,6 +15,7 @@ from gonogo import UserError
 log = logging.getLogger(__name__)
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
+INVERSE_DEPTH = ".inverse_depth.npz"  # in place of the suffix of the photograph that it is of
 LONG_SIDE = 1024  # larger pictures are scaled down when they are read
 CROP_SHARES = (0.5, 0.95)  # side of a crop / shorter side of its photograph
 CROP_TRIALS = 16
@@ -100,7 +101,7 @@ def _read(path: Path) -> Photograph | None:
     except Exception as error:  # decoders may raise any exception on damaged bytes
         log.warning("warning: %s: cannot be read; skipped (%s)", path, error)
         return None
-    return Photograph(path.name, picture, _read_inverse_depth(path.with_suffix(".inverse_depth.npz"), picture))
+    return Photograph(path.name, picture, _read_inverse_depth(path.with_suffix(INVERSE_DEPTH), picture))
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

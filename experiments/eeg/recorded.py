@@ -185,8 +185,11 @@ def _people(folder: Path, target: str) -> dict[str, float]:
     path = next(iter(sorted(folder.rglob(PEOPLE))), None)
     if path is None:
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a table with tabs, in UTF-8 ({error})") from None
     columns = [name for name in (rows[0] if rows else {}) if name]
     if not target or target not in columns:
         raise UserError(f"{path}: settings.data.recorded.target: name the column to predict, of: {', '.join(columns)}")
@@ -194,9 +197,12 @@ def _people(folder: Path, target: str) -> dict[str, float]:
     for row in rows:
         said = (row[target] or "").strip()
         try:
-            found[_plain(row[columns[0]] or "")] = math.nan if said.lower() in NO_TARGET else float(said)
+            value = math.nan if said.lower() in NO_TARGET else float(said)
         except ValueError:
-            raise UserError(f"{path}: {target} of {row[columns[0]]} is {said!r}, not a number") from None
+            value = math.inf
+        if math.isinf(value):
+            raise UserError(f"{path}: {target} of {row[columns[0]]} is {said!r}, not a number")
+        found[_plain(row[columns[0]] or "")] = value
     return found
 
 
@@ -206,9 +212,13 @@ def _plain(subject: str) -> str:
 
 def file_name(sources: Sequence[Source], index: int) -> tuple[str, int]:
     """Subject and run of an item, as `subject_of` of the data reads them: no underscore in a subject."""
-    source = sources[index]
-    run = sum(other.subject == source.subject for other in sources[: index + 1])
-    return "sub-" + re.sub(r"[^a-zA-Z0-9]+", "-", source.subject.removeprefix("sub-")), run
+    name = _file_subject(sources[index])
+    return name, sum(_file_subject(other) == name for other in sources[: index + 1])
+
+
+def _file_subject(source: Source) -> str:
+    """Two subjects whose names differ by other signs alone share it, and are never on both sides of a split."""
+    return "sub-" + re.sub(r"[^a-zA-Z0-9]+", "-", source.subject.removeprefix("sub-"))
 
 
 def windows_of(source: Source, settings: DataSettings) -> tuple[np.ndarray, np.ndarray]:

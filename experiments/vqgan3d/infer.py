@@ -24,6 +24,9 @@ def infer(checkpoint: Path, settings: VQGAN3DSettings, training: Training, scan:
     """
     if not scan.exists():
         raise UserError(f"{scan}: not there; give a NIfTI volume (.nii, .nii.gz)")
+    name = scan.name if scan.name.endswith((".nii", ".nii.gz")) else f"{scan.stem}.nii.gz"
+    if (out / name).resolve() == scan.resolve():
+        raise UserError(f"{scan}: the reconstruction would replace it; name another folder with --out")
     module = trained(VQGAN3DModule(settings, training), checkpoint)
     hu, affine = read_scan(scan)
 
@@ -33,7 +36,6 @@ def infer(checkpoint: Path, settings: VQGAN3DSettings, training: Training, scan:
 
     target = normalised(torch.from_numpy(hu), settings.patches.window_hu)[None, None]
     output = blended(reconstruct, target, settings.patches, training.micro_batch_size)
-    name = scan.name if scan.name.endswith((".nii", ".nii.gz")) else f"{scan.stem}.nii.gz"
     out.mkdir(parents=True, exist_ok=True)
     write_volume(out / name, in_hu(output[0, 0], settings.patches.window_hu).numpy(), affine)
     return [out / name]

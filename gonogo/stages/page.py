@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
+import re
+import shlex
 import subprocess
 from pathlib import Path
 
 from gonogo.base.commands import rerun_command
+from gonogo.base.errors import UserError
 from gonogo.base.files import read_json, write_text
 from gonogo.base.mappings import flat
 from gonogo.config.load import Settings
@@ -16,6 +20,7 @@ from gonogo.report.page.state import ChainState, chain_state
 
 PAGE = "report.html"
 MOST_SETTINGS = 80  # more are not listed
+WITH_QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")  # a query may hold a key
 GIT_S = 5  # seconds that git may take
 
 
@@ -36,11 +41,13 @@ def page_of(settings: Settings, state: ChainState) -> str:
 def command_now(state: ChainState, rerun: str) -> str:
     """What to run next: the same again, or what shows a finished or a running run."""
     if state.running:
-        return f"gonogo watch {state.experiment}"
+        return shlex.join(["gonogo", "watch", state.experiment])
     if not state.finished:
         return rerun
     archive = state.folder / state.mode / "download" / "archive.json"
-    return f"gonogo review {read_json(archive)['folder']}" if archive.is_file() else rerun
+    with contextlib.suppress(OSError, UserError, KeyError):
+        return shlex.join(["gonogo", "review", str(read_json(archive)["folder"])])
+    return rerun
 
 
 def _provenance(settings: Settings, experiment: str) -> dict[str, str]:
@@ -57,7 +64,7 @@ def _provenance(settings: Settings, experiment: str) -> dict[str, str]:
         found["Note"] = config.note
     if experiment in settings.experiments:
         written = settings.experiments[experiment].model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        changed = list(flat(written).items())
+        changed = [(WITH_QUERY.sub(r"\1?…", key), value) for key, value in flat(written).items()]
         found |= {f"Setting {key}": str(value) for key, value in changed[:MOST_SETTINGS]}
         if len(changed) > MOST_SETTINGS:
             found["Settings"] = f"{len(changed) - MOST_SETTINGS} more that are not defaults"

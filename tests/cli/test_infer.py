@@ -13,6 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
+from gonogo.base.errors import UserError
 from gonogo.cli.main import main
 from gonogo.config.load import load
 from gonogo.experiment.load import load_experiment
@@ -59,10 +60,13 @@ def infer(given: str) -> int:
 
 def test_a_photograph_gives_its_views(site: Callable[..., Path]) -> None:
     folder = site("cvs", CVS)
-    photograph = next((folder / "resources/photographs").glob("*.jpg"))
+    photograph = folder / "IMG [1].jpg"
+    shutil.copyfile(next((folder / "resources/photographs").glob("*.jpg")), photograph)
+    Image.new("RGB", (64, 64)).save(folder / "IMG [1] (2).jpg")  # another one, whose name begins alike and comes first
     assert infer(str(photograph)) == 0
     views = sorted((folder / "inferred/small" / photograph.stem).glob("view_*/rgb.png"))
     assert len(views) == 4 and all(Image.open(view).size == (32, 32) for view in views)
+    assert np.asarray(Image.open(folder / "inferred/small" / photograph.stem / "input.png")).mean() > 5
 
 
 def test_a_volume_gives_its_reconstruction(site: Callable[..., Path]) -> None:
@@ -108,6 +112,15 @@ def test_an_input_that_is_not_there_is_named(
     site(name, settings)
     assert infer(given) == 1
     assert f"error: {given}: not there; give a" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "given"), [("vqgan3d", "scan.nii.gz"), ("cad_mllm_text", "part.txt")])
+def test_nothing_that_is_inferred_replaces_its_own_input(name: str, given: str, tmp_path: Path) -> None:
+    (tmp_path / given).write_text("mine")
+    experiment = load_experiment(name, load({"experiments": name}, ROOT).experiments[name], ROOT, tmp_path)
+    with pytest.raises(UserError, match="would replace it; name another folder with --out"):
+        experiment.infer(tmp_path / "best.ckpt", str(tmp_path / given), tmp_path, 0)
+    assert (tmp_path / given).read_text() == "mine"
 
 
 def test_inference_repeats_no_training() -> None:

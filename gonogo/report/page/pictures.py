@@ -103,7 +103,7 @@ def _opened(path: Path) -> Image | None:
             if picture.width * picture.height > MOST_PIXELS:
                 return None
             return picture.convert("RGB")
-    except (OSError, ValueError, pillow.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError):  # what Pillow raises on damaged files
         return None
 
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from markupsafe import Markup
 
+from gonogo.base.text import clean
 from gonogo.report.page.html import chain_page, overview_page
 from gonogo.report.page.state import ChainState, all_states, chain_state, experiments, stamp
 
@@ -81,7 +82,13 @@ class _Answer(BaseHTTPRequestHandler):
             self._follow(name)
         else:
             nonce = secrets.token_urlsafe(16)
-            self._send(HTTPStatus.OK, "text/html", self._page(name, nonce), nonce)
+            try:
+                page = self._page(name, nonce)
+            except Exception as error:  # files that are half written, damaged, or of another version
+                said = f"this page cannot be made now: {clean(f'{type(error).__name__}: {error}')}"
+                self._send(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", said)
+                return
+            self._send(HTTPStatus.OK, "text/html", page, nonce)
 
     def _page(self, name: str, nonce: str) -> str:
         script = Markup('<script nonce="{}">{}</script>').format(nonce, Markup(FOLLOW))

@@ -72,6 +72,9 @@ def test_sketches_and_extrusions_become_boxes_and_cylinders_on_the_grid() -> Non
         (model(([rectangle(0, 0, 1, 1)], 1, "Intersect")), "an operation Intersect"),
         (model(([rectangle(0, 0, 1, 1)], 0.001, "NewBody")), "thinner than 1/40"),
         ({"sequence": [{"entity": "a"}]}, "not DeepCAD's JSON"),
+        (model(([rectangle(0, 0, 1, 1)], 10**400, "NewBody")), "not DeepCAD's JSON: OverflowError"),
+        (model(([rectangle(0, 0, 1, 1)], float("inf"), "NewBody")), "a length that is not finite"),
+        (model(([rectangle(0, 0, float("nan"), 1)], 1, "NewBody")), "not finite|no rectangle"),
     ],
 )
 def test_what_cannot_be_said_is_named(made: dict[str, Any], told: str) -> None:
@@ -145,6 +148,17 @@ def test_stages_are_blocked_or_open_by_what_is_counted_on_disk(tmp_path: Path) -
     assert "points: 0 of 12 parts" in moved.lacking()[1]  # `elsewhere/…` is another id
     (tmp_path / "elsewhere").rename(tmp_path / "0000")
     assert own("points", folder, assets, items=2, folders={"pointcloud": str(tmp_path)}).lacking() == []
+
+
+def test_files_that_are_nested_without_end_are_left_out_or_named(tmp_path: Path) -> None:
+    folder = write_omnicad(tmp_path / "in", 3)
+    (folder / "json/0000/00000001_00001.json").write_text("[" * 100_000)
+    mine = own("text", folder, tmp_path / "run/assets")
+    assert mine.assets is not None
+    mine.prepare(mine.assets, 0)
+    assert "nested too deeply (1: 0000/00000001_00001)" in (tmp_path / "run/assets/inputs.md").read_text()
+    (folder / "txt/0001.json").write_text("[" * 100_000)
+    assert "1 of 2 files of captions cannot be used: " in mine.lacking()[0]
 
 
 def test_nearly_right_layouts_are_named_with_counts_and_examples(tmp_path: Path) -> None:

@@ -161,3 +161,44 @@ def test_thresholds_of_the_generator_can_be_taken_away(root: Path) -> None:
     judged = load({"experiments": "cvs"}, root).gates["cvs"].generator
     names = dict.fromkeys(judged.root)
     assert len(names) == 3 and Gates.model_validate({"generator": names}).generator.root == {}
+
+
+@pytest.mark.parametrize(
+    ("camera", "frame", "told"),
+    [
+        ({}, {"file_path": "../../elsewhere.png"}, "it names a picture outside"),
+        ({}, {"file_path": "ABSOLUTE"}, "it names a picture outside"),
+        ({"w": float("inf")}, {}, "OverflowError"),
+        ({"w": 0}, {}, "a camera of 0 × 36 pixels"),
+        ({"fl_x": float("nan")}, {}, "a focal length of nan"),
+        ({"fl_x": 10**400}, {}, "OverflowError"),
+    ],
+)
+def test_a_capture_s_words_lead_nowhere_else_and_its_numbers_are_checked(
+    tmp_path: Path, camera: dict[str, Any], frame: dict[str, Any], told: str
+) -> None:
+    frames = write_capture(tmp_path / "in/room", 2)
+    elsewhere = tmp_path / "elsewhere.png"
+    shutil.copyfile(tmp_path / "in/room/images/000.png", elsewhere)
+    if frame.get("file_path") == "ABSOLUTE":
+        frame = {"file_path": str(elsewhere)}
+    save(
+        tmp_path / "in/room",
+        [{**frames[0], **frame}, *frames[1:]],
+        **{"fl_x": FOCAL_PX, "w": WIDTH, "h": HEIGHT, **camera},
+    )
+    with pytest.raises(UserError, match=told):
+        own(tmp_path / "in").prepare(tmp_path / "assets", 0)
+
+
+def test_an_angle_of_nothing_and_a_pose_that_is_not_finite_are_named(tmp_path: Path) -> None:
+    frames = write_capture(tmp_path / "room", 2)
+    save(tmp_path / "room", frames, camera_angle_x=0.0)
+    with pytest.raises(UserError, match=r"`camera_angle_x` is 0; an angle between 0 and"):
+        own(tmp_path).prepare(tmp_path / "assets", 0)
+    (tmp_path / "room/transforms.json").unlink()
+    write_colmap(tmp_path / "room", frames)
+    poses = tmp_path / "room/sparse/0/images.txt"
+    poses.write_text("1 1 0 0 0 nan 0 0 1 000.png\n\n" * 2)
+    with pytest.raises(UserError, match=r"images\.txt: the pose of 000\.png is not finite"):
+        own(tmp_path).prepare(tmp_path / "assets", 0)

@@ -12,6 +12,7 @@ import pytest
 from experiments.eeg.cache import verify
 from experiments.eeg.data import EEGDataModule, subject_of
 from experiments.eeg.experiment import EEG
+from experiments.eeg.recorded import Source, _people, file_name
 from gonogo.base.errors import UserError
 from gonogo.quality.inspect import inspect
 from tests.experiments.eeg.recordings import experiment
@@ -172,3 +173,23 @@ def test_edf_of_another_rate_is_refused_by_name_unless_it_may_be_resampled(tmp_p
     mine.settings.data.recorded.target = "p_factor"
     with pytest.raises(UserError, match="name the column to predict, of: participant_id, externalizing"):
         generated(mine, tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (b"participant_id\tage\nsub-00\t1e999\n", "age of sub-00 is '1e999', not a number"),
+        (b"participant_id\tage\nsub-00\t-inf\n", "age of sub-00 is '-inf', not a number"),
+        (b"participant_id\tage\nsub-00\t\xff\n", "not a table with tabs, in UTF-8"),
+        (b"participant_id\tage\nsub-00\t" + bytes(200_000).replace(b"\0", b"9"), "not a table with tabs"),
+    ],
+)
+def test_a_table_of_people_that_cannot_be_used_is_named(tmp_path: Path, table: bytes, told: str) -> None:
+    (tmp_path / "participants.tsv").write_bytes(table)
+    with pytest.raises(UserError, match=told):
+        _people(tmp_path, "age")
+
+
+def test_subjects_that_differ_by_other_signs_alone_overwrite_no_file() -> None:
+    sources = [Source(Path("in.h5"), name, (0,), 0.0) for name in ("J\u00f6rg", "J\u00fcrg", "J\u00fcrg")]
+    assert [file_name(sources, index) for index in range(3)] == [("sub-J-rg", 1), ("sub-J-rg", 2), ("sub-J-rg", 3)]

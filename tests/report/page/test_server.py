@@ -83,6 +83,13 @@ def test_a_strange_page_that_asks_by_another_name_gets_nothing(server: PageServe
     assert status == 421 and "cameras" not in said
 
 
+def test_a_page_that_cannot_be_made_says_why(server: PageServer, tmp_path: Path) -> None:
+    (tmp_path / "results/ledger.sqlite").write_bytes(b"no ledger " * 1000)
+    for path in ("/", "/mine"):
+        status, said, _ = ask(server, path)
+        assert status == 500 and said.startswith("this page cannot be made now: ")
+
+
 def test_a_change_is_told_to_an_open_page(server: PageServer, tmp_path: Path) -> None:
     connection = http.client.HTTPConnection(HOST, server.server_port, timeout=LIMIT_S)
     connection.request("GET", "/events/mine")
