@@ -104,7 +104,7 @@ def _extruded(
     kinds = {curve["type"] for curve in curves}
     if kinds == {"Circle3D"} and len(curves) == 1:
         if abs(axes[2, 2]) < 0.5:
-            raise ValueError("a cylinder that lies")
+            raise ValueError("a horizontal cylinder")
         centre, radius = _vector(curves[0]["center_point"])[:2], float(curves[0]["radius"])
         flat, solid = np.array([centre - radius, centre + radius]), "cyl"
     elif kinds == {"Line3D"}:
@@ -123,7 +123,7 @@ def _rectangle(curves: Sequence[Mapping[str, Any]]) -> np.ndarray:
     near = ALIKE * float((high - low).max())
     at_edges = (np.abs(points - low) <= near) | (np.abs(points - high) <= near)
     if len(curves) != 4 or not at_edges.all():
-        raise ValueError("a polygon that is no rectangle")
+        raise ValueError("a polygon that is not a rectangle")
     return np.array([low, high])
 
 

@@ -139,7 +139,7 @@ def first_wrong(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
         if name not in state:
             return f"it has no {name}"
         if state[name].shape != value.shape:
-            return f"{name} is {tuple(state[name].shape)} there and {tuple(value.shape)} here"
+            return f"{name} is {tuple(state[name].shape)} in the file and {tuple(value.shape)} in the model"
     known = {name.partition(".")[0] for name in own}
     more = [name for name in state if name not in own and name.partition(".")[0] in known]
     return f"it also has {more[0]}" if more else ""

@@ -130,7 +130,7 @@ def prepare(folder: Path, settings: DataSettings, wanted: int, out: Path, *, own
     told = [*found.completeness(settings.modalities), f"complete for this stage: {len(complete):,}"]
     if unsaid:
         reasons = "; ".join(f"{reason} ({listed_examples(ids)})" for reason, ids in _most_first(unsaid))
-        told.append(f"left out, because boxes and upright cylinders cannot say their program: {reasons}")
+        told.append(f"left out, because boxes and upright cylinders cannot express them: {reasons}")
     if own_words is not None and parts:
         words = [word for id in parts for word in found.captions[id].split()]
         unknown = sum(word not in own_words for word in words) / max(len(words), 1)

@@ -83,7 +83,7 @@ def prepare(folder: Path, settings: DataSettings) -> list[str]:
             "lower settings.data.views, or raise settings.data.cameras.arc_deg"
         )
     if len(captures) == 1:
-        told.append("only one capture: held-out items are other pictures of the same scene, not of another one")
+        told.append("only one capture: held-out items are other pictures of the same scene")
     return told
 
 
@@ -181,7 +181,7 @@ def _read(place: Path, folder: Path) -> Capture:
     problems = defaultdict[str, list[str]](list)
     for path, camera in frames:
         if camera is None:
-            problems["no camera matrix of 4 × 4 that turns and moves"].append(path.name)
+            problems["no camera matrix of 4 × 4 with a rotation and a translation"].append(path.name)
         elif not _lies_in(path, folder):
             problems[f"it names a picture outside {folder}"].append(str(path))
         elif not path.is_file():

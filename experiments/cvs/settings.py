@@ -39,7 +39,7 @@ class DataSettings(StrictModel):
     gaussians_per_cell: Count = 4
     fit_steps: Count = Field(80, description="optimizer steps of the decoder's fit")
     match_exposure: bool = Field(
-        False, description="rendered views get their photograph's mean luminance, by at most a factor of 4"
+        False, description="scale rendered views to their photograph's mean luminance, by at most a factor of 4"
     )
     cameras: Cameras = Cameras()
     depth_model: Path | None = Field(

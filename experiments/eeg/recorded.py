@@ -127,7 +127,7 @@ def _check_windows(data: Any, targets: np.ndarray, settings: DataSettings) -> No
     if data.ndim != 3:
         raise ValueError(f"`{data.name}` has {data.ndim} dimensions; windows × channels × samples are needed")
     if data.shape[2] == channels != data.shape[1]:
-        raise ValueError(f"windows of {data.shape[1]} × {data.shape[2]}: channels and samples are exchanged")
+        raise ValueError(f"windows of {data.shape[1]} × {data.shape[2]}: channels and samples are swapped")
     if data.shape[1] != channels or data.shape[2] < samples:
         said = f"windows of {data.shape[1]} × {data.shape[2]}"
         raise ValueError(f"{said}, where settings.data says {channels} channels × {samples} samples")
@@ -227,7 +227,7 @@ def windows_of(source: Source, settings: DataSettings) -> tuple[np.ndarray, np.n
         array = recording.arrays[recording.data]
         unit = (recording.unit or settings.recorded.unit).lower()
         if unit not in MICROVOLTS:
-            raise UserError(f"{source.path}: unit {recording.unit!r}, which is no voltage")
+            raise UserError(f"{source.path}: unit {recording.unit!r}, which is not a voltage")
         if source.rows:
             targets = recording.arrays[recording.targets]
             data, told = _cached(array, np.asarray(targets[:]), source.rows, settings)

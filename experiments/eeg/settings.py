@@ -13,13 +13,13 @@ class RecordedSettings(StrictModel):
     """How the files of `inputs:` are read."""
 
     files: tuple[str, ...] = Field(
-        (), description="paths below `inputs` that must be there, and that alone are read; empty: all that are there"
+        (), description="paths below `inputs` that must exist; only these are read; empty: all files are"
     )
     target: str = Field(
         "", description="data set of a cache (empty: `targets` or `labels`), or column of participants.tsv, to predict"
     )
-    unit: str = Field("µV", description="of files that name none: V, mV or µV")
-    resample: bool = Field(False, description="EDF, BDF and FIF of another rate are resampled; else refused")
+    unit: str = Field("µV", description="for files that name none: V, mV or µV")
+    resample: bool = Field(False, description="resample EDF, BDF and FIF files of another rate; false: refuse them")
 
 
 class DataSettings(StrictModel):
@@ -28,7 +28,7 @@ class DataSettings(StrictModel):
     channels: int = Field(8, ge=4, description="electrodes, evenly over the scalp")
     sample_rate_hz: Positive = 100.0
     window_samples: int = Field(200, ge=32, description="samples of a window")
-    windows: Count = Field(8, description="windows of a recording, at different moments; of `inputs`, at most")
+    windows: Count = Field(8, description="windows per recording, at different times; with `inputs`, at most")
     recordings_per_subject: Count = Field(2, description="consecutive items from one subject")
     factor_effect: float = Field(
         0.5,

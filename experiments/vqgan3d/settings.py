@@ -26,7 +26,8 @@ class ScanSettings(StrictModel):
         None, description="scans of `inputs` are resampled to it; null: unchanged"
     )
     dicom_series: Literal["only", "longest"] = Field(
-        "only", description="of a folder that mixes DICOM series: `only`, refused; `longest`, the one of most slices"
+        "only",
+        description="for a folder that mixes DICOM series: `only` refuses it, `longest` takes the one with most slices",
     )
 
 

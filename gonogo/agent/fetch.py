@@ -48,7 +48,7 @@ def fetch(folder: Path, wanted: list[dict[str, Any]]) -> dict[str, int]:
         _download(one["address"], part, one["max_bytes"])
         if (found := _sha256(part)) != one["sha256"]:
             part.unlink()
-            said = f"{_shown(one['address'])}: what it gave has sha256 {found}, not {one['sha256']}"
+            said = f"{_shown(one['address'])}: the file has sha256 {found}, not {one['sha256']}"
             raise Problem(f"{said}; nothing was kept")
         os.replace(part, path)
         files, size = files + 1, size + path.stat().st_size

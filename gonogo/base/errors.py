@@ -65,8 +65,8 @@ def _full(folder: Path, free_bytes: int, code: int | None) -> str:
     if code == errno.EDQUOT:
         return f"your disk quota is used up ({free_bytes / 1e6:.1f} MB are free for others). Free some space (quota)"
     if code == errno.EFBIG:
-        return "a file may not become that large here. Raise the limit (ulimit -f)"
+        return "the file would exceed the limit on file size. Raise the limit (ulimit -f)"
     disk = os.statvfs(folder)
     if disk.f_files and not disk.f_favail and free_bytes >= FULL_BELOW_BYTES:
-        return "the disk is full: it has room for no more files (df -i). Remove some files"
+        return "the disk is full: it has no free inodes for more files (df -i). Remove some files"
     return f"the disk is full ({free_bytes / 1e6:.1f} MB free). Free some space"

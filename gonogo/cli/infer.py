@@ -19,9 +19,9 @@ def add_infer(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(run=_run)
     parser.add_argument("experiment", help="name in config/experiments/")
-    parser.add_argument("input", help="a file, or a text, as the experiment reads it")
+    parser.add_argument("input", help="a file or a text, as the experiment expects it")
     parser.add_argument("--mode", help="whose checkpoint (default: config.yaml's)")
-    parser.add_argument("--checkpoint", type=Path, help="default: the best of the run that was downloaded")
+    parser.add_argument("--checkpoint", type=Path, help="default: the best one of the downloaded run")
     parser.add_argument("--out", type=Path, help="default: inferred/EXPERIMENT")
 
 

@@ -20,8 +20,8 @@ def add_review(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run, on_error=2)
     parser.add_argument(
         "about", type=Path, metavar="EXPERIMENT|FOLDER",
-        help="an experiment, for its fetched run or, before that, its open boxes; or the folder of a run, such as "
-        "archive/EXPERIMENT/RUN, which may be running",
+        help="an experiment (its downloaded run, or its open boxes before that), or the folder of a run, such as "
+        "archive/EXPERIMENT/RUN, which may still be running",
     )  # fmt: skip
     parser.add_argument("--mode", help="of the experiment (default: config.yaml's)")
 
@@ -31,7 +31,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if not folder.exists() and (Path("config", "experiments") / f"{named}.yaml").exists():
         fetched = _fetched(named, arguments.mode)
         if fetched is None:
-            print(f"{named}: no run was fetched yet\n\n{_boxes(criteria(folder))}")
+            print(f"{named}: no run was downloaded yet\n\n{_boxes(criteria(folder))}")
             return 0
         folder = fetched
     text, status = review(folder)

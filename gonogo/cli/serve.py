@@ -14,9 +14,9 @@ PORT = 8421
 
 
 def add_serve(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Only this machine can ask it. From another: ssh -L 8421:127.0.0.1:8421 HOST"
+    parser.epilog = "It listens on this machine only. From another machine: ssh -L 8421:127.0.0.1:8421 HOST"
     parser.set_defaults(run=_run)
-    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: any that is free")
+    parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s; 0: any free port")
     site.add_results(parser)
 
 
@@ -29,7 +29,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         server = PageServer(results, arguments.port, command)
     except (OSError, OverflowError) as error:
-        raise UserError(f"--port {arguments.port}: {error}; name another one, or 0 for any that is free") from None
+        raise UserError(f"--port {arguments.port}: {error}; name another port, or 0 for any free one") from None
     try:
         print(f"{server.address}  (Ctrl-C ends it)", flush=True)
         server.serve_forever()

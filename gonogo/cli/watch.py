@@ -30,10 +30,10 @@ COLOURS = {"GO": "green", "CAUTION": "yellow", "UNKNOWN": "bright_black", "NO_GO
 
 
 def add_watch(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "Ctrl-C ends it; where no terminal is, it shows once how things stand."
+    parser.epilog = "Ctrl-C ends it. If the output is not a terminal, it shows the state once and exits."
     parser.set_defaults(run=_run)
-    parser.add_argument("experiment", nargs="*", help="names; default: all that left results")
-    parser.add_argument("--once", action="store_true", help="show how it stands now, and end")
+    parser.add_argument("experiment", nargs="*", help="names; default: every experiment in the results folder")
+    parser.add_argument("--once", action="store_true", help="show the current state and exit")
     site.add_results(parser)
 
 
@@ -95,7 +95,7 @@ def _block(state: ChainState) -> RenderableType:
         Text(f"▶ {clean(row.stage)}, {duration(max(0.0, time.time() - row.started_at))}", style="blue")
         for row in state.running
     ]
-    return Group(head, lights, *under_way, *lines, Text(f"{took} of all stages, {dollars(spent)}", style="dim"))
+    return Group(head, lights, *under_way, *lines, Text(f"{took} in all stages, {dollars(spent)}", style="dim"))
 
 
 def _light(light: Light) -> Text:

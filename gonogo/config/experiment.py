@@ -120,7 +120,7 @@ class Indicator(StrictModel):
     )
     at_least: float | None = None
     at_most: float | None = None
-    then: Literal["warn", "stop"] = Field("warn", description="at a miss; `stop`: the checkpoint is kept")
+    then: Literal["warn", "stop"] = Field("warn", description="at a miss; `stop` ends the run and keeps its checkpoint")
 
 
 class Expected(StrictModel):

@@ -80,7 +80,7 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
         experiments |= _with_those_before(folder / "experiments", name, root, config)
     for stage in config.stages:
         if stage not in experiments:
-            raise UserError(f"stages: unknown {unknown_name(stage, experiments)} Those are run, one after another.")
+            raise UserError(f"stages: unknown {unknown_name(stage, experiments)} `experiments` selects these.")
     experiments = {name: _in_its_modes(name, experiment, config) for name, experiment in experiments.items()}
     if config.is_custom:
         config = config.model_copy(update={"mode": CUSTOM})

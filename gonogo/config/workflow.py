@@ -37,17 +37,17 @@ class Config(StrictModel):
     settings: dict[str, Any] = Field(
         default_factory=dict,
         description="keys of their `settings` to change, by dotted path: `--config 'settings={data.image_size: 64}'`; "
-        "a mode `custom`, too",
+        "also a mode `custom`",
     )
     stages: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
-        description="experiment → keys of `training` for it alone, and `starts_from: FILE`, a checkpoint in place of "
-        "the stages before it: `--config 'stages={cad_mllm.epochs: 1}'`; a mode `custom`, too",
+        description="experiment → keys of `training` for it only, and `starts_from: FILE`, a checkpoint in place of "
+        "the stages before it: `--config 'stages={cad_mllm.epochs: 1}'`; also a mode `custom`",
     )
     note: str = Field("", description="free text about this run; `gonogo runs --note WORDS` finds it")
     mounts: dict[str, str] = Field(
         default_factory=dict,
-        description="beginnings of paths elsewhere → where they lie here, in all experiments' files: "
+        description="beginning of a path as written elsewhere → where it is here, in all experiments' files: "
         "`{/content/drive/MyDrive: 'W:\\Drive'}`",
     )
     results_dir: Path = Field(Path("results"), description="folder of all that a run creates; can be deleted")
@@ -55,13 +55,14 @@ class Config(StrictModel):
     budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
     over_budget: Literal["stop", "continue"] = Field(
         "stop",
-        description="what a paid run does that by its first two epochs (or two tenths of its steps) will go beyond "
-        "`budget_usd` or `max_hours`: `stop` at once, with its checkpoint kept, or `continue` until the limit ends it",
+        description="what a paid run does once its estimate, made from its first two epochs or two tenths of its "
+        "steps, exceeds `budget_usd` or `max_hours`: `stop` and keep its checkpoint, or `continue` until the limit "
+        "ends it",
     )
     tracking: Annotated[list[Tracker], BeforeValidator(_names)] = Field(
         ["csv"],
         description="where canary and paid run log metrics: `csv`, which is always written, `tensorboard`, `wandb` "
-        "(offline without WANDB_API_KEY on the machine), `mlflow`, `trackio`; on the command line with commas",
+        "(offline without WANDB_API_KEY on the machine), `mlflow`, `trackio`; on the command line `a,b`",
     )
     overrides: list[Override] = Field(default_factory=list, description="gates that a named person decided to pass")
     gates: Gates = Gates()

@@ -127,7 +127,7 @@ def _convergence(found: ValidationTrend) -> Check:
     if found.state == "unknown":
         return not_measured(id_, title, found.text)
     rising = found.state == "rising" and found.beyond_noise
-    hint = "Take the best checkpoint; next time stop there, lower the learning rate, or take more data."
+    hint = "Take the best checkpoint; next time stop there, lower the learning rate, or use more data."
     return Check(
         id=id_,
         title=title,

@@ -141,7 +141,7 @@ def _instability(measured: Measurements, gate: LearningGate) -> str:
 def _died(measured: Measurements) -> str:
     if silenced(measured):
         return "the outputs no longer depend on the input, as they did before the first step: the network has died"
-    return "the generator's samples have become all the same: it has collapsed" if collapsed(measured) else ""
+    return "all samples of the generator have become the same: it has collapsed" if collapsed(measured) else ""
 
 
 def _worse_than_before(measured: Measurements) -> str:

@@ -66,7 +66,7 @@ def samples_vary(measured: Measurements, gate: LearningGate) -> tuple[Check, str
         f">= {ALIKE:g}; `output_statistics` asks for more",
         not never,
         why="all samples are the same, whatever noise they are made of: the generator does not use it",
-        hint="Look for noise that is zeroed, drawn once, or drowned on its way into the generator.",
+        hint="Look for noise that is zeroed, drawn only once, or too weak where it enters the generator.",
     )
     return check, "INPUT IGNORED"
 

@@ -206,5 +206,5 @@ def _better_precision(dtype: str, card: Accelerator) -> str:
         return f"fp16 is not TF32: it overflows above 65,504, which a loss scale only delays. {half}: use that here"
     if dtype == "fp32" and card.tflops_tf32:
         switched = f"with torch.set_float32_matmul_precision('high') in TF32, at {card.tflops_tf32:g}"
-        return f"products of matrices run at {card.tflops_fp32:g} TFLOPS; {switched}. {half}"
+        return f"matrix products run at {card.tflops_fp32:g} TFLOPS; {switched}. {half}"
     return ""

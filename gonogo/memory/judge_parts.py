@@ -48,9 +48,9 @@ def _farthest(found: MemoryEstimate, capacity_bytes: int | None, gate: MemoryGat
     could = farthest_bytes(found.family, needed)
     if could > capacity_bytes:
         yield Check(
-            id="farthest_error", title="With the largest error that was measured", value=round(could / 1e9, 2),
+            id="farthest_error", title="With the largest measured error", value=round(could / 1e9, 2),
             unit="GB", threshold=f"<= {capacity_bytes / 1e9:.2f} GB", status=Status.CAUTION,
-            why=f"{stated(found.family)}: a run so far off would not fit",
+            why=f"{stated(found.family)}: a run with that error would not fit",
             hint="The canary measures the real peak; a smaller micro-batch leaves room for it.",
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ CAUSES = {
     "nan": "reached a loss that is NaN or infinite",
     "stopped_by_gate": "was stopped by the learning gate",
     "stopped_by_watch": "was stopped by a bound of `watch`",
-    "over_estimate": "was stopped because it would go beyond its budget or its hours",
+    "over_estimate": "was stopped because it would exceed its budget or its hours",
     "stalled": "made no step within stall_minutes of the target",
     "over_time": "reached max_hours of the target",
     "over_cost": "reached budget_usd",

@@ -89,7 +89,7 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
 def _known(log: Path) -> str:
     """The gravest error in the run's log, in words, with what helps; empty where none is known."""
     grave = next((flag for flag in flags(LogLines(log)) if flag.status is Status.NO_GO), None)
-    return "" if grave is None else f"Its log says: {quoted(grave.line)}. Known: {grave.meaning} "
+    return "" if grave is None else f"Its log says: {quoted(grave.line)}. Known problem: {grave.meaning} "
 
 
 def _advice(kept: Path, cause: str) -> str:

@@ -58,7 +58,7 @@ def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
             try:
                 from gonogo.stages.page import write_page
 
-                _tell(f"{experiment}: half-way; the page: {write_page(settings, experiment)}")
+                _tell(f"{experiment}: not finished; its page: {write_page(settings, experiment)}")
             except Exception as error:
                 _tell(f"error: the page of {experiment} was not written: {error}")
 

@@ -87,7 +87,7 @@ def scripts(name: str, experiment: Experiment, *, of_inference: bool) -> Item:
         why = "not among the files that are sent; name it in `code`"
         return Item(name=name, ok=False, detail=f"{', '.join(unsent)}: {why}")
     more = f" and {len(shown) - NAMED} more" if len(shown) > NAMED else ""
-    return Item(name=name, ok=True, detail=", ".join(shown[:NAMED]) + more or "a program that is installed")
+    return Item(name=name, ok=True, detail=", ".join(shown[:NAMED]) + more or "an installed program")
 
 
 def command_flags(experiment: Experiment) -> list[Item]:
@@ -95,7 +95,7 @@ def command_flags(experiment: Experiment) -> list[Item]:
     if experiment.config.command is None:
         return []
     name, wrong = "Flags of the training command", experiment.flags_of_commands()
-    known = "its script takes all of them" if wrong is not None else "not known: the script's source does not tell"
+    known = "its script accepts all of them" if wrong is not None else "not known: the script's source does not say"
     return [Item(name=name, ok=not wrong, detail="; ".join(wrong or []) or known)]
 
 
@@ -115,10 +115,10 @@ def reaches_the_machine(key: str, asset: Asset) -> Item:
     """How a pretrained file gets there: what is sent is compared by hash there, what is fetched by its sha256."""
     name = f"settings.{key} on the machine"
     sent = size_bytes(list(asset.sent(key).values()))
-    ways = [f"{gigabytes(sent)} of it are sent"] if sent else []
+    ways = [f"{gigabytes(sent)} are sent"] if sent else []
     for place, (address, _) in asset.fetched(key).items():
         if problem := no_answer(address):
-            return Item(name=name, ok=False, detail=f"the machine is to fetch {shown_address(address)}: {problem}")
+            return Item(name=name, ok=False, detail=f"the machine cannot fetch {shown_address(address)}: {problem}")
         ways.append(f"the machine fetches {PurePosixPath(place).name} from {urlsplit(address).hostname}")
     return Item(name=name, ok=bool(ways), detail="; ".join(ways) or f"{asset.path}: not there, so nothing can be sent")
 

@@ -79,7 +79,7 @@ def fetch(run: Run, run_dir: str, name: str, report: str | None = None) -> Trans
     if got is None or was_reported(partial):
         got = _from_machine(run, bring, got)
     else:
-        run.say("fetched before: the machine is not needed")
+        run.say("already downloaded: the machine is not needed")
     if report:
         facts = {"folder": got.folder, "run_id": Path(run_dir).name, **transfers.facts(got)}
         write_json(report, {**facts, "missing": got.missing, "left_on_machine": got.lost})
@@ -109,7 +109,7 @@ def _from_machine(run: Run, bring: Callable[[Machine], Transfer], before: Transf
         except Unreachable as error:
             if before is None:
                 raise
-            run.say(f"{error} What was fetched before is reported.")
+            run.say(f"{error} Reporting what was downloaded before.")
             return before
 
 

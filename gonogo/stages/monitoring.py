@@ -31,7 +31,7 @@ def monitoring(run: Run) -> list[CommandToRun]:
         ("log, time, dollars and GPU of the run, in any terminal", shlex.join(attach)),
         ("the log alone", shlex.join(["tail", "-F", str(folder / "log.txt")])),
         (
-            "each 10 s: dollars, GPU memory, use, temperature",
+            "every 10 s: dollars, GPU memory, use, temperature",
             shlex.join(["tail", "-F", str(folder / GAUGES_FILE)]),
         ),
         ("flags in the log so far, and the run's files", shlex.join(["gonogo", "review", str(folder)])),
@@ -113,4 +113,4 @@ def _sync(run: Run, runs: list[Path]) -> None:
         problem = f"exit code {done.returncode}" if done.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         problem = f"not within {SYNC_S:g} s" if isinstance(error, subprocess.TimeoutExpired) else str(error)
-    run.say(f"CAUTION: wandb was not synced ({problem}); again by hand: {line}" if problem else "synced with wandb")
+    run.say(f"CAUTION: wandb was not synced ({problem}); sync it by hand: {line}" if problem else "synced with wandb")

@@ -147,7 +147,7 @@ def fetch_there(run: Run, there: Machine, pretrained: Mapping[str, Asset]) -> No
             folder = f"{workspace(run)}/code"
             got = there.ask(Fetched, "fetch", folder, stdin=wanted, timeout_s=min(FETCH_S, max(1.0, left_s(run))))
             done = f"fetched, {gigabytes(got.bytes)}" if got.files else "there already"
-            run.say(f"{name}: {done}, sha256 as named ({shown_address(address)})")
+            run.say(f"{name}: {done}, sha256 verified ({shown_address(address)})")
 
 
 def _at_work(run: Run, there: Machine, digests: InputDigests) -> str | None:

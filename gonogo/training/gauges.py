@@ -107,9 +107,9 @@ def beyond(name: str, median: float, indicator: Indicator, window_s: float) -> s
     """How it misses its bounds, in words; empty: it keeps them."""
     low, high = indicator.at_least, indicator.at_most
     if low is not None and not median >= low:
-        return f"{name} is {median:.3g}, the median of {duration(window_s)}; `watch` asks for at least {low:g}"
+        return f"{name} is {median:.3g}, the median of {duration(window_s)}; `watch` requires at least {low:g}"
     if high is not None and not median <= high:
-        return f"{name} is {median:.3g}, the median of {duration(window_s)}; `watch` asks for at most {high:g}"
+        return f"{name} is {median:.3g}, the median of {duration(window_s)}; `watch` allows at most {high:g}"
     return ""
 
 
@@ -153,7 +153,7 @@ class Reestimate:
             return ""
         cost = f" and {dollars(total_s / 3600 * self._limit.usd_per_hour)}" if self._limit.usd_per_hour else ""
         share = f"{made} of {steps} steps"
-        text = f"by the pace of {share} the run takes {duration(total_s)}{cost} in all, beyond {self._limit.words}"
+        text = f"at the pace of {share} the run takes {duration(total_s)}{cost} in all, more than {self._limit.words}"
         if stops and self._warned:
             return text
         decides = f"; the next {math.ceil(wanted)} steps decide whether it stops" if stops else ""

@@ -134,7 +134,7 @@ class SafeLogger(Logger):
             work(self._logger)
         except Exception as error:  # the run is worth more than its record
             self._given_up = True
-            self._say(f"🟡 CAUTION tracking: {self._tracker} is given up: {type(error).__name__}: {error}")
+            self._say(f"🟡 CAUTION tracking: {self._tracker} is switched off: {type(error).__name__}: {error}")
 
 
 def _finish(logger: Logger, status: str) -> None:

@@ -115,7 +115,7 @@ def test_what_is_cut_off_goes_on_where_it_was(address: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("path", "sha256", "why"),
     [
-        ("/whole", "0" * 64, f"what it gave has sha256 {SHA256}, not 000.*nothing was kept"),
+        ("/whole", "0" * 64, f"the file has sha256 {SHA256}, not 000.*nothing was kept"),
         ("/nowhere", SHA256, "/nowhere: not fetched: Not Found"),
         ("/nowhere?key=secret", SHA256, "/nowhere: not fetched: Not Found"),
         ("/endless", SHA256, "/endless: more than 400000 bytes; nothing was kept"),

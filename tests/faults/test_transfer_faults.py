@@ -201,7 +201,7 @@ def test_no_more_files_here(there: Site, many: Path, few_files: Path, monkeypatc
             download(machine, "results", few_files / "archive/one", quiet)
         with monkeypatch.context() as patched:
             patched.setattr("gonogo.remote.transfer.downloads.check_room", lambda *known: None)
-            with pytest.raises(UserError, match=r"the disk is full: it has room for no more files \(df -i\)"):
+            with pytest.raises(UserError, match=r"the disk is full: it has no free inodes for more files \(df -i\)"):
                 download(machine, "results", few_files / "archive/one", quiet)
         assert not (few_files / "archive/one").exists()
         more_files(few_files)
@@ -228,7 +228,7 @@ def test_files_may_not_become_that_large_here(there: Site, big: Path, tmp_path: 
     with connect(there.ssh, there.target) as machine:
         resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE // 2, hard))
         try:
-            with pytest.raises(UserError, match=r"a file may not become that large here\. Raise .*ulimit -f"):
+            with pytest.raises(UserError, match=r"the file would exceed the limit on file size\. Raise .*ulimit -f"):
                 download(machine, "results", tmp_path / "archive/one", quiet)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))

@@ -121,7 +121,7 @@ def test_the_boxes_of_an_experiment_are_open_before_its_run_and_ticked_after(
     monkeypatch.chdir(site)
     assert main(["review", "cvs"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("cvs: no run was fetched yet") and said.count("- [ ]") == 6 and "pending" in said
+    assert said.startswith("cvs: no run was downloaded yet") and said.count("- [ ]") == 6 and "pending" in said
     report = site / "results/cvs/validate/download/archive.json"
     report.parent.mkdir(parents=True)
     report.write_text(json.dumps({"folder": str(run)}))

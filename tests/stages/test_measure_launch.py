@@ -80,12 +80,12 @@ def test_the_checklist_says_how_a_pretrained_file_gets_to_the_machine(
     path.write_bytes(bytes(2_000_000))
     item = reaches_the_machine("model.weights.path", asset)
     assert (item.name, item.ok) == ("settings.model.weights.path on the machine", True)
-    assert item.detail == "2.0 MB of it are sent"
+    assert item.detail == "2.0 MB are sent"
 
     fetched = asset.model_copy(update={"fetch": {"https://nowhere.invalid/encoder.pt": "ab" * 32}})
     refused = reaches_the_machine("model.weights.path", fetched)
     assert (
-        not refused.ok and "the machine is to fetch https://nowhere.invalid/encoder.pt: it does not" in refused.detail
+        not refused.ok and "the machine cannot fetch https://nowhere.invalid/encoder.pt: it does not" in refused.detail
     )
     asked: list[Any] = []
     monkeypatch.setattr("urllib.request.urlopen", lambda request, timeout: asked.append(request) or io.BytesIO())

@@ -94,5 +94,5 @@ def test_an_offline_run_is_synced_where_this_shell_has_a_key(
     assert called.read_text() == f"sync {ours}" and "synced with wandb" in said(run)
     (tmp_path / "wandb.py").write_text("import sys; sys.exit(2)")
     tracked(run, folder)
-    assert f"CAUTION: wandb was not synced (exit code 2); again by hand: wandb sync {ours}" in said(run)
+    assert f"CAUTION: wandb was not synced (exit code 2); sync it by hand: wandb sync {ours}" in said(run)
     assert "k" * 40 not in said(run)

@@ -113,7 +113,7 @@ def test_what_the_machine_fetches_itself_is_not_sent(
     fetch_there(run, Fetching(), {"key": asset})  # type: ignore[arg-type]
     wanted = [{"name": "Qwen/model.safetensors", "address": address, "sha256": sha256, "max_bytes": 1 << 30}]
     assert asked == [(("fetch", "mine/code"), wanted)]
-    assert "Qwen/model.safetensors: fetched, 5.00 GB, sha256 as named" in said(run) and "download=" not in said(run)
+    assert "Qwen/model.safetensors: fetched, 5.00 GB, sha256 verified" in said(run) and "download=" not in said(run)
     refused = ("http://example.org/x", "https://example.org/", "https://example.org/a/..", "https://me:key@example.org/x",
                "https://example.org/two words", "https://example.org/ä")  # fmt: skip
     for wrong in (*({one: "ab" * 32} for one in refused), {address: "abc"}):

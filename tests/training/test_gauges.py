@@ -32,10 +32,10 @@ def test_a_bound_is_judged_by_a_minute_s_median_and_warns_or_stops() -> None:
     said: list[str] = []
     watch = GaugeWatch(BUSY, said.append)
     assert minutes(watch, {"gpu_busy_percent": 97.0, "gpu_temperature_c": 91.0}) == []
-    assert said == ["🟡 CAUTION gpu_temperature_c is 91, the median of 1 min; `watch` asks for at most 85"]
+    assert said == ["🟡 CAUTION gpu_temperature_c is 91, the median of 1 min; `watch` allows at most 85"]
     assert watch.alerts == [said[0].removeprefix("🟡 CAUTION ")]
     stopped = minutes(GaugeWatch(BUSY, said.append), {"gpu_busy_percent": 12.0, "gpu_temperature_c": 60.0})
-    assert stopped == ["gpu_busy_percent is 12, the median of 1 min; `watch` asks for at least 80"]
+    assert stopped == ["gpu_busy_percent is 12, the median of 1 min; `watch` requires at least 80"]
 
 
 def test_one_reading_is_no_miss_and_a_card_that_cools_down_is_no_alert() -> None:
@@ -80,7 +80,7 @@ def estimate(
 def test_a_run_that_would_break_its_budget_is_stopped_after_its_first_epoch(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    text = "by the pace of 100 of 1000 steps the run takes 17 min 29 s and $1.05 in all, beyond budget_usd ($1.00)"
+    text = "at the pace of 100 of 1000 steps the run takes 17 min 29 s and $1.05 in all, more than budget_usd ($1.00)"
     warned = f"🟡 CAUTION {text}; the next 100 steps decide whether it stops"
     assert estimate(monkeypatch, tmp_path, 500, stops=True) == (text, [warned])
     assert estimate(monkeypatch, tmp_path, 500, stops=False) == ("", [f"🟡 CAUTION {text}"])

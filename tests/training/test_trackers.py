@@ -132,4 +132,4 @@ def test_a_tracker_that_fails_is_given_up_and_ends_no_run() -> None:
     logger.log_metrics({"loss": 1.0}, 1)
     logger.log_metrics({"loss": 1.0}, 2)
     logger.finalize("success")
-    assert said == ["🟡 CAUTION tracking: tensorboard is given up: OSError: No space left on device"]
+    assert said == ["🟡 CAUTION tracking: tensorboard is switched off: OSError: No space left on device"]

@@ -102,10 +102,10 @@ def _proof_of(state: ChainState, light: Light, verdict: Verdict, parts: Sections
             for it in parts.intervals
         )
     if any(check.id == APPROVAL for check in verdict.failed):
-        return _picture(state, [_sample(state) / "contact_sheet.png"]), "The sample, which nobody has signed off", drawn
+        return _picture(state, [_sample(state) / "contact_sheet.png"]), "The sample, not approved yet", drawn
     if verdict.gate == "generator" and (made := _picture(state, sorted((state.folder / "assets").glob("*.png")))):
-        return made, "What the generator makes of what it is given", drawn
-    return None, "What was measured, against what was asked", drawn
+        return made, "What the generator makes from its inputs", drawn
+    return None, "Measured values against their thresholds", drawn
 
 
 def _sample(state: ChainState) -> Path:

@@ -42,7 +42,7 @@ def proof(path: Path) -> PagePicture | None:
 
 
 def _kept(make: Callable[[Path, int], PagePicture | None], path: Path, most_bytes: int) -> PagePicture | None:
-    """What was made of this very file before, where a server makes the page anew."""
+    """What was made of this very file before, where a server renders the page again."""
     try:
         status = path.stat()
     except OSError:

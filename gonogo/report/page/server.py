@@ -1,4 +1,4 @@
-"""The pages of a results folder on loopback, made anew as its files change. No address leads to a file."""
+"""The pages of a results folder on loopback, rendered again when its files change. No address leads to a file."""
 
 from __future__ import annotations
 
@@ -157,4 +157,4 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not told."""
+        """Requests are not logged."""

@@ -143,7 +143,7 @@ def _spent(state: ChainState) -> str:
 
 def _cost(state: ChainState) -> str:
     usd = sum(row.usd for row in state.rows)
-    return f"It took {duration(sum(row.wall_s for row in state.rows))} of all stages together, and {dollars(usd)}."
+    return f"It took {duration(sum(row.wall_s for row in state.rows))} in all stages together, and {dollars(usd)}."
 
 
 def sentence(text: str) -> str:

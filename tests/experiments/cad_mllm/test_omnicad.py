@@ -66,8 +66,8 @@ def test_sketches_and_extrusions_become_boxes_and_cylinders_on_the_grid() -> Non
 @pytest.mark.parametrize(
     ("made", "told"),
     [
-        (model(([circle(0, 0, 1)], 1, "NewBody"), plane=UPRIGHT), "a cylinder that lies"),
-        (model(([rectangle(0, 0, 2, 1)[:3]], 1, "NewBody")), "a polygon that is no rectangle"),
+        (model(([circle(0, 0, 1)], 1, "NewBody"), plane=UPRIGHT), "a horizontal cylinder"),
+        (model(([rectangle(0, 0, 2, 1)[:3]], 1, "NewBody")), "a polygon that is not a rectangle"),
         (model(([[{**rectangle(0, 0, 1, 1)[0], "type": "Arc3D"}]], 1, "NewBody")), "a profile of arcs"),
         (model(([rectangle(0, 0, 1, 1)], 1, "Intersect")), "an operation Intersect"),
         (model(([rectangle(0, 0, 1, 1)], 0.001, "NewBody")), "thinner than 1/40"),
@@ -174,7 +174,7 @@ def test_nearly_right_layouts_are_named_with_counts_and_examples(tmp_path: Path)
     assert len(list(data.iterdir())) == 9
     told = (tmp_path / "run/assets/inputs.md").read_text()
     assert "empty captions: 2: 0000/00000001_00001, 0000/00000004_00001" in told
-    assert "cannot say their program: a cylinder that lies (1: 0000/00000002_00001)" in told
+    assert "cannot express them: a horizontal cylinder (1: 0000/00000002_00001)" in told
     with pytest.raises(UserError, match="9 complete parts; number 10 was requested: set `dataset_items: 9`"):
         mine.generate([9], tmp_path / "more", 0, lambda done, total: None)
 

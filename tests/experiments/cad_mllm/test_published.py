@@ -56,7 +56,9 @@ def test_the_published_point_encoder_is_loaded_by_its_own_names(prefix: str, tmp
 
     key = "self_attn.resblocks.1.attn.c_qkv.weight"
     torch.save({**state, key: torch.zeros(9, 48)}, path)
-    with pytest.raises(UserError, match=rf"{key} is \(9, 48\) there and \(144, 48\) here. Get it from https://"):
+    with pytest.raises(
+        UserError, match=rf"{key} is \(9, 48\) in the file and \(144, 48\) in the model. Get it from https://"
+    ):
         load_encoder(encoder, settings.weights, "point_encoder")
     torch.save({**state, "self_attn.resblocks.2.ln_1.weight": torch.zeros(48)}, path)
     with pytest.raises(UserError, match=r"it also has self_attn\.resblocks\.2\.ln_1\.weight"):

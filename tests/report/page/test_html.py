@@ -64,7 +64,7 @@ def test_a_picture_that_cannot_be_read_is_left_out_and_the_measured_figures_stan
     folder = chain(tmp_path, "quality/sample")
     (folder / "contact_sheet.png").write_bytes(left)
     page = chain_page(chain_state(tmp_path, "mine"), "again")
-    assert "What was measured, against what was asked" in page and "41.5 % of items" in page
+    assert "Measured values against their thresholds" in page and "41.5 % of items" in page
 
 
 @pytest.mark.parametrize(
