@@ -32,6 +32,7 @@ COMMANDS = {
     "review": ("review", "summarise a run's folder: log warnings, success criteria, files"),
     "watch": ("watch", "show where each chain stands, what is running and what it has cost"),
     "serve": ("serve", "serve the experiments' pages to a browser on this machine, kept up to date"),
+    "notify": ("notify", "list who is told what happens, and (--test) whether they can be reached"),
     "infer": ("infer", "run the trained model on one new input"),
     "runs": ("runs", "list what each stage took, in time and money"),
     "health": ("health", "test this machine's GPU and CPU, each in a separate process"),
