@@ -35,10 +35,11 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
     """
     rows: list[ledger.Row] = []
     problem = ""
+    path = settings.config.results_dir / "ledger.sqlite"
     try:
-        rows = ledger.rows(settings.config.results_dir / "ledger.sqlite", session=session_name())
+        rows = ledger.rows(path, session=session_name())
     except Exception as error:
-        problem = f"error: the ledger cannot be read: {error}"
+        problem = f"error: {path} cannot be read: {error}"
     released = _release(settings, rows, partial)
     if problem:
         _tell(problem)

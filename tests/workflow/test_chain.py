@@ -20,7 +20,7 @@ import torch
 
 from gonogo.gates import registry, standing
 from gonogo.verdict import Status, Verdict
-from tests.report.page.browser import faults
+from tests.report.page.browser import browser, faults
 from tests.waiting import LIMIT_S
 from tests.workflow.conftest import Site
 
@@ -32,6 +32,7 @@ CHAIN = [
     "download", "validate", "judge_results", "report",
 ]  # fmt: skip
 
+__all__ = ["browser"]
 pytestmark = pytest.mark.slow
 
 

@@ -18,8 +18,9 @@ FIRST_SCREEN = {"verdict": ".word", "cause": "h1", "proof": ".proof > *", "next 
 GRAVE = ("serious", "critical")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed after its module: as long as it is open, nothing else in this process can use asyncio."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("there is no chromium: apt-get install chromium")
