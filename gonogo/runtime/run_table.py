@@ -118,11 +118,8 @@ def lines(path: Path, *, experiment: str = "", note: str = "") -> list[RunLine]:
             "HAVING ? = '' OR instr(lower(max(note)), lower(?)) ORDER BY min(id)",
             [experiment, experiment, note, note],
         )
-        return [
-            RunLine(*values, *last[values[0], values[1]], found=known.get((values[0], values[1])))
-            for values in sums
-            if (values[0], values[1]) in last
-        ]
+        found = [(values, (values[0], values[1])) for values in sums]
+        return [RunLine(*(*values, *last[run], known.get(run))) for values, run in found if run in last]
 
 
 def record(path: Path, line: RunLine) -> str | None:
