@@ -49,8 +49,22 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
     except Exception as error:
         _tell(f"error: timing.json was not written: {error}")
     _pages(settings, rows)
+    _records(settings, rows)
     _not_told(settings)
     return released
+
+
+def _records(settings: Settings, rows: list[ledger.Row]) -> None:
+    """What each experiment of this invocation was, for `gonogo runs`."""
+    for experiment in dict.fromkeys(row.experiment for row in rows):
+        if experiment in settings.config.experiments:
+            try:
+                from gonogo.stages.run_record import keep_run
+
+                own = [row for row in rows if row.experiment == experiment]
+                keep_run(settings, experiment, session_name(), own)
+            except Exception as error:
+                _tell(f"error: the run of {experiment} was not recorded: {error}")
 
 
 def _not_told(settings: Settings) -> None:
