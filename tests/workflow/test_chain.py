@@ -138,8 +138,8 @@ def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
     looked_at = [words[-1] for words in watched if words[0] == "tail"]
     assert looked_at and all((site.folder / path).exists() for path in looked_at), looked_at
     own = {words[1]: words[1:] for words in watched if words[0] == "gonogo"}
-    assert set(own) == {"attach", "review", "runs"}
-    for name in ("review", "runs"):
+    assert set(own) == {"attach", "review", "cost"}
+    for name in ("review", "cost"):
         done = subprocess.run(
             [sys.executable, "-m", "gonogo.cli.main", *own[name]], cwd=site.folder, env=site.environment(), check=False,
             capture_output=True, text=True, timeout=LIMIT_S,
