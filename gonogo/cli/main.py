@@ -36,6 +36,7 @@ COMMANDS = {
     "infer": ("infer", "run the trained model on one new input"),
     "runs": ("runs", "list all runs: verdict, data, metrics, time and money"),
     "show": ("show", "show one run: settings, verdicts, metrics, stages"),
+    "diff": ("diff", "list what differs between two runs, or draw it side by side"),
     "cost": ("cost", "add up time and money, with what was wasted and saved"),
     "search": ("runs", "find runs by a text in anything recorded of them"),
     "health": ("health", "test this machine's GPU and CPU, each in a separate process"),
@@ -85,7 +86,3 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
         if name == chosen:
             getattr(importlib.import_module(f"gonogo.cli.{module}"), f"add_{name}")(command)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -148,10 +148,10 @@ def _smoothed(losses: list[float]) -> list[float]:
     return means
 
 
-def curve_of(result: TrainingResult, measured: Measurements, experiment: str) -> LossCurve:
-    """The picture of the run: losses, and what predicting the mean and copying the input would score."""
-    of_mean = measured.end.error_of_mean if measured.evaluations else None
-    baselines = {"predict the mean": of_mean, "copy the input": measured.error_of_copy}
+def curve_of(result: TrainingResult, measured: Measurements | None, experiment: str) -> LossCurve:
+    """The picture of the run: losses, and what predicting the mean and copying the input would score, if measured."""
+    of_mean = measured.end.error_of_mean if measured and measured.evaluations else None
+    baselines = {"predict the mean": of_mean, "copy the input": measured.error_of_copy if measured else None}
     return LossCurve(
         title=f"{experiment}: smoke run of {result.steps} steps",
         steps=result.train_steps or list(range(1, len(result.train_loss) + 1)),

@@ -23,6 +23,7 @@ from gonogo.report.page.pictures import PagePicture, embedded
 from gonogo.report.page.state import ChainState
 from gonogo.training.spec import TrainingResult
 
+SMOKE = "Smoke run"  # a curve's title begins so
 M = TypeVar("M", bound=BaseModel)
 SHEETS = (
     ("quality/dataset", "The data set"),
@@ -45,6 +46,10 @@ class DrawnCurve:
     title: str
     chart: Markup
     marks: int  # measurements during the run
+
+    @property
+    def is_smoke(self) -> bool:
+        return self.title.startswith(SMOKE)
 
 
 @dataclass(frozen=True)
@@ -139,10 +144,9 @@ def _losses(state: ChainState, paths: ResultPaths) -> Iterator[tuple[LossCurve, 
     measured = read(Measurements, paths.smoke_train / "measurements.json") or read(
         Measurements, paths.experiment / "learning" / "measurements.json"
     )
-    if measured is None:
-        return
-    if smoke := read(TrainingResult, paths.smoke_train / "training.json"):
-        title = f"Smoke run, {smoke.steps:,} steps on {smoke.device}"
+    smoke = read(TrainingResult, paths.smoke_train / "training.json")
+    if smoke and measured:
+        title = f"{SMOKE}, {smoke.steps:,} steps on {smoke.device}"
         marks = [(at.step, at.skill) for at in measured.evaluations if at.skill is not None]
         yield curve_of(smoke, measured, state.experiment).model_copy(update={"title": title}), marks
     paid = _json(paths.paid_run)
