@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.agent.processes import die_with_parent
 from tests.remote.sshd import free_port
 from tests.waiting import LIMIT_S, wait_for
 
@@ -22,6 +21,7 @@ NEEDED = pytest.mark.skipif(
     os.geteuid() != 0 or not all(Path(daemon).exists() for daemon in (MUNGED, SLURMCTLD, SLURMD)),
     reason="Slurm is not installed (slurm-wlm), or this is not root",
 )
+UNTIL_WE_END = ["setpriv", "--pdeathsig", "TERM"]
 NODE, PARTITION, GPUS, MEMORY_MB = "node1", "main", 1, 8000
 CONFIG = """
 ClusterName=test
@@ -117,11 +117,10 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             environment = {**os.environ, **made.environment}
             with (folder / f"{Path(words[0]).name}.txt").open("wb") as said:
                 daemon = subprocess.Popen(
-                    words, stdout=said, stderr=said, env=environment, start_new_session=True,
-                    preexec_fn=die_with_parent(),
-                )  # fmt: skip
+                    [*UNTIL_WE_END, *words], stdout=said, stderr=said, env=environment, start_new_session=True
+                )
             started.append(daemon)
-            if words[0] == MUNGED:
+            if MUNGED in words:
                 wait_for((munge / "socket").exists, what="munged")
         wait_for(lambda: "idle" in _answer(made), what=f"Slurm in {folder}")
         yield made
