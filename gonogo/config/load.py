@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from gonogo.config.experiment import ExperimentConfig, StartFile, Training, trai
 from gonogo.config.explain import explain_error, unknown_name
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.result_paths import ResultPaths
+from gonogo.config.sweep import Variant, variants_of
 from gonogo.config.target import Ssh, Target
 from gonogo.config.tracking import missing
 from gonogo.config.unread import unread
@@ -51,12 +52,17 @@ class Settings:
     target: Target
     accelerator: Accelerator
     device: DeviceChoice
+    sweeps: dict[str, list[Variant]] = field(default_factory=dict)  # of these experiments only their variants are run
 
     def training(self, experiment: str, mode: str = "") -> Training:
         """The training keys of a mode; of the one that was asked for where none is named."""
         own = self.experiments[experiment]
         training = training_for(own, mode or self.config.mode)
         return training_on_cpu(own, training) if self.device.cpu else training
+
+    def sweep_of(self, experiment: str) -> str:
+        """The sweep that the experiment is a variant of; empty: of none."""
+        return next((name for name, found in self.sweeps.items() if experiment in {one.name for one in found}), "")
 
     def paths(self, experiment: str, mode: str = "") -> ResultPaths:
         """Where an experiment's stages leave their files, in a mode or in the one that was asked for."""
@@ -76,15 +82,27 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     folder = root / "config"
     config = validate(Config, spread(raw), "config/config.yaml or --config")
     experiments: dict[str, ExperimentConfig] = {}
+    sweeps: dict[str, list[Variant]] = {}
     for name in config.experiments:
-        experiments |= _with_those_before(folder / "experiments", name, root, config)
+        swept, variants = _swept(folder / "experiments", name, root, config)
+        experiments |= _with_those_before(folder / "experiments", swept, root, config)
+        if variants:
+            sweeps[swept] = [*sweeps.get(swept, []), *(one for one in variants if one.name not in experiments)]
+            experiments |= _varied(folder / "experiments", swept, variants, experiments[swept], config)
     for stage in config.stages:
         if stage not in experiments:
             raise UserError(f"stages: unknown {unknown_name(stage, experiments)} `experiments` selects these.")
-    experiments = {name: _in_its_modes(name, experiment, config) for name, experiment in experiments.items()}
+    places = {one.name: one.where for variants in sweeps.values() for one in variants}
+    experiments = {
+        name: _in_its_modes(name, experiment, config, places.get(name, f"config/experiments/{name}.yaml"))
+        for name, experiment in experiments.items()
+    }
     if config.is_custom:
         config = config.model_copy(update={"mode": CUSTOM})
-    gates = {name: _gates(name, config, experiment) for name, experiment in experiments.items()}
+    gates = {
+        name: _gates(config, experiment, places.get(name, f"config/experiments/{name}.yaml"))
+        for name, experiment in experiments.items()
+    }
     for key in ("results_dir", "archive_dir"):
         where = getattr(config, key)
         if any(part.exists() and not part.is_dir() for part in [where, *where.parents]):
@@ -100,12 +118,52 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     if device.cpu:
         accelerator = load_accelerator(folder, CPU)
         target = target.model_copy(update={"environment": {**target.environment, **HIDDEN}})
-    return Settings(root, config, experiments, gates, target, accelerator, device)
+    return Settings(root, config, experiments, gates, target, accelerator, device, sweeps)
 
 
-def _in_its_modes(name: str, experiment: ExperimentConfig, config: Config) -> ExperimentConfig:
+def _swept(folder: Path, name: str, root: Path, config: Config) -> tuple[str, list[Variant]]:
+    """The experiment's file, and its variants that are meant: all, or the one of this name; none without a sweep."""
+    if (folder / f"{name}.yaml").is_file():
+        sweep = load_experiment(folder, name, config.mounts).sweep
+        variants = [] if sweep is None else variants_of(name, sweep, root)
+        for one in variants:
+            if (folder / f"{one.name}.yaml").exists():
+                raise UserError(f"{one.where}: {one.name} is also a file in config/experiments/; rename one of the two")
+        return name, variants
+    for file in sorted(folder.glob("*.yaml"), reverse=True):
+        if name.startswith(f"{file.stem}-") and "sweep" in read_yaml(file):
+            _, variants = _swept(folder, file.stem, root, config)
+            if found := [one for one in variants if one.name == name]:
+                return file.stem, found
+            known = [one.name for one in variants]
+            raise UserError(
+                f"config/config.yaml or --config: experiments: unknown {unknown_name(name, known)} Those are of the "
+                f"sweep {file.stem}."
+            )
+    return name, []
+
+
+def _varied(
+    folder: Path, name: str, variants: list[Variant], base: ExperimentConfig, config: Config
+) -> dict[str, ExperimentConfig]:
+    """The experiments of a sweep, checked with the place that says their values."""
+    raw = _merged(folder, name, config.mounts)
+    for one in variants:
+        for key in one.values:
+            section, _, inner = key.partition(".")
+            if section != "training":
+                continue
+            if config.mode in base.modes and inner in base.modes[config.mode].training:
+                set_by = f"modes.{config.mode}.training.{inner}"
+                raise UserError(f"{one.where}: {key}: {set_by} sets it for every variant; sweep over {set_by}")
+            if inner in config.training:
+                raise UserError(f"{one.where}: {key}: --config sets {inner} for every variant; remove one of the two")
+    found = {one.name: _experiment(one.over(raw), f"{one.where} ({one.name})") for one in variants}
+    return {name: _starting(config, name, experiment) for name, experiment in found.items()}
+
+
+def _in_its_modes(name: str, experiment: ExperimentConfig, config: Config, where: str) -> ExperimentConfig:
     """The experiment, its modes checked, with the mode that the command line makes."""
-    where = f"config/experiments/{name}.yaml"
     if name in RESERVED or not NAME.fullmatch(name):
         raise UserError(
             f"{where}: {name!r} names its folder on the machine, too: rename the file, beginning with a letter or "
@@ -140,11 +198,11 @@ def load_target(folder: Path, name: str) -> Target:
     return target
 
 
-def _gates(name: str, config: Config, experiment: ExperimentConfig) -> Gates:
+def _gates(config: Config, experiment: ExperimentConfig, where: str) -> Gates:
     """Thresholds for one experiment: the config's, what it expects of its results, and its own."""
     expected = {"results": {"metrics": experiment.expected.metrics}}
     raw = deep_merged(deep_merged(config.gates.model_dump(mode="json"), expected), experiment.gates)
-    return validate(Gates, raw, f"config/experiments/{name}.yaml", "gates")
+    return validate(Gates, raw, where, "gates")
 
 
 def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
@@ -157,6 +215,18 @@ def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
 
 def load_experiment(folder: Path, name: str, mounts: Mapping[str, str] | None = None) -> ExperimentConfig:
     """One experiment's file, merged over the one that it extends, its paths where `mounts` say that they lie here."""
+    return _experiment(_merged(folder, name, mounts), f"config/experiments/{name}.yaml")
+
+
+def _experiment(raw: Mapping[str, Any], where: str) -> ExperimentConfig:
+    config = validate(ExperimentConfig, raw, where)
+    if said := unread(raw, config):
+        raise UserError(f"{where}: {said}")
+    return config
+
+
+def _merged(folder: Path, name: str, mounts: Mapping[str, str] | None) -> dict[str, Any]:
+    """What an experiment's file says, over what those say that it extends, but for their sweeps."""
     raw = _read(folder, name, "experiments")
     if raw.get("data") and "dataset_items" in raw:
         raise UserError(
@@ -168,12 +238,9 @@ def load_experiment(folder: Path, name: str, mounts: Mapping[str, str] | None = 
             raise UserError(f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle")
         seen.append(parent)
         base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
+        base.pop("sweep", None)
         raw = deep_merged(base, {key: value for key, value in raw.items() if key != "extends"})
-    raw = mapped(raw, mounts or {})
-    config = validate(ExperimentConfig, raw, f"config/experiments/{name}.yaml")
-    if said := unread(raw, config):
-        raise UserError(f"config/experiments/{name}.yaml: {said}")
-    return config
+    return dict(mapped(raw, mounts or {}))
 
 
 def _with_those_before(folder: Path, name: str, root: Path, config: Config) -> dict[str, ExperimentConfig]:
