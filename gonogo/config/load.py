@@ -25,6 +25,7 @@ from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
 from gonogo.config.experiment import ExperimentConfig, StartFile, Training, training_for, training_on_cpu
 from gonogo.config.explain import explain_error, unknown_name
 from gonogo.config.gate_thresholds import Gates
+from gonogo.config.notify import keep_secrets, literal_secret
 from gonogo.config.result_paths import ResultPaths
 from gonogo.config.sweep import Variant, variants_of
 from gonogo.config.target import Ssh, Target
@@ -81,6 +82,9 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     """
     folder = root / "config"
     config = validate(Config, spread(raw), "config/config.yaml or --config")
+    keep_secrets(config.notify)
+    if readable := literal_secret(config.notify):
+        raise UserError(f"config/config.yaml or --config: {readable}")
     experiments: dict[str, ExperimentConfig] = {}
     sweeps: dict[str, list[Variant]] = {}
     for name in config.experiments:

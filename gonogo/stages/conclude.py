@@ -19,6 +19,7 @@ from gonogo.experiment.starting_checkpoint import waiting
 from gonogo.runtime import ledger
 from gonogo.runtime.session import owner_pid, session_name
 from gonogo.stages.held_machines import held_file, held_machines
+from gonogo.stages.tell import alarm, not_told
 
 WIDEST = 100  # columns
 ON_THE_MACHINE = ("upload", "setup", "canary", "cloud_train", "download")
@@ -35,10 +36,11 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
     """
     rows: list[ledger.Row] = []
     problem = ""
+    path = settings.config.results_dir / "ledger.sqlite"
     try:
-        rows = ledger.rows(settings.config.results_dir / "ledger.sqlite", session=session_name())
+        rows = ledger.rows(path, session=session_name())
     except Exception as error:
-        problem = f"error: the ledger cannot be read: {error}"
+        problem = f"error: {path} cannot be read: {error}"
     released = _release(settings, rows, partial)
     if problem:
         _tell(problem)
@@ -48,7 +50,29 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
         _tell(f"error: timing.json was not written: {error}")
     _pages(settings, rows)
     _tables(settings, rows)
+    _records(settings, rows)
+    _not_told(settings)
     return released
+
+
+def _records(settings: Settings, rows: list[ledger.Row]) -> None:
+    """What each experiment of this invocation was, for `gonogo runs`."""
+    for experiment in dict.fromkeys(row.experiment for row in rows):
+        if experiment in settings.config.experiments:
+            try:
+                from gonogo.stages.run_record import keep_run
+
+                own = [row for row in rows if row.experiment == experiment]
+                keep_run(settings, experiment, session_name(), own)
+            except Exception as error:
+                _tell(f"error: the run of {experiment} was not recorded: {error}")
+
+
+def _not_told(settings: Settings) -> None:
+    """Nobody misses a message that never came."""
+    with contextlib.suppress(Exception):
+        for line in not_told(settings):
+            _tell(f"CAUTION: {line}")
 
 
 def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
@@ -114,10 +138,12 @@ def _release(settings: Settings, rows: list[ledger.Row], partial: bool) -> bool:
     except KeyboardInterrupt:
         _tell("interrupted while the machine was being released: it may bill on. Run gonogo release")
     except Exception as error:
-        _tell(
+        words = (
             f"ALARM: THE MACHINE OF TARGET {settings.config.target} MAY NOT BE RELEASED: {type(error).__name__}: "
             f"{error}. It may bill on. Run gonogo release, or destroy it in your provider's console."
         )
+        _tell(words)
+        alarm(settings, words)
     return False
 
 

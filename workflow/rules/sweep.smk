@@ -6,7 +6,9 @@ def forecasts_of_variants(wildcards):
     found = []
     for variant in SETTINGS.sweeps[wildcards.experiment]:
         gates = registry.upto("memory")
-        if all(at.verdict.go for at in standing.standing(verdict_file(variant.name), gates)):
+        if all(
+            at.verdict.go for at in standing.standing(verdict_file(variant.name), gates)
+        ):
             found.append(SETTINGS.paths(variant.name).forecast)
     return found
 
