@@ -14,7 +14,7 @@ import yaml
 
 from gonogo.verdict import Status, Verdict
 from tests.waiting import LIMIT_S
-from tests.workflow.conftest import TINY, Site
+from tests.workflow.conftest import TINY, Site, make_site
 
 VARIANTS = [
     {"name": "fast", "training.learning_rate": "1e-3"},
@@ -30,44 +30,58 @@ def write(site: Site, name: str, sweep: object) -> None:
     file.write_text(yaml.safe_dump({**TINY, "extends": "tiny", "sweep": sweep}, sort_keys=False))
 
 
+@pytest.fixture(scope="module")
+def rates(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    site = make_site(tmp_path_factory.mktemp("rates"))
+    write(site, "rates", {"variants": VARIANTS})
+    return site
+
+
+def verdicts(gate: str) -> list[str]:
+    return [f"results/rates-{one['name']}/{gate}/verdict.json" for one in VARIANTS]
+
+
 @pytest.mark.slow
-def test_four_variants_share_data_and_the_one_that_is_stopped_stops_no_other(fresh: Site) -> None:
-    write(fresh, "rates", {"variants": VARIANTS})
-    upto = [f"results/rates-{one['name']}/validate/launch/verdict.json" for one in VARIANTS]
-    done = fresh.run(*upto, "--config", "experiments=rates")
-    results = fresh.folder / "results"
+def test_four_variants_share_data_and_the_one_that_is_stopped_stops_no_other(rates: Site) -> None:
+    done = rates.run(*verdicts("validate/memory"), "--config", "experiments=rates")
+    results = rates.folder / "results"
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr[-4000:]
     # data: made once for three of them, and by the one whose data differ
-    assert fresh.stages("rates").count("dataset") == 2 and "dataset" in fresh.stages("rates-near")
+    assert rates.stages("rates").count("dataset") == 2 and "dataset" in rates.stages("rates-near")
     for name in ("rates-fast", "rates-slow", "rates-strict"):
-        assert not {"sample", "dataset", "judge_quality_sample"} & set(fresh.stages(name))
+        assert not {"sample", "dataset", "judge_quality_sample"} & set(rates.stages(name))
         assert (results / name / "dataset").resolve() == (results / "rates/dataset").resolve()
         assert Verdict.read(results / name / "quality/dataset/verdict.json").go
     # gates: one stops, three go on
     stopped = Verdict.read(results / "rates-strict/learning/verdict.json")
     assert stopped.status is Status.NO_GO and (results / "rates-strict/learning/negative_result.md").exists()
     for name in ("rates-fast", "rates-slow", "rates-near"):
-        launch = Verdict.read(results / name / "validate/launch/verdict.json")
-        assert {check.id: check.status for check in launch.checks}["sweep_budget"] is Status.GO
-    plan = json.loads((results / "rates/validate/sweep/plan.json").read_text())
-    assert plan["launched"] == ["rates-fast", "rates-slow", "rates-near"] and plan["stopped"] == ["rates-strict"]
+        assert Verdict.read(results / name / "learning/verdict.json").go
     # the table: at the end of the run, and by the command
     assert "its variants side by side: results/rates/validate/sweep/table.md" in done.stderr
     rows = list(csv.DictReader((results / "rates/validate/sweep/table.csv").open()))
     skills = [float(row["smoke_skill"]) for row in rows]
     assert len(rows) == 4 and skills == sorted(skills, reverse=True)
-    assert {row["name"]: row["stopped_by"].split()[0] for row in rows if row["stopped_by"]} == {
-        "rates-strict": "learning"
-    }
+    stopped_by = {row["name"]: row["stopped_by"].split()[0] for row in rows if row["stopped_by"]}
+    assert stopped_by == {"rates-strict": "learning"}
     said = subprocess.run(
-        [sys.executable, "-m", "gonogo.cli.main", "sweep", "rates"], cwd=fresh.folder, env=fresh.environment(),
+        [sys.executable, "-m", "gonogo.cli.main", "sweep", "rates"], cwd=rates.folder, env=rates.environment(),
         capture_output=True, text=True, timeout=LIMIT_S, check=True,
     ).stdout  # fmt: skip
     assert [line.split()[0] for line in said.splitlines()[1:]] == [row["name"].removeprefix("rates-") for row in rows]
-    # nothing is done again
-    before = len(fresh.stages("rates-fast"))
-    done = fresh.run(*upto, "--config", "experiments=rates", "mode=validate")
-    assert done.returncode == 1 and "smoke_train" not in fresh.stages("rates-fast", before)
+
+
+@pytest.mark.slow
+def test_all_that_are_left_are_added_up_before_one_is_launched(rates: Site) -> None:
+    before = len(rates.stages("rates-fast"))
+    done = rates.run(*verdicts("validate/launch"), "--config", "experiments=rates")
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr[-4000:]
+    assert not {"smoke_train", "trace_memory"} & set(rates.stages("rates-fast", before))
+    plan = json.loads((rates.folder / "results/rates/validate/sweep/plan.json").read_text())
+    assert plan["launched"] == ["rates-fast", "rates-slow", "rates-near"] and plan["stopped"] == ["rates-strict"]
+    for name in plan["launched"]:
+        launch = Verdict.read(rates.folder / "results" / name / "validate/launch/verdict.json")
+        assert {check.id: check.status for check in launch.checks}["sweep_budget"] is Status.GO
 
 
 def test_a_hundred_variants_are_planned_in_one_dag(fresh: Site) -> None:
