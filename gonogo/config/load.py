@@ -8,38 +8,33 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from gonogo.base.commands import CUSTOM
 from gonogo.base.errors import UserError
 from gonogo.base.mappings import deep_merged
-from gonogo.base.os_paths import mapped
 from gonogo.base.shipped import own_or_shipped
 from gonogo.base.text import keep_secret
 from gonogo.config.accelerator import Accelerator, doubts
 from gonogo.config.custom_mode import spread, with_custom_mode
 from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
 from gonogo.config.experiment import ExperimentConfig, StartFile, Training, training_for, training_on_cpu
-from gonogo.config.explain import explain_error, unknown_name
+from gonogo.config.experiment_files import load_experiment, swept_by_name, varied
+from gonogo.config.explain import unknown_name
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.notify import keep_secrets, literal_secret
+from gonogo.config.reading import read_named, read_yaml, validate
 from gonogo.config.result_paths import ResultPaths
-from gonogo.config.sweep import Variant, variants_of
+from gonogo.config.sweep import Variant
 from gonogo.config.target import Ssh, Target
 from gonogo.config.tracking import missing
-from gonogo.config.unread import unread
 from gonogo.config.workflow import Config
 
-M = TypeVar("M", bound=BaseModel)
 NAME = re.compile(r"\w[^/\x00-\x1f]*")  # of an experiment: one of a folder, and no option of a program
 RESERVED = ("env", "agent.pyz", "requirements.txt")  # beside it below the target's root
 PROVIDERS_SECRETS = ("DIGITALOCEAN_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 STARTS_FROM = "starts_from"
 CPU = "cpu"  # in config/accelerators.yaml
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster, and every process reads config/
 
 
 @dataclass(frozen=True)
@@ -88,11 +83,12 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     experiments: dict[str, ExperimentConfig] = {}
     sweeps: dict[str, list[Variant]] = {}
     for name in config.experiments:
-        swept, variants = _swept(folder / "experiments", name, root, config)
+        swept, variants = swept_by_name(folder / "experiments", name, root, config)
         experiments |= _with_those_before(folder / "experiments", swept, root, config)
         if variants:
             sweeps[swept] = [*sweeps.get(swept, []), *(one for one in variants if one.name not in experiments)]
-            experiments |= _varied(folder / "experiments", swept, variants, experiments[swept], config)
+            made = varied(folder / "experiments", swept, variants, experiments[swept], config)
+            experiments |= {one: _starting(config, swept, experiment) for one, experiment in made.items()}
     for stage in config.stages:
         if stage not in experiments:
             raise UserError(f"stages: unknown {unknown_name(stage, experiments)} `experiments` selects these.")
@@ -125,47 +121,6 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     return Settings(root, config, experiments, gates, target, accelerator, device, sweeps)
 
 
-def _swept(folder: Path, name: str, root: Path, config: Config) -> tuple[str, list[Variant]]:
-    """The experiment's file, and its variants that are meant: all, or the one of this name; none without a sweep."""
-    if (folder / f"{name}.yaml").is_file():
-        sweep = load_experiment(folder, name, config.mounts).sweep
-        variants = [] if sweep is None else variants_of(name, sweep, root)
-        for one in variants:
-            if (folder / f"{one.name}.yaml").exists():
-                raise UserError(f"{one.where}: {one.name} is also a file in config/experiments/; rename one of the two")
-        return name, variants
-    for file in sorted(folder.glob("*.yaml"), reverse=True):
-        if name.startswith(f"{file.stem}-") and "sweep" in read_yaml(file):
-            _, variants = _swept(folder, file.stem, root, config)
-            if found := [one for one in variants if one.name == name]:
-                return file.stem, found
-            known = [one.name for one in variants]
-            raise UserError(
-                f"config/config.yaml or --config: experiments: unknown {unknown_name(name, known)} Those are of the "
-                f"sweep {file.stem}."
-            )
-    return name, []
-
-
-def _varied(
-    folder: Path, name: str, variants: list[Variant], base: ExperimentConfig, config: Config
-) -> dict[str, ExperimentConfig]:
-    """The experiments of a sweep, checked with the place that says their values."""
-    raw = _merged(folder, name, config.mounts)
-    for one in variants:
-        for key in one.values:
-            section, _, inner = key.partition(".")
-            if section != "training":
-                continue
-            if config.mode in base.modes and inner in base.modes[config.mode].training:
-                set_by = f"modes.{config.mode}.training.{inner}"
-                raise UserError(f"{one.where}: {key}: {set_by} sets it for every variant; sweep over {set_by}")
-            if inner in config.training:
-                raise UserError(f"{one.where}: {key}: --config sets {inner} for every variant; remove one of the two")
-    found = {one.name: _experiment(one.over(raw), f"{one.where} ({one.name})") for one in variants}
-    return {name: _starting(config, name, experiment) for name, experiment in found.items()}
-
-
 def _in_its_modes(name: str, experiment: ExperimentConfig, config: Config, where: str) -> ExperimentConfig:
     """The experiment, its modes checked, with the mode that the command line makes."""
     if name in RESERVED or not NAME.fullmatch(name):
@@ -194,7 +149,7 @@ def load_target(folder: Path, name: str) -> Target:
     """One target's file below the folder `config`; the secrets of this shell that it names are shown nowhere."""
     where = f"config/targets/{name}.yaml"
     target_file = own_or_shipped(folder / "targets" / f"{name}.yaml", where)
-    target = validate(Target, _read(target_file.parent, name, "target"), where)
+    target = validate(Target, read_named(target_file.parent, name, "target"), where)
     if target.python == "this" and isinstance(target.connection, Ssh):
         raise UserError(f"{where}: python: 'this' is for the embedded instance; name one there")
     for secret in (*target.secret_environment, *PROVIDERS_SECRETS):
@@ -217,36 +172,6 @@ def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
         sys.exit(f"error: {error}")
 
 
-def load_experiment(folder: Path, name: str, mounts: Mapping[str, str] | None = None) -> ExperimentConfig:
-    """One experiment's file, merged over the one that it extends, its paths where `mounts` say that they lie here."""
-    return _experiment(_merged(folder, name, mounts), f"config/experiments/{name}.yaml")
-
-
-def _experiment(raw: Mapping[str, Any], where: str) -> ExperimentConfig:
-    config = validate(ExperimentConfig, raw, where)
-    if said := unread(raw, config):
-        raise UserError(f"{where}: {said}")
-    return config
-
-
-def _merged(folder: Path, name: str, mounts: Mapping[str, str] | None) -> dict[str, Any]:
-    """What an experiment's file says, over what those say that it extends, but for their sweeps."""
-    raw = _read(folder, name, "experiments")
-    if raw.get("data") and "dataset_items" in raw:
-        raise UserError(
-            f"config/experiments/{name}.yaml: dataset_items: the items of `data` are counted; remove the key"
-        )
-    seen = [name]
-    while parent := raw.get("extends"):
-        if parent in seen:
-            raise UserError(f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle")
-        seen.append(parent)
-        base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
-        base.pop("sweep", None)
-        raw = deep_merged(base, {key: value for key, value in raw.items() if key != "extends"})
-    return dict(mapped(raw, mounts or {}))
-
-
 def _with_those_before(folder: Path, name: str, root: Path, config: Config) -> dict[str, ExperimentConfig]:
     """An experiment after those that it starts from, the first of them first."""
     found = {name: _starting(config, name, load_experiment(folder, name, config.mounts))}
@@ -254,7 +179,7 @@ def _with_those_before(folder: Path, name: str, root: Path, config: Config) -> d
         where = f"config/experiments/{last}.yaml: starts_from"
         if earlier in found:
             raise UserError(f"{where}: {' → '.join([*reversed(found), earlier])} is a circle")
-        _read(folder, earlier, where)
+        read_named(folder, earlier, where)
         found = {earlier: _starting(config, earlier, load_experiment(folder, earlier, config.mounts)), **found}
     if earlier is not None and not (root / earlier.checkpoint.expanduser()).is_file():
         said = STARTS_FROM in config.stages.get(last, {})
@@ -281,41 +206,3 @@ def load_accelerator(folder: Path, name: str) -> Accelerator:
         hint = "Correct the figure, or write null where it is unknown."
         raise UserError(f"config/accelerators.yaml: {name}: {'; '.join(wrong)}. {hint}")
     return found
-
-
-def validate(model: type[M], raw: Any, where: str, prefix: str = "") -> M:
-    """`raw` as a `model`, or a UserError that says what to write instead."""
-    if not isinstance(raw, Mapping):
-        raise UserError(f"{where}: {prefix or 'the file'} should be a mapping of keys to values, not {raw!r}")
-    try:
-        return model.model_validate(dict(raw))
-    except ValidationError as error:
-        problems = [explain_error(model, problem, prefix) for problem in error.errors()]
-        raise UserError(f"{where}: " + "; ".join(problems)) from None
-
-
-def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
-    path = folder / f"{name}.yaml"
-    known = sorted(file.stem for file in folder.glob("*.yaml"))
-    if not known:
-        raise UserError(f"{folder} has no .yaml file; run this command in the folder that holds config/")
-    if name not in known:
-        raise UserError(f"{key}: unknown {unknown_name(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
-    return read_yaml(path)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file of keys and values.
-
-    Raises:
-        UserError: it is not there, or is something else.
-    """
-    try:
-        raw = yaml.load(path.read_text(), Loader=LOADER)
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; run this command in the folder that holds config/") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: should hold keys and values, not {raw!r}")
-    return raw
