@@ -86,7 +86,3 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
         if name == chosen:
             getattr(importlib.import_module(f"gonogo.cli.{module}"), f"add_{name}")(command)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
