@@ -49,6 +49,7 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
     except Exception as error:
         _tell(f"error: timing.json was not written: {error}")
     _pages(settings, rows)
+    _tables(settings, rows)
     _records(settings, rows)
     _not_told(settings)
     return released
@@ -76,7 +77,8 @@ def _not_told(settings: Settings) -> None:
 
 def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
     """The page of each experiment that this invocation left half-way: `halt` and `report` have written the others."""
-    last = {row.experiment: row.stage for row in rows if row.experiment in settings.config.experiments}
+    wanted = {*settings.config.experiments, *(one.name for found in settings.sweeps.values() for one in found)}
+    last = {row.experiment: row.stage for row in rows if row.experiment in wanted - settings.sweeps.keys()}
     for experiment, stage in last.items():
         if stage not in ("halt", "report"):
             try:
@@ -85,6 +87,17 @@ def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
                 _tell(f"{experiment}: not finished; its page: {write_page(settings, experiment)}")
             except Exception as error:
                 _tell(f"error: the page of {experiment} was not written: {error}")
+
+
+def _tables(settings: Settings, rows: list[ledger.Row]) -> None:
+    """How the variants of each sweep of this invocation stand, side by side."""
+    for sweep in settings.sweeps if rows else ():
+        try:
+            from gonogo.stages.sweep_rows import write_table
+
+            _tell(f"{sweep}: its variants side by side: {write_table(settings, sweep)}, or: gonogo sweep {sweep}")
+        except Exception as error:
+            _tell(f"error: the table of {sweep} was not written: {error}")
 
 
 class AtTheEnd:
