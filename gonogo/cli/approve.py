@@ -8,13 +8,7 @@ import sys
 from gonogo.base.errors import UserError
 from gonogo.base.text import shown
 from gonogo.cli import site
-<<<<<<< HEAD
 from gonogo.stages.approval import approve, contact_sheet, sample_digest
-=======
-from gonogo.config.result_paths import ResultPaths
-from gonogo.gates.launch import Approval
-from gonogo.stages.freshness import data_digest
->>>>>>> main
 
 
 def add_approve(parser: argparse.ArgumentParser) -> None:
@@ -49,15 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _name(experiment: str) -> str:
     if not sys.stdin.isatty():
         raise UserError("--by: an approval needs a name")
-<<<<<<< HEAD
     try:
         return input(shown(f"Approve the sample of {experiment}? Your name, or nothing: "))
     except EOFError:
         return ""
-=======
-    approval = Approval(
-        experiment=experiment, by=by, note=note, approved_at=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        inputs_digest=data_digest([sample]),
-    )  # fmt: skip
-    write_text(ResultPaths(folder, mode="").approval, approval.model_dump_json(indent=1) + "\n")
->>>>>>> main

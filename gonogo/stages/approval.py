@@ -9,6 +9,7 @@ from pathlib import Path
 from gonogo.base.errors import UserError
 from gonogo.base.files import file_sizes, write_text
 from gonogo.base.text import clean
+from gonogo.config.result_paths import ResultPaths
 from gonogo.gates.launch import Approval
 from gonogo.gates.registry import gate
 from gonogo.gates.standing import latest
@@ -63,7 +64,7 @@ def approve(folder: Path, experiment: str, by: str, note: str, digest: str) -> A
     given = Approval(
         experiment=experiment, by=by, note=note, approved_at=time.strftime("%Y-%m-%dT%H:%M:%S%z"), inputs_digest=digest
     )
-    write_text(folder / "approval.json", given.model_dump_json(indent=1) + "\n")
+    write_text(ResultPaths(folder, mode="").approval, given.model_dump_json(indent=1) + "\n")
     return given
 
 
@@ -73,5 +74,5 @@ def standing_approval(folder: Path) -> Approval | None:
     Raises:
         UserError: there is no sample, or the file of the approval holds something else.
     """
-    given = approval(folder / "approval.json")
+    given = approval(ResultPaths(folder, mode="").approval)
     return given if given and given.inputs_digest == sample_digest(folder) else None
