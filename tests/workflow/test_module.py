@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,7 @@ def test_snakedeploy_deploys_it_from_a_clone(tmp_path: Path) -> None:
     # of a clone it writes the path from the clone itself (docs/bring-your-own.md)
     snakefile.write_text(deployed.replace('"workflow/Snakefile"', f'"{clone}/workflow/Snakefile"'))
     assert {path.name for path in (site / "config").iterdir()} >= {"config.yaml", "experiments", "targets"}
+    shutil.copytree(clone / "resources", site / "resources")  # what the shipped experiment reads is the user's to bring
     profile = ["snakemake", "--profile", "profiles/local"]
     dark = ["results/cvs_dark/quality/sample/verdict.json", "--config", "experiments=cvs_dark"]
     said = run(site, *profile, *dark, code=None)
