@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from gonogo.base.text import clean
 from gonogo.base.text import shown as shown_text
 from gonogo.base.units import dollars, duration, gigabytes
 from gonogo.report import wording
+from gonogo.report.page.approval import ApprovalForm
 from gonogo.report.page.charts import meter
 from gonogo.report.page.pictures import PagePicture, first_picture, proof
 from gonogo.report.page.sections import Sections, sections, total
@@ -22,6 +24,7 @@ from gonogo.report.page.words import expected, first_screen, sentence
 from gonogo.report.rendering import NOT_MEASURED, TEMPLATES, html_part
 from gonogo.verdict import Check, Status, Verdict
 
+GRAVITY = [*map(str, Status), "running"]  # the order of looks in a sorted table
 NOTHING = Markup("")
 APPROVAL = "approval"  # the check of the launch gate that asks for a person
 MOST_FILES = 3  # named of a check's evidence
@@ -35,6 +38,7 @@ def chain_page(
     *,
     back: bool = False,
     script: Markup = NOTHING,
+    approval: ApprovalForm | None = None,
 ) -> str:
     """The page of an experiment in one mode, whatever state it is in.
 
@@ -43,6 +47,7 @@ def chain_page(
         provenance: what else is known of where the results are from: name → value.
         back: a server answers the address of all experiments.
         script: for a page that a server keeps up to date.
+        approval: of the sample, where a server takes it.
     """
     parts, document = sections(state), state.document
     shown, alt, drawn = _proof(state, parts)
@@ -53,21 +58,33 @@ def chain_page(
         open_checks=_open_checks(state), expected=expected(state), counted=_counted(state), spent=total(parts.costs),
         bar=_bar(parts) if parts.memory else "", tail_of=seen.stage if seen else "", document=told,
         document_of=document.name if document else "", provenance=dict(provenance or {}), back=back,
-        script=script, css=Markup((TEMPLATES / "chain.css").read_text()),
+        script=script, approval=approval, approval_asked=_asks_approval(state),
+        css=Markup((TEMPLATES / "chain.css").read_text()),
     )  # fmt: skip
+
+
+def _asks_approval(state: ChainState) -> bool:
+    """Whether the chain waits for it."""
+    return any(check.id == APPROVAL for verdict in state.verdicts for check in verdict.failed)
 
 
 def overview_page(states: Sequence[ChainState], count: int, script: Markup = NOTHING) -> str:
     """Experiments as rows, each with a link to its page, which a server answers; `count` of them there are in all."""
-    rows = [
-        {
-            "state": state, "first": first_screen(state, ""), "wall_s": sum(row.wall_s for row in state.rows),
-            "usd": sum(row.usd for row in state.rows),
-        }
-        for state in states
-    ]  # fmt: skip
+    rows = [_overview_row(state) for state in states]
     css = Markup((TEMPLATES / "chain.css").read_text())
     return environment().get_template("overview.html.j2").render(rows=rows, count=count, script=script, css=css)
+
+
+def _overview_row(state: ChainState) -> dict[str, Any]:
+    """What is shown of an experiment, and what its row is sorted by."""
+    last_at = max((row.started_at for row in state.rows), default=0.0)
+    verdicts = [verdict.go for verdict in state.verdicts]
+    return {
+        "state": state, "first": first_screen(state, ""), "wall_s": sum(row.wall_s for row in state.rows),
+        "usd": sum(row.usd for row in state.rows), "passed": sum(verdicts), "gravity": GRAVITY.index(state.look),
+        "result": next(iter(expected(state)), None), "last_at": last_at,
+        "last": time.strftime("%Y-%m-%d %H:%M", time.localtime(last_at)) if last_at else "",
+    }  # fmt: skip
 
 
 Proof: TypeAlias = tuple[PagePicture | None, str, Markup]  # a picture or a drawing, and the words under it
@@ -101,7 +118,7 @@ def _proof_of(state: ChainState, light: Light, verdict: Verdict, parts: Sections
             Markup("<div><h3>{}</h3>{}<p class='soft small'>{}</p></div>").format(it.name, it.chart, it.said)
             for it in parts.intervals
         )
-    if any(check.id == APPROVAL for check in verdict.failed):
+    if _asks_approval(state):
         return _picture(state, [_sample(state) / "contact_sheet.png"]), "The sample, not approved yet", drawn
     if verdict.gate == "generator" and (made := _picture(state, sorted((state.folder / "assets").glob("*.png")))):
         return made, "What the generator makes from its inputs", drawn
