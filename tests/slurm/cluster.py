@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from gonogo.agent.processes import die_with_parent
 from tests.remote.sshd import free_port
 from tests.waiting import LIMIT_S, wait_for
 
@@ -22,7 +21,8 @@ NEEDED = pytest.mark.skipif(
     os.geteuid() != 0 or not all(Path(daemon).exists() for daemon in (MUNGED, SLURMCTLD, SLURMD)),
     reason="Slurm is not installed (slurm-wlm), or this is not root",
 )
-NODE, PARTITION, GPUS, MEMORY_MB = "node1", "main", 1, 8000
+UNTIL_WE_END = ["setpriv", "--pdeathsig", "TERM"]
+NODE, PARTITION, SHORT, GPUS, MEMORY_MB = "node1", "main", "short", 1, 8000
 CONFIG = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -53,6 +53,7 @@ DefMemPerCPU=500
 GresTypes=gpu
 NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} Gres=gpu:{gpus} State=UNKNOWN
 PartitionName={partition} Nodes={node} Default=YES MaxTime=120 State=UP
+PartitionName={short} Nodes={node} MaxTime=1 State=UP
 """
 
 
@@ -95,7 +96,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     ports = {"controller_port": free_port(), "node_port": free_port()}
     facts = {
         "folder": folder, "host": host, "node": NODE, "cpus": os.cpu_count(), "memory_mb": MEMORY_MB, "gpus": GPUS,
-        "partition": PARTITION, **ports,
+        "partition": PARTITION, "short": SHORT, **ports,
     }  # fmt: skip
     (folder / "slurm.conf").write_text(CONFIG.format(**facts))
     (folder / "gres.conf").write_text(f"NodeName={NODE} Name=gpu File=/dev/null\n")
@@ -117,11 +118,10 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             environment = {**os.environ, **made.environment}
             with (folder / f"{Path(words[0]).name}.txt").open("wb") as said:
                 daemon = subprocess.Popen(
-                    words, stdout=said, stderr=said, env=environment, start_new_session=True,
-                    preexec_fn=die_with_parent(),
-                )  # fmt: skip
+                    [*UNTIL_WE_END, *words], stdout=said, stderr=said, env=environment, start_new_session=True
+                )
             started.append(daemon)
-            if words[0] == MUNGED:
+            if MUNGED in words:
                 wait_for((munge / "socket").exists, what="munged")
         wait_for(lambda: "idle" in _answer(made), what=f"Slurm in {folder}")
         yield made

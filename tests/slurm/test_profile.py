@@ -94,42 +94,36 @@ def test_one_experiment_goes_all_the_way_and_another_is_stopped(there: SlurmSite
     assert {comment.partition("_wildcards_")[0].removeprefix("rule_") for comment in jobs} == IN_JOBS
 
 
-def test_a_job_that_is_cancelled_is_told_and_done_again(there: SlurmSite) -> None:
+def test_a_job_that_was_cancelled_left_behind_or_requeued_is_done_once(there: SlurmSite) -> None:
     running = begin(there, 1)
     there.slurm.ask("scancel", there.job())
     assert running.wait(timeout=LIMIT_S) == 1
     assert "error: sample: SLURM-job" in there.said and "'CANCELLED'" in there.said
     assert there.outcomes("sample") == ["crashed"]
-
-
-def test_a_job_that_is_requeued_goes_on(there: SlurmSite) -> None:
-    running = begin(there, 2)
+    # snakemake is killed: its job ends by itself once the same command is given again
+    running, left = begin(there, 2), there.job()
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait(timeout=LIMIT_S)
+    running = begin(there, 3)
+    assert "JobState=FAILED" in there.slurm.ask("scontrol", "show", "job", left)
+    # preempted, or lost with its node: Slurm begins it again
     job = there.job()
     (there.folder / "pause").write_text("0")
     there.slurm.ask("scontrol", "requeue", job)
     wait_for(lambda: "PENDING" in there.slurm.ask("squeue", "-h", "-o", "%T"), what="requeued")
     there.slurm.ask("scontrol", "update", f"jobid={job}", "starttime=now")
     assert running.wait(timeout=LIMIT_S) == 0, there.said
-    assert there.begun == [NODE] * 3 and there.outcomes("sample")[-1] == "done"
+    assert there.begun == [NODE] * 4 and there.outcomes("sample") == ["crashed", "crashed", "crashed", "done"]
+    assert there.outcomes("prepare") == ["done"]
 
 
-def test_killed_and_run_again_the_job_that_was_left_ends(there: SlurmSite) -> None:
-    (there.folder / "pause").write_text("600")
-    running = begin(there, 4, "--forcerun", "sample")
-    job = there.job()
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait(timeout=LIMIT_S)
-    (there.folder / "pause").write_text("0")
-    done = there.run(SAMPLE, "--config", "experiments=slow", "mode=mine")
-    assert done.returncode == 0, done.stderr
-    wait_for(lambda: not there.slurm.jobs(), what="the job that was left")
-    assert "JobState=FAILED" in there.slurm.ask("scontrol", "show", "job", job)
-    assert there.outcomes("sample")[-2:] == ["crashed", "done"] and len(there.begun) == 5
-
-
-def begin(there: SlurmSite, times: int, *arguments: str) -> subprocess.Popen[bytes]:
+def begin(there: SlurmSite, times: int) -> subprocess.Popen[bytes]:
     """Started, and its job generates, for the so-manyth time."""
-    running = there.start(SAMPLE, *arguments, "--config", "experiments=slow", "mode=mine")
-    wait_for(lambda: len(there.begun) == times or running.poll() is not None, LIMIT_S, "a job that generates")
+    running = there.start(SAMPLE, "--config", "experiments=slow", "mode=mine")
+
+    def generates() -> bool:
+        return len(there.begun) == times and there.outcomes("sample").count("running") == 1
+
+    wait_for(lambda: generates() or running.poll() is not None, LIMIT_S, "a job that generates")
     assert running.poll() is None, there.said
     return running
