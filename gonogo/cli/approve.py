@@ -9,6 +9,7 @@ from pathlib import Path
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
 from gonogo.cli import site
+from gonogo.config.result_paths import ResultPaths
 from gonogo.gates.launch import Approval
 from gonogo.stages.freshness import data_digest
 
@@ -45,4 +46,4 @@ def approve(folder: Path, experiment: str, by: str, note: str) -> None:
         experiment=experiment, by=by, note=note, approved_at=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         inputs_digest=data_digest([sample]),
     )  # fmt: skip
-    write_text(folder / "approval.json", approval.model_dump_json(indent=1) + "\n")
+    write_text(ResultPaths(folder, mode="").approval, approval.model_dump_json(indent=1) + "\n")

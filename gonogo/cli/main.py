@@ -23,6 +23,7 @@ COMMANDS = {
     "next": ("next_actions", "list what can run now, what is blocked, and how to unblock it"),
     "approve": ("approve", "approve a generated sample, after looking at its contact sheet"),
     "compare": ("config_diff", "list the settings in which two experiments differ"),
+    "sweep": ("sweep", "list the variants of a sweep with their gates, skill and cost, the best first"),
     "steps": ("target_steps", "list the steps of a paid run on each target, and those that it skips"),
     "schedule": ("schedule", "plan runs back to back, each starting once its data is ready"),
     "attach": ("remote", "stream a remote run's log; watching renews its lease"),
@@ -30,10 +31,15 @@ COMMANDS = {
     "release": ("machines", "release the machine, once all results are downloaded and verified"),
     "machines": ("machines", "list machines that are held and bill, and those with a target's tag that nobody holds"),
     "review": ("review", "summarise a run's folder: log warnings, success criteria, files"),
-    "watch": ("watch", "show where each chain stands, what is running and what it has cost"),
+    "watch": ("watch", "show where each chain stands, and what is running"),
     "serve": ("serve", "serve the experiments' pages to a browser on this machine, kept up to date"),
+    "notify": ("notify", "list who is told what happens, and (--test) whether they can be reached"),
     "infer": ("infer", "run the trained model on one new input"),
-    "runs": ("runs", "list what each stage took, in time and money"),
+    "runs": ("runs", "list all runs: verdict, data, metrics, time and money"),
+    "show": ("show", "show one run: settings, verdicts, metrics, stages"),
+    "diff": ("diff", "list what differs between two runs, or draw it side by side"),
+    "cost": ("cost", "add up time and money, with what was wasted and saved"),
+    "search": ("runs", "find runs by a text in anything recorded of them"),
     "health": ("health", "test this machine's GPU and CPU, each in a separate process"),
 }
 ARGUMENTS_OF_ANOTHER = ("--rehearse-with", "--vary")  # options whose value is another command's options
@@ -81,7 +87,3 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
         if name == chosen:
             getattr(importlib.import_module(f"gonogo.cli.{module}"), f"add_{name}")(command)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

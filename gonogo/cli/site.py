@@ -17,7 +17,6 @@ from gonogo.base.files import write_text
 from gonogo.base.mappings import deep_merged
 from gonogo.config.load import Settings, load, read_yaml, validate
 from gonogo.config.workflow import Config
-from gonogo.report.render import to_text
 from gonogo.verdict import Verdict
 
 CONFIG = Path("config", "config.yaml")
@@ -97,5 +96,7 @@ def write_for_ci(arguments: argparse.Namespace, verdict: Verdict, subject: Path)
 
 def show(verdict: Verdict) -> None:
     """Print it as the terminal allows."""
+    from gonogo.report.render import to_text
+
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     print(to_text(verdict, colour, shutil.get_terminal_size().columns))

@@ -32,7 +32,7 @@ def explain_error(model: type[BaseModel], problem: Mapping[str, Any], prefix: st
     message = problem["msg"].removeprefix("Value error, ")
     if not key:  # of the file as a whole
         return message
-    if isinstance(problem["input"], Mapping):  # the message names what is wrong in it
+    if isinstance(problem["input"], Mapping) or location[0] == "notify":  # it names what is wrong, or holds a secret
         return f"{key}: {message}"
     if not message[:2].isupper():  # TF32 stays TF32
         message = message[0].lower() + message[1:]

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from gonogo.base.models import StrictModel
 from gonogo.config.gate_thresholds import Gates
+from gonogo.config.notify import Entry
 from gonogo.config.tracking import Tracker
 from gonogo.verdict import Override
 
@@ -16,6 +17,11 @@ from gonogo.verdict import Override
 def _names(value: Any) -> Any:
     """`a,b` as the command line gives it, or a list."""
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def _one_or_more(value: Any) -> Any:
+    """An entry alone, or a list of them."""
+    return ([value] if value else []) if isinstance(value, str) else value
 
 
 class Config(StrictModel):
@@ -52,7 +58,9 @@ class Config(StrictModel):
     )
     results_dir: Path = Field(Path("results"), description="folder of all that a run creates; can be deleted")
     archive_dir: Path = Field(Path("archive"), description="folder of what was downloaded; nothing is ever overwritten")
-    budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
+    budget_usd: float = Field(
+        20.0, ge=0, description="for one run of one experiment, or for a sweep, including the buffer"
+    )
     over_budget: Literal["stop", "continue"] = Field(
         "stop",
         description="what a paid run does once its estimate, made from its first two epochs or two tenths of its "
@@ -63,6 +71,13 @@ class Config(StrictModel):
         ["csv"],
         description="where canary and paid run log metrics: `csv`, which is always written, `tensorboard`, `wandb` "
         "(offline without WANDB_API_KEY on the machine), `mlflow`, `trackio`; on the command line `a,b`",
+    )
+    notify: Annotated[list[Entry], BeforeValidator(_one_or_more)] = Field(
+        default_factory=list,
+        description="who is told of a NO-GO, an approval that is wanted, the launch, the run's estimate, a stall, "
+        "80 % of the budget, the end and an ALARM: each entry a URL (`https://ntfy.sh/TOPIC`; Slack, Discord, "
+        "Telegram; any that takes JSON; apprise's), or a command, as a list or a line for `sh`. `${NAME}` in a URL is "
+        "read from the environment. Try them: `gonogo notify --test`",
     )
     overrides: list[Override] = Field(default_factory=list, description="gates that a named person decided to pass")
     gates: Gates = Gates()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+T = TypeVar("T")
 # Okabe & Ito's palette, told apart with any colour vision
 TRAINING, VALIDATION, BASELINES = "#0072B2", "#D55E00", ("#555555", "#009E73", "#CC79A7", "#8a6d00")
 INCHES, DPI = (9.0, 5.0), 100  # 900 × 500 pixels
@@ -39,6 +40,15 @@ class LossCurve(BaseModel):
         if len(self.steps) != len(self.train_loss) or len(self.val_steps) != len(self.val_loss):
             raise ValueError("steps and losses differ in length")
         return self
+
+    def thinned(self, most: int) -> LossCurve:
+        """With no more than about `most` points of each line; the last one of each stays. What is no number is null."""
+        kept = {
+            "steps": _thinned(self.steps, most), "train_loss": _thinned(_plain(self.train_loss), most),
+            "val_steps": _thinned(self.val_steps, most), "val_loss": _thinned(_plain(self.val_loss), most),
+            "baselines": {name: value for name, value in self.baselines.items() if math.isfinite(value)},
+        }  # fmt: skip
+        return self.model_copy(update=kept)
 
 
 def loss_curve(series: LossCurve, out: Path) -> None:
@@ -119,6 +129,15 @@ def _finite(losses: Sequence[float | None]) -> list[float]:
     return [loss if loss is not None and math.isfinite(loss) else math.nan for loss in losses]
 
 
+def _plain(losses: Sequence[float | None]) -> list[float | None]:
+    return [loss if loss is not None and math.isfinite(loss) else None for loss in losses]
+
+
+def _thinned(values: list[T], most: int) -> list[T]:
+    stride = math.ceil(len(values) / most)
+    return values if stride <= 1 else [*values[:-1:stride], values[-1]]
+
+
 def _smoothed(losses: list[float]) -> list[float]:
     """Mean over a trailing window of a twentieth of the run, gaps left out."""
     window = max(1, len(losses) // 20)
@@ -129,10 +148,10 @@ def _smoothed(losses: list[float]) -> list[float]:
     return means
 
 
-def curve_of(result: TrainingResult, measured: Measurements, experiment: str) -> LossCurve:
-    """The picture of the run: losses, and what predicting the mean and copying the input would score."""
-    of_mean = measured.end.error_of_mean if measured.evaluations else None
-    baselines = {"predict the mean": of_mean, "copy the input": measured.error_of_copy}
+def curve_of(result: TrainingResult, measured: Measurements | None, experiment: str) -> LossCurve:
+    """The picture of the run: losses, and what predicting the mean and copying the input would score, if measured."""
+    of_mean = measured.end.error_of_mean if measured and measured.evaluations else None
+    baselines = {"predict the mean": of_mean, "copy the input": measured.error_of_copy if measured else None}
     return LossCurve(
         title=f"{experiment}: smoke run of {result.steps} steps",
         steps=result.train_steps or list(range(1, len(result.train_loss) + 1)),

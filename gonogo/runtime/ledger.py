@@ -67,7 +67,8 @@ _COLUMNS = tuple(Row.__dataclass_fields__)
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[sqlite3.Connection]:
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file with its table, in one transaction."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=30)
     try:
@@ -87,7 +88,7 @@ def add(path: Path, row: Row) -> None:
     """Append one row; several processes may do so at once."""
     values = [getattr(row, column) for column in _COLUMNS]
     marks = ", ".join("?" * len(_COLUMNS))
-    with _open(path) as connection:
+    with opened(path) as connection:
         connection.execute(f"INSERT INTO stages ({', '.join(_COLUMNS)}) VALUES ({marks})", values)
 
 
@@ -95,7 +96,7 @@ def begin(path: Path, row: Row) -> int:
     """Append a row of a stage that this process has begun; returns its number, for `end`."""
     values = [*(getattr(row, column) for column in _COLUMNS if column != "outcome"), RUNNING, _process(os.getpid())]
     columns = [*(column for column in _COLUMNS if column != "outcome"), "outcome", "process"]
-    with _open(path) as connection:
+    with opened(path) as connection:
         marks = ", ".join("?" * len(columns))
         added = connection.execute(f"INSERT INTO stages ({', '.join(columns)}) VALUES ({marks})", values)
         assert added.lastrowid is not None
@@ -106,7 +107,7 @@ def end(path: Path, number: int, row: Row) -> None:
     """Replace what `begin` wrote with how it ended."""
     changes = ", ".join(f"{column} = ?" for column in _COLUMNS)
     values = [getattr(row, column) for column in _COLUMNS]
-    with _open(path) as connection:
+    with opened(path) as connection:
         connection.execute(f"UPDATE stages SET {changes}, process = '' WHERE id = ?", [*values, number])
 
 
@@ -127,13 +128,13 @@ def rows(
     clauses += [] if running else [f"outcome != '{RUNNING}'"]
     where = f" WHERE {' AND '.join(clauses)}" if clauses else ""
     arguments = [value for value in wanted.values() if value is not None]
-    with _open(path) as connection:
-        _close_crashed(connection)
+    with opened(path) as connection:
+        close_crashed(connection)
         found = connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM stages{where} ORDER BY id", arguments)
         return [Row(*values) for values in found]
 
 
-def _close_crashed(connection: sqlite3.Connection) -> None:
+def close_crashed(connection: sqlite3.Connection) -> None:
     """Of this machine; whether a process of another one lives cannot be seen from here."""
     host = socket.gethostname()
     for number, process in connection.execute("SELECT id, process FROM stages WHERE outcome = ?", [RUNNING]).fetchall():

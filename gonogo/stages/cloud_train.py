@@ -25,6 +25,7 @@ from gonogo.stages.held_limit import over_words, short_of
 from gonogo.stages.machine_bill import on_the_bill
 from gonogo.stages.remote_run import run_to_end, training_result
 from gonogo.stages.run_terms import oom_ladder
+from gonogo.stages.tell import ended as tell_end
 from gonogo.training.spec import TrainingResult
 from gonogo.verdict import Status
 
@@ -61,6 +62,7 @@ def cloud_train(run: Run, inputs: Any, outputs: Any) -> None:
             planned_hours=planned_hours,
             oom_ladder=oom_ladder(explored, run.settings.accelerator, run.gates.memory),
         )
+        tell_end(run, Path(run_dir).name, ended)
         result = training_result(run, run_dir) if ended.cause == "finished" else None
     hours = ended.elapsed_s / 3600
     run.usd = hours * run.target.usd_per_hour

@@ -22,6 +22,7 @@ from gonogo.runtime.relay import FromJobs
 from gonogo.runtime.session import owner_pid, session_name
 from gonogo.stages.held import unfetched
 from gonogo.stages.held_machines import held_file, held_machines
+from gonogo.stages.tell import alarm, not_told
 
 WIDEST = 100  # columns
 ON_THE_MACHINE = ("upload", "setup", "canary", "cloud_train", "download")
@@ -38,10 +39,11 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
     """
     rows: list[ledger.Row] = []
     problem = ""
+    path = settings.config.results_dir / "ledger.sqlite"
     try:
-        rows = ledger.rows(settings.config.results_dir / "ledger.sqlite", session=session_name())
+        rows = ledger.rows(path, session=session_name())
     except Exception as error:
-        problem = f"error: the ledger cannot be read: {error}"
+        problem = f"error: {path} cannot be read: {error}"
     released = _release(settings, rows, partial)
     if problem:
         _tell(problem)
@@ -50,12 +52,36 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
     except Exception as error:
         _tell(f"error: timing.json was not written: {error}")
     _pages(settings, rows)
+    _tables(settings, rows)
+    _records(settings, rows)
+    _not_told(settings)
     return released
+
+
+def _records(settings: Settings, rows: list[ledger.Row]) -> None:
+    """What each experiment of this invocation was, for `gonogo runs`."""
+    for experiment in dict.fromkeys(row.experiment for row in rows):
+        if experiment in settings.config.experiments:
+            try:
+                from gonogo.stages.run_record import keep_run
+
+                own = [row for row in rows if row.experiment == experiment]
+                keep_run(settings, experiment, session_name(), own)
+            except Exception as error:
+                _tell(f"error: the run of {experiment} was not recorded: {error}")
+
+
+def _not_told(settings: Settings) -> None:
+    """Nobody misses a message that never came."""
+    with contextlib.suppress(Exception):
+        for line in not_told(settings):
+            _tell(f"CAUTION: {line}")
 
 
 def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
     """The page of each experiment that this invocation left half-way: `halt` and `report` have written the others."""
-    last = {row.experiment: row.stage for row in rows if row.experiment in settings.config.experiments}
+    wanted = {*settings.config.experiments, *(one.name for found in settings.sweeps.values() for one in found)}
+    last = {row.experiment: row.stage for row in rows if row.experiment in wanted - settings.sweeps.keys()}
     for experiment, stage in last.items():
         if stage not in ("halt", "report"):
             try:
@@ -64,6 +90,17 @@ def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
                 _tell(f"{experiment}: not finished; its page: {write_page(settings, experiment)}")
             except Exception as error:
                 _tell(f"error: the page of {experiment} was not written: {error}")
+
+
+def _tables(settings: Settings, rows: list[ledger.Row]) -> None:
+    """How the variants of each sweep of this invocation stand, side by side."""
+    for sweep in settings.sweeps if rows else ():
+        try:
+            from gonogo.stages.sweep_rows import write_table
+
+            _tell(f"{sweep}: its variants side by side: {write_table(settings, sweep)}, or: gonogo sweep {sweep}")
+        except Exception as error:
+            _tell(f"error: the table of {sweep} was not written: {error}")
 
 
 class AtTheEnd:
@@ -114,10 +151,12 @@ def _release(settings: Settings, rows: list[ledger.Row], partial: bool) -> bool:
     except KeyboardInterrupt:
         _tell("interrupted while the machine was being released: it may bill on. Run gonogo release")
     except Exception as error:
-        _tell(
+        words = (
             f"ALARM: THE MACHINE OF TARGET {settings.config.target} MAY NOT BE RELEASED: {type(error).__name__}: "
             f"{error}. It may bill on. Run gonogo release, or destroy it in your provider's console."
         )
+        _tell(words)
+        alarm(settings, words)
     return False
 
 

@@ -19,6 +19,7 @@ from gonogo.runtime.context import Run
 from gonogo.runtime.session import session_name
 from gonogo.stages.kept_files import evidence_paths, stored_folders
 from gonogo.stages.page import write_page
+from gonogo.stages.tell import stopped
 from gonogo.verdict import Verdict
 
 WIDEST = 110  # columns
@@ -44,6 +45,7 @@ def halt(run: Run, inputs: Any, outputs: Any) -> NoReturn:
         rerun=rerun_command(experiments=run.experiment, mode=config.mode, target=config.target),
     )
     write_text(document, negative_result(verdict, facts))
+    stopped(run, verdict, folder)
     page = write_page(run.settings, run.experiment)
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
     print(to_text(verdict, colour=run.colour, width=width), file=sys.stderr)

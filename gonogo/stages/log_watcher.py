@@ -21,11 +21,12 @@ class LogWatcher:
     def __init__(self, usd_per_hour: float, planned_hours: float | None, tell: Callable[[str], None]) -> None:
         # how long the run has still to go at its pace since the first step; None until that is known
         self.left_s: float | None = None
+        self.step: int | None = None  # the last one
+        self.estimate = ""  # hours and dollars of the whole run, in words; empty until its first epoch has ended
         self._usd_per_hour, self._planned_hours, self._tell = usd_per_hour, planned_hours, tell
         self._told: set[str] = set()
         self._first: tuple[int, float] | None = None
         self._began_s: float | None = None
-        self._estimated = False
 
     def line(self, stamped: str) -> None:
         """One line of the log, its time before it; it may be long past, when the log is read again."""
@@ -46,6 +47,7 @@ class LogWatcher:
             self._step(int(found[1]), int(found[2]), int(found[3] or 1), at_s)
 
     def _step(self, step: int, steps: int, epoch: int, at_s: float) -> None:
+        self.step = step
         if self._first is None or step < self._first[0]:
             self._first = step, at_s
             return
@@ -53,9 +55,9 @@ class LogWatcher:
         if made <= 0 or took_s <= 0:
             return
         self.left_s = (steps - step) * took_s / made
-        if epoch > 1 and not self._estimated:
-            self._estimated = True
+        if epoch > 1 and not self.estimate:
             hours = (at_s - (self._began_s or at_s) + self.left_s) / 3600
             planned = f", forecast {duration(3600 * self._planned_hours)}" if self._planned_hours else ""
             cost = dollars(hours * self._usd_per_hour)
-            self._tell(f"after the first epoch: {duration(3600 * hours)} and {cost} in all{planned}")
+            self.estimate = f"after the first epoch: {duration(3600 * hours)} and {cost} in all{planned}"
+            self._tell(self.estimate)

@@ -35,7 +35,7 @@ def monitoring(run: Run) -> list[CommandToRun]:
             shlex.join(["tail", "-F", str(folder / GAUGES_FILE)]),
         ),
         ("flags in the log so far, and the run's files", shlex.join(["gonogo", "review", str(folder)])),
-        ("what it all has cost so far", shlex.join(["gonogo", "runs", "--experiment", run.experiment, *results])),
+        ("what it all has cost so far", shlex.join(["gonogo", "cost", "--experiment", run.experiment, *results])),
         *_of_the_card(run),
         *_of_tensorboard(run),
     ]

@@ -56,7 +56,7 @@ def _provenance(settings: Settings, experiment: str) -> dict[str, str]:
     found = {
         "gonogo": importlib.metadata.version("gonogo"),
         "Python": platform.python_version(),
-        "Commit": _commit(settings.root),
+        "Commit": commit_of(settings.root),
         "Mode, target": f"{config.mode}, {config.target}",
         "Results": str(config.results_dir),
     }
@@ -71,7 +71,7 @@ def _provenance(settings: Settings, experiment: str) -> dict[str, str]:
     return found
 
 
-def _commit(root: Path) -> str:
+def commit_of(root: Path) -> str:
     """Of the repository, and whether it holds changes that are not committed."""
     words = [
         "git",

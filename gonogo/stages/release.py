@@ -29,6 +29,7 @@ from gonogo.stages.held_machines import (
     update,
 )
 from gonogo.stages.machine_bill import close
+from gonogo.stages.tell import alarm
 from gonogo.stages.ways_to_go import NotReleased, destroy, not_listed, shut_down
 
 
@@ -127,7 +128,10 @@ def release_machine(settings: Settings, say: Callable[[str], None], *, even_unfe
                 problems.append(problem)
         if problems:
             kind = next((type(problem) for problem in problems if isinstance(problem, Alarm)), UserError)
-            raise kind(" ".join(map(str, problems)))
+            words = " ".join(map(str, problems))
+            if issubclass(kind, Alarm):
+                alarm(settings, words)
+            raise kind(words)
         return gone
 
 

@@ -42,8 +42,10 @@ from gonogo.stages.local_log import LocalLog, safe_line
 from gonogo.stages.log_watcher import LogWatcher
 from gonogo.stages.machine import environment, in_turn, is_alone, machine, our_turn, ssh_settings, workspace
 from gonogo.stages.machine_bill import spent_usd
+from gonogo.stages.run_news import RunNews
 from gonogo.stages.run_progress import RunView
 from gonogo.stages.run_terms import checkpoint_room, cpu_fallback, release_terms, secrets
+from gonogo.stages.tell import launched
 from gonogo.training.spec import TrainingResult
 
 
@@ -69,6 +71,7 @@ def run_to_end(
     run_dir = in_turn(run, lambda there: start_or_attach(run, there, kind, inputs_digest, options, oom_ladder))
     watcher = LogWatcher(run.target.usd_per_hour, planned_hours, run.say)
     view = RunView(run.progress, log_path.parent, lambda: spent_usd(run.settings))
+    news = None if kind == "canary" else RunNews(run, Path(run_dir).name, watcher)
 
     with contextlib.closing(LocalLog(log_path, run.say)) as log:
 
@@ -79,10 +82,14 @@ def run_to_end(
             latest = text.split(" ", 1)[-1]
             on_line(latest)
             view.line(latest, watcher.left_s)
+            if news:
+                news.line()
 
         def heartbeat(beat: Heartbeat) -> None:
             on_beat(beat)
             view.beat(beat, watcher.left_s)
+            if news:
+                news.beat(beat, view.machine_usd)
 
         signal.signal(signal.SIGINT, once)
         into = log_path.parent / "checkpoints"
@@ -153,6 +160,8 @@ def start_or_attach(
         run.say(f"attached to {Path(found).name}, which is {answer.state}")
     elif found != run_dir:
         run.say(f"resuming {Path(found).name}, which began with the same data, code and config")
+    if paid and answer.state in ("started", "already"):
+        launched(run, Path(found).name, again=answer.state == "started" and found != run_dir)
     if answer.state == "started" and paid and (spent := spent_before_run(run.settings)):
         run.say(f"CAUTION: {spent}")
     return found

@@ -20,7 +20,9 @@ from gonogo.report.timing import timings
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
 from gonogo.stages.page import write_page
+from gonogo.stages.tell import reported
 from gonogo.training.spec import TrainingResult
+from gonogo.verdict import Verdict
 
 
 def report(run: Run, inputs: Any, outputs: Any) -> None:
@@ -32,6 +34,7 @@ def report(run: Run, inputs: Any, outputs: Any) -> None:
     shown = write_page(run.settings, run.experiment)
     shutil.copyfile(shown, outputs.html)
     run.say(f"{facts.status.label}: {shown}")
+    reported(run, Verdict.read(run.paths.results / "verdict.json"), shown)
 
 
 def run_facts(run: Run, folder: Path) -> RunFacts:

@@ -53,6 +53,11 @@ class RunView:
             with contextlib.suppress(OSError), self._file.open("a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerow(self._row())
 
+    @property
+    def machine_usd(self) -> float:
+        """What the machine had cost at the last heartbeat."""
+        return self._usd
+
     def _row(self) -> list[object]:
         beat, gpu = self._beat, self._beat.gpu
         card = [round(gpu.used_bytes / 1e9, 2), gpu.busy_percent, gpu.temperature_c] if gpu else ["", "", ""]

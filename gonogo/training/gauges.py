@@ -78,7 +78,7 @@ class GaugeWatch:
         for name, window in self._window.items():
             if name in gauges:
                 self._seen.add(name)
-                window += [] if is_first else [gauges[name]]
+                window.extend([] if is_first else [gauges[name]])
         if now_s - self._since < WINDOW_S:
             return ""
         since_s, self._since = now_s - self._since, now_s

@@ -68,7 +68,7 @@ def test_results_are_looked_for_where_config_yaml_says(
 ) -> None:
     site(tmp_path, "elsewhere")
     monkeypatch.chdir(tmp_path)
-    assert main(["runs"]) == 0 and "cvs sample" in capsys.readouterr().out
+    assert main(["runs"]) == 0 and "s/cvs" in capsys.readouterr().out
     assert main(["approve", "cvs", "--by", "Ada"]) == 0 and (tmp_path / "elsewhere/cvs/approval.json").exists()
     assert main(["runs", "--results", "nowhere"]) == 1 and "nowhere/ledger.sqlite" in capsys.readouterr().err
     assert known_runs(tmp_path / "elsewhere", "local") == []

@@ -87,12 +87,12 @@ def test_a_process_id_that_another_process_has_now_is_no_sign_of_life(tmp_path: 
 def test_a_note_is_kept_and_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "ledger.sqlite"
     ledger.add(path, STAGE)
-    ledger.add(path, dataclasses.replace(STAGE, note="", stage="upload"))
+    ledger.add(path, dataclasses.replace(STAGE, note="", session="s2"))
     assert [row.note for row in ledger.rows(path, note="BATCH 32")] == ["second try, batch 32"]
     assert ledger.rows(path, note="batch 64") == []
     assert main(["runs", "--results", str(tmp_path), "--note", "second"]) == 0
     said = capsys.readouterr().out
-    assert "eeg fast cloud_train" in said and "second try, batch 32" in said and "upload" not in said
+    assert "s1/eeg" in said and "second try, batch 32" in said and "s2/eeg" not in said
 
 
 def test_a_ledger_of_an_earlier_version_is_read(tmp_path: Path) -> None:

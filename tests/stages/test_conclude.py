@@ -71,7 +71,7 @@ def test_a_broken_ledger_a_full_disk_and_a_closed_terminal_do_not_keep_it(
     file = held.config.results_dir / "ledger.sqlite"
     file.write_text("this is no database, but 30 pages of prose")
     conclude(held)
-    assert released == ["released"] and "the ledger cannot be read" in capsys.readouterr().err
+    assert released == ["released"] and "ledger.sqlite cannot be read: " in capsys.readouterr().err
     file.unlink()
     add(held, "sample")
 

@@ -88,7 +88,7 @@ def test_rows_sum_to_the_bill(rented: Run, clock: Clock, capsys: pytest.CaptureF
     assert sum(usd for _, usd in rows(rented)) == pytest.approx((clock.now - began) / 100)
     shown = [timing.stage for timing in timings(ledger.rows(rented.ledger_path))]
     assert "held" not in shown and len(shown) == 7, "where time went is told of stages"
-    assert main(["runs", "--results", str(rented.config.results_dir)]) == 0
+    assert main(["cost", "--results", str(rented.config.results_dir)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == (
         "9 stages, $46.32 in all, of which $2.05 wasted on stages that failed or were done again, $36.07 while a "

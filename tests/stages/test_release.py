@@ -345,6 +345,20 @@ def test_one_that_fails_for_good_is_an_alarm_and_no_traceback(
     assert state(settings) == "alarm"
 
 
+def test_an_alarm_is_told_to_whom_notify_names(
+    offline: Settings, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = at(cloud, monkeypatch, offline)
+    settings.config.notify.append(f'printf %s "$GONOGO_EVENT: $GONOGO_SENTENCE" > {tmp_path}/told.txt')
+    note_held(settings)
+    cloud.fails = [503] * 1000
+    with pytest.raises(Alarm):
+        release_machine(settings, print)
+    told = tmp_path / "told.txt"
+    wait_for(lambda: told.exists() and "MAY NOT BE RELEASED" in told.read_text(), LIMIT_S)
+    assert told.read_text().startswith("alarm: ALARM: 127.0.0.1")
+
+
 def test_an_answer_that_does_not_come_ends_no_waiting(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     there = DigitalOcean("good-token", "gonogo", cloud.url)
     (found,) = there.find()

@@ -20,7 +20,7 @@ import torch
 
 from gonogo.gates import registry, standing
 from gonogo.verdict import Status, Verdict
-from tests.report.page.browser import faults
+from tests.report.page.browser import browser, faults
 from tests.waiting import LIMIT_S
 from tests.workflow.conftest import Site
 
@@ -32,6 +32,7 @@ CHAIN = [
     "download", "validate", "judge_results", "report",
 ]  # fmt: skip
 
+__all__ = ["browser"]
 pytestmark = pytest.mark.slow
 
 
@@ -137,10 +138,10 @@ def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
     looked_at = [words[-1] for words in watched if words[0] == "tail"]
     assert looked_at and all((site.folder / path).exists() for path in looked_at), looked_at
     own = {words[1]: words[1:] for words in watched if words[0] == "gonogo"}
-    assert set(own) == {"attach", "review", "runs"}
-    for name in ("review", "runs"):
+    assert set(own) == {"attach", "review", "cost"}
+    for name in ("review", "cost"):
         done = subprocess.run(
-            [sys.executable, "-m", "gonogo.cli.main", *own[name]], cwd=site.folder, env=site.environment(), check=False,
+            [sys.executable, "-m", "gonogo", *own[name]], cwd=site.folder, env=site.environment(), check=False,
             capture_output=True, text=True, timeout=LIMIT_S,
         )  # fmt: skip
         assert done.returncode == 0 and done.stdout.strip(), done.stderr

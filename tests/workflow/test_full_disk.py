@@ -80,7 +80,7 @@ def test_nothing_verified_is_lost_nothing_is_paid_twice_and_the_machine_goes(box
     )
     give_room(box)
     said = full_once(box, "tiny/runs/*_validate_*/log.txt")
-    assert "error: tiny: cloud_train: results/tiny/validate/cloud_train" in said and ": the disk is full" in said
+    assert "error: tiny: cloud_train: results/" in said and ": the disk is full" in said
     (run,) = box.root.glob("tiny/runs/*_validate_*")
     assert json.loads((run / "exit.json").read_text())["cause"] == "finished", "it was watched to its end"
     assert box.machine.exists() and "127.0.0.1 is not released: the results of" in said

@@ -43,7 +43,8 @@ def test_a_step_too_large_halts_and_replan_goes_on(fresh: Site) -> None:
     assert fresh.stages("tiny", before)[:2] == ["judge_memory", "forecast"]
     assert "trace_memory" not in fresh.stages("tiny", before)
     verdict = Verdict.read(folder / "memory/verdict.json")
-    assert verdict.status is Status.CAUTION and {check.id for check in verdict.checks} == {"peak_memory", "replanned"}
+    assert verdict.status is Status.CAUTION
+    assert {check.id for check in verdict.checks} == {"peak_memory", "parts", "replanned"}
     plan = Plan.model_validate_json((folder / "memory/plan.json").read_text())
     sent = json.loads((folder / "upload/run.json").read_text())["training"]
     assert plan.replanned and plan.changes[0].key == "micro_batch_size"

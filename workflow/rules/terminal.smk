@@ -80,6 +80,7 @@ CONCLUDE = AtTheEnd(SETTINGS, asked_for_a_part)
 
 onstart:
     hold_or_exit(SETTINGS.config.results_dir)
+    shared_data.link_data(SETTINGS, DATA_OF)
     CONCLUDE.watch()
 
 

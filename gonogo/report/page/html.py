@@ -48,7 +48,7 @@ def chain_page(
     shown, alt, drawn = _proof(state, parts)
     seen = state.running[-1] if state.running else state.ended_badly
     told = html_part(shown_text(document.read_text(errors="replace")), "story-") if document else NOTHING
-    return _environment().get_template("chain.html.j2").render(
+    return environment().get_template("chain.html.j2").render(
         state=state, first=first_screen(state, command), parts=parts, shown=shown, shown_alt=alt, drawn=drawn,
         open_checks=_open_checks(state), expected=expected(state), counted=_counted(state), spent=total(parts.costs),
         bar=_bar(parts) if parts.memory else "", tail_of=seen.stage if seen else "", document=told,
@@ -67,7 +67,7 @@ def overview_page(states: Sequence[ChainState], count: int, script: Markup = NOT
         for state in states
     ]  # fmt: skip
     css = Markup((TEMPLATES / "chain.css").read_text())
-    return _environment().get_template("overview.html.j2").render(rows=rows, count=count, script=script, css=css)
+    return environment().get_template("overview.html.j2").render(rows=rows, count=count, script=script, css=css)
 
 
 Proof: TypeAlias = tuple[PagePicture | None, str, Markup]  # a picture or a drawing, and the words under it
@@ -88,8 +88,8 @@ def _proof(state: ChainState, parts: Sections) -> Proof:
 
 def _proof_of(state: ChainState, light: Light, verdict: Verdict, parts: Sections) -> Proof:
     """Of a gate that stopped the work."""
-    if verdict.gate == "learning" and parts.curves:
-        return None, parts.curves[0].title, parts.curves[0].chart
+    if verdict.gate == "learning" and (smoke := [curve for curve in parts.curves if curve.is_smoke]):
+        return None, smoke[0].title, smoke[0].chart
     if verdict.gate == "memory" and parts.memory:
         return None, "What a training step needs, against the card", _bar(parts)
     if picture := _picture(state, [light.folder / "contact_sheet.png", *map(Path, wording.evidence_paths(verdict))]):
@@ -120,12 +120,12 @@ def _picture(state: ChainState, paths: list[Path]) -> PagePicture | None:
 def _meters(verdict: Verdict) -> Markup:
     """The gravest checks, drawn against their thresholds."""
     checks = wording.notable(verdict)[:MOST_METERS]
-    rows = _environment().get_template("meters.html.j2").render(checks=checks)
+    rows = environment().get_template("meters.html.j2").render(checks=checks)
     return Markup(rows)
 
 
 def _bar(parts: Sections) -> Markup:
-    return Markup(_environment().get_template("memory_bar.html.j2").render(memory=parts.memory))
+    return Markup(environment().get_template("memory_bar.html.j2").render(memory=parts.memory))
 
 
 def _open_checks(state: ChainState) -> list[tuple[Verdict, Check]]:
@@ -177,7 +177,8 @@ def _value(value: Any) -> Any:
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """For the templates of pages: every value is escaped, and cleaned of what draws."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

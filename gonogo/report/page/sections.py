@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,12 +17,13 @@ from gonogo.config.result_paths import ResultPaths
 from gonogo.forecast.forecast import Forecast
 from gonogo.learning.measurements import Measurements
 from gonogo.memory.plan import Plan
-from gonogo.report.curves import curve_of
+from gonogo.report.curves import LossCurve, curve_of
 from gonogo.report.page.charts import MemorySlice, loss_chart, range_chart, slices
 from gonogo.report.page.pictures import PagePicture, embedded
 from gonogo.report.page.state import ChainState
 from gonogo.training.spec import TrainingResult
 
+SMOKE = "Smoke run"  # a curve's title begins so
 M = TypeVar("M", bound=BaseModel)
 SHEETS = (
     ("quality/dataset", "The data set"),
@@ -44,6 +46,10 @@ class DrawnCurve:
     title: str
     chart: Markup
     marks: int  # measurements during the run
+
+    @property
+    def is_smoke(self) -> bool:
+        return self.title.startswith(SMOKE)
 
 
 @dataclass(frozen=True)
@@ -124,25 +130,30 @@ def _pictures(state: ChainState, name: str) -> list[Sheet]:
 
 
 def _curves(state: ChainState, paths: ResultPaths) -> list[DrawnCurve]:
-    found = []
+    drawn = [(curve.title, loss_chart(curve, marks), len(marks)) for curve, marks in _losses(state, paths)]
+    return [DrawnCurve(*curve) for curve in drawn if curve[1]]
+
+
+def loss_curves(state: ChainState, most_points: int) -> list[LossCurve]:
+    """Of the smoke run and the paid run, as far as there are any, thinned."""
+    return [curve.thinned(most_points) for curve, _ in _losses(state, ResultPaths(state.folder, state.mode))]
+
+
+def _losses(state: ChainState, paths: ResultPaths) -> Iterator[tuple[LossCurve, list[tuple[int, float]]]]:
+    """With step → skill as it was measured during the run."""
     measured = read(Measurements, paths.smoke_train / "measurements.json") or read(
         Measurements, paths.experiment / "learning" / "measurements.json"
     )
     smoke = read(TrainingResult, paths.smoke_train / "training.json")
     if smoke and measured:
+        title = f"{SMOKE}, {smoke.steps:,} steps on {smoke.device}"
         marks = [(at.step, at.skill) for at in measured.evaluations if at.skill is not None]
-        if chart := loss_chart(curve_of(smoke, measured, state.experiment), marks):
-            found.append(DrawnCurve(f"Smoke run, {smoke.steps:,} steps on {smoke.device}", chart, len(marks)))
+        yield curve_of(smoke, measured, state.experiment).model_copy(update={"title": title}), marks
     paid = _json(paths.paid_run)
-    try:
-        run = TrainingResult.model_validate(paid["result"]) if "result" in paid else None
-    except ValidationError:
-        run = None
-    if run and measured:
-        chart = loss_chart(curve_of(run, measured, state.experiment))
-        if chart:
-            found.append(DrawnCurve(f"Paid run, {run.steps:,} steps on {run.device}", chart, 0))
-    return found
+    with contextlib.suppress(ValidationError, KeyError):
+        run = TrainingResult.model_validate(paid["result"])
+        title = f"Paid run, {run.steps:,} steps on {run.device}"
+        yield curve_of(run, measured, state.experiment).model_copy(update={"title": title}), []
 
 
 def memory_bar(paths: ResultPaths) -> MemoryBar | None:

@@ -18,8 +18,9 @@ FIRST_SCREEN = {"verdict": ".word", "cause": "h1", "proof": ".proof > *", "next 
 GRAVE = ("serious", "critical")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed after its module: as long as it is open, nothing else in this process can use asyncio."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("there is no chromium: apt-get install chromium")
@@ -29,17 +30,20 @@ def browser() -> Iterator[Browser]:
         shown.close()
 
 
-def faults(browser: Browser, page: Path | str) -> list[str]:
+def faults(browser: Browser, page: Path | str, first_screen: bool = True) -> list[str]:
     """What is wrong with a page: errors, requests to elsewhere, what the first screen lacks, overflow, accessibility.
 
     Args:
         page: a file, or an address on this machine.
+        first_screen: whether it has one, as the page of an experiment has.
     """
     address = page.resolve().as_uri() if isinstance(page, Path) else page
-    return [fault for screen in SCREENS for fault in _faults_on(browser, address, *screen)]
+    return [fault for screen in SCREENS for fault in _faults_on(browser, address, *screen, first_screen)]
 
 
-def _faults_on(browser: Browser, address: str, scheme: Literal["light", "dark"], width: int, height: int) -> list[str]:
+def _faults_on(
+    browser: Browser, address: str, scheme: Literal["light", "dark"], width: int, height: int, first_screen: bool
+) -> list[str]:
     found: list[str] = []
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     context.route("**/*", lambda route: _only_here(route, address, found))
@@ -48,7 +52,7 @@ def _faults_on(browser: Browser, address: str, scheme: Literal["light", "dark"],
     shown.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
     shown.on("pageerror", lambda error: found.append(str(error)))
     shown.goto(address)
-    found += [*_first_screen(shown, height), *_overflow(shown), *_axe(shown)]
+    found += [*(_first_screen(shown, height) if first_screen else ()), *_overflow(shown), *_axe(shown)]
     context.close()
     return [f"{scheme}, {width} × {height}: {fault}" for fault in found]
 
