@@ -174,3 +174,9 @@ class Target(StrictModel):
         10, description="interval at which the newest and the best checkpoint are downloaded during the run"
     )
     max_mbit_per_s: Positive | None = Field(None, description="bandwidth limit of transfers; null: none")
+
+    @model_validator(mode="after")
+    def _a_job_is_cancelled(self) -> Target:
+        if isinstance(self.connection, Slurm) and self.release.how != "none":
+            raise ValueError("release: a job of Slurm is cancelled at the end; remove that key")
+        return self
