@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from tools.generated import ROOT
 
 # of the extra `workflow`, what runs here and never on the machine
-ONLY_HERE = {"snakemake", "pygments", "paramiko", "fabric", "asyncssh"}
+ONLY_HERE = {"snakemake", "pygments", "paramiko", "fabric", "asyncssh", "textual-image"}
 DEVELOPMENT = {"dev", "bench", "lpips"}  # extras that no run needs
 # `Experiment.more_packages`, and `tracking`, name them where a run needs them
 ON_DEMAND = {"four-bit", "wandb", "mlflow", "trackio"}

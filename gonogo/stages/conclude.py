@@ -61,7 +61,7 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
 def _records(settings: Settings, rows: list[ledger.Row]) -> None:
     """What each experiment of this invocation was, for `gonogo runs`."""
     for experiment in dict.fromkeys(row.experiment for row in rows):
-        if experiment in settings.config.experiments:
+        if experiment in settings.experiments and experiment not in settings.sweeps:
             try:
                 from gonogo.stages.run_record import keep_run
 

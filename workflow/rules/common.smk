@@ -25,6 +25,11 @@ from gonogo.stages.held_machines import held_file
 from gonogo.runtime.session import begin
 from gonogo.stages import shared_data
 
+if prefix := workflow.modifier.path_modifier.prefix:
+    sys.exit(
+        f"error: module: prefix: {prefix!r} cannot be used: results lie where the configuration says. Remove it, and "
+        "write `results_dir` into the module's config"
+    )
 ENVIRONMENT = f"{FILES}/workflow/envs/gonogo.yaml"  # of each job, with --sdm conda
 SITE = site_of(Path(FILES), Path(workflow.main_snakefile))
 sys.path.insert(0, str(SITE))
