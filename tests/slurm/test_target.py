@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gonogo.config.target import Slurm
+from gonogo.config.target import Slurm, Target
 from gonogo.remote import allocation
 from gonogo.verdict import Status, Verdict
 from tests.slurm.cluster import NEEDED, NODE, PARTITION, SHORT, Cluster
@@ -20,6 +20,21 @@ from tests.workflow.conftest import Site, make_site
 from tests.workflow.test_killed import MEMORY, SCRIPT, WALK
 
 STEPS = 300
+# its checkpoints are archives, as torch's are: the agent resumes from none that is not whole
+CHECKPOINTS = """
+import zipfile
+def save(path, step):
+    with zipfile.ZipFile(path.with_suffix(".new"), "w") as archive:
+        archive.writestr("walk/data.pkl", str(step))
+    path.with_suffix(".new").replace(path)
+def saved(path):
+    return int(zipfile.ZipFile(path).read("walk/data.pkl"))
+"""
+LONGER = {
+    "or 40": f"or {STEPS}",
+    "int(Path(rest[-1]).read_text())": "saved(Path(rest[-1]))",
+    '(out / "checkpoints/last.ckpt").write_text(str(step))': 'save(out / "checkpoints/last.ckpt", step)',
+}
 MODES = {"mine": {"recommended": True, "training": {"epochs": 2}}, "endless": {"training": {"epochs": 2000}}}
 CONNECTION = {"kind": "slurm", "partition": PARTITION, "gres": "gpu:1", "cpus": 1, "memory_gb": 2}
 TARGET = {
@@ -55,7 +70,11 @@ def there(tmp_path_factory: pytest.TempPathFactory, slurm_alone: Cluster) -> Slu
     site = SlurmSite(make_site(tmp_path_factory.mktemp("site")).folder)
     site.slurm = slurm_alone
     (site.folder / "walk").mkdir()
-    (site.folder / "walk/script.py").write_text(SCRIPT.replace("or 40", f"or {STEPS}"))
+    script = SCRIPT
+    for words, others in LONGER.items():
+        assert words in script
+        script = script.replace(words, others)
+    (site.folder / "walk/script.py").write_text(CHECKPOINTS + script)
     (site.folder / "walk/memory.py").write_text(MEMORY)
     (site.folder / "config/experiments/walk.yaml").write_text(yaml.safe_dump({**WALK, "modes": MODES}))
     short: dict[str, Any] = {**TARGET, "connection": {**CONNECTION, "partition": SHORT}}
@@ -106,7 +125,9 @@ def test_cancelled_killed_and_requeued_it_resumes_and_is_submitted_once(there: S
     home = there.folder / "results/slurm/cluster/home"
     (run,) = (home / "gonogo/walk/runs").glob("*_mine_*")
     log = (run / "log.txt").read_text()
-    assert log.count("from last.ckpt") >= 2 and f"step {STEPS}/" in log
+    assert log.count("from last.ckpt") == 2 and f"step {STEPS}/" in log
+    steps = [int(line.split()[2].partition("/")[0]) for line in log.splitlines() if " step " in line]
+    assert sum(step == 1 for step in steps) == 1, "it never began again"
     assert (home / ".gonogo" / NODE).is_dir(), "it ran on the node"
     assert json.loads((run / "exit.json").read_text())["cause"] == "finished"
     assert (there.folder / "results/walk/mine/report/report.html").exists()
@@ -128,3 +149,8 @@ def test_what_slurm_would_refuse_is_known_before(
 def test_a_host_without_slurm_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "sbatch: not found" in allocation.refusal(Slurm(), 1)
+
+
+def test_a_job_is_cancelled_and_takes_no_other_release() -> None:
+    with pytest.raises(ValueError, match="a job of Slurm is cancelled at the end"):
+        Target.model_validate({**TARGET, "release": "shutdown"})
