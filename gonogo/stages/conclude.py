@@ -137,10 +137,10 @@ class AtTheEnd:
 def _release(settings: Settings, rows: list[ledger.Row], partial: bool) -> bool:
     """Whether no machine bills on that should be gone."""
     try:
-        if isinstance(settings.target.connection, Slurm):
+        if not held_file(settings).exists():
             _end_job(settings, rows, partial)
             return True
-        if not held_file(settings).exists() or _kept(held_file(settings), rows, partial):
+        if _kept(held_file(settings), rows, partial):
             return True
         from gonogo.stages.release import release_machine
 
@@ -162,6 +162,8 @@ def _release(settings: Settings, rows: list[ledger.Row], partial: bool) -> bool:
 
 def _end_job(settings: Settings, rows: list[ledger.Row], partial: bool) -> None:
     """Cancel the job that was the machine; kept by whoever means to continue, and for results not fetched yet."""
+    if not isinstance(settings.target.connection, Slurm):
+        return
     from gonogo.remote import allocation
 
     folder = allocation.folder_of(settings.config.results_dir, settings.config.target)

@@ -78,8 +78,8 @@ def test_a_partition_that_is_not_there_and_a_host_without_slurm(there: SlurmSite
     done = there.run(*arguments, "--default-resources", "slurm_partition=none", "runtime=5")
     assert done.returncode == 1 and "error: prepare: SLURM sbatch failed" in done.stderr
     assert "invalid partition specified: none" in done.stderr and there.slurm.jobs("all") == []
-    for name in ("sh", "bash"):
-        (tmp_path / name).symlink_to(f"/bin/{name}")
+    for name in ("sh", "bash", "which"):
+        (tmp_path / name).symlink_to(f"/usr/bin/{name}")
     words = there.command(*arguments)
     environment = {**there.environment(), "PATH": str(tmp_path)}
     nowhere = subprocess.run(

@@ -148,7 +148,7 @@ def test_what_slurm_would_refuse_is_known_before(
 
 def test_a_host_without_slurm_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "sbatch: not found" in allocation.refusal(Slurm(), 1)
+    assert "not found: a target of kind slurm needs Slurm" in allocation.refusal(Slurm(), 1)
 
 
 def test_a_job_is_cancelled_and_takes_no_other_release() -> None:
