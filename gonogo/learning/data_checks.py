@@ -272,9 +272,12 @@ def pairing(measured: Measurements, gate: LearningGate) -> tuple[Check, str] | N
         f"{measured.end.skill or 0:.2f} on others, and not rising: inputs and targets do not belong together, or are "
         "too few"
     )
+    title = "Targets depend on their inputs"
+    if p is None and not learned_by_heart:
+        return not_measured("pairing", title, "too few samples, or values that are not finite"), "DATA"
     check = threshold_check(
         "pairing",
-        "Targets depend on their inputs",
+        title,
         None if p is None else round(p, 4),
         f"p <= {INDEPENDENT_P}, or learned anyway",
         not (unrelated or learned_by_heart),

@@ -163,6 +163,7 @@ def loss(measured: Measurements, gate: LearningGate) -> tuple[Check, str]:
     fall = None if first is None or last is None else round(100 * (1 - last / max(first, 1e-12)), 1)
     threshold = "none: a falling loss is not success"
     check = Check(
-        id="loss_fall", title="Training loss fell by", value=fall, unit="%", threshold=threshold, status=Status.GO
-    )
+        id="loss_fall", title="Training loss fell by", value=fall, unit="%", threshold=threshold, status=Status.GO,
+        why="the first or the last loss is not a finite number" if fall is None else "",
+    )  # fmt: skip
     return check, ""

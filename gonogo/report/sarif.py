@@ -20,7 +20,7 @@ MOST_PLACES = 10  # of a result
 
 
 def to_sarif(verdict: Verdict, subject: Path, root: Path) -> str:
-    """One run of one tool. NO-GO is an error, UNKNOWN a warning, CAUTION a note.
+    """One run of one tool. NO-GO is an error, UNKNOWN a warning, CAUTION a note; what is grey is left out.
 
     Args:
         subject: what was judged, a script or a folder of data; where a check names no file of it, its place.
@@ -32,7 +32,8 @@ def to_sarif(verdict: Verdict, subject: Path, root: Path) -> str:
             "ruleId": rule["id"], "ruleIndex": index, "level": LEVELS[check.status], "message": {"text": _said(check)},
             "locations": list(_locations(check, subject, root)),
         }
-        for index, (rule, check) in enumerate(zip(rules, verdict.checks, strict=True)) if check.status in LEVELS
+        for index, (rule, check) in enumerate(zip(rules, verdict.checks, strict=True))
+        if check.status in LEVELS and not check.grey
     ]  # fmt: skip
     driver = {"name": "gonogo", "rules": rules}
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}

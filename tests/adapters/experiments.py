@@ -25,7 +25,7 @@ def regression(fault: str = "") -> Any:
 def classification(fault: str = "") -> Any:
     return gonogo.torch(
         model=projects.classifier,
-        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=rate(0.1, fault), momentum=0.9),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=rate(0.03, fault), momentum=0.9),
         loss=nn.CrossEntropyLoss(),
         loaders=projects.classified(fault),
     )

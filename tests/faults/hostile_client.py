@@ -19,7 +19,7 @@ from gonogo.config.load import load
 from gonogo.config.target import Ssh, Target
 from gonogo.remote import follow as follow_module
 from gonogo.remote import machine as machine_module
-from gonogo.remote.answers import Busy, MachineRuns, Released, RunState, Turn
+from gonogo.remote.answers import Busy, Fetched, MachineRuns, Released, RunState, Turn
 from gonogo.remote.follow import follow
 from gonogo.remote.machine import Machine, connect
 from gonogo.remote.setup import set_up
@@ -77,6 +77,7 @@ def operations(ssh: Ssh, target: Target, here: Path) -> dict[str, Callable[[Mach
     return {
         "setup": lambda machine: set_up(machine, target, shipped.accelerator, here / "requirements.txt"),
         "launch": lambda machine: machine.launch("w/runs/r", key="k", workspace="w", arguments=["-c", "pass"]),
+        "fetch": lambda machine: machine.ask(Fetched, "fetch", "w/code", stdin="[]"),
         "stop": lambda machine: machine.ask(RunState, "stop", "w/runs/r"),
         "busy": lambda machine: machine.ask(Busy, "busy", "."),
         "turn": lambda machine: machine.ask(Turn, "turn", "w/runs/r"),

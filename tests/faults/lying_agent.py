@@ -19,7 +19,7 @@ COMMANDS = (
     *STREAMS, "checkpoints", "manifest", "verify", "busy", "active", "launch", "release", "follow", "setup", "read",
     "put",
     "adopt", "stop", "status", "lease", "collected", "remove", "reuse", "installed", "runs", "turn",
-    "saved",
+    "saved", "fetch",
 )  # fmt: skip
 HASH = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"  # of b"x"
 ESCAPES = "\x1b]52;c;cm0gLXJm\x07\x1b[2J\x1b]0;owned\x07\r\u202e"
@@ -72,6 +72,7 @@ def shape(command: str, name: str) -> Any:
         "launch": {"state": "already", "run_dir": name, "key": name, "timer": {"ends_in_s": 1.0}},
         "release": {"code": 1, "tries": 3, "said": name},
         "follow": {"exit": ended},
+        "fetch": {"files": name, "bytes": 1},
         "read": {"text": name},
         "installed": {"new": True},
         "setup": {

@@ -109,7 +109,7 @@ def test_a_precision_that_the_card_lacks_is_told(precision: str, status: Status 
         ("16-mixed", "fp16 is not TF32: it overflows above 65,504.*bf16-mixed, at 989.4 TFLOPS, needs no loss scale"),
         (
             "32-true",
-            r"matrices run at 67 TFLOPS; with torch.set_float32_matmul_precision\('high'\) in TF32",
+            r"matrix products run at 67 TFLOPS; with torch.set_float32_matmul_precision\('high'\) in TF32",
         ),
         ("bf16-mixed", None),
     ],

@@ -100,7 +100,9 @@ def test_an_upload_that_is_under_way_ends_with_the_limit(
     monkeypatch.setattr(sent_parts, "sent_code", lambda experiment: {})
     monkeypatch.setattr(Run, "data", {"data": data})
     monkeypatch.setattr(
-        Run, "load_experiment", lambda run: type("None", (), {"trains_with_assets": False, "starts_from": None})
+        Run,
+        "load_experiment",
+        lambda run: SimpleNamespace(trains_with_assets=False, starts_from=None, pretrained=lambda: {}),
     )
     slow = limited(run, max_held_hours=1.0 + 2 / 3600, max_mbit_per_s=0.5)
     outputs = SimpleNamespace(run=tmp_path / "run.json", upload=tmp_path / "upload.json")

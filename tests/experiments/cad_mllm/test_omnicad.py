@@ -74,7 +74,7 @@ def test_sketches_and_extrusions_become_boxes_and_cylinders_on_the_grid() -> Non
         ({"sequence": [{"entity": "a"}]}, "not DeepCAD's JSON"),
         (model(([rectangle(0, 0, 1, 1)], 10**400, "NewBody")), "not DeepCAD's JSON: OverflowError"),
         (model(([rectangle(0, 0, 1, 1)], float("inf"), "NewBody")), "a length that is not finite"),
-        (model(([rectangle(0, 0, float("nan"), 1)], 1, "NewBody")), "not finite|no rectangle"),
+        (model(([rectangle(0, 0, float("nan"), 1)], 1, "NewBody")), "not finite|not a rectangle"),
     ],
 )
 def test_what_cannot_be_said_is_named(made: dict[str, Any], told: str) -> None:

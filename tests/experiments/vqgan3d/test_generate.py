@@ -83,7 +83,7 @@ def test_a_volume_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_sample_of_the_default_passes(tmp_path: Path) -> None:
     checks, cause = sampled("vqgan3d", tmp_path)
-    assert {id_: check.why for id_, check in checks.items() if not check.status.passes} == {}
+    assert {id_: check.why for id_, check in checks.items() if not (check.status.passes or check.grey)} == {}
     assert cause == "" and checks["patch_coverage"].value == 100.0
 
 

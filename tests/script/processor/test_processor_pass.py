@@ -12,6 +12,7 @@ import pytest
 from gonogo.script.passes import run_pass
 from gonogo.script.processor.facts import ProcessorFacts
 from gonogo.script.processor.judge import judge
+from gonogo.script.processor.redirect import fast_bfloat16
 from gonogo.script.request import PassRequest, ScriptCommand
 from gonogo.verdict import Status
 from tests.script.processor.faults import FAULTS, HEALTHY, Fault
@@ -70,7 +71,8 @@ def test_a_healthy_script_is_not_stopped_and_its_results_are_its_own(name: str, 
     assert facts.reached.validation is not None and facts.reached.checkpoint is not None
     watched = [line for line in lines if line.startswith("loss ")][:12]
     plain = script.read_text().replace('"cuda"', '"cpu"').replace(".cuda()", "").replace('"gpu"', '"cpu"')
-    plain = plain.replace(".pin_memory()", "").replace("float16", "bfloat16, enabled=False").replace("16-mixed", "32")
+    plain = plain.replace(".pin_memory()", "").replace("float16", f"bfloat16, enabled={fast_bfloat16()}")
+    plain = plain.replace("16-mixed", "bf16-mixed" if fast_bfloat16() else "32")
     script.write_text(plain.replace("num_workers=2, pin_memory=True", "").replace("torch.compile(", "("))
     alone = subprocess.Popen(
         [sys.executable, "-u", script.name], cwd=script.parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
