@@ -66,7 +66,7 @@ def test_four_variants_share_data_and_the_one_that_is_stopped_stops_no_other(rat
     stopped_by = {row["name"]: row["stopped_by"].split()[0] for row in rows if row["stopped_by"]}
     assert stopped_by == {"rates-strict": "learning"}
     said = subprocess.run(
-        [sys.executable, "-m", "gonogo.cli.main", "sweep", "rates"], cwd=rates.folder, env=rates.environment(),
+        [sys.executable, "-m", "gonogo", "sweep", "rates"], cwd=rates.folder, env=rates.environment(),
         capture_output=True, text=True, timeout=LIMIT_S, check=True,
     ).stdout  # fmt: skip
     assert [line.split()[0] for line in said.splitlines()[1:]] == [row["name"].removeprefix("rates-") for row in rows]
