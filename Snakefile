@@ -26,6 +26,7 @@ include: "workflow/rules/smoke_train.smk"
 include: "workflow/rules/learning.smk"
 include: "workflow/rules/memory.smk"
 include: "workflow/rules/forecast.smk"
+include: "workflow/rules/sweep.smk"
 include: "workflow/rules/launch.smk"
 include: "workflow/rules/upload.smk"
 include: "workflow/rules/setup.smk"
@@ -45,7 +46,7 @@ rule all:
         # named here so that the trace need not wait for the learning gate
         expand(
             f"{RESULTS}/{{experiment}}/{MODE}/{{made}}",
-            experiment=EXPERIMENTS,
+            experiment=WANTED,
             made=["memory/measurements.json", "report/report.html"],
         ),
         held,

@@ -42,7 +42,7 @@ def row_of(project: Project, fault: str, checkout: Path) -> dict[str, Any]:
         run(COMMIT, copy)
         project.make_data(copy)
         folder = copy / project.script.folder
-        run(f"{sys.executable} -m gonogo.cli.main init", folder, check=False)
+        run(f"{sys.executable} -m gonogo init", folder, check=False)
         lines = write_config(project, folder)
         if fault:
             project.faults[fault].put(copy)

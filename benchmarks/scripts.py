@@ -65,7 +65,7 @@ def check(script: PublicScript, checkout: Path, card: str, more: list[str]) -> d
         copied(checkout, copy)
         script.make_data(copy)
         before, report = contents(copy), Path(temporary) / "verdict.json"
-        words = [sys.executable, "-m", "gonogo.cli.main", "check", "--card", card, "--json", str(report), *more]
+        words = [sys.executable, "-m", "gonogo", "check", "--card", card, "--json", str(report), *more]
         words += ["--rehearse-with", script.rehearse] if script.rehearse else []
         started = time.time()
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -19,12 +19,12 @@ from packaging.requirements import Requirement
 from tools.generated import ROOT
 
 # of the extra `workflow`, what runs here and never on the machine
-ONLY_HERE = {"snakemake", "pygments", "paramiko", "fabric", "asyncssh"}
+ONLY_HERE = {"snakemake", "pygments", "paramiko", "fabric", "asyncssh", "textual-image"}
 DEVELOPMENT = {"dev", "bench", "lpips"}  # extras that no run needs
 # `Experiment.more_packages`, and `tracking`, name them where a run needs them
 ON_DEMAND = {"four-bit", "wandb", "mlflow", "trackio"}
 DATA = {"edf", "fif", "tables", "dicom"}  # data is judged here
-NOT_ON_THE_MACHINE = {*DEVELOPMENT, *ON_DEMAND, *DATA, "tensorboard", "aws", "notify"}
+NOT_ON_THE_MACHINE = {*DEVELOPMENT, *ON_DEMAND, *DATA, "tensorboard", "aws", "notify", "slurm"}
 SNAKEFILE = ("pydantic", "pyyaml", "psutil")  # what the Snakefile imports, in Snakemake's own process
 PYTHON = "3.11"
 TRAIN, JOBS, PARSING = "requirements-train.lock", "workflow/envs/gonogo.yaml", "workflow/envs/snakefile.yaml"

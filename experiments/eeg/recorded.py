@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,18 +163,22 @@ def _subjects(recording: Any, path: Path, windows: int) -> np.ndarray:
 
 def _of_recorder(path: Path, settings: DataSettings, people: dict[str, float]) -> Source:
     with open_recording(path) as recording:
-        channels, samples = recording.arrays[recording.data].shape
-        subject, rate_hz = subject_of(path.name) or recording.subject, recording.rate_hz
-        left_out = recording.attributes.get("left_out", [])
+        _check_recorder(recording, settings)
+        subject = subject_of(path.name) or recording.subject
+    if not subject:
+        raise ValueError("no subject: neither in the file nor sub-… in its name")
+    return Source(path, subject, (), people.get(_plain(subject), math.nan))
+
+
+def _check_recorder(recording: Any, settings: DataSettings) -> None:
+    channels, samples = recording.arrays[recording.data].shape
+    rate_hz, left_out = recording.rate_hz, recording.attributes.get("left_out", [])
     _check_rate(rate_hz, settings, may_resample=True)
     if channels != settings.channels:
         more = f", and {', '.join(left_out[:3])} of another kind or rate" if left_out else ""
         raise ValueError(f"{channels} channels{more}, where settings.data.channels says {settings.channels}")
     if samples * settings.sample_rate_hz / (rate_hz or settings.sample_rate_hz) < settings.window_samples:
         raise ValueError(f"{samples} samples, less than a window")
-    if not subject:
-        raise ValueError("no subject: neither in the file nor sub-… in its name")
-    return Source(path, subject, (), people.get(_plain(subject), math.nan))
 
 
 def _people(folder: Path, target: str) -> dict[str, float]:
@@ -235,6 +240,23 @@ def windows_of(source: Source, settings: DataSettings) -> tuple[np.ndarray, np.n
             data = _continuous(array, recording.rate_hz or settings.sample_rate_hz, settings)
             told = np.full(len(data), source.target)
     return (data * MICROVOLTS[unit]).astype(np.float32), told.astype(np.float32)
+
+
+def all_windows(path: Path, settings: DataSettings) -> np.ndarray:
+    """Every window (n, channels, samples) of an EDF, BDF or FIF file in µV, float32; neither subject nor target needed.
+
+    Raises:
+        UserError: it cannot be read, or not as `settings` say.
+    """
+    try:
+        with open_recording(path) as recording:
+            _check_recorder(recording, settings)
+    except UserError:
+        raise
+    except Exception as error:  # readers may raise any exception on damaged bytes
+        raise UserError(f"{path}: {(str(error).splitlines() or [type(error).__name__])[0]}") from None
+    every = settings.model_copy(update={"windows": sys.maxsize})
+    return windows_of(Source(path, "", (), math.nan), every)[0]
 
 
 def _cached(

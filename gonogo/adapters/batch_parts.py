@@ -95,6 +95,20 @@ def zeroed(batch: Any, read: Tensor, targets: Tensor) -> Any:
     return apply_to_collection(batch, Tensor, lambda leaf: leaf.new_zeros(leaf.shape) if id(leaf) in chosen else leaf)
 
 
+def replaced(batch: Any, read: Tensor, values: Tensor) -> Any:
+    """The batch with `values` in place of `read`.
+
+    Raises:
+        UserError: `read` is made of the batch's tensors and is none of them.
+    """
+    leaves: list[Tensor] = []
+    apply_to_collection(batch, Tensor, leaves.append)
+    same = [leaf for leaf in leaves if leaf.shape == read.shape and _same_memory(leaf, read)]
+    if not same:
+        raise UserError(f"inputs: they are made of several parts of {described(batch)}; none can be put in their place")
+    return apply_to_collection(batch, Tensor, lambda leaf: values if leaf is same[0] else leaf)
+
+
 def _same_memory(one: Tensor, other: Tensor) -> bool:
     return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 

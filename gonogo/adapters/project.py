@@ -12,7 +12,7 @@ import torch
 from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 
-from gonogo.adapters.batch_parts import described, inputs_of, outputs_of, resized, targets_of, zeroed
+from gonogo.adapters.batch_parts import described, inputs_of, outputs_of, replaced, resized, targets_of, zeroed
 from gonogo.adapters.loaders import without_workers
 from gonogo.adapters.tasks import Task, task_of
 from gonogo.base.errors import UserError
@@ -63,6 +63,9 @@ class ProjectAdapter(Adapter):
 
     def without_input(self, batch: Any) -> Any:
         return zeroed(batch, self.inputs(batch), self._targets_of(batch))
+
+    def with_input(self, batch: Any, values: Tensor) -> Any:
+        return replaced(batch, self.inputs(batch), values)
 
     def measure(self) -> Measure:
         return self.task.measure

@@ -1,4 +1,8 @@
-"""One workflow at a time in a results folder. The lock is the kernel's: a killed run leaves none behind."""
+"""One workflow at a time in a results folder, on one host and on several that share it.
+
+On one host the kernel's lock says so, and a killed run leaves none behind. Between hosts that lock may not hold, or may
+not exist, as on many network file systems: there the lease does.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from gonogo.base import lease
 from gonogo.base.errors import UserError, explain
 
 _held: list[TextIO] = []
@@ -34,9 +39,15 @@ def hold(folder: Path) -> None:
             f"{folder}: another run is at work here (process {file.read().strip() or 'unknown'}). "
             "Wait for it, or stop it."
         ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
+    except OSError:  # this file system knows no such locks
+        pass
+    try:
+        lease.take(folder)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+    except OSError as error:
+        raise explain(error, folder) or UserError(f"{folder}: cannot be locked: {error.strerror}") from None
     _held.append(file)
 
 

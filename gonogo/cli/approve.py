@@ -1,48 +1,49 @@
-"""`gonogo approve`: a person signs off a sample, which the launch gate can ask for."""
+"""`gonogo approve`: a person looks at a sample and signs it off, which the launch gate can ask for."""
 
 from __future__ import annotations
 
 import argparse
-import time
-from pathlib import Path
+import sys
 
 from gonogo.base.errors import UserError
-from gonogo.base.files import write_text
+from gonogo.base.text import shown
 from gonogo.cli import site
-from gonogo.gates.launch import Approval
-from gonogo.stages.freshness import data_digest
+from gonogo.stages.approval import approve, contact_sheet, sample_digest
 
 
 def add_approve(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "The contact sheet is drawn in a terminal that can (sixel, kitty); `gonogo serve` has a button, too."
+    )
     parser.set_defaults(run=_run)
     parser.add_argument("experiment", help="name in config/experiments/")
-    parser.add_argument("--by", required=True, metavar="NAME", help="who looked at the sample")
+    parser.add_argument("--by", metavar="NAME", help="who looked at the sample; a terminal asks where it is left out")
     parser.add_argument("--note", default="", help="what they saw")
     site.add_results(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    approve(site.results_dir(arguments) / arguments.experiment, arguments.experiment, arguments.by, arguments.note)
-    print(f"approved: {arguments.experiment}, by {arguments.by}. Run the workflow again; the launch gate will see it.")
+    folder = site.results_dir(arguments) / arguments.experiment
+    digest = sample_digest(folder)
+    sheet = contact_sheet(folder)
+    if sheet.is_file():
+        from gonogo.report.terminal_picture import draw_picture
+
+        drawn = draw_picture(sheet)
+        print(shown(f"{'all of it' if drawn else 'the contact sheet'}: {sheet}"), flush=True)
+    by = _name(arguments.experiment) if arguments.by is None else arguments.by
+    if not by.strip() and arguments.by is None:
+        print("not approved")
+        return 1
+    given = approve(folder, arguments.experiment, by, arguments.note, digest)
+    print(shown(f"approved: {given.experiment}, by {given.by}. Run the workflow again; the launch gate will see it."))
     return 0
 
 
-def approve(folder: Path, experiment: str, by: str, note: str) -> None:
-    """Record that `by` looked at this very sample; another sample needs another look.
-
-    Args:
-        folder: the experiment's results.
-
-    Raises:
-        UserError: there is no sample, or no name.
-    """
-    sample = folder / "sample"
-    if not sample.is_dir():
-        raise UserError(f"{sample} is not there: run the workflow first, so that there is a sample to look at")
-    if not by.strip():
+def _name(experiment: str) -> str:
+    if not sys.stdin.isatty():
         raise UserError("--by: an approval needs a name")
-    approval = Approval(
-        experiment=experiment, by=by, note=note, approved_at=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        inputs_digest=data_digest([sample]),
-    )  # fmt: skip
-    write_text(folder / "approval.json", approval.model_dump_json(indent=1) + "\n")
+    try:
+        return input(shown(f"Approve the sample of {experiment}? Your name, or nothing: "))
+    except EOFError:
+        return ""

@@ -14,8 +14,10 @@ from gonogo.experiment.starting_checkpoint import final_checkpoint
 
 def add_infer(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "INPUT of the shipped experiments: cvs a photograph, vqgan3d a volume (.nii.gz), eeg a recording (.h5), "
-        "cad_mllm a caption in quotes, or a .txt file that holds one (with a .npy cloud and a .png of its name)."
+        "INPUT of the shipped experiments: cvs a photograph, vqgan3d a volume (.nii.gz), eeg a recording (.h5, .edf, "
+        ".bdf, .fif), cad_mllm a caption in quotes, or a .txt file that holds one (with a .npy cloud and a .png of its "
+        "name). Of a project's own objects (gonogo.torch, gonogo.lightning, gonogo.huggingface): inputs as its loader "
+        "gives them, in a .npy or .pt file."
     )
     parser.set_defaults(run=_run)
     parser.add_argument("experiment", help="name in config/experiments/")

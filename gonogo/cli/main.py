@@ -23,6 +23,7 @@ COMMANDS = {
     "next": ("next_actions", "list what can run now, what is blocked, and how to unblock it"),
     "approve": ("approve", "approve a generated sample, after looking at its contact sheet"),
     "compare": ("config_diff", "list the settings in which two experiments differ"),
+    "sweep": ("sweep", "list the variants of a sweep with their gates, skill and cost, the best first"),
     "steps": ("target_steps", "list the steps of a paid run on each target, and those that it skips"),
     "schedule": ("schedule", "plan runs back to back, each starting once its data is ready"),
     "attach": ("remote", "stream a remote run's log; watching renews its lease"),
@@ -86,7 +87,3 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
         if name == chosen:
             getattr(importlib.import_module(f"gonogo.cli.{module}"), f"add_{name}")(command)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from gonogo.base.commands import rerun_command
 from gonogo.base.errors import UserError
 from gonogo.cli import site
+from gonogo.report.page.approval import Approver
 from gonogo.report.page.state import ChainState
+from gonogo.stages.approval import approve, sample_digest, standing_approval
 from gonogo.stages.page import command_now
 
 PORT = 8421
@@ -27,7 +30,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if not results.is_dir():
         raise UserError(f"{results} is not there: nothing has run in this results folder")
     try:
-        server = PageServer(results, arguments.port, command)
+        server = PageServer(results, arguments.port, command, approver(results))
     except (OSError, OverflowError) as error:
         raise UserError(f"--port {arguments.port}: {error}; name another port, or 0 for any free one") from None
     try:
@@ -38,6 +41,20 @@ def _run(arguments: argparse.Namespace) -> int:
     finally:
         server.server_close()
     return 0
+
+
+def approver(results: Path) -> Approver:
+    """What the pages' form writes is what `gonogo approve` writes."""
+
+    def given(experiment: str) -> str:
+        found = standing_approval(results / experiment)
+        return f"{found.by}, {found.approved_at}" if found else ""
+
+    return Approver(
+        digest=lambda experiment: sample_digest(results / experiment),
+        given=given,
+        record=lambda experiment, by, note, digest: approve(results / experiment, experiment, by, note, digest),
+    )
 
 
 def command(state: ChainState) -> str:

@@ -12,6 +12,7 @@ from gonogo.base.models import Count, Fraction, Positive, StrictModel
 from gonogo.base.os_paths import LocalPath
 from gonogo.config.command import Command, placeholders
 from gonogo.config.issues import Claim, Issue
+from gonogo.config.sweep import Sweep
 
 
 def _not_tf32(value: Any) -> Any:
@@ -183,6 +184,11 @@ class ExperimentConfig(StrictModel):
         "repository's root; the machine installs it in place of gonogo's own lock, with the torch of its card",
     )
     extends: str | None = Field(None, description="name of another experiment, over which this file is merged")
+    sweep: Sweep | None = Field(
+        None,
+        description="variants of this experiment, each with the whole chain and data shared where they are the same; "
+        "not taken over by `extends`",
+    )
     hypothesis: str = Field("", description="what the experiment should show; quoted in documents")
     expected: Expected = Expected()
     issues: list[Issue] = Field(default_factory=list, description="known problems, each with severity and status")

@@ -6,39 +6,35 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from gonogo.base.commands import CUSTOM
 from gonogo.base.errors import UserError
 from gonogo.base.mappings import deep_merged
-from gonogo.base.os_paths import mapped
 from gonogo.base.shipped import own_or_shipped
 from gonogo.base.text import keep_secret
 from gonogo.config.accelerator import Accelerator, doubts
 from gonogo.config.custom_mode import spread, with_custom_mode
 from gonogo.config.device_choice import HIDDEN, DeviceChoice, choose
 from gonogo.config.experiment import ExperimentConfig, StartFile, Training, training_for, training_on_cpu
-from gonogo.config.explain import explain_error, unknown_name
+from gonogo.config.experiment_files import load_experiment, swept_by_name, varied
+from gonogo.config.explain import unknown_name
 from gonogo.config.gate_thresholds import Gates
 from gonogo.config.notify import keep_secrets, literal_secret
+from gonogo.config.reading import read_named, read_yaml, validate
 from gonogo.config.result_paths import ResultPaths
+from gonogo.config.sweep import Variant
 from gonogo.config.target import Ssh, Target
 from gonogo.config.tracking import missing
-from gonogo.config.unread import unread
 from gonogo.config.workflow import Config
 
-M = TypeVar("M", bound=BaseModel)
 NAME = re.compile(r"\w[^/\x00-\x1f]*")  # of an experiment: one of a folder, and no option of a program
 RESERVED = ("env", "agent.pyz", "requirements.txt")  # beside it below the target's root
 PROVIDERS_SECRETS = ("DIGITALOCEAN_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 STARTS_FROM = "starts_from"
 CPU = "cpu"  # in config/accelerators.yaml
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times faster, and every process reads config/
 
 
 @dataclass(frozen=True)
@@ -52,12 +48,17 @@ class Settings:
     target: Target
     accelerator: Accelerator
     device: DeviceChoice
+    sweeps: dict[str, list[Variant]] = field(default_factory=dict)  # of these experiments only their variants are run
 
     def training(self, experiment: str, mode: str = "") -> Training:
         """The training keys of a mode; of the one that was asked for where none is named."""
         own = self.experiments[experiment]
         training = training_for(own, mode or self.config.mode)
         return training_on_cpu(own, training) if self.device.cpu else training
+
+    def sweep_of(self, experiment: str) -> str:
+        """The sweep that the experiment is a variant of; empty: of none."""
+        return next((name for name, found in self.sweeps.items() if experiment in {one.name for one in found}), "")
 
     def paths(self, experiment: str, mode: str = "") -> ResultPaths:
         """Where an experiment's stages leave their files, in a mode or in the one that was asked for."""
@@ -80,15 +81,28 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     if readable := literal_secret(config.notify):
         raise UserError(f"config/config.yaml or --config: {readable}")
     experiments: dict[str, ExperimentConfig] = {}
+    sweeps: dict[str, list[Variant]] = {}
     for name in config.experiments:
-        experiments |= _with_those_before(folder / "experiments", name, root, config)
+        swept, variants = swept_by_name(folder / "experiments", name, root, config)
+        experiments |= _with_those_before(folder / "experiments", swept, root, config)
+        if variants:
+            sweeps[swept] = [*sweeps.get(swept, []), *(one for one in variants if one.name not in experiments)]
+            made = varied(folder / "experiments", swept, variants, experiments[swept], config)
+            experiments |= {one: _starting(config, swept, experiment) for one, experiment in made.items()}
     for stage in config.stages:
         if stage not in experiments:
             raise UserError(f"stages: unknown {unknown_name(stage, experiments)} `experiments` selects these.")
-    experiments = {name: _in_its_modes(name, experiment, config) for name, experiment in experiments.items()}
+    places = {one.name: one.where for variants in sweeps.values() for one in variants}
+    experiments = {
+        name: _in_its_modes(name, experiment, config, places.get(name, f"config/experiments/{name}.yaml"))
+        for name, experiment in experiments.items()
+    }
     if config.is_custom:
         config = config.model_copy(update={"mode": CUSTOM})
-    gates = {name: _gates(name, config, experiment) for name, experiment in experiments.items()}
+    gates = {
+        name: _gates(config, experiment, places.get(name, f"config/experiments/{name}.yaml"))
+        for name, experiment in experiments.items()
+    }
     for key in ("results_dir", "archive_dir"):
         where = getattr(config, key)
         if any(part.exists() and not part.is_dir() for part in [where, *where.parents]):
@@ -104,12 +118,11 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     if device.cpu:
         accelerator = load_accelerator(folder, CPU)
         target = target.model_copy(update={"environment": {**target.environment, **HIDDEN}})
-    return Settings(root, config, experiments, gates, target, accelerator, device)
+    return Settings(root, config, experiments, gates, target, accelerator, device, sweeps)
 
 
-def _in_its_modes(name: str, experiment: ExperimentConfig, config: Config) -> ExperimentConfig:
+def _in_its_modes(name: str, experiment: ExperimentConfig, config: Config, where: str) -> ExperimentConfig:
     """The experiment, its modes checked, with the mode that the command line makes."""
-    where = f"config/experiments/{name}.yaml"
     if name in RESERVED or not NAME.fullmatch(name):
         raise UserError(
             f"{where}: {name!r} names its folder on the machine, too: rename the file, beginning with a letter or "
@@ -136,7 +149,7 @@ def load_target(folder: Path, name: str) -> Target:
     """One target's file below the folder `config`; the secrets of this shell that it names are shown nowhere."""
     where = f"config/targets/{name}.yaml"
     target_file = own_or_shipped(folder / "targets" / f"{name}.yaml", where)
-    target = validate(Target, _read(target_file.parent, name, "target"), where)
+    target = validate(Target, read_named(target_file.parent, name, "target"), where)
     if target.python == "this" and isinstance(target.connection, Ssh):
         raise UserError(f"{where}: python: 'this' is for the embedded instance; name one there")
     for secret in (*target.secret_environment, *PROVIDERS_SECRETS):
@@ -144,11 +157,11 @@ def load_target(folder: Path, name: str) -> Target:
     return target
 
 
-def _gates(name: str, config: Config, experiment: ExperimentConfig) -> Gates:
+def _gates(config: Config, experiment: ExperimentConfig, where: str) -> Gates:
     """Thresholds for one experiment: the config's, what it expects of its results, and its own."""
     expected = {"results": {"metrics": experiment.expected.metrics}}
     raw = deep_merged(deep_merged(config.gates.model_dump(mode="json"), expected), experiment.gates)
-    return validate(Gates, raw, f"config/experiments/{name}.yaml", "gates")
+    return validate(Gates, raw, where, "gates")
 
 
 def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
@@ -159,27 +172,6 @@ def load_or_exit(raw: Mapping[str, Any], root: Path | str) -> Settings:
         sys.exit(f"error: {error}")
 
 
-def load_experiment(folder: Path, name: str, mounts: Mapping[str, str] | None = None) -> ExperimentConfig:
-    """One experiment's file, merged over the one that it extends, its paths where `mounts` say that they lie here."""
-    raw = _read(folder, name, "experiments")
-    if raw.get("data") and "dataset_items" in raw:
-        raise UserError(
-            f"config/experiments/{name}.yaml: dataset_items: the items of `data` are counted; remove the key"
-        )
-    seen = [name]
-    while parent := raw.get("extends"):
-        if parent in seen:
-            raise UserError(f"config/experiments/{name}.yaml: extends: {' → '.join([*seen, parent])} is a circle")
-        seen.append(parent)
-        base = _read(folder, parent, f"config/experiments/{seen[-2]}.yaml: extends")
-        raw = deep_merged(base, {key: value for key, value in raw.items() if key != "extends"})
-    raw = mapped(raw, mounts or {})
-    config = validate(ExperimentConfig, raw, f"config/experiments/{name}.yaml")
-    if said := unread(raw, config):
-        raise UserError(f"config/experiments/{name}.yaml: {said}")
-    return config
-
-
 def _with_those_before(folder: Path, name: str, root: Path, config: Config) -> dict[str, ExperimentConfig]:
     """An experiment after those that it starts from, the first of them first."""
     found = {name: _starting(config, name, load_experiment(folder, name, config.mounts))}
@@ -187,7 +179,7 @@ def _with_those_before(folder: Path, name: str, root: Path, config: Config) -> d
         where = f"config/experiments/{last}.yaml: starts_from"
         if earlier in found:
             raise UserError(f"{where}: {' → '.join([*reversed(found), earlier])} is a circle")
-        _read(folder, earlier, where)
+        read_named(folder, earlier, where)
         found = {earlier: _starting(config, earlier, load_experiment(folder, earlier, config.mounts)), **found}
     if earlier is not None and not (root / earlier.checkpoint.expanduser()).is_file():
         said = STARTS_FROM in config.stages.get(last, {})
@@ -214,41 +206,3 @@ def load_accelerator(folder: Path, name: str) -> Accelerator:
         hint = "Correct the figure, or write null where it is unknown."
         raise UserError(f"config/accelerators.yaml: {name}: {'; '.join(wrong)}. {hint}")
     return found
-
-
-def validate(model: type[M], raw: Any, where: str, prefix: str = "") -> M:
-    """`raw` as a `model`, or a UserError that says what to write instead."""
-    if not isinstance(raw, Mapping):
-        raise UserError(f"{where}: {prefix or 'the file'} should be a mapping of keys to values, not {raw!r}")
-    try:
-        return model.model_validate(dict(raw))
-    except ValidationError as error:
-        problems = [explain_error(model, problem, prefix) for problem in error.errors()]
-        raise UserError(f"{where}: " + "; ".join(problems)) from None
-
-
-def _read(folder: Path, name: str, key: str) -> dict[str, Any]:
-    path = folder / f"{name}.yaml"
-    known = sorted(file.stem for file in folder.glob("*.yaml"))
-    if not known:
-        raise UserError(f"{folder} has no .yaml file; run this command in the folder that holds config/")
-    if name not in known:
-        raise UserError(f"{key}: unknown {unknown_name(name, known)} Each is a file in {'/'.join(folder.parts[-2:])}/.")
-    return read_yaml(path)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file of keys and values.
-
-    Raises:
-        UserError: it is not there, or is something else.
-    """
-    try:
-        raw = yaml.load(path.read_text(), Loader=LOADER)
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; run this command in the folder that holds config/") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: should hold keys and values, not {raw!r}")
-    return raw

@@ -55,7 +55,9 @@ class ResultPaths:
 
     @property
     def approval(self) -> Path:
-        return self.experiment / "approval.json"
+        """Beside the sample that was looked at, which variants of a sweep share."""
+        owner = self.sample.resolve().parent.name if self.sample.is_symlink() else self.experiment.name
+        return self.experiment.with_name(owner) / "approval.json"
 
     @property
     def training(self) -> Path:

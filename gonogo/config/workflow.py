@@ -58,7 +58,9 @@ class Config(StrictModel):
     )
     results_dir: Path = Field(Path("results"), description="folder of all that a run creates; can be deleted")
     archive_dir: Path = Field(Path("archive"), description="folder of what was downloaded; nothing is ever overwritten")
-    budget_usd: float = Field(20.0, ge=0, description="for one run of one experiment, including the buffer")
+    budget_usd: float = Field(
+        20.0, ge=0, description="for one run of one experiment, or for a sweep, including the buffer"
+    )
     over_budget: Literal["stop", "continue"] = Field(
         "stop",
         description="what a paid run does once its estimate, made from its first two epochs or two tenths of its "

@@ -192,3 +192,9 @@ class AdaptedExperiment(LightningExperiment):
         training = self.config.training
         adapter = self.adapter(training, data)
         return answer_all(adapter, checkpoint, adapter.loaders(training.micro_batch_size), out)
+
+    def infer(self, checkpoint: Path, given: str, out: Path, seed: int) -> list[Path]:
+        """The model's outputs for what a `.npy` or `.pt` file holds: one sample as the model reads it, or several."""
+        from gonogo.experiment.answers import answer_file
+
+        return [answer_file(self.adapter(self.config.training), checkpoint, Path(given), out)]

@@ -44,6 +44,10 @@ class Adapter(ABC):
         """The batch with what the model reads zeroed."""
 
     @abstractmethod
+    def with_input(self, batch: Any, values: Tensor) -> Any:
+        """The batch with these values in place of what the model reads."""
+
+    @abstractmethod
     def measure(self) -> Measure:
         """How outputs are held against targets."""
 

@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from gonogo.base.errors import UserError
+from gonogo.base.files import replacing
 from gonogo.experiment.adapter import Adapter
 from gonogo.experiment.measure import Classes
 from gonogo.experiment.weights import load_weights
@@ -54,6 +57,54 @@ def answer_all(adapter: Adapter, checkpoint: Path, loaders: tuple[Any, Any], out
     found = {"skill": 1 - error / max(baseline, 1e-12), "error": error}
     if isinstance(measure, Classes):
         found |= {"nats": float(readings[:, 0].mean()), "accuracy": sum(right) / len(right)}
+    return found
+
+
+def answer_file(adapter: Adapter, checkpoint: Path, given: Path, out: Path) -> Path:
+    """Outputs of the checkpoint's model for the inputs of a file, (N, …) as `NAME.npy` in `out`.
+
+    Args:
+        given: `.npy`, or `.pt` with one tensor: inputs (N, …) as in a batch of the project's loader, or one of them.
+
+    Raises:
+        UserError: the file holds something else, or the model does not take it; the checkpoint is of another model.
+    """
+    values = _tensor_of(given)
+    example = adapter.inputs(adapter.batch_of(1))
+    if values.ndim == example.ndim - 1:
+        values = values.unsqueeze(0)
+    if values.ndim != example.ndim or not len(values):
+        raise UserError(f"{given}: of shape {tuple(values.shape)}, where the model reads {tuple(example.shape)}")
+    file = out / f"{given.stem}.npy"
+    if file.resolve() == given.resolve():
+        raise UserError(f"{given}: the outputs would replace it; name another folder with --out")
+    module: Any = adapter.module()
+    load_weights(module, checkpoint)
+    module.eval()
+    batch = adapter.batch_of(len(values))
+    batch = adapter.with_input(batch, values.to(adapter.inputs(batch).dtype))
+    try:
+        with torch.no_grad():
+            outputs = module.predict_step(batch, 0)
+    except Exception as error:  # the project's own code, which may raise anything
+        raise UserError(f"{given}: the model does not take it: {str(error).splitlines()[0]}") from None
+    out.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as temporary, temporary.open("wb") as opened:
+        np.save(opened, outputs.float().cpu().numpy())
+    return file
+
+
+def _tensor_of(given: Path) -> Tensor:
+    if given.suffix not in (".npy", ".pt") or not given.is_file():
+        raise UserError(f"{given}: give a .npy or .pt file with inputs as a batch of the project's loader holds them")
+    try:
+        if given.suffix == ".npy":
+            return torch.from_numpy(np.load(given, allow_pickle=False))
+        found = torch.load(given, map_location="cpu", weights_only=True)
+    except Exception as error:  # both raise anything on damaged bytes
+        raise UserError(f"{given}: cannot be read ({(str(error).splitlines() or [''])[0]})") from None
+    if not isinstance(found, Tensor):
+        raise UserError(f"{given}: holds a {type(found).__name__}, not one tensor")
     return found
 
 

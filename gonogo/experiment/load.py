@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from gonogo.base.errors import UserError
+from gonogo.base.mappings import flat
 from gonogo.config.experiment import ExperimentConfig
+from gonogo.config.explain import unknown_name
 from gonogo.config.load import Settings
+from gonogo.config.sweep import Variant
 from gonogo.experiment.adapted import AdaptedExperiment
 from gonogo.experiment.adapter import Adapter
 from gonogo.experiment.contract import Experiment
@@ -70,13 +73,28 @@ def _named(named: str, where: str) -> Any:
 
 def load_experiments_or_exit(settings: Settings) -> dict[str, Experiment]:
     """Every experiment of the settings, for the Snakefile: an error and exit code 1 where one cannot be loaded."""
-    try:
-        found = {name: load_experiment(name, config, settings.root) for name, config in settings.experiments.items()}
-        for experiment in found.values():
-            experiment.check_packages()
-            experiment.check_kind()
-            experiment.check_inputs()
-            experiment.check_commands()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    places = {one.name: one for variants in settings.sweeps.values() for one in variants}
+    found = {}
+    for name, config in settings.experiments.items():
+        try:
+            found[name] = load_experiment(name, config, settings.root)
+            found[name].check_packages()
+            found[name].check_kind()
+            found[name].check_inputs()
+            found[name].check_commands()
+            if name in places:
+                _check_settings_are_read(found[name], places[name])
+        except UserError as error:
+            said = str(error)
+            if name in places:  # which has no file of its own
+                said = said.replace(f"config/experiments/{name}.yaml", places[name].where)
+            sys.exit(f"error: {said}")
     return found
+
+
+def _check_settings_are_read(experiment: Experiment, variant: Variant) -> None:
+    """Raise UserError where a variant differs by a setting that the class does not have: it would not differ at all."""
+    known = {f"settings.{key}" for key in flat(experiment.settings.model_dump(mode="json"))}
+    for key in variant.values:
+        if key.startswith("settings.") and not any(f"{one}.".startswith(f"{key}.") for one in known):
+            raise UserError(f"{variant.where}: {key}: unknown key {unknown_name(key, sorted(known))}")

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from gonogo.base.ranges import Range
 from gonogo.config.gate_thresholds import LaunchGate
 from gonogo.config.issues import Issue
+from gonogo.forecast.sweep_plan import SweepPlan
 from gonogo.measurements import Measured
 from gonogo.verdict import Check, Status, threshold_check
 
@@ -40,6 +41,7 @@ class Measurements(Measured):
     issues: list[Issue] = Field(default_factory=list, description="that were found wrong, open or not")
     contradictions: list[str] = Field(default_factory=list, description="times of the plan that cannot all hold")
     budget_usd: float
+    sweep: SweepPlan | None = Field(None, description="where the experiment is a variant of one")
     max_hours: float
     approval: Approval | None
     sample_digest: str = Field(description="of the sample as it is now")
@@ -54,10 +56,11 @@ def judge(measured: Measurements, gate: LaunchGate) -> tuple[list[Check], str]:
         *([_timeline(measured)] if measured.contradictions else []),
         *([_issues(measured)] if measured.issues else []),
         *_money(measured, gate),
+        *([_sweep(measured, measured.sweep, gate)] if measured.sweep else []),
         *([_approval(measured)] if gate.approval == "required" else []),
     ]
     failed = {check.id for check in checks if not check.status.passes}
-    if failed & {"budget", "time_cap"}:
+    if failed & {"budget", "time_cap", "sweep_budget"}:
         return checks, "BUDGET"
     return checks, "CHECKLIST" if failed else ""
 
@@ -164,6 +167,26 @@ def _money(m: Measurements, gate: LaunchGate) -> list[Check]:
         hint="Raise max_hours in the target, or choose a shorter mode.",
     )
     return [budget, cap]
+
+
+def _sweep(m: Measurements, plan: SweepPlan, gate: LaunchGate) -> Check:
+    """All variants have one budget; none is launched where they exceed it together."""
+    allowed = m.budget_usd * (1 - gate.budget_buffer)
+    check = threshold_check(
+        "sweep_budget",
+        f"Forecast cost of the sweep's {len(plan.launched)} variants within budget",
+        None if plan.unforecast else round(plan.usd.mid, 2),
+        f"<= {allowed:.2f} USD (budget {m.budget_usd:.2f}, {100 * gate.budget_buffer:.0f} % kept free)",
+        None if plan.unforecast else plan.usd.mid <= allowed,
+        unit="USD",
+        why=f"the cost of {', '.join(plan.unforecast)} is not known"
+        if plan.unforecast
+        else f"{plan.sweep} is forecast at ${plan.usd.mid:.2f} (${plan.usd.low:.2f} to ${plan.usd.high:.2f}) in all",
+        hint="Sweep over fewer values, choose a shorter mode or a cheaper target, or raise budget_usd.",
+    )
+    if check.status is Status.GO and plan.usd.high > allowed:
+        check.status = Status.CAUTION
+    return check
 
 
 def _approval(m: Measurements) -> Check:

@@ -54,19 +54,6 @@ def to_text(verdict: Verdict, colour: bool, width: int) -> str:
     return drawn(panel, colour, width=min(width, WIDEST))
 
 
-def to_markdown(verdict: Verdict) -> str:
-    from gonogo.report.rendering import markdown_page
-
-    return markdown_page("verdict.md.j2", verdict=verdict)
-
-
-def to_html(verdict: Verdict) -> str:
-    """The Markdown document as a page that needs no file beside it."""
-    from gonogo.report.rendering import html_page
-
-    return html_page(to_markdown(verdict), verdict.status)
-
-
 def _blocks(verdict: Verdict) -> list[RenderableType]:
     told: set[str] = set()
     blocks = [_head(verdict), *(_check(check, told) for check in notable(verdict))]

@@ -8,9 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+from gonogo.base import processes
 from gonogo.base.commands import remember_options, remember_rule_names
+from gonogo.base.lease import owner_here, watch
 
 OWNER, SESSION, ROOT = "GONOGO_OWNER", "GONOGO_SESSION", "GONOGO_ROOT"
+JOB = "GONOGO_IN_A_JOB"
 
 
 def begin(root: Path | str, rule_names: str = "*") -> None:
@@ -24,7 +27,8 @@ def begin(root: Path | str, rule_names: str = "*") -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that fight for cores are 8 times slower than one each
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # which are looked for among all packages, by each job
     os.environ.setdefault("PYTHONUTF8", "1")  # whatever the locale is: logs and reports are UTF-8
-    os.environ.setdefault(OWNER, f"{os.getpid()}@{socket.gethostname()}")
+    if os.environ.setdefault(OWNER, owner_here()) != owner_here():
+        os.environ[JOB] = "1"
     os.environ.setdefault(SESSION, f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
     os.environ[ROOT] = str(root)
     remember_options(sys.argv[1:])
@@ -39,6 +43,20 @@ def owner_pid() -> int:
     """
     pid, _, host = os.environ.get(OWNER, "").partition("@")
     return int(pid) if host == socket.gethostname() else os.getpid()
+
+
+def in_a_job() -> bool:
+    """Whether this process works for a job of a cluster: another snakemake than the main one has started it."""
+    return JOB in os.environ
+
+
+def end_with_owner(results: Path) -> None:
+    """End this process when the main snakemake has ended: at once on its host, by the lease of `results` on others."""
+    owner = os.environ.get(OWNER, "")
+    if in_a_job() and owner.partition("@")[2] != socket.gethostname():
+        watch(results, owner, lambda: os._exit(1))
+    else:
+        processes.watch(owner_pid(), lambda: os._exit(1))
 
 
 def workflow_root() -> Path:

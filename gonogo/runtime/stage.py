@@ -7,7 +7,6 @@ work (generating, training, predicting, tracing, transferring), so that the chai
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import sys
 import traceback
@@ -15,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
-from gonogo.base import processes
 from gonogo.base.commands import name_here
 from gonogo.base.errors import ProgramError, UserError, explain
 from gonogo.base.known_errors import hint_for
@@ -24,7 +22,8 @@ from gonogo.base.torch_startup import skip_final_gc
 from gonogo.config.load import load
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
-from gonogo.runtime.session import owner_pid, workflow_root
+from gonogo.runtime.relay import from_job
+from gonogo.runtime.session import end_with_owner, workflow_root
 
 INTERRUPTED = 130  # as a shell's exit code says it
 
@@ -38,9 +37,10 @@ class stage:
     def __enter__(self) -> Run:
         job = self._snakemake
         name = "_".join([name_here(job.rule), *([job.wildcards.scope] if "scope" in job.wildcards.keys() else [])])  # noqa: SIM118
-        processes.watch(owner_pid(), lambda: os._exit(1))
         try:
             settings = load(job.config, workflow_root())
+            end_with_owner(settings.config.results_dir)
+            self._from_job = from_job(settings.config.results_dir)
             log_path = Path(job.log[0])
             log_path.parent.mkdir(parents=True, exist_ok=True)
             log = log_path.open("w", buffering=1)
@@ -59,7 +59,10 @@ class stage:
         )
         self._row: int | None = None
         with contextlib.suppress(OSError, sqlite3.Error):
-            self._row = ledger.begin(self.run.ledger_path, self.run.row(ledger.RUNNING))
+            if self._from_job:
+                self._from_job.row(self.run.row(ledger.RUNNING))
+            else:
+                self._row = ledger.begin(self.run.ledger_path, self.run.row(ledger.RUNNING))
         return self.run
 
     def __exit__(
@@ -72,7 +75,9 @@ class stage:
         interrupted = isinstance(error, KeyboardInterrupt)
         row = self.run.row("interrupted" if interrupted else "failed" if failed else "done")
         with contextlib.suppress(OSError, sqlite3.Error):
-            if self._row is None:
+            if self._from_job:
+                self._from_job.row(row)
+            elif self._row is None:
                 ledger.add(self.run.ledger_path, row)
             else:
                 ledger.end(self.run.ledger_path, self._row, row)

@@ -29,10 +29,14 @@ class StageTerminal:
     def colour(self) -> bool:
         return sys.stderr.isatty() and "NO_COLOR" not in os.environ
 
-    def say(self, text: str) -> None:
-        """One line for the terminal and the log."""
+    def say(self, text: str, painted: str = "") -> None:
+        """One line for the terminal and the log.
+
+        Args:
+            painted: the same with colours of ours, for a terminal; it is not cleaned.
+        """
         self.end_progress()
-        _write(sys.stderr, f"{self._name}{shown(text)}\n")
+        _write(sys.stderr, f"{self._name}{(self.colour and painted) or shown(text)}\n")
         self.note(text)
 
     def note(self, text: str) -> None:

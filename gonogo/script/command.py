@@ -202,7 +202,7 @@ def _same_interpreter(interpreter: str) -> None:
         raise UserError(
             f"{interpreter} is {found}, and gonogo is installed under {sys.prefix}, where the script's packages may "
             f"be missing or others: install it there ({found} -m pip install gonogo) and run that one: "
-            f"{found} -m gonogo.cli.main check -- …"
+            f"{found} -m gonogo check -- …"
         )
 
 

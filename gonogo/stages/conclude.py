@@ -17,6 +17,7 @@ from gonogo.base.text import shown
 from gonogo.config.load import Settings
 from gonogo.experiment.starting_checkpoint import waiting
 from gonogo.runtime import ledger
+from gonogo.runtime.relay import FromJobs
 from gonogo.runtime.session import owner_pid, session_name
 from gonogo.stages.held_machines import held_file, held_machines
 from gonogo.stages.tell import alarm, not_told
@@ -49,6 +50,7 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
     except Exception as error:
         _tell(f"error: timing.json was not written: {error}")
     _pages(settings, rows)
+    _tables(settings, rows)
     _records(settings, rows)
     _not_told(settings)
     return released
@@ -57,7 +59,7 @@ def conclude(settings: Settings, *, partial: bool = False) -> bool:
 def _records(settings: Settings, rows: list[ledger.Row]) -> None:
     """What each experiment of this invocation was, for `gonogo runs`."""
     for experiment in dict.fromkeys(row.experiment for row in rows):
-        if experiment in settings.config.experiments:
+        if experiment in settings.experiments and experiment not in settings.sweeps:
             try:
                 from gonogo.stages.run_record import keep_run
 
@@ -76,7 +78,8 @@ def _not_told(settings: Settings) -> None:
 
 def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
     """The page of each experiment that this invocation left half-way: `halt` and `report` have written the others."""
-    last = {row.experiment: row.stage for row in rows if row.experiment in settings.config.experiments}
+    wanted = {*settings.config.experiments, *(one.name for found in settings.sweeps.values() for one in found)}
+    last = {row.experiment: row.stage for row in rows if row.experiment in wanted - settings.sweeps.keys()}
     for experiment, stage in last.items():
         if stage not in ("halt", "report"):
             try:
@@ -87,6 +90,17 @@ def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
                 _tell(f"error: the page of {experiment} was not written: {error}")
 
 
+def _tables(settings: Settings, rows: list[ledger.Row]) -> None:
+    """How the variants of each sweep of this invocation stand, side by side."""
+    for sweep in settings.sweeps if rows else ():
+        try:
+            from gonogo.stages.sweep_rows import write_table
+
+            _tell(f"{sweep}: its variants side by side: {write_table(settings, sweep)}, or: gonogo sweep {sweep}")
+        except Exception as error:
+            _tell(f"error: the table of {sweep} was not written: {error}")
+
+
 class AtTheEnd:
     """`conclude`, once for an invocation: also where Snakemake fails and calls none of its own hooks.
 
@@ -95,20 +109,27 @@ class AtTheEnd:
 
     def __init__(self, settings: Settings, partial: Callable[[], bool]) -> None:
         self._settings, self._partial, self._done = settings, partial, False
+        self._from_jobs: FromJobs | None = None
 
     def watch(self) -> None:
-        """From now on an end without a hook is an end, too."""
+        """From now on an end without a hook is an end, too; what jobs on a cluster say is said here."""
+        self._from_jobs = FromJobs(self._settings.config.results_dir)
         atexit.register(self._unless_done)
 
     def __call__(self) -> None:
-        self._done = True
+        self._end()
         if not conclude(self._settings, partial=self._partial()):
             sys.exit(1)
 
     def _unless_done(self) -> None:
         if not self._done:
-            self._done = True
+            self._end()
             conclude(self._settings, partial=self._partial())
+
+    def _end(self) -> None:
+        self._done = True
+        if self._from_jobs:
+            self._from_jobs.end()
 
 
 def _release(settings: Settings, rows: list[ledger.Row], partial: bool) -> bool:

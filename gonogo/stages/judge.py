@@ -42,7 +42,7 @@ def judge(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
     write_text(outputs.token, f"{verdict.gate} {verdict.scope} {verdict.inputs_digest}\n")
     run.note(verdict.summary)
     if verdict.go or verdict.more:
-        run.say(to_line(verdict, colour=run.colour))
+        run.say(to_line(verdict, colour=False), painted=to_line(verdict, colour=True))
 
 
 # outputs that show why a check does not pass

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gonogo.base.errors import UserError
+from gonogo.base.models import read_model
 from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.plan_consistency import contradictions
+from gonogo.forecast.sweep_plan import SweepPlan
 from gonogo.gates import registry, standing
 from gonogo.gates.launch import Approval, Measurements
 from gonogo.runtime.context import Run
@@ -34,6 +36,7 @@ def measure_launch(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         not_forecast=forecast.basis if forecast.hours is None else "",
         usd_per_hour=forecast.usd_per_hour,
         budget_usd=run.config.budget_usd,
+        sweep=read_model(SweepPlan, inputs.sweep) if inputs.sweep else None,
         max_hours=run.target.max_hours,
         approval=approval(run.paths.approval),
         sample_digest=data_digest([run.paths.sample]),

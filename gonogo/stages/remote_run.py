@@ -160,7 +160,7 @@ def start_or_attach(
         run.say(f"attached to {Path(found).name}, which is {answer.state}")
     elif found != run_dir:
         run.say(f"resuming {Path(found).name}, which began with the same data, code and config")
-    if paid:
+    if paid and answer.state in ("started", "already"):
         launched(run, Path(found).name, again=answer.state == "started" and found != run_dir)
     if answer.state == "started" and paid and (spent := spent_before_run(run.settings)):
         run.say(f"CAUTION: {spent}")

@@ -87,6 +87,20 @@ def test_a_recording_gives_a_prediction_for_each_window(site: Callable[..., Path
     assert np.isfinite([float(row["predicted"]) for row in rows]).all()
 
 
+def test_an_edf_recording_is_cut_into_windows(site: Callable[..., Path]) -> None:
+    from experiments.eeg.recorded import all_windows
+    from tests.experiments.eeg.recordings import experiment
+    from tests.experiments.eeg.test_recorded import edf
+
+    folder = site("eeg", EEG)
+    edf(folder / "new.edf", 100, channels=4, seconds=3)
+    assert infer("new.edf") == 0
+    assert len((folder / "inferred/small/new.csv").read_text().splitlines()) == 1 + 300 // 64
+    edf(folder / "other.edf", 100, channels=3)
+    with pytest.raises(UserError, match=r"other\.edf: 3 channels, where settings.data.channels says 4"):
+        all_windows(Path("other.edf"), experiment().settings.data)
+
+
 def test_a_command_predicts_for_it(stage_run: Callable[..., Run], capsys: pytest.CaptureFixture[str]) -> None:
     stage_run("predict")
     Path("best.ckpt").write_text("3")

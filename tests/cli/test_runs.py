@@ -145,7 +145,7 @@ def test_the_viewers_of_trackers_are_named_and_open_on_what_is_left(site: Site, 
 
 def test_a_reader_that_has_enough_is_no_error(site: Site) -> None:
     site.invocation("s1")
-    words = f"{sys.executable} -m gonogo.cli.main show mine | true"
+    words = f"{sys.executable} -m gonogo show mine | true"
     done = subprocess.run(words, shell=True, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.stderr == ""
 

@@ -44,7 +44,7 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_serve_says_where_it_is_and_ends_with_its_terminal(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "gonogo.cli.main", "serve", "--port", "0", "--results", str(tmp_path)]
+    words = [sys.executable, "-m", "gonogo", "serve", "--port", "0", "--results", str(tmp_path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         line_with(server, "http://127.0.0.1:")
         server.send_signal(2)

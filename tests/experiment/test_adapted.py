@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from gonogo.base.errors import UserError
 from gonogo.config.experiment import ExperimentConfig, Training
@@ -101,6 +103,27 @@ def test_a_path_in_the_project_leads_to_the_data_on_the_machine(root: Path) -> N
     experiment.data_at = root / "sent"
     experiment.module(Training(micro_batch_size=8))
     assert (root / "data/a.png").exists()
+
+
+def test_inference_reads_inputs_as_the_loader_gives_them(root: Path) -> None:
+    experiment = made(root)
+    module = experiment.module(Training(micro_batch_size=8))
+    torch.save({"state_dict": module.state_dict()}, root / "best.ckpt")
+    inputs = torch.randn(3, 4)
+    np.save(root / "three.npy", inputs.numpy())
+    torch.save(inputs[0], root / "one.pt")
+    expected = module.model(inputs).detach().numpy()
+    for name, rows in (("three.npy", expected), ("one.pt", expected[:1])):
+        (file,) = experiment.infer(root / "best.ckpt", str(root / name), root / "out", 0)
+        np.testing.assert_allclose(np.load(file), rows, rtol=1e-5)
+    for values, told in ((torch.zeros(2, 5), "the model does not take it"), (torch.zeros(2, 2, 2, 2), "of shape")):
+        torch.save(values, root / "wrong.pt")
+        with pytest.raises(UserError, match=told):
+            experiment.infer(root / "best.ckpt", str(root / "wrong.pt"), root / "out", 0)
+    with pytest.raises(UserError, match="would replace it"):
+        experiment.infer(root / "best.ckpt", str(root / "three.npy"), root, 0)
+    with pytest.raises(UserError, match=r"give a \.npy or \.pt file"):
+        experiment.infer(root / "best.ckpt", "a caption", root, 0)
 
 
 def test_what_it_is_made_of_goes_to_the_machine(root: Path) -> None:

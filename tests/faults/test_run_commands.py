@@ -32,7 +32,7 @@ class Folder:
 
     def command(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "gonogo.cli.main", *words],
+            [sys.executable, "-m", "gonogo", *words],
             cwd=self.path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ from gonogo.base.ranges import Range
 from gonogo.config.gate_thresholds import LaunchGate
 from gonogo.config.issues import Issue
 from gonogo.experiment.pretrained import Asset
+from gonogo.forecast.sweep_plan import sweep_plan
 from gonogo.gates.launch import Approval, Item, Measurements, judge
 from gonogo.report.preflight import preflight
 from gonogo.verdict import Check, Status
@@ -100,3 +101,14 @@ def test_times_that_contradict_each_other_are_a_caution() -> None:
     checks, cause = launch(contradictions=["198 steps of 20 s take 1 h 06 min; an epoch is said to take 12 min"])
     assert checks["timeline"].status is Status.CAUTION and "1 h 06 min" in checks["timeline"].why and cause == ""
     assert "timeline" not in launch()[0]
+
+
+def test_the_variants_of_a_sweep_have_one_budget() -> None:
+    one = Range(low=1, mid=2, high=3)
+    checks, cause = launch(usd=one, sweep=sweep_plan("rates", ["a", "b", "c"], {"a": one, "b": one}))
+    assert checks["sweep_budget"].status is Status.GO and cause == "" and checks["sweep_budget"].value == 4
+    eight = dict.fromkeys("abcdefgh", one)
+    checks, cause = launch(usd=one, sweep=sweep_plan("rates", [*eight], eight))  # 16 of 20 less a quarter
+    assert checks["budget"].status is Status.GO and checks["sweep_budget"].status is Status.NO_GO and cause == "BUDGET"
+    checks, cause = launch(usd=one, sweep=sweep_plan("rates", ["a", "b"], {"a": one, "b": None}))
+    assert checks["sweep_budget"].status is Status.UNKNOWN and "b is not known" in checks["sweep_budget"].why

@@ -17,7 +17,7 @@ from .scenes import make_scene, write
 
 
 def inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gonogo.cli.main", "inspect", *map(str, arguments)]
+    command = [sys.executable, "-m", "gonogo", "inspect", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 

@@ -79,7 +79,7 @@ def test_every_verdict_says_how_many_files_it_is_about(classes: Path, tmp_path: 
 def test_the_terminal_shows_it(classes: Path) -> None:
     for name in ("a.heic", "b.heic", "c.jp2"):
         (classes / "cats" / name).write_bytes(b"data")
-    command = [sys.executable, "-m", "gonogo.cli.main", "inspect", str(classes), "--kind", "images"]
+    command = [sys.executable, "-m", "gonogo", "inspect", str(classes), "--kind", "images"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
     assert "24 of 27 files judged; 3 left out: 2 .heic" in " ".join(done.stdout.replace("│", " ").split())

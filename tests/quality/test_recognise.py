@@ -104,7 +104,7 @@ def test_a_folder_of_two_kinds_gets_one_verdict(tmp_path: Path) -> None:
     assert "images: 6 of 6 files judged; series: 6 of 6 files judged" in found.verdict.summary
     for path in sorted((data / "eeg").iterdir())[1:]:
         path.write_bytes(b"damaged")
-    command = [sys.executable, "-m", "gonogo.cli.main", "inspect", str(data), "--sheet", str(tmp_path / "worst.png")]
+    command = [sys.executable, "-m", "gonogo", "inspect", str(data), "--sheet", str(tmp_path / "worst.png")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("recognised images: 6 .png; series: 6 .h5\n")

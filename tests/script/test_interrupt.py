@@ -29,7 +29,7 @@ def test_it_ends_soon_and_leaves_no_process(tmp_path: Path) -> None:
     folder.mkdir()
     begun.mkdir()
     (folder / "train.py").write_text(SCRIPT.replace("BEGUN", repr(str(begun))))
-    command = [sys.executable, "-m", "gonogo.cli.main", "check", "--", "python", "train.py"]
+    command = [sys.executable, "-m", "gonogo", "check", "--", "python", "train.py"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(begun)}
     check = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     try:

@@ -141,7 +141,7 @@ def test_the_checklists_commands_are_the_runs_own(site: Site) -> None:
     assert set(own) == {"attach", "review", "cost"}
     for name in ("review", "cost"):
         done = subprocess.run(
-            [sys.executable, "-m", "gonogo.cli.main", *own[name]], cwd=site.folder, env=site.environment(), check=False,
+            [sys.executable, "-m", "gonogo", *own[name]], cwd=site.folder, env=site.environment(), check=False,
             capture_output=True, text=True, timeout=LIMIT_S,
         )  # fmt: skip
         assert done.returncode == 0 and done.stdout.strip(), done.stderr

@@ -36,7 +36,7 @@ def test_launch_waits_for_an_approval_and_a_budget(fresh: Site) -> None:
     preflight = (fresh.folder / "results/tiny/validate/launch/preflight.md").read_text()
     assert "READY TO LAUNCH" not in preflight.replace("NOT READY", "")
     # with a name under it the gate opens; with an empty purse it closes again
-    approve = [sys.executable, "-m", "gonogo.cli.main", "approve", "tiny", "--by", "Ada Lovelace"]
+    approve = [sys.executable, "-m", "gonogo", "approve", "tiny", "--by", "Ada Lovelace"]
     subprocess.run(approve, cwd=fresh.folder, check=True, capture_output=True, timeout=LIMIT_S)
     target = fresh.folder / "config/targets/local.yaml"
     target.write_text(yaml.safe_dump({**yaml.safe_load(target.read_text()), "usd_per_hour": 5000.0}))

@@ -39,7 +39,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "import torch\nif __name__ == '__main__':\n    optimizer = torch.optim.SGD([torch.zeros(1)], 0.1)\n"
         "    for epoch in range(3):\n        loss = 1\n        loss.backward()\n        optimizer.step()\n"
     )
-    started(folder, "-m", "gonogo.cli.main", "init")
+    started(folder, "-m", "gonogo", "init")
     return folder
 
 

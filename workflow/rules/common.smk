@@ -23,13 +23,21 @@ from gonogo.quality.registry import CONFIGURED
 from gonogo.quality.registry import kind_of
 from gonogo.stages.held_machines import held_file
 from gonogo.runtime.session import begin
+from gonogo.stages import shared_data
 
+if prefix := workflow.modifier.path_modifier.prefix:
+    sys.exit(
+        f"error: module: prefix: {prefix!r} cannot be used: results lie where the configuration says. Remove it, and "
+        "write `results_dir` into the module's config"
+    )
 ENVIRONMENT = f"{FILES}/workflow/envs/gonogo.yaml"  # of each job, with --sdm conda
 SITE = site_of(Path(FILES), Path(workflow.main_snakefile))
 sys.path.insert(0, str(SITE))
 begin(SITE, workflow.modifier.modify_rulename("*"))
 SETTINGS = load_or_exit(config, SITE)
 EXPERIMENTS = load_experiments_or_exit(SETTINGS)
+WANTED = [name for name in EXPERIMENTS if name not in SETTINGS.sweeps]
+DATA_OF = shared_data.owners_or_exit(SETTINGS, EXPERIMENTS)
 MODE = SETTINGS.config.mode
 RESULTS = SETTINGS.config.results_dir.as_posix()
 AT_THE_END = f"{RESULTS}/.release"
@@ -58,7 +66,8 @@ def passed(last):
         for at in standing.standing(verdict_file(wildcards.experiment), gates):
             if not at.verdict.go:
                 return [f"{at.folder}/halted"]
-            first = standing.folder(at.gate, results(wildcards), MODE)
+            whose = owner(wildcards.experiment, at.gate)
+            first = standing.folder(at.gate, f"{RESULTS}/{whose}", MODE)
             found.append(f"{first}/token")
         return found
 
@@ -69,7 +78,7 @@ def verdict_file(experiment):
     """For `standing`: a gate's verdict file, which Snakemake makes first where it is not up to date."""
 
     def made(gate, round):
-        which = {"experiment": experiment}
+        which = {"experiment": owner(experiment, gate)}
         which |= {"mode": MODE} if gate.by_mode else {}
         which |= (
             {"scope": gate.scope, "round": f"_{round}" if round else ""}
@@ -80,6 +89,11 @@ def verdict_file(experiment):
         return Path(judge.get(**which).output.verdict)
 
     return made
+
+
+def owner(experiment, gate):
+    """The experiment of whose data, or of whose training, the gate judges."""
+    return DATA_OF[experiment] if gate in shared_data.GATES else experiment
 
 
 def results(wildcards):
@@ -188,7 +202,8 @@ def requirements(wildcards):
 
 def shards(wildcards):
     """The data set's folders."""
-    return paths(wildcards).shards(experiment_config(wildcards).shards)
+    whose = DATA_OF[wildcards.experiment]
+    return SETTINGS.paths(whose).shards(SETTINGS.experiments[whose].shards)
 
 
 def paths(wildcards):
@@ -228,6 +243,12 @@ def shard_indices(wildcards):
     wanted = experiment_config(wildcards)
     part, parts, items = int(wildcards.shard), wanted.shards, wanted.dataset_items
     return [part * items // parts, (part + 1) * items // parts]
+
+
+def sweep_plan(wildcards):
+    """Input function: what the variants cost together, where the experiment is one of a sweep."""
+    sweep = SETTINGS.sweep_of(wildcards.experiment)
+    return f"{RESULTS}/{sweep}/{MODE}/sweep/plan.json" if sweep else []
 
 
 def held(wildcards):

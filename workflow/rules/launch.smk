@@ -7,6 +7,7 @@ rule measure_launch:
         forecast=f"{RESULTS}/{{experiment}}/{{mode}}/forecast/forecast.json",
         training=planned_training,
         approval=approval,
+        sweep=sweep_plan,
         gates=passed("memory"),
     output:
         measurements=f"{RESULTS}/{{experiment}}/{{mode}}/launch/measurements.json",

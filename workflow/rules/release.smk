@@ -6,7 +6,7 @@ rule release:
     input:
         expand(
             f"{RESULTS}/{{experiment}}/{MODE}/report/report.html",
-            experiment=EXPERIMENTS,
+            experiment=WANTED,
         ),
     output:
         AT_THE_END,

@@ -2,6 +2,8 @@
 # bookkeeping stays in its log file. `--verbose`, or no profile, shows it.
 import logging
 
+from snakemake_interface_logger_plugins.common import LogEvent
+
 from gonogo.base.locks import hold_or_exit
 from gonogo.stages.conclude import AtTheEnd
 
@@ -26,10 +28,31 @@ class StagesSpeakForThemselves(logging.Filter):
         "Complete log",
         "Elapsed time",
         "WorkflowError:\nAt least one job did not complete successfully",
+        "SLURM run ID",
+        "No SLURM account given",
+        "No account was given",
+        "Unable to guess SLURM account",
+        "Cleaning up SLURM log files",
     )
 
     def filter(self, record):
         return not record.getMessage().lstrip().startswith(self.NOISE)
+
+
+class JobsOfACluster(logging.Filter):
+    """Says that a cluster has ended a job, and how; its stage may not have come to say anything."""
+
+    def filter(self, record):
+        said = getattr(record, "rule_msg", None)
+        first = not hasattr(record, "told")  # each handler asks
+        if said and first and getattr(record, "event", None) == LogEvent.JOB_ERROR:
+            record.told = True
+            how, _, _ = said.partition(". ")
+            print(
+                f"error: {record.rule_name}: {how}; log: {record.log[-1]}",
+                file=sys.stderr,
+            )
+        return True
 
 
 if (
@@ -38,6 +61,9 @@ if (
 ):
     for handler in logging.getLogger("snakemake.logging").handlers:
         handler.addFilter(StagesSpeakForThemselves())
+        handler.filters.insert(
+            0, JobsOfACluster()
+        )  # before Snakemake's own, which drops it
 
 
 def asked_for_a_part():
@@ -54,6 +80,7 @@ CONCLUDE = AtTheEnd(SETTINGS, asked_for_a_part)
 
 onstart:
     hold_or_exit(SETTINGS.config.results_dir)
+    shared_data.link_data(SETTINGS, DATA_OF)
     CONCLUDE.watch()
 
 

@@ -43,7 +43,8 @@ def read_voc(
     """
     names = [name for name in others if name.lower().endswith(".xml")]
     key, by_key = paired_by(names, pictures)
-    if not _are_annotations(folder, names, any(key(name) in by_key for name in names)):
+    partners = {key(name) for name in names} & by_key.keys()
+    if not _are_annotations(folder, names, 2 * len(partners) >= len(by_key) > 0):
         return None, []
     by_name = by_file_name(pictures)
     found, judged, labelled = LabelFindings(form="voc"), [], set()
@@ -207,7 +208,7 @@ def _number(element: ET.Element | None, name: str) -> float | None:
 
 
 def _are_annotations(folder: Path, names: Sequence[str], paired: bool) -> bool:
-    """Whether most of the files that can be read are of this form; of none, whether they go with pictures."""
+    """Whether most of the files that can be read are of this form; where none can, whether most pictures have one."""
     read = alike = 0
     for name in names[:: max(len(names) // LOOKED_INTO, 1)]:
         with contextlib.suppress(ValueError):

@@ -14,6 +14,7 @@ from gonogo.base.text import clean
 from gonogo.base.text import shown as shown_text
 from gonogo.base.units import dollars, duration, gigabytes
 from gonogo.report import wording
+from gonogo.report.page.approval import ApprovalForm
 from gonogo.report.page.charts import meter
 from gonogo.report.page.pictures import PagePicture, first_picture, proof
 from gonogo.report.page.sections import Sections, sections, total
@@ -35,6 +36,7 @@ def chain_page(
     *,
     back: bool = False,
     script: Markup = NOTHING,
+    approval: ApprovalForm | None = None,
 ) -> str:
     """The page of an experiment in one mode, whatever state it is in.
 
@@ -43,6 +45,7 @@ def chain_page(
         provenance: what else is known of where the results are from: name → value.
         back: a server answers the address of all experiments.
         script: for a page that a server keeps up to date.
+        approval: of the sample, where a server takes it.
     """
     parts, document = sections(state), state.document
     shown, alt, drawn = _proof(state, parts)
@@ -53,8 +56,14 @@ def chain_page(
         open_checks=_open_checks(state), expected=expected(state), counted=_counted(state), spent=total(parts.costs),
         bar=_bar(parts) if parts.memory else "", tail_of=seen.stage if seen else "", document=told,
         document_of=document.name if document else "", provenance=dict(provenance or {}), back=back,
-        script=script, css=Markup((TEMPLATES / "chain.css").read_text()),
+        script=script, approval=approval, approval_asked=_asks_approval(state),
+        css=Markup((TEMPLATES / "chain.css").read_text()),
     )  # fmt: skip
+
+
+def _asks_approval(state: ChainState) -> bool:
+    """Whether the chain waits for it."""
+    return any(check.id == APPROVAL for verdict in state.verdicts for check in verdict.failed)
 
 
 def overview_page(states: Sequence[ChainState], count: int, script: Markup = NOTHING) -> str:
@@ -101,7 +110,7 @@ def _proof_of(state: ChainState, light: Light, verdict: Verdict, parts: Sections
             Markup("<div><h3>{}</h3>{}<p class='soft small'>{}</p></div>").format(it.name, it.chart, it.said)
             for it in parts.intervals
         )
-    if any(check.id == APPROVAL for check in verdict.failed):
+    if _asks_approval(state):
         return _picture(state, [_sample(state) / "contact_sheet.png"]), "The sample, not approved yet", drawn
     if verdict.gate == "generator" and (made := _picture(state, sorted((state.folder / "assets").glob("*.png")))):
         return made, "What the generator makes from its inputs", drawn

@@ -65,13 +65,19 @@ def _whole(path: Path, most_bytes: int) -> PagePicture | None:
 
 
 def _upper_part(path: Path, most_bytes: int) -> PagePicture | None:
+    picture = upper_part(path)
+    return None if picture is None else _encoded(picture, most_bytes)
+
+
+def upper_part(path: Path) -> Image | None:
+    """What `proof` shows, unscaled."""
     picture = _opened(path)
     if picture is None:
         return None
     wanted = round(CROP_SHARE * picture.width)
     if picture.height > wanted:
         picture = picture.crop((0, 0, picture.width, _cut(picture, wanted)))
-    return _encoded(picture, most_bytes)
+    return picture
 
 
 def first_picture(paths: Sequence[Path]) -> Path | None:

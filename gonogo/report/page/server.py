@@ -9,11 +9,13 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from markupsafe import Markup
 
+from gonogo.base.errors import UserError
 from gonogo.base.text import clean
+from gonogo.report.page.approval import FORM, MOST_BYTES, Approver, Forms
 from gonogo.report.page.html import chain_page, overview_page
 from gonogo.report.page.state import ChainState, all_states, chain_state, experiments, stamp
 
@@ -29,8 +31,14 @@ new EventSource("/events" + location.pathname).onmessage = async () => {
   if (!answer.ok) return;
   const made = new DOMParser().parseFromString(await answer.text(), "text/html");
   const open = opened(), now = document.getElementById("page"), next = made.getElementById("page");
+  const at = document.activeElement?.name;
+  for (const it of now.querySelectorAll("form input:not([type=hidden])")) {
+    const same = next.querySelector(`form input[name=${it.name}]`);
+    if (same) same.value = it.value;
+  }
   for (const it of next.querySelectorAll("summary")) if (open.includes(it.textContent)) it.parentElement.open = true;
   now.replaceWith(next);
+  if (at) next.querySelector(`form input[name=${at}]`)?.focus();
   document.title = made.title;
 };
 """
@@ -42,6 +50,7 @@ class PageServer(ThreadingHTTPServer):
     Args:
         port: 0: any that is free.
         command: what to run now, by state.
+        approver: lets people approve samples on the pages; None: nothing can be changed through them.
 
     Raises:
         OSError: the port is taken.
@@ -50,8 +59,11 @@ class PageServer(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, results: Path, port: int, command: Callable[[ChainState], str]) -> None:
+    def __init__(
+        self, results: Path, port: int, command: Callable[[ChainState], str], approver: Approver | None = None
+    ) -> None:
         self.results, self.command, self.followers = results, command, 0
+        self.forms = Forms(approver) if approver else None
         super().__init__((HOST, port), _Answer)
 
     @property
@@ -69,8 +81,7 @@ class _Answer(BaseHTTPRequestHandler):
     timeout = 60
 
     def do_GET(self) -> None:
-        # another host's name for this address is how a strange page would read this one
-        if self.headers.get("Host", "") not in (f"{name}:{self.server.server_port}" for name in (HOST, "localhost")):
+        if not self._asked_here():
             self._send(HTTPStatus.MISDIRECTED_REQUEST, "text/plain", "ask 127.0.0.1")
             return
         path = unquote(urlsplit(self.path).path)
@@ -90,13 +101,49 @@ class _Answer(BaseHTTPRequestHandler):
                 return
             self._send(HTTPStatus.OK, "text/html", page, nonce)
 
+    def _asked_here(self) -> bool:
+        """Another host's name for this address is how a strange page would read this one."""
+        names = [f"{name}:{self.server.server_port}" for name in (HOST, "localhost")]
+        return self.headers.get("Host", "") in names
+
+    def do_POST(self) -> None:
+        """An approval, from a form of this server and from no other page."""
+        self.close_connection = True  # what of the body is not read is no next request
+        name = unquote(urlsplit(self.path).path).removeprefix("/approve/")
+        length = self.headers.get("Content-Length", "")
+        here = self._asked_here() and self.headers.get("Origin", "") == f"http://{self.headers['Host']}"
+        if not here or self.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            self._send(HTTPStatus.FORBIDDEN, "text/plain", "only this server's own pages may send an approval")
+        elif self.server.forms is None or name not in experiments(self.server.results):
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", "no such experiment")
+        elif self.headers.get_content_type() != FORM or not length.isdecimal() or int(length) > MOST_BYTES:
+            self._send(HTTPStatus.BAD_REQUEST, "text/plain", "not an answer of the form")
+        else:
+            try:
+                self.server.forms.answer(name, self.rfile.read(int(length)))
+            except PermissionError:
+                said = "this form is of an earlier sample or server: load the page again"
+                self._send(HTTPStatus.FORBIDDEN, "text/plain", said)
+            except (UserError, OSError, ValueError) as error:
+                self._send(HTTPStatus.CONFLICT, "text/plain", f"not approved: {clean(error)}")
+            else:
+                self.send_response(HTTPStatus.SEE_OTHER)
+                self.send_header("Location", f"/{quote(name)}")
+                self.send_header("Content-Length", "0")
+                self._guard()
+                self.end_headers()
+
     def _page(self, name: str, nonce: str) -> str:
         script = Markup('<script nonce="{}">{}</script>').format(nonce, Markup(FOLLOW))
         if not name:
             shown = all_states(self.server.results, MOST_ROWS)
             return overview_page(shown, len(experiments(self.server.results)), script)
         state = chain_state(self.server.results, name)
-        return chain_page(state, self.server.command(state), back=True, script=script)
+        judged = any(
+            light.gate.path == "quality/sample" and light.verdict and not light.running for light in state.lights
+        )
+        form = self.server.forms.form(name) if self.server.forms and judged else None
+        return chain_page(state, self.server.command(state), back=True, script=script, approval=form)
 
     def _send(self, status: HTTPStatus, kind: str, text: str, nonce: str = "") -> None:
         data = text.encode(errors="replace")
@@ -113,10 +160,10 @@ class _Answer(BaseHTTPRequestHandler):
         self.send_header(
             "Content-Security-Policy",
             f"default-src 'none'; {script}style-src 'unsafe-inline'; img-src data:; connect-src 'self'; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         )
         for header, value in (
-            ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"),
+            ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"), ("Referrer-Policy", "same-origin"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
         ):  # fmt: skip
             self.send_header(header, value)
