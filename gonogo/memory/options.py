@@ -43,6 +43,6 @@ def with_micro_batch(training: Training, micro_batch_size: int) -> Training:
     """
     whole = training.card_batch_size
     if whole % micro_batch_size:
-        raise ValueError(f"a batch of {whole} on a card cannot be cut into parts of {micro_batch_size}")
+        raise ValueError(f"an effective batch of {whole} a card cannot be cut into parts of {micro_batch_size}")
     changed = {"micro_batch_size": micro_batch_size, "accumulate_grad_batches": whole // micro_batch_size}
     return training.model_copy(update=changed)
