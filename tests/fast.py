@@ -9,9 +9,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FAST = [
-    "base", "cli", "config", "forecast", "gates", "report", "runtime", "stages", "learning", "memory/test_judge.py",
-    "memory/test_plan.py", "memory/test_overheads.py", "quality/test_acceptance.py", "quality/test_table.py",
-    "test_distribution.py", "test_docs.py", "test_fast.py", "test_house.py", "test_tables.py", "test_verdict.py",
+    "base", "cli", "config", "forecast", "gates", "notify", "report", "runtime", "stages", "learning",
+    "memory/test_judge.py", "memory/test_plan.py", "memory/test_overheads.py", "quality/test_acceptance.py",
+    "quality/test_table.py", "test_distribution.py", "test_docs.py", "test_fast.py", "test_house.py", "test_tables.py",
+    "test_verdict.py",
 ]  # fmt: skip
 STARTS_PROCESSES_WITH_TORCH = ["cli/test_plan.py", "report/test_curves.py"]
 HEAVY = {"torch", "lightning", "torchmetrics", "matplotlib", "paramiko", "fabric", "asyncssh", "boto3", "moto"}

@@ -23,6 +23,7 @@ from tools.locks import locked
 SHIPPED = [
     "Snakefile", "workflow/Snakefile", "workflow/rules/common.smk", "workflow/scripts/judge.py",
     "workflow/report/run.rst", "profiles/local/profile.yaml", "profiles/cloud/profile.yaml",
+    "profiles/slurm/profile.yaml", "config/targets/slurm.yaml",
     "config/accelerators.yaml", "config/targets/h200.yaml", "config/schema.json", "requirements-train.lock",
 ]  # fmt: skip
 DEVELOPMENT = {"moto", "mypy", "snakefmt", "pytest", "pytest-xdist", "hypothesis", "ruff", "import-linter", "hatchling"}

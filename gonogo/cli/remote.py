@@ -16,7 +16,7 @@ from gonogo.base.files import read_json
 from gonogo.base.units import dollars, duration
 from gonogo.cli import site
 from gonogo.config.load import Settings
-from gonogo.config.target import Embedded, Ssh
+from gonogo.config.target import Embedded, Slurm, Ssh
 from gonogo.remote.answers import Heartbeat, RunState
 from gonogo.runtime.terminal import end_progress, progress
 from gonogo.stages.held import started_runs
@@ -102,9 +102,11 @@ def _on_the_machine(settings: Settings) -> list[KnownRun]:
 
 
 def _ssh(settings: Settings) -> Ssh:
-    from gonogo.remote import embedded_server
+    from gonogo.remote import allocation, embedded_server
 
     connection = settings.target.connection
+    if isinstance(connection, Slurm):
+        return allocation.running(allocation.folder_of(settings.config.results_dir, settings.config.target))
     if not isinstance(connection, Embedded):
         return connection
     return embedded_server.running(settings.config.results_dir / "instance") or embedded_server.ensure(

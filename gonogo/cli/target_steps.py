@@ -10,7 +10,7 @@ from pathlib import Path
 from gonogo.base.shipped import shipped_files
 from gonogo.cli import site
 from gonogo.config.load import Settings
-from gonogo.config.target import Ssh
+from gonogo.config.target import Slurm, Ssh
 
 
 def add_steps(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +59,10 @@ def _steps(settings: Settings) -> Iterator[TargetStep]:
         first = "trusted on first use" if ssh.trust_on_first_use else f"must be in {ssh.known_hosts}"
         yield TargetStep("host key", True, f"of {ssh.host}: {first}")
         yield TargetStep("upload", True, f"to {ssh.user}@{ssh.host}:{target.root}")
+    elif isinstance(ssh, Slurm):
+        where = f"partition {ssh.partition}" if ssh.partition else "the default partition"
+        yield TargetStep("host key", False, "the server in the job makes new keys for each job")
+        yield TargetStep("upload", True, f"to one job of Slurm on {where}, over the disk that its node shares")
     else:
         yield TargetStep("host key", False, "the embedded server makes new keys for each run")
         yield TargetStep("upload", True, "to the embedded server on this machine")

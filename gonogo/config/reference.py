@@ -25,7 +25,7 @@ from gonogo.config.experiment import (
     Training,
 )
 from gonogo.config.gate_thresholds import Gates
-from gonogo.config.target import Embedded, Release, Ssh, Target
+from gonogo.config.target import Embedded, Release, Slurm, Ssh, Target
 from gonogo.config.workflow import Config
 from gonogo.verdict import Override
 
@@ -42,6 +42,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
     ("config/targets/NAME.yaml", "", Target),
     ("`connection` of kind embedded", "connection.", Embedded),
     ("`connection` of kind ssh", "connection.", Ssh),
+    ("`connection` of kind slurm", "connection.", Slurm),
     ("`release`", "release.", Release),
     ("config/accelerators.yaml, each", "NAME.", Accelerator),
 ]

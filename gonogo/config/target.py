@@ -17,6 +17,19 @@ class Embedded(StrictModel):
     kind: Literal["embedded"] = "embedded"
 
 
+class Slurm(StrictModel):
+    """A job of a Slurm cluster, as the machine: submitted once from here, a login node that shares its disk."""
+
+    kind: Literal["slurm"] = "slurm"
+    partition: str = Field("", description="empty: the cluster's default")
+    account: str = Field("", description="empty: the login's default")
+    qos: str = Field("", description="empty: the account's default")
+    gres: str = Field("gpu:1", description="generic resources, as `sbatch --gres` takes them; empty: none")
+    cpus: int = Field(4, ge=1, description="cores")
+    memory_gb: Positive = Field(16, description="memory of the job, in GB; the run needs its share of host memory")
+    queue_hours: Positive = Field(24, description="how long a job may wait to be started before it is given up")
+
+
 JUMP = re.compile(r"(?P<user>[^@\s]+)@(?P<host>\[[^\]\s]+\]|[^:\s\[\]]+)(:(?P<port>\d{1,5}))?")
 
 
@@ -126,7 +139,7 @@ def _how(value: Any) -> Any:
 class Target(StrictModel):
     """Where training runs, and what it costs."""
 
-    connection: Annotated[Embedded | Ssh, Field(discriminator="kind")] = Embedded()
+    connection: Annotated[Embedded | Ssh | Slurm, Field(discriminator="kind")] = Embedded()
     accelerator: str = Field("cpu", description="a name in config/accelerators.yaml")
     usd_per_hour: float = Field(0.0, ge=0, description="price of the machine")
     root: Annotated[str, BeforeValidator(_below_home)] = Field(
@@ -161,3 +174,9 @@ class Target(StrictModel):
         10, description="interval at which the newest and the best checkpoint are downloaded during the run"
     )
     max_mbit_per_s: Positive | None = Field(None, description="bandwidth limit of transfers; null: none")
+
+    @model_validator(mode="after")
+    def _a_job_is_cancelled(self) -> Target:
+        if isinstance(self.connection, Slurm) and self.release.how != "none":
+            raise ValueError("release: a job of Slurm is cancelled at the end; remove that key")
+        return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from gonogo.config.gate_thresholds import Gates
 from gonogo.gates.registry import SAMPLE, Gate
 from gonogo.verdict import Check, Override, Savings, Status, Verdict, decide
 
+THIS_EXPERIMENT = "EXPERIMENT"  # in a hint: the name of the one that is judged
 DUMMY_DATA = Check(
     id="dummy_data",
     title="Data",
@@ -66,6 +68,8 @@ def judge(
     module = importlib.import_module(gate.of_scripts if of_script else gate.module)
     judgement = module.judge(measured, getattr(thresholds, gate.name), **options)
     checks, cause = judgement
+    for check in checks:
+        check.hint = check.hint.replace(THIS_EXPERIMENT, shlex.quote(experiment))
     verdict = decide(
         [*([DUMMY_DATA] if dummy_data else []), *checks],
         gate=gate.name, experiment=experiment, mode=mode, scope=gate.scope, cause=cause,
@@ -97,8 +101,10 @@ def measured_after(gate: Gate, folder: Path, thresholds: Gates, override: Overri
     return str(measured.measured_after)
 
 
-def saved_by_stopping(forecast: Path) -> Savings:
-    """What the paid run would have taken, where it has been forecast."""
+def saved_by_stopping(gate: Gate, forecast: Path) -> Savings:
+    """What the paid run would have taken, where it has been forecast; nothing once it is over."""
+    if gate.name == "results":
+        return Savings(seconds=0, usd=0)
     if not forecast.exists():
         return Savings()
     found = json.loads(forecast.read_text())

@@ -154,13 +154,14 @@ def _skill(measured: Measurements, gate: ResultsGate) -> Check:
     title, skill = "Skill over predicting the mean, held-out items", measured.metrics.get("skill")
     if skill is None:
         return threshold_check("skill", title, None, f"> {gate.min_skill}", None, why="not reported by the experiment")
+    beaten = "no better than their mean" if skill <= 0 else "better than their mean by less than is asked for"
     return threshold_check(
         "skill",
         title,
         round(skill, 3),
         f"> {gate.min_skill}",
         skill > gate.min_skill,
-        why=f"the trained model predicts held-out items no better than their mean (skill {skill:.2f})",
+        why=f"the trained model predicts held-out items {beaten} (skill {skill:.2f})",
         hint="Compare with the smoke run: if it had skill, the paid run lost it.",
     )
 

@@ -15,6 +15,7 @@ from gonogo.memory.growth import Growth
 from gonogo.memory.overheads import Addition, additions
 from gonogo.memory.part_names import STEP
 from gonogo.memory.parts import part_at, parts_of
+from gonogo.memory.step_curve import StepCurve, step_curve
 
 if TYPE_CHECKING:  # numpy, which those who only judge an estimate do not need
     import numpy as np
@@ -62,6 +63,7 @@ class MemoryEstimate(BaseModel):
     )
     family: Family = Field("other", description="whose error range holds: what its layers are")
     looked: list[str] = Field(default_factory=list, description="what the shapes are from")
+    curve: StepCurve | None = Field(None, description="over the step; null: no ordinary step was traced")
     error: str = Field("", description="why there is no estimate")
     seconds: float = Field(0, description="that it took")
 
@@ -119,6 +121,7 @@ def estimate(
         "planned_steps": traced.planned_steps, "epoch_steps": traced.epoch_steps, "compiled": traced.compiled,
         "loading_bytes": traced.loading_bytes,
         "looked": traced.looked, "family": family_of(traced.events.ops),
+        "curve": step_curve(traced.events, traced.batches),
     }  # fmt: skip
     parts = components(traced.events, traced.kinds)
     capacity = capacity_bytes(accelerator)

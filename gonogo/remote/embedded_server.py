@@ -35,6 +35,7 @@ HOST, USER = "127.0.0.1", "gonogo"
 START_S, END_S = 60.0, 5.0
 CHUNK_BYTES = 1 << 18
 INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SHELL")
+OF_A_JOB = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_ID", "SLURM_CONF")  # where it is one
 
 
 class Instance(BaseModel):
@@ -45,6 +46,9 @@ class Instance(BaseModel):
     user: str
     owner_pid: int
     born: str
+    host: str = HOST
+    host_key: str = ""
+    job_id: str = ""
 
     @property
     def alive(self) -> bool:
@@ -70,8 +74,8 @@ def ensure(folder: Path, owner_pid: int) -> Ssh:
         UserError: it does not start, or `folder` belongs to the server of another process.
     """
     folder = folder.absolute()
-    with _locked(folder) as lock:
-        instance = _read(folder)
+    with locked(folder) as lock:
+        instance = read_instance(folder)
         if instance and instance.owner_pid != owner_pid and not _wait_for_end(instance):
             raise UserError(
                 f"{folder}: the local server in this folder belongs to process {instance.owner_pid}. "
@@ -80,10 +84,10 @@ def ensure(folder: Path, owner_pid: int) -> Ssh:
         if not (instance and instance.alive and instance.answers):
             _end(folder)
             instance = _start(folder, owner_pid, lock)
-    return _ssh(folder, instance)
+    return ssh_to(folder, instance)
 
 
-def _ssh(folder: Path, instance: Instance) -> Ssh:
+def ssh_to(folder: Path, instance: Instance) -> Ssh:
     return Ssh(
         host=HOST,
         user=instance.user,
@@ -96,27 +100,28 @@ def _ssh(folder: Path, instance: Instance) -> Ssh:
 def running(folder: Path) -> Ssh | None:
     """How to reach the server that runs, whoever owns it; None where none does."""
     folder = folder.absolute()
-    instance = _read(folder)
-    return _ssh(folder, instance) if instance and instance.alive and instance.answers else None
+    instance = read_instance(folder)
+    return ssh_to(folder, instance) if instance and instance.alive and instance.answers else None
 
 
 def stop(folder: Path) -> None:
     """End the server and remove its keys; what its commands detached continues."""
     folder = folder.absolute()
     if folder.exists():
-        with _locked(folder):
+        with locked(folder):
             _end(folder)
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[TextIO]:
+def locked(folder: Path) -> Iterator[TextIO]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # a disk without such locks; the lock of `results` keeps other runs out
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
 
 
-def _read(folder: Path) -> Instance | None:
+def read_instance(folder: Path) -> Instance | None:
     try:
         return Instance.model_validate_json((folder / "instance.json").read_text())
     except (FileNotFoundError, ValueError):
@@ -136,17 +141,17 @@ def _wait(done: Callable[[], bool], seconds: float) -> bool:
 
 
 def _end(folder: Path) -> None:
-    instance = _read(folder)
+    instance = read_instance(folder)
     if instance:
         for number in (signal.SIGTERM, signal.SIGKILL):
             if instance.alive:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(instance.pid, number)
                 _wait_for_end(instance)
-    _remove_keys(folder)
+    remove_keys(folder)
 
 
-def _remove_keys(folder: Path) -> None:
+def remove_keys(folder: Path) -> None:
     for name in ("client_key", "known_hosts", "instance.json"):
         (folder / name).unlink(missing_ok=True)
 
@@ -163,8 +168,8 @@ def _start(folder: Path, owner_pid: int, lock: TextIO) -> Instance:
             cwd=package_root,
         )
     threading.Thread(target=server.wait, daemon=True).start()  # leaves no zombie in a caller that lives on
-    _wait(lambda: _read(folder) is not None or server.returncode is not None, START_S)
-    instance = _read(folder)
+    _wait(lambda: read_instance(folder) is not None or server.returncode is not None, START_S)
+    instance = read_instance(folder)
     if instance is None or not instance.answers:
         tail = "\n".join((folder / "server.log").read_text().splitlines()[-5:])
         raise UserError(f"the local SSH server did not start; {folder / 'server.log'} says:\n{tail}")
@@ -182,21 +187,30 @@ def main(folder: Path, owner_pid: int) -> None:
     os.chdir(home)  # where SFTP's relative paths begin
 
     def leave() -> None:
-        _remove_keys(folder)
+        remove_keys(folder)
         os._exit(0)
 
     processes.watch(owner_pid, leave)
-    asyncio.run(_serve(folder, owner_pid))
+    asyncio.run(serve(folder, owner_pid))
 
 
-async def _serve(folder: Path, owner_pid: int) -> None:
+async def serve(
+    folder: Path,
+    owner_pid: int,
+    *,
+    listen: str = HOST,
+    host: str = HOST,
+    job_id: str = "",
+    clients: type[asyncssh.SSHServer] | None = None,
+) -> None:
     import asyncssh
 
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     client_key = asyncssh.generate_private_key("ssh-ed25519")
     server = await asyncssh.listen(
-        HOST,
+        listen,
         0,
+        server_factory=clients,
         server_host_keys=[host_key],
         authorized_client_keys=asyncssh.import_authorized_keys(client_key.export_public_key().decode()),
         process_factory=_run,
@@ -212,9 +226,13 @@ async def _serve(folder: Path, owner_pid: int) -> None:
     descriptor = os.open(folder / "client_key", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(client_key.export_private_key())
-    write_text(folder / "known_hosts", f"[{HOST}]:{port} {host_key.export_public_key().decode()}")
+    public = host_key.export_public_key().decode().strip()
+    write_text(folder / "known_hosts", f"[{host}]:{port} {public}\n")
     me = os.getpid()
-    instance = Instance(port=port, pid=me, user=USER, owner_pid=owner_pid, born=processes.born(me))
+    instance = Instance(
+        port=port, pid=me, user=USER, owner_pid=owner_pid, born=processes.born(me), host=host, host_key=public,
+        job_id=job_id,
+    )  # fmt: skip
     write_text(folder / "instance.json", instance.model_dump_json() + "\n")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # lets go of the lock that `_start` handed over
     await server.wait_closed()
@@ -277,7 +295,7 @@ async def _forward(descriptor: int, sink: asyncssh.SSHWriter[bytes]) -> None:
 
 def _environment() -> dict[str, str]:
     """What a login would have: nothing of the workflow that happened to start the server."""
-    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    kept = {name: os.environ[name] for name in (*INHERITED, *OF_A_JOB) if name in os.environ}
     return {**kept, "HOME": str(Path.cwd()), "USER": USER, "LOGNAME": USER}
 
 

@@ -86,6 +86,8 @@ def evidence_paths(verdict: Verdict) -> list[str]:
 
 def saved(what: Savings) -> str:
     """What stopping here leaves unspent; says so where nobody has forecast it."""
+    if what.seconds == 0 and not what.usd:
+        return "nothing: the run is over"
     parts = [duration(what.seconds)] if what.seconds is not None else []
     parts += [dollars(what.usd)] if what.usd is not None else []
     return " and ".join(parts) + " that will not be spent" if parts else "not known: nothing has been forecast yet"

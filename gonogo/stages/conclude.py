@@ -15,10 +15,12 @@ from gonogo.base.files import write_json
 from gonogo.base.processes import started_at
 from gonogo.base.text import shown
 from gonogo.config.load import Settings
+from gonogo.config.target import Slurm
 from gonogo.experiment.starting_checkpoint import waiting
 from gonogo.runtime import ledger
 from gonogo.runtime.relay import FromJobs
 from gonogo.runtime.session import owner_pid, session_name
+from gonogo.stages.held import unfetched
 from gonogo.stages.held_machines import held_file, held_machines
 from gonogo.stages.tell import alarm, not_told
 
@@ -135,7 +137,10 @@ class AtTheEnd:
 def _release(settings: Settings, rows: list[ledger.Row], partial: bool) -> bool:
     """Whether no machine bills on that should be gone."""
     try:
-        if not held_file(settings).exists() or _kept(held_file(settings), rows, partial):
+        if not held_file(settings).exists():
+            _end_job(settings, rows, partial)
+            return True
+        if _kept(held_file(settings), rows, partial):
             return True
         from gonogo.stages.release import release_machine
 
@@ -153,6 +158,23 @@ def _release(settings: Settings, rows: list[ledger.Row], partial: bool) -> bool:
         _tell(words)
         alarm(settings, words)
     return False
+
+
+def _end_job(settings: Settings, rows: list[ledger.Row], partial: bool) -> None:
+    """Cancel the job that was the machine; kept by whoever means to continue, and for results not fetched yet."""
+    if not isinstance(settings.target.connection, Slurm):
+        return
+    from gonogo.remote import allocation
+
+    folder = allocation.folder_of(settings.config.results_dir, settings.config.target)
+    if not (folder / "job.json").exists():
+        return
+    continues = any(row.outcome == "interrupted" for row in rows) or (partial and not _reported(rows))
+    if continues or unfetched(settings):
+        if job := allocation.at_work(folder):
+            _tell(f"job {job} of Slurm is kept, because its run is not fetched yet; end it with: scancel {job}")
+    elif job := allocation.cancel(folder):
+        _tell(f"job {job} of Slurm has ended: what it was for is done")
 
 
 def _kept(path: Path, rows: list[ledger.Row], partial: bool) -> bool:

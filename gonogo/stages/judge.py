@@ -58,7 +58,7 @@ def _judged(run: Run, gate: Gate, measured: Any, **options: Any) -> Judged:
         mode=run.mode,
         override=standing.override_for(run.config.overrides, run.experiment, gate.name),
         dummy_data=run.experiment_config.dummy_data,
-        saved=judging.saved_by_stopping(run.paths.forecast),
+        saved=judging.saved_by_stopping(gate, run.paths.forecast),
         **options,
     )
 

@@ -11,15 +11,15 @@ from typing import TypeVar
 from gonogo.base.digests import digest
 from gonogo.base.errors import UserError
 from gonogo.base.shipped import own_or_shipped
-from gonogo.config.target import Embedded, Ssh
+from gonogo.config.target import Embedded, Slurm, Ssh
 from gonogo.config.tracking import Tracker, requirements
 from gonogo.project.requirements import pip_lines
-from gonogo.remote import embedded_server
+from gonogo.remote import allocation, embedded_server
 from gonogo.remote.answers import Turn
 from gonogo.remote.errors import NotOurTurn, Unreachable
 from gonogo.remote.machine import ENVIRONMENT, Machine, connect
 from gonogo.runtime.context import Run
-from gonogo.runtime.session import owner_pid
+from gonogo.runtime.session import owner_pid, session_name
 from gonogo.stages.held_limit import within
 from gonogo.stages.release import note_held
 
@@ -29,10 +29,13 @@ Result = TypeVar("Result")
 
 
 def ssh_settings(run: Run) -> Ssh:
-    """How to reach the target; the embedded one is started where it is not running."""
+    """How to reach the target; the embedded one is started, and a job submitted, where there is none."""
     connection = run.target.connection
     if isinstance(connection, Embedded):
         return embedded_server.ensure(run.config.results_dir / "instance", owner_pid())
+    if isinstance(connection, Slurm):
+        folder = allocation.folder_of(run.config.results_dir, run.config.target)
+        return allocation.ensure(folder, connection, run.target.max_hours, session_name(), run.say)
     return connection
 
 
@@ -109,7 +112,7 @@ def in_turn(run: Run, work: Callable[[Machine], Result]) -> Result:
 
 def is_alone(run: Run) -> bool:
     """Whether one thing at a time is at work on the machine: not on the processor of this one, which is shared."""
-    return isinstance(run.target.connection, Ssh) or not run.settings.accelerator.is_this_machine
+    return not isinstance(run.target.connection, Embedded) or not run.settings.accelerator.is_this_machine
 
 
 def our_turn(there: Machine, run_dir: str, *, install: bool = False) -> None:

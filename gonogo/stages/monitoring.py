@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gonogo.config.target import Ssh
+from gonogo.config.target import Slurm, Ssh
 from gonogo.config.tracking import FOLDER, PACKAGES, missing
+from gonogo.remote.allocation import folder_of
 from gonogo.report.preflight import CommandToRun
 from gonogo.runtime.context import Run
 from gonogo.stages.machine import environment, workspace
@@ -53,7 +54,8 @@ def _ssh(target: Ssh, *options: str) -> list[str]:
 def _of_the_card(run: Run) -> list[tuple[str, str]]:
     """The maker's own tool, again and again; none for a processor."""
     accelerator, target = run.settings.accelerator, run.target.connection
-    if run.settings.device.cpu or "cpu" in accelerator.torch_index or run.target.accelerator == "cpu":
+    on_cpu = run.settings.device.cpu or "cpu" in accelerator.torch_index or run.target.accelerator == "cpu"
+    if on_cpu or isinstance(target, Slurm):
         return []
     watch = "watch -n 5 rocm-smi" if "rocm" in accelerator.torch_index else "nvidia-smi -l 5"
     command = shlex.join([*_ssh(target, "-t"), watch]) if isinstance(target, Ssh) else watch
@@ -66,7 +68,9 @@ def _of_tensorboard(run: Run) -> list[tuple[str, str]]:
         return []
     target, runs = run.target.connection, f"{run.target.root}/{workspace(run)}/runs"
     if not isinstance(target, Ssh):
-        home = run.config.results_dir / "instance" / "home"
+        results = run.config.results_dir
+        job = isinstance(target, Slurm)
+        home = (folder_of(results, run.config.target) if job else results / "instance") / "home"
         return [("its curves", shlex.join(["tensorboard", "--logdir", str(home / runs)]))]
     tool = f"{run.target.root}/{environment(run)}/bin/tensorboard --logdir {shlex.quote(runs)} --port {PORT}"
     tunnel = f"{PORT}:localhost:{PORT}"

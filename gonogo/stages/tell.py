@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from gonogo.base.digests import digest
@@ -18,7 +17,7 @@ from gonogo.report import wording
 from gonogo.report.exit_causes import cause_words
 from gonogo.runtime.context import Run
 from gonogo.runtime.session import session_name
-from gonogo.verdict import Check, Verdict
+from gonogo.verdict import Verdict
 
 APPROVAL = "approval"  # the check of the launch gate that asks for a person
 PICTURES = (".png", ".jpg", ".webp")
@@ -40,7 +39,7 @@ def stopped(run: Run, verdict: Verdict, folder: Path) -> None:
             "approval" if waits else "no_go",
             f"{light} {wording.about(verdict)}",
             _sentence(verdict),
-            hint=_hint(failed, verdict.experiment),
+            hint=next((check.hint for check in failed if check.hint), ""),
             experiment=run.experiment,
             mode=run.mode or run.config.mode,
             picture=_picture(run, verdict, folder, sample=waits),
@@ -131,11 +130,6 @@ def _sentence(verdict: Verdict) -> str:
     return " ".join(
         wording.unique(re.sub(r"([^.…])$", r"\1.", text) for text in (wording.headline(verdict), verdict.summary))
     )
-
-
-def _hint(failed: Sequence[Check], experiment: str) -> str:
-    hint = next((check.hint for check in failed if check.hint), "")
-    return hint.replace("approve EXPERIMENT", f"approve {experiment}")
 
 
 def _picture(run: Run, verdict: Verdict, folder: Path, *, sample: bool = False) -> Path | None:

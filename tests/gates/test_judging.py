@@ -11,6 +11,8 @@ from gonogo.config.gate_thresholds import Gates
 from gonogo.gates import judging, registry
 from gonogo.gates.canary import Measurements
 from gonogo.gates.generator import Measurements as GeneratorMeasurements
+from gonogo.gates.launch import Measurements as LaunchMeasurements
+from gonogo.report import wording
 from gonogo.verdict import Check, Override, Status, decide
 
 WHEN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -40,9 +42,24 @@ def test_dummy_data_is_told_by_every_gate_and_never_green(tmp_path: Path) -> Non
 
 def test_what_stopping_saves_is_known_once_it_is_forecast(tmp_path: Path) -> None:
     forecast = tmp_path / "forecast.json"
-    assert judging.saved_by_stopping(forecast).usd is None
+    canary = registry.gate("canary")
+    assert judging.saved_by_stopping(canary, forecast).usd is None
     forecast.write_text('{"hours": {"low": 2, "mid": 2.5, "high": 3}, "usd": {"low": 4, "mid": 5, "high": 6}}')
-    assert judging.saved_by_stopping(forecast).usd == 5 and judging.saved_by_stopping(forecast).seconds == 9000
+    saved = judging.saved_by_stopping(canary, forecast)
+    assert saved.usd == 5 and saved.seconds == 9000 and "that will not be spent" in wording.saved(saved)
+    over = judging.saved_by_stopping(registry.gate("results"), forecast)
+    assert wording.saved(over) == "nothing: the run is over"
+
+
+def test_a_hint_names_the_experiment_that_is_judged() -> None:
+    measured = LaunchMeasurements(
+        items=[], expected_statement="-", hours=None, usd=None, usd_per_hour=0, budget_usd=1, max_hours=1,
+        approval=None, sample_digest="d",
+    )  # fmt: skip
+    asked = Gates.model_validate({"launch": {"approval": "required"}})
+    verdict, _ = judging.judge(registry.gate("launch"), measured, asked, experiment="my own")
+    (approval,) = [check for check in verdict.checks if check.id == "approval"]
+    assert approval.hint.endswith("gonogo approve 'my own' --by YOUR_NAME")
 
 
 def canary(folder: Path, judged_as: Status | None, **measured: object) -> Measurements:

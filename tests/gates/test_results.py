@@ -91,6 +91,13 @@ def test_figures_below_what_was_expected_are_stopped(tmp_path: Path) -> None:
     assert judged(tmp_path / "again", skill=0.05)[0]["skill"] is Status.NO_GO
 
 
+@pytest.mark.parametrize(("skill", "said"), [(0.7, "by less than is asked for"), (-0.1, "no better than their mean")])
+def test_what_is_said_of_too_little_skill_is_true(skill: float, said: str) -> None:
+    checks, _ = judge(Measurements(metrics={"skill": skill}), ResultsGate(min_skill=0.9))
+    (found,) = [check for check in checks if check.id == "skill"]
+    assert found.status is Status.NO_GO and said in found.why
+
+
 def test_an_unreported_figure_is_unknown(tmp_path: Path) -> None:
     measure_part("views", write(tmp_path / "predictions"), tmp_path / "measured")
     measured = Measurements(metrics={}, pictures=tmp_path / "measured")

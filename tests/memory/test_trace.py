@@ -18,6 +18,7 @@ from gonogo.memory.builders import entry_step
 from gonogo.memory.components import activations_by_module, components
 from gonogo.memory.events import Events
 from gonogo.memory.step import lightning_step
+from gonogo.memory.step_curve import MOST_POINTS, step_curve
 from gonogo.memory.trace import trace_step
 from gonogo.memory.trace_result import Traced
 from tests.memory.steps import FLOAT, allocated, dense, peak, traced
@@ -82,6 +83,16 @@ def test_activations_grow_with_the_batch_and_accumulation_costs_nothing_more() -
     one, two, four = (peak(run(500, 4096 * n).events) for n in (1, 2, 4))
     assert abs((four - two) / (two - one) - 2) < 0.05
     assert peak(run(500, 4096, accumulate_grad_batches=4).events) < 1.01 * one + FLOAT * 500 * 4096
+
+
+def test_the_curve_of_a_step_has_its_peak_and_its_phases_in_their_order() -> None:
+    found = run(500, 4096)
+    assert found.events is not None
+    curve = step_curve(found.events, {})
+    assert curve and max(curve.live_bytes) == peak(found.events) and len(curve.live_bytes) <= MOST_POINTS
+    order = [name for name in curve.phases if name in ("batch", "forward", "backward", "optimizer")]
+    assert order == ["batch", "forward", "backward", "optimizer"]
+    assert all(0 <= share < 1 for share in curve.phases.values())
 
 
 def test_activations_are_told_by_module() -> None:

@@ -22,7 +22,7 @@ NEEDED = pytest.mark.skipif(
     reason="Slurm is not installed (slurm-wlm), or this is not root",
 )
 UNTIL_WE_END = ["setpriv", "--pdeathsig", "TERM"]
-NODE, PARTITION, GPUS, MEMORY_MB = "node1", "main", 1, 8000
+NODE, PARTITION, SHORT, GPUS, MEMORY_MB = "node1", "main", "short", 1, 8000
 CONFIG = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -53,6 +53,7 @@ DefMemPerCPU=500
 GresTypes=gpu
 NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} Gres=gpu:{gpus} State=UNKNOWN
 PartitionName={partition} Nodes={node} Default=YES MaxTime=120 State=UP
+PartitionName={short} Nodes={node} MaxTime=1 State=UP
 """
 
 
@@ -95,7 +96,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     ports = {"controller_port": free_port(), "node_port": free_port()}
     facts = {
         "folder": folder, "host": host, "node": NODE, "cpus": os.cpu_count(), "memory_mb": MEMORY_MB, "gpus": GPUS,
-        "partition": PARTITION, **ports,
+        "partition": PARTITION, "short": SHORT, **ports,
     }  # fmt: skip
     (folder / "slurm.conf").write_text(CONFIG.format(**facts))
     (folder / "gres.conf").write_text(f"NodeName={NODE} Name=gpu File=/dev/null\n")

@@ -13,3 +13,10 @@ from tests.slurm.cluster import Cluster, cluster
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with cluster(tmp_path_factory.mktemp("slurm")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def slurm_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One of its own, with no other jobs."""
+    with cluster(tmp_path_factory.mktemp("slurm")) as running:
+        yield running

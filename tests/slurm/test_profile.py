@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
@@ -70,6 +71,22 @@ def there(tmp_path_factory: pytest.TempPathFactory, slurm: Cluster) -> SlurmSite
         experiment = {**WALK, "command": {**commands, "generate": generate}}
         (site.folder / f"config/experiments/{name}.yaml").write_text(yaml.safe_dump(experiment))
     return site
+
+
+def test_a_partition_that_is_not_there_and_a_host_without_slurm(there: SlurmSite, tmp_path: Path) -> None:
+    arguments = (SAMPLE, "--config", "experiments=slow", "mode=mine")
+    done = there.run(*arguments, "--default-resources", "slurm_partition=none", "runtime=5")
+    assert done.returncode == 1 and "error: prepare: SLURM sbatch failed" in done.stderr
+    assert "invalid partition specified: none" in done.stderr and there.slurm.jobs("all") == []
+    for name in ("sh", "bash", "which"):
+        (tmp_path / name).symlink_to(f"/usr/bin/{name}")
+    words = there.command(*arguments)
+    environment = {**there.environment(), "PATH": str(tmp_path)}
+    nowhere = subprocess.run(
+        words, cwd=there.folder, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert nowhere.returncode == 1 and "error: executor slurm: there is no sbatch on this host" in nowhere.stderr
+    assert "Traceback" not in done.stderr + nowhere.stderr
 
 
 def test_one_experiment_goes_all_the_way_and_another_is_stopped(there: SlurmSite) -> None:

@@ -70,7 +70,7 @@ def test_a_no_go_is_told_once_and_again_when_it_is_another_one(run: Run, receive
 
 
 def test_an_approval_that_alone_is_missing_is_asked_for(run: Run, receiver: Receiver) -> None:
-    hint = "Open the contact sheet, then: gonogo approve EXPERIMENT --by YOUR_NAME"
+    hint = "Open the contact sheet, then: gonogo approve mine --by YOUR_NAME"
     stop(run, verdict("launch", failed("approval", "nobody has signed off the sample", hint)))
     (told,) = said(receiver, 1)
     assert told["event"] == "approval" and "approval wanted" in told["title"]

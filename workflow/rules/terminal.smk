@@ -1,6 +1,7 @@
 # What a person sees: each stage says one line for itself, so with the shipped profiles Snakemake's own
 # bookkeeping stays in its log file. `--verbose`, or no profile, shows it.
 import logging
+import shutil
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -47,7 +48,7 @@ class JobsOfACluster(logging.Filter):
         first = not hasattr(record, "told")  # each handler asks
         if said and first and getattr(record, "event", None) == LogEvent.JOB_ERROR:
             record.told = True
-            how, _, _ = said.partition(". ")
+            how, *_ = re.split(r"\n|\.? Detailed failure|\.?For further", said)
             print(
                 f"error: {record.rule_name}: {how}; log: {record.log[-1]}",
                 file=sys.stderr,
@@ -61,9 +62,8 @@ if (
 ):
     for handler in logging.getLogger("snakemake.logging").handlers:
         handler.addFilter(StagesSpeakForThemselves())
-        handler.filters.insert(
-            0, JobsOfACluster()
-        )  # before Snakemake's own, which drops it
+        # before Snakemake's own, which drops it
+        handler.filters.insert(0, JobsOfACluster())
 
 
 def asked_for_a_part():
@@ -75,10 +75,18 @@ def asked_for_a_part():
     )
 
 
+def uses_slurm():
+    return getattr(workflow.executor_plugin, "name", "") == "slurm"
+
+
 CONCLUDE = AtTheEnd(SETTINGS, asked_for_a_part)
 
 
 onstart:
+    if uses_slurm() and not shutil.which("sbatch"):
+        sys.exit(
+            "error: executor slurm: there is no sbatch on this host; run this on the cluster's login node"
+        )
     hold_or_exit(SETTINGS.config.results_dir)
     shared_data.link_data(SETTINGS, DATA_OF)
     CONCLUDE.watch()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from gonogo.base.text import clean
+from gonogo.base.units import gigabytes
+from gonogo.memory.step_curve import StepCurve
 from gonogo.report.curves import LossCurve
 from gonogo.report.wording import number
 from gonogo.verdict import Check
@@ -17,6 +19,8 @@ from gonogo.verdict import Check
 WIDE, HIGH = 560, 260
 LEFT, RIGHT, TOP, BELOW = 56, 12, 14, 38
 MOST_POINTS = 400
+NAMED_PHASES = ("forward", "backward", "optimizer", "validation")  # of a step; the rest is short
+LEAST_APART = 75  # pixels between the names of two phases
 LOG_FROM_RATIO = 30  # largest over smallest loss, from which a linear axis hides the end of the run
 _LIMIT = re.compile(r"\s*(<=|>=|<|>|at least|at most)\s*(\d[\d,]*(?:\.\d+)?)")
 
@@ -96,6 +100,38 @@ def range_chart(name: str, low: float, mid: float, high: float, actual: float | 
         x = _x(actual / top, 8, 8)
         parts.append(f'<path class="actual" d="M{x:.1f} 6l6 -6h-12zM{x:.1f} 6V36"/>')
     return _svg(parts, 40, f"{name}: {said}")
+
+
+def memory_chart(curve: StepCurve) -> Markup:
+    """What a step has allocated from its begin to its end; empty where there are fewer than two points."""
+    if len(curve.live_bytes) < 2:
+        return Markup("")
+    top, last = max(curve.live_bytes) or 1, len(curve.live_bytes) - 1
+    base = HIGH - BELOW
+
+    def y(size_bytes: float) -> float:
+        return base - size_bytes / (1.08 * top) * (base - TOP)
+
+    points = [f"{_x(index / last):.1f},{y(size):.1f}" for index, size in enumerate(curve.live_bytes)]
+    parts = [f'<polygon class="area" points="{_x(0):.1f},{base} {" ".join(points)} {_x(1):.1f},{base}"/>']
+    for share in (0.0, 0.5, 1.0):
+        parts.append(f'<path class="grid" d="M{LEFT} {y(share * top):.1f}H{WIDE - RIGHT}"/>')
+        parts.append(_text(LEFT - 6, y(share * top) + 4, gigabytes(share * top), "end"))
+    parts.append(_line("train", points))
+    at = -math.inf
+    for name, share in curve.phases.items():
+        if name in NAMED_PHASES:
+            x = _x(share)
+            parts.append(f'<path class="baseline" d="M{x:.1f} {TOP}V{base}"/>')
+            if x - at >= LEAST_APART:
+                at = x
+                near_the_end = x > WIDE - RIGHT - LEAST_APART
+                parts.append(_text(x + (0 if near_the_end else 3), base + 14, name, "end" if near_the_end else "start"))
+    parts.append(_text(WIDE - RIGHT, HIGH - 6, f"{curve.events:,} allocations and releases", "end"))
+    peak = curve.live_bytes.index(max(curve.live_bytes)) / last
+    during = [clean(name) for name, share in curve.phases.items() if share <= peak] or ["the step"]
+    order = ", ".join(map(clean, curve.phases))
+    return _svg(parts, HIGH, f"Memory of tensors over a step: {order}. Most in {during[-1]}: {gigabytes(top)}")
 
 
 @dataclass(frozen=True)

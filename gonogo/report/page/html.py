@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ from gonogo.report.page.words import expected, first_screen, sentence
 from gonogo.report.rendering import NOT_MEASURED, TEMPLATES, html_part
 from gonogo.verdict import Check, Status, Verdict
 
+GRAVITY = [*map(str, Status), "running"]  # the order of looks in a sorted table
 NOTHING = Markup("")
 APPROVAL = "approval"  # the check of the launch gate that asks for a person
 MOST_FILES = 3  # named of a check's evidence
@@ -68,15 +70,21 @@ def _asks_approval(state: ChainState) -> bool:
 
 def overview_page(states: Sequence[ChainState], count: int, script: Markup = NOTHING) -> str:
     """Experiments as rows, each with a link to its page, which a server answers; `count` of them there are in all."""
-    rows = [
-        {
-            "state": state, "first": first_screen(state, ""), "wall_s": sum(row.wall_s for row in state.rows),
-            "usd": sum(row.usd for row in state.rows),
-        }
-        for state in states
-    ]  # fmt: skip
+    rows = [_overview_row(state) for state in states]
     css = Markup((TEMPLATES / "chain.css").read_text())
     return environment().get_template("overview.html.j2").render(rows=rows, count=count, script=script, css=css)
+
+
+def _overview_row(state: ChainState) -> dict[str, Any]:
+    """What is shown of an experiment, and what its row is sorted by."""
+    last_at = max((row.started_at for row in state.rows), default=0.0)
+    verdicts = [verdict.go for verdict in state.verdicts]
+    return {
+        "state": state, "first": first_screen(state, ""), "wall_s": sum(row.wall_s for row in state.rows),
+        "usd": sum(row.usd for row in state.rows), "passed": sum(verdicts), "gravity": GRAVITY.index(state.look),
+        "result": next(iter(expected(state)), None), "last_at": last_at,
+        "last": time.strftime("%Y-%m-%d %H:%M", time.localtime(last_at)) if last_at else "",
+    }  # fmt: skip
 
 
 Proof: TypeAlias = tuple[PagePicture | None, str, Markup]  # a picture or a drawing, and the words under it

@@ -18,7 +18,7 @@ from gonogo.forecast.forecast import Forecast
 from gonogo.learning.measurements import Measurements
 from gonogo.memory.plan import Plan
 from gonogo.report.curves import LossCurve, curve_of
-from gonogo.report.page.charts import MemorySlice, loss_chart, range_chart, slices
+from gonogo.report.page.charts import MemorySlice, loss_chart, memory_chart, range_chart, slices
 from gonogo.report.page.pictures import PagePicture, embedded
 from gonogo.report.page.state import ChainState
 from gonogo.training.spec import TrainingResult
@@ -59,6 +59,7 @@ class MemoryBar:
     capacity_bytes: int | None
     slices: list[MemorySlice]
     micro_batch_size: int
+    curve: Markup  # over the step; empty: it was not traced
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,9 @@ def memory_bar(paths: ResultPaths) -> MemoryBar | None:
     if plan is None or plan.needed_bytes is None:
         return None
     bar = slices(plan.components_bytes, plan.capacity_bytes)
-    return MemoryBar(plan.accelerator, plan.needed_bytes, plan.capacity_bytes, bar, plan.estimate.micro_batch_size)
+    drawn = memory_chart(plan.estimate.curve) if plan.estimate.curve else Markup("")
+    size = plan.estimate.micro_batch_size
+    return MemoryBar(plan.accelerator, plan.needed_bytes, plan.capacity_bytes, bar, size, drawn)
 
 
 def _intervals(paths: ResultPaths) -> list[Interval]:

@@ -40,7 +40,27 @@ new EventSource("/events" + location.pathname).onmessage = async () => {
   now.replaceWith(next);
   if (at) next.querySelector(`form input[name=${at}]`)?.focus();
   document.title = made.title;
+  window.sortRows?.();
 };
+"""
+SORT = """
+let sorted = null;
+const key = row => row.cells[sorted.column].dataset.sort ?? row.cells[sorted.column].textContent;
+const compared = (a, b) => (isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b) * (sorted.down ? -1 : 1);
+window.sortRows = () => {
+  const table = document.querySelector("table.overview");
+  if (!sorted || !table) return;
+  const known = [...table.tBodies[0].rows].filter(row => key(row) !== "").sort((a, b) => compared(key(a), key(b)));
+  table.tBodies[0].prepend(...known);
+  table.querySelectorAll("th").forEach((head, column) =>
+    head.ariaSort = column !== sorted.column ? "none" : sorted.down ? "descending" : "ascending");
+};
+document.addEventListener("click", event => {
+  const head = event.target.closest("th button")?.parentElement;
+  if (!head) return;
+  sorted = {column: head.cellIndex, down: sorted?.column === head.cellIndex && !sorted.down};
+  sortRows();
+});
 """
 
 
@@ -134,7 +154,7 @@ class _Answer(BaseHTTPRequestHandler):
                 self.end_headers()
 
     def _page(self, name: str, nonce: str) -> str:
-        script = Markup('<script nonce="{}">{}</script>').format(nonce, Markup(FOLLOW))
+        script = Markup('<script nonce="{}">{}{}</script>').format(nonce, Markup("" if name else SORT), Markup(FOLLOW))
         if not name:
             shown = all_states(self.server.results, MOST_ROWS)
             return overview_page(shown, len(experiments(self.server.results)), script)

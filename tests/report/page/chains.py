@@ -50,10 +50,10 @@ def judged(gate: Gate, folder: Path, experiment: str, *, stopped: bool) -> None:
         contact_sheet(folder / "contact_sheet.png")
 
 
-def row(experiment: str, stage: str, gate: Gate | None = None, outcome: str = "done") -> ledger.Row:
+def row(experiment: str, stage: str, gate: Gate | None = None, outcome: str = "done", usd: float = 0.0) -> ledger.Row:
     scope = f"_{gate.scope}" if gate and gate.scope else ""
     mode = "fast" if gate is None or gate.by_mode else ""
-    return ledger.Row("s", experiment, mode, f"{stage}{scope}", 1.0, 2.0, outcome=outcome)
+    return ledger.Row("s", experiment, mode, f"{stage}{scope}", 1.0, 2.0, usd=usd, outcome=outcome)
 
 
 def contact_sheet(path: Path, items: int = 6, high: int = 140) -> None:

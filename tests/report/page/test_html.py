@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from gonogo.gates.registry import gate
+from gonogo.memory.step_curve import StepCurve
 from gonogo.report.curves import LossCurve
 from gonogo.report.page import pictures
-from gonogo.report.page.charts import loss_chart, meter, slices
+from gonogo.report.page.charts import loss_chart, memory_chart, meter, slices
 from gonogo.report.page.html import chain_page
 from gonogo.report.page.state import chain_state
 from gonogo.runtime import ledger
@@ -121,3 +122,11 @@ def test_an_overridden_gate_keeps_its_colour_and_says_who_decided(tmp_path: Path
     assert Verdict.read(file).override
     page = chain_page(chain_state(tmp_path, "mine"), "again")
     assert "NO-GO, overridden" in page and "passed by decision of Ada L." in page
+
+
+def test_the_memory_of_a_step_is_drawn_over_its_allocations(tmp_path: Path) -> None:
+    curve = StepCurve(live_bytes=[10, 500_000_000, 2_000_000_000, 30], events=1234, phases={"forward": 0, "<b>": 0.6})
+    drawn = memory_chart(curve)
+    assert "Most in &lt;b&gt;: 2.00 GB" in drawn and "1,234 allocations" in drawn and "<b>" not in drawn
+    assert len(re.findall(r"[\d.]+,[\d.]+", re.search(r'<polyline class="train" points="([^"]+)"', drawn)[1])) == 4
+    assert not memory_chart(curve.model_copy(update={"live_bytes": [5]}))

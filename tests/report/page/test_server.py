@@ -50,6 +50,34 @@ def test_all_experiments_are_rows_and_each_has_its_page(server: PageServer) -> N
     assert server.server_address[0] == "127.0.0.1"
 
 
+@pytest.mark.slow
+def test_the_rows_are_sorted_by_a_click_also_after_an_update(browser, server: PageServer, tmp_path: Path) -> None:
+    assert faults(browser, server.address, first_screen=False) == []
+    page = browser.new_page()
+    page.set_default_timeout(1000 * LIMIT_S)
+    page.goto(server.address)
+
+    def column(number: int) -> list[str]:
+        return page.locator(f"tbody td:nth-child({number})").all_inner_texts()
+
+    page.get_by_role("button", name="Verdict").click()
+    assert column(1) == ["GO", "NO-GO"]
+    page.get_by_role("button", name="Verdict").click()
+    assert column(1) == ["NO-GO", "GO"] and page.locator("th[aria-sort=descending]").count() == 1
+    page.get_by_role("button", name="Money").click()
+    time.sleep(1)
+    ledger.add(tmp_path / "results/ledger.sqlite", row("<b>other", "canary", usd=5.0))
+    page.get_by_text("$5.00").wait_for()
+    assert column(7) == ["$0.00", "$5.00"]
+    page.get_by_role("button", name="Result").click()
+    assert column(5) == ["Expected skill: 0.93", ""], "a run without a result stands last"
+    page.get_by_role("button", name="Result").click()
+    assert column(5) == ["Expected skill: 0.93", ""]
+    page.get_by_role("link", name="other").click()
+    page.get_by_text("All experiments").wait_for()
+    page.close()
+
+
 def test_of_very_many_experiments_the_last_are_listed(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gonogo.report.page.server.MOST_ROWS", 1)
     _, overview, _ = ask(server, "/")
