@@ -42,14 +42,14 @@ class Buckets:
 
     def take(self, parameter: nn.Parameter) -> None:
         """After its gradient was accumulated."""
-        if self.synchronised:
+        if self.synchronised and parameter.grad is not None:
             self._agreed = True
             view = self._views[parameter]
             view.copy_(parameter.grad)
             parameter.grad = view
 
     def _made(self) -> dict[nn.Parameter, torch.Tensor]:
-        views = {}
+        views: dict[nn.Parameter, torch.Tensor] = {}
         for group in _groups(self._parameters):
             flat = torch.empty(sum(one.numel() for one in group), dtype=group[0].dtype, device=group[0].device)
             self._recorder.label(flat, "gradients")
@@ -60,7 +60,7 @@ class Buckets:
 
 def _groups(parameters: list[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
     """From the last on; of one type each."""
-    limit, open_ = FIRST_BYTES, {}
+    limit, open_ = FIRST_BYTES, dict[object, list[nn.Parameter]]()
     for one in reversed(parameters):
         group = open_.setdefault((one.dtype, one.device), [])
         group.append(one)
