@@ -19,7 +19,7 @@ from gonogo.base.files import write_text
 from gonogo.base.models import StrictModel
 from gonogo.base.text import clean
 from gonogo.base.units import duration
-from gonogo.config.target import Slurm, Ssh
+from gonogo.config.target import Slurm, Ssh, Target
 from gonogo.remote import embedded_server
 from gonogo.remote.errors import RemoteError, Unreachable
 
@@ -57,7 +57,7 @@ def folder_of(results_dir: Path, target: str) -> Path:
     return (results_dir / "slurm" / target).absolute()
 
 
-def ensure(folder: Path, slurm: Slurm, hours: float, session: str, say: Callable[[str], None]) -> Ssh:
+def ensure(folder: Path, target: Target, session: str, say: Callable[[str], None]) -> Ssh:
     """How to reach the job's server. The job is submitted unless there is one, and its start is waited for.
 
     One that ends while an invocation uses it is told there, as often as it asks; the next one submits another.
@@ -66,13 +66,14 @@ def ensure(folder: Path, slurm: Slurm, hours: float, session: str, say: Callable
         JobEnded: it ended, with the cause.
         UserError: Slurm refuses it, it was not started within `queue_hours`, or its node does not share `folder`.
     """
-    folder = folder.absolute()
+    slurm, folder = target.connection, folder.absolute()
+    assert isinstance(slurm, Slurm)
     with embedded_server.locked(folder):
         known = _read(folder)
         job = known.job_id if known else _found(folder)
         if known is None or known.session != session:
             if not job or state_of(job)[0] not in (*QUEUED, *AT_WORK):
-                job = _submit(folder, slurm, hours, say)
+                job = _submit(folder, target, slurm, say)
             write_text(folder / "job.json", Submitted(job_id=job, session=session).model_dump_json() + "\n")
     until, told = time.monotonic() + 3600 * slurm.queue_hours, False
     running_since: float | None = None
@@ -191,15 +192,15 @@ def _found(folder: Path) -> str:
     return _ask("squeue", "-h", "--me", "--name", job_name(folder), "-o", "%i").partition("\n")[0]
 
 
-def _submit(folder: Path, slurm: Slurm, hours: float, say: Callable[[str], None]) -> str:
+def _submit(folder: Path, target: Target, slurm: Slurm, say: Callable[[str], None]) -> str:
     (folder / "instance.json").unlink(missing_ok=True)
     root = Path(__file__).parents[2]
-    serve = shlex.join([sys.executable, "-m", "gonogo.remote.allocation_server", str(folder)])
+    serve = shlex.join([sys.executable, "-m", "gonogo.remote.allocation_server", str(folder), target.root])
     script = f"#!/bin/sh\ncd {shlex.quote(str(root))}\nexec {serve}\n"
     kept = ",".join([*embedded_server.INHERITED, "SLURM_CONF"])
     options = ["--parsable", "--requeue", "--job-name", job_name(folder), f"--export={kept}", "--chdir", str(folder)]
     options += ["--output", str(folder / "job.txt"), "--open-mode", "append"]
-    said = _ask("sbatch", *options, *_options(slurm, hours), given=script)
+    said = _ask("sbatch", *options, *_options(slurm, target.max_hours), given=script)
     job_id = said.splitlines()[-1].partition(";")[0].strip()
     if not job_id.isdigit():
         raise UserError(f"sbatch did not say which job it has made: {clean(said)[:200]}")

@@ -1,7 +1,7 @@
 """Runs in a job of Slurm: the SSH server by which the job's node is reached, with throw-away keys.
 
-`python -m gonogo.remote.allocation_server FOLDER` serves until the job ends, or until no client has been connected for
-as long as IDLE_S. What its commands detach stays its child, and so ends with the job however Slurm tracks processes.
+`python -m gonogo.remote.allocation_server FOLDER ROOT` serves until the job ends, or until no client has been connected
+for IDLE_S. What its commands detach stays its child, and so ends with the job however Slurm tracks processes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import os
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import asyncssh
 
 from gonogo.remote import embedded_server
+from gonogo.remote.agent_archive import NAME as AGENT
 
 EVERYWHERE = "0.0.0.0"
 IDLE_S = 3600.0  # a run at work without a client ends by its own lease
@@ -37,13 +39,16 @@ class Clients(asyncssh.SSHServer):
         Clients.since = time.monotonic()
 
 
-def main(folder: Path, idle_s: float = IDLE_S) -> None:
-    """Serve in the foreground."""
+def main(folder: Path, root: str, idle_s: float = IDLE_S) -> None:
+    """Serve in the foreground. Where Slurm has begun the job again, what ran below `root` goes on."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     embedded_server.remove_keys(folder)  # of the job's earlier start
     home = folder / "home"
     home.mkdir(parents=True, exist_ok=True)
     os.chdir(home)
+    if int(os.environ.get("SLURM_RESTART_COUNT", "0")) and Path(root, AGENT).exists():
+        words = [sys.executable, AGENT, "adopt", "."]
+        subprocess.Popen(words, cwd=root, env=embedded_server.environment(), start_new_session=True)
     asyncio.run(_serve(folder, idle_s))
 
 
@@ -66,4 +71,4 @@ async def _serve(folder: Path, idle_s: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

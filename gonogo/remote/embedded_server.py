@@ -257,7 +257,7 @@ async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,
-        env=_environment(),
+        env=environment(),
     )
     os.close(stdout)
     os.close(stderr)
@@ -293,7 +293,7 @@ async def _forward(descriptor: int, sink: asyncssh.SSHWriter[bytes]) -> None:
             await sink.drain()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What a login would have: nothing of the workflow that happened to start the server."""
     kept = {name: os.environ[name] for name in (*INHERITED, *OF_A_JOB) if name in os.environ}
     return {**kept, "HOME": str(Path.cwd()), "USER": USER, "LOGNAME": USER}

@@ -35,7 +35,7 @@ def ssh_settings(run: Run) -> Ssh:
         return embedded_server.ensure(run.config.results_dir / "instance", owner_pid())
     if isinstance(connection, Slurm):
         folder = allocation.folder_of(run.config.results_dir, run.config.target)
-        return allocation.ensure(folder, connection, run.target.max_hours, session_name(), run.say)
+        return allocation.ensure(folder, run.target, session_name(), run.say)
     return connection
 
 

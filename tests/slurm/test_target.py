@@ -19,7 +19,7 @@ from tests.waiting import LIMIT_S, wait_for
 from tests.workflow.conftest import Site, make_site
 from tests.workflow.test_killed import MEMORY, SCRIPT, WALK
 
-STEPS = 300
+STEPS, RESUMED = 400, "from last.ckpt"
 # its checkpoints are archives, as torch's are: the agent resumes from none that is not whole
 CHECKPOINTS = """
 import zipfile
@@ -59,6 +59,16 @@ class SlurmSite(Site):
         log = self.folder / "results/walk/mine/cloud_train/log.txt"
         lines = [line for line in (log.read_text() if log.exists() else "").splitlines() if " step " in line]
         return int(lines[-1].split()[2].partition("/")[0]) if lines else 0
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "results/slurm/cluster/home"
+
+    def requeue(self, job: str) -> None:
+        """As after a preemption, without Slurm's pause of two minutes."""
+        self.slurm.ask("scontrol", "requeue", job)
+        wait_for(lambda: "PENDING" in self.slurm.ask("squeue", "-h", "-o", "%T"), LIMIT_S, what="requeued")
+        self.slurm.ask("scontrol", "update", f"jobid={job}", "starttime=now")
 
     def submitted(self) -> list[list[str]]:
         """Id and state of each job of the target there ever was."""
@@ -112,23 +122,24 @@ def test_cancelled_killed_and_requeued_it_resumes_and_is_submitted_once(there: S
     assert running.poll() is None, there.said
     os.killpg(running.pid, signal.SIGKILL)
     running.wait(timeout=LIMIT_S)
+    (_, (second, state)) = sorted(there.submitted(), key=lambda job: int(job[0]))
+    assert state == "RUNNING"
+    # requeued while nobody looks, and again while it is followed
+    there.requeue(second)
+    (run,) = (there.home / "gonogo/walk/runs").glob("*_mine_*")
+    wait_for(lambda: (run / "log.txt").read_text().count(RESUMED) == 2, LIMIT_S, "resumed without a client")
     running = there.start(*arguments)
     wait_for(lambda: "attached to" in there.said or running.poll() is not None, LIMIT_S, "attached")
-    (_, (second, state)) = sorted(there.submitted(), key=lambda job: int(job[0]))
-    assert state == "RUNNING", there.said
-    there.slurm.ask("scontrol", "requeue", second)
-    wait_for(lambda: "PENDING" in there.slurm.ask("squeue", "-h", "-o", "%T"), LIMIT_S, what="requeued")
-    there.slurm.ask("scontrol", "update", f"jobid={second}", "starttime=now")
+    assert running.poll() is None, there.said
+    there.requeue(second)
     assert running.wait(timeout=2 * LIMIT_S) == 0, there.said
     assert [job for job, _ in sorted(there.submitted())] == [first, second]
     assert {state for _, state in there.submitted()} == {"CANCELLED"}, "the allocation is given back"
-    home = there.folder / "results/slurm/cluster/home"
-    (run,) = (home / "gonogo/walk/runs").glob("*_mine_*")
     log = (run / "log.txt").read_text()
-    assert log.count("from last.ckpt") == 2 and f"step {STEPS}/" in log
+    assert log.count(RESUMED) == 3 and f"step {STEPS}/" in log
     steps = [int(line.split()[2].partition("/")[0]) for line in log.splitlines() if " step " in line]
     assert sum(step == 1 for step in steps) == 1, "it never began again"
-    assert (home / ".gonogo" / NODE).is_dir(), "it ran on the node"
+    assert (there.home / ".gonogo" / NODE).is_dir(), "it ran on the node"
     assert json.loads((run / "exit.json").read_text())["cause"] == "finished"
     assert (there.folder / "results/walk/mine/report/report.html").exists()
 
