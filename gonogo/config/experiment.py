@@ -29,8 +29,7 @@ class Training(StrictModel):
     accumulate_grad_batches: Count = Field(1, description="forward passes per optimizer step")
     devices: Count = Field(
         1,
-        description="with `class`: cards of the machine that train together, each with a process, a micro-batch and a "
-        "part of every epoch of its own; on a CPU, processes. The smoke run takes one",
+        description="with `class`: cards of the machine, or processes on a CPU, that train together; smoke run: one",
     )
     strategy: Literal["ddp", "ddp_find_unused_parameters_true"] = Field(
         "ddp",
@@ -71,7 +70,6 @@ class Training(StrictModel):
 
     @property
     def effective_batch_size(self) -> int:
-        """Samples per optimizer step of all cards together."""
         return self.card_batch_size * self.devices
 
 
