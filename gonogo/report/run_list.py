@@ -69,5 +69,7 @@ def saved_text(runs: Sequence[RunLine]) -> str:
     usd = sum(row["usd"] or 0.0 for row in rows)
     unknown = sum(row["seconds"] is None and row["usd"] is None for row in rows)
     count = "1 NO-GO" if len(rows) == 1 else f"{len(rows)} NO-GOs"
+    if unknown == len(rows):
+        return f"saved by {count}: not known, as there was no forecast yet"
     but = f"; of {unknown} of them it is not known" if unknown else ""
     return f"saved by {count}: about {dollars(usd)} and {duration(seconds)} ({ESTIMATE}{but})"

@@ -49,6 +49,7 @@ SwitchType=switch/none
 ReturnToService=2
 MailProg=/bin/true
 KillWait=5
+MinJobAge=43200
 DefMemPerCPU=500
 GresTypes=gpu
 NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} Gres=gpu:{gpus} State=UNKNOWN

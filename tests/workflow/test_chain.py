@@ -89,6 +89,29 @@ def test_the_download_is_whole_and_what_was_trained(site: Site) -> None:
     assert "Every gate passed" in page.read_text() and 10_000 < page.stat().st_size < 5_000_000
 
 
+def test_both_are_in_the_ledger_as_runs_that_can_be_compared(site: Site) -> None:
+    def asked(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "gonogo", *words], cwd=site.folder, env=site.environment(), check=False,
+            capture_output=True, text=True, timeout=LIMIT_S,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    runs = {run["experiment"]: run for run in json.loads(asked("runs", "--json"))}
+    dark, tiny = runs["cvs_dark"], runs["tiny"]
+    assert (dark["verdict"], dark["stopped_at"]) == ("NO-GO", "quality (sample)")
+    assert tiny["verdict"] in ("GO", "CAUTION") and len(tiny["data_digest"]) == 64
+    assert "metric.skill" in tiny and tiny["stages_s"] > 1
+    record = json.loads(asked("show", "tiny", "--json"))["record"]
+    assert record["curves"] and len(record["pictures"]) == 3
+    (viewer,) = record["viewers"]
+    assert viewer.startswith("tensorboard --logdir ") and [*Path(shlex.split(viewer)[-1]).rglob("events.out.*")]
+    assert "quality (sample)" in asked("diff", "cvs_dark", "tiny", "--html", "diff.html")
+    assert (site.folder / "diff.html").read_text().count("data:image/webp") >= 3
+    assert "saved by 1 NO-GO" in asked("cost")
+
+
 def test_the_page_of_a_finished_run_is_readable_on_the_first_screen(site: Site, browser) -> None:
     assert faults(browser, site.folder / "results/tiny/report.html") == []
 
