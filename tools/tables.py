@@ -136,6 +136,37 @@ def many_files() -> str:
     return part("many_files", (f"{found['files']:,} files", "seconds of one core", "memory at most, MB"), rows)
 
 
+def scale() -> str:
+    found = read("scale")
+    rows = [
+        ("a DAG of 1,000 shards, planned", f"{found['plan_1000_shards_s']:.1f} s", ""),
+        ("a DAG of a sweep of 100 variants, planned", f"{found['plan_100_variants_s']:.1f} s", ""),
+        ("1,000 measured shards, judged as one set", f"{found['merge_1000_shards_s']:.1f} s", ""),
+    ]
+    for row in found["items"]:
+        rows += [
+            (f"{row['items']:,} items, {what}", f"{row[f'{key}_s']:.1f} s", f"{row[f'{key}_mb']:.0f} MB")
+            for key, what in (("measure", "measured in one part"), ("judge", "judged"))
+        ]
+    last, many = found["items"][-1], 10**8
+    for key, what in (("measure", "measured in one part"), ("judge", "judged")):
+        hours = last[f"{key}_s"] * (many / last["items"]) ** found[f"{key}_slope"] / 3600
+        rows.append(
+            (
+                f"{many:,} items, {what}: not measured, on the same line",
+                f"{hours:.0f} h", f"{many * found[f'{key}_bytes_per_item'] / 1e9:.0f} GB",
+            )
+        )  # fmt: skip
+    slopes = (
+        f"Slope of time over items, from the last two sizes: {found['measure_slope']:.2f} measured, "
+        f"{found['judge_slope']:.2f} judged (1: proportional). Memory: {found['measure_bytes_per_item']:.0f} and "
+        f"{found['judge_bytes_per_item']:.0f} bytes for each item beyond {last['measure_mb']:.0f} MB at "
+        f"{last['items']:,}. Two workers, each on a core: {found['efficiency']:.2f} of twice the speed of one by the "
+        f"clock; one worker takes {found['processor_efficiency']:.2f} times the processor time of two."
+    )
+    return f"{part('scale', ('', 'processor time', 'memory at most'), rows)}\n\n{slopes}"
+
+
 def accuracy() -> str:
     found = read("gate_accuracy")
     peer, one_view = found["peers"]["cleanvision"], found["one_view_sets"]["stopped"]
@@ -377,6 +408,7 @@ PAGES = {
         "transfer": transfer(), "learning": learning(), "scripts": scripts(), "chain_projects": chain_projects(),
         "script_faults": script_faults(), "memory": memory(),
     },
+    "docs/scale.md": {"scale": scale()},
     "docs/security.md": {"hostile": hostile()},
     "docs/memory.md": {"trust": trust(), "scripted": scripted(), "plans": plans()},
 }  # fmt: skip

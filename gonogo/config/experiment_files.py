@@ -84,4 +84,19 @@ def varied(
                 raise UserError(f"{one.where}: {key}: {set_by} sets it for every variant; sweep over {set_by}")
             if inner in config.training:
                 raise UserError(f"{one.where}: {key}: --config sets {inner} for every variant; remove one of the two")
-    return {one.name: _experiment(one.over(raw), f"{one.where} ({one.name})") for one in variants}
+    found = {one.name: _experiment(one.over(raw), f"{one.where} ({one.name})") for one in variants}
+    if base.sweep and base.sweep.halving:
+        for one in variants:
+            _check_steps(one, found[one.name], found[variants[0].name])
+    return found
+
+
+def _check_steps(variant: Variant, experiment: ExperimentConfig, first: ExperimentConfig) -> None:
+    """Raise UserError where skills would be compared after different numbers of steps, or there are none."""
+    smoke, where = experiment.smoke, f"{variant.where}: halving ({variant.name})"
+    if experiment.command:
+        raise UserError(f"{where}: a command has no skill to compare; remove halving")
+    if smoke.max_extension != 1:
+        raise UserError(f"{where}: smoke.max_extension: {smoke.max_extension:g} lets steps differ; write 1")
+    if smoke.steps != first.smoke.steps:
+        raise UserError(f"{where}: smoke.steps: {smoke.steps}, and {first.smoke.steps} of another; make them equal")

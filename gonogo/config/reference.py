@@ -25,6 +25,7 @@ from gonogo.config.experiment import (
     Training,
 )
 from gonogo.config.gate_thresholds import Gates
+from gonogo.config.sweep import Halving, Sweep
 from gonogo.config.target import Embedded, Release, Slurm, Ssh, Target
 from gonogo.config.workflow import Config
 from gonogo.verdict import Override
@@ -39,6 +40,8 @@ SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
     ("`modes`, each", "modes.NAME.", ModeConfig),
     ("`smoke`", "smoke.", Smoke),
     ("`expected`", "expected.", Expected),
+    ("`sweep`", "sweep.", Sweep),
+    ("`sweep.halving`", "sweep.halving.", Halving),
     ("config/targets/NAME.yaml", "", Target),
     ("`connection` of kind embedded", "connection.", Embedded),
     ("`connection` of kind ssh", "connection.", Ssh),

@@ -28,6 +28,12 @@ LONGEST_VALUE, LONGEST_NAME = 24, 80  # characters
 UNSAFE = re.compile(r"[^\w.-]+")  # in the name of a folder, and in a shell
 
 
+class Halving(StrictModel):
+    """Which variants of a sweep are launched: the best after their smoke runs, all of as many steps."""
+
+    keep: float = Field(0.5, gt=0, lt=1, description="share of the variants that passed their gates; one at least")
+
+
 class Sweep(StrictModel):
     """Variants of the experiment: one of `over`, `variants` and `table`."""
 
@@ -41,6 +47,10 @@ class Sweep(StrictModel):
         None,
         description="CSV file with a column for each dotted key, or YAML file with a list of mappings, from the "
         "repository's root; a column `name` names the variants",
+    )
+
+    halving: Halving | None = Field(
+        None, description="launch only the best by the smoke run's held-out skill; null: all that pass their gates"
     )
 
     @model_validator(mode="after")

@@ -42,6 +42,7 @@ class Measurements(Measured):
     contradictions: list[str] = Field(default_factory=list, description="times of the plan that cannot all hold")
     budget_usd: float
     sweep: SweepPlan | None = Field(None, description="where the experiment is a variant of one")
+    variant: str = Field("", description="its name there")
     max_hours: float
     approval: Approval | None
     sample_digest: str = Field(description="of the sample as it is now")
@@ -56,12 +57,14 @@ def judge(measured: Measurements, gate: LaunchGate) -> tuple[list[Check], str]:
         *([_timeline(measured)] if measured.contradictions else []),
         *([_issues(measured)] if measured.issues else []),
         *_money(measured, gate),
-        *([_sweep(measured, measured.sweep, gate)] if measured.sweep else []),
+        *(_sweep(measured, measured.sweep, gate) if measured.sweep else []),
         *([_approval(measured)] if gate.approval == "required" else []),
     ]
     failed = {check.id for check in checks if not check.status.passes}
     if failed & {"budget", "time_cap", "sweep_budget"}:
         return checks, "BUDGET"
+    if failed == {"halving"}:
+        return checks, "OUTRANKED"
     return checks, "CHECKLIST" if failed else ""
 
 
@@ -169,7 +172,26 @@ def _money(m: Measurements, gate: LaunchGate) -> list[Check]:
     return [budget, cap]
 
 
-def _sweep(m: Measurements, plan: SweepPlan, gate: LaunchGate) -> Check:
+def _sweep(m: Measurements, plan: SweepPlan, gate: LaunchGate) -> list[Check]:
+    return [*([_halving(m.variant, plan)] if plan.skills else []), _sweep_budget(m, plan, gate)]
+
+
+def _halving(variant: str, plan: SweepPlan) -> Check:
+    """Only the best after equally many steps are launched."""
+    names, kept = list(plan.skills), len(plan.launched)
+    return threshold_check(
+        "halving",
+        "Rank among the sweep's variants, by held-out skill",
+        names.index(variant) + 1,
+        f"<= {kept} of {len(names)}",
+        variant in plan.launched,
+        why=f"its skill is {plan.skills[variant]:.3g} after the smoke run, that of the last one kept "
+        f"{plan.skills[names[kept - 1]]:.3g}",
+        hint="Nothing is wrong with it; to launch it as well, raise sweep.halving.keep.",
+    )
+
+
+def _sweep_budget(m: Measurements, plan: SweepPlan, gate: LaunchGate) -> Check:
     """All variants have one budget; none is launched where they exceed it together."""
     allowed = m.budget_usd * (1 - gate.budget_buffer)
     check = threshold_check(

@@ -231,7 +231,10 @@ def _reached(folder: Path, instance: embedded_server.Instance) -> Ssh:
     words = dict(word.partition("=")[::2] for word in shown.split())
     address = words.get("NodeAddr", instance.host)
     write_text(folder / "known_hosts", f"[{address}]:{instance.port} {instance.host_key}\n")
-    return embedded_server.ssh_to(folder, instance).model_copy(update={"host": address})
+    ssh = embedded_server.ssh_to(folder, instance)
+    if not ssh.key_file.exists():
+        raise Unreachable(f"job {instance.job_id} of Slurm is being started again on {instance.host}")
+    return ssh.model_copy(update={"host": address})
 
 
 def _hours(limit: str) -> float | None:

@@ -152,7 +152,7 @@ def _end(folder: Path) -> None:
 
 
 def remove_keys(folder: Path) -> None:
-    for name in ("client_key", "known_hosts", "instance.json"):
+    for name in ("instance.json", "client_key", "known_hosts"):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -172,6 +172,15 @@ CAUSES = {
         requirements=("A mode, target or budget with which the launch gate passes.",),
         alternatives=("A shorter mode.", "A cheaper machine for more hours, if its time limit allows."),
     ),
+    "OUTRANKED": CauseText(
+        headline="other variants of the sweep learn more in as many steps",
+        part=None,
+        meaning="It passed its gates; the sweep launches only the best (`sweep.halving`).",
+        told_apart="Held-out skill was compared after equally many steps of the smoke runs, on the same terms.",
+        lesson="A few steps rank variants cheaply; what learns late is ranked too low by them.",
+        requirements=("A rank among those that are kept, or a larger `sweep.halving.keep`.",),
+        alternatives=("More steps in the smoke run, where the rank may change.",),
+    ),
     "CHECKLIST": CauseText(
         headline="something required before launch is missing",
         part="infrastructure",

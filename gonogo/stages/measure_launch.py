@@ -39,6 +39,7 @@ def measure_launch(run: Run, inputs: Any, outputs: Any, params: Any) -> None:
         not_forecast=forecast.basis if forecast.hours is None else "",
         usd_per_hour=forecast.usd_per_hour,
         budget_usd=run.config.budget_usd,
+        variant=run.experiment if inputs.sweep else "",
         sweep=read_model(SweepPlan, inputs.sweep) if inputs.sweep else None,
         max_hours=most_hours(run),
         approval=approval(run.paths.approval),

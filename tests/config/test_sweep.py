@@ -133,3 +133,16 @@ def test_a_key_that_the_mode_or_the_command_line_sets_would_not_differ(site: Pat
     (site / "config/experiments/rates-learning_rate-0.1.yaml").write_text("extends: cvs\n")
     with pytest.raises(UserError, match=r"is also a file in config/experiments/"):
         swept(site, {"over": {RATE: [0.1]}})
+
+
+def test_halving_compares_skills_after_equally_many_steps(site: Path) -> None:
+    sweep = {"over": {RATE: [0.1, 0.2]}, "halving": {"keep": 0.5}}
+    with pytest.raises(UserError, match=r"halving .*smoke.max_extension: 3 lets steps differ; write 1"):
+        swept(site, sweep)
+    once = {"max_extension": 1}
+    assert len(swept(site, sweep, smoke=once).sweeps["rates"]) == 2
+    steps = {"over": {"smoke.steps": [10, 20]}, "halving": {}}
+    with pytest.raises(UserError, match=r"smoke.steps: 20, and 10 of another; make them equal"):
+        swept(site, steps, smoke=once)
+    with pytest.raises(UserError, match=r"sweep.halving.keep: 1.5 is wrong"):
+        swept(site, {**sweep, "halving": {"keep": 1.5}}, smoke=once)

@@ -112,3 +112,15 @@ def test_the_variants_of_a_sweep_have_one_budget() -> None:
     assert checks["budget"].status is Status.GO and checks["sweep_budget"].status is Status.NO_GO and cause == "BUDGET"
     checks, cause = launch(usd=one, sweep=sweep_plan("rates", ["a", "b"], {"a": one, "b": None}))
     assert checks["sweep_budget"].status is Status.UNKNOWN and "b is not known" in checks["sweep_budget"].why
+
+
+def test_only_the_best_of_a_sweep_are_launched() -> None:
+    one = Range(low=1, mid=2, high=3)
+    four = dict.fromkeys("abcd", one)
+    plan = sweep_plan("rates", [*"abcde"], four, {"a": 0.1, "b": 0.7, "c": 0.3, "d": 0.5}, keep=0.5)
+    assert (plan.launched, plan.left_out, plan.stopped, plan.usd.mid) == (["b", "d"], ["a", "c"], ["e"], 4)
+    checks, cause = launch(usd=one, sweep=plan, variant="d")
+    assert checks["halving"].status is Status.GO and checks["halving"].value == 2 and cause == ""
+    checks, cause = launch(usd=one, sweep=plan, variant="c")
+    assert checks["halving"].status is Status.NO_GO and cause == "OUTRANKED" and "0.3 after" in checks["halving"].why
+    assert sweep_plan("rates", ["a"], {"a": one}, {"a": 0.1}, keep=0.5).launched == ["a"]

@@ -27,7 +27,8 @@ PLANNED_S = 60  # of a hundred variants, on a machine that does other work as we
 
 def write(site: Site, name: str, sweep: object) -> None:
     file = site.folder / f"config/experiments/{name}.yaml"
-    file.write_text(yaml.safe_dump({**TINY, "extends": "tiny", "sweep": sweep}, sort_keys=False))
+    smoke = {**TINY["smoke"], "max_extension": 1}
+    file.write_text(yaml.safe_dump({**TINY, "extends": "tiny", "sweep": sweep, "smoke": smoke}, sort_keys=False))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def verdicts(gate: str) -> list[str]:
 
 @pytest.mark.slow
 def test_four_variants_share_data_and_the_one_that_is_stopped_stops_no_other(rates: Site) -> None:
-    done = rates.run(*verdicts("validate/memory"), "--config", "experiments=rates")
+    done = rates.run(*verdicts("learning"), "--config", "experiments=rates")
     results = rates.folder / "results"
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr[-4000:]
     # data: made once for three of them, and by the one whose data differ
@@ -72,16 +73,21 @@ def test_four_variants_share_data_and_the_one_that_is_stopped_stops_no_other(rat
 
 
 @pytest.mark.slow
-def test_all_that_are_left_are_added_up_before_one_is_launched(rates: Site) -> None:
+def test_all_that_are_left_are_compared_and_added_up_before_the_best_is_launched(rates: Site) -> None:
+    write(rates, "rates", {"variants": VARIANTS, "halving": {"keep": 0.5}})
     before = len(rates.stages("rates-fast"))
     done = rates.run(*verdicts("validate/launch"), "--config", "experiments=rates")
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr[-4000:]
     assert not {"smoke_train", "trace_memory"} & set(rates.stages("rates-fast", before))
     plan = json.loads((rates.folder / "results/rates/validate/sweep/plan.json").read_text())
-    assert plan["launched"] == ["rates-fast", "rates-slow", "rates-near"] and plan["stopped"] == ["rates-strict"]
-    for name in plan["launched"]:
+    passed = ["rates-fast", "rates-slow", "rates-near"]
+    best = max(passed, key=plan["skills"].__getitem__)
+    assert set(plan["skills"]) == set(passed) and plan["launched"] == [best] and plan["stopped"] == ["rates-strict"]
+    for name in passed:
         launch = Verdict.read(rates.folder / "results" / name / "validate/launch/verdict.json")
-        assert {check.id: check.status for check in launch.checks}["sweep_budget"] is Status.GO
+        status = {check.id: check.status for check in launch.checks}
+        assert status["sweep_budget"] is Status.GO
+        assert (status["halving"], launch.cause) == ((Status.GO, "") if name == best else (Status.NO_GO, "OUTRANKED"))
 
 
 def test_a_hundred_variants_are_planned_in_one_dag(fresh: Site) -> None:

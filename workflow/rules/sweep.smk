@@ -13,6 +13,12 @@ def forecasts_of_variants(wildcards):
     return found
 
 
+def halving(wildcards):
+    """Parameter function: which share is kept."""
+    own = experiment_config(wildcards).sweep
+    return own.halving.model_dump_json() if own and own.halving else ""
+
+
 rule plan_sweep:
     input:
         forecasts=forecasts_of_variants,
@@ -29,6 +35,7 @@ rule plan_sweep:
         variants=lambda wildcards: [
             one.name for one in SETTINGS.sweeps[wildcards.experiment]
         ],
+        halving=halving,
     message:
         "{wildcards.experiment}: adding up its variants"
     script:
