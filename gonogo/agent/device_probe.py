@@ -1,7 +1,7 @@
 """The rungs that a device is tried on, from the least to the most: `python device_probe.py DEVICE BYTES`.
 
 Each rung says `rung NAME` before it is tried, so that of a child that was aborted or hangs the last name tells where.
-The end is a line of JSON: `device`, `device_bytes`, `torch_version`, `torch_build`.
+The end is a line of JSON: `device`, `device_bytes`, `device_count`, `torch_version`, `torch_build`.
 
 Args of the command line: DEVICE is `cuda` (which is what ROCm calls its devices, too), `cpu`, or `any`: a GPU where
 torch sees one, else the processor. BYTES are allocated on it on the last rung.
@@ -65,9 +65,12 @@ def _present(torch: Any) -> str:
 def _facts(torch: Any, where: str) -> dict[str, Any]:
     hip, cuda = torch.version.hip, torch.version.cuda
     build = f"hip {hip}" if hip else f"cuda {cuda}" if cuda else "cpu"
-    facts = {"device": "CPU", "device_bytes": 0, "torch_version": torch.__version__, "torch_build": build}
+    facts = {
+        "device": "CPU", "device_bytes": 0, "device_count": _cores(), "torch_version": torch.__version__,
+        "torch_build": build,
+    }  # fmt: skip
     if where != "cuda":
-        return {**facts, "device": "Apple MPS"} if where == "mps" else facts
+        return {**facts, "device": "Apple MPS", "device_count": 1} if where == "mps" else facts
     if not torch.cuda.is_available():
         nodes = [node for node in NODES if os.path.exists(node)]
         there = (
@@ -79,7 +82,13 @@ def _facts(torch: Any, where: str) -> dict[str, Any]:
     built_for = torch.cuda.get_arch_list()
     if arch and arch not in built_for:
         raise UnfitError(f"torch {torch.__version__} holds no code for {arch}, only for {' '.join(built_for)}")
-    return {**facts, "device": properties.name, "device_bytes": properties.total_memory}
+    found = {"device": properties.name, "device_bytes": properties.total_memory}
+    return {**facts, **found, "device_count": torch.cuda.device_count()}
+
+
+def _cores() -> int:
+    """That this process may use: a processor counts as so many devices."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _copy(torch: Any, where: str) -> None:

@@ -24,7 +24,7 @@ from .timings import PROBE_S
 from .turns import Waits
 
 OLDEST_PYTHON = (3, 11)
-UNPROBED: dict[str, Any] = {"torch_version": "", "torch_build": "", "device": "", "device_bytes": 0}
+UNPROBED: dict[str, Any] = {"torch_version": "", "torch_build": "", "device": "", "device_bytes": 0, "device_count": 0}
 OLDER_AGENT = Path("agent.py")  # what earlier versions installed; a line in a crontab may name it
 FORWARD = """import os, sys
 agent = os.path.join(os.path.dirname(os.path.abspath(__file__)), "agent.pyz")

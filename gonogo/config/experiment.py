@@ -27,6 +27,15 @@ class Training(StrictModel):
     epochs: Count = Field(10, description="passes over the training items")
     micro_batch_size: Count = Field(8, description="samples per forward pass")
     accumulate_grad_batches: Count = Field(1, description="forward passes per optimizer step")
+    devices: Count = Field(
+        1,
+        description="with `class`: cards of the machine, or processes on a CPU, that train together; smoke run: one",
+    )
+    strategy: Literal["ddp", "ddp_find_unused_parameters_true"] = Field(
+        "ddp",
+        description="how several `devices` share the work; the second where a step leaves out some of the parameters. "
+        "FSDP and several machines (`num_nodes`) are not supported",
+    )
     precision: Annotated[
         Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"], BeforeValidator(_not_tf32)
     ] = Field(
@@ -55,8 +64,13 @@ class Training(StrictModel):
     threads: Count = Field(1, description="torch threads; on shared cores, one was 8 times faster than two")
 
     @property
-    def effective_batch_size(self) -> int:
+    def card_batch_size(self) -> int:
+        """Samples per optimizer step of each card."""
         return self.micro_batch_size * self.accumulate_grad_batches
+
+    @property
+    def effective_batch_size(self) -> int:
+        return self.card_batch_size * self.devices
 
 
 class ModeConfig(StrictModel):

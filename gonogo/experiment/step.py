@@ -28,6 +28,7 @@ class Step:
         batch: nested tensors on the processor, moved to the card before every forward pass.
         micro_batch_size: samples in `batch`.
         accumulate_grad_batches: forward passes an optimizer step.
+        devices: cards that train together, each with a step like this one, under DistributedDataParallel.
         gradient_clip_val: L2 norm; 0: off.
         precision: as Lightning names it.
         zero_grad: when gradients are released or zeroed; Lightning does it before_backward.
@@ -49,6 +50,7 @@ class Step:
     batch: Any
     micro_batch_size: int = 1
     accumulate_grad_batches: int = 1
+    devices: int = 1
     gradient_clip_val: float = 0.0
     precision: str = "32-true"
     zero_grad: Literal["start", "before_backward", "end"] = "before_backward"

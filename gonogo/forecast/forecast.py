@@ -30,6 +30,8 @@ SETUP_HOURS = Range(low=0.05, mid=0.08, high=0.25)
 OWN_SETUP_HOURS = Range(low=0.001, mid=0.0012, high=0.002)
 # by how much the pace of smoke run, canary and paid run differed on one machine that others used as well
 PACE = Range(low=0.75, mid=1.0, high=1.4)
+# seconds of a step on several cards, of one alone: 60 to 100 % efficiency, 90 % taken; assumed, not measured by us
+SEVERAL_CARDS = Range(low=1.0, mid=1 / 0.9, high=1 / 0.6)
 START = Range(low=0.7, mid=1.0, high=2.0)  # the same of imports and reading, which a new machine has not cached
 
 
@@ -70,7 +72,7 @@ def forecast(
         )
     steps_per_epoch = math.ceil(speed.train_samples / training.effective_batch_size)
     steps = steps_per_epoch * training.epochs
-    scale = training.effective_batch_size / speed.samples_per_step
+    scale = training.card_batch_size / speed.samples_per_step
     here = Range(low=speed.step_s_low, mid=speed.step_s, high=speed.step_s_high).scaled(scale)
     uploads = [stage.seconds.scaled(1 / 3600) for stage in stages if stage.stage == "upload"]
     setup = sum(uploads, start=OWN_SETUP_HOURS if accelerator.is_this_machine else SETUP_HOURS)
@@ -90,9 +92,11 @@ def forecast(
         mid=times.mid * here.mid,
         high=times.high * max(here.high, PACE.high * here.mid),
     )
+    if training.devices > 1:
+        step_s = Range(**{name: getattr(step_s, name) * shared for name, shared in SEVERAL_CARDS})
     training_s = step_s.scaled(steps)
     around = start + _beside_steps(speed, training_s, times, training.epochs).scaled(1 / 3600)
-    basis = _basis(speed, accelerator, slow, fast)
+    basis = _basis(speed, accelerator, slow, fast) + _cards(training)
     trained = StageTime(stage="cloud_train", seconds=training_s + around.scaled(3600), basis=basis)
     hours = setup + trained.seconds.scaled(1 / 3600)
     return Forecast(
@@ -127,6 +131,16 @@ def _basis(speed: Speed, accelerator: Accelerator, slow: float, fast: float) -> 
     return (
         f"{own}; {accelerator.title} taken as {slow:.0f} to {fast:.0f} times faster: the ratios of bandwidth and of "
         f"fp32 peak to those measured here ({speed.bandwidth_gb_s:.0f} GB/s, {speed.tflops_fp32:.2f} TFLOPS)"
+    )
+
+
+def _cards(training: Training) -> str:
+    if training.devices == 1:
+        return ""
+    low, mid, high = (f"{100 / part:.0f}" for part in (SEVERAL_CARDS.high, SEVERAL_CARDS.mid, SEVERAL_CARDS.low))
+    return (
+        f"; {training.devices} devices together taken as {mid} % efficient ({low} to {high} %): an assumption, which "
+        "the canary's own seconds a step replace; the target's price is that of the whole machine"
     )
 
 

@@ -20,6 +20,7 @@ from gonogo.learning.measurements import Evaluation, Measurements
 from gonogo.learning.run_watch import RunWatch
 from gonogo.learning.summary import summarized
 from gonogo.training.lightning_step import logged_loss
+from gonogo.training.ranks import stop
 from gonogo.training.spec import StoppedByGateError
 
 if TYPE_CHECKING:
@@ -148,8 +149,8 @@ class InFlight(Watch):
         share = step / max(1, trainer.estimated_stepping_batches)
         self.say(f"held-out skill {self.evaluations[-1].skill:.3f} at step {step}{signal.as_text()}")
         if should_stop(self.signals, share):
-            trainer.save_checkpoint(self.out / "checkpoints" / "last.ckpt")
-            raise StoppedByGateError(signal.cause, f"{signal.cause} at step {step}: {signal.why}")
+            error = StoppedByGateError(signal.cause, f"{signal.cause} at step {step}: {signal.why}")
+            stop(trainer, self.out / "checkpoints" / "last.ckpt", error)
 
     def measured(self, trainer: Any, module: Any) -> Measurements:
         """So far, without a batch fitted alone; trained samples are evaluated, too."""

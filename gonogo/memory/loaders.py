@@ -52,13 +52,14 @@ class Loaders:
     def batches(self, training: Training) -> dict[str, Any]:
         """Fields of a `Step`: validation's batch, and the training batches beside the ordinary one."""
         size, asked = training.micro_batch_size, self._asked.micro_batch_size
+        batches = self.train.count // training.devices
         return {
             "validation_batch": self._validation_batch(training),
             "validation_batches": self.validation.count,
             "other_batches": [(what, resized(batch, asked, size)) for what, batch in self.train.batches],
             "looked": self.looked(),
-            "planned_steps": self.train.count * training.epochs // training.accumulate_grad_batches,
-            "epoch_steps": self.train.count // training.accumulate_grad_batches,
+            "planned_steps": batches * training.epochs // training.accumulate_grad_batches,
+            "epoch_steps": batches // training.accumulate_grad_batches,
         }
 
     def looked(self) -> list[str]:

@@ -41,8 +41,8 @@ def with_micro_batch(training: Training, micro_batch_size: int) -> Training:
     Raises:
         ValueError: the effective batch cannot be cut into such parts.
     """
-    effective = training.effective_batch_size
-    if effective % micro_batch_size:
-        raise ValueError(f"an effective batch of {effective} cannot be cut into parts of {micro_batch_size}")
-    changed = {"micro_batch_size": micro_batch_size, "accumulate_grad_batches": effective // micro_batch_size}
+    whole = training.card_batch_size
+    if whole % micro_batch_size:
+        raise ValueError(f"an effective batch of {whole} a card cannot be cut into parts of {micro_batch_size}")
+    changed = {"micro_batch_size": micro_batch_size, "accumulate_grad_batches": whole // micro_batch_size}
     return training.model_copy(update=changed)

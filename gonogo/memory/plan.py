@@ -241,7 +241,7 @@ class _Table:
 
     def _filling(self, asked: Training, bound: int) -> Training | None:
         """None: not even one sample is within the bound."""
-        whole = asked.effective_batch_size
+        whole = asked.card_batch_size
         if self.gate.larger_batches and bound > whole:
             changed = {"micro_batch_size": bound // whole * whole, "accumulate_grad_batches": 1}
             return asked.model_copy(update=changed)

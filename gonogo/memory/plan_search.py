@@ -130,7 +130,7 @@ class _Sizes:
     def _changed(self, micro_batch_size: int) -> dict[str, Any]:
         """The same effective batch in such parts, where it can be cut so and the program accumulates."""
         plan, training = self.plan, self.plan.training
-        if self._accumulates and training.effective_batch_size % micro_batch_size == 0:
+        if self._accumulates and training.card_batch_size % micro_batch_size == 0:
             changed = with_micro_batch(training, micro_batch_size)
         else:
             changed = training.model_copy(update={"micro_batch_size": micro_batch_size})
@@ -144,7 +144,7 @@ class _Sizes:
     def parts(self) -> list[int]:
         """Micro-batches of the plan, largest first: it as it is, and smaller ones."""
         training = self.plan.training
-        whole = training.effective_batch_size if self._accumulates else training.micro_batch_size
+        whole = training.card_batch_size if self._accumulates else training.micro_batch_size
         return [size for size in divisors(whole) if size <= training.micro_batch_size]
 
 
@@ -182,7 +182,7 @@ def explore(
         return Explored(candidates=_falling([asked, *lighter]), **alike)
     sizes.at(training.micro_batch_size // 2 or 2)
     line = sizes.line()
-    limit = largest * training.effective_batch_size
+    limit = largest * training.card_batch_size
     most = _largest_fitting(sizes, line, capacity, limit) if line else None
     candidates, useless = [asked], {}
     if line is not None:

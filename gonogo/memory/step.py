@@ -75,6 +75,7 @@ def lightning_step(
         batch=experiment.example_batch(training.micro_batch_size),
         micro_batch_size=training.micro_batch_size,
         accumulate_grad_batches=training.accumulate_grad_batches,
+        devices=training.devices,
         gradient_clip_val=training.gradient_clip_val,
         precision=training.precision,
         after_step=lambda batch: module.on_train_batch_end(None, batch, 0),

@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from gonogo.base.errors import UserError
 from gonogo.experiment.step import Step
+from gonogo.memory.buckets import Buckets
 from gonogo.memory.compiled import described, is_compiled, traced_as_written
 from gonogo.memory.devices import Card
 from gonogo.memory.fake_gpu import FakeGPUMode, fake_gpu, fake_modules, forget_tracing
@@ -129,14 +130,21 @@ def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, t
     optimizers = [made] if isinstance(made, torch.optim.Optimizer) else list(made)
     _label_model(model, optimizers, recorder)
     _label_state(optimizers, recorder)
+    buckets = Buckets(model, recorder) if step.devices > 1 else None
+    if buckets is not None:
+        traced.looked.append(
+            f"{step.devices} cards: the peak is of one, with the gradient buckets that DistributedDataParallel keeps"
+        )
     for parameter in model.parameters():
         if parameter.requires_grad:
+            if buckets is not None:
+                parameter.register_post_accumulate_grad_hook(buckets.take)
             parameter.register_post_accumulate_grad_hook(lambda p: recorder.label(p.grad, "gradients"))
     traced.compiled = traced.compiled or (described("") if is_compiled(model) else "")
     names: dict[str, Any] = {}
 
     def one_step(batch: Any = None) -> None:
-        _optimizer_step(step, step.batch if batch is None else batch, optimizers, recorder, device, names)
+        _optimizer_step(step, step.batch if batch is None else batch, optimizers, recorder, device, names, buckets)
 
     live: list[int] = []
     for number in range(STEPS):
@@ -163,6 +171,7 @@ def _optimizer_step(
     recorder: AllocationRecorder,
     device: str,
     names: dict[str, Any],
+    buckets: Buckets | None,
 ) -> None:
     """As Lightning orders it: forward, zero_grad, backward, clipping, optimizer, then the moving average.
 
@@ -177,10 +186,14 @@ def _optimizer_step(
                 optimizer.zero_grad(set_to_none=step.set_to_none)
 
     zero_grad("start")
-    for index in range(min(step.accumulate_grad_batches, PASSES)):
+    passes = min(step.accumulate_grad_batches, PASSES)
+    for index in range(passes):
         recorder.phase = "batch"
         names["batch"] = _moved(batch, device, CONVERTED.get(step.precision))
         recorder.phase = "forward"
+        if buckets is not None:
+            buckets.before_forward()
+            buckets.synchronised = index == passes - 1
         with _autocast(step.precision, device):
             loss: Any = step.run(names["batch"])
             loss = loss["loss"] if isinstance(loss, dict) else loss

@@ -211,6 +211,7 @@ class MachineFacts(AgentAnswer):
     torch_build: Shown
     device: Shown
     device_bytes: Count
+    device_count: Count = 0
     gpu: Shown
     driver: Shown
     gpu_used_bytes: Count

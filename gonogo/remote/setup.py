@@ -32,6 +32,7 @@ class SetupReport(BaseModel):
     torch_build: str = Field(description="what torch was built for: cuda, hip or cpu")
     device: str = Field(description="name of the GPU, or CPU; empty: not known")
     device_bytes: int = Field(description="the GPU's memory, as the framework sees it; 0: none")
+    device_count: int = Field(0, description="GPUs, or the cores of a CPU; 0: not known")
     gpu: str = Field("", description="name of the first NVIDIA card, as its driver gives it; empty: none, or no driver")
     driver: str = Field("", description="version of its driver")
     gpu_used_bytes: int = Field(0, description="of its memory, before the run")
@@ -54,6 +55,7 @@ class RunNeeds(BaseModel):
     gpu_bytes: int | None = Field(None, description="of the card, by the memory plan; null: not known")
     num_workers: int = Field(0, description="processes that load batches")
     batch_bytes: int = Field(0, description="of one batch")
+    devices: int = Field(1, description="that train together")
 
 
 def set_up(
@@ -124,8 +126,13 @@ def switches_itself_off(target: Target) -> bool:
 
 
 def too_little(report: SetupReport, needs: RunNeeds) -> list[str]:
-    """Problems where the card is in use already, or its loader's workers have no room for batches."""
+    """Problems where there are too few cards, one is in use already, or the loader's workers have no room."""
     problems = []
+    if 0 < report.device_count < needs.devices:
+        problems.append(
+            f"training.devices asks for {needs.devices} devices, and the machine has {report.device_count} "
+            f"({report.device}): rent one with as many, or set training.devices: {report.device_count}"
+        )
     free = report.gpu_total_bytes - report.gpu_used_bytes
     if needs.gpu_bytes and report.gpu_total_bytes and free < needs.gpu_bytes <= report.gpu_total_bytes:
         listed = "; ".join(report.gpu_processes)

@@ -37,8 +37,8 @@ def _memory(training: Training) -> Adjustment | None:
     size = training.micro_batch_size
     if size == 1:
         return None
-    part = next(part for part in range(size // 2, 0, -1) if training.effective_batch_size % part == 0)
-    keys = {"micro_batch_size": part, "accumulate_grad_batches": training.effective_batch_size // part}
+    part = next(part for part in range(size // 2, 0, -1) if training.card_batch_size % part == 0)
+    keys = {"micro_batch_size": part, "accumulate_grad_batches": training.card_batch_size // part}
     return Adjustment(
         symptom="out of memory", training=keys,
         why="the same effective batch in smaller parts; the memory gate's plan.md lists smaller plans",

@@ -68,7 +68,7 @@ class Run(StageTerminal):
         """The experiment as its smoke run trains it."""
         config = self.experiment_config
         settings = deep_merged(config.settings, config.smoke.settings)
-        training = Training.model_validate({**config.training.model_dump(), **config.smoke.training})
+        training = Training.model_validate({**config.training.model_dump(), **config.smoke.training, "devices": 1})
         return config.model_copy(update={"settings": settings, "training": training})
 
     @property

@@ -19,6 +19,7 @@ from gonogo.experiment.pretrained import Asset, shown_address
 from gonogo.forecast.stage_times import size_bytes
 from gonogo.gates.launch import Item
 from gonogo.project.requirements import pip_lines
+from gonogo.quality.workers import available_cores
 from gonogo.runtime.context import Run
 from gonogo.stages.freshness import InputDigests, confirm_up_to
 from gonogo.stages.setup import TRAIN_LOCK
@@ -44,6 +45,7 @@ def critical_items(digests: InputDigests) -> list[Item]:
         packages_are_named(_requirements(run)),
         unbuffered(run.target.environment),
         forbidden_environment(run.settings.accelerator, run.target.environment),
+        *devices_here(run.training.devices, run.settings.accelerator),
     ]
     if isinstance(connection, Ssh):
         found += [
@@ -174,6 +176,16 @@ def forbidden_environment(accelerator: Accelerator, environment: Mapping[str, st
     present = [name for name in accelerator.forbidden_environment if name in environment]
     detail = f"{', '.join(present)} must not be set on {accelerator.title}" if present else "no forbidden variable"
     return Item(name=f"Environment for {accelerator.title}", ok=not present, detail=detail)
+
+
+def devices_here(asked: int, accelerator: Accelerator) -> list[Item]:
+    """Of a run on this machine's processor, where each process needs a core; `setup` counts those of another."""
+    if asked == 1 or not accelerator.is_this_machine:
+        return []
+    there = available_cores()
+    fix = f": set training.devices: {there}, or choose a target with {asked}" if there < asked else ""
+    detail = f"training.devices asks for {asked} devices, and the machine has {there}{fix}"
+    return [Item(name="Devices that train together", ok=there >= asked, detail=detail)]
 
 
 def file_exists(name: str, path: Path) -> Item:

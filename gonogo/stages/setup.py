@@ -48,11 +48,13 @@ def setup(run: Run, inputs: Any, outputs: Any) -> None:
 
 def _needs(run: Run) -> RunNeeds:
     """By the memory plan, where there is one."""
+    training = run.training
     if not run.paths.memory_plan.exists():
-        return RunNeeds(num_workers=run.training.num_workers)
+        return RunNeeds(num_workers=training.num_workers, devices=training.devices)
     plan = Plan.model_validate_json(run.paths.memory_plan.read_text())
     return RunNeeds(
         gpu_bytes=plan.needed_bytes,
-        num_workers=run.training.num_workers,
+        num_workers=training.num_workers,
         batch_bytes=plan.components_bytes.get("batch", 0),
+        devices=training.devices,
     )

@@ -20,6 +20,7 @@ from gonogo.config.tracking import missing
 from gonogo.experiment.contract import Experiment
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.experiment.load import load_experiment
+from gonogo.training.ranks import end_with_first, rank_of
 from gonogo.training.run import train
 from gonogo.training.spec import BUDGET, WATCH, RunSpec
 
@@ -56,15 +57,19 @@ def main(argv: list[str] | None = None) -> int:
     spec = _changed(spec, arguments.changes)
     if arguments.max_steps is not None:
         spec = spec.model_copy(update={"max_steps": arguments.max_steps, "gate": None, "one_of_each": True})
-    print(f"training {spec.experiment}: loading", flush=True)
+    rank = rank_of(spec.training)
+    say = _silent if rank else _say
+    if rank:
+        end_with_first()
+    say(f"training {spec.experiment}: loading")
     experiment = load_experiment(spec.experiment, spec.experiment_config, Path.cwd(), spec.assets)
     experiment.starts_from = spec.starts_from
     experiment.data_at = spec.data[0] if spec.experiment_config.data else None
     try:
         if lacking := missing(spec.tracking):
             raise UserError(lacking)
-        watch = _learning_gate(experiment, spec, arguments.out)
-        result = train(experiment, spec, arguments.out, _say, watch=watch, checkpoint=arguments.resume)
+        watch = None if rank else _learning_gate(experiment, spec, arguments.out)
+        result = train(experiment, spec, arguments.out, say, watch=watch, checkpoint=arguments.resume)
     except ProgramError as error:
         print(f"error: {error}", flush=True)
         if error.code < 0:  # whoever supervises sees how it ended
@@ -77,6 +82,8 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit:  # Lightning's answer to SIGTERM, without a code of its own
         print("training was ended by a signal", flush=True)
         return TERMINATED
+    if rank:  # ended with the first, whose exit code says how
+        return 0
     write_text(arguments.out / "training.json", result.model_dump_json())
     print(
         f"training ended: {result.steps} steps in {result.wall_s:.0f} s; {result.stopped or 'finished'}",
@@ -90,6 +97,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _silent(line: str) -> None:
+    """Of ranks beside the first, which would say the same."""
 
 
 def _learning_gate(experiment: Experiment, spec: RunSpec, out: Path) -> Callback | None:

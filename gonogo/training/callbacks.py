@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gonogo.training.lightning_step import logged_loss
 from gonogo.training.manual_optimization import clip_before_steps
+from gonogo.training.ranks import first_of_ranks, mean_of_ranks
 
 if TYPE_CHECKING:
     from gonogo.config.experiment import Training
@@ -57,9 +58,10 @@ class Recorder(Callback):
         loss = logged_loss(outputs)
         if loss is None:  # Lightning skipped the batch, as its training_step asked for
             return
+        loss = mean_of_ranks(trainer, loss)
         self.train_loss.append(loss)
         if not -float("inf") < loss < float("inf"):
-            bad = self._not_finite(batch)
+            bad = first_of_ranks(trainer, self._not_finite(batch))
             found = f": the batch's {bad} hold NaN or infinity" if bad else ""
             if bad and not self._experiment.measure().counts(self._experiment.targets(batch)):
                 found = ": the loss leaves out every target of the batch"
@@ -108,7 +110,7 @@ class BeforeValidation(Callback):
         self._path = checkpoints / "last.ckpt"
 
     def on_validation_start(self, trainer: Any, module: Any) -> None:
-        if not self._path.exists():
+        if not trainer.strategy.broadcast(self._path.exists()):  # the first process writes it while others ask
             trainer.save_checkpoint(self._path)
 
 
@@ -122,7 +124,8 @@ class Periodic(Callback):
         epoch = trainer.current_epoch + 1
         if epoch % self._training.checkpoint_every_epochs == 0:
             trainer.save_checkpoint(self._out / "checkpoints" / f"epoch_{epoch:04d}.ckpt")
-        if epoch % self._training.sample_every_epochs == 0 or epoch == trainer.max_epochs:
+        due = epoch % self._training.sample_every_epochs == 0 or epoch == trainer.max_epochs
+        if due and trainer.is_global_zero:
             self._picture(trainer, module, self._out / "samples" / f"epoch_{epoch:04d}" / "predictions.png")
 
     def _picture(self, trainer: Any, module: Any, path: Path) -> None:

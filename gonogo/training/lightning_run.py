@@ -12,6 +12,7 @@ from gonogo.base.errors import UserError
 from gonogo.base.torch_startup import without_gc
 from gonogo.experiment.lightning import LightningExperiment
 from gonogo.training.device import device_name, peak_memory_bytes
+from gonogo.training.ranks import lost_rank, rank_of
 from gonogo.training.spec import RunSpec, StoppedError, TrainingResult
 from gonogo.training.trainer import make_trainer, quieten
 
@@ -62,13 +63,15 @@ def train_lightning(
         from gonogo.training.callbacks import Recorder, StretchedSchedules
         from gonogo.training.later_parts import rehearse_later_parts
         from gonogo.training.one_of_each import OneOfEach
+        from gonogo.training.rank_callback import Together
         from gonogo.training.run_gauges import RunGauges
         from gonogo.training.success_indicators import Indicators
 
     quieten()
     torch.set_num_threads(spec.training.threads)
     _check_start(experiment)
-    pl.seed_everything(spec.seed if extends is None else spec.seed + 1, verbose=False)
+    several, rank = spec.training.devices > 1, rank_of(spec.training)
+    pl.seed_everything(spec.seed if extends is None else spec.seed + 1, verbose=False, workers=several)
     module = extends or experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
     recorder = Recorder(experiment, spec, say)
@@ -76,7 +79,10 @@ def train_lightning(
     last = out / "checkpoints" / "last.ckpt"
     indicators = Indicators(spec.experiment_config.watch, say, last if spec.watched else None)
     gauges = RunGauges(spec, out, say)
-    watching = [recorder, gauges, indicators, *([watch] if watch else []), *([StretchedSchedules()] if extends else [])]
+    watching: list[Callback] = [recorder]
+    watching += [gauges, indicators, *([watch] if watch else [])] if rank == 0 else []
+    watching += [Together(spec)] if several else []
+    watching += [StretchedSchedules()] if extends else []
     each = OneOfEach(experiment, out, say) if spec.one_of_each else None
     watching += [each] if each else []
     trainer = make_trainer(experiment, spec, out, watching, not module.automatic_optimization, part, say)
@@ -145,6 +151,8 @@ def _fit(
     except StoppedError as error:
         return _Ending(str(error), cause=error.cause)
     except Exception as error:
+        if lost := lost_rank(trainer):
+            raise lost from error
         if rehearsal and rehearsal.validating and not isinstance(error, (UserError, MemoryError)):
             raise failed_in("validation", error) from error
         if NO_GRADIENT not in str(error):

@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from gonogo.training.gauges import GaugeWatch, GpuGauges, Reestimate
+from gonogo.training.ranks import stop
 from gonogo.training.spec import BUDGET, WATCH, RunSpec, StoppedError
 from gonogo.training.success_indicators import epochs_done
 
@@ -58,7 +59,7 @@ class RunGauges(Callback):
         seconds, batches = max(1e-9, now - self._since), self._batches
         gauges = {
             "step_s": seconds / batches * self._training.accumulate_grad_batches,
-            "samples_per_s": batches * self._training.micro_batch_size / seconds,
+            "samples_per_s": batches * self._training.micro_batch_size * self._training.devices / seconds,
             **self._gpu.read(),
         }
         self._step, self._since, self._batches = step, now, 0
@@ -76,5 +77,4 @@ class RunGauges(Callback):
         return self._estimate.take(done, epochs * epoch_batches, epoch_batches)
 
     def _stop(self, trainer: Any, cause: str, reason: str) -> None:
-        trainer.save_checkpoint(self._out / "checkpoints" / "last.ckpt")
-        raise StoppedError(cause, reason)
+        stop(trainer, self._out / "checkpoints" / "last.ckpt", StoppedError(cause, reason))

@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from gonogo.config.experiment import GAUGES, Indicator
+from gonogo.training.ranks import stop
 from gonogo.training.spec import WATCH, StoppedError
 
 
@@ -53,8 +54,7 @@ class Indicators(Callback):
                     self._reported.add(name)
                     self.say(f"🟡 CAUTION {missed}")
                 if indicator.then == "stop" and self.checkpoint is not None:
-                    trainer.save_checkpoint(self.checkpoint)
-                    raise StoppedError(WATCH, missed)
+                    stop(trainer, self.checkpoint, StoppedError(WATCH, missed))
 
 
 def miss(name: str, value: float, indicator: Indicator, epoch: float) -> str:

@@ -6,10 +6,12 @@ import datetime as dt
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gonogo.config.device_choice import gpu_hidden
+from gonogo.config.experiment import Training
 from gonogo.experiment.lightning import LightningExperiment
+from gonogo.training.ranks import rank_of
 from gonogo.training.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -66,11 +68,11 @@ def make_trainer(
         gradient_clip_val=None if by_hand else training.gradient_clip_val or None,
         precision=training.precision,
         accelerator="cpu" if gpu_hidden() else "auto",
-        devices=1,
+        **_devices(training),
         callbacks=callbacks,
         logger=[
             CSVLogger(out, name="", version=part),  # one that is there would be emptied
-            *loggers(spec.tracking, f"gonogo-{spec.experiment}", out, say, part),
+            *(() if rank_of(training) else loggers(spec.tracking, f"gonogo-{spec.experiment}", out, say, part)),
         ],
         log_every_n_steps=training.log_every_steps,
         num_sanity_val_steps=0,
@@ -78,6 +80,25 @@ def make_trainer(
         enable_model_summary=False,
         **validations,  # type: ignore[arg-type]
     )
+
+
+def _devices(training: Training) -> dict[str, Any]:
+    """One process, or one for each card of this machine.
+
+    A collective waits for as long as `stall_minutes` lets it: the agent says what hangs.
+    """
+    if training.devices == 1:
+        return {"devices": 1}
+    from lightning.pytorch.plugins.environments import LightningEnvironment
+    from lightning.pytorch.strategies import DDPStrategy
+
+    strategy = DDPStrategy(
+        cluster_environment=LightningEnvironment(),  # whatever scheduler the machine's environment names
+        timeout=dt.timedelta(days=1),
+        gradient_as_bucket_view=True,
+        find_unused_parameters=training.strategy == "ddp_find_unused_parameters_true",
+    )
+    return {"devices": training.devices, "strategy": strategy}
 
 
 def quieten() -> None:

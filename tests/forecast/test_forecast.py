@@ -32,6 +32,16 @@ def test_half_the_data_is_half_the_steps_and_accumulation_keeps_the_work() -> No
     assert bigger.steps * 2 == whole.steps and bigger.step_s.mid == pytest.approx(2 * whole.step_s.mid)
 
 
+def test_two_cards_halve_the_steps_at_an_efficiency_that_is_said() -> None:
+    one = forecast(SPEED, Training(epochs=10, micro_batch_size=8), Target(usd_per_hour=2.0), HERE)
+    two = forecast(SPEED, Training(epochs=10, micro_batch_size=8, devices=2), Target(usd_per_hour=2.0), HERE)
+    assert two.steps * 2 == one.steps and one.hours.mid / 2 < two.hours.mid < one.hours.mid
+    assert two.step_s.mid == pytest.approx(one.step_s.mid / 0.9) and two.step_s.low == one.step_s.low
+    assert two.usd.mid == pytest.approx(2 * two.hours.mid), "the price is that of the whole machine"
+    assert "2 devices together taken as 90 % efficient (60 to 100 %): an assumption" in two.basis
+    assert "devices" not in one.basis
+
+
 def test_another_card_gets_an_interval_from_both_ratios() -> None:
     found = forecast(SPEED, Training(epochs=10), Target(usd_per_hour=2.0), CARD)
     assert found.step_s.low == pytest.approx(0.15 / 2000) and found.step_s.high == pytest.approx(0.28 / 500)

@@ -157,7 +157,7 @@ def test_the_effective_batch_is_kept() -> None:
     assert all(
         s["micro_batch_size"] * s["accumulate_grad_batches"] == 24 for s in (step.training for step in found.ladder)
     )
-    with pytest.raises(ValueError, match="effective batch of 24"):
+    with pytest.raises(ValueError, match="effective batch of 24 a card"):
         with_micro_batch(Training(micro_batch_size=24), 5)
     assert divisors(24) == [24, 12, 8, 6, 4, 3, 2, 1]
 

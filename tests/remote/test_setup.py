@@ -19,6 +19,7 @@ from gonogo.agent.json_files import Problem
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.load import load_accelerator
 from gonogo.config.target import Release, Ssh, Target
+from gonogo.quality.workers import available_cores
 from gonogo.remote.errors import RemoteError
 from gonogo.remote.machine import connect
 from gonogo.remote.setup import (
@@ -100,6 +101,19 @@ def test_less_memory_than_the_plan_counts_on() -> None:
     assert not other_device(report.model_copy(update={"device_bytes": 149_000_000_000}), h200)
     unnamed = h200.model_copy(update={"device_name": ""})
     assert "18.00 GB of the 150.0 GB" in other_device(report, unnamed)[0]
+
+
+def test_more_devices_than_the_machine_has_is_one_sentence(ssh: Ssh, target: Target, tmp_path: Path) -> None:
+    cpu = Accelerator(title="CPU", visible_bytes=None, is_this_machine=True, source="-")
+    with connect(ssh, target) as machine:
+        found = set_up(machine, target, cpu, tmp_path / "none.txt")
+        assert found.device_count == available_cores() and not found.problems
+        too_many = RunNeeds(devices=found.device_count + 1)
+        (problem,) = set_up(machine, target, cpu, tmp_path / "none.txt", too_many).problems
+    assert problem == (
+        f"training.devices asks for {too_many.devices} devices, and the machine has {found.device_count} (CPU): rent "
+        f"one with as many, or set training.devices: {found.device_count}"
+    )
 
 
 @pytest.mark.parametrize(

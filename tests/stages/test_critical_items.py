@@ -12,9 +12,10 @@ from gonogo.config.gate_thresholds import LaunchGate
 from gonogo.config.load import load
 from gonogo.experiment.load import load_experiment, load_experiments_or_exit
 from gonogo.gates.launch import Item, Measurements, judge
+from gonogo.quality.workers import available_cores
 from gonogo.runtime.context import Run
 from gonogo.stages import critical_items as stage_module
-from gonogo.stages.critical_items import critical_items, scripts
+from gonogo.stages.critical_items import critical_items, devices_here, scripts
 from gonogo.stages.freshness import InputDigests
 from tests.conftest import ROOT
 from tests.stages.test_canary import ANY
@@ -78,6 +79,18 @@ def test_what_is_deleted_fails_its_row_and_refuses_the_launch(
     )  # fmt: skip
     checks, cause = judge(measured, LaunchGate())
     assert cause == "CHECKLIST" and f"{row}: {after[row].detail}" in checks[0].why
+
+
+def test_more_devices_than_the_machine_has_are_a_no_go_in_one_sentence() -> None:
+    here, card = (load({"experiments": "cvs", "target": name}, ROOT).accelerator for name in ("local", "h200"))
+    assert devices_here(1, here) == devices_here(10_000, card) == []
+    assert devices_here(available_cores(), here)[0].ok
+    (item,) = devices_here(available_cores() + 1, here)
+    asked = available_cores() + 1
+    assert not item.ok and item.detail == (
+        f"training.devices asks for {asked} devices, and the machine has {asked - 1}: set training.devices: "
+        f"{asked - 1}, or choose a target with {asked}"
+    )
 
 
 def test_a_script_that_is_not_sent_is_named(ready: Run) -> None:
