@@ -21,6 +21,7 @@ from gonogo.base.text import clean
 from gonogo.base.units import duration
 from gonogo.config.target import Slurm, Ssh, Target
 from gonogo.remote import embedded_server
+from gonogo.remote.embedded_commands import INHERITED
 from gonogo.remote.errors import RemoteError, Unreachable
 
 ANSWER_S, POLL_S, SERVER_S = 60.0, 1.0, 120.0
@@ -197,7 +198,7 @@ def _submit(folder: Path, target: Target, slurm: Slurm, say: Callable[[str], Non
     root = Path(__file__).parents[2]
     serve = shlex.join([sys.executable, "-m", "gonogo.remote.allocation_server", str(folder), target.root])
     script = f"#!/bin/sh\ncd {shlex.quote(str(root))}\nexec {serve}\n"
-    kept = ",".join([*embedded_server.INHERITED, "SLURM_CONF"])
+    kept = ",".join([*INHERITED, "SLURM_CONF"])
     options = ["--parsable", "--requeue", "--job-name", job_name(folder), f"--export={kept}", "--chdir", str(folder)]
     options += ["--output", str(folder / "job.txt"), "--open-mode", "append"]
     said = _ask("sbatch", *options, *_options(slurm, target.max_hours), given=script)

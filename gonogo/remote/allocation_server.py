@@ -20,6 +20,7 @@ import asyncssh
 
 from gonogo.remote import embedded_server
 from gonogo.remote.agent_archive import NAME as AGENT
+from gonogo.remote.embedded_commands import environment
 
 EVERYWHERE = "0.0.0.0"
 IDLE_S = 3600.0  # a run at work without a client ends by its own lease
@@ -48,7 +49,7 @@ def main(folder: Path, root: str, idle_s: float = IDLE_S) -> None:
     os.chdir(home)
     if int(os.environ.get("SLURM_RESTART_COUNT", "0")) and Path(root, AGENT).exists():
         words = [sys.executable, AGENT, "adopt", "."]
-        subprocess.Popen(words, cwd=root, env=embedded_server.environment(), start_new_session=True)
+        subprocess.Popen(words, cwd=root, env=environment(), start_new_session=True)
     asyncio.run(_serve(folder, idle_s))
 
 

@@ -27,15 +27,13 @@ from gonogo.base import processes
 from gonogo.base.errors import UserError
 from gonogo.base.files import write_text
 from gonogo.config.target import Ssh
+from gonogo.remote.embedded_commands import USER, run_command
 
 if TYPE_CHECKING:
     import asyncssh
 
-HOST, USER = "127.0.0.1", "gonogo"
+HOST = "127.0.0.1"
 START_S, END_S = 60.0, 5.0
-CHUNK_BYTES = 1 << 18
-INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SHELL")
-OF_A_JOB = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "SLURM_JOB_ID", "SLURM_CONF")  # where it is one
 
 
 class Instance(BaseModel):
@@ -213,7 +211,7 @@ async def serve(
         server_factory=clients,
         server_host_keys=[host_key],
         authorized_client_keys=asyncssh.import_authorized_keys(client_key.export_public_key().decode()),
-        process_factory=_run,
+        process_factory=run_command,
         sftp_factory=True,
         allow_scp=False,
         encoding=None,
@@ -236,67 +234,6 @@ async def serve(
     write_text(folder / "instance.json", instance.model_dump_json() + "\n")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # lets go of the lock that `_start` handed over
     await server.wait_closed()
-
-
-async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
-    """One exec: `/bin/sh -c COMMAND` in a session of its own.
-
-    A dropped connection closes its pipes and kills nothing, as sshd does. The bytes are copied here because
-    `process.redirect` loses the end of a stdin that is read slowly (asyncio closes a pipe that was just refilled).
-    """
-    if not process.command:
-        process.stderr.write(b"commands only: this server has no terminal\n")
-        process.exit(1)
-        return
-    (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe()
-    child = await asyncio.create_subprocess_exec(
-        "/bin/sh",
-        "-c",
-        process.command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-        env=environment(),
-    )
-    os.close(stdout)
-    os.close(stderr)
-    assert child.stdin is not None
-    feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
-    await asyncio.gather(_forward(from_stdout, process.stdout), _forward(from_stderr, process.stderr))
-    code = await child.wait()
-    feeding.cancel()
-    with contextlib.suppress(OSError):
-        process.exit(code if code >= 0 else 128 - code)
-
-
-async def _feed(source: asyncssh.SSHReader[bytes], stdin: asyncio.StreamWriter) -> None:
-    import asyncssh
-
-    with contextlib.suppress(OSError, asyncssh.Error), contextlib.closing(stdin):
-        while data := await source.read(CHUNK_BYTES):
-            stdin.write(data)
-            await stdin.drain()
-
-
-async def _forward(descriptor: int, sink: asyncssh.SSHWriter[bytes]) -> None:
-    """Until the pipe ends or the client disconnects; then the pipe is closed, so that the command's writes fail."""
-    import asyncssh
-
-    reader = asyncio.StreamReader(limit=CHUNK_BYTES)
-    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
-    )
-    with contextlib.suppress(OSError, asyncssh.Error), contextlib.closing(pipe):
-        while data := await reader.read(CHUNK_BYTES):
-            sink.write(data)
-            await sink.drain()
-
-
-def environment() -> dict[str, str]:
-    """What a login would have: nothing of the workflow that happened to start the server."""
-    kept = {name: os.environ[name] for name in (*INHERITED, *OF_A_JOB) if name in os.environ}
-    return {**kept, "HOME": str(Path.cwd()), "USER": USER, "LOGNAME": USER}
 
 
 if __name__ == "__main__":

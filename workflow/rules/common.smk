@@ -251,6 +251,24 @@ def sweep_plan(wildcards):
     return f"{RESULTS}/{sweep}/{MODE}/sweep/plan.json" if sweep else []
 
 
+def forecasts_of_variants(wildcards):
+    """Input function: the forecast of each variant that passed its gates; all are judged first."""
+    found = []
+    for variant in SETTINGS.sweeps[wildcards.experiment]:
+        gates = registry.upto("memory")
+        if all(
+            at.verdict.go for at in standing.standing(verdict_file(variant.name), gates)
+        ):
+            found.append(SETTINGS.paths(variant.name).forecast)
+    return found
+
+
+def halving(wildcards):
+    """Parameter function: which share is kept."""
+    own = experiment_config(wildcards).sweep
+    return own.halving.model_dump_json() if own and own.halving else ""
+
+
 def held(wildcards):
     """Input function: asks for one more job while the target's machine is held."""
     return AT_THE_END if held_file(SETTINGS).exists() else []
