@@ -175,10 +175,10 @@ CAUSES = {
     "OUTRANKED": CauseText(
         headline="other variants of the sweep learn more in as many steps",
         part=None,
-        meaning="It passed its gates; the sweep launches only the best (`sweep.halving`).",
+        meaning="It passed its gates; the sweep launches only the best (sweep.halving).",
         told_apart="Held-out skill was compared after equally many steps of the smoke runs, on the same terms.",
         lesson="A few steps rank variants cheaply; what learns late is ranked too low by them.",
-        requirements=("A rank among those that are kept, or a larger `sweep.halving.keep`.",),
+        requirements=("A rank among those that are kept, or a larger sweep.halving.keep.",),
         alternatives=("More steps in the smoke run, where the rank may change.",),
     ),
     "CHECKLIST": CauseText(
