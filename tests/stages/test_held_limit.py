@@ -28,6 +28,7 @@ from gonogo.stages.machine import in_turn
 from gonogo.stages.release import note_held, release_machine
 from tests.remote.conftest import data
 from tests.remote.workspace import end_all
+from tests.waiting import LIMIT_S, wait_for
 
 __all__ = ["data"]
 
@@ -144,7 +145,7 @@ def test_an_installation_ends_with_all_that_it_started(tmp_path: Path, monkeypat
     with pytest.raises(Problem, match="-m pip install on the machine had not ended in time, and was ended"):
         environment.environment(tmp_path / "none.txt", "", seconds=1.0)
     (pid,) = (tmp_path / "pid").read_text().split()
-    assert not Path(f"/proc/{pid}/cwd").exists()
+    wait_for(lambda: not Path(f"/proc/{pid}/cwd").exists(), LIMIT_S, "the end of what it had started")
     with pytest.raises(Problem, match="had not ended in time"), (tmp_path / ".env.lock").open():
         environment.environment(tmp_path / "none.txt", "", seconds=0.2)  # the lock is free
     end_all(tmp_path)
