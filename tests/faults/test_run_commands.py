@@ -85,7 +85,7 @@ def test_attach_to_the_end(folder: Folder) -> None:
     out, said = folder.command("attach").communicate(timeout=120)
     assert "step 40" in out
     *lines, ended = said.splitlines()
-    assert any(re.fullmatch(r"[0-9.]+ s  \$[0-9.]+", line) for line in lines), said
+    assert any(re.fullmatch(r"[0-9.]+ s  (< )?\$[0-9.]+", line) for line in lines), said
     assert ended.startswith("r1: finished") and "$" in ended
 
 
