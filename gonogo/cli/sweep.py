@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import sys
 from pathlib import Path
 
 from gonogo.base.errors import UserError
 from gonogo.cli import site
 from gonogo.report.sweep_table import to_csv, to_json, to_text
 from gonogo.stages.sweep_rows import sweep_rows
-
-WIDEST = 160  # columns: a table of many
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +30,5 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json or arguments.csv:
         print((to_json if arguments.json else to_csv)(rows), end="")
         return 0
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print(to_text(name, rows, colour, min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)))
+    print(to_text(name, rows))
     return 0

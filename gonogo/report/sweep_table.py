@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
-from rich.table import Table
-from rich.text import Text
 
 from gonogo.base.text import clean
 from gonogo.base.units import dollars, duration
-from gonogo.report.terminal import drawn
+from gonogo.report import tables
 
 DASH = "–"
-VERDICTS = {"GO": "green", "CAUTION": "yellow", "NO-GO": "red", "FAILED": "red", "RUNNING": "blue"}
+SCORES = ["skill", "smoke skill", "smoke loss", "steps"]
 
 
 class VariantRow(BaseModel):
@@ -55,20 +50,13 @@ def best_first(rows: Sequence[VariantRow]) -> list[VariantRow]:
 
 def to_csv(rows: Sequence[VariantRow]) -> str:
     """A column for each dotted key, and the figures; empty: not measured."""
-    keys = list(dict.fromkeys(key for row in rows for key in row.values))
-    figures = [name for name in VariantRow.model_fields if name != "values"]
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow([*figures[:1], *keys, *figures[1:]])
-    for row in rows:
-        given = row.model_dump()
-        cells = [given[name] for name in figures]
-        lines.writerow([cells[0], *(row.values.get(key, "") for key in keys), *cells[1:]])
-    return text.getvalue()
+    return tables.to_csv(
+        [{"name": row.name, **row.values, **row.model_dump(exclude={"name", "values"})} for row in rows]
+    )
 
 
 def to_json(rows: Sequence[VariantRow]) -> str:
-    return json.dumps([row.model_dump(mode="json") for row in rows], indent=1) + "\n"
+    return tables.to_json([row.model_dump(mode="json") for row in rows]) + "\n"
 
 
 def to_markdown(sweep: str, rows: Sequence[VariantRow]) -> str:
@@ -77,20 +65,13 @@ def to_markdown(sweep: str, rows: Sequence[VariantRow]) -> str:
     return "\n".join([f"# {sweep}: {len(rows)} variants", "", *(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
-def to_text(sweep: str, rows: Sequence[VariantRow], colour: bool, width: int) -> str:
+def to_text(sweep: str, rows: Sequence[VariantRow]) -> str:
     head, *cells = _cells(sweep, rows)
-    table = Table(box=None, padding=(0, 2, 0, 0), expand=False)
-    for name in head:
-        table.add_column(name, overflow="fold")
-    for row, line in zip(rows, cells, strict=True):
-        styles = [VERDICTS.get(row.verdict, "") if cell == row.verdict else "" for cell in line]
-        table.add_row(*(Text(cell, style=style) for cell, style in zip(line, styles, strict=True)))
-    return drawn(table, colour, width)
+    return tables.aligned(head, cells, right=[*SCORES, "spent", "forecast"])
 
 
 def _cells(sweep: str, rows: Sequence[VariantRow]) -> list[list[str]]:
-    scores = ["skill", "smoke skill", "smoke loss", "steps"]
-    head = ["variant", "verdict", "stopped by", *scores, "time", "spent", "forecast"]
+    head = ["variant", "verdict", "stopped by", *SCORES, "time", "spent", "forecast"]
     lines = [
         [
             clean(row.name.removeprefix(f"{sweep}-")),

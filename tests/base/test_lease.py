@@ -78,5 +78,5 @@ def test_a_suspended_run_that_was_taken_over_ends(tmp_path: Path) -> None:
     line_with(second, "taken")
     os.kill(first.pid, signal.SIGCONT)
     assert first.wait(timeout=LIMIT_S) == -signal.SIGTERM
-    assert "has taken over here" in first.communicate()[0]
+    assert "has taken over here" in first.communicate(timeout=LIMIT_S)[0]
     second.communicate(timeout=LIMIT_S)

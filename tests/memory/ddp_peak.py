@@ -60,7 +60,7 @@ def main(devices: int, passes: int) -> int:
     watcher.start()
     train(model, batch, devices, passes)
     over = True
-    watcher.join()
+    watcher.join(timeout=60)
     return peak
 
 
