@@ -33,7 +33,7 @@ COMMANDS = {
     "review": ("review", "summarise a run's folder: log warnings, success criteria, files"),
     "watch": ("watch", "show where each chain stands, and what is running"),
     "serve": ("serve", "serve the experiments' pages to a browser on this machine, kept up to date"),
-    "notify": ("notify", "list who is told what happens, and (--test) whether they can be reached"),
+    "notify": ("notify", "list who is notified, and (--test) whether they can be reached"),
     "infer": ("infer", "run the trained model on one new input"),
     "runs": ("runs", "list all runs: verdict, data, metrics, time and money"),
     "show": ("show", "show one run: settings, verdicts, metrics, stages"),

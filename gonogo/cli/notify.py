@@ -31,7 +31,7 @@ def _notify(arguments: argparse.Namespace) -> int:
     if not arguments.test:
         print("\n".join(shown(name_of(entry)) for entry in entries))
         return 0
-    told = notice("test", "gonogo: a test", "This is how gonogo tells what happens: gonogo notify --test was run.")
+    told = notice("test", "gonogo: a test", "This is how gonogo notifies you: gonogo notify --test was run.")
     outcome = deliver_all(entries, told)
     for name, problem in outcome:
         print(shown(f"NOT TAKEN  {name} {problem}" if problem else f"taken      {name}"), flush=True)

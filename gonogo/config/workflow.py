@@ -74,7 +74,7 @@ class Config(StrictModel):
     )
     notify: Annotated[list[Entry], BeforeValidator(_one_or_more)] = Field(
         default_factory=list,
-        description="who is told of a NO-GO, an approval that is wanted, the launch, the run's estimate, a stall, "
+        description="who is notified of a NO-GO, an approval that is wanted, the launch, the run's estimate, a stall, "
         "80 % of the budget, the end and an ALARM: each entry a URL (`https://ntfy.sh/TOPIC`; Slack, Discord, "
         "Telegram; any that takes JSON; apprise's), or a command, as a list or a line for `sh`. `${NAME}` in a URL is "
         "read from the environment. Try them: `gonogo notify --test`",

@@ -35,7 +35,7 @@ class NotTaken(Exception):
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A POST that is sent elsewhere arrives as a GET: nothing would be told."""
+    """A POST that is sent elsewhere arrives as a GET: nothing would arrive."""
 
     def redirect_request(self, *anything: object) -> None:
         return None
@@ -66,7 +66,7 @@ def send(entry: str | Sequence[str], told: Notice, seconds: float) -> None:
         seconds: that an answer, or the command, may take.
 
     Raises:
-        NotTaken: it was not told, and why.
+        NotTaken: it was not accepted, and why.
     """
     if not isinstance(entry, str) or not is_url(entry):
         return _command(entry, told, seconds)

@@ -30,7 +30,7 @@ def deliver(entry: str | Sequence[str], told: Notice) -> str:
 
 
 def deliver_all(entries: Sequence[str | Sequence[str]], told: Notice) -> list[tuple[str, str]]:
-    """Name and problem of each entry, in their order; all are told side by side."""
+    """Name and problem of each entry, in their order; all are sent to side by side."""
     problems = [f"did not answer within {AT_MOST_S:g} s"] * len(entries)
 
     def one(index: int) -> None:

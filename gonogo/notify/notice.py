@@ -1,4 +1,4 @@
-"""What is told: one event of a chain, in a sentence."""
+"""What is sent: one event of a chain, in a sentence."""
 
 from __future__ import annotations
 

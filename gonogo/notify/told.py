@@ -1,4 +1,4 @@
-"""Which events were told, each once: one line where it is begun, one where it is known how that ended."""
+"""Which events were sent, each once: one line where sending begins, one with its outcome."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _senders: list[subprocess.Popen[bytes]] = []
 def tell(
     entries: Sequence[str | Sequence[str]], told: Notice, *, key: str, results: Path, root: Path, session: str
 ) -> None:
-    """Start to tell it, unless this key was told before; returns at once, and raises nothing.
+    """Start to send it, unless this key was sent before; returns at once, and raises nothing.
 
     Args:
         key: names the event: the same key is the same event, also in a later invocation.
         root: where commands run.
-        session: of the invocation, whose end says what could not be told.
+        session: of the invocation, whose end says what could not be sent.
     """
     if not entries:
         return
@@ -69,13 +69,13 @@ def problems(results: Path, session: str, wait_s: float) -> list[str]:
         if line.get("key") in begun and "outcome" in line:
             said = begun[line["key"]]
             found += [
-                f"notify: {name} was not told {said!r}: it {problem}" for name, problem in line["outcome"] if problem
+                f"notify: {name} did not get {said!r}: it {problem}" for name, problem in line["outcome"] if problem
             ]
     return list(dict.fromkeys(found))
 
 
 def _begun(record: Path, told: Notice, key: str, session: str) -> bool:
-    """Whether it is to be told now. A disk that is full, or has no locks, keeps nothing from being told."""
+    """Whether it is to be sent now. A disk that is full, or has no locks, keeps nothing from being sent."""
     line = {
         "at": round(time.time(), 1), "key": key, "session": session, "event": told.event, "title": told.title,
         "sentence": told.sentence,

@@ -1,4 +1,4 @@
-"""The critical items of a launch: what the paid run and its predictions cannot do without, each looked at now."""
+"""The critical items of a launch: what the paid run and its predictions cannot do without, each checked now."""
 
 from __future__ import annotations
 

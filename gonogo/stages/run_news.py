@@ -1,4 +1,4 @@
-"""What of a paid run under way is told to people: its first estimate, a stall, a budget that is nearly spent."""
+"""Notifications while a paid run is under way: its first estimate, a stall, a budget that is nearly spent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STALLS_AFTER = 0.5  # of the time after which the machine ends a run that makes 
 
 
 class RunNews:
-    """Each once: in this process by what it remembers, and in all others by what was told."""
+    """Each once: in this process by what it remembers, and in all others by what was sent."""
 
     def __init__(self, run: Run, run_id: str, watcher: LogWatcher) -> None:
         self._run, self._run_id, self._watcher = run, run_id, watcher

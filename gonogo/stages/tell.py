@@ -1,4 +1,4 @@
-"""Which events of a chain a person is told, in which words; `gonogo.notify` sends them, each once."""
+"""Which events of a chain are sent to people, in which words; `gonogo.notify` sends each once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def stopped(run: Run, verdict: Verdict, folder: Path) -> None:
 
 
 def launched(run: Run, run_id: str, *, again: bool = False) -> None:
-    """A paid run was started, or (`again`) taken up from its checkpoint."""
+    """A paid run was started, or (`again`) resumed from its checkpoint."""
     price, hours = run.target.usd_per_hour, run.target.max_hours
     bound = f"; it ends by {dollars(run.config.budget_usd)} or {duration(3600 * hours)}" if price else ""
     what = "resumed" if again else "started"
@@ -86,7 +86,7 @@ def reported(run: Run, verdict: Verdict, page: Path) -> None:
 
 
 def alarm(settings: Settings, words: str) -> None:
-    """A machine may bill on; told once in each invocation."""
+    """A machine may bill on; sent once in each invocation."""
     with contextlib.suppress(Exception):
         told = notice(
             "alarm",

@@ -77,7 +77,7 @@ def test_what_nobody_took_is_said_and_told_again(receiver: Receiver, tmp_path: P
     receiver.answers = [404]
     tell([f"{receiver.url}/s3cret"], TOLD, key="k", results=tmp_path, root=tmp_path, session="one")
     (said,) = problems(tmp_path, "one", LIMIT_S)
-    assert said == "notify: 127.0.0.1 was not told 'NO-GO quality': it answered 404 Not Found"
+    assert said == "notify: 127.0.0.1 did not get 'NO-GO quality': it answered 404 Not Found"
     assert problems(tmp_path, "two", 0) == []
     tell([f"{receiver.url}/s3cret"], TOLD, key="k", results=tmp_path, root=tmp_path, session="two")
     wait_for(lambda: len(sent(tmp_path)) == 2, LIMIT_S)

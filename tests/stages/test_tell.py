@@ -122,8 +122,8 @@ def test_one_that_cannot_be_told_ends_in_a_line_and_nothing_else(
     stop(run, verdict("memory", failed("peak", "the card is too small")))
     settled(run, 1)
     lines = not_told(run.settings)
-    assert len(lines) == 3 and all("was not told '🔴 NO-GO memory · mine · mine'" in line for line in lines)
-    assert "all was not told" in lines[0] and "127.0.0.1" in lines[1] and "s3cret" not in "".join(lines)
+    assert len(lines) == 3 and all("did not get '🔴 NO-GO memory · mine · mine'" in line for line in lines)
+    assert "all did not get" in lines[0] and "127.0.0.1" in lines[1] and "s3cret" not in "".join(lines)
 
 
 def test_without_anybody_to_tell_nothing_is_written(stage_run: Callable[..., Run]) -> None:
