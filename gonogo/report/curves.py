@@ -42,7 +42,7 @@ class LossCurve(BaseModel):
         return self
 
     def thinned(self, most: int) -> LossCurve:
-        """With no more than about `most` points of each line; the last one of each stays. NaN and infinities are null."""
+        """With no more than about `most` points of each line; the last of each stays. NaN and infinity are null."""
         kept = {
             "steps": _thinned(self.steps, most), "train_loss": _thinned(_plain(self.train_loss), most),
             "val_steps": _thinned(self.val_steps, most), "val_loss": _thinned(_plain(self.val_loss), most),
