@@ -16,7 +16,7 @@ run: $(VENV)/ready  ## set up, then run the whole chain on the experiment of con
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --profile local
 
 test: $(VENV)/ready  ## set up, then run the test suite, without its slow part
-	@echo "gonogo: running the test suite (about 10 minutes on two cores; the slow part: make test-slow)"
+	@echo "gonogo: running the test suite (about 15 minutes on two cores; the slow part: make test-slow)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" $(PYTEST_ARGS)
 
 test-fast: $(VENV)/ready  ## the tests that need neither torch nor SSH
@@ -24,7 +24,7 @@ test-fast: $(VENV)/ready  ## the tests that need neither torch nor SSH
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --fast -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
-	@echo "gonogo: running the slow tests (about 15 minutes on two cores)"
+	@echo "gonogo: running the slow tests (about 28 minutes on two cores)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -o faulthandler_timeout=1800 -m "$(SLOW)" $(PYTEST_ARGS)
 
 test-cuda-build: $(CUDA_BUILD)/ready  ## the tests of traces with PyPI's CUDA build of torch, as on a machine without a GPU

@@ -106,6 +106,7 @@ def test_what_the_partition_gives_is_judged_before_anything_is_submitted(there: 
 
 @NEEDED
 @pytest.mark.slow
+@pytest.mark.chain
 def test_cancelled_killed_and_requeued_it_resumes_and_is_submitted_once(there: SlurmSite) -> None:
     arguments = ("--config", "experiments=walk", "mode=mine", "target=cluster")
     running = there.start(*arguments)

@@ -70,6 +70,7 @@ def test_a_server_that_hangs_changes_no_verdict_and_is_named(telling: Site, rece
 
 
 @pytest.mark.slow
+@pytest.mark.chain
 def test_a_paid_run_is_told_from_its_launch_to_the_report(telling: Site, receiver: Receiver) -> None:
     done = telling.run("--config", "experiments=tiny")
     assert done.returncode == 0, done.stderr
