@@ -114,7 +114,7 @@ def _remove(path: Path, owner: str) -> None:
 
 
 def _keep(path: Path, me: str) -> None:
-    """Touch it; a process that was suspended for so long that another one took over ends."""
+    """Touch it; a process ends if another took over while it was suspended."""
     while True:
         time.sleep(TOUCH_S)
         owner, _, _ = _look(path)

@@ -17,7 +17,7 @@ def add_approve(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(run=_run)
     parser.add_argument("experiment", help="name in config/experiments/")
-    parser.add_argument("--by", metavar="NAME", help="who looked at the sample; a terminal asks where it is left out")
+    parser.add_argument("--by", metavar="NAME", help="who checked the sample (default: asks, in a terminal)")
     parser.add_argument("--note", default="", help="what they saw")
     site.add_results(parser)
 

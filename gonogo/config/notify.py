@@ -1,4 +1,4 @@
-"""Where a chain's events are told: each entry of `notify` is a command or a URL, whose secret the environment holds."""
+"""Where a chain's events are sent: each entry of `notify` is a command or a URL, whose secret the environment holds."""
 
 from __future__ import annotations
 

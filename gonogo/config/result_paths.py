@@ -55,7 +55,7 @@ class ResultPaths:
 
     @property
     def approval(self) -> Path:
-        """Beside the sample that was looked at, which variants of a sweep share."""
+        """Beside the sample that was approved, which variants of a sweep share."""
         owner = self.sample.resolve().parent.name if self.sample.is_symlink() else self.experiment.name
         return self.experiment.with_name(owner) / "approval.json"
 

@@ -61,7 +61,7 @@ def folder_of(results_dir: Path, target: str) -> Path:
 def ensure(folder: Path, target: Target, session: str, say: Callable[[str], None]) -> Ssh:
     """How to reach the job's server. The job is submitted unless there is one, and its start is waited for.
 
-    One that ends while an invocation uses it is told there, as often as it asks; the next one submits another.
+    One that ends while an invocation uses it is reported there, as often as it asks; the next one submits another.
 
     Raises:
         JobEnded: it ended, with the cause.

@@ -47,11 +47,11 @@ def contact_sheet(folder: Path) -> Path:
 
 
 def approve(folder: Path, experiment: str, by: str, note: str, digest: str) -> Approval:
-    """Record that `by` looked at this very sample; another sample needs another look.
+    """Record that `by` checked this very sample; another sample needs another approval.
 
     Args:
         folder: the experiment's results.
-        digest: of the sample that they looked at.
+        digest: of the sample that they checked.
 
     Raises:
         UserError: there is no sample, it is another one by now, or there is no name.

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,9 @@ import yaml
 from gonogo.runtime import ledger
 from gonogo.verdict import Status, Verdict
 from tests.slurm.cluster import NEEDED, NODE, Cluster
+from tests.slurm.site import BesideSlurm
 from tests.waiting import LIMIT_S, wait_for
-from tests.workflow.conftest import Site, make_site
+from tests.workflow.conftest import make_site
 from tests.workflow.test_killed import MEMORY, SCRIPT, WALK
 
 pytestmark = [pytest.mark.slow, NEEDED]
@@ -26,20 +26,10 @@ SAMPLE = "results/slow/sample/shard_0"
 IN_JOBS = {"prepare", "sample", "measure_quality", "dataset", "smoke_train", "trace_memory", "validate"}
 
 
-@dataclass
-class SlurmSite(Site):
-    slurm: Cluster
-
+class SlurmSite(BesideSlurm):
     def command(self, *arguments: str) -> list[str]:
         quick = ["--profile", "slurm", "--slurm-init-seconds-before-status-checks", "1"]
         return [sys.executable, "-m", "snakemake", *quick, *arguments]
-
-    def environment(self) -> dict[str, str]:
-        return {**super().environment(), **self.slurm.environment}
-
-    @property
-    def said(self) -> str:
-        return (self.folder / "snakemake.txt").read_text()
 
     @property
     def begun(self) -> list[str]:

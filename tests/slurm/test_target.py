@@ -15,8 +15,9 @@ from gonogo.config.target import Slurm, Target
 from gonogo.remote import allocation
 from gonogo.verdict import Status, Verdict
 from tests.slurm.cluster import NEEDED, NODE, PARTITION, SHORT, Cluster
+from tests.slurm.site import BesideSlurm
 from tests.waiting import LIMIT_S, wait_for
-from tests.workflow.conftest import Site, make_site
+from tests.workflow.conftest import make_site
 from tests.workflow.test_killed import MEMORY, SCRIPT, WALK
 
 STEPS, RESUMED = 400, "from last.ckpt"
@@ -43,16 +44,7 @@ TARGET = {
 }  # fmt: skip
 
 
-class SlurmSite(Site):
-    slurm: Cluster
-
-    def environment(self) -> dict[str, str]:
-        return {**super().environment(), **self.slurm.environment}
-
-    @property
-    def said(self) -> str:
-        return (self.folder / "snakemake.txt").read_text()
-
+class SlurmSite(BesideSlurm):
     @property
     def step(self) -> int:
         """The last one in the run's log here."""
@@ -77,8 +69,7 @@ class SlurmSite(Site):
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory, slurm_alone: Cluster) -> SlurmSite:
-    site = SlurmSite(make_site(tmp_path_factory.mktemp("site")).folder)
-    site.slurm = slurm_alone
+    site = SlurmSite(make_site(tmp_path_factory.mktemp("site")).folder, slurm_alone)
     (site.folder / "walk").mkdir()
     script = SCRIPT
     for words, others in LONGER.items():
