@@ -14,7 +14,9 @@ FAST = [
     "quality/test_table.py", "test_distribution.py", "test_docs.py", "test_fast.py", "test_house.py", "test_tables.py",
     "test_verdict.py",
 ]  # fmt: skip
-STARTS_PROCESSES_WITH_TORCH = ["cli/test_plan.py", "report/test_curves.py"]
+STARTS_LONG_PROCESSES = [  # torch, snakemake, or waits of seconds
+    "base/test_lease.py", "cli/test_init.py", "cli/test_plan.py", "report/test_curves.py",
+]  # fmt: skip
 HEAVY = {"torch", "lightning", "torchmetrics", "matplotlib", "paramiko", "fabric", "asyncssh", "boto3", "moto"}
 
 
@@ -28,7 +30,7 @@ def is_fast(path: Path) -> bool:
             fixtures.exists() and imports_heavy(fixtures)
         )
     named = any(name == fast or name.startswith(f"{fast}/") for fast in FAST)
-    return named and name not in STARTS_PROCESSES_WITH_TORCH and not imports_heavy(path)
+    return named and name not in STARTS_LONG_PROCESSES and not imports_heavy(path)
 
 
 def imports_heavy(path: Path) -> bool:

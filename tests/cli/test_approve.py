@@ -120,7 +120,7 @@ def test_without_a_terminal_the_name_is_an_option(results: Path, capsys: pytest.
 @pytest.fixture
 def server(results: Path) -> Iterator[PageServer]:
     server = PageServer(results, 0, lambda state: "again", approver(results))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
@@ -196,7 +196,7 @@ def test_a_form_of_an_earlier_sample_or_server_counts_no_more(server: PageServer
     status, said, _ = send(server, fields)
     assert status == 409 and "has changed since it was shown" in said and recorded(results) is None
     again = PageServer(results, 0, lambda state: "again", approver(results))
-    threading.Thread(target=again.serve_forever, daemon=True).start()
+    threading.Thread(target=again.serve_forever, args=(0.01,), daemon=True).start()
     assert send(again, {**form_of(server), "by": "Ada"})[0] == 403 and recorded(results) is None
     again.shutdown()
     again.server_close()
