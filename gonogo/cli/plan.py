@@ -89,6 +89,7 @@ def planned(
 
 def _explored(settings: Settings, name: str, experiment: Experiment) -> Explored:
     from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
+    from gonogo.memory.trace_lanes import free_cores
 
     config, training = settings.experiments[name], settings.training(name)
     if isinstance(experiment, CommandExperiment) and not config.memory:
@@ -102,7 +103,7 @@ def _explored(settings: Settings, name: str, experiment: Experiment) -> Explored
     return explore_in_child(
         PlanSearch(
             experiment=name, experiment_config=config, training=training, accelerator=settings.accelerator,
-            environment=settings.target.environment,
+            environment=settings.target.environment, lanes=free_cores(),
         )
     )  # fmt: skip
 

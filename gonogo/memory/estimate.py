@@ -80,12 +80,11 @@ def failed(training: Training, error: str, seconds: float = 0.0) -> MemoryEstima
     return MemoryEstimate(**_of(training), error=error, seconds=seconds)
 
 
-def with_saving(found: MemoryEstimate, plain: MemoryEstimate) -> MemoryEstimate:
-    """The estimate with what gradient checkpointing saves, by that of the steps alone without it."""
+def note_saving(found: MemoryEstimate, plain: MemoryEstimate) -> None:
+    """Note in the estimate what gradient checkpointing saves, by that of the steps alone without it."""
     step = found.parts_bytes.get(STEP)
-    if step is None or plain.needed_bytes is None:
-        return found
-    return found.model_copy(update={"checkpointing_saves_bytes": plain.needed_bytes - step})
+    if step is not None and plain.needed_bytes is not None:
+        found.checkpointing_saves_bytes = plain.needed_bytes - step
 
 
 def _of(training: Training) -> dict[str, Any]:

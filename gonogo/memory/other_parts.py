@@ -137,36 +137,3 @@ def _wants_values(problem: Exception) -> bool:
     """Whether it is the trace that fails, which has no data, and not the project's code: metrics are computed last."""
     of_data = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException)
     return isinstance(problem, of_data) or any(word in str(problem) for word in OURS)
-
-
-@contextmanager
-def counting_checkpoints(traced: Traced, without: bool) -> Iterator[None]:
-    """Within, calls of gradient checkpointing are counted; or are plain calls, to see what it saves."""
-    from torch.utils import checkpoint as checkpoints
-
-    plain = checkpoints.checkpoint
-
-    def checkpoint(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        traced.checkpointed += 1
-        if not without:
-            return plain(function, *args, **kwargs)
-        own = {key: value for key, value in kwargs.items() if key not in CHECKPOINT_OPTIONS}
-        return function(*args, **own)
-
-    with contextlib.ExitStack() as stack:
-        for owner in _holders(plain):
-            stack.callback(setattr, owner, "checkpoint", plain)
-            owner.checkpoint = checkpoint
-        yield
-
-
-CHECKPOINT_OPTIONS = (
-    "use_reentrant", "context_fn", "determinism_check", "debug", "preserve_rng_state", "early_stop",
-)  # fmt: skip
-
-
-def _holders(plain: Any) -> list[Any]:
-    """Modules in which the function goes by its own name."""
-    import sys
-
-    return [module for module in list(sys.modules.values()) if vars(module).get("checkpoint") is plain]

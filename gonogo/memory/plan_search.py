@@ -21,6 +21,7 @@ from gonogo.memory.options import cheapest_first, divisors, precision_options, w
 # keys merged over the experiment's `settings`, nested as they are there
 Options: TypeAlias = Mapping[str, Any]
 Estimator: TypeAlias = Callable[[Training, Options], MemoryEstimate]
+Beginner: TypeAlias = Callable[[Training, Options], None]
 
 COMFORTABLE = 0.5  # of the card: below it no threshold stops the plan, and no other plan is traced
 LARGEST = 8  # effective batches: no larger micro-batch is considered
@@ -106,6 +107,9 @@ class _Sizes:
             self.known[micro_batch_size] = self.plan.model_copy(update=changed)
         return self.known[micro_batch_size]
 
+    def begin_smallest(self, begin: Beginner) -> None:
+        begin(self._changed(self.parts()[-1])["training"], self.plan.settings)
+
     def line(self) -> Line | None:
         """Through the smallest and the largest size traced."""
         points = sorted(
@@ -157,12 +161,14 @@ def explore(
     accumulates: bool = True,
     precisions: bool = True,
     largest: int = LARGEST,
+    begin: Beginner = lambda training, options: None,
 ) -> Explored:
     """Trace the plan, the sizes that show where the card is full, and cheaper plans where it is over half full.
 
     Args:
         accumulates, precisions: what trains takes the number of forward passes a step, and the precision.
         largest: effective batches, above which no micro-batch is considered.
+        begin: told what `estimate` will most likely be asked, before it is.
     """
     capacity = capacity_bytes(accelerator)
     sizes = _Sizes(estimate, Candidate(training=training, needed_bytes=None, fits=None), accumulates)
@@ -180,19 +186,22 @@ def explore(
             lighter += _with_options(estimate, smallest, capacity, remaining, accumulates)[0]
         alike = {"capacity_bytes": capacity, "largest_fitting": 0, "accumulates": accumulates, "useless": useless}
         return Explored(candidates=_falling([asked, *lighter]), **alike)
+    crowded = asked.needed_bytes > COMFORTABLE * capacity
+    tried = cheapest_first([*options, *halves]) if crowded else []
+    plan = asked
+    for option in tried:
+        plan = _changed(plan, option)
+        _Sizes(estimate, plan, accumulates).begin_smallest(begin)
     sizes.at(training.micro_batch_size // 2 or 2)
     line = sizes.line()
     limit = largest * training.card_batch_size
     most = _largest_fitting(sizes, line, capacity, limit) if line else None
     candidates, useless = [asked], {}
     if line is not None:
-        crowded = asked.needed_bytes > COMFORTABLE * capacity
         smaller = sizes.parts()[1:]
         candidates += [sizes.at(size) if crowded else sizes.interpolated(size, line, capacity) for size in smaller]
-        if crowded:
-            tried = cheapest_first([*options, *halves])
-            others, useless = _with_options(estimate, sizes, capacity, tried, accumulates)
-            candidates += others
+        others, useless = _with_options(estimate, sizes, capacity, tried, accumulates)
+        candidates += others
     return Explored(
         capacity_bytes=capacity,
         candidates=_falling(candidates),
@@ -236,7 +245,8 @@ def _with_options(
 ) -> tuple[list[Candidate], dict[str, int]]:
     """Options one after another, each added to those before it, at every size that the line allows; what saves nothing.
 
-    One that needs more than it saves is left out of those after it.
+    Where not even the smallest size fits, no other is traced. An option that needs more than it saves is left out of
+    those after it.
     """
     found: list[Candidate] = []
     useless: dict[str, int] = {}
@@ -245,8 +255,8 @@ def _with_options(
         changed = _changed(plan, option)
         sizes = _Sizes(estimate, changed, accumulates)
         parts = sizes.parts()
-        for size in {parts[-1], parts[0]}:
-            sizes.at(size)
+        if sizes.at(parts[-1]).fits:
+            sizes.at(parts[0])
         saved, needed = _saved(before, sizes)
         if saved is not None and saved < NOTHING * needed:
             useless[option.name] = saved

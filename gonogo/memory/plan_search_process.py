@@ -18,9 +18,10 @@ from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.experiment.load import load_experiment
 from gonogo.memory.capacity import capacity_bytes
 from gonogo.memory.cards import CardNeed, catalogue, needs
-from gonogo.memory.estimate import MemoryEstimate, estimate, failed, with_saving
+from gonogo.memory.estimate import MemoryEstimate, estimate, failed, note_saving
 from gonogo.memory.plan_search import Candidate, Explored, Options, explore
 from gonogo.memory.request import TraceRequest
+from gonogo.memory.trace_lanes import TraceLanes
 from gonogo.memory.trace_process import LIMIT_BYTES, trace_in_child, traced_here
 
 LIMIT_S = 900  # for all traces
@@ -36,6 +37,7 @@ class PlanSearch(BaseModel):
     environment: dict[str, str] = Field(default_factory=dict, description="of the training process")
     data: list[Path] = Field(default_factory=list, description="folders that the experiment's loaders read")
     seed: int = 0
+    lanes: int = Field(0, description="further processes to trace in")
 
     def request(self, training: Training, options: Options) -> TraceRequest:
         settings = deep_merged(self.experiment_config.settings, options)
@@ -71,26 +73,28 @@ def _asked_alone(task: PlanSearch) -> Explored:
 
 
 def explored_here(task: PlanSearch) -> Explored:
-    """All traces in this process."""
+    """All traces in this process, but for those in lanes beside it."""
     cards: list[CardNeed] = []
+    checkpointed = False
 
-    def run(training: Training, options: Options) -> MemoryEstimate:
+    def compute(training: Training, options: Options, plain: bool) -> MemoryEstimate:
         try:
-            traced = traced_here(task.request(training, options))
+            traced = traced_here(task.request(training, options), plain=plain)
         except UserError as error:  # an option's keys that the experiment refuses
             return failed(training, str(error))
-        if not cards and traced.events is not None:  # the first trace is of the plan asked for
+        if training == task.training and not options and not plain and traced.events is not None:
+            nonlocal checkpointed
+            checkpointed = bool(traced.checkpointed)
             cards.extend(needs(traced, task.accelerator.architecture, catalogue(), training))
-        found = estimate(traced, training, task.accelerator, task.environment)
-        if traced.checkpointed and training == task.training and not options:
-            plain = estimate(
-                traced_here(task.request(training, options), plain=True), training, task.accelerator, task.environment
-            )
-            return with_saving(found, plain)
-        return found
+            if checkpointed:
+                lanes.begin(training, {}, True)
+        return estimate(traced, training, task.accelerator, task.environment)
 
+    lanes = TraceLanes(compute, task.lanes)
     offered = load_experiment(task.experiment, task.experiment_config, Path.cwd()).plan_options()
-    found = explore(run, task.training, task.accelerator, offered)
+    found = explore(lanes.result, task.training, task.accelerator, offered, begin=lanes.begin)
+    if checkpointed and found.asked.estimate is not None:
+        note_saving(found.asked.estimate, lanes.result(task.training, {}, True))
     return found.model_copy(update={"cards": cards})
 
 

@@ -22,11 +22,11 @@ from torch.optim.swa_utils import AveragedModel
 from gonogo.base.errors import UserError
 from gonogo.experiment.step import Step
 from gonogo.memory.buckets import Buckets
+from gonogo.memory.checkpointing import counting_checkpoints
 from gonogo.memory.compiled import described, is_compiled, traced_as_written
 from gonogo.memory.devices import Card
 from gonogo.memory.fake_gpu import FakeGPUMode, fake_gpu, fake_modules, forget_tracing
 from gonogo.memory.other_parts import (
-    counting_checkpoints,
     released,
     trace_checkpoint,
     trace_growth,

@@ -22,7 +22,7 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.experiment.step import Step
 from gonogo.memory.check import verdict_of
 from gonogo.memory.devices import card_of
-from gonogo.memory.estimate import MemoryEstimate, estimate, with_saving
+from gonogo.memory.estimate import MemoryEstimate, estimate, note_saving
 from gonogo.memory.families import MEASURED
 from gonogo.memory.growth import growth
 from gonogo.memory.judge_parts import beside_the_peak
@@ -281,7 +281,8 @@ def test_checkpointing_that_saves_nothing_is_said(monkeypatch: pytest.MonkeyPatc
     on, training = card(), Training(micro_batch_size=4)
     own = Case("case", toy_config(), Path())
     plain = trace_step(lambda: lightning_step(own, training), plain=True)
-    saving = with_saving(estimate(found, training, on), estimate(plain, training, on))
+    saving = estimate(found, training, on)
+    note_saving(saving, estimate(plain, training, on))
     (check,) = [
         check for check in beside_the_peak(saving, on.visible_bytes, MemoryGate()) if check.id == "checkpointing"
     ]
