@@ -31,6 +31,7 @@ FEWEST_SHARE = 0.05  # of the files of known kinds: fewer lie beside the data, u
 BESIDE = {
     *("captions", "meta", "metadata", "splits", "docs", "imagesets", "image_sets", "lists", "list", "filelists"),
 }  # folders of what is about data
+LEAST_PICTURE = 32  # pixels of a side, of floats; smaller ones may be joints or boxes over time
 SWEEP_BYTES = 16  # of a point of LiDAR
 
 
@@ -175,7 +176,7 @@ def _of_shape(shape: tuple[int, ...], dtype: str) -> str:
             return "points"
         case (first, second) if max(first, second) >= 8 * min(first, second):
             return "series"
-        case (_, _, channels) if channels in (1, 3, 4) and dtype == "u1":
+        case (height, width, 1 | 3 | 4) if dtype == "u1" or (dtype[0] == "f" and min(height, width) >= LEAST_PICTURE):
             return "images"
         case (one, two, three) if max(shape) <= 6 * min(shape) and min(one, two, three) >= 16:
             return "volumes"

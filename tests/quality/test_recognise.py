@@ -55,6 +55,7 @@ def test_kinds_are_told_by_names(tmp_path: Path, names: list[str], kinds: list[s
         (np.zeros((40, 8, 256)), "series"),
         (np.zeros((48, 48, 40), np.int16), "volumes"),
         (np.zeros((64, 64, 3), np.uint8), "images"),
+        (np.zeros((64, 48, 3), np.float32), "images"),
     ],
 )
 def test_arrays_are_told_by_their_shape(tmp_path: Path, array: np.ndarray, kind: str) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gonogo.quality.file_kind import split_of_folder
 
-_WORDS = r"(masks?|labels?|label_?ids|segs?|segmentations?|annotations?|annots?|gt|ground_?truths?)"
+_WORDS = r"(masks?|labels?|label_?ids|segs?|segmentations?|annotations?|ann(ot)?s?|annos?|gt|ground_?truths?)"
 LABEL_FOLDER = re.compile(
     rf"(.+[-_. ])?{_WORDS}([-_. ]?(png|tr|ts|train|val|test|\d+))?|(train|val|test)(annots?|masks?|labels?)|"
     r"segmentation(class|object)(aug|raw)?|gt(fine|coarse)|(labels?|annotations?)[-_. ]\w+|ann[-_]dir|"

@@ -25,6 +25,7 @@ MANY_COLOURS = 185  # in 15 bits, of 768 pixels; a map of colours has up to 170,
 APART_FINE, APART = 0.4, 0.7  # correlations of channels that do not belong together
 MOST_NOISE = 0.4  # of the fine changes may be noise, where channels are compared
 MOST_IN_ONE, LEAST_IN_SECOND, FEW_SHARE, LEVEL_GAP = 0.92, 0.05, 0.65, 24
+THREE_SHARE, THREE_GAP = 0.99, 120  # black, mid-grey and white: events, wafers, trimaps; 2 bits are 64 levels apart
 ONE_TINT = 0.995  # correlation of the third channel with two that are alike: a duotone, whose channels are one light
 WRITTEN_TWICE = 0.3  # fine likeness of that third: photographs have .39 or more, two stains and two views under .18
 ONE_LIGHT = 0.5  # levels between the two other channels: a table of colours (blue, white, red), whose third is full
@@ -75,7 +76,8 @@ def _marks(y: PixelStatistics, marks: Marks, gate: ImagesGate, lines: bool, loss
         and marks.flat_share > LEAST_FLAT
         and not (drawn if coloured else page or y.entropy_bits > GREY_BITS)
     ):
-        yield Fault("few_levels", f"few levels {marks.few_levels:.0%}")
+        three = marks.few_levels > THREE_SHARE and marks.level_gap > THREE_GAP
+        yield Fault("few_levels", f"few levels {marks.few_levels:.0%}", warns=three)
 
 
 def noise_explained(y: PixelStatistics) -> float:

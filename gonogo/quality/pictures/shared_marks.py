@@ -9,7 +9,7 @@ from gonogo.config.quality_thresholds import ImagesGate
 from gonogo.quality.acceptance import AT_ONCE, tail
 from gonogo.quality.fault_counts import FaultCount
 from gonogo.quality.items import Fault
-from gonogo.quality.pictures.mark_faults import FLAT_SHARE, mark_faults
+from gonogo.quality.pictures.mark_faults import FLAT_SHARE, UNIT_ERROR, mark_faults
 from gonogo.quality.wording import percent
 from gonogo.verdict import Check, Status
 
@@ -49,7 +49,8 @@ MARKS = {
     "few_levels": (
         "Levels of the set",
         "are in a few levels at equal distances",
-        "Look for a wrong type (bool, few bits), and for colours that were quantised.",
+        "Look for a wrong type (bool, few bits), and for colours that were quantised; maps of black, grey and white, "
+        "as of events or wafers, look the same.",
     ),
     "channel_lost": (
         "Channels that are lost",
@@ -128,6 +129,7 @@ class SharedMarks:
         before_white = y.border_share > WHITE_BORDER and y.border_level > WHITE_LEVEL
         clipped = marks.clipped_share > gate.max_clipped_share and marks.clipped_spread > gate.min_clipped_spread
         soft = marks.step_ratio < gate.min_step_ratio and marks.sharpest < gate.min_sharpest
+        soft = soft and marks.unit_error >= UNIT_ERROR  # directions of a smooth surface are smooth
         variance = 2 * max(y.sigma, 1) ** 2
         rows_apart = (
             marks.steps_down > gate.max_rows_apart * marks.steps_across

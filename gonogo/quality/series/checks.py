@@ -63,7 +63,9 @@ def _samples(item: SeriesItem, gate: SeriesGate) -> Iterator[Fault]:
         total = max(item.windows, 1) * item.channels * item.samples
         yield Fault("nonfinite", f"{percent(item.nonfinite / total)} of samples NaN or infinite")
     if item.zero_tail > gate.max_zero_tail:
-        yield Fault("zero_tail", f"all channels are 0 from {percent(1 - item.zero_tail)} of the length on")
+        why = f"all channels are 0 from {percent(1 - item.zero_tail)} of the length on"
+        padded = (item.rate_hz or 0) >= SOUND_HZ or (item.channels == 1 and item.rate_hz is None)
+        yield Fault("zero_tail", why, warns=padded)  # sound is padded to one length
     elif item.held_share > gate.max_held:
         what = "are 0" if item.held_zero else "stay at one value"
         why = f"all channels {what} for {percent(item.held_share)} of the length, from {percent(item.held_from)} on"

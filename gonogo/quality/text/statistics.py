@@ -23,6 +23,7 @@ from gonogo.quality.text.records import Record, read_records
 CountTokens = Callable[[str], int]
 
 NOT_TEXT = frozenset({"role", "from", "type", "name", "id"})  # keys inside messages
+TOKEN_KEYS = ("input_ids", "token_ids", "tokens", "ids")
 LINES_NAMED = 5
 OCTAVE = 8  # bins of length for each doubling
 OPENING = 80  # characters
@@ -112,7 +113,7 @@ class RecordReader:
         if isinstance(text, str):
             return text
         held = [value[key] for key in TEXT_KEYS if key in value]
-        return "\n".join(_strings(held or list(value.values())))
+        return "\n".join(_strings(held or list(value.values()))) or _token_ids(value)
 
     def identity(self, value: Any) -> int:
         """`gonogo.quality.text.identity.identity`, with the settings' keys."""
@@ -218,6 +219,12 @@ def _strings(value: Any) -> Iterator[str]:
         for key, part in value.items():
             if key not in NOT_TEXT:
                 yield from _strings(part)
+
+
+def _token_ids(record: dict[str, Any]) -> str:
+    """Of a record that was tokenized beforehand and holds no string: its token ids, in digits."""
+    ids: list[Any] = next((record[key] for key in TOKEN_KEYS if isinstance(record.get(key), list)), [])
+    return " ".join(map(str, ids)) if all(type(one) is int for one in ids) else ""
 
 
 def _read(path: str, key: str) -> str:

@@ -9,11 +9,13 @@ from gonogo.quality.items import Fault
 from gonogo.quality.volumes.hounsfield import not_hounsfield
 from gonogo.quality.volumes.items import VolumeItem, VolumeOverview
 from gonogo.quality.volumes.labels import MOST_VALUES, SAME_PLACE
+from gonogo.quality.volumes.modality import is_of_time
 from gonogo.quality.volumes.patches import patch_coverage, patch_means, unpack_cells
 from gonogo.quality.wording import number, percent, times
 
 SAME = 0.01  # share by which the header's two voxel sizes may differ: they are rounded
 CT_MM = (0.25, 12.0)  # sides of a voxel: a finer one is of a small-animal or dental scanner, or another unit
+LEAST_PADDING = -4096  # HU; a value below is no padding, but a number that wrapped around
 ODD_SHAPE = 2  # times the set's median, or under it, is an axis worth a warning
 
 
@@ -33,7 +35,8 @@ def _shape(item: VolumeItem, overview: VolumeOverview, gate: VolumesGate) -> Ite
     shape, usual = item.shape, overview.shape
     if len(shape) != 3:
         only_ones = len(shape) > 3 and set(shape[3:]) == {1}
-        yield Fault("dimensions", f"{len(shape)}-D: {times(shape)}", warns=only_ones)
+        in_time = len(shape) == 4 and is_of_time(item.name)
+        yield Fault("dimensions", f"{len(shape)}-D: {times(shape)}", warns=only_ones or in_time)
     if min(shape[:3]) < gate.min_axis_voxels:
         yield Fault("tiny", f"{times(shape)} voxels, an axis under {gate.min_axis_voxels}")
     elif overview.turned(item):
@@ -59,6 +62,8 @@ def _ct(item: VolumeItem, gate: VolumesGate) -> Iterator[Fault]:
         yield Fault("hu", problem)
         return
     outside = 1 - item.share(gate.min_hu, gate.max_hu)
+    if LEAST_PADDING <= item.low < gate.min_hu:
+        outside = max(outside - item.padding_share, 0)
     if item.low < gate.min_hu or item.high > gate.max_hu:
         why = f"{number(item.low)} to {number(item.high)} HU, {percent(outside)} outside"
         yield Fault("range", why, warns=outside <= gate.max_out_of_range)

@@ -38,6 +38,7 @@ class VolumeItem(MeasuredItem):
     low: float | None = Field(default=None, description="least finite value, scaled as the header says")
     high: float | None = None
     saturated_share: float = Field(default=0, description="of voxels at the stored type's extreme")
+    padding_share: float = Field(default=0, description="of voxels at the least value, where it is below air")
     slices: int = Field(default=0, description="along the slowest axis of the file")
     constant_slices: int = Field(default=0, description="of one value")
     hollow_slices: int = Field(default=0, description="of one value, between slices that vary")

@@ -22,7 +22,13 @@ SUFFIX = re.compile(
     r"(?:.*_)(t1w|t2w|pdw|t1ce|t1gd|flair|bold|sbref|dwi|asl|swi|t2star|t2starw|t1map|t2map|unit1|inplanet[12]|pet)",
     re.IGNORECASE,
 )  # of BIDS and of BraTS, at the end of a name; a bare `_t1` is as often a point in time
+IN_TIME = re.compile(r".*_(bold|dwi|asl|cbv)", re.IGNORECASE)  # of BIDS: recordings of volumes
 MOST = 0.5  # of the volumes that say so: the set is
+
+
+def is_of_time(name: str) -> bool:
+    """Whether a fourth axis is meant: time or directions, as BIDS names them."""
+    return IN_TIME.fullmatch(PurePosixPath(name).name.partition(".")[0]) is not None
 
 
 def written_modality(folder: Path, name: str) -> str:

@@ -20,6 +20,7 @@ POINTS_A_CELL = 4  # along either axis, of which a cell's mean is taken
 LEAST_CHANGE = 0.1  # between slices `FAR` apart, in σ of all cells
 SPARSE = 0.005  # of a slice's voxels differ from the rest: as good as empty
 AROUND = 6  # slices on either side, among whose differences one stands out
+PADDING_BELOW = -1024  # HU; a scanner fills what it does not see with one value below air, often -2000 or -3024
 FAR = 4  # slices apart are two that are compared, besides neighbours
 
 
@@ -31,7 +32,7 @@ class VolumeStatistics:
         self._type = np.dtype(np.float64 if volume.dtype.itemsize == 8 else np.float32)
         self._histogram = np.zeros(BINS, dtype=np.int64)
         self._low, self._high = math.inf, -math.inf
-        self._voxels = self._nonfinite = self._saturated = 0
+        self._voxels = self._nonfinite = self._saturated = self._padding = 0
         self._constant: list[bool] = []
         self._sparse: list[bool] = []  # of one value but for a few voxels
         self._glances: list[np.ndarray] = []
@@ -56,12 +57,21 @@ class VolumeStatistics:
             finite = values[np.isfinite(values)]
             self._nonfinite += values.size - finite.size
         if finite.size:
+            self._count_padding(finite)
             self._low, self._high = min(self._low, float(finite.min())), max(self._high, float(finite.max()))
         bins = np.clip((finite - LOWEST) / BIN, 0, BINS - 1).astype(np.intp)
         self._histogram += np.bincount(bins.ravel(order="K"), minlength=BINS)
         if self._solid:
             self._add_air(values < AIR_HU)
             self._glances.append(_glance(values))
+
+    def _count_padding(self, finite: np.ndarray) -> None:
+        """Counts voxels at the least value so far, where it is below air."""
+        low = float(finite.min())
+        if low < self._low:
+            self._padding = 0
+        if low <= self._low and low < PADDING_BELOW:
+            self._padding += int(np.count_nonzero(finite == low))
 
     def _look_for_twin(self, stored: np.ndarray) -> None:
         hashed = hashlib.blake2b(stored.tobytes(order="A"), digest_size=16).digest()
@@ -93,6 +103,7 @@ class VolumeStatistics:
             "low": self._low if seen else None,
             "high": self._high if seen else None,
             "saturated_share": self._saturated / max(self._voxels, 1),
+            "padding_share": self._padding / max(self._voxels, 1),
             "slices": len(self._constant),
             "constant_slices": sum(self._constant),
             "hollow_slices": sum(inner),

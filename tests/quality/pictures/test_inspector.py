@@ -56,9 +56,16 @@ def levels(picture: np.ndarray) -> np.ndarray:
     return picture.clip(0, 255).astype(np.uint8)
 
 
+def hot_pixels() -> np.ndarray:
+    frame = levels(8 + noise(1.5))
+    frame[np.random.default_rng(2).random((SIDE, SIDE)) < 0.005] = 240
+    return frame
+
+
 BAD = {
     "dark": lambda: np.zeros((SIDE, SIDE, 3), np.uint8),
     "dark ": lambda: levels(photograph() * 0.05),
+    "dark  ": hot_pixels,
     "white": lambda: np.full((SIDE, SIDE, 3), 255, np.uint8),
     "constant": lambda: np.full((SIDE, SIDE, 3), (40, 90, 160), np.uint8),
     "washed_out": lambda: levels(photograph() * 0.04 + 120),
@@ -111,6 +118,14 @@ def stars() -> np.ndarray:
     return sky
 
 
+def lamps() -> np.ndarray:
+    """In the dark, of half a percent of its pixels."""
+    sky = levels(8 + noise(1.5))
+    for y, x in ((20, 30), (50, 70), (70, 15)):
+        cv2.circle(sky, (x, y), 2, (200, 220, 240), -1)
+    return sky
+
+
 def few_lines() -> np.ndarray:
     paper = np.full((SIDE, SIDE, 3), 235, np.uint8)
     return cv2.line(paper, (10, 20), (80, 24), (30, 30, 30), 1)
@@ -123,6 +138,7 @@ def sharp_sign_before_a_soft_wall() -> np.ndarray:
 
 HARD = {
     "stars": stars,
+    "lamps": lamps,
     "few lines": few_lines,
     "sharp sign": sharp_sign_before_a_soft_wall,
     "chessboard": lambda: levels(

@@ -136,10 +136,26 @@ def line_art(picture: np.ndarray) -> np.ndarray:
     return cv2.circle(paper, (190, 190), 60 + int(picture[0, 0, 0]) // 4, (0, 0, 0), 1)
 
 
+def wafer(picture: np.ndarray) -> np.ndarray:
+    """Dies that pass and fail on a disc: nothing, half and full light."""
+    rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+    inside = np.hypot(rows, columns) < 1
+    return (inside * np.where(picture[..., 1] > 150, 255, 127))[..., None].repeat(3, 2).astype(np.uint8)
+
+
+def smooth_normals(picture: np.ndarray) -> np.ndarray:
+    height = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), 6)
+    across, down = (cv2.Sobel(height, cv2.CV_32F, *axis) / 8 for axis in ((1, 0), (0, 1)))
+    normal = np.dstack([np.ones_like(height), down, across])
+    return levels(127.5 * normal / np.linalg.norm(normal, axis=2, keepdims=True) + 127.5)
+
+
 EXCUSED: dict[str, tuple[Spoil, str]] = {
     "framed": (framed, ""),
     "layers": (layers, ""),
     "normals": (normals, ""),
+    "normals of smooth things": (smooth_normals, ""),
+    "wafers": (wafer, "shared_few_levels"),
     "two stains, blue empty": (lambda x: stains(x, 1) * np.array([0, 1, 1], np.uint8), ""),
     "a duotone": (lambda x: np.repeat(x[..., 1:2], 3, 2) // np.array([1, 1, 3], np.uint8), ""),
     "digits enlarged": (lambda x: np.kron(x[::12, ::12], np.ones((12, 12, 1), np.uint8)), ""),

@@ -56,6 +56,7 @@ def test_capitals_and_chats_of_many_makes_are_good(tmp_path: Path) -> None:
             {"conversations": [{"from": "Alice", "value": "well met"}, {"from": "Bob", "value": "indeed"}]},
             {"messages": [{"role": "user", "content": "why?"}], "chosen": "because", "rejected": "no"},
             {"messages": ["one string", "another"]},
+            {"input_ids": [101, 2023, 102], "attention_mask": [1, 1, 1]},
         ],
     )
     assert inspect(tmp_path / "data")[1] == {"a.jsonl": []}

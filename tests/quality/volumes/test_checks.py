@@ -227,6 +227,30 @@ def test_a_sparse_slice_at_the_end_and_one_empty_slice_of_many_are_good(tmp_path
     assert (judged.check("slices").status, judged.judgement.bad) == (Status.CAUTION, 0)
 
 
+def padded(seed: int, padding: float, spread: float = 0) -> np.ndarray:
+    """What lies outside the scanner's field of view gets one value."""
+    voxels = ct(seed).astype(np.float32)
+    voxels[:6] = padding + spread * np.random.default_rng(seed).random(voxels[:6].shape)
+    return voxels
+
+
+def test_one_value_below_air_is_padding_and_many_are_not(tmp_path: Path) -> None:
+    for name, spread in (("padded", 0.0), ("spread", 500.0)):
+        for number in range(5):
+            save(tmp_path / f"{name}/v_{number}.nii.gz", padded(number, -3024, spread))
+    assert Judged(tmp_path / "padded").check("hounsfield").status is Status.CAUTION
+    assert Judged(tmp_path / "spread").check("hounsfield").status is Status.NO_GO
+
+
+def test_volumes_over_time_are_a_warning_where_their_names_say_so(tmp_path: Path) -> None:
+    for number in range(5):
+        voxels = np.stack([mr(number), mr(number)], axis=3)
+        save(tmp_path / f"bold/sub-{number}_task-rest_bold.nii.gz", voxels)
+        save(tmp_path / f"other/sub-{number}_T1w.nii.gz", voxels)
+    assert Judged(tmp_path / "bold").check("shape").status is Status.CAUTION
+    assert Judged(tmp_path / "other").check("shape").status is Status.NO_GO
+
+
 def mr(seed: int = 0) -> np.ndarray:
     """A cylinder of tissue in nothing, uint16, of no unit."""
     return np.where(ct(seed) > -500, ct(seed) * 2 + 400, 5).clip(0).astype(np.uint16)
