@@ -95,8 +95,8 @@ class SharedMarks:
         borne = self._borne(picture)
         ids = {fault.id for fault in borne}
         self._certain.update({fault.id for fault in borne if not fault.warns})
-        for id_, count in self._counts.items():
-            count.add(picture.path, id_ in ids)
+        for id_ in ids:
+            self._counts[id_].add(picture.path, True)
         if place := self._place(picture):
             self._cuts[place] += 1
             first = self._first_cuts.setdefault(place, [])

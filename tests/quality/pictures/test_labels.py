@@ -163,6 +163,12 @@ def segmenter(jpegs: Path, folder: Path) -> str:
     return "masks"
 
 
+def supervisely(jpegs: Path, folder: Path) -> str:
+    place(jpegs, folder, "img/{}.jpg")
+    masks(folder, "ann/{}.png", lambda n: disc(n, 3))
+    return "masks"
+
+
 def stuff(jpegs: Path, folder: Path) -> str:
     place(jpegs, folder, "images/val2017/{}.jpg")
     masks(folder, "stuffthingmaps/val2017/{}.png", lambda n: disc(n, 3))
@@ -236,7 +242,7 @@ def other_boxes(jpegs: Path, folder: Path) -> str:
     return ""
 
 
-GOOD = (segmentation, two_splits, ending, side_by_side, defects, streets, road, segmenter, stuff, yolo,
+GOOD = (segmentation, two_splits, ending, side_by_side, defects, streets, road, segmenter, supervisely, stuff, yolo,
         outlines, joints, beside, darknet, boxes, roboflow, captions, other_boxes)  # fmt: skip
 LABELS = ("masks", "yolo_labels", "coco_labels", "classes")
 
