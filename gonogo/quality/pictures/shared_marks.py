@@ -86,12 +86,14 @@ class SharedMarks:
         self._certain = Counter[str]()  # pictures in which only a fault looks so
         self._cuts = Counter[tuple[str, int]]()
         self._total, self._first_cuts = 0, dict[tuple[str, int], list[str]]()
+        self._decided: tuple[set[tuple[str, int] | None], dict[str, Status]] | None = None
 
     def add(self, picture: ImageItem) -> None:
         """A picture that was decoded."""
         if picture.pixels is None or picture.marks is None:
             return
         self._total += 1
+        self._decided = None
         borne = self._borne(picture)
         ids = {fault.id for fault in borne}
         self._certain.update({fault.id for fault in borne if not fault.warns})
@@ -107,20 +109,26 @@ class SharedMarks:
         marks = picture.marks
         if marks is None:
             return []
-        shared = self._shared_cuts()
+        shared, statuses = self._decide()
         found = []
         if shared and (place := self._place(picture)) in shared:
             padding = place is not None and _may_be_padding(place)
             found.append(Fault("lost_part", f"{marks.cut_side} {marks.cut_share:.0%} lost", warns=padding))
-        if any(self._is_shared(count.bad) for count in self._counts.values()):
+        if any(status is not Status.GO for status in statuses.values()):
             for fault in self._borne(picture):
-                status = self._mark_status(fault.id)
+                status = statuses[fault.id]
                 if status is not Status.GO:
                     found.append(Fault(fault.id, fault.reason, fault.warns or status is Status.CAUTION))
         return sorted(found, key=lambda fault: fault.warns)[:1]
 
     def checks(self) -> list[Check]:
         return [self._cut_check(), *(self._check(id_, count) for id_, count in self._counts.items())]
+
+    def _decide(self) -> tuple[set[tuple[str, int] | None], dict[str, Status]]:
+        """The places of cuts that are shared, and each mark's status: the same for every picture, so asked once."""
+        if self._decided is None:
+            self._decided = self._shared_cuts(), {id_: self._mark_status(id_) for id_ in self._counts}
+        return self._decided
 
     def _borne(self, picture: ImageItem) -> list[Fault]:
         y, marks, gate = picture.pixels, picture.marks, self._gate
