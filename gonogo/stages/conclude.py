@@ -79,15 +79,18 @@ def _not_told(settings: Settings) -> None:
 
 
 def _pages(settings: Settings, rows: list[ledger.Row]) -> None:
-    """The page of each experiment that this invocation left half-way: `halt` and `report` have written the others."""
+    """The page of each experiment that this invocation left elsewhere than at `halt` and `report`, which write it."""
     wanted = {*settings.config.experiments, *(one.name for found in settings.sweeps.values() for one in found)}
     last = {row.experiment: row.stage for row in rows if row.experiment in wanted - settings.sweeps.keys()}
     for experiment, stage in last.items():
         if stage not in ("halt", "report"):
             try:
+                from gonogo.report.page.state import chain_state
                 from gonogo.stages.page import write_page
 
-                _tell(f"{experiment}: not finished; its page: {write_page(settings, experiment)}")
+                state = chain_state(settings.config.results_dir, experiment, settings.config.mode)
+                stands = state.status.label if state.finished else "not finished"
+                _tell(f"{experiment}: {stands}; its page: {write_page(settings, experiment)}")
             except Exception as error:
                 _tell(f"error: the page of {experiment} was not written: {error}")
 

@@ -182,6 +182,7 @@ def test_a_changed_threshold_only_judges(site: Site) -> None:
     done = site.run("--config", "experiments=tiny", "gates={quality: {min_brightness_ratio: 0.4}}")
     assert done.returncode == 0, done.stderr
     assert set(site.stages("tiny", before)) == {"judge_quality_sample", "judge_quality_dataset"}
+    assert "tiny: GO; its page: results/tiny/report.html" in done.stdout + done.stderr
     done = site.run("--config", "experiments=tiny", "gates={memory: {estimate_error: 1.0}}", "budget_usd=20")
     assert done.returncode == 0, done.stderr
     assert set(site.stages("tiny", before + 3)) == {"judge_quality_sample", "judge_quality_dataset", "judge_memory"}
