@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
+from gonogo.base.commands import CUSTOM
 from gonogo.base.digests import digest, listing_digest
 from gonogo.base.errors import UserError
 from gonogo.base.extras import install_line
@@ -72,7 +73,8 @@ class Experiment(ABC):
         self.assets = assets
         self.starts_from: Path | None = None
         self.data_at: Path | None = None
-        self.settings = validate(self.Settings, config.settings, f"config/experiments/{name}.yaml", "settings")
+        where = f"config/experiments/{name}.yaml" + (" or --config" if CUSTOM in config.modes else "")
+        self.settings = validate(self.Settings, config.settings, where, "settings")
 
     # --- data ---
 

@@ -12,6 +12,7 @@ from gonogo.base.ranges import Range
 from gonogo.base.text import clean
 from gonogo.base.units import dollars, duration
 from gonogo.report.commit_text import by_part_words, wrapped
+from gonogo.report.storage import StoredFolder
 from gonogo.report.timing import StageTiming
 from gonogo.report.verdict_by_part import PartVerdict, parts
 from gonogo.report.wording import number
@@ -85,6 +86,7 @@ class RunFacts(ClosedModel):
     archive: str = Field(description="folder of the download; empty: nothing was downloaded")
     pictures: list[ReportPicture]
     stages: list[StageTiming]
+    storage: list[StoredFolder] = Field(default_factory=list, description="what it holds in results and archive")
 
     @property
     def status(self) -> Status:
@@ -106,6 +108,7 @@ def run_report(facts: RunFacts) -> str:
     return markdown_page(
         "run_report.md.j2", facts=facts, by_part=by_part, beside_cpu=beside_cpu(facts.legs),
         commit_message=commit_message(facts, by_part),
+        storage_bytes=sum(folder.size_bytes for folder in facts.storage),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from gonogo.report.run_report import Leg, Metric, ReportPicture, RunFacts, run_r
 from gonogo.report.timing import timings
 from gonogo.runtime import ledger
 from gonogo.runtime.context import Run
+from gonogo.stages.kept_files import stored_folders
 from gonogo.stages.page import write_page
 from gonogo.stages.tell import reported
 from gonogo.training.spec import TrainingResult
@@ -73,6 +74,7 @@ def run_facts(run: Run, folder: Path) -> RunFacts:
         archive=_json(paths.archive)["folder"],
         pictures=_pictures(paths, folder),
         stages=timings(rows),
+        storage=stored_folders(run, rows),
         billed_usd=sum(row.usd for row in rows),
         wasted_usd=ledger.wasted_usd(rows),
     )

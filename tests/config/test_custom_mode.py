@@ -10,6 +10,7 @@ from gonogo.base.commands import remember_options, rerun_command
 from gonogo.base.errors import UserError
 from gonogo.config.experiment import StartFile
 from gonogo.config.load import load
+from gonogo.experiment.load import load_experiment
 from tests.config.test_load import edit
 
 
@@ -33,6 +34,9 @@ def test_what_is_wrong_with_them_is_named(site: Path) -> None:
         load({"epochs": "many"}, site)
     with pytest.raises(UserError, match=r"epoch: unknown key 'epoch'; did you mean 'epochs'"):
         load({"epoch": 3}, site)
+    settings = load({"experiments": "cvs", "settings": {"data.image_siz": "32"}}, site)
+    with pytest.raises(UserError, match=r"cvs.yaml or --config: settings.data.image_siz: .*did you mean 'image_size'"):
+        load_experiment("cvs", settings.experiments["cvs"], site)
     edit(site / "config/experiments/cvs.yaml", modes={"validate": {}, "custom": {}})
     with pytest.raises(UserError, match=r"cvs.yaml: modes.custom: keys of --config make a mode of this name"):
         load({"epochs": 3}, site)

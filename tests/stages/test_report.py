@@ -42,7 +42,8 @@ def finished(results: Path, mode: str, steps: int, hours: float, metrics: dict[s
 
 
 def facts(results: Path, mode: str) -> RunFacts:
-    settings = load({"experiments": "cvs", "mode": mode, "results_dir": str(results)}, ROOT)
+    folders = {"results_dir": str(results), "archive_dir": str(results / "archive")}
+    settings = load({"experiments": "cvs", "mode": mode, **folders}, ROOT)
     run = Run(stage="report", experiment="cvs", mode=mode, settings=settings, log=io.StringIO())
     return run_facts(run, results / "cvs" / mode / "report")
 
@@ -70,3 +71,14 @@ def test_the_shortest_mode_stands_alone_and_a_longer_one_is_no_earlier_run(resul
     found = facts(results, "validate")
     assert found.earlier == "" and "Obtained in" not in run_report(found)
     assert [leg.name for leg in found.legs] == ["smoke run, local", "validate, local"]
+
+
+def test_results_and_archive_are_summed_after_a_success_and_it_is_said_what_may_be_deleted(results: Path) -> None:
+    write_text(results / "cvs/dataset/item.bin", "x" * 3_000_000)
+    write_text(results / "archive/cvs/first/out/last.ckpt", "x" * 2_000_000)
+    storage = run_report(facts(results, "validate")).split("## Storage")[1].split("\n## ")[0]
+    (data,) = [line for line in storage.splitlines() if "cvs/dataset" in line]
+    assert "yes: the stage dataset makes it again" in data
+    (paid,) = [line for line in storage.splitlines() if "archive/cvs/first" in line]
+    assert "only if its checkpoints are no longer wanted" in paid
+    assert "Results and archive: 5.0" in storage
