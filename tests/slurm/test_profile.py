@@ -118,7 +118,7 @@ def test_a_job_that_was_cancelled_left_behind_or_requeued_is_done_once(there: Sl
     (there.folder / "pause").write_text("0")
     there.slurm.ask("scontrol", "requeue", job)
     wait_for(lambda: "PENDING" in there.slurm.ask("squeue", "-h", "-o", "%T"), what="requeued")
-    there.slurm.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+    there.slurm.ask("scontrol", "update", f"jobid={job}", "starttime=now+3seconds")
     assert running.wait(timeout=LIMIT_S) == 0, there.said
     assert there.begun == [NODE] * 4 and there.outcomes("sample") == ["crashed", "crashed", "crashed", "done"]
     assert there.outcomes("prepare") == ["done"]

@@ -57,10 +57,13 @@ class SlurmSite(BesideSlurm):
         return self.folder / "results/slurm/cluster/home"
 
     def requeue(self, job: str) -> None:
-        """As after a preemption, without Slurm's pause of two minutes."""
+        """As after a preemption, with a pause of 3 s instead of Slurm's two minutes.
+
+        Within the second in which it was killed a node refuses the job ("already killed"), and Slurm calls it failed.
+        """
         self.slurm.ask("scontrol", "requeue", job)
         wait_for(lambda: "PENDING" in self.slurm.ask("squeue", "-h", "-o", "%T"), LIMIT_S, what="requeued")
-        self.slurm.ask("scontrol", "update", f"jobid={job}", "starttime=now")
+        self.slurm.ask("scontrol", "update", f"jobid={job}", "starttime=now+3seconds")
 
     def submitted(self) -> list[list[str]]:
         """Id and state of each job of the target there ever was."""
