@@ -15,7 +15,7 @@ from gonogo.base.files import write_text
 if TYPE_CHECKING:
     from gonogo.project.look import Project
 
-LINKS = ("local", "cloud")  # `snakemake --profile local` looks for a folder of that name in the working directory
+LINKS = ("local", "cloud", "slurm")  # `snakemake --profile local` looks for a folder of that name where it is started
 
 
 def add_init(parser: argparse.ArgumentParser) -> None:

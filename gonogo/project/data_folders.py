@@ -25,7 +25,7 @@ SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "tes
 # folders that hold no data set, whatever lies in them
 NOT_DATA = {"results", "archive", "docs", "doc", "assets", "tests", "test", "node_modules", "build", "dist",
             "notebooks", "outputs", "output", "out", "runs", "logs", "wandb", "lightning_logs", "checkpoints",
-            "figures", "examples", "scripts", "src", "config", "configs", "profiles", "local", "cloud",
+            "figures", "examples", "scripts", "src", "config", "configs", "profiles", "local", "cloud", "slurm",
             "workflow"}  # fmt: skip
 NAMED_DATA = ("data", "dataset", "datasets")
 NO_TEXT = ("readme", "license", "licence", "requirements", "cmakelists", "changelog", "notice", "authors")

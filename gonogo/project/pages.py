@@ -41,7 +41,7 @@ use rule * from gonogo
 
 def pages(project: Project) -> dict[str, str]:
     """Path from the repository's root → text."""
-    profiles = {f"profiles/{name}/profile.yaml": _profile(name) for name in ("local", "cloud")}
+    profiles = {f"profiles/{name}/profile.yaml": _profile(name) for name in ("local", "cloud", "slurm")}
     return {
         "Snakefile": SNAKEFILE,
         "config/config.yaml": _config(project.name),

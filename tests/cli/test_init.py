@@ -40,9 +40,9 @@ def test_what_it_writes_is_a_configuration_that_loads(
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {
         "Snakefile", "config/config.yaml", "config/experiments/my_flowers.yaml", "profiles/local/profile.yaml",
-        "profiles/cloud/profile.yaml",
+        "profiles/cloud/profile.yaml", "profiles/slurm/profile.yaml",
     }  # fmt: skip
-    assert (repository / "local/profile.yaml").is_file() and (repository / "cloud/profile.yaml").is_file()
+    assert all((repository / name / "profile.yaml").is_file() for name in ("local", "cloud", "slurm"))
     settings = site.settings(Path())
     config = settings.experiments["my_flowers"]
     assert (config.data, config.kind, config.shards) == (Path("data/flowers"), "images", 1)
