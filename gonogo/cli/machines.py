@@ -12,9 +12,11 @@ from typing import Any
 from gonogo.base.errors import UserError
 from gonogo.base.text import clean
 from gonogo.cli import site
-from gonogo.config.load import load_target
+from gonogo.config.load import Settings, load_target
+from gonogo.config.target import Slurm
 from gonogo.remote.providers import provider
 from gonogo.remote.rented import Rented
+from gonogo.stages.held import unfetched
 from gonogo.stages.held_machines import HeldMachine, held_file, held_folder, held_machines
 from gonogo.stages.release import forget, release_machine
 
@@ -47,10 +49,32 @@ def _release(arguments: argparse.Namespace) -> int:
         held = forget(settings, arguments.gone)
         print(f"{held.name} is no longer held here, after {held.cost}")
         return 0
+    if isinstance(settings.target.connection, Slurm):
+        return 0 if _job_cancelled(settings, even_unfetched=arguments.discard) else 1
     if not held_file(settings).exists():
         print(f"no machine of target {settings.config.target} is held, as far as is known here")
         return 0
     return 0 if release_machine(settings, print, even_unfetched=arguments.discard) else 1
+
+
+def _job_cancelled(settings: Settings, even_unfetched: bool) -> bool:
+    """Whether Slurm has no job of the target any more; says its state by Slurm's own account."""
+    from gonogo.remote import allocation
+
+    target = settings.config.target
+    folder = allocation.folder_of(settings.config.results_dir, target)
+    job = allocation.at_work(folder)
+    if not job:
+        print(f"no job of target {target} is in Slurm's queue, as far as is known here")
+        return True
+    runs = unfetched(settings)
+    if runs and not even_unfetched:
+        print(f"job {job} of Slurm is kept: {', '.join(runs)} is not fetched. Fetch it, or: gonogo release --discard")
+        return False
+    allocation.cancel(folder)
+    state, _ = allocation.state_of(job)
+    print(f"job {job} of Slurm is cancelled; Slurm says: {state or 'no such job'}")
+    return state not in (*allocation.QUEUED, *allocation.AT_WORK)
 
 
 @dataclass

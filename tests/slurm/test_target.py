@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gonogo.cli.main import main
 from gonogo.config.target import Slurm, Target
 from gonogo.remote import allocation
 from gonogo.verdict import Status, Verdict
@@ -149,6 +150,29 @@ def test_what_slurm_would_refuse_is_known_before(
     monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
     answer = allocation.refusal(Slurm.model_validate({**CONNECTION, **changed}), 1)
     assert said in answer and bool(answer) == bool(said)
+    assert slurm.jobs() == []
+
+
+@NEEDED
+def test_release_cancels_the_job_and_keeps_one_whose_run_is_not_fetched(
+    slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    site = make_site(tmp_path)
+    (site.folder / "config/targets/cluster.yaml").write_text(yaml.safe_dump(TARGET))
+    monkeypatch.chdir(site.folder)
+    release = ["release", "--target", "cluster"]
+    assert main(release) == 0 and "no job of target cluster" in capsys.readouterr().out
+    job = slurm.ask("sbatch", "--parsable", "--output=/dev/null", "--wrap", "sleep 600")
+    folder = allocation.folder_of(Path("results"), "cluster")
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(allocation.Submitted(job_id=job, session="one").model_dump_json())
+    run = site.folder / "results/walk/mine/cloud_train/run.json"
+    run.parent.mkdir(parents=True)
+    run.write_text(json.dumps({"run_id": "the_run", "target": "cluster"}))
+    assert main(release) == 1 and f"job {job} of Slurm is kept: the_run" in capsys.readouterr().out
+    assert allocation.at_work(folder) == job
+    assert main([*release, "--discard"]) == 0 and "Slurm says: CANCELLED" in capsys.readouterr().out
     assert slurm.jobs() == []
 
 
