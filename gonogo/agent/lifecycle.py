@@ -211,7 +211,8 @@ def adopt(run_dir: Path, replacement: int = 1) -> dict[str, Any]:
     began, its end is recorded.
 
     Args:
-        replacement: which one it is, as far as the caller knows; heartbeats count them, too, where there is room.
+        replacement: which one it is, as far as the caller knows; heartbeats count them, too, where there is room. 0:
+            it was not the run that failed, and this is not counted.
 
     Returns:
         `state` as in `status`, or `adopted`.
@@ -270,7 +271,8 @@ def _resume(
     past = past_of(beat)
     attempt = {"cause": "agent_lost", "code": None, "signal": None, "rung": past["rung"], "cpu": past["cpu"]}
     past["attempts"] = [*past["attempts"], attempt]
-    past["restarts"] = max(past["restarts"] + 1, replacement)
+    if replacement:
+        past["restarts"] = max(past["restarts"] + 1, replacement)
     ending = "stopped" if (run_dir / "stop").exists() else (beat or {}).get("reason", "")
     replaced = _began_with_something_else(run_dir, Path(request["workspace"]))
     if replaced:
@@ -289,6 +291,6 @@ def _began_with_something_else(run_dir: Path, workspace: Path) -> bool:
 
 
 def adopt_all(root: Path) -> dict[str, Any]:
-    """`adopt` for every run below `root`, as after a reboot of the machine. Returns run → state."""
+    """`adopt` for every run below `root`, after a reboot of the machine or a requeued job. Returns run → state."""
     requests = sorted(root.glob(f"**/{REQUEST}"))
-    return {os.path.relpath(str(path.parent)): adopt(path.parent)["state"] for path in requests}
+    return {os.path.relpath(str(path.parent)): adopt(path.parent, 0)["state"] for path in requests}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gonogo.base.files import survey_size
+from gonogo.remote.transfer import was_reported
 from gonogo.report.storage import MADE_BY, PAID, StoredFolder
 from gonogo.runtime.context import Run
 from gonogo.runtime.ledger import Row
@@ -50,7 +51,7 @@ def stored_folders(run: Run, rows: Sequence[Row]) -> list[StoredFolder]:
     """
     results, archive = run.paths.experiment, run.config.archive_dir / run.experiment
     folders = [(path, path.name) for path in results.glob("*") if path.is_dir()]
-    folders += [(path, PAID) for path in archive.glob("*") if path.is_dir()]
+    folders += [(path, PAID) for path in archive.glob("*") if path.is_dir() and not was_reported(path)]
     found = [_stored(path, kind, rows) for path, kind in folders]
     return sorted(found, key=lambda folder: -folder.size_bytes)
 

@@ -16,6 +16,7 @@ import pytest
 from gonogo.agent import processes as agent_processes
 from gonogo.agent import run_folder
 from gonogo.agent.gpu import Gpu
+from gonogo.agent.supervisor import RESTARTS
 from gonogo.base import processes
 from gonogo.remote.agent_archive import NAME
 from tests.faults.training import ONCE, RESUMABLE, RUN, brisk, counts, launch, said
@@ -147,7 +148,7 @@ def test_reboot_the_same_file_takes_the_run_up_again(work: Workspace) -> None:
     launch(work, "time.sleep(0.05)")
     wait_for(lambda: "step 12" in work.log())
     end_all(work.folder)
-    beat = {**work.beat(), "boot": "another", "born": "another 1"}
+    beat = {**work.beat(), "boot": "another", "born": "another 1", "restarts": RESTARTS}  # a reboot is not counted
     (work.folder / RUN / "heartbeat.json").write_text(json.dumps(beat))
     wait_for(lambda: work.call("status", RUN)["state"] == "lost")
     assert work.call("adopt", ".") == {RUN: "adopted"}

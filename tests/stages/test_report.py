@@ -13,6 +13,7 @@ from gonogo.base.ranges import Range
 from gonogo.config.load import load
 from gonogo.forecast.forecast import Forecast
 from gonogo.gates.results import Measurements
+from gonogo.remote.transfer import note_reported
 from gonogo.report.rendering import html_page
 from gonogo.report.run_report import RunFacts, run_report
 from gonogo.runtime.context import Run
@@ -76,9 +77,11 @@ def test_the_shortest_mode_stands_alone_and_a_longer_one_is_no_earlier_run(resul
 def test_results_and_archive_are_summed_after_a_success_and_it_is_said_what_may_be_deleted(results: Path) -> None:
     write_text(results / "cvs/dataset/item.bin", "x" * 3_000_000)
     write_text(results / "archive/cvs/first/out/last.ckpt", "x" * 2_000_000)
+    (results / "archive/cvs/.first.partial").mkdir()
+    note_reported(results / "archive/cvs/.first.partial")  # what a finished download remembers
     storage = run_report(facts(results, "validate")).split("## Storage")[1].split("\n## ")[0]
     (data,) = [line for line in storage.splitlines() if "cvs/dataset" in line]
     assert "yes: the stage dataset makes it again" in data
     (paid,) = [line for line in storage.splitlines() if "archive/cvs/first" in line]
     assert "only if its checkpoints are no longer wanted" in paid
-    assert "Results and archive: 5.0" in storage
+    assert "partial" not in storage and "Results and archive: 5.0" in storage
