@@ -24,6 +24,15 @@ if TYPE_CHECKING:  # numpy, which those who only judge an estimate do not need
     from gonogo.memory.events import Events
     from gonogo.memory.trace_result import Traced
 
+HELD = (
+    "weights",
+    "frozen weights",
+    "frozen weights cast to 32 bits",
+    "buffers",
+    "gradients",
+    "optimizer state",
+    "moving average",
+)
 CACHED = "rounded up, or cached by the allocator"
 
 
@@ -72,7 +81,16 @@ class MemoryEstimate(BaseModel):
         """Reserved, and what the step cannot do without beside it."""
         if self.reserved_bytes is None:
             return None
-        return self.reserved_bytes + sum(item.bytes for item in self.additions if item.kind == "context")
+        return self.reserved_bytes + self._context_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """From the first step to the last: weights, gradients, optimizer state and the context."""
+        return sum(size for name, size in self.components_bytes.items() if name in HELD) + self._context_bytes
+
+    @property
+    def _context_bytes(self) -> int:
+        return sum(item.bytes for item in self.additions if item.kind == "context")
 
 
 def failed(training: Training, error: str, seconds: float = 0.0) -> MemoryEstimate:

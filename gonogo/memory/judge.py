@@ -17,7 +17,7 @@ from gonogo.memory.choice import choose, describe, weigh
 from gonogo.memory.estimate import MemoryEstimate
 from gonogo.memory.judge_parts import beside_the_peak
 from gonogo.memory.part_names import CHECKPOINT, STEP, VALIDATION
-from gonogo.memory.plan_search import Candidate, Explored, held_bytes
+from gonogo.memory.plan_search import Candidate, Explored
 from gonogo.verdict import Check, Status
 
 # the dtype that a precision multiplies in, and the catalogue's key of its peak
@@ -117,9 +117,9 @@ def _hint(explored: Explored, gate: MemoryGate) -> str:
     asked, capacity, others = explored.asked, explored.capacity_bytes, explored.candidates[1:]
     better = next((plan for plan in others if weigh(plan, capacity, gate) is Status.GO), None)
     better = better or next((plan for plan in others if weigh(plan, capacity, gate).passes), None)
-    if better is None and capacity is not None and held_bytes(asked) > capacity:
+    if better is None and capacity is not None and asked.held_bytes > capacity:
         return (
-            f"Weights, gradients and optimizer state alone take {gigabytes(held_bytes(asked))}: no batch is small "
+            f"Weights, gradients and optimizer state alone take {gigabytes(asked.held_bytes)}: no batch is small "
             "enough. Choose a card with more memory, a smaller model, or fewer bits for its weights."
         )
     if better is None and explored.largest_fitting and "{}" in explored.batch_argument:

@@ -25,15 +25,6 @@ Beginner: TypeAlias = Callable[[Training, Options], None]
 
 COMFORTABLE = 0.5  # of the card: below it no threshold stops the plan, and no other plan is traced
 LARGEST = 8  # effective batches: no larger micro-batch is considered
-HELD = (
-    "weights",
-    "frozen weights",
-    "frozen weights cast to 32 bits",
-    "buffers",
-    "gradients",
-    "optimizer state",
-    "moving average",
-)
 NOTHING = 0.01  # of the need: a change that saves less saves nothing
 TRACES = 8  # at most, in search of the largest micro-batch
 FEWER = "fewer samples a step: the command takes no {accumulate_grad_batches}"
@@ -60,6 +51,10 @@ class Candidate(BaseModel):
     @property
     def guessed(self) -> list[str]:
         return self.estimate.guessed if self.estimate else []
+
+    @property
+    def held_bytes(self) -> int:
+        return self.estimate.held_bytes if self.estimate else 0
 
 
 class Explored(BaseModel):
@@ -176,11 +171,11 @@ def explore(
     if asked.needed_bytes is None or capacity is None:
         return Explored(capacity_bytes=capacity, candidates=[asked], accumulates=accumulates)
     halves = precision_options(training, accelerator) if precisions else []
-    if held_bytes(asked) > capacity:  # whatever the batch is
+    if asked.held_bytes > capacity:  # whatever the batch is
         lessening = [option for option in options if option.lessens_weights]
         tried = cheapest_first([*lessening, *halves]) if lessening else []
         lighter, useless = _with_options(estimate, sizes, capacity, tried, accumulates)
-        if lighter and not any(plan.fits for plan in lighter) and held_bytes(lighter[-1]) <= capacity:
+        if lighter and not any(plan.fits for plan in lighter) and lighter[-1].held_bytes <= capacity:
             smallest = _Sizes(estimate, lighter[-1], accumulates)
             remaining = cheapest_first([option for option in options if not option.lessens_weights])
             lighter += _with_options(estimate, smallest, capacity, remaining, accumulates)[0]
@@ -212,15 +207,6 @@ def explore(
         accumulates=accumulates,
         useless=useless,
     )
-
-
-def held_bytes(candidate: Candidate) -> int:
-    """What a plan holds from its first step to its last: weights, gradients, optimizer state and the context."""
-    found = candidate.estimate
-    if found is None:
-        return 0
-    parts = sum(size for name, size in found.components_bytes.items() if name in HELD)
-    return parts + sum(item.bytes for item in found.additions if item.kind == "context")
 
 
 def _largest_fitting(sizes: _Sizes, line: Line, capacity: int, limit: int) -> int:

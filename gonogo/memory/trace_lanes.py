@@ -30,11 +30,14 @@ class TraceLanes:
     Args:
         compute: (training, options, without checkpointing) → estimate.
         count: further processes; 0: all is computed here, when it is asked for.
+
+    Attributes:
+        begun: what was begun and not yet asked for.
     """
 
     def __init__(self, compute: Compute, count: int) -> None:
         self._compute = compute
-        self._begun: dict[str, Future[MemoryEstimate]] = {}
+        self.begun: dict[str, Future[MemoryEstimate]] = {}
         self._free: SimpleQueue[Connection] = SimpleQueue()
         self._threads = ThreadPoolExecutor(max(count, 1))
         self._count = count
@@ -50,12 +53,12 @@ class TraceLanes:
     def begin(self, training: Training, options: Options, plain: bool = False) -> None:
         """Say that this will be asked for."""
         name = _name(training, options, plain)
-        if self._count and name not in self._begun:
-            self._begun[name] = self._threads.submit(self._elsewhere, training, options, plain)
+        if self._count and name not in self.begun:
+            self.begun[name] = self._threads.submit(self._elsewhere, training, options, plain)
 
     def result(self, training: Training, options: Options, plain: bool = False) -> MemoryEstimate:
         """The estimate: from where it was begun, or computed here if nobody has got to it yet."""
-        future = self._begun.pop(_name(training, options, plain), None)
+        future = self.begun.pop(_name(training, options, plain), None)
         if future is None or future.cancel():
             return self._compute(training, options, plain)
         try:

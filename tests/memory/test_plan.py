@@ -15,11 +15,11 @@ from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import validate
 from gonogo.experiment.plan_option import PlanOption
 from gonogo.memory.cards import needs
-from gonogo.memory.estimate import MemoryEstimate, failed
+from gonogo.memory.estimate import HELD, MemoryEstimate, failed
 from gonogo.memory.judge import Measurements, judge
 from gonogo.memory.options import cheapest_first, divisors, precision_options, with_micro_batch
 from gonogo.memory.plan import Plan, plan_from
-from gonogo.memory.plan_search import HELD, Estimator, explore
+from gonogo.memory.plan_search import Estimator, explore
 from gonogo.report.memory_plan import memory_plan
 from gonogo.verdict import Status
 from tests.memory.cards import GB, card, estimator, traced_step
