@@ -8,8 +8,9 @@ from gonogo.config.experiment import Training, training_for
 from gonogo.config.gate_thresholds import MemoryGate
 from gonogo.config.load import load_accelerator, load_experiment
 from gonogo.experiment.plan_option import PlanOption
+from gonogo.memory.estimate import HELD
 from gonogo.memory.judge import Measurements, judge
-from gonogo.memory.plan_search import HELD, explore, held_bytes
+from gonogo.memory.plan_search import explore
 from gonogo.memory.plan_search_process import PlanSearch, explore_in_child
 from gonogo.verdict import Status
 from tests.conftest import ROOT
@@ -43,7 +44,7 @@ def test_where_the_weights_alone_are_too_much_no_batch_is_tried() -> None:
     traced: list[Training] = []
     on = card(3)
     found = explore(held(estimator(on, traced)), Training(micro_batch_size=8), on, [lighter, other])
-    assert held_bytes(found.asked) > 3 * GB and found.largest_fitting == 0
+    assert found.asked.held_bytes > 3 * GB and found.largest_fitting == 0
     tried = {option for candidate in found.candidates[1:] for option in candidate.options}
     assert "checkpointing" not in tried and tried <= {"4 bits", "bf16-mixed"}
     assert {training.micro_batch_size for training in traced} <= {1, 8}
