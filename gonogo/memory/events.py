@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,6 @@ class Events:
         step: (N,) int16, -1 while the model is built and moved to the card, then 0, 1, … by optimizer step.
         phases: `PHASES`.
         ops, modules: names.
-        streams: (M, 2) int32 block, and the number of the stream that it was allocated in; of those in none but the
-            first, 0.
     """
 
     block: np.ndarray
@@ -38,7 +36,6 @@ class Events:
     phases: tuple[str, ...]
     ops: tuple[str, ...]
     modules: tuple[str, ...]
-    streams: np.ndarray = field(default_factory=lambda: np.empty((0, 2), dtype=np.int32))
 
     def __len__(self) -> int:
         return len(self.block)
@@ -57,8 +54,7 @@ class Events:
     def load(path: Path) -> Events:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as stored:
-            numbers = ("block", "size", "phase", "op", "module", "step", "streams")
-            found: dict[str, Any] = {name: stored[name] for name in numbers}
+            found: dict[str, Any] = {name: stored[name] for name in ("block", "size", "phase", "op", "module", "step")}
             for name in ("phases", "ops", "modules"):
                 found[name] = tuple(str(value) for value in stored[name])
         return Events(**found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,9 +75,6 @@ class AllocationRecorder(TorchDispatchMode):
         kinds: block → what its owner says it is ("weights", "gradients", …).
         live_bytes: that are allocated now.
         miopen: AMD's library runs convolutions.
-        stream: number of the one that blocks are allocated in, beside the first, 0.
-        answers: asked first about every operation; None: its result is to be found out here.
-        unseen: what is made now is on no card.
         places: block → line of the project's code that made it, while `placing` is on.
     """
 
@@ -90,16 +87,13 @@ class AllocationRecorder(TorchDispatchMode):
         self.last_op = ""
         self.guesses: dict[str, None] = {}
         self.kinds: dict[int, str] = {}
-        self.live_bytes = self.stream = 0
-        self.placing = self.miopen = self.unseen = False
-        self.answers: Callable[..., Any] | None = None
+        self.live_bytes = 0
+        self.placing = self.miopen = False
         self.places: dict[int, str] = {}
         self.workspaces: list[tuple[int, int]] = []  # (row, bytes) of convolutions' fastest algorithms
         self._rows: list[tuple[int, int, int, int, int, int]] = []
         self._phases, self._ops, self._modules = _Names(PHASES), _Names(("",)), _Names(("",))
-        self._streams: list[tuple[int, int]] = []  # (block, stream)
-        # storage → block, bytes, reference that tells of its release
-        self._blocks: dict[int, tuple[int, int, Any]] = {}
+        self._blocks: dict[int, tuple[int, Any]] = {}  # storage → block, reference that tells of its release
         self._count = 0
         self._counts: tuple[int, int] | None = None
         self._stack: list[str] = []
@@ -115,9 +109,8 @@ class AllocationRecorder(TorchDispatchMode):
         if func is _DEVICE and isinstance(args[0], FakeTensor):
             return args[0].fake_device  # most of all dispatches
         kwargs = kwargs or {}
-        answered = None if self.answers is None else self.answers(func, types, args, kwargs)
-        if answered is not None or func.namespace in ("prim", "profiler"):
-            return func(*args, **kwargs) if answered is None else answered
+        if func.namespace == "prim":
+            return func(*args, **kwargs)
         self.operations += 1
         self.last_op = str(func)
         if func is aten._local_scalar_dense.default:
@@ -200,19 +193,10 @@ class AllocationRecorder(TorchDispatchMode):
             modules.register_module_forward_hook(leave, always_call=True),
         ]
         self._counts = counts_when_owned()
-        resize = torch.UntypedStorage.resize_
-
-        def resized(storage: torch.UntypedStorage, size: int) -> Any:
-            done = resize(storage, size)
-            self._resized(storage, size)
-            return done
-
-        torch.UntypedStorage.resize_ = resized  # type: ignore[method-assign, assignment]
         try:
             with self:
                 yield
         finally:
-            torch.UntypedStorage.resize_ = resize  # type: ignore[method-assign]
             for handle in handles:
                 handle.remove()
 
@@ -228,7 +212,6 @@ class AllocationRecorder(TorchDispatchMode):
 
     def _see(self, tensor: Tensor, module: str) -> int | None:
         """The block behind the tensor, allocated now if it was not seen before; None if it is on another device."""
-        tensor = getattr(tensor, "_local_tensor", tensor)  # of one that is shared out among cards, this card's part
         if not isinstance(tensor, FakeTensor) or tensor.fake_device.type != self.device:
             return None
         storage = tensor.untyped_storage()
@@ -237,32 +220,16 @@ class AllocationRecorder(TorchDispatchMode):
         if found is not None:
             return found[0]
         size = storage.nbytes()
-        if not size or self.unseen:
+        if not size:
             return None
         block = self._allocate(size, module)
-        self._blocks[key] = (block, size, weakref.ref(storage, lambda _: self._release(key)))
+        self._blocks[key] = (block, weakref.ref(storage, lambda _: self._release(key, size)))
         return block
-
-    def _resized(self, storage: torch.UntypedStorage, size: int) -> None:
-        """A storage that is known gives its memory back, or gets some anew: another block with the same owner."""
-        key = storage._cdata
-        if key not in self._blocks or self._blocks[key][1] == size:
-            return
-        self.last_op = "storage.resize_"
-        block, before, reference = self._blocks[key]
-        if before:
-            self._row(block, -before, "")
-        if size:
-            kind, block = self.kinds.get(block), self._allocate(size, self._module())
-            self.kinds |= {} if kind is None else {block: kind}
-        self._blocks[key] = (block, size, reference)
 
     def _allocate(self, size: int, module: str) -> int:
         block = self._count
         self._count += 1
         self._row(block, size, module)
-        if self.stream:
-            self._streams.append((block, self.stream))
         if self.placing:
             self.places[block] = place_in_project()
         return block
@@ -297,10 +264,9 @@ class AllocationRecorder(TorchDispatchMode):
         """How many events there are."""
         return len(self._rows)
 
-    def _release(self, key: int) -> None:
-        block, size, _ = self._blocks.pop(key)
-        if size:
-            self._row(block, -size, "")
+    def _release(self, key: int, size: int) -> None:
+        block, _ = self._blocks.pop(key)
+        self._row(block, -size, "")
 
     def _row(self, block: int, size: int, module: str) -> None:
         self.live_bytes += size
@@ -322,5 +288,4 @@ class AllocationRecorder(TorchDispatchMode):
             block=block.astype(np.int32), size=size, phase=phase.astype(np.int16), op=op.astype(np.int32),
             module=module.astype(np.int32), step=step.astype(np.int16),
             phases=self._phases.all, ops=self._ops.all, modules=self._modules.all,
-            streams=np.array(self._streams, dtype=np.int32).reshape(-1, 2),
         )  # fmt: skip

@@ -47,7 +47,6 @@ try:
     from torch.optim.optimizer import _foreach_supported_types as optimizer_foreach_types
     from torch.utils._foreach_utils import _foreach_supported_types as clipping_foreach_types
     from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._python_dispatch import _disable_current_modes as outside_modes
     from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_map_only, tree_unflatten
 
     C: Any = torch._C
@@ -79,29 +78,6 @@ try:
         getattr(_owner, _name)
 except (ImportError, AttributeError) as error:
     raise missing(error) from None
-
-
-def fake_cards() -> tuple[Any, tuple[type, ...], tuple[Any, str]]:
-    """What a process group of the backend "fake" needs; `torch.distributed` is imported for it.
-
-    Returns:
-        its kind of store, the types of tensors that cards have parts of, (owner, name) of how those learn shapes.
-
-    Raises:
-        UserError: this torch lacks one of them.
-    """
-    try:
-        import torch.distributed.fsdp  # declares torch.ops.fsdp
-        from torch.distributed._functional_collectives import AsyncCollectiveTensor
-        from torch.distributed.tensor import DTensor
-        from torch.distributed.tensor._sharding_prop import ShardingPropagator
-        from torch.testing._internal.distributed.fake_pg import FakeStore
-
-        name = "_propagate_tensor_meta_non_cached"
-        getattr(ShardingPropagator, name)
-    except (ImportError, AttributeError) as error:
-        raise missing(error) from None
-    return FakeStore, (DTensor, AsyncCollectiveTensor), (ShardingPropagator, name)
 
 
 def symbol(library: str, name: str) -> Any:

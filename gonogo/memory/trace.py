@@ -35,7 +35,6 @@ from gonogo.memory.other_parts import (
 )
 from gonogo.memory.quantised import CAST, cast_up, loading_bytes
 from gonogo.memory.recorder import AllocationRecorder
-from gonogo.memory.sharded import one_card_of, shared_out
 from gonogo.memory.torch_private import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -44,7 +43,6 @@ from gonogo.memory.torch_private import (
     tree_map_only,
 )
 from gonogo.memory.trace_result import Traced
-from gonogo.training.sharding import shard
 
 PASSES = 2  # of an optimizer step's micro-batches: once gradients exist, the third allocates as the second does
 STEPS = 2  # the optimizer's state exists from the second on; on published measurements a third changed nothing
@@ -85,13 +83,8 @@ def trace_step(
             traced_as_written(functools.partial(setattr, traced, "compiled")),
         ):
             warnings.simplefilter("ignore")
-            with (
-                mode(allow_non_fake_inputs=True),
-                recorder.following(),
-                _phases(recorder),
-                contextlib.ExitStack() as held,
-            ):
-                _run(build, recorder, device, traced, plain, held)
+            with mode(allow_non_fake_inputs=True), recorder.following(), _phases(recorder):
+                _run(build, recorder, device, traced, plain)
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as problem:  # any operation of any model can fail here, and the answer is then UNKNOWN
@@ -118,14 +111,7 @@ def explained(problem: Exception, recorder: AllocationRecorder) -> str:
     return f"{name}: {first}{where}"
 
 
-def _run(
-    build: Callable[[], Step],
-    recorder: AllocationRecorder,
-    device: str,
-    traced: Traced,
-    plain: bool,
-    held: contextlib.ExitStack,
-) -> None:
+def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, traced: Traced, plain: bool) -> None:
     step = build()
     step.check()
     forget_tracing()
@@ -136,9 +122,6 @@ def _run(
     model = step.model
     if step.precision in CONVERTED:
         model.to(CONVERTED[step.precision])
-    if step.shards_weights:
-        mesh = held.enter_context(one_card_of(step.devices, recorder))
-        traced.looked.append(shared_out(step.devices, shard(model, mesh)))
     model.to(device)
     model.train()
     traced.loading_bytes = loading_bytes(model)
@@ -147,7 +130,7 @@ def _run(
     optimizers = [made] if isinstance(made, torch.optim.Optimizer) else list(made)
     _label_model(model, optimizers, recorder)
     _label_state(optimizers, recorder)
-    buckets = Buckets(model, recorder) if step.devices > 1 and not step.shards_weights else None
+    buckets = Buckets(model, recorder) if step.devices > 1 else None
     if buckets is not None:
         traced.looked.append(
             f"{step.devices} cards: the peak is of one, with the gradient buckets that DistributedDataParallel keeps"
