@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any, TypeAlias
 
+from gonogo.base.cores import available_cores
 from gonogo.config.experiment import Training
 from gonogo.memory.estimate import MemoryEstimate
 from gonogo.memory.plan_search import Options
@@ -21,7 +22,7 @@ MOST = 3  # further processes, of 0.6 GB each
 
 def free_cores() -> int:
     """How many further processes this machine has a core for."""
-    return min(MOST, len(os.sched_getaffinity(0)) - 1)
+    return min(MOST, available_cores() - 1)
 
 
 class TraceLanes:

@@ -23,6 +23,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 
 from gonogo.base import processes
+from gonogo.base.cores import available_cores
 from gonogo.base.digests import FolderDigest
 from gonogo.quality.inspector import Inspector, ItemFiles, StatisticsCache
 
@@ -159,7 +160,3 @@ def _pickled(kind: Inspector, cache: StatisticsCache) -> bytes | None:
         return pickle.dumps((kind, cache))
     except Exception:  # whatever an object raises that cannot be pickled
         return None
-
-
-def available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

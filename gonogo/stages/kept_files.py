@@ -44,7 +44,7 @@ def _of_fetched_runs(run: Run) -> list[Path]:
 
 
 def stored_folders(run: Run, rows: Sequence[Row]) -> list[StoredFolder]:
-    """Of the experiment, in results and archive; the largest first.
+    """Of the experiment, in results and archive, but not what a finished download remembers; the largest first.
 
     Args:
         rows: of its ledger.
