@@ -112,7 +112,7 @@ def test_a_job_that_was_cancelled_left_behind_or_requeued_is_done_once(there: Sl
     os.killpg(running.pid, signal.SIGKILL)
     running.wait(timeout=LIMIT_S)
     running = begin(there, 3)
-    assert "JobState=FAILED" in there.slurm.ask("scontrol", "show", "job", left)
+    wait_for(lambda: "JobState=FAILED" in there.slurm.ask("scontrol", "show", "job", left), what="its end")
     # preempted, or lost with its node: Slurm begins it again
     job = there.job()
     (there.folder / "pause").write_text("0")

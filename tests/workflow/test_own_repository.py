@@ -88,8 +88,8 @@ def test_nothing_of_the_repository_was_copied_or_changed(repository: Path) -> No
     assert run(repository, "git diff").strip() == ""
     made = run(repository, "git status --porcelain --untracked-files=normal").split()
     assert set(made[1::2]) - {"A", "??"} <= {
-        "Snakefile", "config/", "profiles/", "local", "cloud", "results/", "archive/", "before.txt", ".snakemake/",
-        "draw.py", "train.py", "requirements.txt", ".gitignore",
+        "Snakefile", "config/", "profiles/", "local", "cloud", "slurm", "results/", "archive/", "before.txt",
+        ".snakemake/", "draw.py", "train.py", "requirements.txt", ".gitignore",
     }  # fmt: skip
     pictures = [path for path in (repository / "results").rglob("0*.png") if not path.is_symlink()]
     assert [path for path in pictures if "instance" not in path.parts] == []
