@@ -6,7 +6,7 @@ CUDA_BUILD := build/cuda-build
 # one thread a process: on shared cores two were 8 times slower
 export OMP_NUM_THREADS ?= 1
 # test files on this many processes
-SIDE_BY_SIDE := -n 3 --dist loadfile
+SIDE_BY_SIDE := -n 4 --dist loadfile
 SLOW ?= slow and not chain
 
 .PHONY: run test test-fast test-slow test-cuda-build check format house schema lock clean help
@@ -24,7 +24,7 @@ test-fast: $(VENV)/ready  ## the tests that need neither torch nor SSH
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --fast -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/ready  ## the slow tests: whole runs of the workflow
-	@echo "gonogo: running the slow tests (about 28 minutes on two cores)"
+	@echo "gonogo: running the slow tests (about 25 minutes on two cores)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(SIDE_BY_SIDE) -o faulthandler_timeout=1800 -m "$(SLOW)" $(PYTEST_ARGS)
 
 test-cuda-build: $(CUDA_BUILD)/ready  ## the tests of traces with PyPI's CUDA build of torch, as on a machine without a GPU
