@@ -32,7 +32,7 @@ from gonogo.verdict import Verdict, worst
 MOST_POINTS = 400  # of a curve
 VIEWERS = {
     "tensorboard": "tensorboard --logdir {}",
-    "mlflow": "mlflow ui --backend-store-uri {}",
+    "mlflow": "env MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri {}",
     "wandb": "wandb sync {}/wandb/*",
     "trackio": "env TRACKIO_DIR={} trackio show",
 }

@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from gonogo.training.gauges import GaugeWatch, GpuGauges, Reestimate
+from gonogo.training.lightning_step import logged_loss
 from gonogo.training.ranks import stop
 from gonogo.training.spec import BUDGET, WATCH, RunSpec, StoppedError
 from gonogo.training.success_indicators import epochs_done
@@ -17,6 +18,8 @@ from gonogo.training.success_indicators import epochs_done
 
 class RunGauges(Callback):
     """Logs seconds a step, samples a second, and the GPU's memory, use and temperature, as often as metrics are.
+
+    And the training loss, where the module does not log one by that name itself.
 
     Time of validations does not count as that of steps.
 
@@ -63,8 +66,9 @@ class RunGauges(Callback):
             **self._gpu.read(),
         }
         self._step, self._since, self._batches = step, now, 0
+        own = "train_loss" in trainer.logged_metrics or (loss := logged_loss(outputs)) is None
         for logger in trainer.loggers:
-            logger.log_metrics(gauges, step)
+            logger.log_metrics(gauges if own else {**gauges, "train_loss": loss}, step)
         if reason := self._watch.take(gauges, epochs_done(trainer)):
             self._stop(trainer, WATCH, reason)
 

@@ -82,7 +82,7 @@ def test_a_run_is_tracked_without_a_network_and_without_a_secret(
     train_lightning(toy(), run, tmp_path / "20260101_run" / "out", said.append)
     assert not [line for line in said if "tracking" in line]
     folder = tmp_path / "20260101_run" / "out" / "tracking" / tracker
-    wait_for(lambda: READERS[tracker](folder) >= NAMES, what="wandb's own process writes the last of it")
+    wait_for(lambda: READERS[tracker](folder) >= KNOWN, what="wandb's own process writes the last of it")
     assert not [path for path in folder.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
