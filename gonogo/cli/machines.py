@@ -19,6 +19,8 @@ from gonogo.remote.rented import Rented
 from gonogo.stages.held import unfetched
 from gonogo.stages.held_machines import HeldMachine, held_file, held_folder, held_machines
 from gonogo.stages.release import forget, release_machine
+from gonogo.stages.rent import abandon
+from gonogo.stages.rent_order import order_file
 
 TARGETS = Path("config/targets")
 
@@ -51,10 +53,14 @@ def _release(arguments: argparse.Namespace) -> int:
         return 0
     if isinstance(settings.target.connection, Slurm):
         return 0 if _job_cancelled(settings, even_unfetched=arguments.discard) else 1
-    if not held_file(settings).exists():
+    if not held_file(settings).exists() and not order_file(settings).exists():
         print(f"no machine of target {settings.config.target} is held, as far as is known here")
         return 0
-    return 0 if release_machine(settings, print, even_unfetched=arguments.discard) else 1
+    released = release_machine(settings, print, even_unfetched=arguments.discard)
+    if order_file(settings).exists():
+        abandon(settings, print)
+        print(f"what gonogo rent had ordered for target {settings.config.target} is given back")
+    return 0 if released else 1
 
 
 def _job_cancelled(settings: Settings, even_unfetched: bool) -> bool:

@@ -122,6 +122,24 @@ class Release(StrictModel):
         return self
 
 
+class Rent(StrictModel):
+    """What `gonogo rent` rents, from the provider that `release` names."""
+
+    type: str = Field("", description="EC2: instance type; DigitalOcean: slug of a size")
+    image: str = Field(
+        "", description="EC2: id of an AMI; DigitalOcean: slug or id; one with cloud-init and Python 3.11 or newer"
+    )
+    region: str = Field("", description="DigitalOcean: slug of the region; EC2's is release.region")
+    max_usd_per_hour: Positive | None = Field(
+        None, description="nothing that costs more is rented; at EC2 also the most that a spot machine may cost later"
+    )
+    spot: bool = Field(False, description="EC2: spare capacity for less, which Amazon may take back at any time")
+    security_group: str = Field("", description="EC2: id of one that lets the SSH port in")
+    subnet: str = Field("", description="EC2: id; empty: one of the default VPC")
+    disk_gb: int = Field(100, ge=8, description="EC2: size of the disk, which goes with the machine")
+    answer_minutes: Positive = Field(15, description="released again if it does not answer SSH within this time")
+
+
 def _below_home(root: Any) -> Any:
     """`~/gonogo` is `gonogo`: paths on the machine begin in its user's home."""
     if isinstance(root, str) and root.startswith("~"):
@@ -170,6 +188,7 @@ class Target(StrictModel):
     first_step_minutes: Positive = Field(30, description="time for the first step; after it the run counts as hung")
     stall_minutes: Positive = Field(30, description="a run without a step for this long counts as hung, and is resumed")
     release: Annotated[Release, BeforeValidator(_how)] = Release()
+    rent: Rent | None = Field(None, description="what `gonogo rent` rents; null: you rent the machine yourself")
     fetch_checkpoints_minutes: Positive = Field(
         10, description="interval at which the newest and the best checkpoint are downloaded during the run"
     )
@@ -179,4 +198,20 @@ class Target(StrictModel):
     def _a_job_is_cancelled(self) -> Target:
         if isinstance(self.connection, Slurm) and self.release.how != "none":
             raise ValueError("release: a job of Slurm is cancelled at the end; remove that key")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_rented_can_be_released(self) -> Target:
+        needed = {"digitalocean": ["type", "image", "region"], "ec2": ["type", "image", "security_group"]}
+        provider = self.release.provider
+        if self.rent is None:
+            return self
+        if not isinstance(self.connection, Ssh) or self.connection.jump:
+            raise ValueError("rent: needs connection.kind ssh, without a jump")
+        if self.release.how != "destroy" or provider not in needed:
+            raise ValueError(f"rent: needs release.how destroy, and release.provider {' or '.join(needed)}")
+        if missing := [name for name in needed[provider] if not getattr(self.rent, name)]:
+            raise ValueError(f"rent: provider {provider} needs {', '.join(missing)}")
+        if self.rent.spot and provider != "ec2":
+            raise ValueError("rent.spot: only EC2 has such machines")
         return self

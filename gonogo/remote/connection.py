@@ -57,7 +57,7 @@ def open_connection(ssh: Ssh) -> fabric.Connection:
         forward_agent=False,
         connect_timeout=CONNECT_S,
         connect_kwargs={
-            "pkey": _private_key(ssh.key_file.expanduser()),
+            "pkey": private_key(ssh.key_file.expanduser()),
             "allow_agent": False,
             "look_for_keys": False,
             "banner_timeout": CONNECT_S,
@@ -114,7 +114,12 @@ def answers(ssh: Ssh) -> bool:
         return False
 
 
-def _private_key(path: Path) -> paramiko.PKey:
+def private_key(path: Path) -> paramiko.PKey:
+    """The key in this file.
+
+    Raises:
+        UserError: there is none, it has a passphrase, or others may read it.
+    """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:

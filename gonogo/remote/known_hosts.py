@@ -13,9 +13,11 @@ import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from gonogo.base.errors import UserError
+from gonogo.base.files import replacing
 from gonogo.config.target import Ssh
 from gonogo.remote.errors import RemoteError
 
+SSH_PORT = 22
 AUTHORITY, REVOKED = "@cert-authority", "@revoked"
 
 
@@ -111,6 +113,28 @@ def _record(path: Path, hostname: str, key: paramiko.PKey) -> None:
         f"{hostname}: new host key {key.get_name()} {key.fingerprint} accepted and recorded in {path}",
         file=sys.stderr,
     )
+
+
+def pin(path: Path, ssh: Ssh, key: str, mark: str) -> None:
+    """Make `key` (kind and base64) the first one of this host, in place of the one that was pinned with this mark.
+
+    Of two keys the first counts. Every other line stays, also one about the same host.
+
+    Raises:
+        UserError: the file cannot be read or written.
+    """
+    name = ssh.host if ssh.port == SSH_PORT else f"[{ssh.host}]:{ssh.port}"
+    try:
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        ours = (f"{name} ".encode(), f" {mark}\n".encode())
+        kept = [line for line in lines if not (line.startswith(ours[0]) and line.endswith(ours[1]))]
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with replacing(path.resolve()) as temporary:
+            temporary.write_bytes(b"".join([f"{name} {key} {mark}\n".encode(), *kept]))
+            temporary.chmod(mode)
+    except OSError as error:
+        raise UserError(f"{path}: the host's key cannot be written ({error.strerror})") from None
 
 
 def _keyscan(hostname: str) -> str:

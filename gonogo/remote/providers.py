@@ -1,4 +1,4 @@
-"""Destroying a rented machine through its provider. Nothing here makes one.
+"""Destroying a rented machine through its provider. `renting` makes them.
 
 Switching a machine off does not always stop the bill: a droplet that is off is billed, and so is a machine at Lambda
 until it is terminated. That is why each provider is asked whether the machine still exists.
@@ -6,6 +6,7 @@ until it is terminated. That is why each provider is asked whether the machine s
 
 from __future__ import annotations
 
+import contextlib
 import http
 import http.client
 import json
@@ -18,6 +19,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from gonogo.base.bounded_json import JsonBounds, parsed
 from gonogo.base.errors import UserError
 from gonogo.base.text import clean
 from gonogo.config.target import Release
@@ -30,6 +32,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524)  # HTTP codes of a server that may work later
 DIGITALOCEAN = "https://api.digitalocean.com"
 TOKEN = "DIGITALOCEAN_TOKEN"
+ANSWER_BOUNDS = JsonBounds(16 << 20, 500_000)
 
 
 Answer = TypeVar("Answer")
@@ -73,6 +76,14 @@ def patiently(ask: Callable[[], Answer], say: Callable[[str], None]) -> Answer:
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
+def digitalocean_token() -> str:
+    """Raises UserError where this shell has none."""
+    token = os.environ.get(TOKEN)
+    if not token:
+        raise UserError(f"{TOKEN} is not set: DigitalOcean's API needs it. Nothing was done")
+    return token
+
+
 def provider(release: Release) -> Provider:
     """The one that the target names.
 
@@ -80,10 +91,7 @@ def provider(release: Release) -> Provider:
         UserError: its credentials are not set, or its library is not installed.
     """
     if release.provider == "digitalocean":
-        token = os.environ.get(TOKEN)
-        if not token:
-            raise UserError(f"{TOKEN} is not set: DigitalOcean's API needs it to destroy the machine. Nothing was done")
-        return DigitalOcean(token, release.tag)
+        return DigitalOcean(digitalocean_token(), release.tag, DIGITALOCEAN)
     if release.provider == "ec2":
         return Ec2(release.tag, release.region)
     return CommandProvider(release.command, release.gone_command)
@@ -92,7 +100,7 @@ def provider(release: Release) -> Provider:
 class DigitalOcean:
     """Droplets, by the public HTTPS API, version 2."""
 
-    def __init__(self, token: str, tag: str, base_url: str = DIGITALOCEAN) -> None:
+    def __init__(self, token: str, tag: str, base_url: str) -> None:
         self._token, self._tag, self._base_url = token, tag, base_url
 
     def find(self) -> list[Rented]:
@@ -115,14 +123,15 @@ class DigitalOcean:
         status, _ = self._ask("GET", f"/v2/droplets/{int(machine.id)}")
         return status == http.HTTPStatus.NOT_FOUND
 
-    def _ask(self, method: str, path: str) -> tuple[int, Any]:
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
         """Status and body; a 404 is an answer, other errors are raised."""
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self._base_url + path, method=method, headers=headers)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._base_url + path, data, method=method, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
-                text = answer.read(16 << 20)
-                return answer.status, json.loads(text) if text else {}
+                text = answer.read(ANSWER_BOUNDS.size_bytes + 1)
+                return answer.status, parsed(text, ANSWER_BOUNDS, "utf-8") if text else {}
         except urllib.error.HTTPError as error:
             if error.code == http.HTTPStatus.NOT_FOUND:
                 return error.code, {}
@@ -136,10 +145,14 @@ class DigitalOcean:
 
 
 def _last_words(error: urllib.error.HTTPError) -> str:
+    """Its `message`, or all that it said."""
     try:
-        return clean(error.read(1 << 16).decode(errors="replace"))
+        said = error.read(1 << 16)
     except (OSError, http.client.HTTPException):
         return ""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return clean(parsed(said, encoding="utf-8")["message"]).rstrip(".")
+    return clean(said.decode(errors="replace"))
 
 
 def _droplet_addresses(droplet: dict[str, Any]) -> tuple[str, ...]:
@@ -152,6 +165,7 @@ THROTTLED = (
     "RequestThrottledException", "EC2ThrottledException", "SlowDown", "PriorRequestNotComplete", "RequestTimeout",
     "RequestTimeoutException", "InsufficientRequestCapacity",
 )  # fmt: skip
+NEVER_WORKS = ("NoCredentialsError", "PartialCredentialsError", "NoRegionError", "ParamValidationError")
 
 
 class Ec2:
@@ -169,10 +183,10 @@ class Ec2:
             raise UserError("provider ec2 needs boto3: pip install 'gonogo[aws]'") from None
         self._key, _, self._value = tag.partition("=")
         # by itself it waits for minutes without a word; `patiently` tries again, and says so
-        patience = botocore.config.Config(
+        self._patience = botocore.config.Config(
             connect_timeout=ANSWER_S, read_timeout=ANSWER_S, retries={"total_max_attempts": 2}
         )
-        self._client = boto3.client("ec2", region_name=region, endpoint_url=endpoint_url, config=patience)
+        self._client = boto3.client("ec2", region_name=region, endpoint_url=endpoint_url, config=self._patience)
         self._errors = (
             botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, botocore.parsers.ResponseParserError,
         )  # fmt: skip
@@ -211,8 +225,8 @@ class Ec2:
         metadata = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
         code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code", "")
         refused = metadata.get("HTTPStatusCode") in range(400, 500) and code not in THROTTLED
-        no_login = type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "NoRegionError")
-        return (UserError if refused or no_login else FailsInPassing)(f"EC2: {what}: {error}")
+        final = refused or type(error).__name__ in NEVER_WORKS
+        return (UserError if final else FailsInPassing)(f"EC2: {what}: {clean(error)}")
 
 
 def _addresses(instance: dict[str, Any]) -> tuple[str, ...]:

@@ -71,7 +71,8 @@ class InputDigests:
             self._data,
             self._experiment.fingerprint("train"),
             self.run.training.model_dump(mode="json"),
-            self.run.target.model_dump(mode="json", exclude={"release"}),  # how it is released may change in a run
+            # how it is rented and released may change in a run
+            self.run.target.model_dump(mode="json", exclude={"release", "rent"}),
             *begins_with(self._experiment),
         )
 

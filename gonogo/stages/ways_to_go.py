@@ -64,7 +64,7 @@ def destroy(target: Target, held: HeldMachine, path: Path, say: Callable[[str], 
     for machine in found:
         say(f"destroying {machine.name}")
         update(path, held, lambda entry: _asked(entry, f"asked the provider to destroy {machine.name}"))  # noqa: B023
-        _destroy_patiently(there, machine, say)
+        destroy_patiently(there, machine, say)
         wait_until_gone(there, machine)
     return f"the provider lists {', '.join(machine.name for machine in found)} no longer"
 
@@ -155,7 +155,7 @@ def _busy(ssh: Ssh, target: Target) -> Busy:
         return machine.ask(Busy, "busy", ".")
 
 
-def _destroy_patiently(there: Provider, machine: Rented, say: Callable[[str], None]) -> None:
+def destroy_patiently(there: Provider, machine: Rented, say: Callable[[str], None]) -> None:
     """Asked again while it fails in passing; a failure after which the machine is gone was none."""
 
     def ask() -> None:

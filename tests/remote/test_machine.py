@@ -19,6 +19,7 @@ from gonogo.config.target import Ssh, Target
 from gonogo.remote import embedded_server
 from gonogo.remote.agent_archive import NAME
 from gonogo.remote.errors import RemoteError, Unreachable
+from gonogo.remote.known_hosts import pin
 from gonogo.remote.machine import Machine, connect
 from tests.remote.workspace import run, wrapped_python
 from tests.waiting import LIMIT_S
@@ -169,3 +170,17 @@ def test_a_link_that_drops_is_told_from_a_command_that_fails(tmp_path: Path) -> 
         embedded_server.stop(tmp_path)
         with pytest.raises(Unreachable, match="the link dropped while sleep 30 ran"):
             channel.finish(timeout_s=5)
+
+
+def test_a_pinned_key_is_the_first_and_replaces_only_the_one_pinned_before(tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    theirs = "203.0.113.8 ssh-ed25519 THEIRS\n203.0.113.9 ssh-ed25519 OLD gonogo-rent\n# no newline at the end"
+    file.write_text(theirs)
+    host = Ssh(host="203.0.113.8", user="root")
+    pin(file, host, "ssh-ed25519 FIRST", "gonogo-rent")
+    pin(file, host, "ssh-ed25519 SECOND", "gonogo-rent")
+    assert file.read_text() == f"203.0.113.8 ssh-ed25519 SECOND gonogo-rent\n{theirs}"
+    pin(file, Ssh(host="203.0.113.8", user="root", port=2222), "ssh-ed25519 THIRD", "gonogo-rent")
+    assert file.read_text().startswith(
+        "[203.0.113.8]:2222 ssh-ed25519 THIRD gonogo-rent\n203.0.113.8 ssh-ed25519 SECOND"
+    )

@@ -1,0 +1,230 @@
+"""`gonogo rent`: one machine of the target's provider, from the order to its first login; or none.
+
+    ordered (results/rented/TARGET.json) → booting → held (results/held/TARGET.json)
+
+The order is on disk before the provider hears of it, so a second attempt finds the first one's machine. Whatever goes
+wrong on the way, the machine is given back; where that fails too, the order stays, for `gonogo release`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gonogo.base.errors import UserError
+from gonogo.base.models import read_model
+from gonogo.base.units import dollars, duration
+from gonogo.config.load import Settings
+from gonogo.config.target import Rent, Ssh
+from gonogo.config.target_file import with_values, write_values
+from gonogo.remote.providers import FailsInPassing, patiently
+from gonogo.remote.rental import Order, new_host_key
+from gonogo.remote.rented import Rented
+from gonogo.stages import rent_order
+from gonogo.stages.held_machines import HeldMachine, changing, held_file, held_machines
+from gonogo.stages.rent_order import NotRented, Renting, found_of, noted, order_file, write_order
+from gonogo.stages.ways_to_go import destroy_patiently, wait_until_gone
+
+MARK = "gonogo-rent"  # of our lines in known_hosts
+
+
+def rent_machine(settings: Settings, rent: Rent, agree: Callable[[str], bool], say: Callable[[str], None]) -> bool:
+    """Rent the target's machine, unless it is rented already; written to the target's file once it answers.
+
+    Args:
+        agree: asks a person whether what is said is to be bought.
+
+    Returns:
+        Whether the target has its machine.
+
+    Raises:
+        NotRented: nothing is rented.
+        UserError: a machine may be rented; says which, and how to end that.
+    """
+    renting = Renting(settings, rent, say)
+    with renting.alone():
+        order = _standing_order(renting)
+        held = held_machines(held_file(settings), renting.ssh.host)
+        if held and order is None:
+            say(f"{held[0].name} is rented already, target {renting.target}: {held[0].cost}. Nothing else was rented")
+            return True
+        if order is None:
+            order = _agreed_order(renting, agree)
+            if order is None:
+                say("nothing was rented")
+                return False
+        try:
+            order = _placed(renting, order)
+            ssh = _answering(renting, order)
+            _keep(renting, order, ssh)
+        except NotRented:
+            raise
+        except BaseException as error:
+            said = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+            say(f"{said}: giving the machine back (Ctrl-C leaves it rented)")
+            give_back(renting, order)
+            raise NotRented(f"{said.rstrip('.')}. The machine was given back; nothing is rented.") from error
+        return True
+
+
+def _standing_order(renting: Renting) -> Order | None:
+    """The order of an attempt that was ended before its machine was held, if its machine is there.
+
+    Raises:
+        NotRented: a machine carries the tag that no order of this folder made.
+    """
+    order = read_model(Order, renting.path) if renting.path.exists() else None
+    if order and not order.machine_id:
+        order = found_of(renting, order)
+    held = [one.machine.id for one in held_machines(held_file(renting.settings)) if one.machine]
+    ours = [*held, order.machine_id] if order else held
+    others = [one for one in patiently(renting.there.find, renting.say) if one.id not in ours]
+    if others:
+        names = ", ".join(
+            f"{one.name} ({one.id}) at {', '.join(one.addresses or ()) or 'no address'}" for one in others
+        )
+        raise NotRented(
+            f"{names} has the tag {renting.settings.target.release.tag!r} already, and no order of this folder rented "
+            "it. Nothing was rented. Destroy it in your provider's console, or give the target another tag."
+        )
+    if order and order.machine_id:
+        renting.say(f"continuing with {order.machine_id}, rented {duration(time.time() - order.asked_at)} ago")
+    return order
+
+
+def _agreed_order(renting: Renting, agree: Callable[[str], bool]) -> Order | None:
+    """A new order at the provider's price; None where the person does not agree."""
+    from gonogo.remote.connection import private_key
+
+    with_values(renting.file, _values(renting.ssh.host, 0.0))  # before anything is paid
+    key = private_key(renting.ssh.key_file.expanduser())
+    login_key = f"{key.get_name()} {key.get_base64()}"
+    price = patiently(lambda: renting.there.offer(login_key), renting.say)
+    cap = renting.rent.max_usd_per_hour
+    if cap is not None and price > cap:
+        raise NotRented(
+            f"{renting.where()} costs {dollars(price)} an hour, more than the {dollars(cap)} that are allowed "
+            "(--max-usd-per-hour, rent.max_usd_per_hour). Nothing was rented."
+        )
+    later = " now, and at most " + (dollars(cap) if cap else "the price on demand") if renting.rent.spot else ""
+    question = f"{renting.where()} costs {dollars(price)} an hour{later}, from now until it is released. Rent it?"
+    if not agree(question):
+        return None
+    private, public = new_host_key()
+    return Order(
+        target=renting.target, rent=renting.rent, usd_per_hour=price, login_key=login_key,
+        host_key=public, private_host_key=private,
+    )  # fmt: skip
+
+
+def _placed(renting: Renting, order: Order) -> Order:
+    """The order with its machine's id; the provider is asked unless it was before.
+
+    Raises:
+        NotRented: the provider refuses.
+    """
+    if order.machine_id:
+        return order
+    order.asked_at = time.time()
+    write_order(renting.path, order)
+    try:
+        return noted(renting, order, renting.there.ask(order))
+    except FailsInPassing as error:
+        renting.say(f"{error} Looking whether it was rented even so.")
+        if found := found_of(renting, order):
+            return found
+        raise NotRented(f"{error} Nothing was rented.") from None
+    except UserError as refused:
+        renting.path.unlink()
+        raise NotRented(f"{refused} Nothing was rented.") from None
+
+
+def _answering(renting: Renting, order: Order) -> Ssh:
+    """The machine's address, once a login there succeeds with the host key of the order.
+
+    Raises:
+        UserError: it is gone, or does not answer in time.
+    """
+    from gonogo.remote.connection import open_connection
+    from gonogo.remote.errors import RemoteError
+    from gonogo.remote.known_hosts import pin
+
+    minutes = renting.rent.answer_minutes
+    until = time.monotonic() + 60 * minutes
+    renting.say(f"rented {order.machine_id}; waiting until it answers, for up to {minutes:g} min")
+    known = renting.path.with_suffix(".known_hosts")
+    last = "it has no address yet"
+    while True:
+        try:
+            found = renting.there.look(order.machine_id)
+            if found.state == "gone":
+                raise UserError(f"{order.machine_id} is gone: {found.why}.")
+            if found.address:
+                ssh = renting.ssh.model_copy(update={"host": found.address, "known_hosts": known})
+                pin(known, ssh, order.host_key, MARK)
+                open_connection(ssh).close()
+                pin(renting.ssh.known_hosts.expanduser(), ssh, order.host_key, MARK)
+                return ssh
+        except (FailsInPassing, RemoteError) as error:
+            last = str(error)
+        finally:
+            known.unlink(missing_ok=True)
+        if time.monotonic() > until:
+            raise UserError(f"{order.machine_id} did not answer within {minutes:g} min (rent.answer_minutes): {last}")
+        time.sleep(rent_order.LOOK_EVERY_S)
+
+
+def _keep(renting: Renting, order: Order, ssh: Ssh) -> None:
+    """Written to the target; and held from the order on, so that its dollars count and the workflow releases it."""
+    listed = patiently(renting.there.find, renting.say)
+    unlisted = Rented(order.machine_id, order.machine_id, (ssh.host,))
+    machine = next((one for one in listed if one.id == order.machine_id), unlisted)
+    write_values(renting.file, _values(ssh.host, order.usd_per_hour))
+    with changing(held_file(renting.settings), ssh.host) as machines:
+        if all(one.machine is None or one.machine.id != machine.id for one in machines):
+            held = HeldMachine(host=ssh.host, since=order.asked_at, usd_per_hour=order.usd_per_hour, machine=machine)
+            held.note(f"rented by gonogo: {renting.where()}")
+            machines.append(held)
+    renting.path.unlink()
+    renting.say(f"{machine.name} answers at {ssh.user}@{ssh.host}:{ssh.port}; written to {renting.file}")
+
+
+def _values(host: str, usd_per_hour: float) -> dict[str, Any]:
+    """Keys of the target's file."""
+    return {"connection": {"host": host}, "usd_per_hour": usd_per_hour}
+
+
+def give_back(renting: Renting, order: Order) -> None:
+    """Destroy what the order rented, and see it gone.
+
+    Raises:
+        UserError: it may still be rented; the order stays.
+    """
+    try:
+        found = order if order.machine_id else found_of(renting, order)
+        if found:
+            machine = Rented(found.machine_id, found.machine_id, None)
+            destroy_patiently(renting.there, machine, renting.say)
+            wait_until_gone(renting.there, machine)
+        renting.path.unlink(missing_ok=True)
+    except BaseException as error:
+        release = renting.settings.target.release
+        raise UserError(
+            f"ALARM: {order.machine_id or 'the machine'} MAY STILL BE RENTED, and bill: {error or 'interrupted'} "
+            f"Run: gonogo release --target {renting.target}. Or destroy what has the tag {release.tag!r} in your "
+            "provider's console."
+        ) from error
+
+
+def abandon(settings: Settings, say: Callable[[str], None]) -> None:
+    """Give back the machine of an order whose `gonogo rent` was ended before it was held.
+
+    Raises:
+        UserError: it may still be rented.
+    """
+    order = read_model(Order, order_file(settings))
+    renting = Renting(settings, order.rent, say)
+    with renting.alone():
+        if renting.path.exists():
+            give_back(renting, read_model(Order, renting.path))
