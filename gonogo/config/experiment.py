@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from gonogo.base.models import Count, Fraction, Positive, StrictModel
 from gonogo.base.os_paths import LocalPath
 from gonogo.config.command import Command, placeholders
+from gonogo.config.expected import GAUGES, Expected, Indicator
 from gonogo.config.issues import Claim, Issue
 from gonogo.config.sweep import Sweep
 
@@ -31,10 +32,14 @@ class Training(StrictModel):
         1,
         description="with `class`: cards of the machine, or processes on a CPU, that train together; smoke run: one",
     )
-    strategy: Literal["ddp", "ddp_find_unused_parameters_true"] = Field(
+    num_nodes: Count = Field(
+        1,
+        description="machines with `devices` each, for a run that is started by hand; the workflow starts one on one",
+    )
+    strategy: Literal["ddp", "ddp_find_unused_parameters_true", "fsdp"] = Field(
         "ddp",
-        description="how several `devices` share the work; the second where a step leaves out some of the parameters. "
-        "FSDP and several machines (`num_nodes`) are not supported",
+        description="how several `devices` share the work; the second where a step leaves out some of the parameters; "
+        "`fsdp`: each keeps a part of weights, gradients and optimizer state (FSDP2)",
     )
     precision: Annotated[
         Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"], BeforeValidator(_not_tf32)
@@ -70,7 +75,28 @@ class Training(StrictModel):
 
     @property
     def effective_batch_size(self) -> int:
-        return self.card_batch_size * self.devices
+        return self.card_batch_size * self.cards
+
+    @property
+    def cards(self) -> int:
+        """That train together, on all machines."""
+        return self.devices * self.num_nodes
+
+    @property
+    def shards_weights(self) -> bool:
+        return self.strategy == "fsdp" and self.cards > 1
+
+    @property
+    def impossible(self) -> str:
+        """Keys that do not go together, with what to do; empty: all do. Not of a smoke run, which has one card."""
+        if self.strategy == "fsdp" and self.cards == 1:
+            return (
+                "strategy: fsdp shares the weights out among cards, and devices is 1: set devices: 2 or more, or "
+                "strategy: ddp"
+            )
+        if self.strategy == "fsdp" and self.precision == "16-mixed":
+            return "precision: 16-mixed: not with strategy: fsdp; set precision: bf16-mixed, or strategy: ddp"
+        return ""
 
 
 class ModeConfig(StrictModel):
@@ -107,44 +133,6 @@ class Smoke(StrictModel):
     max_minutes: Positive = Field(
         10, description="wall-clock limit, extension included; the run is then judged as it is"
     )
-
-
-Span = Annotated[tuple[Positive, Positive], BeforeValidator(lambda v: (v, v) if isinstance(v, (int, float)) else v)]
-
-
-class Timeline(StrictModel):
-    """Times that the plan names: a number, or the lowest and highest. The launch gate checks their consistency."""
-
-    step_s: Span | None = Field(None, description="seconds per optimizer step on the target")
-    epoch_minutes: Span | None = Field(None, description="minutes per epoch")
-    hours: Span | None = Field(None, description="hours of the whole run")
-
-
-GAUGES = (
-    "gpu_busy_percent", "gpu_temperature_c", "gpu_memory_gb", "gpu_memory_percent", "step_s", "samples_per_s",
-)  # fmt: skip
-
-
-class Indicator(StrictModel):
-    """What a metric should have reached by some epoch, or bounds of a gauge; a miss is CAUTION, or stops the run."""
-
-    by_epoch: int = Field(
-        0,
-        ge=0,
-        description="checked at each validation from the end of this epoch on; of a gauge, each minute; 0: at once",
-    )
-    at_least: float | None = None
-    at_most: float | None = None
-    then: Literal["warn", "stop"] = Field("warn", description="at a miss; `stop` ends the run and keeps its checkpoint")
-
-
-class Expected(StrictModel):
-    """The expected result, written before the run; without a statement, a paid launch is refused."""
-
-    statement: str = Field("", description="the expected result in words, with the baseline that it should beat")
-    metrics: dict[str, float] = Field(default_factory=dict, description="metric of the results stage → minimum value")
-    baselines: dict[str, float] = Field(default_factory=dict, description="metric → value to beat; shown in the report")
-    timeline: Timeline = Field(Timeline(), description="times that the plan names")
 
 
 class StartFile(StrictModel):

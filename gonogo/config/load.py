@@ -118,7 +118,16 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
     if device.cpu:
         accelerator = load_accelerator(folder, CPU)
         target = target.model_copy(update={"environment": {**target.environment, **HIDDEN}})
-    return Settings(root, config, experiments, gates, target, accelerator, device, sweeps)
+    return _possible(Settings(root, config, experiments, gates, target, accelerator, device, sweeps), places)
+
+
+def _possible(settings: Settings, places: Mapping[str, str]) -> Settings:
+    """The same, its training keys checked as they are once modes and the command line are merged over them."""
+    for name in settings.experiments:
+        if wrong := settings.training(name).impossible:
+            where = places.get(name, f"config/experiments/{name}.yaml")
+            raise UserError(f"{where} or --config: training in mode {settings.config.mode}: {wrong}")
+    return settings
 
 
 def _in_its_modes(name: str, experiment: ExperimentConfig, config: Config, where: str) -> ExperimentConfig:

@@ -17,8 +17,8 @@ from gonogo.base.files import write_text
 from gonogo.base.models import is_model
 from gonogo.config.accelerator import Accelerator
 from gonogo.config.command import Command
+from gonogo.config.expected import Expected
 from gonogo.config.experiment import (
-    Expected,
     ExperimentConfig,
     ModeConfig,
     Smoke,

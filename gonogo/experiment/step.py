@@ -28,7 +28,9 @@ class Step:
         batch: nested tensors on the processor, moved to the card before every forward pass.
         micro_batch_size: samples in `batch`.
         accumulate_grad_batches: forward passes an optimizer step.
-        devices: cards that train together, each with a step like this one, under DistributedDataParallel.
+        devices: cards that train together, each with a step like this one.
+        strategy: "ddp": under DistributedDataParallel; "fsdp": each keeps a part of the weights (FSDP2), and
+            `optimizer` is what makes the optimizers.
         gradient_clip_val: L2 norm; 0: off.
         precision: as Lightning names it.
         zero_grad: when gradients are released or zeroed; Lightning does it before_backward.
@@ -51,6 +53,7 @@ class Step:
     micro_batch_size: int = 1
     accumulate_grad_batches: int = 1
     devices: int = 1
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     gradient_clip_val: float = 0.0
     precision: str = "32-true"
     zero_grad: Literal["start", "before_backward", "end"] = "before_backward"
@@ -66,11 +69,17 @@ class Step:
     planned_steps: int = 0
     epoch_steps: int = 0
 
+    @property
+    def shards_weights(self) -> bool:
+        return self.strategy == "fsdp" and self.devices > 1
+
     def check(self) -> None:
         """Raises UserError for what no training loop could be run with."""
         for name in ("micro_batch_size", "accumulate_grad_batches"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}: {getattr(self, name)} is wrong: at least 1")
+        if self.shards_weights and not callable(self.optimizer):
+            raise UserError("strategy: fsdp replaces the parameters: give `optimizer` as a function that makes it")
         if not 0 <= self.gradient_clip_val < float("inf"):
             raise UserError(f"gradient_clip_val: {self.gradient_clip_val} is wrong: a number, 0 or more; 0 is off")
         if self.precision not in PRECISIONS:

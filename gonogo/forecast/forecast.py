@@ -32,6 +32,9 @@ OWN_SETUP_HOURS = Range(low=0.001, mid=0.0012, high=0.002)
 PACE = Range(low=0.75, mid=1.0, high=1.4)
 # seconds of a step on several cards, of one alone: 60 to 100 % efficiency, 90 % taken; assumed, not measured by us
 SEVERAL_CARDS = Range(low=1.0, mid=1 / 0.9, high=1 / 0.6)
+# cards that share the weights exchange 1.5 times as much (ZeRO, arXiv:1910.02054, section 7)
+EXCHANGED = 1.5
+SHARED_WEIGHTS = Range(**{name: 1 + EXCHANGED * (part - 1) for name, part in SEVERAL_CARDS})
 START = Range(low=0.7, mid=1.0, high=2.0)  # the same of imports and reading, which a new machine has not cached
 
 
@@ -92,16 +95,17 @@ def forecast(
         mid=times.mid * here.mid,
         high=times.high * max(here.high, PACE.high * here.mid),
     )
-    if training.devices > 1:
-        step_s = Range(**{name: getattr(step_s, name) * shared for name, shared in SEVERAL_CARDS})
+    if training.cards > 1:
+        step_s = Range(**{name: getattr(step_s, name) * shared for name, shared in _shared(training)})
     training_s = step_s.scaled(steps)
     around = start + _beside_steps(speed, training_s, times, training.epochs).scaled(1 / 3600)
     basis = _basis(speed, accelerator, slow, fast) + _cards(training)
     trained = StageTime(stage="cloud_train", seconds=training_s + around.scaled(3600), basis=basis)
+    usd_per_hour = target.usd_per_hour * training.num_nodes
     hours = setup + trained.seconds.scaled(1 / 3600)
     return Forecast(
-        steps=steps, step_s=step_s, hours=hours, usd=hours.scaled(target.usd_per_hour), setup_hours=setup,
-        around_hours=around, usd_per_hour=target.usd_per_hour, basis=basis, stages=[*stages, trained],
+        steps=steps, step_s=step_s, hours=hours, usd=hours.scaled(usd_per_hour), setup_hours=setup,
+        around_hours=around, usd_per_hour=usd_per_hour, basis=basis, stages=[*stages, trained],
     )  # fmt: skip
 
 
@@ -134,13 +138,20 @@ def _basis(speed: Speed, accelerator: Accelerator, slow: float, fast: float) -> 
     )
 
 
+def _shared(training: Training) -> Range:
+    """Seconds of a step on several cards, of one alone."""
+    return SHARED_WEIGHTS if training.shards_weights else SEVERAL_CARDS
+
+
 def _cards(training: Training) -> str:
-    if training.devices == 1:
+    if training.cards == 1:
         return ""
-    low, mid, high = (f"{100 / part:.0f}" for part in (SEVERAL_CARDS.high, SEVERAL_CARDS.mid, SEVERAL_CARDS.low))
+    shared = _shared(training)
+    low, mid, high = (f"{100 / part:.0f}" for part in (shared.high, shared.mid, shared.low))
+    nodes = f" on {training.num_nodes} machines, whose network is not known," if training.num_nodes > 1 else ""
     return (
-        f"; {training.devices} devices together taken as {mid} % efficient ({low} to {high} %): an assumption, which "
-        "the canary's own seconds a step replace; the target's price is that of the whole machine"
+        f"; {training.cards} devices together{nodes} taken as {mid} % efficient ({low} to {high} %): an assumption, "
+        "which the canary's own seconds a step replace; the target's price is that of the whole machine"
     )
 
 

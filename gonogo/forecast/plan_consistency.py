@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gonogo.base.units import duration
-from gonogo.config.experiment import Timeline
+from gonogo.config.expected import Timeline
 from gonogo.forecast.forecast import Forecast
 
 Span = tuple[float, float]

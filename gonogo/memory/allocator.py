@@ -7,7 +7,7 @@ neighbours are merged. A segment stays with the process until an allocation fail
 free is released, and the allocation is tried once more. With expandable segments there is one long range of addresses
 per pool, backed by pages of 2 or 20 MiB as it grows, and every free page is released.
 
-One stream is replayed. Graphs' private pools and `garbage_collection_threshold` are not.
+Each stream has pools of its own. Graphs' private pools and `garbage_collection_threshold` are not replayed.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ def replay(events: Events, capacity_bytes: int | None = None, settings: Allocato
         raise ValueError(f"capacity_bytes is {capacity_bytes}; it cannot be negative")
     options = settings or AllocatorSettings()
     heap = Heap(options.rules, capacity_bytes)
+    streams: dict[int, int] = dict(events.streams.tolist())
     live: dict[int, tuple[Block, int]] = {}
     requested = peak_requested = 0
     oom_at = None
@@ -109,7 +110,7 @@ def replay(events: Events, capacity_bytes: int | None = None, settings: Allocato
             if block in live:
                 raise ValueError(f"event {index} allocates block {block}, which is allocated already")
             try:
-                live[block] = (heap.allocate(size), size)
+                live[block] = (heap.allocate(size, streams.get(block, 0)), size)
             except OutOfDeviceMemory:
                 oom_at = _refused(events, index)
                 break

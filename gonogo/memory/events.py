@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ class Events:
         step: (N,) int16, -1 while the model is built and moved to the card, then 0, 1, … by optimizer step.
         phases: `PHASES`.
         ops, modules: names.
+        streams: (M, 2) int32 block, and the number of the stream that it was allocated in; of those in none but the
+            first, 0.
     """
 
     block: np.ndarray
@@ -36,6 +38,7 @@ class Events:
     phases: tuple[str, ...]
     ops: tuple[str, ...]
     modules: tuple[str, ...]
+    streams: np.ndarray = field(default_factory=lambda: np.empty((0, 2), dtype=np.int32))
 
     def __len__(self) -> int:
         return len(self.block)
@@ -54,10 +57,25 @@ class Events:
     def load(path: Path) -> Events:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as stored:
-            found: dict[str, Any] = {name: stored[name] for name in ("block", "size", "phase", "op", "module", "step")}
+            numbers = ("block", "size", "phase", "op", "module", "step", "streams")
+            found: dict[str, Any] = {name: stored[name] for name in numbers}
             for name in ("phases", "ops", "modules"):
                 found[name] = tuple(str(value) for value in stored[name])
         return Events(**found)
 
 
 PHASES = ("model", "batch", "forward", "backward", "clip", "optimizer", "ema", "zero_grad", VALIDATION, CHECKPOINT)
+
+
+class NumberedNames:
+    """Names by index, each kept once."""
+
+    def __init__(self, names: tuple[str, ...] = ()) -> None:
+        self.index = {name: number for number, name in enumerate(names)}
+
+    def __getitem__(self, name: str) -> int:
+        return self.index.setdefault(name, len(self.index))
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return tuple(self.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from itertools import chain
 
 from gonogo.memory.block_sizes import LARGE_SEGMENT, SMALL, SMALL_SEGMENT, SMALLEST, Rules, segment_size
 
@@ -60,25 +61,28 @@ class Heap:
 
     Attributes:
         reserved: taken from the device; never above `capacity`.
+        pools: of each stream, for small and for large blocks.
         retries: see `gonogo.memory.allocator.Replay`.
     """
 
     def __init__(self, rules: Rules, capacity: int | None) -> None:
         self.rules, self.capacity = rules, capacity
-        self.small, self.large = Pool(SMALL_SEGMENT), Pool(LARGE_SEGMENT)
+        self.pools: dict[int, tuple[Pool, Pool]] = {}
         self.reserved = self.peak_reserved = self.retries = 0
         self._next_address = 0
 
-    def allocate(self, size: int) -> Block:
-        """A block of at least `size` bytes.
+    def allocate(self, size: int, stream: int = 0) -> Block:
+        """A block of at least `size` bytes; what one stream has released serves that stream alone.
 
         Raises:
             OutOfDeviceMemory: there is no room.
         """
         wanted = self.rules.rounded(size)
-        pool = self.small if wanted <= SMALL else self.large
+        if stream not in self.pools:
+            self.pools[stream] = Pool(SMALL_SEGMENT), Pool(LARGE_SEGMENT)
+        pool = self.pools[stream][wanted > SMALL]
         block = self._cached(pool, wanted) or self._fresh(pool, wanted)
-        if block is None and self._release_oversized(wanted):
+        if block is None and self._release_oversized(pool, wanted):
             block = self._fresh(pool, wanted)
         if block is None:
             self.retries += 1
@@ -138,7 +142,7 @@ class Heap:
         rest = block.size - wanted
         keep = (
             rest >= SMALLEST
-            if block.pool is self.small or self.rules.expandable
+            if block.pool.page == SMALL_SEGMENT or self.rules.expandable
             else not self.rules.oversized(wanted) and rest > SMALL
         )
         if keep:
@@ -171,7 +175,7 @@ class Heap:
 
     def _release_cached(self) -> None:
         """Every segment that is wholly free; of expandable ones every free page."""
-        for pool in (self.small, self.large):
+        for pool in chain.from_iterable(self.pools.values()):
             if self.rules.expandable:
                 for _, _, block in list(pool.free):
                     self._unmap(block)
@@ -179,19 +183,19 @@ class Heap:
                 self.reserved -= sum(size for size, _, block in pool.free if block.whole)
                 pool.free = [item for item in pool.free if not item[2].whole]
 
-    def _release_oversized(self, wanted: int) -> bool:
+    def _release_oversized(self, pool: Pool, wanted: int) -> bool:
         """With `max_split_size`: enough of the blocks that are never split. False where there are none."""
         least = self.rules.max_split
         if least is None or self.rules.expandable:
             return False
-        free, key = self.large.free, max(wanted, least)
+        free, key = pool.free, max(wanted, least)
         index = bisect_left(free, (key,))
         first = index if index < len(free) else max(bisect_left(free, (least,)), _enough_from_the_end(free, key))
         last = index + 1 if index < len(free) else len(free)
         chosen = [item for item in free[first:last] if item[2].whole]
         self.reserved -= sum(size for size, _, _ in chosen)
         gone = {address for _, address, _ in chosen}
-        self.large.free = [item for item in free if item[1] not in gone]
+        pool.free = [item for item in free if item[1] not in gone]
         return sum(size for size, _, _ in chosen) >= key
 
     # --- expandable segments ---

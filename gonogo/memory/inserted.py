@@ -57,4 +57,5 @@ def with_kept_workspaces(events: Events, extra: Sequence[Addition]) -> Events:
         phases=events.phases,
         ops=(*events.ops, *(item.name for item in kept)),
         modules=(*events.modules, ""),
+        streams=events.streams,
     )

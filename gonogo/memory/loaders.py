@@ -52,7 +52,7 @@ class Loaders:
     def batches(self, training: Training) -> dict[str, Any]:
         """Fields of a `Step`: validation's batch, and the training batches beside the ordinary one."""
         size, asked = training.micro_batch_size, self._asked.micro_batch_size
-        batches = self.train.count // training.devices
+        batches = self.train.count // training.cards
         return {
             "validation_batch": self._validation_batch(training),
             "validation_batches": self.validation.count,

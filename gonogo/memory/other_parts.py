@@ -16,6 +16,7 @@ from gonogo.memory.torch_private import (
     DynamicOutputShapeException,
     UnsupportedOperatorException,
 )
+from gonogo.training.sharding import whole_state
 
 if TYPE_CHECKING:
     from gonogo.experiment.step import Step
@@ -105,10 +106,14 @@ def _whole(kept: list[int], batches: int) -> list[int]:
 def trace_checkpoint(step: Step, optimizers: Any, recorder: AllocationRecorder, traced: Traced) -> None:
     """What is saved, as hooks of the project change it, and the same read back over the model."""
     with _apart(CHECKPOINT, recorder, traced), torch.no_grad():
-        saved: dict[str, Any] = {
-            "state_dict": step.model.state_dict(),
-            "optimizer_states": [optimizer.state_dict() for optimizer in optimizers],
-        }
+        saved: dict[str, Any] = (
+            whole_state(step.model, optimizers)
+            if step.shards_weights
+            else {
+                "state_dict": step.model.state_dict(),
+                "optimizer_states": [optimizer.state_dict() for optimizer in optimizers],
+            }
+        )
         if step.checkpoint is not None:
             step.checkpoint(saved)
         del saved

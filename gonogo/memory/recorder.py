@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,54 +13,21 @@ from torch import Tensor, nn
 from torch.nn.modules import module as modules
 
 from gonogo.memory import constant_values
-from gonogo.memory.events import PHASES, Events
+from gonogo.memory.events import PHASES, Events, NumberedNames
 from gonogo.memory.gradient_sums import counts_when_owned, is_dense, references
 from gonogo.memory.kernel_workspaces import fastest_bytes, scratch_bytes
+from gonogo.memory.no_allocation import VIEWS, only_writes, view
 from gonogo.memory.places import place_in_project
 from gonogo.memory.torch_private import (
     FakeTensor,
     TorchDispatchMode,
     current_node,
-    in_kernel_invocation_manager,
+    resizes_told,
     sequence_number,
 )
 
 aten = torch.ops.aten
 _DEVICE = torch.ops.prim.device.default
-
-# nothing is allocated: these go round FakeTensorMode's caches, where half of a trace's time was
-VIEWS = {
-    aten.detach.default, aten.t.default, aten.view.default, aten._unsafe_view.default, aten.transpose.int,
-    aten.slice.Tensor, aten.select.int, aten.permute.default, aten.expand.default, aten.unsqueeze.default,
-}  # fmt: skip
-
-
-def _view(func: Any, args: tuple[Any, ...]) -> FakeTensor:
-    """Another fake tensor of the same memory, as FakeTensorMode makes one."""
-    source = args[0]
-    with in_kernel_invocation_manager(source.fake_mode):
-        out = func(*args)
-    return FakeTensor(source.fake_mode, out, source.fake_device)
-
-
-@functools.cache
-def _only_writes(func: Any) -> bool:
-    """An in-place operation on lists, of which there is no result."""
-    return func.__name__.startswith(("_foreach_", "_fused_")) and not func._schema.returns
-
-
-class _Names:
-    """Names by index, each kept once."""
-
-    def __init__(self, names: tuple[str, ...] = ()) -> None:
-        self.index = {name: number for number, name in enumerate(names)}
-
-    def __getitem__(self, name: str) -> int:
-        return self.index.setdefault(name, len(self.index))
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        return tuple(self.index)
 
 
 class AllocationRecorder(TorchDispatchMode):
@@ -75,6 +41,9 @@ class AllocationRecorder(TorchDispatchMode):
         kinds: block → what its owner says it is ("weights", "gradients", …).
         live_bytes: that are allocated now.
         miopen: AMD's library runs convolutions.
+        stream: number of the one that blocks are allocated in, beside the first, 0.
+        answers: asked first about every operation; None: its result is to be found out here.
+        unseen: what is made now is on no card.
         places: block → line of the project's code that made it, while `placing` is on.
     """
 
@@ -87,13 +56,16 @@ class AllocationRecorder(TorchDispatchMode):
         self.last_op = ""
         self.guesses: dict[str, None] = {}
         self.kinds: dict[int, str] = {}
-        self.live_bytes = 0
-        self.placing = self.miopen = False
+        self.live_bytes = self.stream = 0
+        self.placing = self.miopen = self.unseen = False
+        self.answers: Callable[..., Any] | None = None
         self.places: dict[int, str] = {}
         self.workspaces: list[tuple[int, int]] = []  # (row, bytes) of convolutions' fastest algorithms
         self._rows: list[tuple[int, int, int, int, int, int]] = []
-        self._phases, self._ops, self._modules = _Names(PHASES), _Names(("",)), _Names(("",))
-        self._blocks: dict[int, tuple[int, Any]] = {}  # storage → block, reference that tells of its release
+        self._phases, self._ops, self._modules = NumberedNames(PHASES), NumberedNames(("",)), NumberedNames(("",))
+        self._streams: list[tuple[int, int]] = []  # (block, stream)
+        # storage → block, bytes, reference that tells of its release
+        self._blocks: dict[int, tuple[int, int, Any]] = {}
         self._count = 0
         self._counts: tuple[int, int] | None = None
         self._stack: list[str] = []
@@ -109,19 +81,20 @@ class AllocationRecorder(TorchDispatchMode):
         if func is _DEVICE and isinstance(args[0], FakeTensor):
             return args[0].fake_device  # most of all dispatches
         kwargs = kwargs or {}
-        if func.namespace == "prim":
-            return func(*args, **kwargs)
+        answered = None if self.answers is None else self.answers(func, types, args, kwargs)
+        if answered is not None or func.namespace in ("prim", "profiler"):
+            return func(*args, **kwargs) if answered is None else answered
         self.operations += 1
         self.last_op = str(func)
         if func is aten._local_scalar_dense.default:
             return self._scalar(args[0])
         if func is aten.add.Tensor and self.phase == "backward" and self._engine_adds(args):
             func = aten.add_.Tensor
-        if _only_writes(func):  # nothing is allocated, and checking hundreds of tensors is most of a trace's time
+        if only_writes(func):  # nothing is allocated, and checking hundreds of tensors is most of a trace's time
             constant_values.follow(func, args, kwargs, None)
             return None
         if func in VIEWS and isinstance(args[0], FakeTensor) and not kwargs:
-            out: Any = _view(func, args)
+            out: Any = view(func, args)
             constant_values.follow(func, args, kwargs, out)
             return out
         if func in constant_values.INDEXED:
@@ -194,7 +167,7 @@ class AllocationRecorder(TorchDispatchMode):
         ]
         self._counts = counts_when_owned()
         try:
-            with self:
+            with self, resizes_told(self._resized):
                 yield
         finally:
             for handle in handles:
@@ -212,6 +185,7 @@ class AllocationRecorder(TorchDispatchMode):
 
     def _see(self, tensor: Tensor, module: str) -> int | None:
         """The block behind the tensor, allocated now if it was not seen before; None if it is on another device."""
+        tensor = getattr(tensor, "_local_tensor", tensor)  # of one that is shared out among cards, this card's part
         if not isinstance(tensor, FakeTensor) or tensor.fake_device.type != self.device:
             return None
         storage = tensor.untyped_storage()
@@ -220,16 +194,32 @@ class AllocationRecorder(TorchDispatchMode):
         if found is not None:
             return found[0]
         size = storage.nbytes()
-        if not size:
+        if not size or self.unseen:
             return None
         block = self._allocate(size, module)
-        self._blocks[key] = (block, weakref.ref(storage, lambda _: self._release(key, size)))
+        self._blocks[key] = (block, size, weakref.ref(storage, lambda _: self._release(key)))
         return block
+
+    def _resized(self, storage: torch.UntypedStorage, size: int) -> None:
+        """A storage that is known gives its memory back, or gets some anew: another block with the same owner."""
+        key = storage._cdata
+        if key not in self._blocks or self._blocks[key][1] == size:
+            return
+        self.last_op = "storage.resize_"
+        block, before, reference = self._blocks[key]
+        if before:
+            self._row(block, -before, "")
+        if size:
+            kind, block = self.kinds.get(block), self._allocate(size, self._module())
+            self.kinds |= {} if kind is None else {block: kind}
+        self._blocks[key] = (block, size, reference)
 
     def _allocate(self, size: int, module: str) -> int:
         block = self._count
         self._count += 1
         self._row(block, size, module)
+        if self.stream:
+            self._streams.append((block, self.stream))
         if self.placing:
             self.places[block] = place_in_project()
         return block
@@ -264,9 +254,10 @@ class AllocationRecorder(TorchDispatchMode):
         """How many events there are."""
         return len(self._rows)
 
-    def _release(self, key: int, size: int) -> None:
-        block, _ = self._blocks.pop(key)
-        self._row(block, -size, "")
+    def _release(self, key: int) -> None:
+        block, size, _ = self._blocks.pop(key)
+        if size:
+            self._row(block, -size, "")
 
     def _row(self, block: int, size: int, module: str) -> None:
         self.live_bytes += size
@@ -288,4 +279,5 @@ class AllocationRecorder(TorchDispatchMode):
             block=block.astype(np.int32), size=size, phase=phase.astype(np.int16), op=op.astype(np.int32),
             module=module.astype(np.int32), step=step.astype(np.int16),
             phases=self._phases.all, ops=self._ops.all, modules=self._modules.all,
+            streams=np.array(self._streams, dtype=np.int32).reshape(-1, 2),
         )  # fmt: skip

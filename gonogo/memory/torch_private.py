@@ -8,6 +8,8 @@ tested with, and a missing one is an error that says which versions have them.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ try:
     from torch.optim.optimizer import _foreach_supported_types as optimizer_foreach_types
     from torch.utils._foreach_utils import _foreach_supported_types as clipping_foreach_types
     from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._python_dispatch import _disable_current_modes as outside_modes
     from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_map_only, tree_unflatten
 
     C: Any = torch._C
@@ -78,6 +81,46 @@ try:
         getattr(_owner, _name)
 except (ImportError, AttributeError) as error:
     raise missing(error) from None
+
+
+def fake_cards() -> tuple[Any, tuple[type, ...], tuple[Any, str]]:
+    """What a process group of the backend "fake" needs; `torch.distributed` is imported for it.
+
+    Returns:
+        its kind of store, the types of tensors that cards have parts of, (owner, name) of how those learn shapes.
+
+    Raises:
+        UserError: this torch lacks one of them.
+    """
+    try:
+        import torch.distributed.fsdp  # declares torch.ops.fsdp
+        from torch.distributed._functional_collectives import AsyncCollectiveTensor
+        from torch.distributed.tensor import DTensor
+        from torch.distributed.tensor._sharding_prop import ShardingPropagator
+        from torch.testing._internal.distributed.fake_pg import FakeStore
+
+        name = "_propagate_tensor_meta_non_cached"
+        getattr(ShardingPropagator, name)
+    except (ImportError, AttributeError) as error:
+        raise missing(error) from None
+    return FakeStore, (DTensor, AsyncCollectiveTensor), (ShardingPropagator, name)
+
+
+@contextmanager
+def resizes_told(told: Callable[[torch.UntypedStorage, int], None]) -> Iterator[None]:
+    """`told(storage, bytes)` after each resize of a storage, of which no operation says anything."""
+    resize = torch.UntypedStorage.resize_
+
+    def resized(storage: torch.UntypedStorage, size: int) -> Any:
+        done = resize(storage, size)
+        told(storage, size)
+        return done
+
+    torch.UntypedStorage.resize_ = resized  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        torch.UntypedStorage.resize_ = resize  # type: ignore[method-assign]
 
 
 def symbol(library: str, name: str) -> Any:

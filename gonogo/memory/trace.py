@@ -12,6 +12,7 @@ import functools
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -35,6 +36,7 @@ from gonogo.memory.other_parts import (
 )
 from gonogo.memory.quantised import CAST, cast_up, loading_bytes
 from gonogo.memory.recorder import AllocationRecorder
+from gonogo.memory.sharded import one_card_of, shared_out
 from gonogo.memory.torch_private import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -43,6 +45,7 @@ from gonogo.memory.torch_private import (
     tree_map_only,
 )
 from gonogo.memory.trace_result import Traced
+from gonogo.training.sharding import shard
 
 PASSES = 2  # of an optimizer step's micro-batches: once gradients exist, the third allocates as the second does
 STEPS = 2  # the optimizer's state exists from the second on; on published measurements a third changed nothing
@@ -83,8 +86,8 @@ def trace_step(
             traced_as_written(functools.partial(setattr, traced, "compiled")),
         ):
             warnings.simplefilter("ignore")
-            with mode(allow_non_fake_inputs=True), recorder.following(), _phases(recorder):
-                _run(build, recorder, device, traced, plain)
+            with mode(allow_non_fake_inputs=True), recorder.following(), _phases(recorder), ExitStack() as held:
+                _run(build, recorder, device, traced, plain, held)
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as problem:  # any operation of any model can fail here, and the answer is then UNKNOWN
@@ -111,7 +114,14 @@ def explained(problem: Exception, recorder: AllocationRecorder) -> str:
     return f"{name}: {first}{where}"
 
 
-def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, traced: Traced, plain: bool) -> None:
+def _run(
+    build: Callable[[], Step],
+    recorder: AllocationRecorder,
+    device: str,
+    traced: Traced,
+    plain: bool,
+    held: ExitStack,
+) -> None:
     step = build()
     step.check()
     forget_tracing()
@@ -122,6 +132,9 @@ def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, t
     model = step.model
     if step.precision in CONVERTED:
         model.to(CONVERTED[step.precision])
+    if step.shards_weights:
+        mesh = held.enter_context(one_card_of(step.devices, recorder))
+        traced.looked.append(shared_out(step.devices, shard(model, mesh)))
     model.to(device)
     model.train()
     traced.loading_bytes = loading_bytes(model)
@@ -130,7 +143,7 @@ def _run(build: Callable[[], Step], recorder: AllocationRecorder, device: str, t
     optimizers = [made] if isinstance(made, torch.optim.Optimizer) else list(made)
     _label_model(model, optimizers, recorder)
     _label_state(optimizers, recorder)
-    buckets = Buckets(model, recorder) if step.devices > 1 else None
+    buckets = Buckets(model, recorder) if step.devices > 1 and not step.shards_weights else None
     if buckets is not None:
         traced.looked.append(
             f"{step.devices} cards: the peak is of one, with the gradient buckets that DistributedDataParallel keeps"

@@ -68,7 +68,8 @@ class Run(StageTerminal):
         """The experiment as its smoke run trains it."""
         config = self.experiment_config
         settings = deep_merged(config.settings, config.smoke.settings)
-        training = Training.model_validate({**config.training.model_dump(), **config.smoke.training, "devices": 1})
+        alone = {"devices": 1, "num_nodes": 1}
+        training = Training.model_validate({**config.training.model_dump(), **config.smoke.training, **alone})
         return config.model_copy(update={"settings": settings, "training": training})
 
     @property

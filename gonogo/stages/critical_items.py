@@ -46,6 +46,7 @@ def critical_items(digests: InputDigests) -> list[Item]:
         unbuffered(run.target.environment),
         forbidden_environment(run.settings.accelerator, run.target.environment),
         *devices_here(run.training.devices, run.settings.accelerator),
+        *one_machine(run.training.num_nodes),
     ]
     if isinstance(connection, Ssh):
         found += [
@@ -186,6 +187,17 @@ def devices_here(asked: int, accelerator: Accelerator) -> list[Item]:
     fix = f": set training.devices: {there}, or choose a target with {asked}" if there < asked else ""
     detail = f"training.devices asks for {asked} devices, and the machine has {there}{fix}"
     return [Item(name="Devices that train together", ok=there >= asked, detail=detail)]
+
+
+def one_machine(asked: int) -> list[Item]:
+    """A run is started by the agent of one machine, rented, of a cluster or here."""
+    if asked == 1:
+        return []
+    detail = (
+        f"training.num_nodes asks for {asked} machines, and the agent starts a run on one: set num_nodes: 1, and "
+        "devices to the cards of a machine"
+    )
+    return [Item(name="Machines that train together", ok=False, detail=detail)]
 
 
 def file_exists(name: str, path: Path) -> Item:

@@ -107,6 +107,9 @@ def _learning_gate(experiment: Experiment, spec: RunSpec, out: Path) -> Callback
     """What goes along with a run that the learning gate may stop; not with commands, which show only their losses."""
     if spec.gate is None or not isinstance(experiment, LightningExperiment):
         return None
+    if spec.training.shards_weights:
+        _say("the learning gate does not go along: with strategy: fsdp no process has the whole model")
+        return None
     with without_gc():
         from gonogo.learning.callback import InFlight
 

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gonogo.training.lightning_step import logged_loss
 from gonogo.training.manual_optimization import clip_before_steps
-from gonogo.training.ranks import first_of_ranks, mean_of_ranks
+from gonogo.training.ranks import first_of_ranks, mean_of_ranks, predict_on_first
 
 if TYPE_CHECKING:
     from gonogo.config.experiment import Training
@@ -125,13 +125,15 @@ class Periodic(Callback):
         if epoch % self._training.checkpoint_every_epochs == 0:
             trainer.save_checkpoint(self._out / "checkpoints" / f"epoch_{epoch:04d}.ckpt")
         due = epoch % self._training.sample_every_epochs == 0 or epoch == trainer.max_epochs
-        if due and trainer.is_global_zero:
+        if due:
             self._picture(trainer, module, self._out / "samples" / f"epoch_{epoch:04d}" / "predictions.png")
 
     def _picture(self, trainer: Any, module: Any, path: Path) -> None:
         batch = trainer.strategy.batch_to_device(next(iter(trainer.datamodule.val_dataloader())))
-        with torch.no_grad():
-            self._experiment.show(batch, module.predict_step(batch, 0), path)
+        outputs = predict_on_first(trainer, module, batch)
+        if outputs is not None:
+            with torch.no_grad():
+                self._experiment.show(batch, outputs, path)
 
 
 class StretchedSchedules(Callback):

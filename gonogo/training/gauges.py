@@ -15,7 +15,7 @@ from gonogo.agent.gpu import Gpu
 from gonogo.base.processes import started_at
 from gonogo.base.units import dollars, duration
 from gonogo.config.device_choice import gpu_hidden
-from gonogo.config.experiment import GAUGES, Indicator
+from gonogo.config.expected import GAUGES, Indicator
 from gonogo.training.spec import Limit
 
 GPU_EVERY_S = 5.0

@@ -65,15 +65,18 @@ def train_lightning(
         from gonogo.training.one_of_each import OneOfEach
         from gonogo.training.rank_callback import Together
         from gonogo.training.run_gauges import RunGauges
+        from gonogo.training.sharding import share_out
         from gonogo.training.success_indicators import Indicators
 
     quieten()
     torch.set_num_threads(spec.training.threads)
     _check_start(experiment)
-    several, rank = spec.training.devices > 1, rank_of(spec.training)
+    several, rank = spec.training.cards > 1, rank_of(spec.training)
     pl.seed_everything(spec.seed if extends is None else spec.seed + 1, verbose=False, workers=several)
     module = extends or experiment.module(spec.training)
     data = experiment.datamodule(spec.training, spec.data, spec.seed)
+    if spec.training.shards_weights:
+        share_out(module)
     recorder = Recorder(experiment, spec, say)
     part = "" if checkpoint is None else f"resumed_{1 + len(list(out.glob('resumed_*')))}"
     last = out / "checkpoints" / "last.ckpt"

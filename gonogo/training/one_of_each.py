@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback
 
 from gonogo.training.device import peak_memory_bytes
+from gonogo.training.ranks import predict_on_first
 from gonogo.training.spec import PHASE
 
 if TYPE_CHECKING:
@@ -43,13 +44,14 @@ class OneOfEach(Callback):
         del saved
         self.peaks_bytes[CHECKPOINT] = peak_memory_bytes()
         self._say(PHASE + PREDICTION)
-        if trainer.is_global_zero:
-            self._predict(trainer, module)
+        self._predict(trainer, module)
         self.peaks_bytes[PREDICTION] = peak_memory_bytes()
 
     def _predict(self, trainer: Any, module: Any) -> None:
         batch = trainer.strategy.batch_to_device(next(iter(trainer.datamodule.val_dataloader())))
         module.eval()
-        with torch.no_grad():
-            self._experiment.show(batch, module.predict_step(batch, 0), self._out / "samples/canary/predictions.png")
+        outputs = predict_on_first(trainer, module, batch)
+        if outputs is not None:
+            with torch.no_grad():
+                self._experiment.show(batch, outputs, self._out / "samples/canary/predictions.png")
         module.train()

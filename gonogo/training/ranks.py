@@ -21,12 +21,14 @@ TOLD_S = 3.0  # within which the process of a rank that others lost has ended, t
 
 def rank_of(training: Training) -> int:
     """0: the process that was asked to train, which writes everything that is kept."""
-    return int(os.environ.get("LOCAL_RANK", "0")) if training.devices > 1 else 0
+    node, local = (int(os.environ.get(name, "0")) for name in ("NODE_RANK", "LOCAL_RANK"))
+    return node * training.devices + local if training.cards > 1 else 0
 
 
 def end_with_first() -> None:
-    """In every other rank: end when the first one does, whatever it died of."""
-    watch(os.getppid(), lambda: os.kill(os.getpid(), signal.SIGKILL))
+    """In every rank that another of this machine has started: end when that one does, whatever it died of."""
+    if int(os.environ.get("LOCAL_RANK", "0")):
+        watch(os.getppid(), lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def mean_of_ranks(trainer: Any, value: float) -> float:
@@ -48,6 +50,25 @@ def first_of_ranks(trainer: Any, text: str) -> str:
     texts: list[Any] = [""] * trainer.world_size
     torch.distributed.all_gather_object(texts, text)
     return next(filter(None, texts), "")
+
+
+def predict_on_first(trainer: Any, module: Any, batch: Any) -> Any | None:
+    """What the module predicts of the batch, in the first rank; None in the others.
+
+    Where each has a part of the weights, all of them predict: whole they are only together.
+    """
+    if not trainer.is_global_zero and not shares_weights(trainer):
+        return None
+    import torch
+
+    with torch.no_grad():
+        outputs = module.predict_step(batch, 0)
+    return outputs if trainer.is_global_zero else None
+
+
+def shares_weights(trainer: Any) -> bool:
+    """Whether each rank has a part of them."""
+    return bool(trainer.strategy.restore_checkpoint_after_setup)
 
 
 def stop(trainer: Any, checkpoint: Path, error: StoppedError) -> None:

@@ -62,7 +62,7 @@ class RunGauges(Callback):
         seconds, batches = max(1e-9, now - self._since), self._batches
         gauges = {
             "step_s": seconds / batches * self._training.accumulate_grad_batches,
-            "samples_per_s": batches * self._training.micro_batch_size * self._training.devices / seconds,
+            "samples_per_s": batches * self._training.micro_batch_size * self._training.cards / seconds,
             **self._gpu.read(),
         }
         self._step, self._since, self._batches = step, now, 0

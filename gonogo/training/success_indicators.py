@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from gonogo.config.experiment import GAUGES, Indicator
+from gonogo.config.expected import GAUGES, Indicator
 from gonogo.training.ranks import stop
 from gonogo.training.spec import WATCH, StoppedError
 

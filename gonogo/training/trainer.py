@@ -83,22 +83,30 @@ def make_trainer(
 
 
 def _devices(training: Training) -> dict[str, Any]:
-    """One process, or one for each card of this machine.
+    """One process, or one for each card of this machine, in one group with those of the others.
 
     A collective waits for as long as `stall_minutes` lets it: the agent says what hangs.
     """
-    if training.devices == 1:
+    if training.cards == 1:
         return {"devices": 1}
     from lightning.pytorch.plugins.environments import LightningEnvironment
     from lightning.pytorch.strategies import DDPStrategy
 
-    strategy = DDPStrategy(
-        cluster_environment=LightningEnvironment(),  # whatever scheduler the machine's environment names
-        timeout=dt.timedelta(days=1),
-        gradient_as_bucket_view=True,
-        find_unused_parameters=training.strategy == "ddp_find_unused_parameters_true",
+    from gonogo.training.shared_weights import SharedWeights
+
+    timeout = dt.timedelta(days=1)
+    strategy = (
+        SharedWeights(training.cards, timeout)
+        if training.shards_weights
+        else DDPStrategy(
+            timeout=timeout,
+            gradient_as_bucket_view=True,
+            find_unused_parameters=training.strategy == "ddp_find_unused_parameters_true",
+        )
     )
-    return {"devices": training.devices, "strategy": strategy}
+    environment = LightningEnvironment()  # whatever scheduler the machine's environment names
+    nodes = {"devices": training.devices, "num_nodes": training.num_nodes}
+    return {**nodes, "strategy": strategy, "plugins": [environment]}
 
 
 def quieten() -> None:

@@ -96,6 +96,19 @@ def test_bad_values_are_named_with_their_fix(raw: dict, words: list[str], site: 
     assert all(word in said for word in words), said
 
 
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ({"strategy": "fsdp"}, "strategy: fsdp shares the weights out among cards, and devices is 1: set devices: 2"),
+        ({"strategy": "fsdp", "devices": 2, "precision": "16-mixed"}, "set precision: bf16-mixed, or strategy: ddp"),
+        ({"strategy": "fdsp", "devices": 2}, "strategy: 'fdsp' is wrong"),
+    ],
+)
+def test_training_keys_that_do_not_go_together_are_named(training: dict, words: str, site: Path) -> None:
+    said = message({"experiments": "cvs", "training": training}, site)
+    assert words in said and "\n" not in said, said
+
+
 @pytest.mark.parametrize("name", ["--help", "-x", "env", "agent.pyz", ".hidden"])
 def test_an_experiment_that_would_be_an_option_or_another_folder_is_renamed(name: str, site: Path) -> None:
     (site / "config/experiments/cvs.yaml").rename(site / f"config/experiments/{name}.yaml")

@@ -40,6 +40,14 @@ def test_two_cards_halve_the_steps_at_an_efficiency_that_is_said() -> None:
     assert two.usd.mid == pytest.approx(2 * two.hours.mid), "the price is that of the whole machine"
     assert "2 devices together taken as 90 % efficient (60 to 100 %): an assumption" in two.basis
     assert "devices" not in one.basis
+    shared = forecast(
+        SPEED, Training(epochs=10, micro_batch_size=8, devices=2, strategy="fsdp"), Target(usd_per_hour=2.0), HERE
+    )
+    assert shared.step_s.mid == pytest.approx(one.step_s.mid * (1 + 1.5 / 9)) and shared.steps == two.steps
+    assert "2 devices together taken as 86 % efficient (50 to 100 %): an assumption" in shared.basis
+    nodes = forecast(SPEED, Training(epochs=10, micro_batch_size=8, num_nodes=2), Target(usd_per_hour=2.0), HERE)
+    assert nodes.steps == two.steps and nodes.usd.mid == pytest.approx(2 * two.usd.mid)
+    assert "2 devices together on 2 machines, whose network is not known, taken as" in nodes.basis
 
 
 def test_another_card_gets_an_interval_from_both_ratios() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gonogo.base.ranges import Range
-from gonogo.config.experiment import Timeline
+from gonogo.config.expected import Timeline
 from gonogo.forecast.forecast import Forecast
 from gonogo.forecast.plan_consistency import contradictions
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,6 +94,14 @@ def test_cached_segments_are_released_before_an_allocation_fails() -> None:
     found = replay(sequence([20 * MIB, -1, 30 * MIB]), 40 * MIB)
     assert found.oom_at is None and found.retries == 1 and found.peak_reserved_bytes == 30 * MIB
     assert replay(sequence([20 * MIB, -1, 30 * MIB])).peak_reserved_bytes == 50 * MIB
+
+
+def test_what_one_stream_has_released_serves_no_other() -> None:
+    again = events([(0, 10 * MIB), (0, -10 * MIB), (1, 10 * MIB)])
+    assert replay(again).peak_reserved_bytes == 10 * MIB
+    others = dataclasses.replace(again, streams=np.array([(1, 2)]))
+    assert replay(others).peak_reserved_bytes == 20 * MIB
+    assert replay(others, 10 * MIB).oom_at is None, "short of memory, the device takes the first one's back"
 
 
 def test_a_split_segment_is_not_released() -> None:
@@ -210,9 +220,7 @@ def test_blocks_tile_their_segments(step: Events, chosen: AllocatorSettings, cap
                 heap.release(live.pop(block))
         except OutOfDeviceMemory:
             break
-        seen = {
-            item[-1].address: item[-1] for pool in (heap.small, heap.large) for item in [*pool.free, *pool.unmapped]
-        }
+        seen = {item[-1].address: item[-1] for pool in heap.pools[0] for item in [*pool.free, *pool.unmapped]}
         every = sorted([*live.values(), *seen.values()], key=lambda b: b.address)
         for left, right in itertools.pairwise(every):
             assert left.address + left.size <= right.address

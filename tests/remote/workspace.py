@@ -18,7 +18,7 @@ from gonogo.agent import processes, timings
 from gonogo.agent.exit_cause import CAUSES
 from gonogo.remote.agent_archive import NAME, archive
 from gonogo.remote.machine import Machine
-from tests.waiting import wait_for
+from tests.waiting import LIMIT_S, wait_for
 
 
 class Workspace:
@@ -75,7 +75,7 @@ class Workspace:
 
     def ended(self, run: str = "runs/one") -> dict[str, Any]:
         """exit.json, waited for."""
-        wait_for((self.folder / run / "exit.json").exists, seconds=120)
+        wait_for((self.folder / run / "exit.json").exists, seconds=LIMIT_S)
         found: dict[str, Any] = json.loads((self.folder / run / "exit.json").read_text())
         assert found["cause"] in CAUSES
         return found

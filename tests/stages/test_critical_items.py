@@ -15,7 +15,7 @@ from gonogo.gates.launch import Item, Measurements, judge
 from gonogo.quality.workers import available_cores
 from gonogo.runtime.context import Run
 from gonogo.stages import critical_items as stage_module
-from gonogo.stages.critical_items import critical_items, devices_here, scripts
+from gonogo.stages.critical_items import critical_items, devices_here, one_machine, scripts
 from gonogo.stages.freshness import InputDigests
 from tests.conftest import ROOT
 from tests.stages.test_canary import ANY
@@ -90,6 +90,15 @@ def test_more_devices_than_the_machine_has_are_a_no_go_in_one_sentence() -> None
     assert not item.ok and item.detail == (
         f"training.devices asks for {asked} devices, and the machine has {asked - 1}: set training.devices: "
         f"{asked - 1}, or choose a target with {asked}"
+    )
+
+
+def test_several_machines_are_a_no_go_in_one_sentence() -> None:
+    assert one_machine(1) == []
+    (item,) = one_machine(2)
+    assert not item.ok and item.detail == (
+        "training.num_nodes asks for 2 machines, and the agent starts a run on one: set num_nodes: 1, and devices to "
+        "the cards of a machine"
     )
 
 

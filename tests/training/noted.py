@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from gonogo.config.experiment import Training
@@ -65,3 +66,38 @@ class Noted(Toy):
         x = torch.arange(80.0).reshape(80, 1, 1, 1).expand(80, 1, SIDE, SIDE).clone()
         kind = StreamData if self.settings.fault == "stream" else PairData
         return kind(TensorDataset(x[:64], x[:64] / 64), TensorDataset(x[64:], x[64:] / 64), training.micro_batch_size)
+
+
+class BlocksModule(NotedModule):
+    """Blocks in a list, a layer beside them, and a moving average of all."""
+
+    def __init__(self, training: Training, fault: str) -> None:
+        super().__init__(training, fault)
+        pixels = SIDE * SIDE
+        self.net = nn.ModuleDict({
+            "blocks": nn.ModuleList([nn.Sequential(nn.Linear(pixels, pixels), nn.Tanh()) for _ in range(3)]),
+            "head": nn.Linear(pixels, pixels),
+        })  # fmt: skip
+        self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(0.5)).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._through(self.net, x) if self.training else self._through(self.average.module, x)
+
+    def _through(self, net: nn.ModuleDict, x: Tensor) -> Tensor:
+        found = x.flatten(1) / 64
+        for block in net["blocks"]:
+            found = found + block(found)
+        return net["head"](found).reshape(x.shape)
+
+    def on_train_batch_end(self, outputs: object, batch: object, index: int) -> None:
+        self.average.update_parameters(self.net)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.net.parameters(), lr=self.training_config.learning_rate)
+
+
+class Blocks(Noted):
+    def module(self, training: Training) -> BlocksModule:
+        module = BlocksModule(training, self.settings.fault)
+        module.notes = self.settings.notes
+        return module

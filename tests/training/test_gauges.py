@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gonogo.config.experiment import ExperimentConfig, Indicator, Training
+from gonogo.config.expected import Indicator
+from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.stages import train as training_program
 from gonogo.training import gauges
 from gonogo.training.gauges import GaugeWatch, Reestimate

@@ -13,7 +13,8 @@ import psutil
 import pytest
 import torch
 
-from gonogo.config.experiment import ExperimentConfig, Indicator, Training
+from gonogo.config.expected import Indicator
+from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.training.spec import RunSpec, TrainingResult
 from tests.conftest import ROOT
 from tests.faults.training import brisk
@@ -23,9 +24,9 @@ from tests.waiting import LIMIT_S, wait_for
 EPOCHS, STEPS = 3, 12  # 64 samples in micro-batches of 8, on two cards: 4 steps an epoch
 
 
-def spec(tmp_path: Path, fault: str = "", **training: Any) -> RunSpec:
+def spec(tmp_path: Path, fault: str = "", kind: str = "Noted", **training: Any) -> RunSpec:
     settings = {"notes": str(tmp_path), "fault": fault}
-    config = ExperimentConfig.model_validate({"class": "tests.training.noted:Noted", "settings": settings})
+    config = ExperimentConfig.model_validate({"class": f"tests.training.noted:{kind}", "settings": settings})
     keys = {"epochs": EPOCHS, "micro_batch_size": 8, "devices": 2, "learning_rate": 0.01, **training}
     return RunSpec(
         experiment="noted", experiment_config=config, training=Training.model_validate(keys), data=[], seed=7
@@ -133,13 +134,13 @@ def test_data_that_cannot_be_shared_out_is_refused(tmp_path: Path) -> None:
     assert "training.devices: 2: the training loader is a stream" in done.stdout
 
 
-def supervised(tmp_path: Path, fault: str, **order: Any) -> dict[str, Any]:
+def supervised(tmp_path: Path, run: RunSpec, **order: Any) -> dict[str, Any]:
     """How the agent saw the run end, which resumes it where it was lost."""
     work = brisk(tmp_path / "machine")
     work.environment |= environment()
     try:
         work.launch(
-            command(tmp_path, spec(tmp_path, fault)), cwd=str(ROOT), progress=r"^step \d",
+            command(tmp_path, run), cwd=str(ROOT), progress=r"^step \d",
             checkpoints=os.path.relpath(tmp_path / "out/checkpoints", tmp_path / "machine/runs/one"),
             resume=["--resume", "{checkpoint}"], override=["--changes", "{overrides}"], **order,
         )  # fmt: skip
@@ -148,12 +149,17 @@ def supervised(tmp_path: Path, fault: str, **order: Any) -> dict[str, Any]:
         end_all(tmp_path / "machine")
 
 
+LOST: dict[str, dict[str, Any]] = {"killed": {}, "hung": {"first_s": 90.0, "stall_s": 8.0}}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "order"), [("killed", {}), ("hung", {"first_s": 90.0, "stall_s": 8.0})])
-def test_a_card_that_is_lost_ends_the_attempt_and_the_run_goes_on(
-    tmp_path: Path, fault: str, order: dict[str, Any]
-) -> None:
-    ended = supervised(tmp_path, fault, **order)
+@pytest.mark.parametrize("fault", LOST)
+def test_a_card_that_is_lost_ends_the_attempt_and_the_run_goes_on(tmp_path: Path, fault: str) -> None:
+    ends_and_goes_on(tmp_path, fault, spec(tmp_path, fault))
+
+
+def ends_and_goes_on(tmp_path: Path, fault: str, run: RunSpec) -> None:
+    ended = supervised(tmp_path, run, **LOST[fault])
     cause = {"killed": "killed", "hung": "stalled"}[fault]
     assert [attempt["cause"] for attempt in ended["attempts"]] == [cause, "finished"], ended
     log = (tmp_path / "machine/runs/one/log.txt").read_text()
@@ -165,7 +171,7 @@ def test_a_card_that_is_lost_ends_the_attempt_and_the_run_goes_on(
 @pytest.mark.slow
 def test_a_card_that_runs_out_of_memory_takes_the_next_rung(tmp_path: Path) -> None:
     rung = {"training": {"micro_batch_size": 4, "accumulate_grad_batches": 2}}
-    ended = supervised(tmp_path, "out of memory", ladder=[rung])
+    ended = supervised(tmp_path, spec(tmp_path, "out of memory"), ladder=[rung])
     assert [(a["cause"], a["rung"]) for a in ended["attempts"]] == [("oom", 0), ("finished", 1)], ended
     assert TrainingResult.read(tmp_path / "out/training.json").steps == STEPS
     nothing_left(tmp_path)

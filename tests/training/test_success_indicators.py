@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from lightning.pytorch import LightningModule
 
-from gonogo.config.experiment import ExperimentConfig, Indicator, Training
+from gonogo.config.expected import Indicator
+from gonogo.config.experiment import ExperimentConfig, Training
 from gonogo.config.gate_thresholds import ResultsGate
 from gonogo.gates.results import Measurements, judge
 from gonogo.quality.measure import measure_part

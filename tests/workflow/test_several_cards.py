@@ -16,8 +16,10 @@ from tests.workflow.conftest import TINY, Site
 pytestmark = pytest.mark.slow
 
 
-def test_two_devices_go_all_the_way(fresh: Site) -> None:
-    tiny = {**TINY, "modes": {"validate": {"training": {"epochs": 2, "micro_batch_size": 2, "devices": 2}}}}
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.chain)])
+def test_two_devices_go_all_the_way(fresh: Site, strategy: str) -> None:
+    training = {"epochs": 2, "micro_batch_size": 2, "devices": 2, "strategy": strategy}
+    tiny = {**TINY, "modes": {"validate": {"training": training}}}
     (fresh.folder / "config/experiments/tiny.yaml").write_text(yaml.safe_dump(tiny))
     done = fresh.run("--config", "experiments=tiny")
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from gonogo.memory.devices import Card
+from gonogo.memory.streams import CardEvent, CardStream
 from gonogo.script.card.hybrid import CardRecorder
 
 GENERATOR_BYTES = 16  # of a CUDA generator's state: seed and offset
@@ -23,45 +24,6 @@ Replacement = tuple[Any, str, Any]
 
 def always(value: Any) -> Callable[..., Any]:
     return lambda *args, **kwargs: value
-
-
-class CardStream:
-    """Work is done in order: every stream is the same one."""
-
-    device = torch.device("cuda", 0)
-    cuda_stream = stream_id = 0
-    query = staticmethod(always(True))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def _nothing(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    synchronize = wait_stream = wait_event = _nothing
-
-    def record_event(self, event: CardEvent | None = None) -> CardEvent:
-        return event or CardEvent()
-
-    def __enter__(self) -> CardStream:
-        return self
-
-    def __exit__(self, *problem: Any) -> None:
-        pass
-
-
-class CardEvent:
-    """Has always happened already; a millisecond lies between any two."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def _nothing(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    record = wait = synchronize = _nothing
-    query = staticmethod(always(True))
-    elapsed_time = staticmethod(always(1.0))
 
 
 class Generator(torch.Generator):
