@@ -28,7 +28,7 @@ COMMANDS = {
     "schedule": ("schedule", "plan runs back to back, each starting once its data is ready"),
     "attach": ("remote", "stream a remote run's log; watching renews its lease"),
     "stop": ("remote", "stop a remote run; its checkpoints stay on the machine"),
-    "rent": ("rent", "rent the target's machine from EC2 or DigitalOcean, and write its address to the target"),
+    "rent": ("rent", "rent the target's machine after a look at its price, and write its address to the target"),
     "release": ("machines", "release the machine, once all results are downloaded and verified"),
     "machines": ("machines", "list machines that are held and bill, and those with a target's tag that nobody holds"),
     "review": ("review", "summarise a run's folder: log warnings, success criteria, files"),

@@ -137,6 +137,12 @@ class Rent(StrictModel):
     security_group: str = Field("", description="EC2: id of one that lets the SSH port in")
     subnet: str = Field("", description="EC2: id; empty: one of the default VPC")
     disk_gb: int = Field(100, ge=8, description="EC2: size of the disk, which goes with the machine")
+    command: str = Field("", description="provider `command`: shell command, run here, that rents the machine")
+    address_command: str = Field(
+        "",
+        description="provider `command`: prints at its end where the machine is, as JSON with `host`, and `port` and "
+        "`user` where they are not the target's; fails until that is known",
+    )
     answer_minutes: Positive = Field(15, description="released again if it does not answer SSH within this time")
 
 
@@ -202,7 +208,11 @@ class Target(StrictModel):
 
     @model_validator(mode="after")
     def _what_is_rented_can_be_released(self) -> Target:
-        needed = {"digitalocean": ["type", "image", "region"], "ec2": ["type", "image", "security_group"]}
+        needed = {
+            "digitalocean": ["type", "image", "region"],
+            "ec2": ["type", "image", "security_group"],
+            "command": ["command", "address_command"],
+        }
         provider = self.release.provider
         if self.rent is None:
             return self
@@ -214,4 +224,6 @@ class Target(StrictModel):
             raise ValueError(f"rent: provider {provider} needs {', '.join(missing)}")
         if self.rent.spot and provider != "ec2":
             raise ValueError("rent.spot: only EC2 has such machines")
+        if provider == "command" and not self.usd_per_hour:
+            raise ValueError("rent: provider command needs usd_per_hour, the price that is shown before it is run")
         return self

@@ -256,12 +256,13 @@ class CommandProvider:
     def is_gone(self, machine: Rented) -> bool:
         return self._run(self._gone_command)[0] == 0
 
-    def _run(self, command: str) -> tuple[int, str]:
+    def _run(self, command: str, within_s: float = COMMAND_S, **environment: str) -> tuple[int, str]:
+        """Exit code, and the end of what it printed, in one line."""
         try:
             done = subprocess.run(
                 command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=COMMAND_S, check=False,
+                timeout=within_s, check=False, env={**os.environ, **environment},
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return 124, f"still running after {COMMAND_S:g} s"
+            return 124, f"still running after {within_s:g} s"
         return done.returncode, clean(done.stdout.decode(errors="replace").strip()[-300:])

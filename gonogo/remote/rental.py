@@ -31,7 +31,12 @@ class Order(StrictModel):
     login_key: str = Field(description="public key that may log in, as in authorized_keys")
     host_key: str = Field(description="the machine's, as in known_hosts")
     private_host_key: str = Field(repr=False, description="in OpenSSH's format")
-    machine_id: str = Field("", description="empty: the provider has not said")
+    machine_id: str | None = Field(None, description="null: the provider has not said; empty: it gives none")
+
+    @property
+    def machine(self) -> str:
+        """For people."""
+        return self.machine_id or "the machine"
 
 
 class Booting(StrictModel):
@@ -39,6 +44,8 @@ class Booting(StrictModel):
 
     state: Literal["starting", "running", "gone"]
     address: str = ""
+    port: int | None = Field(None, gt=0, lt=65536, description="null: the target's")
+    user: str = Field("", description="empty: the target's")
     why: str = Field("", description="of one that is gone: the provider's words")
 
 
@@ -61,6 +68,22 @@ class Rental(Provider, Protocol):
 
     def look(self, machine_id: str) -> Booting:
         """How far it is."""
+
+
+def start_script(order: Order) -> str:
+    """The same for a machine without cloud-init, to be run there as root, once its SSH server is installed."""
+    return f"""#!/bin/sh
+set -eu
+umask 077
+rm -f /etc/ssh/ssh_host_*
+cat > /etc/ssh/ssh_host_ed25519_key <<'EOF'
+{order.private_host_key.strip()}
+EOF
+echo '{order.host_key}' > /etc/ssh/ssh_host_ed25519_key.pub
+mkdir -p ~/.ssh
+echo '{order.login_key}' >> ~/.ssh/authorized_keys
+service ssh restart || systemctl restart sshd
+"""
 
 
 def new_host_key() -> tuple[str, str]:

@@ -75,11 +75,16 @@ def _standing_order(renting: Renting) -> Order | None:
         NotRented: a machine carries the tag that no order of this folder made.
     """
     order = read_model(Order, renting.path) if renting.path.exists() else None
-    if order and not order.machine_id:
+    if order and order.machine_id is None:
         order = found_of(renting, order)
     held = [one.machine.id for one in held_machines(held_file(renting.settings)) if one.machine]
     ours = [*held, order.machine_id] if order else held
     others = [one for one in patiently(renting.there.find, renting.say) if one.id not in ours]
+    if others and renting.settings.target.release.provider == "command":
+        raise NotRented(
+            "release.gone_command does not say that there is no machine yet: one is there that no order of this folder "
+            "rented, or the command fails. Nothing was rented."
+        )
     if others:
         names = ", ".join(
             f"{one.name} ({one.id}) at {', '.join(one.addresses or ()) or 'no address'}" for one in others
@@ -88,8 +93,8 @@ def _standing_order(renting: Renting) -> Order | None:
             f"{names} has the tag {renting.settings.target.release.tag!r} already, and no order of this folder rented "
             "it. Nothing was rented. Destroy it in your provider's console, or give the target another tag."
         )
-    if order and order.machine_id:
-        renting.say(f"continuing with {order.machine_id}, rented {duration(time.time() - order.asked_at)} ago")
+    if order:
+        renting.say(f"continuing with {order.machine}, rented {duration(time.time() - order.asked_at)} ago")
     return order
 
 
@@ -97,7 +102,7 @@ def _agreed_order(renting: Renting, agree: Callable[[str], bool]) -> Order | Non
     """A new order at the provider's price; None where the person does not agree."""
     from gonogo.remote.connection import private_key
 
-    with_values(renting.file, _values(renting.ssh.host, 0.0))  # before anything is paid
+    with_values(renting.file, _values(renting.ssh, renting.ssh, 0.0))  # before anything is paid
     key = private_key(renting.ssh.key_file.expanduser())
     login_key = f"{key.get_name()} {key.get_base64()}"
     price = patiently(lambda: renting.there.offer(login_key), renting.say)
@@ -124,7 +129,7 @@ def _placed(renting: Renting, order: Order) -> Order:
     Raises:
         NotRented: the provider refuses.
     """
-    if order.machine_id:
+    if order.machine_id is not None:
         return order
     order.asked_at = time.time()
     write_order(renting.path, order)
@@ -152,16 +157,17 @@ def _answering(renting: Renting, order: Order) -> Ssh:
 
     minutes = renting.rent.answer_minutes
     until = time.monotonic() + 60 * minutes
-    renting.say(f"rented {order.machine_id}; waiting until it answers, for up to {minutes:g} min")
+    renting.say(f"rented {order.machine}; waiting until it answers, for up to {minutes:g} min")
     known = renting.path.with_suffix(".known_hosts")
     last = "it has no address yet"
     while True:
         try:
-            found = renting.there.look(order.machine_id)
+            found = renting.there.look(order.machine_id or "")
             if found.state == "gone":
-                raise UserError(f"{order.machine_id} is gone: {found.why}.")
+                raise UserError(f"{order.machine} is gone: {found.why}.")
             if found.address:
-                ssh = renting.ssh.model_copy(update={"host": found.address, "known_hosts": known})
+                login = {"port": found.port or renting.ssh.port, "user": found.user or renting.ssh.user}
+                ssh = renting.ssh.model_copy(update={"host": found.address, "known_hosts": known, **login})
                 pin(known, ssh, order.host_key, MARK)
                 open_connection(ssh).close()
                 pin(renting.ssh.known_hosts.expanduser(), ssh, order.host_key, MARK)
@@ -171,16 +177,16 @@ def _answering(renting: Renting, order: Order) -> Ssh:
         finally:
             known.unlink(missing_ok=True)
         if time.monotonic() > until:
-            raise UserError(f"{order.machine_id} did not answer within {minutes:g} min (rent.answer_minutes): {last}")
+            raise UserError(f"{order.machine} did not answer within {minutes:g} min (rent.answer_minutes): {last}")
         time.sleep(rent_order.LOOK_EVERY_S)
 
 
 def _keep(renting: Renting, order: Order, ssh: Ssh) -> None:
     """Written to the target; and held from the order on, so that its dollars count and the workflow releases it."""
     listed = patiently(renting.there.find, renting.say)
-    unlisted = Rented(order.machine_id, order.machine_id, (ssh.host,))
+    unlisted = Rented(order.machine_id or "", order.machine, (ssh.host,))
     machine = next((one for one in listed if one.id == order.machine_id), unlisted)
-    write_values(renting.file, _values(ssh.host, order.usd_per_hour))
+    write_values(renting.file, _values(renting.ssh, ssh, order.usd_per_hour))
     with changing(held_file(renting.settings), ssh.host) as machines:
         if all(one.machine is None or one.machine.id != machine.id for one in machines):
             held = HeldMachine(host=ssh.host, since=order.asked_at, usd_per_hour=order.usd_per_hour, machine=machine)
@@ -190,9 +196,10 @@ def _keep(renting: Renting, order: Order, ssh: Ssh) -> None:
     renting.say(f"{machine.name} answers at {ssh.user}@{ssh.host}:{ssh.port}; written to {renting.file}")
 
 
-def _values(host: str, usd_per_hour: float) -> dict[str, Any]:
+def _values(before: Ssh, now: Ssh, usd_per_hour: float) -> dict[str, Any]:
     """Keys of the target's file."""
-    return {"connection": {"host": host}, "usd_per_hour": usd_per_hour}
+    changed = {key: getattr(now, key) for key in ("port", "user") if getattr(now, key) != getattr(before, key)}
+    return {"connection": {"host": now.host, **changed}, "usd_per_hour": usd_per_hour}
 
 
 def give_back(renting: Renting, order: Order) -> None:
@@ -202,16 +209,16 @@ def give_back(renting: Renting, order: Order) -> None:
         UserError: it may still be rented; the order stays.
     """
     try:
-        found = order if order.machine_id else found_of(renting, order)
+        found = order if order.machine_id is not None else found_of(renting, order)
         if found:
-            machine = Rented(found.machine_id, found.machine_id, None)
+            machine = Rented(found.machine_id or "", found.machine, None)
             destroy_patiently(renting.there, machine, renting.say)
             wait_until_gone(renting.there, machine)
         renting.path.unlink(missing_ok=True)
     except BaseException as error:
         release = renting.settings.target.release
         raise UserError(
-            f"ALARM: {order.machine_id or 'the machine'} MAY STILL BE RENTED, and bill: {error or 'interrupted'} "
+            f"ALARM: {order.machine} MAY STILL BE RENTED, and bill: {error or 'interrupted'} "
             f"Run: gonogo release --target {renting.target}. Or destroy what has the tag {release.tag!r} in your "
             "provider's console."
         ) from error

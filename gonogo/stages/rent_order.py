@@ -36,7 +36,7 @@ class Renting:
 
     def __post_init__(self) -> None:
         self.target = self.settings.config.target
-        self.there: Rental = rental(self.rent, self.settings.target.release)
+        self.there: Rental = rental(self.rent, self.settings.target)
 
     @property
     def ssh(self) -> Ssh:
@@ -63,6 +63,8 @@ class Renting:
     def where(self) -> str:
         """What is rented, in words."""
         release = self.settings.target.release
+        if release.provider == "command":
+            return "what rent.command rents"
         kind = f"{self.rent.type}{' (spot)' if self.rent.spot else ''}"
         return f"{kind} at {release.provider} in {release.region or self.rent.region}"
 
