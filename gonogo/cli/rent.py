@@ -14,6 +14,8 @@ from gonogo.cli import site
 from gonogo.config.load import Settings, validate
 from gonogo.config.target import Rent, Target
 from gonogo.stages.rent import rent_machine
+from gonogo.stages.rent_fit import cheapest_fit
+from gonogo.stages.rent_order import Renting
 
 INTERRUPTED = 130
 
@@ -25,7 +27,13 @@ def add_rent(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(run=_run)
     parser.add_argument("target", help="name in config/targets/, whose key `rent` says what is rented")
-    parser.add_argument("--type", help="EC2's instance type or DigitalOcean's size (default: rent.type)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--type", help="EC2's instance type or DigitalOcean's size (default: rent.type)")
+    which.add_argument(
+        "--fits",
+        metavar="EXPERIMENT",
+        help="the cheapest of rent.types whose card its training step fits, by its memory gate's plan",
+    )
     parser.add_argument(
         "--max-usd-per-hour", type=float, metavar="X", help="rent nothing that costs more (default: the target's)"
     )
@@ -41,7 +49,10 @@ def _run(arguments: argparse.Namespace) -> int:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)  # gives the machine back, as Ctrl-C does
     try:
-        rented = rent_machine(settings, rent, (lambda _: True) if arguments.yes else _agrees, _say)
+        renting = Renting(settings, rent, _say)
+        if arguments.fits:
+            renting = cheapest_fit(renting, arguments.fits)
+        rented = rent_machine(renting, (lambda _: True) if arguments.yes else _agrees)
     except KeyboardInterrupt:
         _say("nothing was rented")
         return INTERRUPTED

@@ -126,6 +126,10 @@ class Rent(StrictModel):
     """What `gonogo rent` rents, from the provider that `release` names."""
 
     type: str = Field("", description="EC2: instance type; DigitalOcean: slug of a size")
+    types: dict[str, str] = Field(
+        default_factory=dict,
+        description="for `gonogo rent --fits`: name in config/accelerators.yaml → the type with one such card",
+    )
     image: str = Field(
         "", description="EC2: id of an AMI; DigitalOcean: slug or id; one with cloud-init and Python 3.11 or newer"
     )

@@ -27,6 +27,7 @@ class Order(StrictModel):
     asked_at: float = Field(default_factory=time.time, description="when the provider was asked for the machine")
     target: str
     rent: Rent
+    accelerator: str = Field("", description="its card, where it was chosen for one; empty: the target's")
     usd_per_hour: float = Field(ge=0)
     login_key: str = Field(description="public key that may log in, as in authorized_keys")
     host_key: str = Field(description="the machine's, as in known_hosts")

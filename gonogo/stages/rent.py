@@ -16,7 +16,7 @@ from gonogo.base.errors import UserError
 from gonogo.base.models import read_model
 from gonogo.base.units import dollars, duration
 from gonogo.config.load import Settings
-from gonogo.config.target import Rent, Ssh
+from gonogo.config.target import Ssh
 from gonogo.config.target_file import with_values, write_values
 from gonogo.remote.providers import FailsInPassing, patiently
 from gonogo.remote.rental import Order, new_host_key
@@ -29,7 +29,7 @@ from gonogo.stages.ways_to_go import destroy_patiently, wait_until_gone
 MARK = "gonogo-rent"  # of our lines in known_hosts
 
 
-def rent_machine(settings: Settings, rent: Rent, agree: Callable[[str], bool], say: Callable[[str], None]) -> bool:
+def rent_machine(renting: Renting, agree: Callable[[str], bool]) -> bool:
     """Rent the target's machine, unless it is rented already; written to the target's file once it answers.
 
     Args:
@@ -42,7 +42,7 @@ def rent_machine(settings: Settings, rent: Rent, agree: Callable[[str], bool], s
         NotRented: nothing is rented.
         UserError: a machine may be rented; says which, and how to end that.
     """
-    renting = Renting(settings, rent, say)
+    settings, say = renting.settings, renting.say
     with renting.alone():
         order = _standing_order(renting)
         held = held_machines(held_file(settings), renting.ssh.host)
@@ -100,11 +100,8 @@ def _standing_order(renting: Renting) -> Order | None:
 
 def _agreed_order(renting: Renting, agree: Callable[[str], bool]) -> Order | None:
     """A new order at the provider's price; None where the person does not agree."""
-    from gonogo.remote.connection import private_key
-
     with_values(renting.file, _values(renting.ssh, renting.ssh, 0.0))  # before anything is paid
-    key = private_key(renting.ssh.key_file.expanduser())
-    login_key = f"{key.get_name()} {key.get_base64()}"
+    login_key = renting.login_key
     price = patiently(lambda: renting.there.offer(login_key), renting.say)
     cap = renting.rent.max_usd_per_hour
     if cap is not None and price > cap:
@@ -118,8 +115,8 @@ def _agreed_order(renting: Renting, agree: Callable[[str], bool]) -> Order | Non
         return None
     private, public = new_host_key()
     return Order(
-        target=renting.target, rent=renting.rent, usd_per_hour=price, login_key=login_key,
-        host_key=public, private_host_key=private,
+        target=renting.target, rent=renting.rent, accelerator=renting.accelerator, usd_per_hour=price,
+        login_key=login_key, host_key=public, private_host_key=private,
     )  # fmt: skip
 
 
@@ -186,7 +183,8 @@ def _keep(renting: Renting, order: Order, ssh: Ssh) -> None:
     listed = patiently(renting.there.find, renting.say)
     unlisted = Rented(order.machine_id or "", order.machine, (ssh.host,))
     machine = next((one for one in listed if one.id == order.machine_id), unlisted)
-    write_values(renting.file, _values(renting.ssh, ssh, order.usd_per_hour))
+    card = {"accelerator": order.accelerator} if order.accelerator else {}
+    write_values(renting.file, {**_values(renting.ssh, ssh, order.usd_per_hour), **card})
     with changing(held_file(renting.settings), ssh.host) as machines:
         if all(one.machine is None or one.machine.id != machine.id for one in machines):
             held = HeldMachine(host=ssh.host, since=order.asked_at, usd_per_hour=order.usd_per_hour, machine=machine)

@@ -33,6 +33,7 @@ class Renting:
     settings: Settings
     rent: Rent
     say: Callable[[str], None]
+    accelerator: str = ""  # where it was chosen for its card
 
     def __post_init__(self) -> None:
         self.target = self.settings.config.target
@@ -42,6 +43,14 @@ class Renting:
     def ssh(self) -> Ssh:
         assert isinstance(self.settings.target.connection, Ssh), "the config sees to it"
         return self.settings.target.connection
+
+    @property
+    def login_key(self) -> str:
+        """The public half of the target's key, as in authorized_keys."""
+        from gonogo.remote.connection import private_key
+
+        key = private_key(self.ssh.key_file.expanduser())
+        return f"{key.get_name()} {key.get_base64()}"
 
     @property
     def path(self) -> Path:

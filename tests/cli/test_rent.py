@@ -40,7 +40,7 @@ release:  # at the end
   how: destroy
   provider: digitalocean
   tag: gonogo-box
-rent: {{type: gpu-mi300x1-192gb, image: gpu-amd-base, region: atl1, max_usd_per_hour: 2, answer_minutes: {minutes}}}
+rent: {{types: {{mi300x: gpu-mi300x1-192gb, l4: gpu-l4, h200: gpu-h200x1-141gb, a100_40: gpu-a100}}, type: gpu-mi300x1-192gb, image: gpu-amd-base, region: atl1, max_usd_per_hour: 2, answer_minutes: {minutes}}}
 """  # noqa: E501
 
 
@@ -241,3 +241,42 @@ def test_the_order_is_for_this_user_alone(
     left = [path for path in (site / "results").rglob("*") if path.is_file() and "PRIVATE KEY" in path.read_text()]
     assert left == []
     assert json.dumps(cloud.bodies).count("PRIVATE KEY") == 2
+
+
+def planned(site: Path, **words: str) -> None:
+    """As the memory gate of `cvs` plans."""
+    cards = [
+        {"name": name, "title": name, "needed_bytes": 9, "capacity_bytes": 10, "fits": True, "status": status}
+        for name, status in words.items()
+    ]
+    file = site / "results/cvs/validate/memory/plan.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"accelerator": "mi300x", "cards": cards}))
+
+
+def test_the_cheapest_machine_whose_card_fits(site: Path, cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    offer = {"available": True, "regions": ["atl1"]}
+    cloud.sizes = [
+        {"slug": "gpu-l4", "price_hourly": 0.5, **offer},
+        {"slug": "gpu-a100", "price_hourly": 1.2, **offer},
+        *cloud.sizes,
+    ]
+    planned(site, l4="NO_GO", a100_40="GO", mi300x="GO", h200="GO", h100="GO")
+    assert main(["rent", "box", "--fits", "cvs", "--yes"]) == 0
+    said = said_by(capsys)
+    assert "h200: DigitalOcean: no gpu-h200x1-141gb can be had" in said
+    assert "cvs fits: a100_40 $1.20 an hour; mi300x $1.99 an hour" in said
+    assert [order["size"] for order in cloud.bodies] == ["gpu-a100"]
+    box = load_target(site / "config", "box")
+    assert (box.accelerator, box.usd_per_hour) == ("a100_40", 1.2)
+
+
+def test_without_a_plan_or_a_card_that_fits_nothing_is_rented(
+    site: Path, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rent", "box", "--fits", "cvs", "--yes"]) == 1
+    assert "plan.json: not found; run the workflow up to the memory gate of cvs" in said_by(capsys)
+    planned(site, l4="NO_GO", a100_40="CAUTION")
+    assert main(["rent", "box", "--fits", "cvs", "--yes"]) == 1
+    assert "cvs fits no card of rent.types (l4: OOM, a100_40: tight)" in said_by(capsys)
+    assert cloud.bodies == []
