@@ -207,6 +207,7 @@ def test_rented_with_its_tag_and_released(
     tags = {tag["Key"]: tag["Value"] for tag in machine["Tags"]}
     assert tags["gonogo"] == "box" and len(tags["gonogo-order"]) == 32
     (order,) = amazon.orders
+    assert order["ClientToken"] == tags["gonogo-order"]
     assert order["InstanceType"] == "g6.xlarge" and order["InstanceInitiatedShutdownBehavior"] == "terminate"
     assert order["BlockDeviceMapping.1.Ebs.DeleteOnTermination"] == "true" and "InstanceMarketOptions" not in order
     box = load_target(site / "config", "box")
