@@ -47,7 +47,9 @@ def write_json(path: Path, value: Any, mode: int = 0o666, *, lasting: bool = Tru
             if not lasting or error.errno not in NO_ROOM:
                 raise
             _write_into_reserve(path.parent, temporary, text, mode)
-        temporary.replace(path)
+        while not _renamed(temporary, path):
+            if not lasting or not _let_go(path.parent):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -96,26 +98,53 @@ def _write_all(handle: int, text: bytes) -> None:
 def _write_into_reserve(folder: Path, temporary: Path, text: bytes, mode: int) -> None:
     """Into the blocks that a reserve has; where the file system never writes into a file's own, into what it frees."""
     for number in range(RESERVES):
+        kept = folder / f".reserve.{number}"
         try:
-            (folder / f".reserve.{number}").replace(temporary)  # whoever renames it has it
+            if not _renamed(kept, temporary):
+                kept.unlink()
         except FileNotFoundError:
-            continue
-        try:
-            handle = os.open(str(temporary), os.O_WRONLY)
+            continue  # another process has it
+        if temporary.exists():
             try:
-                _write_all(handle, text)
-                os.ftruncate(handle, len(text))
-                os.fchmod(handle, mode & ~UMASK)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            return
-        except OSError:
-            temporary.unlink()
+                _overwrite(temporary, text, mode)
+                return
+            except OSError:
+                temporary.unlink()
         with contextlib.suppress(OSError):
             _write(temporary, text, mode, lasting=True)
             return
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def _renamed(path: Path, to: Path) -> bool:
+    """False where a name takes room and there is none, as under a quota of btrfs, which lets files go."""
+    try:
+        path.replace(to)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        return False
+    return True
+
+
+def _let_go(folder: Path) -> bool:
+    """One reserve less; False where there is none."""
+    for number in range(RESERVES):
+        with contextlib.suppress(FileNotFoundError):
+            (folder / f".reserve.{number}").unlink()
+            return True
+    return False
+
+
+def _overwrite(path: Path, text: bytes, mode: int) -> None:
+    handle = os.open(str(path), os.O_WRONLY)
+    try:
+        _write_all(handle, text)
+        os.ftruncate(handle, len(text))
+        os.fchmod(handle, mode & ~UMASK)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:
