@@ -31,6 +31,11 @@ class LossCall(NumbersOrNot):
     target_maximum: float | None = None
     target_spread: float | None = None
     softmax_over_batch: bool = False
+    large_calls: int = Field(0, description="with eight targets or more, one a sample")
+    alike_calls: int = Field(0, description="of these: all targets are the same")
+    alike_targets: list[str] = Field(default_factory=list, description="which they were, in the order of the calls")
+    alike_changes: int = Field(0, description="of these calls: with another target than the one before")
+    alike_last: str = ""
     values: list[float] = Field(default_factory=list, description="that it returned, before the script scales them")
 
 

@@ -13,6 +13,7 @@ MOST_STALE = 0.5  # windows between steps in which gradients were never cleared
 WITHOUT = 0.5  # steps without gradients
 FEWEST = 3
 NO_CHANGE = 1e-6  # |change| / |weights| of a step
+SHORT_STEP = 0.1  # of Adam's learning rate, by which no step moves a weight; the first of a healthy run moves it by 1
 LR_GONE = 0.01  # of its highest value
 LR_GONE_STEPS = 0.3
 
@@ -48,6 +49,22 @@ def change(optimizers: Sequence[OptimizerFacts]) -> CheckAndCause | None:
     return (
         good("weight_change", title, float(f"{max(working):.2g}"), threshold=f">= {NO_CHANGE:g}") if working else None
     )
+
+
+def step_length(optimizers: Sequence[OptimizerFacts]) -> CheckAndCause | None:
+    """Steps of Adam that are far shorter than its learning rate, as all gradients are near its eps."""
+    title, working = "Steps are as long as the learning rate says", [o for o in optimizers if len(o.moves) >= FEWEST]
+    for one in working:
+        longest = max(one.moves)
+        if longest >= SHORT_STEP or one.without_gradients / one.steps >= WITHOUT:
+            continue
+        norms = [norm for norm in one.norms if norm]
+        why = f"no step of {one.name}{at(one.where)} moves weights by more than {longest:.1%} of the learning rate: "
+        why += "gradients are near its eps" + (f", of norm {median(norms):.1g}" if norms else "")
+        hint = "Look at the limit of clip_grad_norm_ (1.0 is usual), or at what the loss is multiplied or divided by."
+        return bad("step_length", title, round(longest, 4), why, hint, cause=UNDERTRAINED,
+                   threshold=f">= {SHORT_STEP:g} of the rate")  # fmt: skip
+    return good("step_length", title, round(max(max(o.moves) for o in working), 2)) if working else None
 
 
 def _typical(changes: list[float]) -> float:

@@ -24,6 +24,9 @@ class OptimizerFacts(NumbersOrNot):
     backwards_per_step: float = 0
     changes: list[float] = Field(default_factory=list, description="|change| / |weights| at each step, of a sample")
     weight_decay: float = 0
+    moves: list[float] = Field(
+        default_factory=list, description="Adam's change of a weight / learning rate at each step, rms of those changed"
+    )
 
 
 class SchedulerFacts(NumbersOrNot):

@@ -19,6 +19,7 @@ MOST_VALUES = 1 << 22  # of an input that is examined
 MOST_RETURNED = 4096
 MOST_CLASSES = 4096  # whose counts are kept
 CLOSE = 1e-3  # of sums of probabilities to 1
+LARGE = 8  # targets, of which all are the same by chance only where one class is nearly all
 CLASSIFYING = (F.cross_entropy, F.nll_loss)
 BINARY = (F.binary_cross_entropy, F.binary_cross_entropy_with_logits)
 REGRESSING = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.poisson_nll_loss)
@@ -108,6 +109,7 @@ class LossCallWatch:
             self._explain(call, "targets", f"{name} at {where} got targets of type {call.wrong_type}, shape "
                           f"{tuple(target.shape)}: class indices must be whole numbers (int64)",
                           "Call .long() on the targets, or hand in one probability a class.")  # fmt: skip
+        self._alike(call, target)
         if function in REGRESSING or function in BINARY:
             self._shapes(call, scores, target)
             self._range(call, target)
@@ -142,6 +144,19 @@ class LossCallWatch:
             counts = torch.bincount(kept.reshape(-1).long())
             for index in torch.nonzero(counts).flatten().tolist()[:64]:
                 call.class_counts[str(index)] = call.class_counts.get(str(index), 0) + int(counts[index])
+
+    def _alike(self, call: LossCall, target: Tensor) -> None:
+        """Of targets with one value a sample: whether all of the batch are the same."""
+        if not target.ndim or not len(target) == target.numel() == self.batch_size() or len(target) < LARGE:
+            return
+        call.large_calls += 1
+        value = target.reshape(-1)[0]
+        if bool((target == value).all()):
+            name = f"{float(value):g}"
+            call.alike_changes += call.alike_calls > 0 and name != call.alike_last
+            call.alike_calls, call.alike_last = call.alike_calls + 1, name
+            if name not in call.alike_targets and len(call.alike_targets) < LARGE:
+                call.alike_targets.append(name)
 
     def _shapes(self, call: LossCall, scores: Tensor, target: Tensor) -> None:
         if scores.shape != target.shape and not call.broadcast:

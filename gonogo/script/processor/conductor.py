@@ -133,7 +133,9 @@ class Conductor:
         """Each model that is trained, on its last batch."""
         next_token = any((call.target_is_next or 0) > NEXT_TOKEN for call in self.loss_calls.calls.values())
         for call in list(self.modules.last.values())[:MOST_MODELS]:
-            self.probes.append(probe(self.session, self.modules.names.of_module(call.module), call, next_token))
+            loader = self.loaders.seen.get(call.loader or 0)
+            name, size = self.modules.names.of_module(call.module), loader.size if loader is not None else 0
+            self.probes.append(probe(self.session, name, call, next_token, size))
 
     def finish(self) -> None:
         """Whatever ended the run."""

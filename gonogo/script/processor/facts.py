@@ -48,6 +48,7 @@ class ParameterFacts(NumbersOrNot):
     unreached: list[NotLearning] = Field(default_factory=list, description="held by an optimizer, never any gradient")
     unheld: list[NotLearning] = Field(default_factory=list, description="got gradients, held by no optimizer")
     frozen_held: list[NotLearning] = Field(default_factory=list, description="requires_grad=False, held")
+    twice_held: str = Field("", description="outermost module of which two working optimizers hold the same parameters")
     parts_unheld: list[str] = Field(default_factory=list, description="outermost modules of which nothing is held")
     gradient_norms: dict[str, float] = Field(default_factory=dict, description="module → median norm over the steps")
     first_gradient_norms: dict[str, float] = Field(default_factory=dict, description="the same at the first steps")
@@ -64,6 +65,9 @@ class ModeFacts(NumbersOrNot):
     validation_in_train_mode: int = Field(0, description="without gradients, of another loader, module.training True")
     sampling_in_train_mode: int = Field(0, description="likewise, where no other loader was read")
     validation_where: str = ""
+    trained_validated: bool = Field(False, description="the model that is trained was called in validation, too")
+    copies_validated: int = Field(0, description="calls of copies of it in validation, as of averaged weights")
+    copy_as_begun: str = Field("", description="the copy, where it held to the end what the model held at the start")
     validation_layers: list[str] = Field(default_factory=list)
     graphs_for_nothing: int = Field(0, description="calls on another loader's batches with a graph, no backward")
     graphs_where: str = ""
@@ -105,6 +109,8 @@ class ProbeFacts(NumbersOrNot):
     reach: list[Reach] = Field(default_factory=list)
     all_shuffled: float | None = Field(None, description="all arguments exchanged between samples")
     deterministic: bool | None = Field(None, description="twice the same input gave the same output")
+    mixed: float | None = Field(None, description="change of other samples' outputs / spread, one sample changed")
+    mixed_by: str = Field("", description="layer that takes the first axis for time: `rnn`, a GRU")
     looks_ahead: float | None = Field(None, description="change of earlier outputs / spread, last token changed")
     why_not: str = ""
 
@@ -137,7 +143,7 @@ class DataFacts(NumbersOrNot):
     loaders: list[LoaderFacts] = Field(default_factory=list)
     batches: int = Field(0, description="given to the model in training steps")
     distinct_batches: int = 0
-    copied_target: str = Field("", description="where in the input the target stands, bit for bit")
+    copied_target: str = Field("", description="where in the input the target stands, scaled or not")
     copied_share: float = 0
     shared_samples: int | None = Field(None, description="validation samples also seen, or listed, in training")
     shared_of: int = 0

@@ -6,13 +6,14 @@ from gonogo.config.gate_thresholds import LearningGate
 from gonogo.learning import loss_call_checks
 from gonogo.learning.findings import BLIND, LEAKAGE, CheckAndCause, at, bad, good, listed, unknown
 from gonogo.script.processor.facts import ProcessorFacts
-from gonogo.script.processor.judging import Test
+from gonogo.script.processor.judging import Test, takes_turns
 from gonogo.verdict import Status
 
 KEPT_SHARE = 0.5
 FEWEST_GRAPHS = 4
 SAME_OUTPUT = 1e-6  # change / spread of the output
 SEES_AHEAD = 1e-3
+SEES_OTHERS = 1e-2
 
 
 def modes(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
@@ -93,6 +94,37 @@ def input_used(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | Non
     return None
 
 
+def mixed(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
+    """Samples of a batch that change each other's outputs."""
+    title = "A sample's output is its own"
+    asked = [probe for probe in facts.probes if probe.mixed is not None and facts.not_finite is None]
+    if not asked or takes_turns(facts):
+        return None
+    for probe in asked:
+        if (probe.mixed or 0) > SEES_OTHERS:
+            why = f"`{probe.model}` gives samples another output when one other sample of their batch changes"
+            hint = "Right if samples are meant to see each other; else an axis is confused on the way."
+            if probe.mixed_by:
+                why += f": {probe.mixed_by} takes the first axis, the samples, for time"
+                hint = "batch_first=True, or transpose to (time, samples, …) before it."
+            return bad("batch_mixed", title, round(probe.mixed or 0, 3), why, hint,
+                       status=Status.NO_GO if probe.mixed_by else Status.CAUTION)  # fmt: skip
+    return good("batch_mixed", title, float(f"{max(probe.mixed or 0 for probe in asked):.2g}"))
+
+
+def average(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
+    """A copy of the model that is validated, and holds what the model held at the start."""
+    seen, title = facts.modes, "What is validated follows what is trained"
+    if not seen.copies_validated:
+        return None
+    if not seen.copy_as_begun:
+        return good("average", title)
+    why = f"`{seen.copy_as_begun}` is validated, a copy of the model that still holds its first weights"
+    hint = "Update the average after each optimizer step; look at the step from which it starts."
+    status = Status.CAUTION if seen.trained_validated else Status.NO_GO
+    return bad("average", title, seen.copy_as_begun, why, hint, status=status)
+
+
 def causal(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     title = "Earlier tokens do not see later ones"
     asked = [probe for probe in facts.probes if probe.looks_ahead is not None]
@@ -115,5 +147,5 @@ def watched(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     return None
 
 
-TESTS: tuple[Test, ...] = (graphs, shapes, loss_input, input_used)
-AFTER_WIRING: tuple[Test, ...] = (modes, kept, causal, watched)
+TESTS: tuple[Test, ...] = (graphs, shapes, loss_input, mixed, input_used)
+AFTER_WIRING: tuple[Test, ...] = (modes, average, kept, causal, watched)

@@ -13,6 +13,8 @@ from gonogo.verdict import Status
 
 FEWEST_BATCHES = 5  # to say that they are all the same
 WARN_BLANK = 0.05
+WIDE = 1000.0  # between lowest and highest
+SQUARES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 LARGE = 50.0  # whole, non-negative numbers above it are pixels or counts that nobody scaled
 LEAST_SHARED = 0.01  # of validation samples; fewer are CAUTION
 COPIED = 0.9
@@ -20,6 +22,9 @@ FEWEST_PAIRS = 48
 MANY_PAIRS = 128  # from which a loss that falls must fall below what the frequencies of the classes give
 BEATEN = 0.95
 FEWEST_TARGETS = 32
+SORTED = 0.5  # share of the batches whose targets are all of one class, though there are several
+MANY_CLASSES = 4  # above which each may have one batch; few that take turns are domains, or real and false
+RUN = 3  # batches of one class after each other
 
 
 def targets(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
@@ -94,7 +99,24 @@ def scale(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
             why = f"`{one.name}` is {one.minimum:g} to {one.maximum:g}, whole numbers: pixels or counts as they are"
             return bad("input_scale", title, f"{one.minimum:g} to {one.maximum:g}", why,
                        "Divide by 255, or subtract mean and divide by spread.", status=Status.CAUTION)  # fmt: skip
+        if one.maximum - (one.minimum or 0) > WIDE:
+            why = f"`{one.name}` is {one.minimum:g} to {one.maximum:g}: a new network expects values of about 1"
+            return bad("input_scale", title, f"{one.minimum:g} to {one.maximum:g}", why,
+                       "Subtract mean and divide by spread, of each column; look for marks of missing values.",
+                       status=Status.CAUTION)  # fmt: skip
     return good("input_scale", title) if facts.data.inputs else None
+
+
+def target_scale(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
+    title, calls = "Targets are scaled", [c for c in facts.loss_calls if c.function in SQUARES]
+    for call in calls:
+        low, high = call.target_minimum, call.target_maximum
+        if low is not None and high is not None and max(abs(low), abs(high)) > WIDE:
+            why = f"targets of {call.function}{at(call.where)} are {low:g} to {high:g}, a new network's outputs about 1"
+            return bad("target_scale", title, f"{low:g} to {high:g}", why,
+                       "Subtract their mean and divide by their spread; undo it in predictions.",
+                       status=Status.CAUTION)  # fmt: skip
+    return good("target_scale", title) if calls else None
 
 
 def same_batch(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
@@ -142,13 +164,30 @@ def classes(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     return good("class_balance", title) if facts.loss_calls else None
 
 
+def class_order(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
+    """Batches of one class each, as of a sorted set that nobody shuffles."""
+    title, calls = "Batches mix their classes", [c for c in facts.loss_calls if c.large_calls >= FEWEST_BATCHES]
+    if not calls or takes_turns(facts):
+        return None
+    for call in calls:
+        classes, alike = call.alike_targets, call.alike_calls
+        in_turn = len(classes) <= MANY_CLASSES and call.alike_changes > alike / RUN
+        if len(classes) > 1 and alike >= SORTED * call.large_calls and not in_turn:
+            value = f"{alike} of {call.large_calls} of one class"
+            why = f"in {alike} of {call.large_calls} batches all targets{at(call.where)} are the same, "
+            why += f"first {classes[0]}, then {classes[1]}: the model forgets one class while it sees the next"
+            return bad("class_order", title, value, why, "The data is sorted by class: DataLoader(…, shuffle=True).",
+                       cause=DATA)  # fmt: skip
+    return good("class_order", title)
+
+
 def copied(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     if not facts.data.copied_target and not facts.data.targets:
         return None
     title, share = "Targets are not in the inputs", facts.data.copied_share
     if share < COPIED:
         return good("target_in_input", title, round(share, 3))
-    why = f"{facts.data.copied_target} is the target, bit for bit: the model only has to copy it"
+    why = f"{facts.data.copied_target} is the target, as it is or scaled: the model only has to copy it"
     return bad("target_in_input", title, round(share, 3), why, "Take it out of the inputs.", cause=LEAKAGE)
 
 
@@ -236,6 +275,6 @@ def waiting(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
 
 
 TESTS: tuple[Test, ...] = (
-    finite, targets, embeddings, ignored, vary, same_batch, classes, copied, shifted, overlap, pairing, last_batch,
-    scale, waiting,
+    finite, targets, embeddings, ignored, vary, same_batch, classes, class_order, copied, shifted, overlap, pairing,
+    last_batch, scale, target_scale, waiting,
 )  # fmt: skip

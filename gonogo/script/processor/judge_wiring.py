@@ -56,6 +56,10 @@ def held(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
         hint = "Hand all of model.parameters() to the optimizer, made after the last layer was added or replaced; "
         return bad("optimizer_holds", title, len(partly), why, hint + "what is meant to stay: requires_grad_(False).",
                    unit=f"of {found.total}")  # fmt: skip
+    if found.unheld and found.twice_held:
+        why = f"two optimizers hold `{found.twice_held}`, none holds {listed(found.parts_unheld)}, which never changes"
+        return bad("optimizer_holds", title, len(found.unheld), why, "Give each optimizer the module that it is for.",
+                   unit=f"of {found.total}")  # fmt: skip
     if found.unheld:
         why = f"{listed(found.parts_unheld)} gets gradients and is in no optimizer: it never changes"
         return bad("optimizer_holds", title, len(found.unheld), why,
@@ -106,9 +110,13 @@ def change(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     return optimizer_checks.change(facts.optimizers)
 
 
+def step_length(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
+    return optimizer_checks.step_length(facts.optimizers)
+
+
 def schedule(facts: ProcessorFacts, gate: LearningGate) -> CheckAndCause | None:
     return optimizer_checks.schedule(facts.optimizers, facts.schedulers)
 
 
-TESTS: tuple[Test, ...] = (order, held, gradients, cleared, schedule, change)
+TESTS: tuple[Test, ...] = (order, held, gradients, cleared, schedule, change, step_length)
 AFTER: tuple[Test, ...] = (frozen,)

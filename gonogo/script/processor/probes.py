@@ -18,6 +18,7 @@ from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_modules import Call
 
 MOST_MODELS = 3
+Named = tuple[str, Tensor]  # an argument of the model
 
 
 class RandomState:
@@ -53,22 +54,23 @@ def undisturbed(session: Session, module: nn.Module) -> Iterator[None]:
         session.in_probe = False
 
 
-def probe(session: Session, name: str, call: Call, next_token: bool) -> ProbeFacts:
+def probe(session: Session, name: str, call: Call, next_token: bool, samples: int = 0) -> ProbeFacts:
     """What the model's output makes of each argument.
 
     Args:
         next_token: its targets are the next tokens, so that earlier outputs may not depend on later ones.
+        samples: of the loader's batch; 0: from no loader. A first axis of this length holds the samples.
     """
     facts = ProbeFacts(model=name)
     try:
         with undisturbed(session, call.module):
-            _probe(facts, call, next_token)
+            _probe(facts, call, next_token, samples)
     except Exception as problem:
         facts.why_not = f"{type(problem).__name__}: {problem}".splitlines()[0][:200]
     return facts
 
 
-def _probe(facts: ProbeFacts, call: Call, next_token: bool) -> None:
+def _probe(facts: ProbeFacts, call: Call, next_token: bool, samples: int) -> None:
     tensors = [(name, tensor) for name, tensor in call.tensors() if tensor.ndim and len(tensor) > 1]
     size = len(tensors[0][1]) if tensors else 0
     tensors = [(name, tensor) for name, tensor in tensors if len(tensor) == size and "label" not in name]
@@ -108,11 +110,30 @@ def _probe(facts: ProbeFacts, call: Call, next_token: bool) -> None:
             facts.reach.append(reach)
     if any(reach.shuffled is not None for reach in facts.reach):
         facts.all_shuffled = _change(plain, output(**{name: tensor[order] for name, tensor in tensors}))
+    if size == samples:
+        _others(facts, call.module, tensors, plain, output)
     if next_token:
         _ahead(facts, tensors, plain, output)
 
 
-def _ahead(facts: ProbeFacts, tensors: list[tuple[str, Tensor]], plain: list[Tensor], output: Any) -> None:
+def _others(facts: ProbeFacts, module: nn.Module, tensors: list[Named], plain: list[Tensor], output: Any) -> None:
+    """Put another sample in the place of the first, look at the outputs of the rest."""
+    size = len(tensors[0][1])
+    by_sample = [i for i, one in enumerate(plain) if one.ndim and len(one) == size and size not in one.shape[1:]]
+    norms = [one for one in module.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
+    if not by_sample or any(not one.track_running_stats for one in norms):
+        return
+    after = output(**{name: torch.cat([tensor[size // 2 :][:1], tensor[1:]]) for name, tensor in tensors})
+    if _change([plain[i][:1] for i in by_sample], [after[i][:1] for i in by_sample]) == 0:
+        return
+    facts.mixed = min(_change([plain[i][1:]], [after[i][1:]]) for i in by_sample)
+    first = [(name, one) for name, one in module.named_modules() if getattr(one, "batch_first", None) is False]
+    times = [size in tensor.shape[1:2] for _, tensor in tensors]
+    if first and not any(times):  # no second axis of the same length, that may be the samples
+        facts.mixed_by = f"`{first[0][0] or facts.model}`, {type(first[0][1]).__name__} without batch_first,"
+
+
+def _ahead(facts: ProbeFacts, tensors: list[Named], plain: list[Tensor], output: Any) -> None:
     """Change the last token, look at the outputs before it."""
     name, tokens = next(((n, t) for n, t in tensors if t.ndim == 2 and not t.is_floating_point()), ("", None))
     if tokens is None:

@@ -54,6 +54,7 @@ class ProcessorPass:
         self.loss_calls.listeners.append(self.inputs.compared_with)
         self.loss_calls.batch_size = lambda: self.inputs.batch_size
         self.losses.batch = self.loaders.where
+        self.inputs.from_loader = self.loaders.just_read
         self.losses.before.append(self.steps.backward_begins)
         self.losses.after.append(self._backward_done)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,9 @@ MOST_PAIRS = 512  # samples kept to ask whether targets depend on inputs
 SAMPLED = 1 << 16  # values of a batch for its digest and statistics
 MOST_DIGESTS = 4096
 WIDEST_TARGET = 64
+FEWEST_COMPARED = 64  # targets: of two classes so many stand at one place of an input by no chance
+MOST_PLACES = 64  # of one batch
+SAME = 1e-8  # 1 − squared correlation; of a slow signal and its next value 1e-6
 BATCHES = 64  # whose statistics are taken
 
 
@@ -39,19 +43,17 @@ class InputWatch:
     _pairs: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     _masked: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # the same, of masks of pixels
     _paired: int = 0
-    _main: int | None = None  # the module whose inputs are the data: the first that is called in a step
+    from_loader: Callable[[Tensor], bool] = lambda tensor: False  # whether it is of the batch that was read last
+    _main: int | None = None  # the module whose inputs are the data
+    _main_gets_batch: bool = False
 
     def model_called(self, call: Call) -> None:
         """A call of a model with a graph."""
         if not self.session.watching:
             return
-        if self._main is None:
-            self._main = id(call.module)
-        if id(call.module) != self._main:
-            return
         tensors = [(name, tensor.detach()) for name, tensor in call.tensors()]
         tensors = [(name, tensor) for name, tensor in tensors if tensor.ndim and tensor.numel()]
-        if not tensors:
+        if not tensors or not self._is_data(call, tensors):
             return
         self._current = tensors
         self.batch_size = tensors[0][1].shape[0]
@@ -61,6 +63,16 @@ class InputWatch:
         if self.batches <= BATCHES:
             for name, tensor in tensors:
                 self._take(self.arguments, name, tensor)
+
+    def _is_data(self, call: Call, tensors: list[tuple[str, Tensor]]) -> bool:
+        """Of the first module that is called in a step; of another one where that gets noise, and this the batch as it
+        was read, as a discriminator does: then its calls with what was generated do not count."""
+        got_batch = any(t.is_floating_point() and t.ndim > 1 and self.from_loader(t) for _, t in tensors)
+        if self._main is None or (got_batch and not self._main_gets_batch):
+            self._main, self._main_gets_batch, self.batches = id(call.module), got_batch, 0
+            for kept in (self.arguments, self.digests, self._samples):
+                kept.clear()
+        return id(call.module) == self._main and got_batch >= self._main_gets_batch
 
     def _take(self, into: dict[str, TensorFacts], name: str, tensor: Tensor) -> None:
         facts = into.setdefault(name, TensorFacts(name=name, dtype=_type(tensor), shape=list(tensor.shape), whole=True))
@@ -93,7 +105,8 @@ class InputWatch:
         if call.calls <= BATCHES:
             self._take(self.targets, f"target of {call.function}", target)
         self._shifted(call, target)
-        self._copied(target)
+        if call.calls <= BATCHES:
+            self._copied(target)
         self._pair(target)
 
     def _shifted(self, call: LossCall, target: Tensor) -> None:
@@ -105,29 +118,24 @@ class InputWatch:
             call.target_is_input, call.target_is_next = shift.itself, shift.following
 
     def _copied(self, target: Tensor) -> None:
-        """Whether one column or channel of an input is the target, bit for bit."""
+        """Whether one number or channel of an input is the target, scaled or not."""
         for name, given in self._current:
-            if given.ndim < 2 or len(given) != len(target) or not given.is_floating_point() or given.shape[1] < 2:
+            if given.ndim < 2 or len(given) != len(target) or not given.is_floating_point() or given[0].numel() < 2:
                 continue
             wanted = target.to(given.dtype)
-            wanted = wanted.reshape(len(target), -1) if given.ndim == 2 else wanted
-            if given.ndim > 2:
-                wanted = wanted[:, 0] if wanted.ndim == given.ndim and wanted.shape[1] == 1 else wanted
-                if wanted.shape != given[:, 0].shape:
-                    continue
-                columns = [(index, given[:, index]) for index in range(min(given.shape[1], WIDEST_TARGET))]
-            elif wanted.shape[1] == 1:
-                columns = [(index, given[:, index : index + 1]) for index in range(given.shape[1])]
-            else:
-                continue
             if bool((wanted == wanted.reshape(-1)[0]).all()):
                 continue
+            if wanted.numel() == len(wanted):
+                places = _where_it_stands(given, wanted)
+            else:
+                wanted = wanted[:, 0] if wanted.ndim == given.ndim and wanted.shape[1] == 1 else wanted
+                if given.ndim == 2 or wanted.shape != given[:, 0].shape:
+                    continue
+                same = _same_up_to_scale(given[:, :WIDEST_TARGET].transpose(0, 1).flatten(1).t(), wanted.reshape(-1))
+                places = [f"channel {index}" for index in same.nonzero().flatten().tolist()] * (given.shape[1] > 1)
             self.compared += len(target)
-            what = "column" if given.ndim == 2 else "channel"
-            for index, column in columns:
-                if torch.equal(column, wanted):
-                    place = f"{what} {index} of `{name}`"
-                    self.copied[place] = self.copied.get(place, 0) + len(target)
+            for place in places:
+                self.copied[f"{place} of `{name}`"] = self.copied.get(f"{place} of `{name}`", 0) + len(target)
 
     def _pair(self, target: Tensor) -> None:
         """Inputs beside targets, as short vectors."""
@@ -156,7 +164,7 @@ class InputWatch:
     def fill(self, data: DataFacts) -> None:
         data.inputs, data.targets = list(self.arguments.values()), list(self.targets.values())
         data.batches, data.distinct_batches = self.batches, len(self.digests)
-        if self.copied and self.compared:
+        if self.copied and self.compared >= FEWEST_COMPARED:
             place, count = max(self.copied.items(), key=lambda item: item[1])
             data.copied_target, data.copied_share = place, count / self.compared
         self.session.guard("pairing", self._independence, data)
@@ -187,6 +195,27 @@ class InputWatch:
             views = [vectors(inputs).numpy().astype(np.float64)]
             views += [] if waves is None else [waves.numpy().astype(np.float64)]
             data.independence_p = independence_p(views, targets.numpy().astype(np.float64), labels)
+
+
+def _where_it_stands(given: Tensor, wanted: Tensor) -> list[str]:
+    """Places of inputs (N, …) that hold the number of targets (N,), scaled or not: `column 3`, `place 47, 3`."""
+    same = _same_up_to_scale(given.flatten(1), wanted.reshape(-1)).reshape(given.shape[1:])
+    found = same.nonzero()[:MOST_PLACES].tolist()
+    what = "column" if given.ndim == 2 else "place"
+    return [f"{what} {', '.join(map(str, place))}" for place in found]
+
+
+def _same_up_to_scale(columns: Tensor, wanted: Tensor) -> Tensor:
+    """Which columns of (N, D) are `wanted` (N,), times a number, plus a number: by their correlation.
+
+    Very wide ones are compared to the bit.
+    """
+    if columns.shape[1] > SAMPLED:
+        return (columns == wanted[:, None]).all(0)
+    columns, wanted = columns.double(), wanted.double()
+    columns, wanted = columns - columns.mean(0), wanted - wanted.mean()
+    sizes = columns.square().sum(0) * wanted.square().sum()
+    return (sizes > 0) & ((wanted @ columns).square() >= (1 - SAME) * sizes)
 
 
 def _sampled(tensor: Tensor) -> Tensor:

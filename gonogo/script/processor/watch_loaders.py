@@ -39,7 +39,9 @@ class SeenLoader:
     seconds: list[float] = field(default_factory=list)
     samples: set[bytes] = field(default_factory=set)
     sampled: int = 0
+    size: int = 0  # samples of the batch that was read last
     batches: int = 0
+    pointers: set[int] = field(default_factory=set)  # to the data of that batch's tensors
     repeated: Any = None
     last: Any = None
     tellable: bool = True
@@ -109,6 +111,8 @@ class LoaderWatch:
         self.current = id(loader)
         self.loader_read(id(loader))
         one.batches += 1
+        tensors = [tensor for _, tensor in tensors_of(batch) if tensor.ndim]
+        one.size, one.pointers = len(tensors[0]) if tensors else 0, {tensor.data_ptr() for tensor in tensors}
         if self.session.phase == "watch" or one.batches <= VALIDATION_BATCHES:
             one.seconds.append(seconds)
             if one.sampled < MOST_SAMPLES:
@@ -143,6 +147,11 @@ class LoaderWatch:
         if not validating and self.session.phase != "reach":
             return False
         return _in_for_loop()
+
+    def just_read(self, tensor: Any) -> bool:
+        """Whether the script has it from the batch that was read last, as it was."""
+        one = self.seen.get(self.current or 0)
+        return one is not None and tensor.data_ptr() in one.pointers
 
     def where(self) -> str:
         """`batch 7 of train_loader`."""

@@ -16,6 +16,9 @@ from gonogo.base.replaced import Replaced
 from gonogo.script.processor.facts import ModeFacts
 from gonogo.script.processor.names import Names, tensors_of
 from gonogo.script.processor.session import Session
+from gonogo.script.processor.weight_copies import CopyWatch
+
+STEPS_TO_FOLLOW = 3  # after which an average of the weights is no longer what it was
 
 
 @dataclass
@@ -61,6 +64,7 @@ class ModuleWatch:
     train_loader: int | None = None  # of the last training call
     train_loaders: set[int] = field(default_factory=set)  # a script may make a new one for each epoch
     held: set[int] = field(default_factory=set)  # parameters that an optimizer holds
+    copies: CopyWatch = field(default_factory=CopyWatch)
     listeners: list[Callable[[Call], None]] = field(default_factory=list)  # before a call with a graph
     validated: Callable[[], None] = lambda: None
     _stack: int = 0
@@ -99,7 +103,9 @@ class ModuleWatch:
         graph = torch.is_grad_enabled()
         call = Call(module, arguments, keywords, self.loader, module.training, graph, self.session.where())
         if graph:
-            self.roots.setdefault(id(module), module)
+            if id(module) not in self.roots:
+                self.roots[id(module)] = module
+                self.copies.begun(module)
             self.names.of_module(module)
             self.pending.append(call)
             if len(self.pending) > 4096:
@@ -128,6 +134,14 @@ class ModuleWatch:
         if (not call.mode or other) and (held or self._is_copy(call.module)):
             self.modes.validation_calls += 1
             self.validated()
+            self.modes.trained_validated |= held
+            if (
+                not held
+                and self.session.steps >= STEPS_TO_FOLLOW
+                and (stale := self.copies.is_as_begun(call.module)) is not None
+            ):
+                self.modes.copies_validated += 1
+                self.modes.copy_as_begun = self.names.of_module(call.module) if stale else ""
         if not held:
             return
         layers = layers_that_mind(call.module)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
@@ -20,9 +21,9 @@ from gonogo.script.processor.facts import NotLearning, OptimizerFacts, Parameter
 from gonogo.script.processor.names import Names
 from gonogo.script.processor.session import Session
 from gonogo.script.processor.watch_modules import ModuleWatch
+from gonogo.script.processor.weight_sample import WeightSample
 
-SAMPLE = 12  # parameters whose change is measured
-SAMPLED_VALUES = 1 << 16  # of each
+ADAMS = ("Adam", "AdamW")  # whose steps are as long as the learning rate says
 FIRST_STEPS = 3
 LOOKED_AT = 5  # steps at which gradients are sought in parameters that no optimizer holds
 
@@ -40,7 +41,7 @@ class Seen:
     zeroed_where: str = ""
     backward_at: int = -1
     probe: Tensor | None = None  # a parameter that had a gradient at the last step
-    before: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    before: WeightSample = field(default_factory=WeightSample)
 
 
 @dataclass
@@ -122,9 +123,7 @@ class StepWatch:
         facts.where = facts.where if facts.steps else self.session.where()
         facts.learning_rates.append(_largest(optimizer, "lr"))
         facts.weight_decay = _largest(optimizer, "weight_decay")
-        moving = [p for p in _parameters(optimizer) if p.requires_grad]
-        sample = moving[:: max(1, len(moving) // SAMPLE)][:SAMPLE]
-        one.before = [(p, _sampled(p)) for p in sample]
+        one.before = WeightSample.of(optimizer)
 
     def _gradients(self, one: Seen) -> None:
         """Those that this step used: a closure makes them within it."""
@@ -182,8 +181,10 @@ class StepWatch:
         one = self.of(optimizer)
         if self.session.phase != "reach":
             self.session.guard("gradients", self._gradients, one)
-            one.facts.changes.append(self.session.guard("weights", _change, one.before) or 0.0)
-            one.before = []
+            one.facts.changes.append(self.session.guard("weights", one.before.change) or 0.0)
+            move = self.session.guard("weights", one.before.move) if one.facts.name in ADAMS else None
+            one.facts.moves += [] if move is None else [move]
+            one.before = WeightSample()
         one.facts.steps += 1
         one.facts.backwards_per_step = one.all_backwards / one.facts.steps
         one.backwards, one.cleared = 0, False
@@ -231,11 +232,14 @@ class StepWatch:
         owners: dict[str, list[float]] = {}
         first: dict[str, list[float]] = {}
         seen: set[int] = set()
+        holders = Counter(id(p) for one in self.seen.values() if one.facts.steps for p in _parameters(one.optimizer))
         for part in self.parts():
             name, prefix = self.names.of_module(part), self.names.prefix(part)
             mine = [p for p in part.parameters() if p.requires_grad]
             if mine and held and not any(id(p) in held for p in mine):
                 facts.parts_unheld.append(name)
+            elif any(holders[id(p)] > 1 for p in mine):
+                facts.twice_held = name
             for path, module in part.named_modules():
                 for own, parameter in module.named_parameters(recurse=False):
                     if id(parameter) in seen:
@@ -281,16 +285,3 @@ def _flows(gradient: Tensor | None) -> bool:
         return False
     values = gradient._values() if gradient.is_sparse else gradient
     return bool((values != 0).any())
-
-
-def _sampled(parameter: Tensor) -> Tensor:
-    return parameter.detach().reshape(-1)[:SAMPLED_VALUES].clone()
-
-
-def _change(before: list[tuple[Tensor, Tensor]]) -> float:
-    """|change| / |weights| over the sample."""
-    if not before:
-        return 0.0
-    moved = sum(float((_sampled(p).double() - old.double()).square().sum()) for p, old in before)
-    size = sum(float(old.double().square().sum()) for _, old in before)
-    return math.sqrt(moved / size) if size else math.inf if moved else 0.0

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import torch
+import torch.nn.functional as F
 
 from gonogo.config.gate_thresholds import LearningGate
+from gonogo.learning.watch_loss_calls import LossCallWatch
 from gonogo.script.learning_gate import Measurements
 from gonogo.script.learning_gate import judge as judge_gate
 from gonogo.script.processor.facts import (
@@ -12,7 +17,9 @@ from gonogo.script.processor.facts import (
     LossCall,
     LossSeries,
     Memorised,
+    NotLearning,
     OptimizerFacts,
+    ParameterFacts,
     ProcessorFacts,
     SeenError,
     TensorFacts,
@@ -20,6 +27,18 @@ from gonogo.script.processor.facts import (
 )
 from gonogo.script.processor.judge import judge
 from gonogo.verdict import Check, Status
+
+
+class Anywhere:
+    """Training that is watched, at one line."""
+
+    in_backward, watching = False, True
+
+    def where(self) -> str:
+        return "train.py:9"
+
+    def guard(self, watcher: str, look: Any, *args: Any) -> Any:
+        return look(*args)
 
 
 def facts(**more: object) -> ProcessorFacts:
@@ -79,6 +98,44 @@ def test_what_was_seen_before_the_scripts_error_explains_it() -> None:
     seen = SeenError(check="targets", why="targets contain 4", hint="Number classes from 0.")
     parts = judge(facts(explained=seen))
     assert parts.cause == "DATA" and parts.data[0].why == "targets contain 4"
+
+
+def class_order(values: list[int], of_one: bool = True) -> Status | None:
+    """What is said of batches whose targets are all of the class of `values`, or of that and others."""
+    watch = LossCallWatch(Anywhere())
+    watch.batch_size = lambda: 16
+    for value in values:
+        target = torch.full((16,), value)
+        if not of_one:
+            target[0] = value + 1
+        watch._loss(F.cross_entropy, (torch.randn(16, 12, requires_grad=True), target), {})
+    checks = {one.id: one for one in judge(facts(loss_calls=list(watch.calls.values()))).data}
+    return checks["class_order"].status if "class_order" in checks else None
+
+
+def test_a_set_that_is_sorted_by_class_is_seen_and_domains_that_take_turns_are_not() -> None:
+    assert class_order([0] * 6 + [1] * 6 + [2] * 6) is Status.NO_GO
+    assert class_order(list(range(10))) is Status.NO_GO
+    assert class_order([0] * 6 + [1] * 6, of_one=False) is Status.GO
+    assert class_order([0, 1] * 10) is Status.GO
+    assert class_order([0] * 20) is Status.GO  # `class_balance` says it
+    assert class_order([0, 1, 2]) is None
+
+
+@pytest.mark.parametrize(("low", "high", "stands"), [(-8, 9, Status.GO), (-9999, 40, Status.CAUTION)])
+def test_values_far_from_what_a_new_network_expects_are_a_warning(low: float, high: float, stands: Status) -> None:
+    given = TensorFacts(name="x", dtype="float32", shape=[8, 4], batches=9, minimum=low, maximum=high)
+    call = LossCall(function="mse_loss", calls=9, target_minimum=low, target_maximum=high, target_spread=3.0)
+    checks = {one.id: one for one in judge(facts(data=DataFacts(inputs=[given]), loss_calls=[call])).data}
+    assert checks["input_scale"].status is checks["target_scale"].status is stands
+
+
+def test_two_optimizers_of_one_network_and_none_of_the_other_are_a_fault_one_alone_may_be_meant() -> None:
+    generator = NotLearning(name="netG.0.weight", module="netG.0", values=9, part="netG")
+    held = ParameterFacts(total=4, values=40, unheld=[generator], parts_unheld=["netG"])
+    twice = held.model_copy(update={"twice_held": "netD"})
+    found = [{c.id: c for c in judge(facts(parameters=one)).wiring}["optimizer_holds"] for one in (held, twice)]
+    assert [check.status for check in found] == [Status.CAUTION, Status.NO_GO] and "`netD`" in found[1].why
 
 
 def test_numbers_that_are_none_survive_their_file() -> None:
