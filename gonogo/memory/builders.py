@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -55,8 +56,9 @@ def build_model(name: str, **arguments: Any) -> nn.Module:
 
 
 def torchvision_for(torch_version: str) -> str:
-    """The release of torchvision that is made for a release of torch: `0.28.*` for 2.13.0."""
-    return f"0.{int(torch_version.split('.')[1]) + 15}.*"
+    """The torchvision for a release of torch: `==0.28.*` for 2.13.0; from 0.29 on, of any torch from 2.14."""
+    minor = int(torch_version.split(".")[1])
+    return ">=0.29" if minor >= 14 else f"==0.{minor + 15}.*"
 
 
 def _imported(name: str) -> Any:
@@ -77,7 +79,7 @@ def _imported(name: str) -> Any:
 
 def _unfit(error: Exception) -> UserError:
     said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    install = f"pip install --no-deps 'torchvision=={torchvision_for(VERSION)}'"
+    install = f"pip install --no-deps 'torchvision{torchvision_for(VERSION)}'"
     return UserError(
         f"torchvision {version('torchvision')} does not fit torch {VERSION} ({said}): {install}"
         if importlib.util.find_spec("torchvision")
@@ -97,10 +99,15 @@ def _torchvision(name: str) -> Callable[..., nn.Module]:
 def allow_torchvision() -> None:
     """Let torchvision be imported where its compiled operators cannot be loaded; no model needs them.
 
-    transformers and timm import it too.
+    transformers and timm import it too. Those that can be loaded are, before any is declared: a library that finds
+    one of its own (`_C_stable`, torchvision 0.29) there already ends the process.
     """
-    if importlib.util.find_spec("torchvision") is None or "torchvision" in sys.modules:
+    found = importlib.util.find_spec("torchvision")
+    if found is None or "torchvision" in sys.modules:
         return
+    for library in sorted(Path(found.origin or "").parent.glob("_C*.so")):
+        with contextlib.suppress(OSError):
+            torch.ops.load_library(str(library))
     for operator in TORCHVISION_OPERATORS:
         if not hasattr(torch.ops.torchvision, operator):
             torch.library.define(f"torchvision::{operator}", "(Tensor boxes, Tensor scores, float limit) -> Tensor")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from torch import nn
 
 from benchmarks.memory_models import call_of, precision_of
 from gonogo.base.errors import UserError
+from gonogo.memory import builders
 from gonogo.memory.library_steps import library_model_step, optimizer_maker
 from tests.memory.steps import traced
 
@@ -80,6 +84,35 @@ def test_each_head_is_trained_with_what_it_wants(kind: str, model_type: str, sha
 
     found = traced(build)
     assert found.guesses == [] and "gradients" in found.kinds.values() and found.micro_batch_size == 3
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_operators_of_torchvision_are_declared_only_where_its_library_cannot_be_loaded(
+    loads: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A library that finds its operators declared ends the process (torchvision 0.29)."""
+    done: list[str] = []
+    operators = SimpleNamespace()
+
+    def load(path: str) -> None:
+        done.append(Path(path).name)
+        if not loads:
+            raise OSError(f"{path}: libc10_cuda.so: cannot open shared object file")
+        operators.nms = operators.qnms = print
+
+    (tmp_path / "_C_stable.so").touch()
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    spec = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(builders.importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(builders.torch, "ops", SimpleNamespace(torchvision=operators, load_library=load))
+    monkeypatch.setattr(builders.torch.library, "define", lambda name, schema: done.append(name))
+    builders.allow_torchvision()
+    assert done == ["_C_stable.so"] + ([] if loads else ["torchvision::nms", "torchvision::qnms"])
+
+
+def test_the_torchvision_that_fits_a_torch_is_one_that_exists() -> None:
+    assert builders.torchvision_for("2.13.0+cpu") == "==0.28.*"
+    assert builders.torchvision_for("2.15.0+cu132") == ">=0.29"
 
 
 def test_an_optimizer_may_have_arguments() -> None:
