@@ -17,7 +17,7 @@ import torch
 
 from gonogo.base.errors import UserError
 
-TESTED = ("2.8", "2.10", "2.12", "2.13", "2.14")  # minor versions; `dependencies` in pyproject.toml
+TESTED = ("2.8", "2.10", "2.11", "2.12", "2.13", "2.14", "2.15")  # minor versions; `dependencies` in pyproject.toml
 
 LIBRARIES = Path(torch.__file__).parent / "lib"
 VERSION = torch.__version__

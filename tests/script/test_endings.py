@@ -47,8 +47,7 @@ BAD = {
     ),
     "slow": ("import time\nprint('reading data')\ntime.sleep(600)\n", "it reached no training step in"),
     "extension": (
-        "from torch.utils.cpp_extension import CUDA_HOME\n"
-        "if CUDA_HOME is None:\n    raise OSError('CUDA_HOME environment variable is not set')\n",
+        "raise OSError('CUDA_HOME environment variable is not set. Please set it to your CUDA install root.')\n",
         "it needs a CUDA extension that cannot be built or loaded on this machine",
     ),
     "package": ("import no_such_package.sub\n", "it imports no_such_package, which is not installed"),
