@@ -22,6 +22,7 @@ from gonogo.verdict import Check, Status
 STEADY = 2  # optimizer steps after which its state and the gradients exist
 # words of errors that only a card that is not there can cause
 OURS = ("FakeTensor", "fake tensor", "data pointer", "not compiled with CUDA", "torch._C' has no attribute", "Meta")
+APART = "tensors to be on the same device"
 NO_CARD = (
     "nothing was put on the card: the script trained on the processor. If an option of it chooses the card (`--device "
     "cuda`, `accelerator='gpu'`), give that in the command."
@@ -84,6 +85,8 @@ def _error(facts: CardFacts) -> str:
     assert facts.error is not None
     said = f"{facts.error.name}: {facts.error.message.strip().splitlines()[0] if facts.error.message.strip() else ''}"
     where = f" ({facts.error.where})" if facts.error.where else ""
+    if APART in facts.error.message:
+        return f"tensors on the card meet tensors on the processor{where}: move both by .to(device)"
     if any(word in line for line in [facts.error.message, *facts.error.lines[-2:]] for word in OURS):
         return f"it needs what only a real card has: {said}{where}"
     return f"{said}{where}"

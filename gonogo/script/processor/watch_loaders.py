@@ -41,7 +41,7 @@ class SeenLoader:
     sampled: int = 0
     size: int = 0  # samples of the batch that was read last
     batches: int = 0
-    pointers: set[int] = field(default_factory=set)  # to the data of that batch's tensors
+    given: list[Any] = field(default_factory=list)  # that batch's tensors
     repeated: Any = None
     last: Any = None
     tellable: bool = True
@@ -112,7 +112,7 @@ class LoaderWatch:
         self.loader_read(id(loader))
         one.batches += 1
         tensors = [tensor for _, tensor in tensors_of(batch) if tensor.ndim]
-        one.size, one.pointers = len(tensors[0]) if tensors else 0, {tensor.data_ptr() for tensor in tensors}
+        one.size, one.given = len(tensors[0]) if tensors else 0, tensors
         if self.session.phase == "watch" or one.batches <= VALIDATION_BATCHES:
             one.seconds.append(seconds)
             if one.sampled < MOST_SAMPLES:
@@ -149,9 +149,9 @@ class LoaderWatch:
         return _in_for_loop()
 
     def just_read(self, tensor: Any) -> bool:
-        """Whether the script has it from the batch that was read last, as it was."""
+        """Whether it is part of the batch that was read last, as that was read."""
         one = self.seen.get(self.current or 0)
-        return one is not None and tensor.data_ptr() in one.pointers
+        return one is not None and any(given.shape == tensor.shape and given.equal(tensor) for given in one.given)
 
     def where(self) -> str:
         """`batch 7 of train_loader`."""

@@ -13,7 +13,7 @@ SAMPLED_VALUES = 1 << 16  # of each
 
 
 @dataclass(frozen=True)
-class Part:
+class RatedParameter:
     """Values of one parameter before a step, and the learning rate of its group."""
 
     parameter: Tensor
@@ -28,7 +28,7 @@ class Part:
 class WeightSample:
     """Taken before a step, asked after it."""
 
-    parts: tuple[Part, ...] = ()
+    parts: tuple[RatedParameter, ...] = ()
 
     @classmethod
     def of(cls, optimizer: Optimizer) -> WeightSample:
@@ -37,7 +37,7 @@ class WeightSample:
             for group in optimizer.param_groups for parameter in group["params"] if parameter.requires_grad
         ]  # fmt: skip
         rated = rated[:: max(1, len(rated) // SAMPLE)][:SAMPLE]
-        return cls(tuple(Part(parameter, _sampled(parameter), rate) for parameter, rate in rated))
+        return cls(tuple(RatedParameter(parameter, _sampled(parameter), rate) for parameter, rate in rated))
 
     def change(self) -> float:
         """|change| / |weights|."""

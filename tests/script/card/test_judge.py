@@ -65,6 +65,15 @@ def test_an_error_that_only_a_missing_card_causes_is_not_the_script_s(tmp_path: 
     assert "needs what only a real card has" in peak.why
 
 
+def test_tensors_on_two_devices_are_the_script_s_own_fault(tmp_path: Path) -> None:
+    message = "Expected all tensors to be on the same device, but found at least two devices, cpu and cuda:0!"
+    error = ScriptError(
+        name="DeviceMismatch", message=message, where="train.py:64", lines=["FakeTensorDeviceMismatchError"]
+    )  # fmt: skip
+    peak = checks(tmp_path, facts(steps=0, backward_passes=0, error=error))["peak_memory"]
+    assert "(train.py:64): move both by .to(device)" in peak.why and "real card" not in peak.why
+
+
 def test_a_pass_that_left_nothing_is_unknown(tmp_path: Path) -> None:
     (only,) = judge(CardFacts(), tmp_path, card()).checks
     assert only.status is Status.UNKNOWN and "ended without a word" in only.why
