@@ -11,12 +11,12 @@ import pytest
 
 from tests.conftest import ROOT
 
-# modules that several stages use, and what runs on the machine or at the end of an invocation
+# modules that several stages use, and what runs on the machine, at the end of an invocation or by a command
 SHARED = {
     "approval", "conclude", "critical_items", "existing_data", "freshness", "generate", "held", "held_limit",
     "held_machines", "kept_files", "local_log", "log_watcher", "machine", "machine_bill", "monitoring", "page",
-    "preflight", "remote_run", "run_news", "run_progress", "run_record", "run_terms", "sent_parts", "shared_data",
-    "sweep_rows", "tell", "train", "transfers", "ways_to_go",
+    "preflight", "remote_run", "rent", "rent_fit", "rent_order", "run_news", "run_progress", "run_record", "run_terms",
+    "sent_parts", "shared_data", "sweep_rows", "tell", "train", "transfers", "ways_to_go",
 }  # fmt: skip
 RULES = "\n".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
 NAMES = re.findall(r"^(?:rule|checkpoint) (\w+):", RULES, re.M)
