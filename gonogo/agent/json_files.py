@@ -100,11 +100,12 @@ def _write_into_reserve(folder: Path, temporary: Path, text: bytes, mode: int) -
     for number in range(RESERVES):
         kept = folder / f".reserve.{number}"
         try:
-            if not _renamed(kept, temporary):
+            taken = _renamed(kept, temporary)
+            if not taken:
                 kept.unlink()
         except FileNotFoundError:
             continue  # another process has it
-        if temporary.exists():
+        if taken:
             try:
                 _overwrite(temporary, text, mode)
                 return

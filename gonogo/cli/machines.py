@@ -59,7 +59,7 @@ def _release(arguments: argparse.Namespace) -> int:
     released = release_machine(settings, print, even_unfetched=arguments.discard)
     if order_file(settings).exists():
         abandon(settings, print)
-        print(f"what gonogo rent had ordered for target {settings.config.target} is given back")
+        print(f"what gonogo rent had ordered for target {settings.config.target} is released")
     return 0 if released else 1
 
 

@@ -23,7 +23,7 @@ INTERRUPTED = 130
 def add_rent(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "The price is shown before anything is rented. Then the workflow uses the machine, and releases it when all "
-        "results are downloaded; gonogo release does so at once. Whatever fails before it answers, it is given back."
+        "results are downloaded; gonogo release does so at once. If anything fails before it answers, it is released."
     )
     parser.set_defaults(run=_run)
     parser.add_argument("target", help="name in config/targets/, whose key `rent` says what is rented")
@@ -47,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
     given = {"type": arguments.type, "max_usd_per_hour": arguments.max_usd_per_hour, "spot": arguments.spot}
     rent = _rent(settings, {key: value for key, value in given.items() if value is not None})
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)  # gives the machine back, as Ctrl-C does
+        signal.signal(ending, signal.default_int_handler)  # releases the machine, as Ctrl-C does
     try:
         renting = Renting(settings, rent, _say)
         if arguments.fits:

@@ -201,7 +201,7 @@ class AllocationRecorder(TorchDispatchMode):
         return block
 
     def _resized(self, storage: torch.UntypedStorage, size: int) -> None:
-        """A storage that is known gives its memory back, or gets some anew: another block with the same owner."""
+        """A known storage frees its memory, or allocates again: another block with the same owner."""
         key = storage._cdata
         if key not in self._blocks or self._blocks[key][1] == size:
             return

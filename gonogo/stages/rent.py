@@ -3,7 +3,7 @@
     ordered (results/rented/TARGET.json) → booting → held (results/held/TARGET.json)
 
 The order is on disk before the provider hears of it, so a second attempt finds the first one's machine. Whatever goes
-wrong on the way, the machine is given back; where that fails too, the order stays, for `gonogo release`.
+wrong on the way, the machine is released; where that fails too, the order stays, for `gonogo release`.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ def rent_machine(renting: Renting, agree: Callable[[str], bool]) -> bool:
             raise
         except BaseException as error:
             said = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
-            say(f"{said}: giving the machine back (Ctrl-C leaves it rented)")
-            give_back(renting, order)
-            raise NotRented(f"{said.rstrip('.')}. The machine was given back; nothing is rented.") from error
+            say(f"{said}: releasing the machine (Ctrl-C leaves it rented)")
+            release_order(renting, order)
+            raise NotRented(f"{said.rstrip('.')}. The machine was released; nothing is rented.") from error
         return True
 
 
@@ -200,7 +200,7 @@ def _values(before: Ssh, now: Ssh, usd_per_hour: float) -> dict[str, Any]:
     return {"connection": {"host": now.host, **changed}, "usd_per_hour": usd_per_hour}
 
 
-def give_back(renting: Renting, order: Order) -> None:
+def release_order(renting: Renting, order: Order) -> None:
     """Destroy what the order rented, and see it gone.
 
     Raises:
@@ -223,7 +223,7 @@ def give_back(renting: Renting, order: Order) -> None:
 
 
 def abandon(settings: Settings, say: Callable[[str], None]) -> None:
-    """Give back the machine of an order whose `gonogo rent` was ended before it was held.
+    """Release the machine of an order whose `gonogo rent` was ended before it was held.
 
     Raises:
         UserError: it may still be rented.
@@ -232,4 +232,4 @@ def abandon(settings: Settings, say: Callable[[str], None]) -> None:
     renting = Renting(settings, order.rent, say)
     with renting.alone():
         if renting.path.exists():
-            give_back(renting, read_model(Order, renting.path))
+            release_order(renting, read_model(Order, renting.path))

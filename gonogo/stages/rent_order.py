@@ -79,7 +79,7 @@ class Renting:
 
 
 def order_file(settings: Settings) -> Path:
-    """Exists from before the provider is asked until the machine is held, or given back."""
+    """Exists from before the provider is asked until the machine is held or released."""
     return settings.config.results_dir / "rented" / f"{settings.config.target}.json"
 
 

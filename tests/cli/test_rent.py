@@ -177,7 +177,7 @@ def test_after_a_kill_the_machine_of_the_order_is_found(site: Path, cloud: Cloud
 
 
 @pytest.mark.parametrize("how", ["dead", "other_host_key"])
-def test_one_that_never_answers_is_given_back_and_said(
+def test_one_that_never_answers_is_released_and_said(
     site: Path, cloud: Cloud, boot: Boot, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:
     setattr(boot, how, True)
@@ -191,7 +191,7 @@ def test_one_that_never_answers_is_given_back_and_said(
     assert "203.0.113.99" in (site / "config/targets/box.yaml").read_text()
 
 
-def test_ctrl_c_gives_it_back(
+def test_ctrl_c_releases_it(
     site: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(there: DigitalOceanRental, machine_id: str) -> None:
@@ -200,11 +200,11 @@ def test_ctrl_c_gives_it_back(
 
     monkeypatch.setattr(DigitalOceanRental, "look", interrupted)
     assert main(["rent", "box", "--yes"]) == 1
-    assert "interrupted. The machine was given back; nothing is rented" in said_by(capsys)
+    assert "interrupted. The machine was released; nothing is rented" in said_by(capsys)
     assert sorted(cloud.droplets) == [7, 8] and not order_is_open(site)
 
 
-def test_one_that_cannot_be_given_back_is_an_alarm_until_release_does(
+def test_one_that_cannot_be_released_is_an_alarm_until_release_does(
     site: Path, cloud: Cloud, boot: Boot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     boot.dead = True

@@ -274,7 +274,7 @@ def test_killed_while_amazon_answers_and_run_again_there_is_one_machine(
     assert len(alive(client)) == 1 and len(amazon.orders) == 1
 
 
-def test_sigterm_gives_it_back(site: Path, boot: Boot, client: Any) -> None:
+def test_sigterm_releases_it(site: Path, boot: Boot, client: Any) -> None:
     boot.dead = True
     command = [sys.executable, "-m", "gonogo", "rent", "box", "--yes"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as renting:
@@ -286,7 +286,7 @@ def test_sigterm_gives_it_back(site: Path, boot: Boot, client: Any) -> None:
     assert "nothing is rented" in said and alive(client) == []
 
 
-def test_one_that_never_answers_is_given_back(
+def test_one_that_never_answers_is_released(
     site: Path, boot: Boot, client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     boot.dead = True

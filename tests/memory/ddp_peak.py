@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -41,14 +42,9 @@ def train(model: nn.Module, batch: torch.Tensor, devices: int, passes: int) -> N
         optimizer.step()
 
 
-def main(devices: int, passes: int) -> int:
-    torch.set_num_threads(1)
-    if devices > 1:  # buckets are as large, however many cards there are
-        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    train(nn.Linear(8, 8), torch.ones(2, 8), devices, passes)  # what torch imports and keeps, whatever is trained
-    model, batch, peak = net(), torch.ones(2, WIDTH), 0
-    model(batch)
-    before, over = resident_bytes(), False
+def peak_bytes(work: Callable[[], None]) -> int:
+    """The most memory that the process had while it worked, beyond what it had before."""
+    peak, before, over = 0, resident_bytes(), False
 
     def watch() -> None:
         nonlocal peak
@@ -58,10 +54,20 @@ def main(devices: int, passes: int) -> int:
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    train(model, batch, devices, passes)
+    work()
     over = True
     watcher.join(timeout=60)
     return peak
+
+
+def main(devices: int, passes: int) -> int:
+    torch.set_num_threads(1)
+    if devices > 1:  # buckets are as large, however many cards there are
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    train(nn.Linear(8, 8), torch.ones(2, 8), devices, passes)  # what torch imports and keeps, whatever is trained
+    model, batch = net(), torch.ones(2, WIDTH)
+    model(batch)
+    return peak_bytes(lambda: train(model, batch, devices, passes))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
 
 import torch
 import torch.distributed as dist
@@ -15,7 +13,7 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 
 from gonogo.training.sharding import MESH, shard
-from tests.memory.ddp_peak import WIDTH, net, resident_bytes
+from tests.memory.ddp_peak import WIDTH, net, peak_bytes
 
 CARDS = 2
 
@@ -36,22 +34,9 @@ def main(rank: int, store: str) -> int:
     small = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     shard(small, mesh)
     train(small, torch.ones(2, 8), 2)  # what torch imports and keeps, whatever is trained
-    model, batch, peak = net(), torch.ones(2, WIDTH), 0
+    model, batch = net(), torch.ones(2, WIDTH)
     shard(model, mesh)
-    before, over = resident_bytes(), False
-
-    def watch() -> None:
-        nonlocal peak
-        while not over:
-            peak = max(peak, resident_bytes() - before)
-            time.sleep(0.0002)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    train(model, batch, 4)
-    over = True
-    watcher.join(timeout=60)
-    return peak
+    return peak_bytes(lambda: train(model, batch, 4))
 
 
 if __name__ == "__main__":

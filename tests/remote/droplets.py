@@ -35,7 +35,7 @@ class Cloud(http.server.ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []  # of orders
         self.orders: list[tuple[int, str] | str] = []  # what the next orders get: a refusal, `lost` or `odd`
         self.boot: Callable[[str], None] = lambda user_data: None
-        self.booting: set[int] = set()  # those that nobody has looked at yet: they have no address
+        self.booting: set[int] = set()  # not looked at yet, so without an address
 
     @property
     def url(self) -> str:
